@@ -1,0 +1,32 @@
+FROM rust:1.95-bookworm AS build
+WORKDIR /roomcast
+ENV XDG_CACHE_HOME=/opt CARGO_TARGET_DIR=/opt/roomcast/target PATH=/opt/roomcast/bin:$PATH
+
+# The same step as on a developer's machine: libclang from Debian, cmake from PyPI.
+COPY Cargo.toml Cargo.lock ./
+COPY scripts/setup scripts/
+RUN scripts/setup && rm -rf /var/lib/apt/lists/*
+
+# Dependencies in a layer of their own, built for an empty program: changing Roomcast's code does not
+# compile LightGBM and Polars again. Cargo.toml names the benchmarks, so they must be there.
+COPY benches benches
+RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' > src/main.rs && cargo build --release --locked --bins
+
+# Copied files keep their own time, which may be older than the empty program's: cargo goes by it.
+COPY . .
+RUN touch src/lib.rs src/main.rs && cargo build --release --locked --bins
+
+FROM debian:bookworm-slim
+COPY --from=build /opt/roomcast/target/release/roomcast /usr/local/bin/roomcast
+COPY --chown=10001:10001 data/device_activations.csv /data/
+RUN install -d -o 10001 -g 10001 /data /models
+
+# Nothing is written outside /models and /data, so the root file system may be read-only.
+# At run time: PRIVATE_TOKEN, a volume with readings, and ROOMCAST_INPUT if their file has another name.
+ENV ROOMCAST_MODELS=/models ROOMCAST_INPUT=/data/device_activations.csv
+VOLUME ["/models", "/data"]
+USER 10001:10001
+EXPOSE 5000
+HEALTHCHECK --interval=30s --timeout=3s --start-period=60s CMD ["roomcast", "healthcheck"]
+ENTRYPOINT ["roomcast"]
+CMD ["serve"]

@@ -1,0 +1,81 @@
+# On a machine with Rust and Python 3, `make demo` and `make test` need no preparation: what is missing is
+# installed first. The first build takes minutes (LightGBM and Polars), later ones seconds.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/roomcast
+# One directory for every checkout, so that a new one does not compile the dependencies again.
+ifeq ($(CARGO_TARGET_DIR),)
+CARGO_TARGET_DIR := $(cache)/target
+endif
+export CARGO_TARGET_DIR
+# The tools that scripts/setup puts there come first: the distribution's cmake may be too old.
+export PATH := $(cache)/bin:$(PATH):$(HOME)/.cargo/bin
+
+PREFIX ?= $(HOME)/.local
+FORECAST ?= forecast.csv
+roomcast := $(CARGO_TARGET_DIR)/release/roomcast
+
+# CI must not resolve the dependencies anew.
+locked := $(if $(CI),--locked)
+# Everything is built in the release profile: a second one would compile LightGBM and Polars twice.
+# --examples makes every command resolve features with the dev-dependencies, as tests and lints do. Without
+# it cargo sees other features for crates near the bottom (either), and builds Polars once for each set.
+release := $(strip --release $(locked))
+shared := $(release) --examples
+# cargo-nextest where it is installed. Expanded when used, not on every call of make.
+runner = $(shell cargo nextest --version >/dev/null 2>&1 && echo nextest run || echo test)
+
+.PHONY: help setup build demo test check fmt clippy doc deny dockerfile lint-tools bench install
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 13
+
+setup: ## Install what is missing to build (compiler, libclang, cmake)
+	@scripts/setup
+
+build: setup ## Build the release binary
+	cargo build $(shared) --bins
+
+demo: build ## Forecast a day from the sample data and show it as a heat map
+	$(roomcast) predict --show --probabilities '2016-08-24 23:59:59' data/device_activations.csv $(FORECAST)
+
+# Documentation tests first, so that the runner's summary of all others closes the output.
+test: setup ## Run all tests
+	cargo test $(release) --doc
+	cargo $(runner) $(shared) --lib --bins --tests --no-fail-fast
+
+check: fmt deny dockerfile clippy doc ## Check format, lints, documentation, licences and Dockerfile
+
+lint-tools:
+	@scripts/setup lint
+
+fmt: lint-tools ## Check the format of the code
+	cargo fmt --check
+
+clippy: lint-tools ## Lint the code
+	cargo clippy $(release) --all-targets -- -D warnings
+
+doc: lint-tools ## Build the documentation, with warnings as errors
+	RUSTDOCFLAGS='-D warnings' cargo doc $(shared) --lib --no-deps
+
+# Not the advisories: their database is fetched from the network, and a new one fails old commits.
+deny: lint-tools ## Check licences, sources and bans of the dependencies
+	cargo deny --locked check --hide-inclusion-graph bans licenses sources
+
+dockerfile: lint-tools ## Lint the Dockerfile
+	hadolint Dockerfile
+
+bench: setup ## Run the benchmarks
+	cargo bench $(strip $(locked))
+
+install: build ## Install binary, man pages and completions under PREFIX (default ~/.local)
+	install -D -m 755 $(roomcast) $(DESTDIR)$(PREFIX)/bin/roomcast
+	$(roomcast) man $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(roomcast) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/roomcast
+	$(roomcast) completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_roomcast
+	$(roomcast) completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/roomcast.fish

@@ -1,0 +1,281 @@
+//! Scores of probabilities and states against what came.
+//!
+//! Where a score is not defined (precision without a positive, areas with one class only) it is `None`.
+
+use serde::Serialize;
+
+/// Probabilities are kept this far from 0 and 1 in the log loss, so that it is finite.
+const CLIP: f64 = 1e-6;
+/// Bins of the calibration error.
+const BINS: usize = 10;
+
+/// What was said of one hour, and what came.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Outcome {
+    /// Probability that the hour is occupied, 0 to 1.
+    pub probability: f32,
+    /// State that was said.
+    pub occupied: bool,
+    /// Whether the hour was occupied.
+    pub actual: bool,
+}
+
+/// All scores of one forecaster over a set of hours.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Scores {
+    /// Hours scored.
+    pub hours: usize,
+    /// Share of them that were occupied.
+    pub occupied_share: f64,
+    /// Mean probability.
+    pub mean_probability: f64,
+    /// Mean negative log likelihood, in nats: lower is better.
+    pub log_loss: f64,
+    /// Mean squared error of the probability (Brier 1950): lower is better.
+    pub brier: f64,
+    /// `1 - brier / reference`, where the reference says the true share of occupied hours for every hour.
+    pub brier_skill: Option<f64>,
+    /// Share of states that were right.
+    pub accuracy: f64,
+    /// Mean of the shares of occupied and of vacant hours that were said so.
+    pub balanced_accuracy: Option<f64>,
+    /// Harmonic mean of precision and recall.
+    pub f1: Option<f64>,
+    /// Share of hours said to be occupied that were.
+    pub precision: Option<f64>,
+    /// Share of occupied hours that were said to be.
+    pub recall: Option<f64>,
+    /// Matthews correlation coefficient of states, -1 to 1.
+    pub mcc: Option<f64>,
+    /// Average precision: precision at each probability, weighted by the recall it adds; ties count as one step.
+    pub pr_auc: Option<f64>,
+    /// Probability that an occupied hour was given more than a vacant one (ties count half).
+    pub roc_auc: Option<f64>,
+    /// Mean gap between probability and share of occupied hours, over 10 bins of equally many hours.
+    pub calibration_error: f64,
+    /// Slope of a logistic regression of what came on the log-odds of the probability: below 1 the
+    /// probabilities are too bold, above 1 too timid.
+    pub calibration_slope: Option<f64>,
+    /// Intercept of that regression: above 0 the probabilities are too low.
+    pub calibration_intercept: Option<f64>,
+}
+
+/// Log loss of one hour, in nats.
+pub fn log_loss(probability: f32, actual: bool) -> f64 {
+    let p = f64::from(probability).clamp(CLIP, 1.0 - CLIP);
+    -(if actual { p } else { 1.0 - p }).ln()
+}
+
+/// Squared error of one hour's probability.
+pub fn brier(probability: f32, actual: bool) -> f64 {
+    (f64::from(probability) - f64::from(u8::from(actual))).powi(2)
+}
+
+/// Counts of states: said occupied or vacant, right or wrong.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Confusion {
+    /// Occupied, and said so.
+    pub hits: f64,
+    /// Vacant, but said to be occupied.
+    pub false_alarms: f64,
+    /// Occupied, but said to be vacant.
+    pub misses: f64,
+    /// Vacant, and said so.
+    pub rejections: f64,
+}
+
+impl Confusion {
+    /// Counts one hour.
+    pub fn add(&mut self, occupied: bool, actual: bool) {
+        *match (occupied, actual) {
+            (true, true) => &mut self.hits,
+            (true, false) => &mut self.false_alarms,
+            (false, true) => &mut self.misses,
+            (false, false) => &mut self.rejections,
+        } += 1.0;
+    }
+
+    /// `2 hits / (2 hits + false alarms + misses)`.
+    pub fn f1(&self) -> Option<f64> {
+        ratio(2.0 * self.hits, 2.0 * self.hits + self.false_alarms + self.misses)
+    }
+
+    fn mcc(&self) -> Option<f64> {
+        let Confusion { hits, false_alarms, misses, rejections } = *self;
+        let sides = (hits + false_alarms) * (hits + misses) * (rejections + false_alarms) * (rejections + misses);
+        ratio(hits * rejections - false_alarms * misses, sides.sqrt())
+    }
+}
+
+/// Scores a set of hours; `None` when there are none.
+pub fn score(outcomes: &[Outcome]) -> Option<Scores> {
+    if outcomes.is_empty() {
+        return None;
+    }
+    let mut confusion = Confusion::default();
+    let (mut loss, mut square, mut sum) = (0.0, 0.0, 0.0);
+    for o in outcomes {
+        confusion.add(o.occupied, o.actual);
+        loss += log_loss(o.probability, o.actual);
+        square += brier(o.probability, o.actual);
+        sum += f64::from(o.probability);
+    }
+    let n = outcomes.len() as f64;
+    let Confusion { hits, false_alarms, misses, rejections } = confusion;
+    let share = (hits + misses) / n;
+    let recall = ratio(hits, hits + misses);
+    let specificity = ratio(rejections, rejections + false_alarms);
+    let steps = steps(outcomes);
+    let (intercept, slope) = recalibration(outcomes).unzip();
+    Some(Scores {
+        hours: outcomes.len(),
+        occupied_share: share,
+        mean_probability: sum / n,
+        log_loss: loss / n,
+        brier: square / n,
+        brier_skill: ratio(square / n, share * (1.0 - share)).map(|r| 1.0 - r),
+        accuracy: (hits + rejections) / n,
+        balanced_accuracy: recall.zip(specificity).map(|(a, b)| (a + b) / 2.0),
+        f1: confusion.f1(),
+        precision: ratio(hits, hits + false_alarms),
+        recall,
+        mcc: confusion.mcc(),
+        pr_auc: average_precision(&steps),
+        roc_auc: roc_auc(&steps),
+        calibration_error: calibration_error(&steps),
+        calibration_slope: slope,
+        calibration_intercept: intercept,
+    })
+}
+
+fn ratio(a: f64, b: f64) -> Option<f64> {
+    (b > 0.0).then(|| a / b)
+}
+
+/// Hours that were given the same probability.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    probability: f64,
+    occupied: f64,
+    hours: f64,
+}
+
+/// Hours by probability, highest first.
+fn steps(outcomes: &[Outcome]) -> Vec<Step> {
+    let mut order: Vec<(f32, bool)> = outcomes.iter().map(|o| (o.probability, o.actual)).collect();
+    order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+    let same = order.chunk_by(|a, b| a.0 == b.0);
+    same.map(|hours| Step {
+        probability: f64::from(hours[0].0),
+        occupied: hours.iter().filter(|hour| hour.1).count() as f64,
+        hours: hours.len() as f64,
+    })
+    .collect()
+}
+
+fn average_precision(steps: &[Step]) -> Option<f64> {
+    let positives: f64 = steps.iter().map(|s| s.occupied).sum();
+    let (mut occupied, mut hours, mut area) = (0.0, 0.0, 0.0);
+    for step in steps {
+        occupied += step.occupied;
+        hours += step.hours;
+        area += step.occupied * occupied / hours;
+    }
+    ratio(area, positives)
+}
+
+/// Mann and Whitney's statistic over all pairs.
+fn roc_auc(steps: &[Step]) -> Option<f64> {
+    let positives: f64 = steps.iter().map(|s| s.occupied).sum();
+    let negatives: f64 = steps.iter().map(|s| s.hours - s.occupied).sum();
+    let (mut above, mut pairs) = (0.0, 0.0);
+    for step in steps {
+        pairs += (step.hours - step.occupied) * (above + step.occupied / 2.0);
+        above += step.occupied;
+    }
+    ratio(pairs, positives * negatives)
+}
+
+/// Expected calibration error with bins of equal mass. Equal probabilities stay in one bin.
+fn calibration_error(steps: &[Step]) -> f64 {
+    let n: f64 = steps.iter().map(|s| s.hours).sum();
+    let (mut gap, mut seen) = (0.0, 0.0);
+    let (mut said, mut came, mut bin) = (0.0, 0.0, 1.0);
+    for step in steps {
+        said += step.probability * step.hours;
+        came += step.occupied;
+        seen += step.hours;
+        if seen >= bin * n / BINS as f64 {
+            gap += f64::abs(said - came);
+            (said, came) = (0.0, 0.0);
+            bin = (seen * BINS as f64 / n).floor() + 1.0;
+        }
+    }
+    (gap + f64::abs(said - came)) / n
+}
+
+/// Intercept and slope of a logistic regression on the log-odds, by Newton's method (Cox 1958).
+fn recalibration(outcomes: &[Outcome]) -> Option<(f64, f64)> {
+    let log_odds = |p: f32| {
+        let p = f64::from(p).clamp(CLIP, 1.0 - CLIP);
+        (p / (1.0 - p)).ln()
+    };
+    let (mut a, mut b) = (0.0_f64, 1.0_f64);
+    for _ in 0..50 {
+        let (mut ga, mut gb, mut haa, mut hab, mut hbb) = (0.0, 0.0, 0.0, 0.0, 0.0);
+        for o in outcomes {
+            let x = log_odds(o.probability);
+            let p = 1.0 / (1.0 + (-(a + b * x)).exp());
+            let (error, weight) = (f64::from(u8::from(o.actual)) - p, p * (1.0 - p));
+            ga += error;
+            gb += error * x;
+            haa += weight;
+            hab += weight * x;
+            hbb += weight * x * x;
+        }
+        let determinant = haa * hbb - hab * hab;
+        if determinant <= 1e-9 * haa * hbb {
+            return None;
+        }
+        let (da, db) = ((hbb * ga - hab * gb) / determinant, (haa * gb - hab * ga) / determinant);
+        (a, b) = (a + da, b + db);
+        // Perfectly separated hours have no finite answer.
+        if !(a.abs() < 50.0 && b.abs() < 50.0) {
+            return None;
+        }
+        if da.abs() + db.abs() < 1e-9 {
+            return Some((a, b));
+        }
+    }
+    None
+}
+
+/// One bin of a reliability diagram.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Bin {
+    /// Mean probability of the hours in the bin.
+    pub mean_probability: f64,
+    /// Share of them that were occupied.
+    pub occupied_share: f64,
+    /// How many they are.
+    pub hours: usize,
+}
+
+/// The reliability diagram: ten bins of equal width, those without hours left out.
+pub fn reliability(outcomes: &[Outcome]) -> Vec<Bin> {
+    let mut sums = [(0.0, 0.0, 0); 10];
+    for o in outcomes {
+        let bin = &mut sums[((o.probability * 10.0) as usize).min(9)];
+        bin.0 += f64::from(o.probability);
+        bin.1 += f64::from(u8::from(o.actual));
+        bin.2 += 1;
+    }
+    let filled = sums.into_iter().filter(|bin| bin.2 > 0);
+    filled
+        .map(|(said, came, hours)| Bin {
+            mean_probability: said / f64::from(hours),
+            occupied_share: came / f64::from(hours),
+            hours: hours as usize,
+        })
+        .collect()
+}

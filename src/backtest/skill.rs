@@ -1,0 +1,139 @@
+//! How much better the model is than a simple rule, and how sure that is.
+//!
+//! Hours of one day stand or fall together, so the interval comes from a paired day-block bootstrap: whole
+//! local days are drawn with replacement, the same for both forecasters, and the 2.5th and 97.5th
+//! percentiles of the difference taken (Efron's percentile interval). Drawing needs per-day sums only.
+
+use std::collections::BTreeMap;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+use super::scores::{Confusion, brier, log_loss};
+use super::{Case, FORECASTERS, baselines};
+
+/// Draws of the bootstrap.
+const DRAWS: usize = 1000;
+/// Fewer days than this give no interval.
+const FEWEST_DAYS: usize = 5;
+
+/// A difference with its 95 % interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Interval {
+    /// Over all days.
+    pub value: f64,
+    /// 2.5th and 97.5th percentile, when there are at least five days.
+    pub interval: Option<(f64, f64)>,
+}
+
+impl Interval {
+    /// Whether the whole interval lies above 0.
+    pub fn surely_above(&self) -> bool {
+        self.interval.is_some_and(|(low, _)| low > 0.0)
+    }
+
+    /// Whether the whole interval lies below 0.
+    pub fn surely_below(&self) -> bool {
+        self.interval.is_some_and(|(_, high)| high < 0.0)
+    }
+}
+
+/// The model beside one simple rule; above 0 the model is better.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Skill {
+    /// The simple rule.
+    pub baseline: &'static str,
+    /// `1 - log loss of the model / log loss of the rule`.
+    pub log_loss: Interval,
+    /// `1 - Brier score of the model / Brier score of the rule`.
+    pub brier: Interval,
+    /// Accuracy of the model less that of the rule.
+    pub accuracy: Interval,
+    /// F1 of the model less that of the rule; F1 counts as 0 where nothing was or was said to be occupied.
+    pub f1: Interval,
+}
+
+/// Sums over the hours of one day, of one forecaster.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    loss: f64,
+    square: f64,
+    confusion: Confusion,
+}
+
+impl Sums {
+    fn add(&mut self, other: &Sums) {
+        self.loss += other.loss;
+        self.square += other.square;
+        self.confusion.hits += other.confusion.hits;
+        self.confusion.false_alarms += other.confusion.false_alarms;
+        self.confusion.misses += other.confusion.misses;
+        self.confusion.rejections += other.confusion.rejections;
+    }
+
+    fn accuracy(&self) -> f64 {
+        let Confusion { hits, false_alarms, misses, rejections } = self.confusion;
+        (hits + rejections) / (hits + false_alarms + misses + rejections).max(1.0)
+    }
+}
+
+/// Number of differences in a [`Skill`].
+const MEASURES: usize = 4;
+
+fn measures(model: &Sums, rule: &Sums) -> [f64; MEASURES] {
+    let gain = |ours: f64, theirs: f64| if theirs > 0.0 { 1.0 - ours / theirs } else { 0.0 };
+    [
+        gain(model.loss, rule.loss),
+        gain(model.square, rule.square),
+        model.accuracy() - rule.accuracy(),
+        model.confusion.f1().unwrap_or(0.0) - rule.confusion.f1().unwrap_or(0.0),
+    ]
+}
+
+/// Compares the model with each of the given simple rules (positions in [`baselines::NAMES`]).
+pub fn skills<'a>(cases: impl IntoIterator<Item = &'a Case>, rules: &[usize]) -> Vec<Skill> {
+    let mut by_day: BTreeMap<i32, [Sums; FORECASTERS]> = BTreeMap::new();
+    for case in cases {
+        let sums = by_day.entry(case.day).or_default();
+        for (forecaster, sums) in sums.iter_mut().enumerate() {
+            let (probability, occupied) = case.said(forecaster);
+            sums.loss += log_loss(probability, case.actual);
+            sums.square += brier(probability, case.actual);
+            sums.confusion.add(occupied, case.actual);
+        }
+    }
+    let days: Vec<_> = by_day.into_values().collect();
+    let all = total(days.iter(), rules);
+    let mut random = ChaCha8Rng::seed_from_u64(0);
+    let draws = if days.len() < FEWEST_DAYS { 0 } else { DRAWS };
+    let drawn: Vec<_> =
+        (0..draws).map(|_| total((0..days.len()).map(|_| &days[random.random_range(0..days.len())]), rules)).collect();
+    let skill = |(at, &rule): (usize, &usize)| {
+        let [log_loss, brier, accuracy, f1] = std::array::from_fn(|measure| Interval {
+            value: all[at][measure],
+            interval: percentiles(drawn.iter().map(|draw| draw[at][measure]).collect()),
+        });
+        Skill { baseline: baselines::NAMES[rule], log_loss, brier, accuracy, f1 }
+    };
+    rules.iter().enumerate().map(skill).collect()
+}
+
+/// The differences to each rule over some days.
+fn total<'a>(days: impl Iterator<Item = &'a [Sums; FORECASTERS]>, rules: &[usize]) -> Vec<[f64; MEASURES]> {
+    let mut model = Sums::default();
+    let mut others = vec![Sums::default(); rules.len()];
+    for day in days {
+        model.add(&day[0]);
+        for (sum, &rule) in others.iter_mut().zip(rules) {
+            sum.add(&day[1 + rule]);
+        }
+    }
+    others.iter().map(|rule| measures(&model, rule)).collect()
+}
+
+fn percentiles(mut values: Vec<f64>) -> Option<(f64, f64)> {
+    values.sort_unstable_by(f64::total_cmp);
+    let at = |share: f64| values.get((share * values.len().saturating_sub(1) as f64).round() as usize).copied();
+    at(0.025).zip(at(0.975))
+}

@@ -1,0 +1,234 @@
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{MONDAY, calendar, office};
+use crate::backtest::report::Report;
+use crate::backtest::skill::skills;
+use crate::backtest::{BacktestError, Case, Plan, baselines, html, learning, run, text};
+use crate::calendar::{Calendar, HOUR};
+use crate::readings::{DeviceReadings, Readings};
+
+const DAY: i64 = 24 * HOUR;
+
+fn plan(from: i64, to: i64, every: i64, refit: i64) -> Plan {
+    Plan { from: MONDAY + from * DAY, to: MONDAY + to * DAY, every, refit, memory: None }
+}
+
+fn replay(readings: &Readings, plan: &Plan) -> Vec<Case> {
+    run(readings, &calendar(), plan, &|_, _| ()).expect("a backtest")
+}
+
+#[test]
+fn every_room_origin_and_hour_is_a_case() {
+    let mut readings = office(4, 24);
+    // A room that is first seen on the morning of the second day replayed.
+    readings.devices[3].times.retain(|&t| t > MONDAY + 22 * DAY + 6 * HOUR);
+    let steps = AtomicUsize::new(0);
+    let plan = plan(21, 23, 12 * HOUR, DAY);
+    let count = |done: usize, total: usize| {
+        assert!(done <= total && total == 5 + 3);
+        steps.fetch_add(1, Ordering::Relaxed);
+    };
+    let cases = run(&readings, &calendar(), &plan, &count).expect("a backtest");
+    assert_eq!(steps.into_inner(), 8);
+    let origins: BTreeSet<_> = cases.iter().map(|c| (c.origin - MONDAY) / HOUR).collect();
+    assert_eq!(origins.into_iter().collect::<Vec<_>>(), [504, 516, 528, 540, 552]);
+    let last = readings.span().expect("readings").1;
+    for case in &cases {
+        assert_eq!(i64::from(case.hour), (case.origin / HOUR) + i64::from(case.lead) - 1);
+        assert!(i64::from(case.hour) * HOUR <= last);
+        let times = &readings.devices[case.device as usize].times;
+        assert_eq!(case.actual, times.iter().any(|t| t / HOUR == i64::from(case.hour)));
+        assert!(times[0] < case.origin);
+        assert_eq!(i64::from(case.weeks), (case.origin - times[0]) / (7 * DAY));
+        assert!(case.probability > 0.0 && case.probability < 1.0);
+    }
+    let of = |device: u32, hours: i64| {
+        let origin = MONDAY + hours * HOUR;
+        cases.iter().filter(move |c| c.device == device && c.origin == origin)
+    };
+    assert_eq!(of(0, 504).count(), 24);
+    assert_eq!((of(3, 528).count(), of(3, 540).count()), (0, 24));
+    assert!(cases.is_sorted_by_key(|c| (c.origin, c.device, c.hour)));
+}
+
+#[test]
+fn forecasts_do_not_know_what_comes() {
+    let readings = office(4, 24);
+    let mut other = readings.clone();
+    let origin = MONDAY + 22 * DAY;
+    for device in &mut other.devices {
+        device.times.retain(|&t| t < origin);
+        device.times.extend((0..40).map(|n| origin + n * 2222));
+    }
+    let until = |readings: &Readings| -> Vec<(u32, i32, u32, [u32; baselines::COUNT])> {
+        let cases = replay(readings, &plan(21, 22, 12 * HOUR, 36 * HOUR));
+        cases.iter().map(|c| (c.device, c.hour, c.probability.to_bits(), c.baselines.map(f32::to_bits))).collect()
+    };
+    let (a, b) = (until(&readings), until(&other));
+    assert!(a.len() > 200);
+    let common: BTreeSet<_> = a.iter().map(|c| (c.0, c.1)).collect();
+    let b: Vec<_> = b.into_iter().filter(|c| common.contains(&(c.0, c.1))).collect();
+    assert_eq!(a, b);
+}
+
+#[test]
+fn the_result_is_the_same_on_one_thread() {
+    let readings = office(3, 20);
+    let plan = plan(16, 19, DAY, DAY);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
+    assert_eq!(replay(&readings, &plan), pool.install(|| replay(&readings, &plan)));
+}
+
+#[test]
+fn origins_keep_to_the_clock_when_clocks_change() {
+    let berlin = Calendar::new(Some(chrono_tz::Europe::Berlin));
+    let time = |text| berlin.parse(text).expect("a time");
+    let days = Plan {
+        from: time("2024-03-29 06:00:00"),
+        to: time("2024-04-02 06:00:00"),
+        every: DAY,
+        refit: DAY,
+        memory: None,
+    };
+    let origins = days.origins(&berlin);
+    assert_eq!(origins.len(), 5);
+    assert!(origins.iter().all(|&o| berlin.format(o).ends_with("06:00:00")));
+    assert_eq!(days.refits(&berlin), 5);
+    let halves = Plan { from: time("2024-03-31 01:00:00"), to: time("2024-03-31 04:00:00"), every: 1800, ..days };
+    let walls: Vec<_> = halves.origins(&berlin).into_iter().map(|o| berlin.format(o)[11..16].to_owned()).collect();
+    assert_eq!(walls, ["01:00", "01:30", "03:00", "03:30", "04:00"]);
+}
+
+#[test]
+fn what_cannot_be_replayed_is_said() {
+    let readings = office(2, 20);
+    let failed = |readings: &Readings, plan: Plan| run(readings, &calendar(), &plan, &|_, _| ()).expect_err("an error");
+    assert!(matches!(failed(&Readings::default(), plan(1, 2, DAY, DAY)), BacktestError::NoReadings));
+    assert!(matches!(failed(&readings, plan(1, 2, 0, DAY)), BacktestError::Step(_)));
+    assert!(matches!(failed(&readings, plan(1, 2, DAY, -1)), BacktestError::Step(_)));
+    assert!(matches!(failed(&readings, plan(3, 2, DAY, DAY)), BacktestError::NoOrigins { .. }));
+    let late = failed(&readings, plan(50, 51, DAY, DAY));
+    assert!(late.to_string().contains("from 2016-08-23 00:00:00 to 2016-08-24 00:00:00"), "{late}");
+}
+
+#[test]
+fn a_short_memory_knows_less_of_the_same_hours() {
+    let readings = office(3, 34);
+    let plan = plan(28, 31, DAY, 2 * DAY);
+    let full = replay(&readings, &plan);
+    let curve = learning::curve(&readings, &calendar(), &plan, &full, &|_, _, _| ()).expect("a curve");
+    let labels: Vec<_> = curve.iter().map(|group| group.label.as_str()).collect();
+    assert_eq!(labels, ["1 week", "2 weeks", "3 weeks", "4 weeks", "all"]);
+    assert!(curve.iter().all(|group| group.model().hours == curve[0].model().hours));
+    let week = replay(&readings, &Plan { memory: Some(7 * DAY), ..plan });
+    assert!(week.iter().all(|case| case.weeks <= 1));
+}
+
+/// Cases in which the model says what comes with some confidence, and every rule the opposite or nothing.
+fn made_up(days: i32, model: f32, rule: f32) -> Vec<Case> {
+    let base = replay(&office(1, 20), &plan(18, 18, DAY, DAY))[0].clone();
+    let hours = (0..days).flat_map(|day| (0..24).map(move |hour| (day, hour)));
+    let towards = |p: f32, actual: bool| if actual { p } else { 1.0 - p };
+    hours
+        .map(|(day, hour)| {
+            let actual = (day * 5 + hour) % 4 == 0;
+            let (probability, other) = (towards(model, actual), towards(rule, actual));
+            Case {
+                device: 0,
+                day: 17_000 + day,
+                hour: 24 * (17_000 + day) + hour,
+                lead: hour as u8 + 1,
+                hour_of_day: hour as u8,
+                probability,
+                occupied: probability >= 0.5,
+                actual,
+                baselines: [other; baselines::COUNT],
+                baseline_states: [other >= 0.5; baselines::COUNT],
+                ..base.clone()
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn skill_is_the_loss_saved_and_its_interval_is_seeded() {
+    let cases = made_up(14, 0.8, 0.6);
+    let skill = &skills(&cases, &[0])[0];
+    assert!((skill.log_loss.value - (1.0 - 0.8_f64.ln() / 0.6_f64.ln())).abs() < 1e-5);
+    assert!((skill.brier.value - (1.0 - 0.04 / 0.16)).abs() < 1e-5);
+    assert!(skill.log_loss.surely_above() && !skill.log_loss.surely_below());
+    let (low, high) = skill.log_loss.interval.expect("fourteen days");
+    assert!((high - low).abs() < 1e-5, "every day is the same");
+    assert_eq!(skills(&cases, &[0, 3])[1].log_loss, skill.log_loss);
+    assert_eq!(skills(&made_up(4, 0.8, 0.6), &[0])[0].log_loss.interval, None);
+}
+
+fn report(cases: &[Case]) -> Report {
+    Report::new(&office(1, 20), &calendar(), &plan(18, 18, DAY, DAY), cases).expect("cases")
+}
+
+#[test]
+fn a_rule_that_is_better_is_named_first() {
+    let worse = report(&made_up(14, 0.6, 0.8));
+    assert!(worse.verdict.behind());
+    assert!(worse.verdict.headline.starts_with("A simple rule (all vacant) beats the model"), "{:?}", worse.verdict);
+    let better = report(&made_up(14, 0.8, 0.6));
+    assert!(better.verdict.headline.starts_with("The model beats every simple rule"), "{:?}", better.verdict);
+    let few = report(&made_up(3, 0.8, 0.6));
+    assert!(few.verdict.headline.contains("too few"), "{:?}", few.verdict);
+    for report in [worse, few] {
+        let mut out = Vec::new();
+        text::write(&report, false, &mut out).expect("writing to memory");
+        let out = String::from_utf8(out).expect("text");
+        assert!(out.starts_with(&report.verdict.headline));
+    }
+}
+
+#[test]
+fn the_page_takes_nothing_from_outside_and_no_markup_from_names() {
+    let mut readings = office(3, 24);
+    readings.devices[0] =
+        DeviceReadings { device: "<script>alert('x')</script>\"&".into(), times: readings.devices[0].times.clone() };
+    let plan = plan(18, 22, 12 * HOUR, 2 * DAY);
+    let report = Report::new(&readings, &calendar(), &plan, &replay(&readings, &plan)).expect("cases");
+    let page = html::page(&report);
+    for outside in ["http:", "https:", "<script", "url(", "@import", "<link", "src="] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;"));
+    assert!(!page.contains("NaN") && !page.contains("inf\""));
+}
+
+#[test]
+fn an_empty_office_is_reported_too() {
+    let mut readings = office(3, 24);
+    for device in &mut readings.devices[..2] {
+        device.times.retain(|&t| t < MONDAY + 2 * DAY);
+    }
+    let plan = plan(20, 22, DAY, DAY);
+    let cases: Vec<Case> = replay(&readings, &plan).into_iter().filter(|c| c.device < 2).collect();
+    let report = Report::new(&readings, &calendar(), &plan, &cases).expect("cases");
+    let page = html::page(&report);
+    assert!(!page.contains("NaN"), "one class only");
+    text::write(&report, true, &mut Vec::new()).expect("writing to memory");
+}
+
+#[test]
+fn a_day_without_anyone_is_told_from_a_room_that_stayed_empty() {
+    let mut readings = office(4, 27);
+    // Tuesday the 22nd nobody comes; on Wednesday one room stays empty.
+    for (at, device) in readings.devices.iter_mut().enumerate() {
+        let gone = if at == 2 { 22..24 } else { 22..23 };
+        device.times.retain(|&t| !gone.contains(&((t - MONDAY) / DAY)));
+    }
+    let plan = plan(21, 25, DAY, 5 * DAY);
+    let report = Report::new(&readings, &calendar(), &plan, &replay(&readings, &plan)).expect("cases");
+    let worst = &report.worst_days[0];
+    assert_eq!((worst.date.as_str(), worst.kind, worst.actual_hours), ("2016-07-26 Tue", "workday", 0.0));
+    assert!(worst.why.starts_with("no motion in any room"), "{worst:?}");
+    let rooms = &report.worst_room_days;
+    assert!(rooms.iter().all(|day| day.date != worst.date));
+    assert_eq!((rooms[0].device.as_str(), rooms[0].date.as_str()), ("room_02", "2016-07-27 Wed"));
+    assert_eq!((rooms[0].why, rooms[0].actual_hours()), ("stayed empty", 0));
+}

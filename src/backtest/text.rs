@@ -1,0 +1,171 @@
+//! The report as plain aligned tables.
+
+use std::io::{self, Write};
+
+use super::report::{Group, Report};
+use super::scores::Scores;
+use super::skill::Interval;
+
+/// Rooms listed unless all are asked for.
+const ROOMS: usize = 20;
+
+/// Writes the verdict, what was replayed, and the tables: scores, skill, by lead, by history, by room
+/// (the 20 with the highest log loss, or all).
+///
+/// # Errors
+/// Whatever `out` reports.
+pub fn write(report: &Report, all_rooms: bool, out: &mut impl Write) -> io::Result<()> {
+    let Report { verdict, setup, .. } = report;
+    writeln!(out, "{}\n{}\n{}\n", verdict.headline, verdict.states, verdict.rooms)?;
+    writeln!(
+        out,
+        "{} rooms, {} days, {} origins from {} to {} every {}, refitted every {}",
+        setup.rooms,
+        setup.days,
+        setup.origins,
+        setup.from,
+        setup.to,
+        duration(setup.every),
+        duration(setup.refit),
+    )?;
+    let occupied = percent(report.overall.model().occupied_share);
+    let silent = percent(setup.silent_share);
+    writeln!(out, "{} forecast hours, {occupied} occupied, {silent} with a silent sensor\n", setup.hours)?;
+    scores(&report.overall, out)?;
+    for part in [&report.live, &report.silent].into_iter().flatten() {
+        let what = if part.label == "silent" { "of these with a silent sensor" } else { "of these with a live sensor" };
+        writeln!(out, "\n{what}: {} hours", part.model().hours)?;
+        scores(part, out)?;
+    }
+    skill(report, out)?;
+    writeln!(
+        out,
+        "\nby lead, hours{}",
+        if setup.one_hour_of_day { " (a lead is also an hour of day here)" } else { "" }
+    )?;
+    groups("lead", report.by_lead.iter(), report, out)?;
+    writeln!(out, "\nby history of the room at the origin, weeks")?;
+    groups("weeks", report.by_weeks.iter(), report, out)?;
+    if !report.learning_curve.is_empty() {
+        writeln!(out, "\nthe same hours forecast with at most so much history")?;
+        groups("history", report.learning_curve.iter(), report, out)?;
+    }
+    rooms(report, all_rooms, out)
+}
+
+const HEADER: [&str; 12] = [
+    "",
+    "log loss",
+    "Brier",
+    "accuracy",
+    "balanced",
+    "F1",
+    "precision",
+    "recall",
+    "MCC",
+    "PR-AUC",
+    "ROC-AUC",
+    "cal. error",
+];
+
+fn scores(group: &Group, out: &mut impl Write) -> io::Result<()> {
+    let rows = group.forecasters.iter().map(|named| {
+        let s = &named.scores;
+        let numbers = [
+            Some(s.log_loss),
+            Some(s.brier),
+            Some(s.accuracy),
+            s.balanced_accuracy,
+            s.f1,
+            s.precision,
+            s.recall,
+            s.mcc,
+            s.pr_auc,
+            s.roc_auc,
+            Some(s.calibration_error),
+        ];
+        std::iter::once(named.forecaster.to_owned()).chain(numbers.map(number)).collect()
+    });
+    table(&HEADER, &rows.collect::<Vec<_>>(), out)
+}
+
+fn skill(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "\nthe model beside each rule, with 95 % intervals; above 0 the model is better")?;
+    let header = ["", "log loss, %", "Brier, %", "accuracy, points", "F1, points"];
+    let rows = report.skill.iter().map(|s| {
+        let cells = [s.log_loss, s.brier, s.accuracy, s.f1].map(interval);
+        std::iter::once(s.baseline.to_owned()).chain(cells).collect()
+    });
+    table(&header, &rows.collect::<Vec<_>>(), out)
+}
+
+/// The model beside the best simple rule, one row per group.
+fn groups<'a>(
+    label: &str,
+    groups: impl Iterator<Item = &'a Group>,
+    report: &Report,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let best = report.best_baseline();
+    let header = [label, "hours", "occupied", "log loss", "rule's", "accuracy", "rule's", "F1", "rule's"];
+    let rows = groups.map(|group| {
+        let (model, rule): (&Scores, &Scores) = (group.model(), group.baseline(best));
+        let pairs = [(Some(model.log_loss), Some(rule.log_loss)), (Some(model.accuracy), Some(rule.accuracy))];
+        let numbers = pairs.into_iter().chain([(model.f1, rule.f1)]).flat_map(|(ours, theirs)| [ours, theirs]);
+        let first = [group.label.clone(), model.hours.to_string(), percent(model.occupied_share)];
+        first.into_iter().chain(numbers.map(number)).collect()
+    });
+    table(&header, &rows.collect::<Vec<_>>(), out)
+}
+
+fn rooms(report: &Report, all: bool, out: &mut impl Write) -> io::Result<()> {
+    let mut worst: Vec<&Group> = report.by_device.iter().map(|room| &room.group).collect();
+    worst.sort_by(|a, b| b.model().log_loss.total_cmp(&a.model().log_loss));
+    let shown = if all { worst.len() } else { worst.len().min(ROOMS) };
+    let note = if shown < worst.len() { format!(", the {shown} worst of {}", worst.len()) } else { String::new() };
+    writeln!(out, "\nby room{note}; the rule is the best over all rooms: {}", report.verdict.best_baseline)?;
+    groups("room", worst.into_iter().take(shown), report, out)
+}
+
+/// An aligned table: the first column to the left, the others to the right.
+fn table(header: &[&str], rows: &[Vec<String>], out: &mut impl Write) -> io::Result<()> {
+    let width = |text: &str| text.chars().count();
+    let widths: Vec<usize> = (0..header.len())
+        .map(|column| rows.iter().map(|row| width(&row[column])).chain([width(header[column])]).max().unwrap_or(0))
+        .collect();
+    let mut line = |cells: &mut dyn Iterator<Item = &str>| {
+        let aligned = cells.zip(&widths).enumerate().map(|(column, (cell, width))| match column {
+            0 => format!("{cell:<width$}"),
+            _ => format!("  {cell:>width$}"),
+        });
+        writeln!(out, "{}", aligned.collect::<String>().trim_end())
+    };
+    line(&mut header.iter().copied())?;
+    rows.iter().try_for_each(|row| line(&mut row.iter().map(String::as_str)))
+}
+
+pub(super) fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}").replace('-', "−"))
+}
+
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
+/// A share in percent with its interval: `+8.2 [+3.1, +12.9]`.
+pub(super) fn interval(interval: Interval) -> String {
+    let signed = |share: f64| format!("{:+.1}", 100.0 * share).replace('-', "−");
+    let value = signed(interval.value);
+    interval.interval.map_or(value.clone(), |(low, high)| format!("{value} [{}, {}]", signed(low), signed(high)))
+}
+
+/// Seconds as people say them: `6 hours`, `1 day`, `90 minutes`.
+pub(super) fn duration(seconds: i64) -> String {
+    let (n, unit) = match seconds {
+        s if s % 86_400 == 0 => (s / 86_400, "day"),
+        s if s % 3600 == 0 => (s / 3600, "hour"),
+        s if s % 60 == 0 => (s / 60, "minute"),
+        s => (s, "second"),
+    };
+    if n == 1 { format!("1 {unit}") } else { format!("{n} {unit}s") }
+}

@@ -1,0 +1,224 @@
+//! The days on which the model was worst, and what was particular about them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use serde::Serialize;
+
+use super::Case;
+use super::scores::log_loss;
+
+/// Days of the site listed, at most.
+const DAYS: usize = 8;
+/// Days of single rooms listed, at most.
+const ROOM_DAYS: usize = 12;
+/// A day of the site is listed if its log loss is this many times that of all days of its type.
+const UNUSUAL: f64 = 1.25;
+/// Fewer rooms cannot show that a whole building was empty.
+const FEWEST_ROOMS: usize = 3;
+/// Fewer hours do not make a day.
+const FEWEST_HOURS: usize = 12;
+
+/// A bad day of the whole site.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WorstDay {
+    /// Local date and weekday.
+    pub date: String,
+    /// `workday` or `day off`.
+    pub kind: &'static str,
+    /// The model's log loss over the day's cases.
+    pub log_loss: f64,
+    /// That, as a multiple of its log loss over all days of the same type.
+    pub times_usual: f64,
+    /// Room-hours that were expected to be occupied.
+    pub predicted_hours: f64,
+    /// Room-hours that were.
+    pub actual_hours: f64,
+    /// What was particular.
+    pub why: &'static str,
+}
+
+/// A bad day of one room.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WorstRoomDay {
+    /// Local date and weekday.
+    pub date: String,
+    /// `workday` or `day off`.
+    pub kind: &'static str,
+    /// The device's name.
+    pub device: String,
+    /// The model's log loss over the day's cases.
+    pub log_loss: f64,
+    /// Probability by local hour of day, the mean over all origins; none where no hour was scored.
+    pub predicted: [Option<f64>; 24],
+    /// Occupied or not, by local hour of day.
+    pub actual: [Option<bool>; 24],
+    /// What was particular.
+    pub why: &'static str,
+}
+
+impl WorstRoomDay {
+    /// Hours that were expected to be occupied.
+    pub fn predicted_hours(&self) -> f64 {
+        self.predicted.iter().flatten().sum()
+    }
+
+    /// Hours that were occupied.
+    pub fn actual_hours(&self) -> usize {
+        self.actual.iter().flatten().filter(|&&occupied| occupied).count()
+    }
+}
+
+/// One room on one local day.
+#[derive(Clone, Default)]
+struct RoomDay {
+    off: bool,
+    loss: f64,
+    cases: f64,
+    silent: f64,
+    weeks: u16,
+    said: [(f64, f64); 24],
+    actual: [Option<bool>; 24],
+}
+
+impl RoomDay {
+    fn hours(&self) -> usize {
+        self.actual.iter().flatten().count()
+    }
+
+    fn predicted(&self) -> f64 {
+        self.said.iter().filter(|(_, n)| *n > 0.0).map(|(sum, n)| sum / n).sum()
+    }
+
+    fn occupied(&self) -> f64 {
+        self.actual.iter().flatten().filter(|&&occupied| occupied).count() as f64
+    }
+}
+
+fn room_days_of(cases: &[Case]) -> BTreeMap<(i32, u32), RoomDay> {
+    let mut days: BTreeMap<(i32, u32), RoomDay> = BTreeMap::new();
+    for case in cases {
+        let day = days.entry((case.day, case.device)).or_default();
+        let hour = usize::from(case.hour_of_day);
+        day.off = case.off;
+        day.loss += log_loss(case.probability, case.actual);
+        day.cases += 1.0;
+        day.silent += f64::from(u8::from(case.silent));
+        day.weeks = day.weeks.max(case.weeks);
+        day.said[hour].0 += f64::from(case.probability);
+        day.said[hour].1 += 1.0;
+        // The hour that comes twice when clocks go back was occupied if either was.
+        day.actual[hour] = Some(case.actual || day.actual[hour] == Some(true));
+    }
+    days
+}
+
+fn by_date(rooms: &BTreeMap<(i32, u32), RoomDay>) -> BTreeMap<i32, Vec<&RoomDay>> {
+    let mut days: BTreeMap<i32, Vec<&RoomDay>> = BTreeMap::new();
+    for ((day, _), room) in rooms {
+        days.entry(*day).or_default().push(room);
+    }
+    days
+}
+
+/// Whether no room saw motion, where there are enough rooms to tell.
+fn deserted(rooms: &[&RoomDay]) -> bool {
+    rooms.len() >= FEWEST_ROOMS && rooms.iter().all(|room| room.occupied() == 0.0)
+}
+
+/// The worst days of the whole site, by log loss, worst first; only those clearly worse than usual.
+pub fn days(cases: &[Case]) -> Vec<WorstDay> {
+    let rooms = room_days_of(cases);
+    // Compared with its own kind: at weekends offices are easy, and every workday would look bad.
+    let usual = [false, true].map(|off| {
+        let same = rooms.values().filter(|room| room.off == off);
+        let (loss, n) = same.fold((0.0, 0.0), |(loss, n), room| (loss + room.loss, n + room.cases));
+        loss / n
+    });
+    let day = |(day, rooms): (i32, Vec<&RoomDay>)| {
+        let sum = |of: fn(&RoomDay) -> f64| rooms.iter().map(|room| of(room)).sum::<f64>();
+        let log_loss = sum(|room| room.loss) / sum(|room| room.cases);
+        let (predicted, actual) = (sum(RoomDay::predicted), sum(RoomDay::occupied));
+        let off = rooms[0].off;
+        WorstDay {
+            date: date(day),
+            kind: kind(off),
+            log_loss,
+            times_usual: log_loss / usual[usize::from(off)],
+            predicted_hours: predicted,
+            actual_hours: actual,
+            why: why_day(off, deserted(&rooms), predicted, actual),
+        }
+    };
+    let whole = by_date(&rooms).into_iter().filter(|(_, rooms)| rooms.iter().any(|r| r.hours() >= FEWEST_HOURS));
+    let mut days: Vec<WorstDay> = whole.map(day).filter(|day| day.times_usual >= UNUSUAL).collect();
+    days.sort_by(|a, b| b.log_loss.total_cmp(&a.log_loss));
+    days.truncate(DAYS);
+    days
+}
+
+fn why_day(off: bool, deserted: bool, predicted: f64, actual: f64) -> &'static str {
+    if deserted && !off {
+        "no motion in any room: a holiday or closure that the calendar does not know?"
+    } else if off && actual > 2.0 * predicted {
+        "rooms used on a day off"
+    } else if actual < 0.6 * predicted {
+        "far fewer people than expected"
+    } else if actual > 1.5 * predicted {
+        "far more people than expected"
+    } else {
+        "about as many people as expected, in other rooms or at other hours"
+    }
+}
+
+/// The worst days of single rooms, by log loss, worst first. Days on which no room at all saw motion, which
+/// [`days`] lists, are left out, and so are parts of days.
+pub fn room_days(cases: &[Case], name: impl Fn(u32) -> String) -> Vec<WorstRoomDay> {
+    let rooms = room_days_of(cases);
+    let empty = by_date(&rooms).into_iter().filter_map(|(day, rooms)| deserted(&rooms).then_some(day));
+    let empty: BTreeSet<i32> = empty.collect();
+    let told = |(day, _): &(i32, u32), room: &RoomDay| !empty.contains(day) && room.hours() >= FEWEST_HOURS;
+    let mut worst: Vec<_> = rooms.into_iter().filter(|(key, room)| told(key, room)).collect();
+    worst.sort_by(|a, b| (b.1.loss / b.1.cases).total_cmp(&(a.1.loss / a.1.cases)));
+    worst.truncate(ROOM_DAYS);
+    let entry = |((day, device), room): ((i32, u32), RoomDay)| WorstRoomDay {
+        date: date(day),
+        kind: kind(room.off),
+        device: name(device),
+        log_loss: room.loss / room.cases,
+        predicted: room.said.map(|(sum, n)| (n > 0.0).then(|| sum / n)),
+        why: why_room(&room),
+        actual: room.actual,
+    };
+    worst.into_iter().map(entry).collect()
+}
+
+fn why_room(room: &RoomDay) -> &'static str {
+    let (predicted, actual) = (room.predicted(), room.occupied());
+    if room.silent > room.cases / 2.0 {
+        match actual == 0.0 {
+            true => "no motion for days: empty, or the sensor dead",
+            false => "used again after days without motion",
+        }
+    } else if actual == 0.0 {
+        "stayed empty"
+    } else if room.off && actual > 2.0 * predicted {
+        "used on a day off"
+    } else if room.weeks == 0 {
+        "a new sensor: less than a week of history"
+    } else if actual < 0.6 * predicted {
+        "used far less than expected"
+    } else if actual > 1.5 * predicted {
+        "used far more than expected"
+    } else {
+        "used about as much as expected, at other hours"
+    }
+}
+
+fn kind(off: bool) -> &'static str {
+    if off { "day off" } else { "workday" }
+}
+
+fn date(day: i32) -> String {
+    NaiveDate::from_epoch_days(day).map_or_else(String::new, |date| date.format("%Y-%m-%d %a").to_string())
+}

@@ -1,0 +1,114 @@
+//! Days off from a file: iCalendar, or CSV with a date first on each line.
+
+use std::path::{Path, PathBuf};
+
+use chrono::{Days, NaiveDate};
+use icalendar::{Calendar as ICalendar, CalendarComponent, Component, DatePerhapsTime};
+
+/// Why a holidays file could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DaysOffError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
+    /// A line does not begin with a date.
+    #[error("{}, line {line}: expected a date as YYYY-MM-DD, found {found:?}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// What stands there.
+        found: String,
+    },
+    /// The file is no iCalendar file.
+    #[error("{} is not an iCalendar file: {message}", path.display())]
+    ICalendar {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        message: String,
+    },
+}
+
+/// The longest event taken for days off: a longer one is an exhibition, not a holiday.
+const LONGEST_EVENT: u64 = 366;
+
+/// Reads the dates of a holidays file: `.ics` as iCalendar (all-day events, `DTEND` exclusive),
+/// anything else as CSV (`YYYY-MM-DD` first, more columns ignored, a header and `#` lines skipped).
+///
+/// # Errors
+/// [`DaysOffError`] with file and line.
+pub fn read(path: &Path) -> Result<Vec<NaiveDate>, DaysOffError> {
+    let text = std::fs::read_to_string(path).map_err(|source| DaysOffError::Io { path: path.into(), source })?;
+    let is_calendar = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("ics"));
+    if is_calendar { from_icalendar(&text, path) } else { from_csv(&text, path) }
+}
+
+fn from_csv(text: &str, path: &Path) -> Result<Vec<NaiveDate>, DaysOffError> {
+    let mut dates = Vec::new();
+    for (at, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        let first = line.split([',', ';', '\t']).next().unwrap_or("").trim().trim_matches('"');
+        match NaiveDate::parse_from_str(first, "%Y-%m-%d") {
+            Ok(date) => dates.push(date),
+            Err(_) if first.is_empty() || first.starts_with('#') => {}
+            Err(_) if at == 0 && !first.starts_with(|c: char| c.is_ascii_digit()) => {}
+            Err(_) => return Err(DaysOffError::Line { path: path.into(), line: at + 1, found: first.into() }),
+        }
+    }
+    Ok(dates)
+}
+
+fn from_icalendar(text: &str, path: &Path) -> Result<Vec<NaiveDate>, DaysOffError> {
+    let fail = |message: String| DaysOffError::ICalendar { path: path.into(), message };
+    if !text.contains("BEGIN:VCALENDAR") {
+        return Err(fail("expected BEGIN:VCALENDAR".into()));
+    }
+    let calendar: ICalendar = text.parse().map_err(fail)?;
+    let mut dates = Vec::new();
+    for component in &calendar.components {
+        let CalendarComponent::Event(event) = component else { continue };
+        let Some(first) = event.get_start().map(|start| start.date_naive()) else { continue };
+        let end = match event.get_end() {
+            Some(DatePerhapsTime::Date(end)) => end,
+            // An event with a time of day ends on its last day.
+            Some(timed) => timed.date_naive() + Days::new(1),
+            None => first + Days::new(1),
+        };
+        dates.extend(first.iter_days().take_while(|&date| date < end || date == first).take(LONGEST_EVENT as usize));
+    }
+    Ok(dates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn date(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn csv_skips_header_and_comments_and_names_the_bad_line() {
+        let path = Path::new("holidays.csv");
+        let dates = from_csv("date,name\n2016-08-15,Assumption\n\n# bridge\n2016-10-03;Unity\n", path).unwrap();
+        assert_eq!(dates, [date("2016-08-15"), date("2016-10-03")]);
+        let error = from_csv("2016-08-15\n15.08.2016\n", path).unwrap_err().to_string();
+        assert_eq!(error, "holidays.csv, line 2: expected a date as YYYY-MM-DD, found \"15.08.2016\"");
+    }
+
+    #[test]
+    fn icalendar_end_dates_are_exclusive() {
+        let text = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART;VALUE=DATE:20161224\r\n\
+                    DTEND;VALUE=DATE:20161227\r\nSUMMARY:Christmas\r\nEND:VEVENT\r\nBEGIN:VEVENT\r\nUID:2\r\n\
+                    DTSTART;VALUE=DATE:20170101\r\nSUMMARY:New Year\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
+        let dates = from_icalendar(text, Path::new("h.ics")).unwrap();
+        assert_eq!(dates, ["2016-12-24", "2016-12-25", "2016-12-26", "2017-01-01"].map(date));
+        assert!(from_icalendar("hello", Path::new("h.ics")).is_err());
+    }
+}

@@ -1,0 +1,297 @@
+//! The site's clock: time zone, whole hours, days off.
+//!
+//! Inside Roomcast an instant is a number of seconds since 1970-01-01 00:00:00 UTC. A site without
+//! a zone keeps its readings' own local wall time: the same arithmetic, with the wall clock taken
+//! as if it were UTC. This is the only module that asks the operating system what time it is.
+
+pub mod days_off;
+
+use std::collections::BTreeSet;
+
+use chrono::{
+    DateTime, Datelike, Days, Local, LocalResult, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Timelike, Utc,
+};
+use chrono_tz::Tz;
+
+/// Seconds since 1970-01-01 00:00:00 on the site's time line (UTC, or the wall clock without a zone).
+pub type Instant = i64;
+
+/// A whole hour of the site: hour `h` is the 3,600 seconds that begin at [`Calendar::start`]`(h)`.
+pub type Hour = i32;
+
+/// Seconds in an hour.
+pub const HOUR: i64 = 3600;
+
+/// What a text that should be a time is not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TimeError {
+    /// The text is in none of the accepted forms.
+    #[error("expected a time as YYYY-MM-DD HH:MM:SS, found {0:?}")]
+    Form(String),
+    /// The text carries an offset, but the site's zone is not known.
+    #[error("{0:?} carries a UTC offset, which needs the site's time zone (--timezone)")]
+    OffsetWithoutZone(String),
+    /// The year is outside 1971 to 2200, where hours and days fit their types.
+    #[error("expected a year from 1971 to 2200, found {0:?}")]
+    Range(String),
+}
+
+/// A whole hour as the people at the site see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalHour {
+    /// Local date, in days since 1970-01-01.
+    pub day: i32,
+    /// Hour of the local day, 0 to 23.
+    pub hour: u8,
+    /// Weekday of the local date, Monday 0 to Sunday 6.
+    pub weekday: u8,
+    /// Whether the local date is a day off: weekend, holiday or closure.
+    pub off: bool,
+    /// Whether it is a day off by its date (holiday or closure) and not by its weekday.
+    pub special: bool,
+    /// Whether the day before is a day off.
+    pub off_before: bool,
+    /// Whether the day after is a day off.
+    pub off_after: bool,
+}
+
+/// Zone, weekend, holidays and closures of one site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Calendar {
+    zone: Option<Tz>,
+    /// Seconds by which the zone's whole hours lie after UTC's (1800 in India, 0 nearly everywhere).
+    phase: i64,
+    /// Days off on which the weekday alone would not tell: holidays and closures.
+    days_off: BTreeSet<NaiveDate>,
+    /// Which weekdays are days off, Monday first.
+    weekend: [bool; 7],
+}
+
+impl Default for Calendar {
+    fn default() -> Self {
+        Self::new(None)
+    }
+}
+
+impl Calendar {
+    /// A calendar with Saturday and Sunday off. Without a zone, instants are local wall time.
+    pub fn new(zone: Option<Tz>) -> Self {
+        let phase = zone.map_or(0, |tz| {
+            // Offsets that are not whole hours (India, Nepal) shift the grid so that forecasts
+            // start on the full hour of the wall clock there.
+            let recent = (DateTime::UNIX_EPOCH + Days::new(20_000)).naive_utc();
+            let offset = tz.offset_from_utc_datetime(&recent).fix();
+            (-i64::from(offset.local_minus_utc())).rem_euclid(HOUR)
+        });
+        Self { zone, phase, days_off: BTreeSet::new(), weekend: [false, false, false, false, false, true, true] }
+    }
+
+    /// The same calendar with these weekdays off (Monday first).
+    pub fn with_weekend(mut self, weekend: [bool; 7]) -> Self {
+        self.weekend = weekend;
+        self
+    }
+
+    /// The same calendar with these dates off as well.
+    pub fn with_days_off(mut self, dates: impl IntoIterator<Item = NaiveDate>) -> Self {
+        self.days_off.extend(dates);
+        self
+    }
+
+    /// The site's zone, if one was given.
+    pub fn zone(&self) -> Option<Tz> {
+        self.zone
+    }
+
+    /// Holidays and closures, in order.
+    pub fn days_off(&self) -> impl Iterator<Item = NaiveDate> + '_ {
+        self.days_off.iter().copied()
+    }
+
+    /// Which weekdays are off, Monday first.
+    pub fn weekend(&self) -> [bool; 7] {
+        self.weekend
+    }
+
+    /// Reads `YYYY-MM-DD HH:MM:SS` (also with `T`, without seconds, with a fraction, with an offset).
+    ///
+    /// # Errors
+    /// [`TimeError`] when the text is in none of these forms, lies outside 1971 to 2200, or carries an
+    /// offset while the site has no zone.
+    pub fn parse(&self, text: &str) -> Result<Instant, TimeError> {
+        let text = text.trim();
+        // chrono would also take signs, single digits and missing separators.
+        let fixed = text.bytes().take(11).enumerate().all(|(at, byte)| match at {
+            4 | 7 => byte == b'-',
+            10 => byte == b' ' || byte == b'T',
+            _ => byte.is_ascii_digit(),
+        });
+        if !fixed || text.len() < 16 {
+            return Err(TimeError::Form(text.into()));
+        }
+        let in_range = |time: NaiveDateTime| (1971..=2200).contains(&time.year());
+        for form in ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"] {
+            if let Ok(time) = NaiveDateTime::parse_from_str(text, form) {
+                return if in_range(time) { Ok(self.instant(time)) } else { Err(TimeError::Range(text.into())) };
+            }
+        }
+        for form in ["%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f%#z"] {
+            if let Ok(time) = DateTime::parse_from_str(&text.replace(['Z', 'z'], "+00:00"), form) {
+                return match (self.zone, in_range(time.naive_utc())) {
+                    (None, _) => Err(TimeError::OffsetWithoutZone(text.into())),
+                    (_, false) => Err(TimeError::Range(text.into())),
+                    _ => Ok(time.timestamp()),
+                };
+            }
+        }
+        Err(TimeError::Form(text.into()))
+    }
+
+    /// The instant of a local wall time. When clocks go back the first of the two is meant; a time
+    /// that clocks skip is read as the instant the gap ends.
+    pub fn instant(&self, wall: NaiveDateTime) -> Instant {
+        let Some(zone) = self.zone else { return wall.and_utc().timestamp() };
+        match zone.from_local_datetime(&wall) {
+            LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => time.timestamp(),
+            LocalResult::None => {
+                // Gaps are at most a few hours: walk to the first wall time that exists.
+                let minute = |n| wall.with_second(0).unwrap_or(wall) + TimeDelta::minutes(n);
+                (1..=1500)
+                    .find_map(|n| zone.from_local_datetime(&minute(n)).earliest())
+                    .map_or_else(|| wall.and_utc().timestamp(), |time| time.timestamp())
+            }
+        }
+    }
+
+    /// The whole hour that contains an instant.
+    pub fn hour(&self, instant: Instant) -> Hour {
+        (instant - self.phase).div_euclid(HOUR) as Hour
+    }
+
+    /// The first whole hour that begins at or after an instant.
+    pub fn next_hour(&self, instant: Instant) -> Hour {
+        self.hour(instant + HOUR - 1)
+    }
+
+    /// The instant at which an hour begins.
+    pub fn start(&self, hour: Hour) -> Instant {
+        i64::from(hour) * HOUR + self.phase
+    }
+
+    /// The local wall time of an instant.
+    pub fn wall(&self, instant: Instant) -> NaiveDateTime {
+        let utc = DateTime::from_timestamp(instant, 0).unwrap_or(DateTime::UNIX_EPOCH).naive_utc();
+        self.zone.map_or(utc, |zone| zone.from_utc_datetime(&utc).naive_local())
+    }
+
+    /// Date, hour of day, weekday and day type of an hour.
+    pub fn local(&self, hour: Hour) -> LocalHour {
+        let wall = self.wall(self.start(hour));
+        let date = wall.date();
+        LocalHour {
+            day: date.to_epoch_days(),
+            hour: wall.hour() as u8,
+            weekday: date.weekday().num_days_from_monday() as u8,
+            off: self.is_off(date),
+            special: self.is_off(date) && !self.weekend[date.weekday().num_days_from_monday() as usize],
+            off_before: self.is_off(date - Days::new(1)),
+            off_after: self.is_off(date + Days::new(1)),
+        }
+    }
+
+    /// Whether a local date is a weekend day, a holiday or a closure.
+    pub fn is_off(&self, date: NaiveDate) -> bool {
+        self.weekend[date.weekday().num_days_from_monday() as usize] || self.days_off.contains(&date)
+    }
+
+    /// An instant as local wall time, `YYYY-MM-DD HH:MM:SS`.
+    pub fn format(&self, instant: Instant) -> String {
+        self.wall(instant).format("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
+    /// An instant as RFC 3339, with the zone's offset; without a zone, local wall time without one.
+    pub fn rfc3339(&self, instant: Instant) -> String {
+        let utc = DateTime::from_timestamp(instant, 0).unwrap_or(DateTime::UNIX_EPOCH);
+        match self.zone {
+            Some(zone) => utc.with_timezone(&zone).to_rfc3339(),
+            None => utc.naive_utc().format("%Y-%m-%dT%H:%M:%S").to_string(),
+        }
+    }
+
+    /// The present instant, UTC.
+    #[allow(clippy::disallowed_methods, reason = "calendar is the only clock")]
+    pub fn utc_now() -> Instant {
+        Utc::now().timestamp()
+    }
+
+    /// The present instant of the site. Without a zone it is the machine's local wall time, as the readings are.
+    #[allow(clippy::disallowed_methods, reason = "calendar is the only clock")]
+    pub fn now(&self) -> Instant {
+        match self.zone {
+            Some(_) => Self::utc_now(),
+            None => Local::now().naive_local().and_utc().timestamp(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn berlin() -> Calendar {
+        Calendar::new(Some(chrono_tz::Europe::Berlin))
+    }
+
+    #[test]
+    fn times_are_read_in_their_fixed_forms_only() {
+        let calendar = Calendar::default();
+        let expected = calendar.parse("2016-08-31 23:59:59").unwrap();
+        assert_eq!(calendar.format(expected), "2016-08-31 23:59:59");
+        assert_eq!(calendar.parse(" 2016-08-31T23:59:59.75 "), Ok(expected));
+        assert_eq!(calendar.parse("2016-08-31 23:59"), Ok(expected - 59));
+        for bad in
+            ["", "2016-08-31", "2016-8-31 4:05:06", "+2016-08-31 04:05:06", "2016-08-3104:05:06", "2016-02-30 00:00:00"]
+        {
+            assert_eq!(calendar.parse(bad), Err(TimeError::Form(bad.into())), "{bad}");
+        }
+        assert!(matches!(calendar.parse("1910-01-01 00:00:00"), Err(TimeError::Range(_))));
+        assert!(matches!(calendar.parse("2016-08-31T23:59:59Z"), Err(TimeError::OffsetWithoutZone(_))));
+        assert_eq!(berlin().parse("2016-08-31T21:59:59Z"), berlin().parse("2016-08-31 23:59:59"));
+        assert_eq!(berlin().parse("2016-08-31T21:59:59+00:00"), berlin().parse("2016-08-31T23:59:59+02:00"));
+    }
+
+    #[test]
+    fn clocks_going_forward_and_back_keep_hours_whole() {
+        let calendar = berlin();
+        // 02:30 does not exist on that day: the gap ends at 03:00 summer time.
+        assert_eq!(calendar.parse("2016-03-27 02:30:00"), calendar.parse("2016-03-27T01:00:00Z"));
+        // 02:30 exists twice on that day: the first is meant.
+        assert_eq!(calendar.parse("2016-10-30 02:30:00"), calendar.parse("2016-10-30T00:30:00Z"));
+        let hours = |day: &str, next: &str| {
+            let hour = |text: &str| calendar.hour(calendar.parse(text).unwrap());
+            hour(next) - hour(day)
+        };
+        assert_eq!(hours("2016-03-27 00:00:00", "2016-03-28 00:00:00"), 23);
+        assert_eq!(hours("2016-10-30 00:00:00", "2016-10-31 00:00:00"), 25);
+    }
+
+    #[test]
+    fn zones_off_by_minutes_keep_full_local_hours() {
+        let calendar = Calendar::new(Some(chrono_tz::Asia::Kolkata));
+        let hour = calendar.next_hour(calendar.parse("2016-08-10 10:10:00").unwrap());
+        assert_eq!(calendar.format(calendar.start(hour)), "2016-08-10 11:00:00");
+        assert_eq!(calendar.rfc3339(calendar.start(hour)), "2016-08-10T11:00:00+05:30");
+    }
+
+    #[test]
+    fn days_off_come_from_weekdays_and_dates() {
+        let holiday = NaiveDate::from_ymd_opt(2016, 8, 15).unwrap();
+        let calendar = Calendar::default().with_days_off([holiday]);
+        let at = |text: &str| calendar.local(calendar.hour(calendar.parse(text).unwrap()));
+        let monday = at("2016-08-15 10:00:00");
+        assert!(monday.off && monday.special && monday.off_before && !monday.off_after);
+        let friday = at("2016-08-12 10:00:00");
+        assert!(!friday.off && friday.off_after && friday.weekday == 4);
+        assert!(at("2016-08-13 10:00:00").off && !at("2016-08-13 10:00:00").special);
+    }
+}

@@ -1,0 +1,43 @@
+//! `roomcast healthcheck`: asks a server on this machine whether it lives, for containers without curl.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use super::serve::PORT;
+
+/// How long the server may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What `healthcheck` is asked.
+#[derive(Debug, Args)]
+pub struct HealthcheckArgs {
+    /// The server's port on this machine
+    #[arg(long, value_name = "PORT", default_value_t = PORT)]
+    pub port: u16,
+}
+
+/// Asks `/healthz`.
+///
+/// # Errors
+/// When there is no answer, or another than 200.
+pub fn run(args: &HealthcheckArgs) -> anyhow::Result<()> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
+    let ask = || -> std::io::Result<Vec<u8>> {
+        let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut head = vec![0; 12];
+        stream.read_exact(&mut head)?;
+        Ok(head)
+    };
+    let head = ask().with_context(|| format!("no answer from {address}"))?;
+    if head != b"HTTP/1.1 200" {
+        bail!("{address} answered {:?}", String::from_utf8_lossy(&head));
+    }
+    Ok(())
+}

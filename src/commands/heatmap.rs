@@ -1,0 +1,47 @@
+//! A forecast as a heat map for the terminal: one row per device, one column per hour.
+
+use std::fmt::Write;
+
+use crate::calendar::Calendar;
+use crate::forecast::DeviceForecast;
+
+/// Shades from empty to certain; the share of ink, not colour, carries the meaning.
+const SHADES: [&str; 5] = ["··", "░░", "▒▒", "▓▓", "██"];
+/// Device names are cut to this many characters.
+const NAME: usize = 24;
+/// More devices than this do not fit a screen.
+const MOST: usize = 40;
+
+/// Draws the heat map, a legend, and the number of hours each device is expected to be occupied.
+pub fn draw(forecasts: &[DeviceForecast], calendar: &Calendar) -> String {
+    let mut out = String::new();
+    let Some(first) = forecasts.first().and_then(|f| f.hours.first()) else { return out };
+    let shown = &forecasts[..forecasts.len().min(MOST)];
+    let width = shown.iter().map(|f| f.device.chars().count()).max().unwrap_or(0).clamp(6, NAME);
+    let hour_of = |at: usize| calendar.local(shown[0].hours[at].hour).hour;
+    let _ = writeln!(
+        out,
+        "\nChance that each room is occupied, 24 hours from {}\n",
+        calendar.format(calendar.start(first.hour))
+    );
+    let _ = write!(out, "  {:width$}  ", "");
+    for at in (0..shown[0].hours.len()).step_by(2) {
+        let _ = write!(out, "{:<4}", format!("{:02}", hour_of(at)));
+    }
+    let _ = writeln!(out, "  expected");
+    for forecast in shown {
+        let name: String = forecast.device.chars().take(NAME).collect();
+        let _ = write!(out, "  {name:width$}  ");
+        for hour in &forecast.hours {
+            let shade = ((hour.probability * SHADES.len() as f64) as usize).min(SHADES.len() - 1);
+            out.push_str(SHADES[shade]);
+        }
+        let expected: f64 = forecast.hours.iter().map(|hour| hour.probability).sum();
+        let _ = writeln!(out, "  {expected:4.1} h");
+    }
+    if forecasts.len() > MOST {
+        let _ = writeln!(out, "  … and {} more devices", forecasts.len() - MOST);
+    }
+    let _ = writeln!(out, "\n  ·· under 20 %  ░░ under 40 %  ▒▒ under 60 %  ▓▓ under 80 %  ██ 80 % and more\n");
+    out
+}

@@ -1,0 +1,213 @@
+//! `roomcast inspect`: what readings say about themselves before anyone trains.
+
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use chrono_tz::Tz;
+use serde::Serialize;
+
+use crate::calendar::Calendar;
+use crate::readings::{self, Profile, ReadOptions, ReadSummary};
+
+/// Shows what readings say about themselves: span, devices, silences, bad rows.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  roomcast inspect data/device_activations.csv")]
+pub struct InspectArgs {
+    /// Readings, CSV or Parquet (- for CSV on standard input)
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+    /// The site's IANA time zone, such as Europe/Berlin; without it times are taken and given as they stand
+    #[arg(long, value_name = "ZONE", env = "ROOMCAST_TIMEZONE")]
+    pub timezone: Option<Tz>,
+    /// Print everything as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// All that `inspect` finds, as `--json` prints it.
+#[derive(Debug, Serialize)]
+struct Report {
+    #[serde(flatten)]
+    summary: ReadSummary,
+    fingerprint: String,
+    profile: Profile,
+}
+
+/// Reads the inputs, leaving out bad rows, and prints what they hold to standard output.
+///
+/// # Errors
+/// When an input cannot be read at all, or standard output cannot be written. A reader that closes the
+/// pipe early is no error.
+pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
+    let calendar = Calendar::new(args.timezone);
+    let options = ReadOptions { skip_bad_rows: true, until: None };
+    let (readings, summary) = readings::read(&args.inputs, &options, &calendar)?;
+    let profile = readings::profile(&readings, &calendar);
+    let report = Report { fingerprint: readings.fingerprint(), summary, profile };
+
+    let mut out = BufWriter::new(io::stdout().lock());
+    let written = if args.json { json(&report, &mut out) } else { text(&report, &mut out) };
+    match written.and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
+}
+
+fn json(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, report)?;
+    writeln!(out)
+}
+
+fn text(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    let Report { summary, profile, fingerprint } = report;
+    inputs(summary, out)?;
+    refusals(summary, out)?;
+    let (Some(first), Some(last)) = (&profile.first, &profile.last) else {
+        return writeln!(out, "\nno readings");
+    };
+    let days = if profile.days == 1 { "day" } else { "days" };
+    writeln!(out, "\nfrom      {}\nto        {}, {} {days}", minute(first), minute(last), profile.days)?;
+    writeln!(out, "devices   {}", summary.devices)?;
+    writeln!(out, "occupied  {} of all room hours", percent(profile.occupied_share))?;
+    writeln!(out, "content   sha256 {fingerprint}")?;
+    if !summary.without_motion.is_empty() {
+        writeln!(out, "alive, but never with motion: {}", summary.without_motion.join(", "))?;
+    }
+    devices(profile, out)?;
+    day(profile, out)?;
+    silent_workdays(profile, out)
+}
+
+fn inputs(summary: &ReadSummary, out: &mut impl Write) -> io::Result<()> {
+    let mut counts: Vec<_> = summary.files.iter().map(|file| (file.file.as_str(), file.counts)).collect();
+    if counts.len() > 1 {
+        counts.push(("together", summary.counts()));
+    }
+    let rows = counts.into_iter().map(|(name, c)| {
+        let counts = [c.rows, c.accepted, c.duplicates, c.out_of_order, c.no_motion, c.refused];
+        std::iter::once(name.to_owned()).chain(counts.map(|count| count.to_string())).collect()
+    });
+    let header = ["input", "rows", "readings", "duplicates", "out of order", "no motion", "refused"];
+    table(&header, &rows.collect::<Vec<_>>(), out)
+}
+
+fn refusals(summary: &ReadSummary, out: &mut impl Write) -> io::Result<()> {
+    let mut shown = 0;
+    for refusal in summary.refusals() {
+        writeln!(out, "{}{refusal}", if shown == 0 { "\nrefused rows\n" } else { "" })?;
+        shown += 1;
+    }
+    match summary.refused - shown {
+        0 => Ok(()),
+        more => writeln!(out, "and {more} more"),
+    }
+}
+
+fn devices(profile: &Profile, out: &mut impl Write) -> io::Result<()> {
+    let header = [
+        "device",
+        "first reading",
+        "last reading",
+        "readings",
+        "occupied",
+        "h/workday",
+        "longest silence",
+        "silent workdays",
+        "readings/h",
+        "note",
+    ];
+    let rows = profile.devices.iter().map(|device| {
+        vec![
+            device.device.clone(),
+            minute(&device.first),
+            minute(&device.last),
+            device.readings.to_string(),
+            percent(device.occupied_share),
+            format!("{:.1}", device.occupied_hours_per_workday),
+            format!("{:.1} d", device.longest_silence_days),
+            device.silent_workdays.to_string(),
+            format!("{:.1}", device.readings_per_occupied_hour),
+            if device.chattering { "chattering".to_owned() } else { String::new() },
+        ]
+    });
+    writeln!(out)?;
+    table(&header, &rows.collect::<Vec<_>>(), out)?;
+    writeln!(
+        out,
+        "occupied: hours with a reading, of all from the first reading to the end of the data; readings/h: per \
+         occupied hour\nsilent workdays: without a reading, while another device had some",
+    )
+}
+
+fn day(profile: &Profile, out: &mut impl Write) -> io::Result<()> {
+    let all = || profile.workday_hours.iter().chain(&profile.day_off_hours).copied();
+    let highest = all().fold(0.0, f64::max);
+    writeln!(out, "\noccupied rooms by hour of day (█ is {})", percent(highest))?;
+    writeln!(out, "  workdays  {}", spark(&profile.workday_hours, highest))?;
+    writeln!(out, "  days off  {}", spark(&profile.day_off_hours, highest))?;
+    writeln!(out, "            0     6     12    18")
+}
+
+fn silent_workdays(profile: &Profile, out: &mut impl Write) -> io::Result<()> {
+    if profile.silent_workdays.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nworkdays without a reading in any room (holidays?)")?;
+    profile.silent_workdays.iter().try_for_each(|date| writeln!(out, "  {}", date.format("%Y-%m-%d %A")))
+}
+
+/// An aligned table: the first column to the left, the others to the right.
+fn table(header: &[&str], rows: &[Vec<String>], out: &mut impl Write) -> io::Result<()> {
+    let width = |text: &str| text.chars().count();
+    let widths: Vec<usize> = (0..header.len())
+        .map(|column| rows.iter().map(|row| width(&row[column])).chain([width(header[column])]).max().unwrap_or(0))
+        .collect();
+    let mut line = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut text = String::new();
+        for (column, (cell, width)) in cells.zip(&widths).enumerate() {
+            text += &if column == 0 { format!("{cell:<width$}") } else { format!("  {cell:>width$}") };
+        }
+        writeln!(out, "{}", text.trim_end())
+    };
+    line(&mut header.iter().copied())?;
+    rows.iter().try_for_each(|row| line(&mut row.iter().map(String::as_str)))
+}
+
+/// RFC 3339 to the minute, as people write it.
+fn minute(time: &str) -> String {
+    time.chars().take(16).map(|c| if c == 'T' { ' ' } else { c }).collect()
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
+/// One block per number, its height the number's share of `highest`; blank only for nothing at all.
+fn spark(numbers: &[f64], highest: f64) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let block = |&number: &f64| match (number / highest * 8.0).ceil() as usize {
+        0 => ' ',
+        height => BLOCKS[height.min(8) - 1],
+    };
+    numbers.iter().map(block).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spark_shows_the_highest_as_a_full_block_and_nothing_as_a_blank() {
+        assert_eq!(spark(&[0.0, 0.001, 0.25, 0.5], 0.5), " ▁▄█");
+        assert_eq!(spark(&[0.0, 0.0], 0.0), "  ");
+    }
+
+    #[test]
+    fn tables_are_aligned_without_trailing_blanks() {
+        let mut out = Vec::new();
+        let rows = [vec!["küche".to_owned(), "7".to_owned()], vec!["b".to_owned(), "1234".to_owned()]];
+        table(&["device", "n"], &rows, &mut out).expect("writing to memory");
+        assert_eq!(String::from_utf8_lossy(&out), "device     n\nküche      7\nb       1234\n");
+    }
+}

@@ -1,0 +1,102 @@
+//! One file per subcommand: arguments, one library call, output.
+
+pub mod backtest;
+pub mod completions;
+pub mod explain;
+pub mod healthcheck;
+pub mod heatmap;
+pub mod inspect;
+pub mod models;
+pub mod output;
+pub mod predict;
+pub mod serve;
+pub mod simulate;
+pub mod site;
+pub mod train;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+/// Hourly room occupancy forecasts from motion sensors.
+#[derive(Debug, Parser)]
+#[command(name = "roomcast", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+    /// Say more on standard error (repeatable); RUST_LOG is honoured too
+    #[arg(long, short, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Form of the log lines on standard error
+    #[arg(long, value_enum, default_value_t, global = true, env = "ROOMCAST_LOG_FORMAT")]
+    pub log_format: LogFormat,
+}
+
+/// Form of log lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text for people.
+    #[default]
+    Human,
+    /// One JSON object a line, with the field names of the Elastic Common Schema.
+    Json,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Forecast the 24 hours after an instant
+    #[command(
+        after_help = "Example:\n  roomcast predict '2016-08-24 23:59:59' data/device_activations.csv forecast.csv --show"
+    )]
+    Predict(predict::PredictArgs),
+    /// Train models on readings and save them
+    #[command(after_help = "Example:\n  roomcast train --input data/device_activations.csv --models models")]
+    Train(train::TrainArgs),
+    /// Say how good the forecasts would have been, beside simple rules
+    #[command(
+        after_help = "Example:\n  roomcast backtest --input data/device_activations.csv --every 24h --html report.html"
+    )]
+    Backtest(backtest::BacktestArgs),
+    /// Say what drives the probability of one hour
+    #[command(
+        after_help = "Example:\n  roomcast explain --input data/device_activations.csv device_2 '2016-08-25 10:00:00'"
+    )]
+    Explain(explain::ExplainArgs),
+    /// Say what readings tell about themselves, before anyone trains on them
+    #[command(after_help = "Example:\n  roomcast inspect data/device_activations.csv")]
+    Inspect(inspect::InspectArgs),
+    /// Make the readings of a building that does not exist
+    #[command(
+        after_help = "Example:\n  roomcast simulate --devices 100 --from 2026-01-01 --to 2026-03-01 --output readings.parquet"
+    )]
+    Simulate(simulate::SimulateArgs),
+    /// List, show, activate and prune saved models
+    #[command(after_help = "Example:\n  roomcast models list --models models")]
+    Models(models::ModelsArgs),
+    /// Write shell completions to standard output
+    #[command(
+        after_help = "Example:\n  roomcast completions bash > ~/.local/share/bash-completion/completions/roomcast"
+    )]
+    Completions(completions::CompletionsArgs),
+    /// Write man pages to a directory
+    #[command(after_help = "Example:\n  roomcast man ~/.local/share/man/man1")]
+    Man(completions::ManArgs),
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// Whatever the subcommand reports.
+pub fn run(cli: &Cli) -> anyhow::Result<()> {
+    match &cli.command {
+        Command::Predict(args) => predict::run(args),
+        Command::Train(args) => train::run(args),
+        Command::Backtest(args) => backtest::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Simulate(args) => simulate::run(args),
+        Command::Models(args) => models::run(args),
+        Command::Completions(args) => completions::completions(args, &mut Cli::command()),
+        Command::Man(args) => completions::man(args, Cli::command()),
+    }
+}

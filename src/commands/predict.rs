@@ -1,0 +1,185 @@
+//! `roomcast predict`: the 24 hours after an instant.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+
+use super::output;
+use super::site::ClockArgs;
+use crate::features::Building;
+use crate::forecast;
+use crate::hourly::Hourly;
+use crate::model::registry::Registry;
+use crate::model::rule::Rule;
+use crate::model::{Models, fit};
+use crate::readings::Readings;
+
+/// What `predict` is asked.
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// The instant the forecast is made at, local time, such as '2016-08-31 23:59:59', or now; nothing at or after it is
+    /// looked at
+    #[arg(value_name = "TIMESTAMP")]
+    pub timestamp: String,
+    /// Readings, CSV or Parquet (- for CSV on standard input)
+    #[arg(value_name = "INPUT")]
+    pub input: PathBuf,
+    /// Where the forecast goes (- for standard output)
+    #[arg(value_name = "OUTPUT")]
+    pub output: PathBuf,
+    /// Use the models saved here instead of training on the readings before the timestamp
+    #[arg(long, value_name = "DIR")]
+    pub models: Option<PathBuf>,
+    /// Only this device (repeatable)
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Vec<String>,
+    /// Add the probability as a fourth column
+    #[arg(long)]
+    pub probabilities: bool,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// How probabilities become states.
+    #[command(flatten)]
+    pub rule: RuleArgs,
+    /// Show the forecast in the terminal as well, as a heat map on standard error
+    #[arg(long)]
+    pub show: bool,
+    /// Clock and calendar.
+    #[command(flatten)]
+    pub clock: ClockArgs,
+}
+
+/// The decision rule.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct RuleArgs {
+    /// Call an hour occupied from this probability on (0.5 without any rule)
+    #[arg(long, value_name = "P", value_parser = share, conflicts_with_all = ["cost_miss", "max_missed"])]
+    pub threshold: Option<f64>,
+    /// Cost of an occupied hour called vacant (a cold meeting), with --cost-waste
+    #[arg(long, value_name = "COST", value_parser = cost, requires = "cost_waste", conflicts_with = "max_missed")]
+    pub cost_miss: Option<f64>,
+    /// Cost of a vacant hour called occupied (an empty room heated), with --cost-miss
+    #[arg(long, value_name = "COST", value_parser = cost, requires = "cost_miss")]
+    pub cost_waste: Option<f64>,
+    /// Miss at most this share of the occupied hours, such as 0.05
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub max_missed: Option<f64>,
+}
+
+impl RuleArgs {
+    /// The rule that was asked for; 0.5 without any.
+    pub fn rule(&self) -> Rule {
+        match (self.threshold, self.cost_miss, self.cost_waste, self.max_missed) {
+            (Some(threshold), ..) => Rule::Fixed(threshold),
+            (_, Some(miss), Some(waste), _) => Rule::Cost { miss, waste },
+            (.., Some(share)) => Rule::MostMissed(share),
+            _ => Rule::Fixed(0.5),
+        }
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let value = text.parse::<f64>().ok().filter(|value| (0.0..=1.0).contains(value));
+    value.ok_or_else(|| "expected a number from 0 to 1".into())
+}
+
+fn cost(text: &str) -> Result<f64, String> {
+    let value = text.parse::<f64>().ok().filter(|value| value.is_finite() && *value > 0.0);
+    value.ok_or_else(|| "expected a number above 0".into())
+}
+
+/// Form of a forecast file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// `time,device,activation_predicted`, ordered by time, then device.
+    #[default]
+    Csv,
+    /// One object with 24 hours per device.
+    Json,
+}
+
+/// Forecasts and writes.
+///
+/// # Errors
+/// For a timestamp or file that cannot be read, an unknown device, and an output that cannot be written.
+pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
+    let calendar = args.clock.calendar()?;
+    let origin = match args.timestamp.as_str() {
+        "now" => calendar.now(),
+        text => calendar.parse(text).context("cannot read the timestamp")?,
+    };
+    output::check(&args.output)?;
+    let (readings, _) = args.clock.read(std::slice::from_ref(&args.input), &calendar, Some(origin))?;
+    if readings.is_empty() {
+        bail!("{}: no reading before {}", args.input.display(), args.timestamp);
+    }
+    let hourly = Hourly::new(&readings, &calendar, origin);
+    let building = Building::new(&hourly);
+    let mut models = models(args.models.as_deref(), &hourly, &building)?;
+    models.threshold = args.rule.rule().threshold(&models.site.out_of_sample);
+    let chosen = choose(&readings, &args.device)?;
+    let mut forecasts = forecast::forecast_all(&hourly, &building, &models).context("cannot build the features")?;
+    if let Some(chosen) = chosen {
+        forecasts.retain(|f| chosen.contains(&f.device));
+    }
+    let bytes = match args.format {
+        Format::Csv => output::csv(&forecasts, &calendar, args.probabilities),
+        Format::Json => output::json(&forecasts, &calendar, origin)?,
+    };
+    output::write(&args.output, &bytes)?;
+    if args.show {
+        let _ = std::io::stderr().write_all(super::heatmap::draw(&forecasts, &calendar).as_bytes());
+    }
+    Ok(())
+}
+
+fn models(saved: Option<&Path>, hourly: &Hourly, building: &Building) -> anyhow::Result<Models> {
+    let Some(dir) = saved else { return Ok(fit::train(hourly, building, &|| ())?) };
+    let (models, manifest) = Registry::open(dir).load(None)?;
+    if models.cutoff > hourly.origin {
+        tracing::warn!(
+            version = manifest.version,
+            "these models were trained on readings after the timestamp: the forecast is no fair test of them"
+        );
+    }
+    Ok(models)
+}
+
+/// The devices asked for, none for all.
+fn choose(readings: &Readings, asked: &[String]) -> anyhow::Result<Option<Vec<String>>> {
+    for device in asked {
+        if readings.devices.binary_search_by(|d| d.device.cmp(device)).is_err() {
+            let known = readings.devices.iter().map(|d| d.device.as_str());
+            match closest(device, known) {
+                Some(near) => bail!("no readings of device {device:?} before the timestamp; did you mean {near:?}?"),
+                None => bail!("no readings of device {device:?} before the timestamp"),
+            }
+        }
+    }
+    Ok((!asked.is_empty()).then(|| asked.to_vec()))
+}
+
+/// The known name nearest to `asked`, if one is near.
+pub fn closest<'a>(asked: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let near = known.map(|name| (distance(asked, name), name)).min()?;
+    (near.0 <= asked.chars().count().div_ceil(2)).then_some(near.1)
+}
+
+/// Number of characters to insert, delete or replace (V. Levenshtein, 1966).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut corner = i;
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = corner + usize::from(x != *y);
+            corner = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(corner + 1);
+        }
+    }
+    row[b.len()]
+}

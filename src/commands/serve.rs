@@ -1,0 +1,117 @@
+//! `roomcast serve`: forecasts over HTTP, and the web page.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::Args;
+
+use super::predict::RuleArgs;
+use super::site::SiteArgs;
+use crate::serve::auth::Tokens;
+use crate::serve::run::{self, Listen};
+use crate::serve::site::{Settings, Site};
+
+/// The port without `--port` or `--bind`.
+pub const PORT: u16 = 5000;
+
+/// What `serve` is asked.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Readings and site.
+    #[command(flatten)]
+    pub site: SiteArgs,
+    /// Where models are saved; without any, some are trained at the start
+    #[arg(long, value_name = "DIR", default_value = "models", env = "ROOMCAST_MODELS")]
+    pub models: PathBuf,
+    /// How probabilities become states.
+    #[command(flatten)]
+    pub rule: RuleArgs,
+    /// Address and port to listen on [default: 0.0.0.0:5000, with --no-auth 127.0.0.1:5000]
+    #[arg(long, value_name = "ADDRESS", env = "ROOMCAST_BIND")]
+    pub bind: Option<SocketAddr>,
+    /// Port to listen on instead, 0 for any that is free
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// Write the port here once the server listens
+    #[arg(long, value_name = "FILE")]
+    pub port_file: Option<PathBuf>,
+    /// Tokens, one `read:TOKEN`, `write:TOKEN` or `admin:TOKEN` a line, beside those of PRIVATE_TOKEN (admin) and
+    /// ROOMCAST_TOKENS (the same, separated by commas)
+    #[arg(long, value_name = "FILE", env = "ROOMCAST_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Answer everybody who can reach the address, which must be a loopback one
+    #[arg(long)]
+    pub no_auth: bool,
+    /// Show /metrics without a token
+    #[arg(long)]
+    pub metrics_public: bool,
+    /// Requests per second of one address or token, twice as many at once; 0 for no limit
+    #[arg(long, value_name = "N", default_value_t = 500, env = "ROOMCAST_RATE_LIMIT")]
+    pub rate_limit: u32,
+    /// Let pages from this origin read answers, such as https://dashboard.example (repeatable)
+    #[arg(long, value_name = "ORIGIN")]
+    pub cors_origin: Vec<String>,
+    /// Certificate chain for TLS, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key for TLS, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Threads that serve connections; without it, one per processor
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub workers: Option<u16>,
+    /// Seconds between saying no at /readyz and refusing connections, when told to stop
+    #[arg(long, value_name = "SECONDS", default_value_t = 1)]
+    pub drain: u64,
+}
+
+/// Serves until told to stop.
+///
+/// # Errors
+/// Without a token (but on loopback with `--no-auth`), for an address that cannot be bound, and readings that cannot be read.
+pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
+    // Tokens do not come as arguments: everybody on the machine can read those.
+    let (private, list) = (std::env::var("PRIVATE_TOKEN").ok(), std::env::var("ROOMCAST_TOKENS").ok());
+    let tokens = Tokens::read(private.as_deref(), list.as_deref(), args.token_file.as_deref())?;
+    let bind = address(args);
+    if tokens.is_empty() && !args.no_auth {
+        bail!(
+            "no token is set, so anybody could ask\nhint: set PRIVATE_TOKEN, or try it out on this machine alone with --no-auth"
+        );
+    }
+    if args.no_auth && !tokens.is_empty() {
+        bail!("--no-auth and tokens exclude each other\nhint: leave --no-auth out, or PRIVATE_TOKEN, ROOMCAST_TOKENS and --token-file");
+    }
+    if args.no_auth && !bind.ip().is_loopback() {
+        bail!("--no-auth needs a loopback address, {} can be reached from elsewhere\nhint: set a token, or --bind 127.0.0.1:{PORT}", bind.ip());
+    }
+    let settings = Settings {
+        input: args.site.clone(),
+        models: args.models.clone(),
+        rule: args.rule.rule(),
+        rate: args.rate_limit,
+        metrics_public: args.metrics_public,
+        cors: args.cors_origin.clone(),
+        tls: args.tls_cert.is_some(),
+    };
+    let listen = Listen {
+        bind,
+        port_file: args.port_file.clone(),
+        tls: args.tls_cert.clone().zip(args.tls_key.clone()),
+        workers: args.workers.map(usize::from),
+        drain: Duration::from_secs(args.drain),
+        patience: Duration::from_secs(30),
+    };
+    run::run(Site::new(settings, args.site.calendar()?, tokens), &listen)
+}
+
+fn address(args: &ServeArgs) -> SocketAddr {
+    let any = if args.no_auth { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
+    let mut address = args.bind.unwrap_or(SocketAddr::new(IpAddr::V4(any), PORT));
+    if let Some(port) = args.port {
+        address.set_port(port);
+    }
+    address
+}

@@ -1,0 +1,110 @@
+//! Arguments that say where readings are and what kind of site they come from.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use clap::Args;
+
+use crate::calendar::{Calendar, Instant, days_off};
+use crate::readings::{self, ReadOptions, ReadSummary, Readings};
+
+/// The site's clock and calendar.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ClockArgs {
+    /// The site's IANA time zone, such as Europe/Berlin; without it times are taken and given as they stand
+    #[arg(long, value_name = "ZONE", env = "ROOMCAST_TIMEZONE")]
+    pub timezone: Option<Tz>,
+    /// Holidays: an iCalendar file (.ics) or a CSV file with a date (YYYY-MM-DD) first on each line
+    #[arg(long, value_name = "FILE", env = "ROOMCAST_HOLIDAYS")]
+    pub holidays: Option<PathBuf>,
+    /// A day on which the site is closed, past or ahead (repeatable)
+    #[arg(long, value_name = "DATE")]
+    pub closed: Vec<NaiveDate>,
+    /// The weekly days off
+    #[arg(long, value_name = "DAYS", value_delimiter = ',', default_value = "sat,sun")]
+    pub weekend: Vec<chrono::Weekday>,
+    /// Count and leave out rows that cannot be read, instead of stopping at the first
+    #[arg(long)]
+    pub skip_bad_rows: bool,
+}
+
+impl ClockArgs {
+    /// The site's calendar.
+    ///
+    /// # Errors
+    /// When the holidays file cannot be read or has a line that is no date.
+    pub fn calendar(&self) -> anyhow::Result<Calendar> {
+        let mut weekend = [false; 7];
+        for day in &self.weekend {
+            weekend[day.num_days_from_monday() as usize] = true;
+        }
+        let mut calendar =
+            Calendar::new(self.timezone).with_weekend(weekend).with_days_off(self.closed.iter().copied());
+        if let Some(path) = &self.holidays {
+            calendar = calendar.with_days_off(days_off::read(path)?);
+        }
+        Ok(calendar)
+    }
+
+    /// Reads the readings of `paths` before `until`, all of them without it, and logs what was unusual.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or has a row that cannot be and bad rows are not skipped.
+    pub fn read(
+        &self,
+        paths: &[PathBuf],
+        calendar: &Calendar,
+        until: Option<Instant>,
+    ) -> anyhow::Result<(Readings, ReadSummary)> {
+        let options = ReadOptions { skip_bad_rows: self.skip_bad_rows, until };
+        let (readings, summary) = readings::read(paths, &options, calendar).context("cannot read the readings")?;
+        tracing::info!(
+            rows = summary.rows,
+            accepted = summary.accepted,
+            duplicates = summary.duplicates,
+            out_of_order = summary.out_of_order,
+            refused = summary.refused,
+            "readings read"
+        );
+        if summary.refused > 0 {
+            tracing::warn!(
+                refused = summary.refused,
+                "rows could not be read and were left out; roomcast inspect lists them"
+            );
+        }
+        Ok((readings, summary))
+    }
+}
+
+/// Readings and the site they come from.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SiteArgs {
+    /// Readings, CSV or Parquet (repeatable; - for CSV on standard input)
+    #[arg(long, short, value_name = "FILE", required = true, env = "ROOMCAST_INPUT", value_delimiter = ',')]
+    pub input: Vec<PathBuf>,
+    /// Clock and calendar.
+    #[command(flatten)]
+    pub clock: ClockArgs,
+}
+
+impl SiteArgs {
+    /// The site's calendar.
+    ///
+    /// # Errors
+    /// As [`ClockArgs::calendar`].
+    pub fn calendar(&self) -> anyhow::Result<Calendar> {
+        self.clock.calendar()
+    }
+
+    /// Readings before `until` (all without it), the calendar, and what reading them met.
+    ///
+    /// # Errors
+    /// As [`ClockArgs::calendar`] and [`ClockArgs::read`].
+    pub fn read(&self, until: Option<Instant>) -> anyhow::Result<(Readings, Calendar, ReadSummary)> {
+        let calendar = self.calendar()?;
+        let (readings, summary) = self.clock.read(&self.input, &calendar, until)?;
+        Ok((readings, calendar, summary))
+    }
+}

@@ -1,0 +1,190 @@
+//! What all devices of a site say together, hour by hour.
+
+use polars::prelude::IdxCa;
+use rayon::prelude::*;
+
+use super::kernel::{self, Cell};
+use crate::calendar::LocalHour;
+use crate::hourly::{DeviceHours, HORIZON, Hourly};
+
+/// Half-life of the building's rates, days.
+const HALF_LIFE: f64 = 28.0;
+/// Half-life of the building's level (observed against expected), days.
+const LEVEL_HALF_LIFE: f64 = 2.0;
+/// Share of occupied hours assumed before anything is known, worth [`START`] hours of evidence.
+const SHARE: f64 = 0.15;
+/// Hours of evidence behind [`SHARE`].
+const START: f64 = 10.0;
+/// A day off of which nothing is known is taken to be this share as busy as the average.
+const QUIET: f64 = 0.3;
+
+/// What a forecast for a silent device is worth before the site has shown it.
+const SILENT_SHARE: f64 = 0.2;
+/// Expected hours of evidence behind [`SILENT_SHARE`].
+const SILENT_START: f64 = 20.0;
+
+/// Hourly facts of the whole site, on the site grid (history and horizon).
+#[derive(Debug, Clone)]
+pub struct Building {
+    /// Number of devices occupied in each hour of the history.
+    pub occupied: Vec<f32>,
+    /// Number of devices observed in each hour of the history.
+    pub observed: Vec<f32>,
+    /// Occupied hours expected over the observed devices by their priors.
+    pub expected: Vec<f32>,
+    /// The building's rate for each hour, known [`HORIZON`] hours ahead.
+    pub rate: Vec<f32>,
+    /// Log of observed against expected occupancy of the building's last days.
+    pub level: Vec<f32>,
+    /// Observed against expected occupancy of devices on days on which they counted as silent, 0 to 1: what
+    /// a forecast for a silent device is worth here.
+    pub silent_share: f64,
+    /// Positions on the grid, for each hour, of the hours that calendar lags point to.
+    pub lags: Lags,
+}
+
+/// For each hour of the grid the position of a related earlier hour, or null.
+#[derive(Debug, Clone)]
+pub struct Lags {
+    /// The same local hour 1, 2, 7 and 14 local days before.
+    pub days: [IdxCa; 4],
+    /// The same local hour of the last, last but one and last but two days of the same type.
+    pub same_type: [IdxCa; 3],
+}
+
+/// Days before, in the order of [`Lags::days`].
+const LAG_DAYS: [i32; 4] = [1, 2, 7, 14];
+
+impl Building {
+    /// Adds up the devices of a grid.
+    pub fn new(hourly: &Hourly) -> Building {
+        let past = (hourly.end - hourly.first) as usize;
+        let mut occupied = vec![0.0_f32; past];
+        let mut observed = vec![0.0_f32; past];
+        for device in &hourly.devices {
+            let skip = (device.first - hourly.first) as usize;
+            for (at, value) in device.states.iter().enumerate().filter_map(|(i, s)| Some((skip + i, s.value()?))) {
+                occupied[at] += value;
+                observed[at] += 1.0;
+            }
+        }
+        let rate = rate(&occupied, &observed, &hourly.locals);
+        let priors: Vec<(usize, Vec<f32>, Cell)> = hourly
+            .devices
+            .par_iter()
+            .map(|device| {
+                let values = values(hourly, device);
+                let prior = kernel::rates(&values, &hourly.locals, &rate, HORIZON).prior;
+                let skip = (device.first - hourly.first) as usize;
+                let expected = (skip..past).map(|at| if values[at].is_nan() { 0.0 } else { prior[at] }).collect();
+                (skip, expected, silent(hourly, device, &values, &prior))
+            })
+            .collect();
+        let mut expected = vec![0.0_f32; past];
+        let mut silent = Cell::default();
+        for (skip, values, cell) in &priors {
+            for (sum, value) in expected[*skip..].iter_mut().zip(values) {
+                *sum += value;
+            }
+            silent.add(cell.occupied, cell.observed);
+        }
+        let silent_share = silent.rate(SILENT_SHARE, SILENT_START).min(1.0);
+        let level = level(&occupied, &expected, &hourly.locals);
+        Building { occupied, observed, expected, rate, level, silent_share, lags: lags(&hourly.locals) }
+    }
+}
+
+/// A device's states on the site grid: 1, 0 or NaN.
+pub(super) fn values(hourly: &Hourly, device: &DeviceHours) -> Vec<f32> {
+    let mut values = vec![f32::NAN; (hourly.end - hourly.first) as usize];
+    let skip = (device.first - hourly.first) as usize;
+    for (value, state) in values[skip..].iter_mut().zip(&device.states) {
+        *value = state.value().unwrap_or(f32::NAN);
+    }
+    values
+}
+
+/// Occupied and expected hours of a device on the days on which it counted as silent.
+fn silent(hourly: &Hourly, device: &DeviceHours, values: &[f32], prior: &[f32]) -> Cell {
+    let mut sum = Cell::default();
+    let skip = values.len() - device.states.len();
+    // The last hour may be unobserved only because it is not over.
+    let whole = values.len().saturating_sub(1);
+    for day in hourly.locals[skip..whole].chunk_by(|a, b| a.day == b.day).scan(skip, |at, day| {
+        *at += day.len();
+        Some(*at - day.len()..*at)
+    }) {
+        if values[day.clone()].iter().any(|value| value.is_nan()) {
+            for at in day {
+                sum.add(f64::from(values[at] == 1.0), f64::from(prior[at]));
+            }
+        }
+    }
+    sum
+}
+
+fn rate(occupied: &[f32], observed: &[f32], locals: &[LocalHour]) -> Vec<f32> {
+    let mut kind = [[Cell::default(); 24]; 2];
+    let mut all = Cell::default();
+    let day0 = locals.first().map_or(0, |l| l.day);
+    let weight = |l: &LocalHour| kernel::growth(HALF_LIFE, f64::from(l.day - day0));
+    let mut out = Vec::with_capacity(locals.len());
+    for (t, at) in locals.iter().enumerate() {
+        if let Some(past) = t.checked_sub(HORIZON).filter(|&past| past < occupied.len()) {
+            let l = &locals[past];
+            let (y, n, w) = (f64::from(occupied[past]), f64::from(observed[past]), weight(l));
+            kind[l.off as usize][l.hour as usize].add(y * w, n * w);
+            all.add(y * w, n * w);
+        }
+        let w = weight(at);
+        let overall = all.rate(SHARE, START * w) * if at.off { QUIET } else { 1.0 };
+        out.push(kind[at.off as usize][at.hour as usize].rate(overall, 2.0 * w) as f32);
+    }
+    out
+}
+
+fn level(occupied: &[f32], expected: &[f32], locals: &[LocalHour]) -> Vec<f32> {
+    let mut sum = Cell::default();
+    let day0 = locals.first().map_or(0, |l| l.day);
+    let weight = |l: &LocalHour| kernel::growth(LEVEL_HALF_LIFE, f64::from(l.day - day0));
+    let mut out = Vec::with_capacity(locals.len());
+    for (t, at) in locals.iter().enumerate() {
+        if let Some(past) = t.checked_sub(HORIZON).filter(|&past| past < occupied.len()) {
+            let w = weight(&locals[past]);
+            sum.add(f64::from(occupied[past]) * w, f64::from(expected[past]) * w);
+        }
+        let pull = 5.0 * weight(at);
+        out.push(((sum.occupied + pull) / (sum.observed + pull)).ln() as f32);
+    }
+    out
+}
+
+/// Grid positions by local day and hour: the first hour that bears the label when clocks go back.
+fn labels(locals: &[LocalHour]) -> (i32, Vec<[Option<u32>; 24]>) {
+    let (Some(first), Some(last)) = (locals.first(), locals.last()) else { return (0, Vec::new()) };
+    let mut days = vec![[None; 24]; (last.day - first.day + 1) as usize];
+    for (at, local) in locals.iter().enumerate() {
+        days[(local.day - first.day) as usize][local.hour as usize].get_or_insert(at as u32);
+    }
+    (first.day, days)
+}
+
+fn lags(locals: &[LocalHour]) -> Lags {
+    let (day0, days) = labels(locals);
+    // A day of 23 hours would let "yesterday, same hour" reach past the shortest origin: not known then.
+    let known = |t: usize, day: i32, hour: u8| {
+        let found = *usize::try_from(day - day0).ok().and_then(|d| days.get(d))?.get(hour as usize)?;
+        found.filter(|&at| at as usize + HORIZON <= t)
+    };
+    let by_days = LAG_DAYS.map(|back| locals.iter().enumerate().map(|(t, l)| known(t, l.day - back, l.hour)).collect());
+    let mut off = vec![None; days.len()];
+    for local in locals {
+        off[(local.day - day0) as usize] = Some(local.off);
+    }
+    let nth = |t: usize, l: &LocalHour, n: usize| {
+        let before = (day0..l.day).rev().filter(|&d| off[(d - day0) as usize] == Some(l.off));
+        before.take(21).nth(n).and_then(|day| known(t, day, l.hour))
+    };
+    let same_type = [0, 1, 2].map(|n| locals.iter().enumerate().map(|(t, l)| nth(t, l, n)).collect());
+    Lags { days: by_days, same_type }
+}

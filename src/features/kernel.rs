@@ -1,0 +1,127 @@
+//! The prior: a kernel rate per device and hour.
+//!
+//! For a target hour the rate weighs past hours by age (exponential decay), by day (same weekday
+//! most, other days of the same type less), by hour of day (neighbours a little), and is shrunk
+//! toward the building's rate for that hour and day type.
+
+use crate::calendar::LocalHour;
+
+/// Half-life of the rate, days.
+const HALF_LIFE: f64 = 21.0;
+/// Half-life of the recent rate, days.
+const RECENT_HALF_LIFE: f64 = 4.0;
+/// Half-life of the level (observed against expected), days.
+const LEVEL_HALF_LIFE: f64 = 4.0;
+/// Extra weight of the same weekday beside that of any day of the same type.
+const SAME_WEEKDAY: f64 = 0.7;
+/// Weight of each neighbouring hour.
+const NEIGHBOUR: f64 = 0.2;
+/// Hours of evidence that the building's rate counts for.
+const SHRINK: f64 = 1.5;
+/// Expected hours that pull the level toward 1.
+const LEVEL_SHRINK: f64 = 3.0;
+
+/// Weight of an observation that grows with its day instead of shrinking with age: ratios of sums
+/// are the same, and no sum has to be aged. `half_life` and `days` (from any fixed day) are in days.
+pub fn growth(half_life: f64, days: f64) -> f64 {
+    (std::f64::consts::LN_2 / half_life * days).exp()
+}
+
+/// Weighted occupied and observed hours.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Cell {
+    pub occupied: f64,
+    pub observed: f64,
+}
+
+impl Cell {
+    pub(super) fn add(&mut self, occupied: f64, observed: f64) {
+        self.occupied += occupied;
+        self.observed += observed;
+    }
+
+    fn plus(self, other: Cell, weight: f64) -> Cell {
+        Cell { occupied: self.occupied + weight * other.occupied, observed: self.observed + weight * other.observed }
+    }
+
+    /// The rate with `evidence` hours at `toward` mixed in.
+    pub(super) fn rate(self, toward: f64, evidence: f64) -> f64 {
+        (self.occupied + evidence * toward) / (self.observed + evidence)
+    }
+}
+
+/// Per hour of the site grid (history and horizon), what the kernel says of one device.
+pub(super) struct Rates {
+    /// The prior probability.
+    pub prior: Vec<f32>,
+    /// Rate of the same weekday and hour, shrunk toward the prior.
+    pub weekday: Vec<f32>,
+    /// Rate of the same day type and hour with a short memory, shrunk toward the prior.
+    pub recent: Vec<f32>,
+    /// Rate of the same day type, one hour before.
+    pub before: Vec<f32>,
+    /// Rate of the same day type, one hour after.
+    pub after: Vec<f32>,
+    /// Log of observed against expected occupancy of the last days.
+    pub level: Vec<f32>,
+}
+
+/// Computes [`Rates`] on the site grid.
+///
+/// `values`: state of each hour (1, 0 or NaN for unobserved), as long as the history; `locals`: history and
+/// horizon; `building`: the building's rate for each hour of `locals`. The value at hour `t`
+/// uses hours up to `t - delay` only.
+pub(super) fn rates(values: &[f32], locals: &[LocalHour], building: &[f32], delay: usize) -> Rates {
+    let n = locals.len();
+    let mut out = Rates {
+        prior: Vec::with_capacity(n),
+        weekday: Vec::with_capacity(n),
+        recent: Vec::with_capacity(n),
+        before: Vec::with_capacity(n),
+        after: Vec::with_capacity(n),
+        level: Vec::with_capacity(n),
+    };
+    let mut week = [[Cell::default(); 24]; 7];
+    let mut kind = [[Cell::default(); 24]; 2];
+    let mut recent = [[Cell::default(); 24]; 2];
+    let mut level = Cell::default();
+    let day0 = locals.first().map_or(0, |l| l.day);
+    let mut weights = (i32::MIN, 0.0, 0.0, 0.0);
+    let mut weights_at = |day: i32| {
+        if weights.0 != day {
+            let days = f64::from(day - day0);
+            weights = (day, growth(HALF_LIFE, days), growth(RECENT_HALF_LIFE, days), growth(LEVEL_HALF_LIFE, days));
+        }
+        weights
+    };
+    for (t, at) in locals.iter().enumerate() {
+        if let Some(past) = t.checked_sub(delay).filter(|&past| past < values.len() && !values[past].is_nan()) {
+            let (y, l) = (f64::from(values[past]), &locals[past]);
+            let (_, slow, fast, lev) = weights_at(l.day);
+            let (hour, off) = (l.hour as usize, l.off as usize);
+            // A holiday's hours say nothing about its weekday.
+            if !l.special {
+                week[l.weekday as usize][hour].add(y * slow, slow);
+            }
+            kind[off][hour].add(y * slow, slow);
+            recent[off][hour].add(y * fast, fast);
+            level.add(y * lev, f64::from(out.prior[past]) * lev);
+        }
+        let (_, slow, fast, lev) = weights_at(at.day);
+        let (hour, off) = (at.hour as usize, at.off as usize);
+        let same = &kind[off];
+        let (earlier, later) = (same[(hour + 23) % 24], same[(hour + 1) % 24]);
+        let weekday = if !at.special { week[at.weekday as usize][hour] } else { Cell::default() };
+        let b = f64::from(building[t]);
+        let all = same[hour].plus(weekday, SAME_WEEKDAY).plus(earlier, NEIGHBOUR).plus(later, NEIGHBOUR);
+        let prior = all.rate(b, SHRINK * slow);
+        out.prior.push(prior as f32);
+        out.weekday.push(weekday.rate(prior, slow) as f32);
+        out.recent.push(recent[off][hour].rate(prior, 0.5 * fast) as f32);
+        out.before.push(earlier.rate(prior, slow) as f32);
+        out.after.push(later.rate(prior, slow) as f32);
+        let pull = LEVEL_SHRINK * lev;
+        out.level.push(((level.occupied + pull) / (level.observed + pull)).ln() as f32);
+    }
+    out
+}

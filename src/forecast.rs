@@ -1,0 +1,137 @@
+//! 24 probabilities and states per device, from a model and a history.
+
+use polars::prelude::PolarsResult;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::calendar::Hour;
+use crate::features::{Building, FLOOR, Table, WIDTH, columns, horizon, sigmoid};
+use crate::hourly::{Hourly, Status};
+use crate::model::{DeviceModel, Models, Source};
+
+/// One hour of a forecast.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct HourForecast {
+    /// The target hour.
+    pub hour: Hour,
+    /// Probability that the room is occupied in that hour, strictly between 0 and 1.
+    pub probability: f64,
+    /// The state the decision rule makes of it.
+    pub occupied: bool,
+}
+
+/// The forecast of one device.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DeviceForecast {
+    /// The device's name.
+    pub device: String,
+    /// How the device stands at the origin.
+    pub status: Status,
+    /// What the forecast comes from.
+    pub source: Source,
+    /// The 24 hours from the origin on, in order.
+    pub hours: Vec<HourForecast>,
+}
+
+/// Forecasts every device of a grid, in its order.
+///
+/// # Errors
+/// Whatever Polars reports while the features are built.
+pub fn forecast_all(hourly: &Hourly, building: &Building, models: &Models) -> PolarsResult<Vec<DeviceForecast>> {
+    (0..hourly.devices.len()).into_par_iter().map(|device| forecast(hourly, building, device, models)).collect()
+}
+
+/// Forecasts the device at position `device` of a grid.
+///
+/// # Errors
+/// Whatever Polars reports while the features are built.
+pub fn forecast(hourly: &Hourly, building: &Building, device: usize, models: &Models) -> PolarsResult<DeviceForecast> {
+    let hours_of = &hourly.devices[device];
+    let newcomer = DeviceModel { follows_site: true, ..Default::default() };
+    let model = models.devices.get(&hours_of.device).unwrap_or(&newcomer);
+    let rows = horizon(hourly.origin, hourly.end);
+    let matrix = Table::new(hourly, building, device)?.matrix(&rows)?;
+    // What the model says of a silent device it would say of a live one; most silent ones stay silent.
+    let alive = if hours_of.status == Status::Silent { building.silent_share } else { 1.0 };
+    let mut row = [0.0; WIDTH];
+    let hours = rows
+        .iter()
+        .enumerate()
+        .map(|(at, asked)| {
+            matrix.row(at, &mut row);
+            let probability = sigmoid(model.score(&models.site, &row)) * alive;
+            let probability = probability.clamp(f64::from(FLOOR), 1.0 - f64::from(FLOOR));
+            HourForecast { hour: asked.hour, probability, occupied: probability >= models.threshold.0 }
+        })
+        .collect();
+    Ok(DeviceForecast { device: hours_of.device.clone(), status: hours_of.status, source: model.source(), hours })
+}
+
+/// What drove the probability of one hour.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Explanation {
+    /// The target hour.
+    pub hour: Hour,
+    /// The probability of the forecast.
+    pub probability: f64,
+    /// Its log-odds before silence is taken into account: `base` and all contributions added up.
+    pub score: f64,
+    /// Log-odds that no feature accounts for.
+    pub base: f64,
+    /// What the probability was multiplied by because the sensor is silent; 1 for others.
+    pub silent_share: f64,
+    /// Every feature, by falling size of what it contributed.
+    pub contributions: Vec<Contribution>,
+}
+
+/// What one feature added to the log-odds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Contribution {
+    /// Name of the column.
+    pub feature: &'static str,
+    /// Its value in this row; NaN (`null` in JSON) when not known.
+    pub value: f32,
+    /// Its part of the log-odds.
+    pub contribution: f64,
+}
+
+/// Explains the forecast of `hour` for the device at position `device` of a grid.
+///
+/// The linear layers contribute what each column adds; trees contribute along the path of the row, each split
+/// the change of the mean of the leaves below (A. Saabas, 2014). The parts add up to the score.
+///
+/// # Errors
+/// Whatever Polars reports while the features are built, and an hour outside the horizon.
+pub fn explain(
+    hourly: &Hourly,
+    building: &Building,
+    device: usize,
+    models: &Models,
+    hour: Hour,
+) -> PolarsResult<Explanation> {
+    let forecast = forecast(hourly, building, device, models)?;
+    let at = (hour - hourly.end) as usize;
+    polars::prelude::polars_ensure!(at < forecast.hours.len(), ComputeError: "hour {hour} is outside the forecast");
+    let matrix = Table::new(hourly, building, device)?.matrix(&horizon(hourly.origin, hourly.end)[at..=at])?;
+    let mut row = [0.0; WIDTH];
+    matrix.row(0, &mut row);
+    let newcomer = DeviceModel { follows_site: true, ..Default::default() };
+    let model = models.devices.get(&forecast.device).unwrap_or(&newcomer);
+    let mut parts = [0.0; WIDTH];
+    let base = model.contributions(&models.site, &row, &mut parts);
+    let mut contributions: Vec<Contribution> = columns()
+        .into_iter()
+        .zip(row)
+        .zip(parts)
+        .map(|((feature, value), contribution)| Contribution { feature, value, contribution })
+        .collect();
+    contributions.sort_by(|a, b| b.contribution.abs().total_cmp(&a.contribution.abs()));
+    Ok(Explanation {
+        hour,
+        probability: forecast.hours[at].probability,
+        score: model.score(&models.site, &row),
+        base,
+        silent_share: if forecast.status == Status::Silent { building.silent_share } else { 1.0 },
+        contributions,
+    })
+}

@@ -1,0 +1,268 @@
+//! The dense hourly occupancy grid of each device: occupied, vacant or unobserved.
+//!
+//! A grid is made as of one origin from readings before it, so nothing later can be in it. Every
+//! state depends only on readings up to the end of its own hour: the grid of a longer history
+//! begins with the grid of a shorter one, which is what lets training rows from the past be
+//! the rows a forecast at that time would have seen.
+
+use rayon::prelude::*;
+
+use crate::calendar::{Calendar, HOUR, Hour, Instant, LocalHour};
+use crate::readings::{DeviceReadings, Readings};
+
+/// Hours from the origin that a forecast covers.
+pub const HORIZON: usize = 24;
+
+/// An hour of which less than this many seconds are still to come counts as observed: origins are
+/// often written as one second before the hour.
+const NEARLY_OVER: i64 = 60;
+
+/// Lively days without motion, at least, before a device counts as silent.
+const SILENT_AFTER: u32 = 5;
+
+/// Calendar days without motion before the only device of a site counts as silent.
+const ALONE_SILENT_AFTER: i32 = 14;
+
+/// How much longer than its usual gaps a device's stillness must be before it counts as silent.
+const GAP_FACTOR: u32 = 2;
+
+/// What is known of one device in one hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum State {
+    /// No motion while the sensor was believed alive.
+    Vacant = 0,
+    /// At least one motion.
+    Occupied = 1,
+    /// Not over yet, or the sensor has been silent for long: nothing can be said.
+    Unobserved = 2,
+}
+
+impl State {
+    /// 1 or 0, or nothing when unobserved.
+    pub fn value(self) -> Option<f32> {
+        match self {
+            State::Vacant => Some(0.0),
+            State::Occupied => Some(1.0),
+            State::Unobserved => None,
+        }
+    }
+}
+
+/// How a device stands at the origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Seen recently.
+    Live,
+    /// No motion for far longer than usual while the building lives: empty for long, or dead.
+    Silent,
+    /// First seen less than a week ago.
+    New,
+}
+
+/// One device's hours.
+#[derive(Debug, Clone)]
+pub struct DeviceHours {
+    /// The device's name.
+    pub device: String,
+    /// The hour of its first reading; nothing before it is an observation.
+    pub first: Hour,
+    /// One state per hour from `first` up to [`Hourly::end`].
+    pub states: Vec<State>,
+    /// Days without motion, while the building lived, before the day of each hour; one entry more than
+    /// `states`, the last for the first hour to forecast.
+    pub silence: Vec<u16>,
+    /// Instants of motion before the origin, ascending (seconds).
+    pub times: Vec<Instant>,
+    /// How the device stands at the origin.
+    pub status: Status,
+}
+
+/// The grid of all devices of a site as of an origin.
+#[derive(Debug, Clone)]
+pub struct Hourly {
+    /// Only readings before this instant are in the grid.
+    pub origin: Instant,
+    /// The earliest hour of any device.
+    pub first: Hour,
+    /// The instant at which `first` begins.
+    pub start: Instant,
+    /// The first hour to forecast; the grid ends before it.
+    pub end: Hour,
+    /// Devices in ascending order of name.
+    pub devices: Vec<DeviceHours>,
+    /// Local date and time of each hour from `first` to `end + HORIZON`.
+    pub locals: Vec<LocalHour>,
+}
+
+impl Hourly {
+    /// Lays readings before `origin` on the hourly grid. Devices without a reading before it are left out.
+    pub fn new(readings: &Readings, calendar: &Calendar, origin: Instant) -> Hourly {
+        let known = readings.before(origin);
+        let end = calendar.next_hour(origin);
+        let first = known.span().map_or(end, |(first, _)| calendar.hour(first));
+        let locals: Vec<LocalHour> = (first..end + HORIZON as Hour).map(|hour| calendar.local(hour)).collect();
+        let days = Days::new(&known, calendar, &locals);
+        let devices = known
+            .devices
+            .into_par_iter()
+            .enumerate()
+            .map(|(index, device)| lay(device, index, calendar, origin, first, end, &locals, &days))
+            .collect();
+        Hourly { origin, first, start: calendar.start(first), end, devices, locals }
+    }
+
+    /// Local date and time of an hour of the grid or its horizon.
+    pub fn local(&self, hour: Hour) -> LocalHour {
+        self.locals[(hour - self.first) as usize]
+    }
+
+    /// The hour in which an instant lies, as a position on the grid, and the share of it (0 to 1) that has
+    /// passed. The last minute of an hour counts as the start of the next, as in the grid itself.
+    pub fn place(&self, instant: Instant) -> (usize, f32) {
+        let since = instant - self.start;
+        let (hour, passed) = (since.div_euclid(HOUR) as usize, since.rem_euclid(HOUR));
+        if HOUR - passed < NEARLY_OVER { (hour + 1, 0.0) } else { (hour, passed as f32 / HOUR as f32) }
+    }
+
+    /// The position of a device by name.
+    pub fn position(&self, device: &str) -> Option<usize> {
+        self.devices.binary_search_by(|d| d.device.as_str().cmp(device)).ok()
+    }
+}
+
+/// Which devices moved on which local days.
+struct Days {
+    /// First local day of the grid.
+    first: i32,
+    /// Per day, the number of devices with motion.
+    active: Vec<u32>,
+    /// Per day, the number of devices seen on or before it.
+    seen: Vec<u32>,
+    /// Per device, its days with motion, ascending.
+    motion: Vec<Vec<i32>>,
+}
+
+impl Days {
+    fn new(readings: &Readings, calendar: &Calendar, locals: &[LocalHour]) -> Days {
+        let (first, last) = match (locals.first(), locals.last()) {
+            (Some(a), Some(b)) => (a.day, b.day),
+            _ => (0, 0),
+        };
+        let grid_first = readings.span().map_or(0, |(first, _)| calendar.hour(first));
+        let motion: Vec<Vec<i32>> = readings
+            .devices
+            .par_iter()
+            .map(|device| {
+                let mut days: Vec<i32> = Vec::new();
+                for &time in &device.times {
+                    let day = locals[(calendar.hour(time) - grid_first) as usize].day;
+                    if days.last() != Some(&day) {
+                        days.push(day);
+                    }
+                }
+                days
+            })
+            .collect();
+        let mut active = vec![0; (last - first + 1) as usize];
+        let mut seen = active.clone();
+        for days in &motion {
+            for &day in days {
+                active[(day - first) as usize] += 1;
+            }
+            if let Some(&day) = days.first() {
+                seen[(day - first) as usize] += 1;
+            }
+        }
+        for day in 1..seen.len() {
+            seen[day] += seen[day - 1];
+        }
+        Days { first, active, seen, motion }
+    }
+
+    /// Whether enough devices other than one that was still that day show that the building lived.
+    fn lively(&self, day: i32) -> bool {
+        let at = (day - self.first) as usize;
+        let others = self.seen[at].saturating_sub(1);
+        self.active[at] >= 1.max(others.div_ceil(4))
+    }
+
+    /// Whether no other device had been seen before a day.
+    fn alone(&self, day: i32) -> bool {
+        self.seen[(day - 1 - self.first).max(0) as usize] <= 1
+    }
+}
+
+/// The hours of one device.
+#[allow(clippy::too_many_arguments, reason = "one caller; the arguments are the grid's own parts")]
+fn lay(
+    device: DeviceReadings,
+    index: usize,
+    calendar: &Calendar,
+    origin: Instant,
+    grid_first: Hour,
+    end: Hour,
+    locals: &[LocalHour],
+    days: &Days,
+) -> DeviceHours {
+    let first = calendar.hour(device.times[0]);
+    let mut states = vec![State::Vacant; (end - first) as usize];
+    for &time in &device.times {
+        states[(calendar.hour(time) - first) as usize] = State::Occupied;
+    }
+    let silence = silence(&days.motion[index], days);
+    let local = |hour: Hour| &locals[(hour - grid_first) as usize];
+    let first_day = local(first).day;
+    let mut silent_days = Vec::with_capacity(states.len() + 1);
+    for (offset, state) in states.iter_mut().enumerate() {
+        let (still, silent) = silence[(local(first + offset as Hour).day - first_day) as usize];
+        silent_days.push(still.min(u32::from(u16::MAX)) as u16);
+        if silent && *state == State::Vacant {
+            *state = State::Unobserved;
+        }
+    }
+    let (still, silent_now) = silence[(local(end).day - first_day) as usize];
+    silent_days.push(still.min(u32::from(u16::MAX)) as u16);
+    // The hour that the origin cuts is known only if motion was seen or next to nothing is left of it.
+    if end > first && calendar.start(end) - origin >= NEARLY_OVER {
+        let last = states.len() - 1;
+        if states[last] == State::Vacant {
+            states[last] = State::Unobserved;
+        }
+    }
+    let status = if silent_now {
+        Status::Silent
+    } else if origin - device.times[0] < 7 * 24 * HOUR {
+        Status::New
+    } else {
+        Status::Live
+    };
+    DeviceHours { device: device.device, first, states, silence: silent_days, times: device.times, status }
+}
+
+/// For each day from a device's first: lively days without motion before it, and whether that is
+/// more than the device's own habit explains. Day `d` looks only at days before `d`.
+fn silence(motion: &[i32], days: &Days) -> Vec<(u32, bool)> {
+    let (Some(&first), last) = (motion.first(), days.first + days.active.len() as i32) else { return Vec::new() };
+    let mut out = Vec::with_capacity((last - first) as usize);
+    let (mut next, mut still, mut last_motion) = (0, 0_u32, first);
+    // The second longest gap is a habit, the longest may be the one time the battery was empty.
+    let mut longest = [0_u32; 2];
+    for day in first..last {
+        let limit = SILENT_AFTER.max(GAP_FACTOR * longest[1]);
+        let silent = if days.alone(day) { day - last_motion > ALONE_SILENT_AFTER } else { still >= limit };
+        out.push((still, silent));
+        if motion.get(next) == Some(&day) {
+            if still > longest[0] {
+                longest = [still, longest[0]];
+            } else {
+                longest[1] = longest[1].max(still);
+            }
+            (next, still, last_motion) = (next + 1, 0, day);
+        } else if days.lively(day) {
+            still += 1;
+        }
+    }
+    out
+}

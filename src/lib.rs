@@ -1,0 +1,20 @@
+//! # Roomcast
+//!
+//! Hourly room occupancy forecasts from motion sensors.
+//!
+//! Data flows one way: [`readings`] come in from files, [`hourly`] lays them on a grid of whole hours
+//! with the site's [`calendar`], [`features`] turns the grid into a design matrix, [`model`] fits and
+//! stores boosted trees, [`forecast`] answers with 24 probabilities and states per device.
+//! [`backtest`] replays the past to say how good that is. [`simulate`] makes buildings to try it on.
+
+pub mod backtest;
+pub mod calendar;
+pub mod commands;
+pub mod features;
+pub mod forecast;
+pub mod hourly;
+pub mod logs;
+pub mod model;
+pub mod readings;
+pub mod serve;
+pub mod simulate;

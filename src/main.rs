@@ -1,0 +1,19 @@
+//! The `roomcast` command: picks a subcommand, reports its error.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use roomcast::commands::{self, Cli};
+use roomcast::logs;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logs::start(cli.verbose, cli.log_format);
+    match commands::run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Training: from the hourly grid to the site's layers and each device's.
+//!
+//! Every choice that could flatter itself (how strictly to pull toward the prior, how many trees, how far to
+//! trust a layer) is made on hours after those the layer was fitted on: the history is cut once, layers are
+//! fitted before the cut and judged after it, then fitted again on everything.
+
+use rayon::prelude::*;
+
+use super::judge::{Judge, mix};
+use super::lightgbm::{self, FitError, Parameters};
+use super::linear::Linear;
+use super::rule::OutOfSample;
+use super::sample::{Sample, samples};
+use super::trees::Trees;
+use super::{Check, DeviceModel, Models, SiteModel, rows};
+use crate::calendar::Hour;
+use crate::features::{Building, Matrix, monotone, sigmoid};
+use crate::hourly::Hourly;
+
+/// Fewest days of history before anything beyond the prior is fitted.
+const FEWEST_DAYS: Hour = 10;
+/// Fewest and most days after the cut.
+const JUDGED_DAYS: (Hour, Hour) = (4, 28);
+/// Strengths of the linear layer's pull toward the prior to choose from, in rows of evidence.
+const RIDGES: [f64; 6] = [30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0];
+/// Up to this many rows the site's trees are a mean of [`BAGS`] boosters, each on other days: the fewer
+/// days there are, the more a single one makes of their accidents.
+const FEW_ROWS: usize = 30_000;
+/// Boosters of a small site.
+const BAGS: u64 = 10;
+/// Share of the days, in per cent, that each of them sees.
+const BAG_SHARE: u64 = 75;
+/// Fewest rows before the cut for a device to get trees of its own.
+const FEWEST_OWN_ROWS: usize = 240;
+/// Gain over the site's score, in standard errors, that a device's own trees must show: more than two, because their
+/// number and their share were chosen on the same rows.
+const OWN_GAIN: f64 = 2.5;
+/// Loss against the prior, in standard errors, at which a device leaves the site's layers.
+const LEAVE_LOSS: f64 = -2.0;
+/// How much of the best share of a device's own trees is taken: the best was found on the rows it is judged on.
+const OWN_SHARE: f64 = 0.8;
+
+/// Training cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// LightGBM could not fit.
+    #[error(transparent)]
+    Fit(#[from] FitError),
+    /// The design matrix could not be built.
+    #[error("cannot build the features: {0}")]
+    Features(#[from] polars::error::PolarsError),
+}
+
+/// Boosting over all devices.
+fn site_parameters(rows: usize) -> Parameters {
+    Parameters {
+        trees: 120,
+        leaves: 16,
+        learning_rate: 0.06,
+        min_rows: (rows / 150).clamp(30, 200),
+        l2: 100.0,
+        column_share: 0.6,
+        bins: 63,
+        seed: 1,
+        monotone: monotone().to_vec(),
+        patience: 20,
+    }
+}
+
+/// Boosting of one device's own layer.
+fn device_parameters() -> Parameters {
+    Parameters { trees: 60, leaves: 6, min_rows: 40, l2: 20.0, patience: 8, ..site_parameters(0) }
+}
+
+/// Fits every layer on the hours of a grid. `done` is called once per device.
+///
+/// # Errors
+/// [`TrainError`] when LightGBM or Polars refuse; lack of data is no error but leaves layers out.
+pub fn train(hourly: &Hourly, building: &Building, done: &(dyn Fn() + Sync)) -> Result<Models, TrainError> {
+    let plain = || Models { cutoff: hourly.origin, ..Default::default() };
+    let days = (hourly.end - hourly.first) / 24;
+    if days < FEWEST_DAYS {
+        return Ok(plain());
+    }
+    let cut = hourly.end - 24 * (days / 3).clamp(JUDGED_DAYS.0, JUDGED_DAYS.1);
+    let Some(sample) = Sample::of_site(hourly, building, cut)? else { return Ok(plain()) };
+    let mut site = fit_site(&sample)?;
+    drop(sample);
+    let fitted = (0..hourly.devices.len())
+        .into_par_iter()
+        .map(|device| {
+            let fitted = fit_device(hourly, building, device, cut, &site);
+            done();
+            fitted
+        })
+        .collect::<Result<Vec<_>, TrainError>>()?;
+    let mut models = plain();
+    for (device, (model, seen)) in hourly.devices.iter().zip(fitted) {
+        site.all.out_of_sample.merge(&seen);
+        models.devices.insert(device.device.clone(), model);
+    }
+    models.site = site.all;
+    Ok(models)
+}
+
+/// The site's layers as fitted before the cut, and on everything.
+struct Site {
+    before: SiteModel,
+    all: SiteModel,
+}
+
+fn fit_site(sample: &Sample) -> Result<Site, TrainError> {
+    let (before, after) = sample.halves();
+    let judge = Judge::new(sample);
+    let fits = RIDGES.map(|ridge| {
+        let linear = Linear::fit(&before, &sample.labels, &sample.weights, ridge);
+        let start = linear.scores(&after);
+        (judge.loss(&start), ridge, linear, start)
+    });
+    let Some((_, ridge, linear, start)) = fits.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)) else {
+        return Ok(Site { before: SiteModel::default(), all: SiteModel::default() });
+    };
+    let bags = bags(sample, &before, &linear, |bag, weights, first| {
+        let train = samples(&before, &sample.labels[..before.rows], weights, first);
+        let after = samples(&after, &sample.labels[before.rows..], &sample.weights[before.rows..], &start);
+        let parameters = Parameters { seed: bag, ..site_parameters(before.rows) };
+        grow(lightgbm::fit(train, Some(after), &parameters))
+    })?;
+    let trees = Trees::mean(&bags);
+    let tree_weight = judge.best_share(&start, &trees.scores(&after.data, after.rows));
+    let early = SiteModel { linear, trees, tree_weight, ..Default::default() };
+
+    let matrix = &sample.matrix;
+    let linear = Linear::fit(matrix, &sample.labels, &sample.weights, ridge);
+    let mut all = SiteModel { linear, tree_weight, ..Default::default() };
+    if tree_weight > 0.0 {
+        let grown = self::bags(sample, matrix, &linear, |bag, weights, first| {
+            let parameters = Parameters { seed: bag, trees: bags[bag].len(), ..site_parameters(matrix.rows) };
+            if parameters.trees == 0 {
+                return Ok(Trees::default());
+            }
+            grow(lightgbm::fit(samples(matrix, &sample.labels, weights, first), None, &parameters))
+        })?;
+        all.trees = Trees::mean(&grown);
+    }
+    Ok(Site { before: early, all })
+}
+
+/// One booster per bag: `fit` gets its number, the weights of the rows of `matrix` (the sample's first) with the days it does not see
+/// at 0, and the linear scores to start from.
+fn bags(
+    sample: &Sample,
+    matrix: &Matrix,
+    linear: &Linear,
+    fit: impl Fn(usize, &[f32], &[f64]) -> Result<Trees, TrainError> + Sync,
+) -> Result<Vec<Trees>, TrainError> {
+    let first = linear.scores(matrix);
+    // The number of bags depends on the whole sample, so that both fits have the same.
+    let count = if sample.matrix.rows <= FEW_ROWS { BAGS } else { 1 };
+    let sees = |bag: u64, day: i32| count == 1 || rows::hash(rows::hash(day as u64) ^ bag) % 100 < BAG_SHARE;
+    (0..count)
+        .into_par_iter()
+        .map(|bag| {
+            let weights = sample.weights[..matrix.rows].iter().zip(&sample.days);
+            let weights: Vec<f32> = weights.map(|(&w, &day)| if sees(bag, day) { w } else { 0.0 }).collect();
+            fit(bag as usize, &weights, &first)
+        })
+        .collect()
+}
+
+/// Data that LightGBM cannot learn from (a single class) grows no trees.
+fn grow(fitted: Result<lightgbm::Fitted, FitError>) -> Result<Trees, TrainError> {
+    match fitted {
+        Err(FitError::Data(_)) => Ok(Trees::default()),
+        other => Ok(other?.trees),
+    }
+}
+
+fn fit_device(
+    hourly: &Hourly,
+    building: &Building,
+    device: usize,
+    cut: Hour,
+    site: &Site,
+) -> Result<(DeviceModel, OutOfSample), TrainError> {
+    let mut model = DeviceModel { follows_site: true, ..Default::default() };
+    let mut seen = OutOfSample::default();
+    let Some(own) = Sample::of_device(hourly, building, device, cut, |_| true)? else { return Ok((model, seen)) };
+    if own.before == own.matrix.rows {
+        return Ok((model, seen));
+    }
+    let judge = Judge::new(&own);
+    let (before, after) = own.halves();
+    let prior: Vec<f64> = after.column(0).iter().map(|&prior| f64::from(prior)).collect();
+    let base = site.before.scores(&after);
+    let mut best = base.clone();
+    if own.before >= FEWEST_OWN_ROWS {
+        let start = site.before.scores(&before);
+        let train = samples(&before, &own.labels[..own.before], &own.weights[..own.before], &start);
+        let held_out = samples(&after, &own.labels[own.before..], &own.weights[own.before..], &base);
+        let trees = grow(lightgbm::fit(train, Some(held_out), &device_parameters()))?;
+        let steps = trees.scores(&after.data, after.rows);
+        let share = judge.best_share(&base, &steps);
+        let mixed = mix(&base, share, &steps);
+        if judge.gain(&base, &mixed) >= OWN_GAIN {
+            model.tree_weight = OWN_SHARE * share;
+            best = mix(&base, model.tree_weight, &steps);
+            let start = site.all.scores(&own.matrix);
+            let parameters = Parameters { trees: trees.len(), ..device_parameters() };
+            model.trees =
+                grow(lightgbm::fit(samples(&own.matrix, &own.labels, &own.weights, &start), None, &parameters))?;
+        }
+    }
+    if judge.gain(&prior, &best) <= LEAVE_LOSS {
+        model = DeviceModel::default();
+        best.clone_from(&prior);
+    }
+    for (score, label) in best.iter().zip(&own.labels[own.before..]) {
+        seen.add(sigmoid(*score), *label > 0.5);
+    }
+    model.check = Some(Check {
+        rows: after.rows as u32,
+        prior: judge.loss(&prior),
+        building: judge.loss(&base),
+        device: judge.loss(&best),
+    });
+    Ok((model, seen))
+}

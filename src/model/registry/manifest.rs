@@ -1,0 +1,223 @@
+//! `manifest.json`: what a version is, for people and for those who load it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use super::packed::SCHEMA;
+use super::sum::sha256;
+use crate::calendar::{Calendar, Instant};
+use crate::features;
+use crate::model::{Check, Models, Source};
+
+/// The LightGBM that lightgbm3-sys compiles, as its `lightgbm/VERSION.txt` says.
+pub const LIGHTGBM: &str = "4.7.0";
+
+const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+/// What the trainer knows of models and the models themselves do not.
+#[derive(Debug, Clone)]
+pub struct About<'a> {
+    /// The calendar they were trained with.
+    pub calendar: &'a Calendar,
+    /// First reading they learned from.
+    pub first_reading: Instant,
+    /// Last reading they learned from; it lies before their cutoff.
+    pub last_reading: Instant,
+    /// Number of readings they learned from.
+    pub readings: usize,
+    /// SHA-256 of these readings, as [`crate::readings::Readings::fingerprint`] gives it.
+    pub fingerprint: String,
+    /// How long training took.
+    pub training: Duration,
+}
+
+/// What a version is. Times are RFC 3339, without an offset at a site without a zone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The form of the files.
+    pub schema_version: u32,
+    /// The version's name: the cutoff and the beginning of a hash over what it was made of.
+    pub version: String,
+    /// When it was saved, UTC.
+    pub created_at: String,
+    /// The Roomcast that trained it.
+    pub roomcast: String,
+    /// The LightGBM that trained it.
+    pub lightgbm: String,
+    /// The site's IANA time zone; none where instants are wall time.
+    pub timezone: Option<String>,
+    /// The weekly days off, `mon` to `sun`.
+    pub weekend: Vec<String>,
+    /// First reading learned from.
+    pub first_reading: String,
+    /// Last reading learned from.
+    pub last_reading: String,
+    /// Nothing at or after this was learned from.
+    pub cutoff: String,
+    /// Number of readings learned from.
+    pub readings: usize,
+    /// SHA-256 of these readings.
+    pub data_sha256: String,
+    /// Number of devices.
+    pub devices: usize,
+    /// Devices by what their forecasts come from.
+    pub sources: Sources,
+    /// Scores over all devices, if any device was scored.
+    pub scores: Option<Scores>,
+    /// Seconds that training took.
+    pub training_seconds: f64,
+    /// Length of `models.bin`.
+    pub models_bytes: u64,
+    /// SHA-256 of `models.bin`.
+    pub models_sha256: String,
+    /// The columns of the design matrix, in order.
+    pub features: Vec<String>,
+}
+
+/// Number of devices by what their forecasts come from, as [`Source`] names it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sources {
+    /// Trees of their own.
+    pub model: usize,
+    /// The layers all devices share.
+    pub building: usize,
+    /// The prior alone.
+    pub baseline: usize,
+}
+
+/// Mean log loss, over the rows of all devices, on hours after those fitted on.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// Rows scored.
+    pub rows: u64,
+    /// Of the prior alone.
+    pub prior: f64,
+    /// Of the layers all devices share.
+    pub building: f64,
+    /// Of the devices' own layers.
+    pub device: f64,
+}
+
+impl Manifest {
+    /// Describes models and the bytes they were packed into.
+    ///
+    /// # Errors
+    /// What is wrong, as [`Manifest::check`].
+    pub(super) fn new(models: &Models, about: &About, packed: &[u8]) -> Result<Manifest, String> {
+        let calendar = about.calendar;
+        let time = |instant| calendar.rfc3339(instant);
+        let now = DateTime::from_timestamp(Calendar::utc_now(), 0).unwrap_or_default();
+        let weekend = WEEKDAYS.iter().zip(calendar.weekend()).filter(|(_, off)| *off);
+        let mut manifest = Manifest {
+            schema_version: SCHEMA,
+            version: String::new(),
+            created_at: now.to_rfc3339_opts(SecondsFormat::Secs, true),
+            roomcast: env!("CARGO_PKG_VERSION").into(),
+            lightgbm: LIGHTGBM.into(),
+            timezone: calendar.zone().map(|zone| zone.name().into()),
+            weekend: weekend.map(|(day, _)| day.to_string()).collect(),
+            first_reading: time(about.first_reading),
+            last_reading: time(about.last_reading),
+            cutoff: time(models.cutoff),
+            readings: about.readings,
+            data_sha256: about.fingerprint.clone(),
+            devices: models.devices.len(),
+            sources: sources(models),
+            scores: scores(models),
+            training_seconds: rounded(about.training.as_secs_f64(), 1e3),
+            models_bytes: packed.len() as u64,
+            models_sha256: sha256(packed),
+            features: features::columns().map(String::from).to_vec(),
+        };
+        manifest.check(models)?;
+        let cutoff = DateTime::from_timestamp(models.cutoff, 0).unwrap_or_default().format("%Y%m%dT%H%M%S");
+        let utc = if manifest.timezone.is_some() { "Z" } else { "" };
+        manifest.version = format!("{cutoff}{utc}-{}", &manifest.content()[..8]);
+        Ok(manifest)
+    }
+
+    /// A hash over all that makes a version what it is; not when and how fast it was made.
+    pub(super) fn content(&self) -> String {
+        let mut parts = vec![&self.models_sha256, &self.data_sha256, &self.roomcast, &self.lightgbm];
+        parts.extend([&self.first_reading, &self.last_reading, &self.cutoff]);
+        parts.extend(&self.timezone);
+        parts.extend(&self.weekend);
+        parts.extend(&self.features);
+        sha256(parts.into_iter().map(|part| format!("{part}\n")).collect::<String>().as_bytes())
+    }
+
+    /// Checks that these are the models described, and that they did not learn from after their own cutoff.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub(super) fn check(&self, models: &Models) -> Result<(), String> {
+        // With a zone the texts carry their offsets, so any zone reads them.
+        let calendar = Calendar::new(self.timezone.as_ref().map(|_| Tz::UTC));
+        let instant = |text: &str| calendar.parse(text).map_err(|error| error.to_string());
+        if instant(&self.cutoff)? != models.cutoff {
+            return Err(format!("{} is not the cutoff of these models", self.cutoff));
+        }
+        if instant(&self.last_reading)? >= models.cutoff {
+            return Err(format!("the last reading, {}, is not before the cutoff, {}", self.last_reading, self.cutoff));
+        }
+        if instant(&self.first_reading)? > instant(&self.last_reading)? {
+            return Err(format!("the first reading, {}, is after the last, {}", self.first_reading, self.last_reading));
+        }
+        if self.devices != models.devices.len() {
+            return Err(format!("{} devices where the manifest counts {}", models.devices.len(), self.devices));
+        }
+        Ok(())
+    }
+
+    /// How a calendar differs from the one the models were trained with, in words; none where it does not.
+    /// Hours and days off then mean something else than what was learned.
+    pub fn mismatch(&self, calendar: &Calendar) -> Option<String> {
+        let zone = calendar.zone().map(|zone| zone.name());
+        if self.timezone.as_deref() != zone {
+            let name = |zone: Option<&str>| zone.unwrap_or("none").to_owned();
+            return Some(format!(
+                "trained with time zone {}, used with {}",
+                name(self.timezone.as_deref()),
+                name(zone)
+            ));
+        }
+        let off = calendar.weekend();
+        let same = WEEKDAYS.iter().zip(off).all(|(day, off)| self.weekend.iter().any(|own| own == day) == off);
+        (!same).then(|| format!("trained with {} off every week, used with others", self.weekend.join(" and ")))
+    }
+}
+
+fn sources(models: &Models) -> Sources {
+    let mut sources = Sources::default();
+    for device in models.devices.values() {
+        match device.source() {
+            Source::Model => sources.model += 1,
+            Source::Building => sources.building += 1,
+            Source::Baseline => sources.baseline += 1,
+        }
+    }
+    sources
+}
+
+fn scores(models: &Models) -> Option<Scores> {
+    let checks: Vec<_> = models.devices.values().filter_map(|device| device.check).collect();
+    let rows: u64 = checks.iter().map(|check| u64::from(check.rows)).sum();
+    let mean = |loss: fn(&Check) -> f64| {
+        let sum: f64 = checks.iter().map(|check| f64::from(check.rows) * loss(check)).sum();
+        rounded(sum / rows as f64, 1e6)
+    };
+    (rows > 0).then(|| Scores {
+        rows,
+        prior: mean(|c| c.prior),
+        building: mean(|c| c.building),
+        device: mean(|c| c.device),
+    })
+}
+
+/// Short enough to read, and to come back from JSON as the same number.
+fn rounded(number: f64, places: f64) -> f64 {
+    (number * places).round() / places
+}

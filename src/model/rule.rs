@@ -1,0 +1,140 @@
+//! The decision rule: from which probability on is a room called occupied?
+
+use serde::{Deserialize, Serialize};
+
+/// Bins of [`OutOfSample`].
+const BINS: usize = 200;
+
+/// A probability from which an hour is called occupied; 0.5 unless a rule says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Threshold(pub f64);
+
+impl Default for Threshold {
+    fn default() -> Self {
+        Threshold(0.5)
+    }
+}
+
+/// How states are made of probabilities.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rule {
+    /// Occupied from a fixed probability on.
+    Fixed(f64),
+    /// Least expected cost, given what a missed occupied hour and a wrongly announced one cost.
+    Cost {
+        /// Cost of an occupied hour that was called vacant.
+        miss: f64,
+        /// Cost of a vacant hour that was called occupied.
+        waste: f64,
+    },
+    /// As few announced hours as possible with at most this share of the occupied hours missed.
+    MostMissed(f64),
+}
+
+/// Histogram of probabilities that were forecast for hours after the fit, apart for hours that
+/// turned out occupied and vacant. Rules are set on it, never on rows the model was fitted on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct OutOfSample {
+    occupied: Vec<u32>,
+    vacant: Vec<u32>,
+}
+
+impl OutOfSample {
+    /// Counts one forecast.
+    pub fn add(&mut self, probability: f64, was_occupied: bool) {
+        let bins = if was_occupied { &mut self.occupied } else { &mut self.vacant };
+        bins.resize(BINS, 0);
+        bins[((probability * BINS as f64) as usize).min(BINS - 1)] += 1;
+    }
+
+    /// Counts the forecasts of another histogram as well.
+    pub fn merge(&mut self, other: &OutOfSample) {
+        for (mine, theirs) in [(&mut self.occupied, &other.occupied), (&mut self.vacant, &other.vacant)] {
+            mine.resize(BINS, 0);
+            for (a, b) in mine.iter_mut().zip(theirs) {
+                *a += b;
+            }
+        }
+    }
+
+    /// Number of forecasts counted.
+    pub fn len(&self) -> u64 {
+        self.occupied.iter().chain(&self.vacant).map(|&n| u64::from(n)).sum()
+    }
+
+    /// Whether nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// For each bin boundary: the occupied hours below it (missed) and the vacant hours from it on (wasted).
+    fn outcomes(&self) -> impl Iterator<Item = (f64, u64, u64)> + '_ {
+        let count = |bins: &[u32], at: usize| u64::from(bins.get(at).copied().unwrap_or(0));
+        let mut missed = 0;
+        let mut wasted: u64 = self.vacant.iter().map(|&n| u64::from(n)).sum();
+        (0..=BINS).map(move |at| {
+            let now = (at as f64 / BINS as f64, missed, wasted);
+            missed += count(&self.occupied, at);
+            wasted -= count(&self.vacant, at);
+            now
+        })
+    }
+}
+
+impl Rule {
+    /// The threshold this rule means, set on out-of-sample forecasts; without any, on the assumption that
+    /// probabilities are calibrated.
+    pub fn threshold(self, seen: &OutOfSample) -> Threshold {
+        let occupied: u64 = seen.occupied.iter().map(|&n| u64::from(n)).sum();
+        Threshold(match self {
+            Rule::Fixed(threshold) => threshold,
+            Rule::Cost { miss, waste } => {
+                let ideal = waste / (miss + waste);
+                if occupied == 0 {
+                    return Threshold(ideal);
+                }
+                // Of thresholds that cost the same the one nearest to the ideal generalises best.
+                let cost = |missed: u64, wasted: u64| missed as f64 * miss + wasted as f64 * waste;
+                let best = seen.outcomes().map(|(at, missed, wasted)| (cost(missed, wasted), (at - ideal).abs(), at));
+                best.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))).map_or(ideal, |found| found.2)
+            }
+            Rule::MostMissed(share) => {
+                let allowed = share * occupied as f64;
+                let found = seen.outcomes().take_while(|&(_, missed, _)| missed as f64 <= allowed).last();
+                if occupied == 0 { share.min(0.5) } else { found.map_or(0.0, |(at, _, _)| at) }
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Calibrated forecasts: at probability p a share p is occupied.
+    fn calibrated() -> OutOfSample {
+        let mut seen = OutOfSample::default();
+        for percent in 0..100 {
+            for n in 0..100 {
+                seen.add((f64::from(percent) + 0.5) / 100.0, n < percent);
+            }
+        }
+        seen
+    }
+
+    #[test]
+    fn cost_rule_finds_the_ideal_threshold_of_calibrated_forecasts() {
+        let Threshold(found) = Rule::Cost { miss: 4.0, waste: 1.0 }.threshold(&calibrated());
+        assert!((found - 0.2).abs() < 0.02, "{found}");
+        assert_eq!(Rule::Cost { miss: 1.0, waste: 3.0 }.threshold(&OutOfSample::default()), Threshold(0.75));
+    }
+
+    #[test]
+    fn ceiling_on_missed_hours_holds_and_is_not_wasteful() {
+        let seen = calibrated();
+        let Threshold(found) = Rule::MostMissed(0.05).threshold(&seen);
+        let missed = |t: f64| seen.outcomes().find(|o| (o.0 - t).abs() < 1e-9).map(|o| o.1).unwrap() as f64;
+        let occupied = f64::from(seen.occupied.iter().sum::<u32>());
+        assert!(missed(found) <= 0.05 * occupied && missed(found + 2.0 / BINS as f64) > 0.05 * occupied, "{found}");
+    }
+}

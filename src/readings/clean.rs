@@ -1,0 +1,142 @@
+//! From valid rows to [`Readings`]: device by device, in order, each second once.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use super::error::ReadError;
+use super::field::{self, Problem};
+use super::summary::{FileSummary, REFUSALS_KEPT, Refusal};
+use super::{DeviceReadings, ReadOptions, Readings};
+use crate::calendar::Instant;
+
+/// What the rows of one file have shown so far.
+pub(super) struct Collector<'a> {
+    options: &'a ReadOptions,
+    summary: FileSummary,
+    /// Where the device of a name stands in `devices`. Keys are valid names, so that a name is
+    /// checked once and not in every row.
+    names: HashMap<Box<[u8]>, usize>,
+    devices: Vec<Device>,
+}
+
+struct Device {
+    name: String,
+    times: Vec<Instant>,
+    /// Whether a row said that it saw no motion.
+    quiet: bool,
+}
+
+/// All that one file held.
+pub(super) struct Collected {
+    pub readings: Readings,
+    pub summary: FileSummary,
+    /// Devices without a reading that said "no motion".
+    pub without_motion: Vec<String>,
+}
+
+impl<'a> Collector<'a> {
+    pub fn new(file: &str, options: &'a ReadOptions) -> Self {
+        let summary = FileSummary { file: file.to_owned(), ..FileSummary::default() };
+        Self { options, summary, names: HashMap::new(), devices: Vec::new() }
+    }
+
+    /// The file's name, for errors.
+    pub fn file(&self) -> &str {
+        &self.summary.file
+    }
+
+    /// The number of a device's name.
+    pub fn device(&mut self, cell: &[u8]) -> Result<usize, Problem> {
+        let cell = field::trim(cell);
+        if let Some(&device) = self.names.get(cell) {
+            return Ok(device);
+        }
+        let name = field::name(cell)?.to_owned();
+        self.names.insert(cell.into(), self.devices.len());
+        self.devices.push(Device { name, times: Vec::new(), quiet: false });
+        Ok(self.devices.len() - 1)
+    }
+
+    /// Takes a valid row.
+    pub fn accept(&mut self, time: Instant, device: usize, motion: bool) {
+        let counts = &mut self.summary.counts;
+        counts.rows += 1;
+        if self.options.until.is_some_and(|until| time >= until) {
+            counts.after_until += 1;
+            return;
+        }
+        let device = &mut self.devices[device];
+        if !motion {
+            counts.no_motion += 1;
+            device.quiet = true;
+            return;
+        }
+        if device.times.last().is_some_and(|&before| time < before) {
+            counts.out_of_order += 1;
+        }
+        device.times.push(time);
+    }
+
+    /// Takes note of a row that is no reading.
+    ///
+    /// # Errors
+    /// [`ReadError::BadRow`] unless bad rows are to be skipped.
+    pub fn refuse(&mut self, line: u64, problem: Problem) -> Result<(), ReadError> {
+        let Problem { column, expected, found } = problem;
+        let refusal =
+            || Refusal { file: self.summary.file.clone(), line, column, expected: expected.into_owned(), found };
+        if !self.options.skip_bad_rows {
+            return Err(ReadError::BadRow(Box::new(refusal())));
+        }
+        if self.summary.refusals.len() < REFUSALS_KEPT {
+            let refusal = refusal();
+            self.summary.refusals.push(refusal);
+        }
+        self.summary.counts.rows += 1;
+        self.summary.counts.refused += 1;
+        Ok(())
+    }
+
+    /// Orders what was collected and drops what stands there twice.
+    pub fn finish(mut self) -> Collected {
+        let quiet = self.devices.iter().filter(|d| d.quiet && d.times.is_empty());
+        let mut without_motion: Vec<String> = quiet.map(|d| d.name.clone()).collect();
+        without_motion.sort();
+        let devices = self.devices.into_iter().filter(|d| !d.times.is_empty());
+        let devices = devices.map(|d| DeviceReadings { device: d.name, times: d.times }).collect();
+        let (readings, duplicates) = in_order(devices);
+        self.summary.counts.accepted = readings.len() as u64;
+        self.summary.counts.duplicates = duplicates;
+        Collected { readings, summary: self.summary, without_motion }
+    }
+}
+
+/// Sorts devices by name and times by time, and drops times that stand there twice; says how many.
+fn in_order(mut devices: Vec<DeviceReadings>) -> (Readings, u64) {
+    devices.sort_unstable_by(|a, b| a.device.cmp(&b.device));
+    let duplicates = devices.par_iter_mut().map(|device| {
+        let times = &mut device.times;
+        if !times.is_sorted() {
+            // The stable sort finds the runs of a nearly ordered file and merges them.
+            times.sort();
+        }
+        let before = times.len();
+        times.dedup();
+        (before - times.len()) as u64
+    });
+    let duplicates = duplicates.sum();
+    (Readings { devices }, duplicates)
+}
+
+/// The readings of several files as one; says how many stood in more than one of them.
+pub(super) fn merge(mut parts: Vec<Readings>) -> (Readings, u64) {
+    if parts.len() < 2 {
+        return (parts.pop().unwrap_or_default(), 0);
+    }
+    let mut all: HashMap<String, Vec<Instant>> = HashMap::new();
+    for DeviceReadings { device, times } in parts.into_iter().flat_map(|part| part.devices) {
+        all.entry(device).or_default().extend(times);
+    }
+    in_order(all.into_iter().map(|(device, times)| DeviceReadings { device, times }).collect())
+}

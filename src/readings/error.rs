@@ -1,0 +1,113 @@
+//! Why an input cannot be read. Every message names the file; most end in a line `hint: …`.
+
+use std::io;
+
+use super::summary::Refusal;
+
+/// Why an input cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// There is no such file.
+    #[error("{file}: no such file\nhint: check the path and the working directory")]
+    Missing {
+        /// The file as it was named.
+        file: String,
+    },
+    /// The path names a directory.
+    #[error("{file}: is a directory\nhint: name the CSV or Parquet files in it")]
+    Directory {
+        /// The path as it was named.
+        file: String,
+    },
+    /// The operating system refused to open or read the file.
+    #[error("{file}: cannot be read")]
+    Io {
+        /// The file as it was named.
+        file: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The file holds nothing, or blank lines only.
+    #[error("{file}: the file is empty\nhint: the first line must be time,device,device_activated")]
+    Empty {
+        /// The file as it was named.
+        file: String,
+    },
+    /// The file is of another kind, told by its first bytes.
+    #[error("{file}: expected CSV text, found {found}\nhint: {hint}")]
+    Format {
+        /// The file as it was named.
+        file: String,
+        /// What it is.
+        found: &'static str,
+        /// How to make CSV of it.
+        hint: &'static str,
+    },
+    /// A column is missing, or stands there twice.
+    #[error("{file}: the header has {count} column {column:?}: expected {expected}, found {found:?}\nhint: {hint}")]
+    Header {
+        /// The file as it was named.
+        file: String,
+        /// `no` or `more than one`.
+        count: &'static str,
+        /// The column at fault.
+        column: &'static str,
+        /// The columns that must be there.
+        expected: &'static str,
+        /// The header as it stands, cut to 80 characters.
+        found: String,
+        /// What is likely wrong.
+        hint: &'static str,
+    },
+    /// A row is no reading; only where bad rows are not skipped.
+    #[error("{0}\nhint: correct the row, or leave such rows out with --skip-bad-rows")]
+    BadRow(Box<Refusal>),
+    /// A row does not end.
+    #[error(
+        "{file}: line {line}: the row does not end within {limit} bytes\nhint: look for a quote that is never closed"
+    )]
+    Endless {
+        /// The file as it was named.
+        file: String,
+        /// The line at which the last complete row ended.
+        line: u64,
+        /// How long a row may be.
+        limit: usize,
+    },
+    /// A Parquet column has a type from which it cannot be read.
+    #[error("{file}: column {column}: expected {expected}, found the type {found}\nhint: {hint}")]
+    ColumnType {
+        /// The file as it was named.
+        file: String,
+        /// The column at fault.
+        column: &'static str,
+        /// The types that can be read.
+        expected: &'static str,
+        /// The type it has.
+        found: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// The Parquet file is damaged, or none.
+    #[error(
+        "{file}: cannot be read as Parquet: {message}\nhint: check that the file is whole; CSV must not be named .parquet"
+    )]
+    Parquet {
+        /// The file as it was named.
+        file: String,
+        /// What the Parquet reader said.
+        message: String,
+    },
+}
+
+impl ReadError {
+    /// The error of a file that cannot be opened or read.
+    pub(super) fn io(file: &str, source: io::Error) -> Self {
+        let file = file.to_owned();
+        match source.kind() {
+            io::ErrorKind::NotFound => ReadError::Missing { file },
+            io::ErrorKind::IsADirectory => ReadError::Directory { file },
+            _ => ReadError::Io { file, source },
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Line ends made equal, so that the lines of a file can be counted.
+
+use std::io::{self, Read};
+
+/// Passes bytes through with `\r\n` and a lone `\r` made `\n`.
+pub(super) struct LineEnds<R> {
+    inner: R,
+    /// Whether the last byte read was a `\r`, already passed on as `\n`.
+    after_return: bool,
+    /// Whether the end of the input was reached.
+    pub ended: bool,
+    /// Bytes passed on since whoever reads set this to zero.
+    pub passed: usize,
+    /// How large `passed` may grow before reading fails.
+    limit: usize,
+}
+
+impl<R: Read> LineEnds<R> {
+    pub fn new(inner: R, limit: usize) -> Self {
+        Self { inner, after_return: false, ended: false, passed: 0, limit }
+    }
+
+    /// Whether reading failed because `passed` grew beyond its limit.
+    pub fn exceeded(&self) -> bool {
+        self.passed > self.limit
+    }
+
+    fn convert(&mut self, bytes: &mut [u8]) -> usize {
+        if !self.after_return && !bytes.contains(&b'\r') {
+            return bytes.len();
+        }
+        let mut kept = 0;
+        for at in 0..bytes.len() {
+            let byte = bytes[at];
+            if byte != b'\n' || !self.after_return {
+                bytes[kept] = if byte == b'\r' { b'\n' } else { byte };
+                kept += 1;
+            }
+            self.after_return = byte == b'\r';
+        }
+        kept
+    }
+}
+
+impl<R: Read> Read for LineEnds<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.exceeded() {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        loop {
+            let read = match self.inner.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            self.ended = read == 0 && !buffer.is_empty();
+            let kept = self.convert(&mut buffer[..read]);
+            // Nothing kept of something read is not the end: it was the `\n` of a `\r\n`.
+            if kept > 0 || read == 0 {
+                self.passed += kept;
+                return Ok(kept);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Gives a few bytes at a time, as a pipe may.
+    struct Drip<'a>(&'a [u8], usize);
+
+    impl Read for Drip<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let n = self.1.min(buffer.len()).min(self.0.len());
+            buffer[..n].copy_from_slice(&self.0[..n]);
+            self.0 = &self.0[n..];
+            Ok(n)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn line_ends_become_one_however_the_bytes_arrive(text in "[ab\r\n]{0,40}", step in 1_usize..9) {
+            let mut read = String::new();
+            LineEnds::new(Drip(text.as_bytes(), step), usize::MAX).read_to_string(&mut read)?;
+            prop_assert_eq!(read, text.replace("\r\n", "\n").replace('\r', "\n"));
+        }
+    }
+
+    #[test]
+    fn reading_fails_beyond_the_limit() {
+        let mut lines = LineEnds::new(io::repeat(b'x'), 100);
+        assert!(lines.read_to_end(&mut Vec::new()).is_err());
+        assert!(lines.exceeded());
+    }
+}

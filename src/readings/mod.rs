@@ -1,0 +1,158 @@
+//! Raw sensor events: read, validated row by row, cleaned.
+//!
+//! A reading says that one motion sensor fired at one instant. Nothing is recorded while nobody
+//! moves, so an hour without readings is vacant or unobserved; [`crate::hourly`] tells which.
+
+mod clean;
+mod csv;
+mod error;
+mod field;
+mod lines;
+mod parquet;
+mod profile;
+mod summary;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use crate::calendar::{Calendar, Instant};
+
+pub use error::ReadError;
+pub use profile::{DeviceProfile, Profile, profile};
+pub use summary::{Counts, FileSummary, REFUSALS_KEPT, ReadSummary, Refusal};
+
+/// The motion of every device of a site, ordered by device name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Readings {
+    /// One entry per device, in ascending order of name, each name once.
+    pub devices: Vec<DeviceReadings>,
+}
+
+/// The motion one device recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceReadings {
+    /// The device's name as it stands in the input.
+    pub device: String,
+    /// Instants (seconds) at which the sensor fired: strictly ascending.
+    pub times: Vec<Instant>,
+}
+
+impl Readings {
+    /// Only what happened before `origin`; devices without any reading before it are left out.
+    pub fn before(&self, origin: Instant) -> Readings {
+        let devices = self.devices.iter().filter_map(|d| {
+            let n = d.times.partition_point(|&t| t < origin);
+            (n > 0).then(|| DeviceReadings { device: d.device.clone(), times: d.times[..n].to_vec() })
+        });
+        Readings { devices: devices.collect() }
+    }
+
+    /// First and last instant over all devices, if there is any reading.
+    pub fn span(&self) -> Option<(Instant, Instant)> {
+        let first = self.devices.iter().filter_map(|d| d.times.first()).min()?;
+        let last = self.devices.iter().filter_map(|d| d.times.last()).max()?;
+        Some((*first, *last))
+    }
+
+    /// Number of readings over all devices.
+    pub fn len(&self) -> usize {
+        self.devices.iter().map(|d| d.times.len()).sum()
+    }
+
+    /// Whether there is no reading at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// SHA-256 of the content, in hexadecimal: the same for the same readings in any file form.
+    ///
+    /// Hashed are, per device, the length of its name in bytes, the name, the number of times and the
+    /// times, all numbers as 64-bit little-endian.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut bytes = Vec::new();
+        for DeviceReadings { device, times } in &self.devices {
+            bytes.clear();
+            bytes.extend((device.len() as u64).to_le_bytes());
+            bytes.extend(device.as_bytes());
+            bytes.extend((times.len() as u64).to_le_bytes());
+            bytes.extend(times.iter().flat_map(|time| time.to_le_bytes()));
+            hash.update(&bytes);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// How strictly, and how far, to read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Count and leave out rows that are no readings, instead of stopping at the first.
+    pub skip_bad_rows: bool,
+    /// Leave out what happened at or after this instant. Such rows must be valid all the same.
+    pub until: Option<Instant>,
+}
+
+/// Reads the readings of one or several files.
+///
+/// A file named `….parquet` is Parquet, `-` is CSV on standard input, any other file is CSV with a
+/// header that names at least `time`, `device` and `device_activated`, in any order and any case:
+///
+/// - `time`: local wall time as [`Calendar::parse`] reads it; fractions of seconds are cut off;
+/// - `device`: 1 to 256 bytes of UTF-8 without control characters; spaces around it are cut off;
+/// - `device_activated`: `1`, `1.0`, `true` or `on` for motion; `0`, `0.0`, `false` or `off` for none,
+///   which is counted but is no reading.
+///
+/// Order does not matter, within a file or between files; what stands there twice counts once.
+/// No reading at all is no error: see [`ReadSummary::accepted`].
+///
+/// # Errors
+/// [`ReadError`], which names the file and, where there is one, line and column: of the first file in
+/// the order of `paths` that cannot be read.
+pub fn read(
+    paths: &[PathBuf],
+    options: &ReadOptions,
+    calendar: &Calendar,
+) -> Result<(Readings, ReadSummary), ReadError> {
+    let files: Vec<_> = paths.par_iter().map(|path| read_file(path, options, calendar)).collect();
+    let mut summary = ReadSummary::default();
+    let mut parts = Vec::with_capacity(paths.len());
+    for file in files {
+        let clean::Collected { readings, summary: file, without_motion } = file?;
+        summary.add(file);
+        summary.without_motion.extend(without_motion);
+        parts.push(readings);
+    }
+    let (readings, in_several) = clean::merge(parts);
+    summary.accepted -= in_several;
+    summary.duplicates += in_several;
+    summary.span = readings.span();
+    summary.devices = readings.devices.len();
+    summary.without_motion.sort();
+    summary.without_motion.dedup();
+    summary.without_motion.retain(|name| readings.devices.binary_search_by(|d| d.device.cmp(name)).is_err());
+    Ok((readings, summary))
+}
+
+fn read_file(path: &Path, options: &ReadOptions, calendar: &Calendar) -> Result<clean::Collected, ReadError> {
+    let name = path.to_string_lossy();
+    let mut collector = clean::Collector::new(&name, options);
+    if name == "-" {
+        csv::read(io::stdin().lock(), calendar, &mut collector)?;
+    } else {
+        let file = File::open(path).map_err(|error| ReadError::io(&name, error))?;
+        if is_parquet(path) {
+            parquet::read(file, calendar, &mut collector)?;
+        } else {
+            csv::read(file, calendar, &mut collector)?;
+        }
+    }
+    Ok(collector.finish())
+}
+
+fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"))
+}

@@ -1,0 +1,124 @@
+//! What reading the input showed: counts per file, and the rows that were refused.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::calendar::Instant;
+
+/// How many refused rows of one file are kept in full; the rest are only counted.
+pub const REFUSALS_KEPT: usize = 20;
+
+/// A row that is not a reading, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// The file as it was named, `-` for standard input.
+    pub file: String,
+    /// The line on which the row begins, from 1; in a Parquet file the row, from 1.
+    pub line: u64,
+    /// The column at fault; none when the row as a whole does not fit the header.
+    pub column: Option<&'static str>,
+    /// What should have stood there.
+    pub expected: String,
+    /// What stood there, cut to 80 characters.
+    pub found: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = if super::is_parquet(Path::new(&self.file)) { "row" } else { "line" };
+        write!(f, "{}: {unit} {}", self.file, self.line)?;
+        match self.column {
+            Some(column) => write!(f, ", column {column}: expected {}, found {:?}", self.expected, self.found),
+            None => write!(f, ": expected {}, found {}", self.expected, self.found),
+        }
+    }
+}
+
+/// Where the rows of an input went.
+///
+/// Every row is in one place only: `rows = accepted + duplicates + no_motion + after_until + refused`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Rows below the header; blank lines are not rows.
+    pub rows: u64,
+    /// Readings that were kept.
+    pub accepted: u64,
+    /// Motion of a device in a second that was already there.
+    pub duplicates: u64,
+    /// Rows that say "no motion": the device is alive, but nothing moved.
+    pub no_motion: u64,
+    /// Valid rows at or after [`super::ReadOptions::until`].
+    pub after_until: u64,
+    /// Rows that are no readings.
+    pub refused: u64,
+    /// Motion that is earlier than the same device's motion before it in the file. These rows are kept,
+    /// and are among `accepted` or `duplicates`.
+    pub out_of_order: u64,
+}
+
+/// What one file held.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct FileSummary {
+    /// The file as it was named, `-` for standard input.
+    pub file: String,
+    /// Where its rows went.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// The first [`REFUSALS_KEPT`] refused rows.
+    pub refusals: Vec<Refusal>,
+}
+
+/// What all files of one [`super::read`] held; the counts mean what they mean in [`Counts`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ReadSummary {
+    /// One entry per file, in the order they were named.
+    pub files: Vec<FileSummary>,
+    /// Rows below the headers.
+    pub rows: u64,
+    /// Readings that were kept.
+    pub accepted: u64,
+    /// Motion of a device in a second that was already there, in the same file or another.
+    pub duplicates: u64,
+    /// Rows that say "no motion".
+    pub no_motion: u64,
+    /// Valid rows at or after [`super::ReadOptions::until`].
+    pub after_until: u64,
+    /// Rows that are no readings; see [`ReadSummary::refusals`].
+    pub refused: u64,
+    /// Motion that is earlier than the same device's motion before it in the file.
+    pub out_of_order: u64,
+    /// First and last reading kept, in seconds on the site's time line.
+    pub span: Option<(Instant, Instant)>,
+    /// Devices with at least one reading kept.
+    pub devices: usize,
+    /// Devices of which only "no motion" is known: alive, never occupied. In order of name.
+    pub without_motion: Vec<String>,
+}
+
+impl ReadSummary {
+    /// The refused rows that were kept, at most [`REFUSALS_KEPT`] per file, in the order of the files.
+    pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
+        self.files.iter().flat_map(|file| &file.refusals)
+    }
+
+    /// Where the rows of all files went.
+    pub fn counts(&self) -> Counts {
+        let &Self { rows, accepted, duplicates, no_motion, after_until, refused, out_of_order, .. } = self;
+        Counts { rows, accepted, duplicates, no_motion, after_until, refused, out_of_order }
+    }
+
+    /// Adds one file.
+    pub(super) fn add(&mut self, file: FileSummary) {
+        let Counts { rows, accepted, duplicates, no_motion, after_until, refused, out_of_order } = file.counts;
+        self.rows += rows;
+        self.accepted += accepted;
+        self.duplicates += duplicates;
+        self.no_motion += no_motion;
+        self.after_until += after_until;
+        self.refused += refused;
+        self.out_of_order += out_of_order;
+        self.files.push(file);
+    }
+}

@@ -1,0 +1,211 @@
+//! `POST /predict`: a forecast for a history that is sent along and forgotten.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse, rt};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::answer::{self, Forecast};
+use super::auth::ReadAccess;
+use super::predict::{prefers, work};
+use super::problem::{Code, Problem, ProblemBody};
+use super::query::{self, Query};
+use super::site::Site;
+use super::snapshot::visit;
+use crate::calendar::{Calendar, HOUR, Instant};
+use crate::hourly::HORIZON;
+use crate::readings::{DeviceReadings, Readings};
+
+/// Largest body.
+const MOST_BYTES: usize = 8 << 20;
+/// Longest time a body may take to arrive.
+const MOST_TIME: Duration = Duration::from_secs(30);
+/// Longest history.
+const MOST_HOURS: i64 = 3 * 366 * 24;
+/// Most hours of all devices together.
+const MOST_CELLS: i64 = 2_000_000;
+/// Longest device name, as in files.
+const NAME: std::ops::RangeInclusive<usize> = 1..=256;
+
+/// A history and the instant a forecast is wanted at.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// The instant the forecast is made at; without it, the end of the hour of the last reading.
+    at: Option<String>,
+    /// What the sensors saw, in any order.
+    readings: Vec<Reading>,
+}
+
+/// A sensor that fired.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reading {
+    /// When: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339.
+    #[schema(example = "2016-07-01 05:35:00")]
+    time: String,
+    /// Which: 1 to 256 bytes without control characters.
+    #[schema(example = "device_1", min_length = 1)]
+    device: String,
+}
+
+/// A forecast for a history in the body
+///
+/// Nothing is stored. The history is JSON or CSV (`time,device,device_activated`), at most 8 MiB. Devices the models know by
+/// name get their own models, others the building's.
+#[utoipa::path(
+    post,
+    path = "/predict",
+    operation_id = "predict_history",
+    tag = "forecasts",
+    params(("at" = Option<String>, Query, description = "The instant the forecast is made at, where the body does not say", example = "2016-08-24 23:59:59")),
+    request_body(content(
+        (Asked = "application/json"),
+        (String = "text/csv", example = "time,device,device_activated\n2016-07-01 05:35:00,device_1,1\n"),
+    )),
+    responses(
+        (status = 200, description = "The forecast", content((Forecast = "application/json"), (String = "text/csv"))),
+        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []), ("query" = [])),
+)]
+pub async fn post(_: ReadAccess, request: HttpRequest, site: Data<Site>, body: Payload) -> Result<HttpResponse, Problem> {
+    let query = Query::parse(request.query_string(), &["at"])?;
+    let csv = match media(&request).as_str() {
+        "application/json" => false,
+        "text/csv" => true,
+        other => {
+            let problem = Problem::new(Code::UnsupportedMediaType, format!("the body is {other:?}"));
+            return Err(problem.hint("send application/json or text/csv"));
+        }
+    };
+    let snapshot = site.snapshot()?;
+    let answer_csv = prefers(&request, "text/csv", "application/json");
+    let body = read(body).await?;
+    let media = if answer_csv { "text/csv; charset=utf-8" } else { "application/json" };
+    let bytes = work(move || {
+        let calendar = &site.calendar;
+        let (rows, at) = if csv { (from_csv(&body, calendar)?, None) } else { from_json(&body, calendar)? };
+        let readings = readings(rows);
+        let origin = match at.map_or_else(|| query.time("at", calendar), |at| Ok(Some(at)))? {
+            Some(at) => at,
+            None => readings.span().map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1)),
+        };
+        let known = readings.before(origin);
+        check(&known, origin, calendar)?;
+        let _one = site.visiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let grid = visit(&known, calendar, origin);
+        let all: Vec<usize> = (0..grid.hourly.devices.len()).collect();
+        let cells = grid.cells(&all, &snapshot.loaded, calendar, &site.metrics)?;
+        match answer_csv {
+            true => Ok(answer::csv(&cells, calendar)),
+            false => answer::whole(&grid, &cells, &snapshot.loaded, calendar).map_err(Problem::internal),
+        }
+    })
+    .await?;
+    Ok(HttpResponse::Ok().content_type(media).body(bytes))
+}
+
+/// The media type of the body, without parameters.
+fn media(request: &HttpRequest) -> String {
+    let value = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+async fn read(body: Payload) -> Result<Vec<u8>, Problem> {
+    match rt::time::timeout(MOST_TIME, body.to_bytes_limited(MOST_BYTES)).await {
+        Ok(Ok(Ok(bytes))) => Ok(bytes.to_vec()),
+        Ok(Ok(Err(error))) => Err(Problem::new(Code::InvalidBody, format!("the body broke off: {error}"))),
+        Ok(Err(_)) => Err(Problem::new(Code::BodyTooLarge, format!("a body has at most {} MiB", MOST_BYTES >> 20))),
+        Err(_) => {
+            Err(Problem::new(Code::RequestTimeout, format!("the body did not arrive in {} s", MOST_TIME.as_secs())))
+        }
+    }
+}
+
+type Rows = Vec<(Instant, String)>;
+
+fn from_json(body: &[u8], calendar: &Calendar) -> Result<(Rows, Option<Instant>), Problem> {
+    let asked: Asked = serde_json::from_slice(body).map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))?;
+    let at = asked.at.map(|text| query::time("at", &text, calendar)).transpose()?;
+    let read = |(at, reading): (usize, Reading)| {
+        let place = || format!("readings[{at}]");
+        let time = calendar.parse(&reading.time).map_err(|error| wrong(&place(), error))?;
+        Ok((time, name(reading.device).map_err(|why| wrong(&place(), why))?))
+    };
+    Ok((asked.readings.into_iter().enumerate().map(read).collect::<Result<_, Problem>>()?, at))
+}
+
+fn from_csv(body: &[u8], calendar: &Calendar) -> Result<Rows, Problem> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let mut input = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(body);
+    let header = input.headers().map_err(|error| wrong("the header", error))?.clone();
+    let mut columns = [0; 3];
+    for (column, name) in columns.iter_mut().zip(["time", "device", "device_activated"]) {
+        let found = header.iter().position(|cell| cell.eq_ignore_ascii_case(name));
+        *column = found.ok_or_else(|| wrong("the header", format!("there is no column {name}")))?;
+    }
+    let mut rows = Vec::new();
+    for record in input.records() {
+        let record = record.map_err(|error| wrong("the body", error))?;
+        let place = || format!("line {}", record.position().map_or(0, |position| position.line()));
+        let cell = |at: usize| record.get(columns[at]).unwrap_or_default();
+        let time = calendar.parse(cell(0)).map_err(|error| wrong(&place(), error))?;
+        let device = name(cell(1).to_owned()).map_err(|why| wrong(&place(), why))?;
+        match cell(2).to_ascii_lowercase().as_str() {
+            "1" | "1.0" | "true" | "on" => rows.push((time, device)),
+            "0" | "0.0" | "false" | "off" => {}
+            other => return Err(wrong(&place(), format!("device_activated: expected 1 or 0, found {other:?}"))),
+        }
+    }
+    Ok(rows)
+}
+
+fn name(text: String) -> Result<String, String> {
+    let name = text.trim();
+    match NAME.contains(&name.len()) && !name.contains(char::is_control) {
+        true => Ok(name.to_owned()),
+        false => Err("device: expected 1 to 256 bytes without control characters".into()),
+    }
+}
+
+fn wrong(place: &str, why: impl std::fmt::Display) -> Problem {
+    Problem::new(Code::InvalidBody, format!("{place}: {why}"))
+}
+
+/// Rows in any order as readings: by device, in order, each second once.
+fn readings(rows: Rows) -> Readings {
+    let mut devices: BTreeMap<String, Vec<Instant>> = BTreeMap::new();
+    for (time, device) in rows {
+        devices.entry(device).or_default().push(time);
+    }
+    let device = |(device, mut times): (String, Vec<Instant>)| {
+        times.sort_unstable();
+        times.dedup();
+        DeviceReadings { device, times }
+    };
+    Readings { devices: devices.into_iter().map(device).collect() }
+}
+
+/// Whether a forecast of this history takes a bounded time.
+fn check(known: &Readings, origin: Instant, calendar: &Calendar) -> Result<(), Problem> {
+    let Some((first, _)) = known.span() else {
+        return Err(Problem::new(Code::OutOfRange, format!("there is no reading before {}", calendar.format(origin))));
+    };
+    let hours = (origin - first) / HOUR + HORIZON as i64;
+    if hours > MOST_HOURS {
+        let why = format!("the history covers {hours} hours up to the origin, {MOST_HOURS} are allowed");
+        return Err(Problem::new(Code::HistoryTooLarge, why).hint("send the last weeks, and an instant near them"));
+    }
+    let cells = hours * known.devices.len() as i64;
+    if cells > MOST_CELLS {
+        let why = format!("{} devices over {hours} hours are {cells} hours, {MOST_CELLS} are allowed", known.devices.len());
+        return Err(Problem::new(Code::HistoryTooLarge, why).hint("send fewer devices at a time"));
+    }
+    Ok(())
+}

@@ -1,0 +1,244 @@
+//! Loading and reloading: what is on disk becomes what is served, whole or not at all.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant as Stopwatch, SystemTime};
+
+use anyhow::Context;
+
+use super::site::{Phase, Site};
+use super::snapshot::{History, Loaded, Snapshot};
+use crate::features::Building;
+use crate::hourly::Hourly;
+use crate::model::registry::{About, Registry, RegistryError};
+use crate::model::{Models, fit};
+
+/// How often the registry and the input are looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Looks after which models that could not be loaded are tried again though nothing seems to have changed.
+const PATIENCE: u32 = 15;
+
+/// Loads history and models for the first time; without models in the registry the baseline answers while
+/// some are trained.
+///
+/// # Errors
+/// When the readings cannot be read. A registry that cannot is no error: it is logged, and shown by `/models`.
+pub fn start(site: &Site) -> anyhow::Result<()> {
+    let _lock = site.lock();
+    let watch = Stopwatch::now();
+    let history = Arc::new(history(site)?);
+    let loaded = match models(site) {
+        Ok(loaded) => Some(loaded),
+        Err(error) => {
+            if !matches!(error, RegistryError::Empty { .. }) {
+                tracing::error!(%error, "the current models cannot be used");
+                site.set_trouble(|trouble| trouble.models = Some(error.to_string()));
+            }
+            older(site)
+        }
+    };
+    let trained = loaded.is_some();
+    let loaded = Arc::new(loaded.unwrap_or_else(|| Loaded::baseline(&history, &site.calendar)));
+    let (devices, readings, version) = (history.readings.devices.len(), history.count, loaded.version.clone());
+    site.swap(Snapshot::new(history.clone(), loaded));
+    warm(site);
+    site.reach(if trained { Phase::Ready } else { Phase::Training });
+    let seconds = watch.elapsed().as_secs_f64();
+    tracing::info!(devices, readings, version, seconds, "loaded");
+    if !trained {
+        let loaded = train(site, &history);
+        site.swap(Snapshot::new(history, Arc::new(loaded)));
+        site.reach(Phase::Ready);
+    }
+    Ok(())
+}
+
+/// Reads the input.
+fn history(site: &Site) -> anyhow::Result<History> {
+    let input = &site.settings.input;
+    let (readings, _) = input.clock.read(&input.input, &site.calendar, None)?;
+    Ok(History::new(readings))
+}
+
+/// The registry's current models.
+fn models(site: &Site) -> Result<Loaded, RegistryError> {
+    named(site, None)
+}
+
+fn named(site: &Site, version: Option<&str>) -> Result<Loaded, RegistryError> {
+    let (mut models, manifest) = site.registry.load(version)?;
+    models.threshold = site.settings.rule.threshold(&models.site.out_of_sample);
+    if let Some(difference) = manifest.mismatch(&site.calendar) {
+        tracing::warn!(version = manifest.version, difference, "these models were trained with another calendar");
+    }
+    Ok(Loaded { models, version: manifest.version.clone(), manifest: Some(manifest) })
+}
+
+/// The newest models of the registry that can be used, where the current ones cannot.
+fn older(site: &Site) -> Option<Loaded> {
+    let entries = site.registry.list().unwrap_or_default();
+    let usable = entries.into_iter().filter(|entry| entry.manifest.is_ok() && !entry.current);
+    let loaded = usable.filter_map(|entry| named(site, Some(&entry.version)).ok()).next()?;
+    tracing::warn!(version = loaded.version, "using other models of the registry");
+    Some(loaded)
+}
+
+/// Computes the grid of the present before anyone asks.
+fn warm(site: &Site) {
+    if let Ok(snapshot) = site.snapshot() {
+        let _turn = snapshot.turn();
+        snapshot.grid(snapshot.history.present(&site.calendar), &site.calendar);
+    }
+}
+
+/// Trains on the whole history and saves the result, if the registry can be written.
+fn train(site: &Site, history: &History) -> Loaded {
+    let Some((first_reading, last_reading)) = history.span else { return Loaded::baseline(history, &site.calendar) };
+    let watch = Stopwatch::now();
+    tracing::info!("there are no models: training some, the baseline answers until then");
+    let cutoff = site.calendar.start(site.calendar.hour(last_reading) + 1);
+    let hourly = Hourly::new(&history.readings, &site.calendar, cutoff);
+    let mut models = match fit::train(&hourly, &Building::new(&hourly), &|| ()) {
+        Ok(models) => models,
+        Err(error) => {
+            tracing::error!(%error, "training failed, the baseline goes on answering");
+            site.set_trouble(|trouble| trouble.models = Some(format!("training failed: {error}")));
+            return Loaded::baseline(history, &site.calendar);
+        }
+    };
+    let about = About {
+        calendar: &site.calendar,
+        first_reading,
+        last_reading,
+        readings: history.count,
+        fingerprint: history.readings.fingerprint(),
+        training: watch.elapsed(),
+    };
+    tracing::info!(seconds = watch.elapsed().as_secs_f64(), "trained");
+    let manifest = save(&site.registry, &models, &about);
+    models.threshold = site.settings.rule.threshold(&models.site.out_of_sample);
+    let version = manifest.as_ref().map_or("unsaved".into(), |manifest| manifest.version.clone());
+    Loaded { models, version, manifest }
+}
+
+/// Saves what was trained. Versions that are there without being current, or cannot be read, were somebody's choice
+/// or are somebody's to look at: then the new one does not take their place.
+fn save(registry: &Registry, models: &Models, about: &About) -> Option<crate::model::registry::Manifest> {
+    if !matches!(registry.load(None), Err(RegistryError::Empty { .. })) {
+        return None;
+    }
+    match registry.save(models, about, true) {
+        Ok(manifest) => Some(manifest),
+        Err(error) => {
+            tracing::warn!(%error, "the models trained at the start could not be saved");
+            None
+        }
+    }
+}
+
+/// Takes the registry's current models now.
+///
+/// # Errors
+/// When they cannot be used; the old ones stay.
+pub fn reload(site: &Site) -> Result<String, RegistryError> {
+    let _lock = site.lock();
+    take(site)
+}
+
+fn take(site: &Site) -> Result<String, RegistryError> {
+    match models(site) {
+        Ok(loaded) => {
+            site.metrics.model_reloads.add(1);
+            site.set_trouble(|trouble| trouble.models = None);
+            let version = loaded.version.clone();
+            if let Ok(old) = site.snapshot() {
+                site.swap(Snapshot::new(old.history.clone(), Arc::new(loaded)));
+                warm(site);
+            }
+            tracing::info!(version, "models reloaded");
+            Ok(version)
+        }
+        Err(error) => {
+            site.metrics.model_reload_failures.add(1);
+            tracing::error!(%error, "models could not be reloaded, the old ones stay");
+            site.set_trouble(|trouble| trouble.models = Some(error.to_string()));
+            Err(error)
+        }
+    }
+}
+
+fn reread(site: &Site) {
+    let _lock = site.lock();
+    match history(site).context("the old readings stay") {
+        Ok(history) => {
+            site.metrics.reading_reloads.add(1);
+            site.set_trouble(|trouble| trouble.readings = None);
+            tracing::info!(readings = history.count, "readings read again");
+            if let Ok(old) = site.snapshot() {
+                site.swap(Snapshot::new(Arc::new(history), old.loaded.clone()));
+                warm(site);
+            }
+        }
+        Err(error) => {
+            site.metrics.reading_reload_failures.add(1);
+            tracing::error!(error = format!("{error:#}"), "the readings changed but cannot be read");
+            site.set_trouble(|trouble| trouble.readings = Some(format!("{error:#}")));
+        }
+    }
+}
+
+/// Size and time of change of each input file; none for one that is not there.
+fn marks(site: &Site) -> Vec<Option<(u64, SystemTime)>> {
+    let mark = |path: &Path| {
+        let meta = fs::metadata(path).ok()?;
+        Some((meta.len(), meta.modified().ok()?))
+    };
+    site.settings.input.input.iter().map(|path| mark(path)).collect()
+}
+
+/// Watches registry and input until the server stops, and serves what is new. `seen` are the marks from before
+/// the first load, so that nothing is missed in between.
+pub fn watch(site: &Site, mut seen: Marks) {
+    let mut tried = site.snapshot().ok().map(|snapshot| snapshot.loaded.version.clone());
+    let mut looks = 0;
+    while site.phase() != Phase::Draining {
+        std::thread::sleep(LOOK);
+        let now = Marks::of(site);
+        if now.0 != seen.0 {
+            seen = now;
+            reread(site);
+        }
+        let current = match site.registry.current() {
+            Ok(Some(current)) => current,
+            Ok(None) => continue,
+            Err(error) => {
+                site.set_trouble(|trouble| trouble.models = Some(error.to_string()));
+                continue;
+            }
+        };
+        let in_use = site.snapshot().is_ok_and(|snapshot| snapshot.loaded.version == current);
+        looks = if in_use || tried.as_ref() != Some(&current) { 0 } else { looks + 1 };
+        if in_use {
+            // Whatever was wrong with another version is over.
+            site.set_trouble(|trouble| trouble.models = None);
+        } else if looks % PATIENCE == 0 {
+            let _lock = site.lock();
+            // The error is logged and shown where it happens.
+            let _ = take(site);
+        }
+        tried = Some(current);
+        site.limits.tidy();
+    }
+}
+
+/// What the input files looked like at some moment.
+pub struct Marks(Vec<Option<(u64, SystemTime)>>);
+
+impl Marks {
+    /// What they look like now.
+    pub fn of(site: &Site) -> Marks {
+        Marks(marks(site))
+    }
+}

@@ -1,0 +1,161 @@
+//! What the server counts, in Prometheus' text form. No label names a device, so the number of series is fixed.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Names of the routes, as they label the request metrics; the last is everything else.
+pub const ROUTES: [&str; 16] = [
+    "predict", "devices", "device", "history", "schedule", "explain", "models", "reload", "healthz", "readyz", "metrics",
+    "openapi", "docs", "page", "preflight", "other",
+];
+
+/// Upper bounds of the latency buckets, seconds.
+const BUCKETS: [f64; 12] = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds to it.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Relaxed);
+    }
+
+    /// Takes away, for those that count what is there now.
+    pub fn sub(&self, n: u64) {
+        self.0.fetch_sub(n, Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Requests of one route.
+#[derive(Debug, Default)]
+struct Route {
+    /// By the first digit of the status, 1 to 5.
+    classes: [Counter; 5],
+    /// How many took at most so long, each request in one bucket; the last is for longer ones.
+    buckets: [Counter; BUCKETS.len() + 1],
+    /// Nanoseconds of all.
+    nanoseconds: Counter,
+}
+
+/// Everything the server counts.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    routes: [Route; ROUTES.len()],
+    /// Requests being answered now.
+    pub in_flight: Counter,
+    /// Answers that were there already.
+    pub cache_hits: Counter,
+    /// Answers that had to be made.
+    pub cache_misses: Counter,
+    /// Forecasts of one device that were computed.
+    pub forecasts: Counter,
+    /// Nanoseconds spent computing forecasts.
+    pub forecast_nanoseconds: Counter,
+    /// Requests with a token that is not known.
+    pub refused_tokens: Counter,
+    /// Models taken from the registry.
+    pub model_reloads: Counter,
+    /// Models that could not be.
+    pub model_reload_failures: Counter,
+    /// Readings read from the input.
+    pub reading_reloads: Counter,
+    /// Readings that could not be.
+    pub reading_reload_failures: Counter,
+}
+
+/// What is true now, beside what was counted.
+pub struct Gauges {
+    /// Whether the server is ready.
+    pub ready: bool,
+    /// Devices in the history.
+    pub devices: usize,
+    /// Readings in the history.
+    pub readings: usize,
+    /// The last reading, seconds.
+    pub data_until: i64,
+    /// The cutoff of the models, seconds.
+    pub cutoff: i64,
+}
+
+impl Metrics {
+    /// Counts an answered request.
+    pub fn request(&self, route: &str, status: u16, took: Duration) {
+        let at = ROUTES.iter().position(|known| *known == route).unwrap_or(ROUTES.len() - 1);
+        let route = &self.routes[at];
+        route.classes[usize::from(status / 100).clamp(1, 5) - 1].add(1);
+        let seconds = took.as_secs_f64();
+        route.buckets[BUCKETS.iter().position(|bound| seconds <= *bound).unwrap_or(BUCKETS.len())].add(1);
+        route.nanoseconds.add(took.as_nanos().min(u128::from(u64::MAX)) as u64);
+    }
+
+    /// All of it as text.
+    pub fn text(&self, now: &Gauges) -> String {
+        let mut out = String::with_capacity(16_384);
+        head(&mut out, "http_requests_total", "counter", "Requests answered, by route and class of status.");
+        for (name, route) in ROUTES.iter().zip(&self.routes) {
+            for (class, count) in (1..).zip(&route.classes) {
+                let _ = writeln!(
+                    out,
+                    "roomcast_http_requests_total{{route=\"{name}\",status=\"{class}xx\"}} {}",
+                    count.get()
+                );
+            }
+        }
+        let help = "Time from a request's head to its answer's head, by route.";
+        head(&mut out, "http_request_duration_seconds", "histogram", help);
+        for (name, route) in ROUTES.iter().zip(&self.routes) {
+            let mut sum = 0;
+            for (at, count) in route.buckets.iter().enumerate() {
+                sum += count.get();
+                let bound = BUCKETS.get(at).map_or("+Inf".to_owned(), f64::to_string);
+                let _ = writeln!(
+                    out,
+                    "roomcast_http_request_duration_seconds_bucket{{route=\"{name}\",le=\"{bound}\"}} {sum}"
+                );
+            }
+            let seconds = route.nanoseconds.get() as f64 / 1e9;
+            let _ = writeln!(out, "roomcast_http_request_duration_seconds_sum{{route=\"{name}\"}} {seconds}");
+            let _ = writeln!(out, "roomcast_http_request_duration_seconds_count{{route=\"{name}\"}} {sum}");
+        }
+        for (name, help, counter) in [
+            ("cache_hits_total", "Answers that were there already.", &self.cache_hits),
+            ("cache_misses_total", "Answers that had to be made.", &self.cache_misses),
+            ("forecasts_total", "Forecasts of one device that were computed.", &self.forecasts),
+            ("auth_failures_total", "Requests with a token that is not known.", &self.refused_tokens),
+            ("model_reloads_total", "Models taken from the registry.", &self.model_reloads),
+            ("model_reload_failures_total", "Models that could not be taken.", &self.model_reload_failures),
+            ("reading_reloads_total", "Times the readings were read.", &self.reading_reloads),
+            ("reading_reload_failures_total", "Times they could not be.", &self.reading_reload_failures),
+        ] {
+            head(&mut out, name, "counter", help);
+            let _ = writeln!(out, "roomcast_{name} {}", counter.get());
+        }
+        head(&mut out, "forecast_seconds_total", "counter", "Time spent computing forecasts.");
+        let _ = writeln!(out, "roomcast_forecast_seconds_total {}", self.forecast_nanoseconds.get() as f64 / 1e9);
+        for (name, help, value) in [
+            ("http_requests_in_flight", "Requests being answered now.", self.in_flight.get() as i64),
+            ("ready", "1 when models and history are loaded.", i64::from(now.ready)),
+            ("devices", "Devices in the history.", now.devices as i64),
+            ("readings", "Readings in the history.", now.readings as i64),
+            ("data_until_seconds", "The last reading, on the site's time line.", now.data_until),
+            ("model_cutoff_seconds", "What the models learned from ends here.", now.cutoff),
+        ] {
+            head(&mut out, name, "gauge", help);
+            let _ = writeln!(out, "roomcast_{name} {value}");
+        }
+        head(&mut out, "build_info", "gauge", "The version that runs.");
+        let _ = writeln!(out, "roomcast_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
+        out
+    }
+}
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(out, "# HELP roomcast_{name} {help}\n# TYPE roomcast_{name} {kind}");
+}

@@ -1,0 +1,30 @@
+//! The HTTP server: forecasts people and machines can use.
+//!
+//! A request passes the [`gate`](self::gate::gate) (ids, limits, headers, log), names the access it needs as an argument of
+//! its handler ([`auth`]), takes the [`snapshot`] of this moment, and gets bytes that were made once ([`cache`]).
+//! [`load`] swaps the snapshot whole when readings or models change on disk.
+
+pub mod answer;
+pub mod auth;
+pub mod body;
+pub mod cache;
+pub mod devices;
+pub mod docs;
+pub mod explain;
+pub mod gate;
+pub mod health;
+pub mod ics;
+pub mod limits;
+pub mod load;
+pub mod metrics;
+pub mod models;
+pub mod openapi;
+pub mod predict;
+pub mod problem;
+pub mod query;
+pub mod routes;
+pub mod run;
+pub mod schedule;
+pub mod site;
+pub mod snapshot;
+pub mod tls;

@@ -1,0 +1,140 @@
+//! From settings to a server that answers until it is told to stop.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::{Compress, from_fn};
+use actix_web::rt::signal::unix::{SignalKind, signal};
+use actix_web::web::Data;
+use actix_web::{App, HttpServer, rt};
+use anyhow::Context;
+
+use super::site::{Phase, Site};
+use super::{gate, load, routes, tls};
+
+/// How long a request's head may take, and how long an idle connection is kept.
+const HEAD: Duration = Duration::from_secs(10);
+const IDLE: Duration = Duration::from_secs(75);
+
+/// Where and how to listen.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// Address and port; port 0 for any that is free.
+    pub bind: SocketAddr,
+    /// Where the port is written once it is known.
+    pub port_file: Option<PathBuf>,
+    /// Certificate and key.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Threads that serve connections; one per processor without it.
+    pub workers: Option<usize>,
+    /// How long `/readyz` says no before connections are refused.
+    pub drain: Duration,
+    /// How long requests may still take then.
+    pub patience: Duration,
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the address cannot be bound, TLS cannot be set up, or the readings cannot be read at the start.
+pub fn run(site: Site, listen: &Listen) -> anyhow::Result<()> {
+    let site = Data::new(site);
+    rt::System::new().block_on(serve(site, listen))
+}
+
+async fn serve(site: Data<Site>, listen: &Listen) -> anyhow::Result<()> {
+    let shared = site.clone();
+    let mut server = HttpServer::new(move || {
+        App::new().app_data(shared.clone()).wrap(from_fn(gate::gate)).wrap(Compress::default()).configure(routes::add)
+    })
+    .client_request_timeout(HEAD)
+    .keep_alive(IDLE)
+    .shutdown_timeout(listen.patience.as_secs())
+    // Signals are taken here: readiness goes first, connections later.
+    .disable_signals();
+    if let Some(workers) = listen.workers {
+        server = server.workers(workers);
+    }
+    let refused = || format!("cannot listen on {}", listen.bind);
+    let server = match &listen.tls {
+        Some((certificate, key)) => {
+            server.bind_rustls_0_23(listen.bind, tls::config(certificate, key)?).with_context(refused)?
+        }
+        None => server.bind(listen.bind).with_context(refused)?,
+    };
+    let address = server.addrs().first().copied().unwrap_or(listen.bind);
+    let server = server.run();
+    let handle = server.handle();
+    announce(address, listen)?;
+    let loading = start_loading(site.clone(), handle.clone());
+    rt::spawn(stop_on_signal(site, handle, listen.drain));
+    server.await.context("the server failed")?;
+    // Without an outcome the server was stopped while loading; there is nothing to report then.
+    loading.recv_timeout(Duration::ZERO).unwrap_or(Ok(()))
+}
+
+/// Says where the server listens: people on standard error, programs in the port file.
+fn announce(address: SocketAddr, listen: &Listen) -> anyhow::Result<()> {
+    let scheme = if listen.tls.is_some() { "https" } else { "http" };
+    if tracing::enabled!(tracing::Level::INFO) {
+        tracing::info!("listening on {scheme}://{address}");
+    } else {
+        eprintln!("listening on {scheme}://{address}");
+    }
+    if let Some(path) = &listen.port_file {
+        let write = crate::commands::output::write(path, format!("{}\n", address.port()).as_bytes());
+        write.context("cannot write the port file")?;
+    }
+    Ok(())
+}
+
+/// Loads, then watches, on a thread of its own. A failed start stops the server; its error comes through the channel.
+fn start_loading(site: Data<Site>, handle: ServerHandle) -> std::sync::mpsc::Receiver<anyhow::Result<()>> {
+    let (report, outcome) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let marks = load::Marks::of(&site);
+        let started = load::start(&site);
+        let failed = started.is_err();
+        // Nobody listens any more once the server has stopped.
+        let _ = report.send(started);
+        if failed {
+            rt::System::new().block_on(handle.stop(false));
+        } else {
+            load::watch(&site, marks);
+        }
+    });
+    outcome
+}
+
+async fn stop_on_signal(site: Data<Site>, handle: ServerHandle, drain: Duration) {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("cannot listen for signals: the server stops without draining");
+        return;
+    };
+    let mut next = async || {
+        std::future::poll_fn(|context| {
+            let stopped = terminate.poll_recv(context).is_ready() || interrupt.poll_recv(context).is_ready();
+            if stopped { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+    };
+    next().await;
+    tracing::info!("stopping: requests under way are finished");
+    site.reach(Phase::Draining);
+    // A second signal means now.
+    let hurried = rt::time::timeout(drain, next()).await.is_ok();
+    if !hurried {
+        let stopping = rt::spawn({
+            let handle = handle.clone();
+            async move { handle.stop(true).await }
+        });
+        if rt::time::timeout(Duration::from_secs(3600), next()).await.is_err() {
+            let _ = stopping.await;
+            return;
+        }
+    }
+    handle.stop(false).await;
+}

@@ -1,0 +1,141 @@
+//! `roomcast backtest`, from outside.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use serde_json::Value;
+
+/// The shipped readings, July and August 2016.
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/device_activations.csv");
+
+fn roomcast(line: &str) -> Command {
+    let mut command = assert_cmd::cargo::cargo_bin_cmd!("roomcast");
+    command.arg("backtest").args(line.split_whitespace()).args(["--input", DATA]);
+    command
+}
+
+fn stdout(command: &mut Command) -> String {
+    String::from_utf8(command.assert().success().get_output().stdout.clone()).expect("text")
+}
+
+fn json(line: &str) -> Value {
+    serde_json::from_str(&stdout(&mut roomcast(&format!("--json {line}")))).expect("JSON")
+}
+
+/// Log loss of the first forecaster, the model.
+fn loss(group: &Value) -> f64 {
+    group["forecasters"][0]["log_loss"].as_f64().expect("a number")
+}
+
+#[test]
+fn json_has_every_score_of_every_forecaster() {
+    let report = json("--from 2016-08-22 --to 2016-08-26 --refit 2d");
+    let setup = &report["setup"];
+    assert_eq!((setup["origins"].as_u64(), setup["days"].as_u64()), (Some(5), Some(5)));
+    assert_eq!((setup["every"].as_u64(), setup["refit"].as_u64()), (Some(86_400), Some(172_800)));
+    let rooms = report["by_device"].as_array().expect("rooms").len() as u64;
+    assert_eq!(setup["hours"].as_u64(), Some(5 * 24 * rooms));
+    let forecasters = report["overall"]["forecasters"].as_array().expect("forecasters");
+    let names: Vec<_> = forecasters.iter().filter_map(|f| f["forecaster"].as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "model",
+            "all vacant",
+            "same hour yesterday",
+            "same hour last week",
+            "last day of the same type",
+            "hour-of-week rate"
+        ]
+    );
+    let scores = [
+        "accuracy",
+        "balanced_accuracy",
+        "f1",
+        "precision",
+        "recall",
+        "mcc",
+        "log_loss",
+        "brier",
+        "pr_auc",
+        "roc_auc",
+        "calibration_error",
+    ];
+    for score in scores {
+        assert!(forecasters[0][score].is_f64(), "{score}");
+    }
+    assert_eq!(report["skill"].as_array().map(Vec::len), Some(5));
+    assert!(report["skill"][0]["log_loss"]["interval"][1].is_f64());
+    // Leads are weighted means of the whole.
+    let leads = report["by_lead"].as_array().expect("leads");
+    let hours = |group: &Value| group["forecasters"][0]["hours"].as_f64().expect("hours");
+    let mean = leads.iter().map(|g| loss(g) * hours(g)).sum::<f64>() / leads.iter().map(hours).sum::<f64>();
+    assert!((mean - loss(&report["overall"])).abs() < 1e-9);
+}
+
+#[test]
+fn the_page_is_one_file_and_replaces_the_old_one() {
+    let place = tempfile::tempdir().expect("a directory");
+    let page = place.path().join("report.html");
+    fs::write(&page, "old").expect("a file");
+    let line = format!("--from 2016-08-24 --to 2016-08-26 --every 12h --html {}", page.display());
+    let table = stdout(&mut roomcast(&line));
+    assert!(table.contains("\nby lead") && table.contains("hour-of-week rate"), "{table}");
+    let html = fs::read_to_string(&page).expect("the page");
+    assert!(html.starts_with("<!doctype html>") && html.trim_end().ends_with("</html>"));
+    for outside in ["http://", "https://", "<script", "url(", "@import", "src=", "NaN"] {
+        assert!(!html.contains(outside), "{outside}");
+    }
+    assert!(html.contains("prefers-color-scheme: dark"));
+    assert_eq!(fs::read_dir(place.path()).expect("a directory").count(), 1, "nothing is left beside it");
+}
+
+#[test]
+fn one_room_is_forecast_as_it_is_among_all() {
+    let span = "--from 2016-08-25 --to 2016-08-26";
+    let (all, one) = (json(span), json(&format!("{span} --device device_2")));
+    let rooms = all["by_device"].as_array().expect("rooms");
+    let same = rooms.iter().find(|room| room["label"] == "device_2").expect("the room");
+    assert_eq!(one["by_device"].as_array().map(Vec::len), Some(1));
+    assert_eq!(loss(&one["overall"]), loss(same));
+}
+
+#[test]
+fn the_learning_curve_scores_the_same_hours() {
+    let report = json("--from 2016-08-26 --to 2016-08-26 --learning-curve");
+    let curve = report["learning_curve"].as_array().expect("a curve");
+    let labels: Vec<_> = curve.iter().filter_map(|group| group["label"].as_str()).collect();
+    assert_eq!(labels, ["1 week", "2 weeks", "3 weeks", "4 weeks", "6 weeks", "all"]);
+    let hours: Vec<_> = curve.iter().map(|group| group["forecasters"][0]["hours"].as_u64()).collect();
+    assert!(hours.iter().all(|h| *h == hours[0]));
+}
+
+#[test]
+fn mistakes_are_said_before_any_work() {
+    let fails = |line: &str, code: i32, words: &str| {
+        roomcast(line).assert().code(code).stdout("").stderr(predicate::str::contains(words));
+    };
+    fails("--every 5", 2, "such as 6h");
+    fails("--from tomorrow", 1, "cannot read --from");
+    fails("--from 2016-08-20 --to 2016-08-19", 1, "there is no origin");
+    fails("--from 2020-01-01 --to 2020-01-02", 1, "nothing to score");
+    fails("--device device_x", 1, "device_x");
+    fails("--html /nowhere/report.html", 1, "/nowhere");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("roomcast"))
+        .args(["backtest", "--from", "2016-08-26", "--to", "2016-08-26", "--input", DATA])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("an end");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    assert!(Path::new(DATA).exists());
+}

@@ -1,0 +1,163 @@
+//! The binary from outside: the contract of `predict`, saved models, bad input.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use assert_cmd::Command;
+
+/// The sample that comes with the package.
+fn sample() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/device_activations.csv")
+}
+
+fn roomcast(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_roomcast")).env_clear().args(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn ok(args: &[&str]) -> String {
+    let output = roomcast(args);
+    assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+fn fails(args: &[&str], code: i32) -> String {
+    let output = roomcast(args);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output.stderr));
+    text(&output.stderr)
+}
+
+#[test]
+fn predict_keeps_its_contract() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out.csv");
+    let (input, out) = (sample(), out.to_str().unwrap());
+    assert_eq!(ok(&["predict", "2016-08-24 23:59:59", input.to_str().unwrap(), out]), "");
+    let lines: Vec<String> = std::fs::read_to_string(out).unwrap().lines().map(String::from).collect();
+    assert_eq!(lines.len(), 1 + 7 * 24);
+    assert_eq!(lines[0], "time,device,activation_predicted");
+    assert!(lines[1].starts_with("2016-08-25 00:00:00,device_1,"));
+    assert!(lines[168].starts_with("2016-08-25 23:00:00,device_7,"));
+    let mut ordered = lines[1..].to_vec();
+    ordered.sort();
+    assert_eq!(ordered, lines[1..]);
+    assert!(lines[1..].iter().all(|line| line.ends_with(",0") || line.ends_with(",1")));
+    // Nothing but the forecast is left in the directory.
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn predict_writes_probabilities_json_one_device_and_standard_output() {
+    let input = sample();
+    let input = input.to_str().unwrap();
+    let csv = ok(&["predict", "2016-08-24 23:59:59", input, "-", "--probabilities", "--device", "device_2"]);
+    assert_eq!(csv.lines().count(), 25);
+    assert_eq!(csv.lines().next(), Some("time,device,activation_predicted,probability"));
+    let json = ok(&["predict", "2016-08-24 10:40:00", input, "-", "--format", "json", "--device", "device_2"]);
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(value["devices"][0]["hours"][0]["start"], "2016-08-24T11:00:00");
+    assert_eq!(value["devices"][0]["hours"].as_array().unwrap().len(), 24);
+}
+
+#[test]
+fn rules_trade_missed_hours_for_wasted_ones() {
+    let input = sample();
+    let count = |rule: &[&str]| {
+        let args = [&["predict", "2016-08-24 23:59:59", input.to_str().unwrap(), "-"], rule].concat();
+        ok(&args).lines().filter(|line| line.ends_with(",1")).count()
+    };
+    let plain = count(&[]);
+    assert!(count(&["--cost-miss", "9", "--cost-waste", "1"]) > plain);
+    assert!(count(&["--cost-miss", "1", "--cost-waste", "9"]) < plain);
+    assert!(count(&["--max-missed", "0.02"]) > plain);
+    let refused = fails(&["predict", "2016-08-24", "x", "-", "--cost-miss", "9"], 2);
+    assert!(refused.contains("--cost-waste"), "{refused}");
+}
+
+#[test]
+fn saved_models_forecast_to_the_last_bit_what_training_on_the_fly_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, models) = (sample(), dir.path().join("models"));
+    let (input, models) = (input.to_str().unwrap(), models.to_str().unwrap());
+    let said = ok(&["train", "--input", input, "--models", models, "--until", "2016-08-24 23:59:59"]);
+    assert!(said.contains("devices      7"), "{said}");
+    let args = ["predict", "2016-08-24 23:59:59", input, "-", "--format", "json"];
+    assert_eq!(ok(&args), ok(&[&args[..], &["--models", models]].concat()));
+    assert!(ok(&["models", "list", "--models", models]).contains("current"));
+}
+
+#[test]
+fn readings_at_or_after_the_timestamp_do_not_matter() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = std::fs::read_to_string(sample()).unwrap();
+    let early: String = all
+        .lines()
+        .filter(|line| !line.starts_with("2016-08-2") || *line < "2016-08-20 12:00:00")
+        .map(|l| format!("{l}\n"))
+        .collect();
+    let early: String = early.lines().filter(|line| !line.starts_with("2016-08-3")).map(|l| format!("{l}\n")).collect();
+    let cut = dir.path().join("cut.csv");
+    std::fs::write(&cut, early).unwrap();
+    let of = |path: &Path| ok(&["predict", "2016-08-20 12:00:00", path.to_str().unwrap(), "-", "--probabilities"]);
+    assert_eq!(of(&sample()), of(&cut));
+}
+
+#[test]
+fn bad_input_is_named_and_damages_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let input = sample();
+    let input = input.to_str().unwrap();
+    std::fs::write(path("out.csv"), "precious").unwrap();
+    std::fs::write(path("bad.csv"), "time,device,device_activated\n2016-07-01 08:00:00,a,1\nyesterday,a,1\n").unwrap();
+    std::fs::write(path("header.csv"), "when,who\n1,2\n").unwrap();
+    std::fs::write(path("empty.csv"), "").unwrap();
+    let at = "2016-08-24 23:59:59";
+    for (args, code, said) in [
+        (vec!["predict", at, &path("missing.csv"), &path("out.csv")], 1, "missing.csv"),
+        (vec!["predict", at, &path("bad.csv"), &path("out.csv")], 1, "line 3"),
+        (vec!["predict", at, &path("header.csv"), &path("out.csv")], 1, "header"),
+        (vec!["predict", at, &path("empty.csv"), &path("out.csv")], 1, "empty"),
+        (vec!["predict", "soon", input, &path("out.csv")], 1, "YYYY-MM-DD"),
+        (vec!["predict", "2010-01-01 00:00:00", input, &path("out.csv")], 1, "no reading before"),
+        (vec!["predict", at, input, &path("out.csv"), "--device", "devise_3"], 1, "device_3"),
+        (vec!["predict", at, input, &path("nowhere/out.csv")], 1, "nowhere"),
+        (vec!["predict", at, input, "/dev/full"], 1, "/dev/full"),
+        (vec!["predict", at, input, &path("out.csv"), "--models", &path("none")], 1, "roomcast train"),
+        (vec!["predict", at], 2, "required"),
+    ] {
+        let error = fails(&args, code);
+        assert!(error.contains(said), "{args:?}: {error}");
+    }
+    assert_eq!(std::fs::read_to_string(path("out.csv")).unwrap(), "precious");
+    let skipped = ok(&["predict", "2016-07-02 00:00:00", &path("bad.csv"), "-", "--skip-bad-rows"]);
+    assert_eq!(skipped.lines().count(), 25);
+}
+
+#[test]
+fn explain_names_what_drove_an_hour() {
+    let input = sample();
+    let said = ok(&["explain", "--input", input.to_str().unwrap(), "device_2", "2016-08-25 10:00:00"]);
+    assert!(said.starts_with("device_2, 2016-08-25 10:00:00: ") && said.contains("prior"), "{said}");
+    let error = fails(
+        &["explain", "--input", input.to_str().unwrap(), "device_2", "2016-08-25 10:00:00", "--at", "2016-08-20"],
+        1,
+    );
+    assert!(error.contains("--at"), "{error}");
+}
+
+#[test]
+fn help_man_pages_and_completions_cover_every_subcommand() {
+    let help = ok(&["--help"]);
+    for name in ["predict", "train", "backtest", "explain", "inspect", "simulate", "models"] {
+        assert!(help.contains(name), "{name}");
+        assert!(ok(&[name, "--help"]).contains("Example"), "{name}");
+    }
+    assert!(ok(&["completions", "bash"]).contains("predict"));
+    let dir = tempfile::tempdir().unwrap();
+    ok(&["man", dir.path().to_str().unwrap()]);
+    assert!(dir.path().join("roomcast-predict.1").exists());
+}

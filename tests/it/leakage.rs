@@ -1,0 +1,112 @@
+//! Nothing at or after the origin may reach a forecast, not through a feature, a threshold, a weight or a stop.
+
+use proptest::prelude::*;
+use roomcast::calendar::{Calendar, HOUR, Instant};
+use roomcast::features::{Building, Table};
+use roomcast::forecast::{DeviceForecast, forecast_all};
+use roomcast::hourly::Hourly;
+use roomcast::model::rule::Rule;
+use roomcast::model::{Models, fit, rows};
+use roomcast::readings::{DeviceReadings, Readings};
+use roomcast::simulate;
+
+/// A building with faults: late, silent, dying and chattering sensors among them.
+fn building(seed: u64, devices: usize, days: u64) -> Readings {
+    let from = chrono::NaiveDate::from_ymd_opt(2016, 7, 25).unwrap();
+    let mut building = simulate::Building::new(seed, devices, from, from + chrono::Days::new(days - 1));
+    building.faults = 0.4;
+    building.readings()
+}
+
+/// Replaces all that happens at or after `origin`: moves it about, drops some of it, adds motion at night
+/// and devices that nobody had seen.
+fn scramble(readings: &Readings, origin: Instant, seed: u64) -> Readings {
+    let mut out = readings.clone();
+    for (at, device) in out.devices.iter_mut().enumerate() {
+        let known = device.times.partition_point(|&t| t < origin);
+        let mut later: Vec<Instant> = device.times.split_off(known);
+        let dice = |n: usize| rows::hash(seed ^ rows::hash((at * 100_003 + n) as u64));
+        later = later.iter().enumerate().map(|(n, _)| origin + (dice(n) % (20 * 24 * 3600)) as i64).collect();
+        later.truncate(dice(7) as usize % (later.len() + 1));
+        later.extend((0..dice(8) % 300).map(|n| origin + n as i64 * 977));
+        later.sort_unstable();
+        later.dedup();
+        device.times.extend(later);
+    }
+    out.devices.retain(|d| !d.times.is_empty());
+    out.devices.push(DeviceReadings { device: "zz_new".into(), times: vec![origin, origin + 60, origin + 7200] });
+    out
+}
+
+fn ask(readings: &Readings, calendar: &Calendar, origin: Instant) -> (Models, Vec<DeviceForecast>) {
+    let hourly = Hourly::new(readings, calendar, origin);
+    let building = Building::new(&hourly);
+    let mut models = fit::train(&hourly, &building, &|| ()).unwrap();
+    models.threshold = Rule::MostMissed(0.05).threshold(&models.site.out_of_sample);
+    let forecasts = forecast_all(&hourly, &building, &models).unwrap();
+    (models, forecasts)
+}
+
+/// Everything a forecast says, with its probabilities to the last bit.
+fn bits(forecasts: &[DeviceForecast]) -> Vec<String> {
+    let line = |f: &DeviceForecast| {
+        let hours: Vec<_> = f.hours.iter().map(|h| (h.hour, h.probability.to_bits(), h.occupied)).collect();
+        format!("{} {:?} {:?} {hours:?}", f.device, f.status, f.source)
+    };
+    forecasts.iter().map(line).collect()
+}
+
+fn check(readings: &Readings, calendar: &Calendar, origin: Instant, seed: u64) {
+    let (models, forecasts) = ask(readings, calendar, origin);
+    let (same_models, same_forecasts) = ask(&scramble(readings, origin, seed), calendar, origin);
+    assert_eq!(bits(&forecasts), bits(&same_forecasts));
+    assert_eq!(models, same_models);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn scrambling_the_future_changes_no_bit(seed in 0_u64..1_000, hours in 6_i64..30 * 24, minutes in 0_i64..60, zone in any::<bool>()) {
+        let calendar = Calendar::new(zone.then_some(chrono_tz::Europe::Berlin));
+        let readings = building(seed, 5, 32);
+        let start = readings.span().unwrap().0;
+        check(&readings, &calendar, start + hours * HOUR + minutes * 60, seed);
+    }
+
+    #[test]
+    fn rows_learned_from_are_the_rows_a_forecast_would_have_seen(seed in 0_u64..1_000, device in 0_usize..4, pick in 0_usize..10_000) {
+        let calendar = Calendar::default();
+        let readings = building(seed, 4, 24);
+        let whole = Hourly::new(&readings, &calendar, readings.span().unwrap().1 + 1);
+        let device = device % whole.devices.len();
+        let rows = rows::rows(&whole, device);
+        prop_assume!(!rows.is_empty());
+        let row = rows[pick % rows.len()].row;
+        let then = Hourly::new(&readings, &calendar, row.origin);
+        let position = then.position(&whole.devices[device].device).unwrap();
+        let row_of = |hourly: &Hourly, device| {
+            let matrix = Table::new(hourly, &Building::new(hourly), device).unwrap().matrix(&[row]).unwrap();
+            matrix.data.iter().map(|value| value.to_bits()).collect::<Vec<_>>()
+        };
+        let (now, before) = (row_of(&whole, device), row_of(&then, position));
+        for (at, name) in roomcast::features::columns().iter().enumerate() {
+            prop_assert_eq!(now[at], before[at], "column {} of {:?}", name, row);
+        }
+        prop_assert!(then.end <= row.hour && row.hour < then.end + 24 && row.hour - then.end + 1 == i32::from(row.lead));
+    }
+}
+
+#[test]
+fn the_forecast_of_real_rooms_ignores_their_future() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/device_activations.csv");
+    if !path.exists() {
+        println!("skipped: {} is not here", path.display());
+        return;
+    }
+    let calendar = Calendar::default();
+    let (readings, _) = roomcast::readings::read(&[path], &Default::default(), &calendar).unwrap();
+    for origin in ["2016-08-04 00:00:00", "2016-08-10 10:40:00"] {
+        check(&readings, &calendar, calendar.parse(origin).unwrap(), 7);
+    }
+}

@@ -1,0 +1,8 @@
+//! One binary for all tests that look at Roomcast from outside: each linked test binary costs a minute.
+
+mod cli;
+mod forecast;
+mod leakage;
+mod readings;
+mod registry;
+mod simulate;

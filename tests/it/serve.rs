@@ -1,0 +1,194 @@
+//! The server from outside: the real binary on a free port, asked as curl would ask.
+
+mod client;
+mod faults;
+mod reload;
+
+use client::{Server, registry, roomcast, sample};
+use serde_json::{Value, json};
+
+#[test]
+fn forecasts_are_those_of_the_command_line_to_the_last_bit() {
+    let models = registry();
+    let server = Server::start(models.path(), &[]);
+    let input = sample();
+    for at in ["2016-08-24 23:59:59", "2016-08-30 10:40:00", "2016-08-31 21:00:00"] {
+        let dir = models.path().to_str().unwrap();
+        let args = ["predict", at, input.to_str().unwrap(), "-", "--models", dir, "--probabilities", "--format"];
+        let cli: Value = serde_json::from_slice(&roomcast(&[&args[..], &["json"]].concat()).stdout).unwrap();
+        let target = format!("/predict?at={}", at.replace(' ', "+"));
+        let http = server.get(&target).json();
+        let devices = http["devices"].as_array().unwrap();
+        assert_eq!(devices.len(), 7);
+        for (cli, http) in cli["devices"].as_array().unwrap().iter().zip(devices) {
+            assert_eq!((&cli["device"], &cli["status"], &cli["source"]), (&http["device"], &http["status"], &http["source"]));
+            let (cli, http) = (cli["hours"].as_array().unwrap(), http["hours"].as_array().unwrap());
+            assert_eq!((cli.len(), http.len()), (24, 24));
+            for (cli, http) in cli.iter().zip(http) {
+                assert_eq!(cli["start"], http["start"]);
+                assert_eq!(cli["activation_predicted"], http["state"]);
+                let bits = |value: &Value| value["probability"].as_f64().unwrap().to_bits();
+                assert_eq!(bits(cli), bits(http), "{at} {http}");
+            }
+        }
+        let csv = roomcast(&[&args[..], &["csv"]].concat()).stdout;
+        let auth = "Authorization: Bearer r-token";
+        assert_eq!(server.ask("GET", &target, &[auth, "Accept: text/csv"], b"").body, csv);
+        assert_eq!(server.get(&format!("{target}&format=csv")).body, csv);
+    }
+}
+
+#[test]
+fn an_answer_says_when_it_was_made_and_of_what() {
+    let models = registry();
+    let server = Server::start(models.path(), &[]);
+    let version = std::fs::read_to_string(models.path().join("current")).unwrap();
+    let answer = server.get("/predict?device=device_3&device=device_2&device=device_3").json();
+    assert_eq!(answer["origin"], "2016-08-31T21:00:00");
+    assert_eq!(answer["data_until"], "2016-08-31T20:50:25");
+    assert_eq!(answer["model"], json!({ "version": version.trim(), "cutoff": "2016-08-24T23:59:59" }));
+    let names: Vec<_> = answer["devices"].as_array().unwrap().iter().map(|d| d["device"].clone()).collect();
+    assert_eq!(names, ["device_2", "device_3"]);
+    assert_eq!(answer["devices"][0]["data_until"], "2016-08-31T20:50:25");
+    assert_eq!(answer["devices"][0]["hours"][0]["start"], "2016-08-31T21:00:00");
+    assert!(answer["made_at"].as_str().unwrap().ends_with('Z'));
+}
+
+#[test]
+fn a_history_in_the_body_is_forecast_like_a_file() {
+    let models = registry();
+    let server = Server::start(models.path(), &[]);
+    let at = "2016-08-24 23:59:59";
+    let expected = server.get("/predict?at=2016-08-24T23:59:59").json();
+    let csv = std::fs::read(sample()).unwrap();
+    let headers = ["Authorization: Bearer r-token", "Content-Type: text/csv"];
+    let of_csv = server.ask("POST", "/predict?at=2016-08-24T23:59:59", &headers, &csv);
+    assert_eq!((of_csv.status, &of_csv.json()["devices"]), (200, &expected["devices"]));
+    let rows = String::from_utf8(csv).unwrap();
+    let reading = |row: &str| {
+        let mut cells = row.split(',').map(str::to_owned);
+        json!({ "time": cells.next().unwrap(), "device": cells.next().unwrap() })
+    };
+    let readings: Vec<Value> = rows.lines().skip(1).map(reading).collect();
+    let body = json!({ "at": at, "readings": readings }).to_string();
+    let headers = ["Authorization: Bearer r-token", "Content-Type: application/json; charset=utf-8"];
+    let of_json = server.ask("POST", "/predict", &headers, body.as_bytes());
+    assert_eq!((of_json.status, &of_json.json()["devices"]), (200, &expected["devices"]));
+    // Nothing of it stayed.
+    assert_eq!(server.get("/predict?at=2016-08-24T23:59:59").json(), expected);
+}
+
+#[test]
+fn devices_and_their_past_are_shown() {
+    let models = registry();
+    let server = Server::start(models.path(), &[]);
+    let all = server.get("/devices").json();
+    let device = all["devices"][1].clone();
+    assert_eq!(all["devices"].as_array().unwrap().len(), 7);
+    assert_eq!((&device["device"], &device["status"], &device["readings"]), (&json!("device_2"), &json!("live"), &json!(1502)));
+    assert!(device["scores"]["rows"].as_u64().unwrap() > 100, "{device}");
+    let one = server.get("/devices/device%5f2").json();
+    assert_eq!(one["last_reading"], device["last_reading"]);
+    let week = one["typical_week"].as_array().unwrap();
+    assert_eq!((week.len(), week[0].as_array().unwrap().len()), (7, 24));
+    let past = server.get("/devices/device_2/history?from=2016-08-31+19:00:00&to=2016-09-05+00:00:00").json();
+    assert_eq!(
+        past["hours"],
+        json!([
+            { "start": "2016-08-31T19:00:00", "state": "occupied" },
+            { "start": "2016-08-31T20:00:00", "state": "occupied" },
+        ])
+    );
+    assert_eq!(server.get("/devices/device_2/history").json()["hours"].as_array().unwrap().len(), 14 * 24);
+}
+
+#[test]
+fn device_names_may_hold_slashes_and_more() {
+    let models = registry();
+    let input = tempfile::tempdir().unwrap();
+    let file = input.path().join("in.csv");
+    let names = ["floor_03/room_0127", "a b%20c", "küche", "x/history"];
+    let mut text = String::from("time,device,device_activated\n");
+    for day in 1..=9 {
+        names.iter().for_each(|name| text += &format!("2016-08-0{day} 09:30:00,{name},1\n"));
+    }
+    std::fs::write(&file, text).unwrap();
+    let server = Server::with(
+        &["--input", file.to_str().unwrap(), "--models", models.path().to_str().unwrap()],
+        &["--timezone", "Europe/Berlin"],
+    );
+    for (path, name) in [
+        ("floor_03/room_0127", names[0]),
+        ("floor_03%2Froom_0127", names[0]),
+        ("floor_03%2froom%5F0127", names[0]),
+        ("a%20b%2520c", names[1]),
+        ("k%C3%BCche", names[2]),
+        ("x%2Fhistory", names[3]),
+    ] {
+        assert_eq!(server.get(&format!("/devices/{path}")).json()["device"], *name, "{path}");
+        assert_eq!(server.get(&format!("/devices/{path}/history")).json()["device"], *name, "{path}");
+    }
+    assert_eq!(server.get("/devices/floor_03/room_0128").json()["hint"], "did you mean \"floor_03/room_0127\"?");
+    let answer = server.get("/predict?device=floor_03/room_0127&at=2016-08-09T12:00:00%2B02:00").json();
+    assert_eq!(answer["devices"][0]["hours"][0]["start"], "2016-08-09T12:00:00+02:00");
+    let calendar = server.get("/schedule?format=ics&device=k%C3%BCche&cost_miss=1000&cost_waste=1").text();
+    assert!(calendar.contains("DTSTART:201608") && calendar.contains("Z\r\n"), "{calendar}");
+}
+
+#[test]
+fn schedules_come_as_json_and_as_a_calendar() {
+    let models = registry();
+    let server = Server::start(models.path(), &[]);
+    let target = "/schedule?device=device_2&at=2016-08-24+23:59:59&preheat=45m&setback_after=30m";
+    let json = server.get(target).json();
+    assert_eq!(json["rule"], json!({ "threshold": 0.5, "preheat_seconds": 2700, "setback_after_seconds": 1800 }));
+    let blocks = json["devices"][0]["blocks"].as_array().unwrap();
+    assert!(!blocks.is_empty());
+    let auth = "Authorization: Bearer r-token";
+    let calendar = server.ask("GET", target, &[auth, "Accept: text/calendar"], b"");
+    assert_eq!(calendar.header("content-type"), Some("text/calendar; charset=utf-8"));
+    let calendar = calendar.text();
+    let parsed: icalendar::Calendar = calendar.parse().unwrap();
+    assert_eq!(parsed.events().count(), blocks.len());
+    let plain: String = blocks[0]["start"].as_str().unwrap().chars().filter(|c| !"-:".contains(*c)).collect();
+    assert!(calendar.contains(&format!("DTSTART:{plain}\r\n")), "{calendar}");
+    // Who fears cold rooms ten times more than wasted heat heats at least as long.
+    let bold = server.get(&format!("{target}&cost_miss=10&cost_waste=1")).json();
+    assert!(bold["rule"]["threshold"].as_f64().unwrap() < 0.5);
+    assert_eq!(server.get(&format!("{target}&cost_miss=10")).code(), "invalid_parameter");
+}
+
+#[test]
+fn an_hour_can_be_explained() {
+    let models = registry();
+    let server = Server::start(models.path(), &[]);
+    let explained = server.get("/explain?device=device_2&at=2016-08-24+23:59:59&hour=2016-08-25+10:00:00").json();
+    let forecast = server.get("/predict?device=device_2&at=2016-08-24+23:59:59").json();
+    assert_eq!(explained["probability"], forecast["devices"][0]["hours"][10]["probability"]);
+    let parts: f64 = explained["contributions"].as_array().unwrap().iter().map(|part| part["contribution"].as_f64().unwrap()).sum();
+    assert!((explained["base"].as_f64().unwrap() + parts - explained["score"].as_f64().unwrap()).abs() < 1e-6);
+    let late = server.get("/explain?device=device_2&at=2016-08-24+23:59:59&hour=2016-08-26+10:00:00");
+    assert_eq!((late.status, late.code().as_str()), (422, "out_of_range"));
+}
+
+#[test]
+fn the_description_of_the_api_is_the_one_on_record() {
+    let models = registry();
+    let server = Server::start(models.path(), &[]);
+    let document = server.ask("GET", "/openapi.json", &[], b"");
+    assert_eq!(document.json()["openapi"], "3.1.0");
+    insta::assert_snapshot!("openapi", document.text());
+}
+
+#[test]
+fn files_come_with_a_tag_and_a_strict_policy() {
+    let models = registry();
+    let server = Server::start(models.path(), &[]);
+    for path in ["/", "/app.js", "/style.css", "/docs", "/docs.js"] {
+        let file = server.ask("GET", path, &[], b"");
+        assert_eq!(file.status, 200, "{path}");
+        assert!(file.header("content-security-policy").unwrap().starts_with("default-src 'none'; script-src 'self'"));
+        let tag = format!("If-None-Match: {}", file.header("etag").unwrap());
+        assert_eq!(server.ask("GET", path, &[&tag], b"").status, 304, "{path}");
+    }
+}

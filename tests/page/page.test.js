@@ -1,0 +1,241 @@
+// The page in Chromium against the real server: what a person reads there is what the API says.
+//
+// ROOMCAST_BIN: the binary; CHROMIUM: the browser (default /usr/bin/chromium).
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { after, before, describe, test } from 'node:test';
+
+import { chromium } from 'playwright-core';
+
+import { READINGS, TOKEN, serve, simulated } from './server.js';
+
+const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const DESK = { width: 1280, height: 900 };
+const PHONE = { width: 390, height: 844 };
+const PAST = '2016-08-24T00:00:00';
+const SERIOUS = ['moderate', 'serious', 'critical'];
+
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const percent = (p) => (p < 0.005 ? '<1 %' : p >= 0.995 ? '>99 %' : `${Math.round(p * 100)} %`);
+
+let server;
+let browser;
+
+before(async () => {
+  server = await serve(READINGS);
+  // Without a user-data-dir of its own Playwright makes a fresh one.
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+/** A page that collects what goes wrong on it; `errors` must stay empty. */
+async function open({ viewport = DESK, colorScheme = 'light', hash = '', to = server, token = null } = {}) {
+  const context = await browser.newContext({ viewport, colorScheme, acceptDownloads: true });
+  const page = await context.newPage();
+  const errors = [];
+  page.on('pageerror', (error) => errors.push(String(error)));
+  page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) errors.push(message.text()); });
+  page.on('request', (request) => { if (!request.url().startsWith(to.url) && !/^(blob|data):/.test(request.url())) errors.push(`left the server: ${request.url()}`); });
+  if (token) await page.addInitScript((value) => sessionStorage.setItem('roomcast.token', value), token);
+  await page.goto(`${to.url}/${hash}`);
+  return { page, errors, close: () => context.close() };
+}
+
+async function signIn(page) {
+  await page.getByLabel('Token').fill(TOKEN);
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.getByRole('grid').waitFor();
+}
+
+/** From the skip link, the first stop of the keyboard, into the grid. */
+async function enterGrid(page) {
+  await page.locator('body').click({ position: { x: 2, y: 2 } });
+  await page.locator('.skip').focus();
+  await page.keyboard.press('Enter');
+}
+
+const focused = (page) => page.evaluate(() => ({
+  label: document.activeElement.getAttribute('aria-label'),
+  text: document.activeElement.innerText.trim(),
+  row: document.activeElement.closest('[role=row]')?.querySelector('[role=rowheader]').getAttribute('aria-label'),
+}));
+
+async function violations(page) {
+  // The policy of the page forbids foreign scripts, so the debugger brings this one.
+  const session = await page.context().newCDPSession(page);
+  await session.send('Runtime.evaluate', { expression: axe });
+  const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+  return found.violations.filter((each) => SERIOUS.includes(each.impact))
+    .map((each) => `${each.id} (${each.impact}): ${each.nodes[0].html.slice(0, 200)} ${each.nodes[0].failureSummary}`);
+}
+
+test('signs in once, and not with a wrong token', async () => {
+  const { page, errors, close } = await open();
+  await page.getByLabel('Token').fill('wrong');
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.getByText('does not know this token').waitFor();
+  // The refusal itself is what the browser reports here.
+  assert.ok(errors.length === 1 && /401/.test(errors[0]), errors.join('\n'));
+  errors.length = 0;
+  await signIn(page);
+  assert.match(await page.getByRole('heading', { level: 1 }).innerText(), /expected in use/);
+  assert.equal(await page.evaluate(() => localStorage.getItem('roomcast.token')), null);
+  await page.reload();
+  await page.getByRole('grid').waitFor();
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByLabel('Token').waitFor();
+  assert.deepEqual(errors, []);
+  await close();
+});
+
+test('the keyboard reads an hour’s chance, and it is the API’s', async () => {
+  const { page, errors, close } = await open();
+  await signIn(page);
+  await page.getByRole('searchbox').fill('ice_4');
+  await page.getByText('1 of 7 rooms').waitFor();
+  await enterGrid(page);
+  const answer = await server.get('/predict?device=device_4');
+  assert.equal((await focused(page)).row, await page.getByRole('rowheader', { name: /^device_4/ }).getAttribute('aria-label'));
+  for (const { start, probability, state } of answer.devices[0].hours) {
+    await page.keyboard.press('ArrowRight');
+    const { label, text } = await focused(page);
+    assert.match(label, new RegExp(`^\\w{3} ${start.slice(11, 16)}, ${percent(probability)} chance of use, [a-z ]+, ${state ? '' : 'not '}expected in use`));
+    assert.equal(`${text} %`, percent(probability));
+    assert.match(await page.locator('#tip').innerText(), new RegExp(`${percent(probability)} chance of use`));
+  }
+  assert.deepEqual(errors, []);
+  await close();
+});
+
+test('a past day shows what really happened', async () => {
+  const { page, errors, close } = await open({ token: TOKEN, hash: `#at=${PAST}` });
+  await page.getByText('In hindsight').waitFor();
+  const { hours } = await server.get(`/devices/device_4/history?from=${PAST}&to=2016-08-25T00:00:00`);
+  assert.equal(hours.length, 24);
+  const row = page.getByRole('row').filter({ has: page.getByRole('rowheader', { name: /^device_4/ }) });
+  const words = { occupied: 'was in use', vacant: 'was empty', unobserved: 'was not observed' };
+  for (const [hour, { state }] of hours.entries()) {
+    await row.locator(`[data-column="${hour + 1}"].was-${state}`).waitFor({ state: 'attached' });
+    assert.match(await row.locator(`[data-column="${hour + 1}"]`).getAttribute('aria-label'), new RegExp(`; ${words[state]}$`));
+  }
+  await page.getByRole('button', { name: 'One day earlier' }).click();
+  await page.getByRole('heading', { level: 1, name: /^Tuesday 23 August/ }).waitFor();
+  await page.getByRole('button', { name: 'Latest' }).click();
+  await page.waitForFunction(() => !document.body.classList.contains('compare'));
+  assert.deepEqual(errors, []);
+  await close();
+});
+
+test('a room’s panel explains an hour, and hands out its schedule', async () => {
+  const { page, errors, close } = await open({ token: TOKEN, hash: `#at=${PAST}` });
+  await page.getByRole('grid').waitFor();
+  await enterGrid(page);
+  for (let i = 0; i < 11; i += 1) await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('Enter');
+  const panel = page.getByRole('region', { name: 'device_1' });
+  await panel.waitFor();
+  const why = await server.get(`/explain?device=device_1&at=${PAST}&hour=2016-08-24T10:00:00`);
+  await panel.locator('#why').getByText(`${percent(why.probability)}:`).first().waitFor();
+  for (const title of ['Last four weeks', 'Typical week']) {
+    await panel.locator('section', { has: page.getByRole('heading', { name: title }) }).getByRole('img').waitFor();
+  }
+  await panel.getByText('First reading').waitFor();
+  await panel.getByLabel('Start before, min').fill('60');
+  const [{ blocks }] = (await server.get(`/schedule?device=device_1&at=${PAST}&preheat=60m&setback_after=30m`)).devices;
+  if (blocks.length) await panel.getByText(`${blocks[0].start.slice(11, 16)}–${blocks[0].end.slice(11, 16)}`).waitFor();
+  const [download] = await Promise.all([page.waitForEvent('download'), panel.getByRole('button', { name: /Download calendar/ }).click()]);
+  assert.equal(download.suggestedFilename(), 'device_1.ics');
+  assert.match(await readFile(await download.path(), 'utf8'), /^BEGIN:VCALENDAR\r\n/);
+  await page.keyboard.press('Escape');
+  await panel.waitFor({ state: 'hidden' });
+  assert.equal((await focused(page)).row, 'device_1');
+  assert.deepEqual(errors, []);
+  await close();
+});
+
+test('the model’s health is told', async () => {
+  const { page, errors, close } = await open({ token: TOKEN });
+  await page.getByRole('button', { name: /^Model health/ }).click();
+  const panel = page.getByRole('region', { name: 'Model health' });
+  const { current, reliability } = await server.get('/models');
+  await panel.getByText(current ? `Version ${current}` : /^(No model|A model trained)/).first().waitFor();
+  if (reliability?.some((bin) => bin.forecasts)) await panel.getByRole('img', { name: /^Reliability diagram/ }).waitFor();
+  assert.deepEqual(errors, []);
+  await close();
+});
+
+test('what the server refuses is told with its hint', async () => {
+  const { page, close } = await open({ token: TOKEN, hash: '#at=1999-01-01T00:00:00' });
+  await page.getByRole('alert').filter({ hasText: 'Try again' }).waitFor();
+  await page.getByRole('button', { name: 'Go to the latest forecast' }).click();
+  await page.getByRole('grid').waitFor();
+  await close();
+});
+
+describe('accessibility', () => {
+  const views = { rooms: `#at=${PAST}`, room: `#at=${PAST}&room=device_4&hour=2016-08-24T10:00:00`, model: '#view=model' };
+  for (const colorScheme of ['light', 'dark']) {
+    for (const [size, viewport] of [['desk', DESK], ['phone', PHONE]]) {
+      test(`no violation, ${colorScheme}, ${size}`, async () => {
+        for (const [view, hash] of Object.entries(views)) {
+          const { page, errors, close } = await open({ viewport, colorScheme, hash, token: TOKEN });
+          await page.locator('#headline').getByText('expected in use').waitFor();
+          await page.waitForLoadState('networkidle');
+          assert.deepEqual(await violations(page), [], view);
+          if (view === 'rooms') {
+            await page.getByLabel('Numbers').check();
+            assert.deepEqual(await violations(page), [], 'with numbers');
+          }
+          assert.equal(await page.evaluate(() => document.documentElement.scrollWidth > innerWidth), false, `${view} is wider than the screen`);
+          assert.deepEqual(errors, []);
+          await close();
+        }
+        const login = await open({ viewport, colorScheme });
+        await login.page.getByLabel('Token').waitFor();
+        assert.deepEqual(await violations(login.page), [], 'sign-in');
+        await login.close();
+      });
+    }
+  }
+});
+
+test('1,000 rooms: a few rows at a time, every one within reach', async (t) => {
+  const large = await simulated(1000);
+  t.after(() => large.stop());
+  const { page, errors, close } = await open({ to: large, token: TOKEN });
+  await page.getByRole('grid').waitFor({ timeout: 60_000 });
+  const rooms = (await large.get('/predict')).devices.length;
+  const rows = () => page.locator('#grid-body [role=row]').count();
+  assert.equal(Number(await page.getByRole('grid').getAttribute('aria-rowcount')) > rooms, true);
+  assert.ok(await rows() < 80, `${await rows()} rows are drawn`);
+  await enterGrid(page);
+  await page.keyboard.press('Control+End');
+  const last = await focused(page);
+  assert.match(last.row, /^floor_20\/room_/);
+  assert.ok(await rows() < 80);
+  await page.getByRole('searchbox').fill('room_0127');
+  await page.getByText(`1 of ${rooms.toLocaleString('en-GB')} rooms`).waitFor();
+  const slowest = await page.evaluate(async () => {
+    const search = document.getElementById('search');
+    let worst = 0;
+    for (const text of ['', 'floor_1', 'room_05', '']) {
+      search.value = text;
+      const began = performance.now();
+      search.dispatchEvent(new Event('input'));
+      document.body.getBoundingClientRect();
+      worst = Math.max(worst, performance.now() - began);
+    }
+    return worst;
+  });
+  t.diagnostic(`slowest redraw after a key in the search: ${slowest.toFixed(0)} ms`);
+  assert.ok(slowest < 500, `${slowest} ms`);
+  assert.deepEqual(errors, []);
+  await close();
+});

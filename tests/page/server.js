@@ -1,0 +1,69 @@
+// Starts and stops `roomcast serve` for the tests.
+
+import { execFile, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const binary = process.env.ROOMCAST_BIN;
+
+export const READINGS = join(root, 'data', 'device_activations.csv');
+export const TOKEN = 'a-token-for-the-page-test';
+
+function freePort() {
+  return new Promise((done, fail) => {
+    const probe = createServer().once('error', fail).listen(0, '127.0.0.1', () => {
+      const { port } = probe.address();
+      probe.close(() => done(port));
+    });
+  });
+}
+
+/** A server of these readings, once it is ready: `url`, `get(path)` for JSON, `stop()`. */
+export async function serve(readings, patience = 120_000) {
+  if (!binary) throw new Error('ROOMCAST_BIN must name the roomcast binary');
+  const port = await freePort();
+  const home = await mkdtemp(join(tmpdir(), 'roomcast-page-'));
+  const child = spawn(binary, ['serve', '--input', readings, '--bind', `127.0.0.1:${port}`],
+    { cwd: home, env: { ...process.env, PRIVATE_TOKEN: TOKEN }, stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  let over = null;
+  child.stderr.on('data', (text) => { said = (said + text).slice(-8000); });
+  const ended = new Promise((done) => child.once('close', (code, signal) => { over = code ?? signal; done(); }));
+  child.once('error', (error) => { said += error; });
+  const url = `http://127.0.0.1:${port}`;
+  const stop = async () => {
+    child.kill('SIGTERM');
+    const force = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    await ended;
+    clearTimeout(force);
+    await rm(home, { recursive: true, force: true });
+  };
+  const get = async (path) => {
+    const answer = await fetch(url + path, { headers: { Authorization: `Bearer ${TOKEN}` } });
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+    return answer.json();
+  };
+  for (const began = Date.now(); ;) {
+    if (over !== null) throw new Error(`roomcast serve ended (${over}):\n${said}`);
+    if (await fetch(`${url}/readyz`).then((answer) => answer.ok, () => false)) return { url, get, stop };
+    if (Date.now() - began > patience) {
+      await stop();
+      throw new Error(`roomcast serve is not ready after ${patience / 1000} s:\n${said}`);
+    }
+    await new Promise((done) => setTimeout(done, 100));
+  }
+}
+
+/** A server of a simulated building, two months of it. */
+export async function simulated(devices) {
+  const home = await mkdtemp(join(tmpdir(), 'roomcast-simulated-'));
+  const readings = join(home, 'readings.csv');
+  await promisify(execFile)(binary, ['simulate', '--devices', String(devices), '--from', '2016-07-01', '--to', '2016-08-31', '--seed', '5', '--output', readings]);
+  const server = await serve(readings, 300_000);
+  return { ...server, stop: async () => { await server.stop(); await rm(home, { recursive: true, force: true }); } };
+}
