@@ -70,6 +70,14 @@ pub enum Command {
         after_help = "Example:\n  roomcast simulate --devices 100 --from 2026-01-01 --to 2026-03-01 --output readings.parquet"
     )]
     Simulate(simulate::SimulateArgs),
+    /// Serve forecasts over HTTP, and a page to look at them
+    #[command(
+        after_help = "Example:\n  PRIVATE_TOKEN=secret roomcast serve --input data/device_activations.csv --models models"
+    )]
+    Serve(serve::ServeArgs),
+    /// Ask a server on this machine whether it lives
+    #[command(after_help = "Example:\n  roomcast healthcheck --port 5000")]
+    Healthcheck(healthcheck::HealthcheckArgs),
     /// List, show, activate and prune saved models
     #[command(after_help = "Example:\n  roomcast models list --models models")]
     Models(models::ModelsArgs),
@@ -95,6 +103,8 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Explain(args) => explain::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Simulate(args) => simulate::run(args),
+        Command::Serve(args) => serve::run(args),
+        Command::Healthcheck(args) => healthcheck::run(args),
         Command::Models(args) => models::run(args),
         Command::Completions(args) => completions::completions(args, &mut Cli::command()),
         Command::Man(args) => completions::man(args, Cli::command()),

@@ -1,8 +1,10 @@
 //! One binary for all tests that look at Roomcast from outside: each linked test binary costs a minute.
 
+mod backtest;
 mod cli;
 mod forecast;
 mod leakage;
 mod readings;
 mod registry;
+mod serve;
 mod simulate;
