@@ -18,3 +18,4 @@ pub mod model;
 pub mod readings;
 pub mod serve;
 pub mod simulate;
+pub mod store;
