@@ -19,3 +19,4 @@ pub mod readings;
 pub mod serve;
 pub mod simulate;
 pub mod store;
+pub mod stream;

@@ -218,6 +218,16 @@ impl Calendar {
         }
     }
 
+    /// The site's instant of an instant of UTC. Without a zone it is the machine's local wall time, as for
+    /// [`Calendar::now`].
+    pub fn at(&self, utc: Instant) -> Instant {
+        let local = || Some(Local.timestamp_opt(utc, 0).single()?.naive_local().and_utc().timestamp());
+        match self.zone {
+            Some(_) => utc,
+            None => local().unwrap_or(utc),
+        }
+    }
+
     /// The present instant, UTC.
     #[allow(clippy::disallowed_methods, reason = "calendar is the only clock")]
     pub fn utc_now() -> Instant {
@@ -225,12 +235,8 @@ impl Calendar {
     }
 
     /// The present instant of the site. Without a zone it is the machine's local wall time, as the readings are.
-    #[allow(clippy::disallowed_methods, reason = "calendar is the only clock")]
     pub fn now(&self) -> Instant {
-        match self.zone {
-            Some(_) => Self::utc_now(),
-            None => Local::now().naive_local().and_utc().timestamp(),
-        }
+        self.at(Self::utc_now())
     }
 }
 

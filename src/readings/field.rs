@@ -1,20 +1,21 @@
 //! One cell of the input: a time, a device's name, a motion.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use chrono::{DateTime, NaiveDate};
 
 use crate::calendar::{Calendar, HOUR, Instant, TimeError};
 
 /// The names of the three columns, in the order in which they are written.
-pub(super) const COLUMNS: [&str; 3] = ["time", "device", "device_activated"];
+pub(crate) const COLUMNS: [&str; 3] = ["time", "device", "device_activated"];
 
 /// Longest device name, in bytes.
 const NAME_LIMIT: usize = 256;
 
 /// What is wrong with a cell, or with the row as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     pub column: Option<&'static str>,
     pub expected: Cow<'static, str>,
     pub found: String,
@@ -30,8 +31,17 @@ impl Problem {
     }
 }
 
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(column) = self.column {
+            write!(f, "{column}: ")?;
+        }
+        write!(f, "expected {}, found {:?}", self.expected, self.found)
+    }
+}
+
 /// The beginning of a text of unknown encoding, short enough to print.
-pub(super) fn excerpt(bytes: &[u8]) -> String {
+pub(crate) fn excerpt(bytes: &[u8]) -> String {
     // A character has at most four bytes; cut before the copy, a bad cell may be large.
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * 81)]);
     match head.char_indices().nth(80) {
@@ -41,7 +51,7 @@ pub(super) fn excerpt(bytes: &[u8]) -> String {
 }
 
 /// A cell without the spaces around it. Line breaks stay: they betray an unclosed quote.
-pub(super) fn trim(mut cell: &[u8]) -> &[u8] {
+pub(crate) fn trim(mut cell: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = cell {
         cell = rest;
     }
@@ -49,7 +59,7 @@ pub(super) fn trim(mut cell: &[u8]) -> &[u8] {
 }
 
 /// Whether the cell says motion (`1`, `1.0`, `true`, `on`) or none (`0`, `0.0`, `false`, `off`).
-pub(super) fn motion(cell: &[u8]) -> Result<bool, Problem> {
+pub(crate) fn motion(cell: &[u8]) -> Result<bool, Problem> {
     match cell {
         b"1" => Ok(true),
         b"0" => Ok(false),
@@ -66,7 +76,7 @@ pub(super) fn motion(cell: &[u8]) -> Result<bool, Problem> {
 }
 
 /// A device's name: printable UTF-8 of 1 to 256 bytes.
-pub(super) fn name(cell: &[u8]) -> Result<&str, Problem> {
+pub(crate) fn name(cell: &[u8]) -> Result<&str, Problem> {
     let refused = |expected| Err(Problem::new(1, expected, cell));
     match std::str::from_utf8(cell) {
         _ if cell.is_empty() => refused("a device name"),
@@ -79,7 +89,7 @@ pub(super) fn name(cell: &[u8]) -> Result<&str, Problem> {
 }
 
 /// Reads times of one calendar, with what successive rows share worked out once.
-pub(super) struct Clock<'a> {
+pub(crate) struct Clock<'a> {
     calendar: &'a Calendar,
     /// The last date read in the fixed form, and the seconds at which it begins.
     date: [u8; 10],

@@ -6,7 +6,7 @@
 mod clean;
 mod csv;
 mod error;
-mod field;
+pub(crate) mod field;
 mod lines;
 mod parquet;
 mod profile;

@@ -12,7 +12,9 @@ pub enum StoreError {
         message: String,
     },
     /// The disk, or a quota, is full: the same works once there is room.
-    #[error("{store}: no room left to write\nhint: make room on its disk, or drop old readings with roomcast store retain")]
+    #[error(
+        "{store}: no room left to write\nhint: make room on its disk, or drop old readings with roomcast store retain"
+    )]
     Full {
         /// The store as it was named, without a password.
         store: String,
@@ -26,7 +28,9 @@ pub enum StoreError {
         message: String,
     },
     /// A newer version of Roomcast made it.
-    #[error("{store}: made by a newer roomcast (version {found} of the schema, known up to {known})\nhint: update roomcast")]
+    #[error(
+        "{store}: made by a newer roomcast (version {found} of the schema, known up to {known})\nhint: update roomcast"
+    )]
     Newer {
         /// The store as it was named, without a password.
         store: String,
@@ -36,7 +40,9 @@ pub enum StoreError {
         known: i64,
     },
     /// It was made for a site in another zone, so its instants mean other hours.
-    #[error("{store}: made for the time zone {recorded}, opened with {given}\nhint: give --timezone as the store was made with")]
+    #[error(
+        "{store}: made for the time zone {recorded}, opened with {given}\nhint: give --timezone as the store was made with"
+    )]
     Zone {
         /// The store as it was named, without a password.
         store: String,

@@ -1,0 +1,67 @@
+//! When a message without a time of its own arrived.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant as Stopwatch;
+
+use crate::calendar::{Calendar, Instant};
+
+/// Steps back of the clock that are smoothed over, in seconds. A longer one is believed at once: somebody corrected a
+/// clock that was wrong, or clocks went back at a site without a zone.
+const SMOOTHED: i64 = 1800;
+
+/// A clock for arrivals that never runs backwards by a little.
+///
+/// It shows the site's time. When that is set back by up to half an hour, it goes on from where it was at half speed until
+/// the site's time has caught up: later arrivals keep later seconds, and none is more than the step ahead.
+#[derive(Debug, Default)]
+pub struct ArrivalClock {
+    last: Mutex<Option<(f64, Stopwatch)>>,
+}
+
+impl ArrivalClock {
+    /// The present instant.
+    pub fn now(&self, calendar: &Calendar) -> Instant {
+        self.stamp(calendar.now(), Stopwatch::now())
+    }
+
+    fn stamp(&self, now: Instant, watch: Stopwatch) -> Instant {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = match *last {
+            Some((stamp, at)) if stamp - now as f64 <= SMOOTHED as f64 => {
+                (now as f64).max(stamp + watch.duration_since(at).as_secs_f64() / 2.0)
+            }
+            _ => now as f64,
+        };
+        *last = Some((stamp, watch));
+        stamp.floor() as Instant
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_set_back_a_little_goes_on_slowly_until_time_has_caught_up() {
+        let clock = ArrivalClock::default();
+        let start = Stopwatch::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(clock.stamp(10_000, start), 10_000);
+        assert_eq!(clock.stamp(10_010, after(10)), 10_010);
+        // Ten minutes back.
+        let stamps: Vec<i64> = (1..=1400).map(|second| clock.stamp(9410 + second, after(10 + second as u64))).collect();
+        assert!(stamps.is_sorted() && stamps.iter().zip(&stamps[2..]).all(|(a, b)| a < b));
+        assert_eq!((stamps[0], stamps[599], stamps[1399]), (10_010, 10_310, 10_810));
+    }
+
+    #[test]
+    fn a_clock_set_back_far_is_believed() {
+        let clock = ArrivalClock::default();
+        let start = Stopwatch::now();
+        assert_eq!(clock.stamp(10_000, start), 10_000);
+        assert_eq!(clock.stamp(6400, start), 6400);
+        assert_eq!(clock.stamp(90_000, start), 90_000);
+    }
+}

@@ -1,0 +1,151 @@
+//! What becomes of each message.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use rumqttc::{AsyncClient, Publish, QoS};
+use tokio::sync::mpsc;
+
+use super::Received;
+use crate::calendar::Calendar;
+use crate::store::{Batch, Event, Kind, Refused};
+use crate::stream::Source;
+use crate::stream::arrival::ArrivalClock;
+use crate::stream::edges::Edges;
+use crate::stream::health::Health;
+use crate::stream::payload::form::Said;
+use crate::stream::payload::kept;
+use crate::stream::payload::message::{Message, Reader};
+use crate::stream::writer::{Answer, Writer};
+
+/// Makes events of messages and hands them to the writer.
+pub struct Handler {
+    reader: Reader,
+    calendar: Calendar,
+    edges: Edges,
+    clock: ArrivalClock,
+    health: Arc<Health>,
+    writer: Writer,
+    /// What was made of the last message of each number. When the broker sends it again, it means what it meant
+    /// then, at the time it first came.
+    made: HashMap<u16, (u64, Batch)>,
+    hasher: RandomState,
+}
+
+/// A message to acknowledge once it is stored.
+pub(super) struct Due {
+    client: AsyncClient,
+    publish: Publish,
+    weight: usize,
+    /// Nothing where there was nothing to store.
+    answer: Option<Answer>,
+}
+
+impl Handler {
+    /// A handler that knows from `edges` where devices stand.
+    pub fn new(reader: Reader, calendar: Calendar, edges: Edges, health: Arc<Health>, writer: Writer) -> Handler {
+        Handler {
+            reader,
+            calendar,
+            edges,
+            clock: ArrivalClock::default(),
+            health,
+            writer,
+            made: HashMap::new(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// The filters to subscribe to.
+    pub fn filters(&self) -> Vec<String> {
+        self.reader.filters()
+    }
+
+    pub(super) async fn run(
+        mut self,
+        mut received: mpsc::UnboundedReceiver<Received>,
+        acks: mpsc::UnboundedSender<Due>,
+    ) {
+        while let Some(Received { mut publish, client, weight }) = received.recv().await {
+            let batch = self.batch(&publish);
+            let bytes = std::mem::take(&mut publish.payload).len();
+            let answer = match batch.events.is_empty() && batch.refused.is_empty() {
+                true => None,
+                false => Some(self.writer.insist(Source::Mqtt, batch, bytes).await),
+            };
+            // The other task lives as long as this.
+            let _ = acks.send(Due { client, publish, weight, answer });
+        }
+    }
+
+    /// What is to be stored of a message.
+    fn batch(&mut self, publish: &Publish) -> Batch {
+        if publish.qos == QoS::AtMostOnce {
+            return self.read(publish);
+        }
+        let sum = self.hasher.hash_one((&publish.topic, &publish.payload[..]));
+        if publish.dup
+            && let Some((known, batch)) = self.made.get(&publish.pkid)
+            && *known == sum
+        {
+            return batch.clone();
+        }
+        let batch = self.read(publish);
+        self.made.insert(publish.pkid, (sum, batch.clone()));
+        batch
+    }
+
+    fn read(&mut self, publish: &Publish) -> Batch {
+        let mut batch = Batch::default();
+        match self.reader.read(&publish.topic, &publish.payload, &self.calendar) {
+            Ok(None) => {}
+            Ok(Some(message)) => batch.events.extend(self.event(message, publish.retain)),
+            Err(reason) => {
+                let payload = serde_json::json!({ "topic": publish.topic, "payload": kept(&publish.payload) });
+                let payload = kept(payload.to_string().as_bytes());
+                batch.refused.push(Refused { source: Source::Mqtt.name().into(), payload, reason });
+            }
+        }
+        batch
+    }
+
+    /// The event a message is, if it is one. A retained message may be of any age: without a time of its own it says
+    /// nothing about now, but that a sensor is gone.
+    fn event(&mut self, message: Message, retained: bool) -> Option<Event> {
+        let Message { device, said, time } = message;
+        if let Said::Available(online) = said {
+            self.health.set(&device, online);
+        } else if !retained {
+            self.health.set(&device, true);
+        }
+        if retained && time.is_none() {
+            return None;
+        }
+        let time = time.unwrap_or_else(|| self.clock.now(&self.calendar));
+        let kind = match said {
+            Said::Motion(occupied) => self.edges.kind(&device, occupied, time),
+            Said::Available(false) => return None,
+            // Of other sensors than those of motion nothing is kept.
+            Said::Available(true) | Said::Else => self.edges.knows(&device).then_some(Kind::Rest)?,
+        };
+        Some(Event { device, time, kind, id: None })
+    }
+}
+
+/// Acknowledges messages in the order in which they came, each when it is stored.
+pub(super) async fn acknowledge(mut due: mpsc::UnboundedReceiver<Due>, backlog: Arc<AtomicUsize>) {
+    while let Some(Due { client, publish, weight, answer }) = due.recv().await {
+        let stored = match answer {
+            None => true,
+            // The writer answers such senders only when all is stored.
+            Some(answer) => matches!(answer.await, Ok(Ok(_))),
+        };
+        backlog.fetch_sub(weight, SeqCst);
+        if stored {
+            // A connection that is gone takes no acknowledgement; its successor brings the message again.
+            let _ = client.ack(&publish).await;
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Readings from an MQTT broker, acknowledged when they are stored.
+//!
+//! The session is persistent: the broker keeps what comes while we are away, within its limits, and sends again what
+//! was not acknowledged. Three tasks share the work, so that none waits for one that waits for it: the connection's own
+//! only reads and answers the broker; [`handler`] makes events of messages and waits for room in the queue; a third
+//! waits for each message to be stored and acknowledges them in the order in which they came.
+//!
+//! Each connection has its own client. An acknowledgement that comes too late for its connection goes nowhere, and so never
+//! to another message that the next connection gives the same number.
+
+pub mod broker;
+mod handler;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant as Stopwatch};
+
+use rumqttc::{AsyncClient, ConnectionError, Event, Packet, Publish, QoS, SubscribeFilter, SubscribeReasonCode};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::Source;
+use super::backoff::Backoff;
+use super::counts::Counts;
+pub use broker::Broker;
+pub use handler::Handler;
+
+/// Bytes of messages that are received and not yet acknowledged, at most. Then the connection is closed until half of
+/// them are stored; the broker keeps the rest.
+const BACKLOG: usize = 64 << 20;
+
+/// What a message takes beside its payload.
+const OVERHEAD: usize = 256;
+
+/// Requests to the broker that may wait on a connection.
+const REQUESTS: usize = 1024;
+
+/// Waits between connections; a connection that held so long was a good one.
+const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+const GOOD: Duration = Duration::from_secs(5);
+
+/// A message on its way, with the connection it came by.
+struct Received {
+    publish: Publish,
+    client: AsyncClient,
+    weight: usize,
+}
+
+/// Receives until the runtime ends.
+pub async fn listen(broker: Broker, handler: Handler, counts: Arc<Counts>) {
+    let filters = handler.filters();
+    let backlog = Arc::new(AtomicUsize::new(0));
+    let (messages, received) = mpsc::unbounded_channel();
+    let (acks, due) = mpsc::unbounded_channel();
+    tokio::spawn(handler.run(received, acks));
+    tokio::spawn(handler::acknowledge(due, backlog.clone()));
+    let mut waits = Backoff::new(WAITS.0, WAITS.1);
+    let mut session = Session { broker, filters, messages, backlog, counts };
+    loop {
+        let watch = Stopwatch::now();
+        let end = session.run().await;
+        let arrived = session.counts.of(Source::Mqtt);
+        arrived.connected.set(0);
+        arrived.reconnects.add(1);
+        if watch.elapsed() >= GOOD {
+            waits.reset();
+        }
+        tracing::warn!(broker = %session.broker, error = %end, "the connection to the broker ended, another is made");
+        sleep(waits.step()).await;
+        while session.backlog.load(SeqCst) > BACKLOG / 2 {
+            sleep(WAITS.0).await;
+        }
+    }
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error(transparent)]
+    Connection(#[from] Box<ConnectionError>),
+    #[error("too much waits to be stored")]
+    Backlog,
+}
+
+struct Session {
+    broker: Broker,
+    filters: Vec<String>,
+    messages: mpsc::UnboundedSender<Received>,
+    backlog: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
+}
+
+impl Session {
+    /// One connection, until it ends.
+    async fn run(&mut self) -> End {
+        let mut options = self.broker.options(true);
+        options.set_manual_acks(true);
+        let (client, mut connection) = AsyncClient::new(options, REQUESTS);
+        loop {
+            match connection.poll().await {
+                Ok(Event::Incoming(Packet::ConnAck(ack))) => {
+                    tracing::info!(broker = %self.broker, session = ack.session_present, "connected to the broker");
+                    self.counts.of(Source::Mqtt).connected.set(1);
+                    let filter = |path: &String| SubscribeFilter::new(path.clone(), QoS::AtLeastOnce);
+                    // The channel of a new connection has room.
+                    if let Err(error) = client.try_subscribe_many(self.filters.iter().map(filter)) {
+                        tracing::error!(%error, "cannot subscribe");
+                    }
+                }
+                Ok(Event::Incoming(Packet::SubAck(ack))) => {
+                    if ack.return_codes.contains(&SubscribeReasonCode::Failure) {
+                        let topics = self.filters.join(" ");
+                        tracing::error!(broker = %self.broker, topics, "the broker refuses a subscription");
+                    }
+                }
+                Ok(Event::Incoming(Packet::Publish(publish))) => {
+                    if let Err(end) = self.take(publish, &client) {
+                        return end;
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => return End::Connection(Box::new(error)),
+            }
+        }
+    }
+
+    fn take(&self, publish: Publish, client: &AsyncClient) -> Result<(), End> {
+        let arrived = self.counts.of(Source::Mqtt);
+        arrived.received.add(1);
+        let weight = publish.payload.len() + publish.topic.len() + OVERHEAD;
+        if self.backlog.load(SeqCst) + weight > BACKLOG {
+            if publish.qos == QoS::AtMostOnce {
+                // Nobody keeps it: its sender asked for no more.
+                arrived.turned_away.add(1);
+                return Ok(());
+            }
+            return Err(End::Backlog);
+        }
+        self.backlog.fetch_add(weight, SeqCst);
+        // The handler lives as long as this.
+        let _ = self.messages.send(Received { publish, client: client.clone(), weight });
+        Ok(())
+    }
+}

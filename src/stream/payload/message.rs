@@ -1,0 +1,140 @@
+//! MQTT messages: what sensors and their gateways publish.
+
+use serde_json::Value;
+
+use super::form::{self, Form, Said};
+use super::latest;
+use super::topic::Pattern;
+use crate::calendar::{Calendar, Instant};
+use crate::readings::field;
+
+/// 2000-01-01: a clock that shows an earlier time was never set.
+const EARLIEST: Instant = 946_684_800;
+
+/// From here on a number is milliseconds since 1970, below it seconds.
+const MILLISECONDS: f64 = 1e11;
+
+/// Last levels of a topic that say what kind of message it is, and are no part of the device's name.
+const KINDS: [&str; 7] = ["availability", "LWT", "SENSOR", "STATE", "RESULT", "STATUS", "state"];
+
+/// Reads messages of one broker.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    form: Form,
+    template: Option<Pattern>,
+    pointer: Option<String>,
+    filters: Vec<Pattern>,
+}
+
+/// What a message says of which sensor, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The sensor's name.
+    pub device: String,
+    /// What it says.
+    pub said: Said,
+    /// The time the message carries, if it carries one that can be.
+    pub time: Option<Instant>,
+}
+
+impl Reader {
+    /// Reads messages under these topic filters; the device is what their wildcards stand for, or what stands for
+    /// `{device}` in the template. The pointer (RFC 6901) says where in JSON the value is.
+    ///
+    /// # Errors
+    /// What is wrong with a filter, the template or the pointer.
+    pub fn new(
+        filters: &[String],
+        form: Form,
+        template: Option<&str>,
+        pointer: Option<&str>,
+    ) -> Result<Reader, String> {
+        let template = template.map(Pattern::parse).transpose()?;
+        if template.as_ref().is_some_and(|template| !template.names_device()) {
+            return Err("the template has no {device}".into());
+        }
+        if form == Form::Json && pointer.is_none() {
+            return Err("the form json needs a pointer to the value".into());
+        }
+        if pointer.is_some_and(|pointer| !pointer.is_empty() && !pointer.starts_with('/')) {
+            return Err("a JSON pointer begins with /".into());
+        }
+        let mut patterns = filters.iter().map(|filter| Pattern::parse(filter)).collect::<Result<Vec<_>, _>>()?;
+        patterns.extend(template.clone());
+        // Zigbee2MQTT says beside each device's topic whether the device is there.
+        if template.is_none() && matches!(form, Form::Auto | Form::Zigbee2mqtt) {
+            for filter in filters.iter().filter(|filter| filter.ends_with("/+")) {
+                patterns.push(Pattern::parse(&format!("{filter}/availability"))?);
+            }
+        }
+        Ok(Reader { form, template, pointer: pointer.map(str::to_owned), filters: patterns })
+    }
+
+    /// The filters to subscribe to.
+    pub fn filters(&self) -> Vec<String> {
+        let mut filters: Vec<String> = self.filters.iter().map(Pattern::filter).collect();
+        filters.sort();
+        filters.dedup();
+        filters
+    }
+
+    /// Reads a message; nothing for one that is about no sensor.
+    ///
+    /// # Errors
+    /// Why a payload of a sensor's topic says nothing that can be understood.
+    pub fn read(&self, topic: &str, payload: &[u8], calendar: &Calendar) -> Result<Option<Message>, String> {
+        let Some((device, kind)) = self.device(topic) else { return Ok(None) };
+        let name = field::name(field::trim(device.as_bytes()));
+        let device = name.map_err(|problem| format!("the topic's {problem}"))?.to_owned();
+        let text = std::str::from_utf8(payload).map_err(|_| "expected a payload in UTF-8".to_owned())?.trim();
+        if text.is_empty() {
+            // A retained message that was deleted.
+            return Ok(None);
+        }
+        if matches!(kind, Some("availability" | "LWT")) {
+            let said = Said::Available(form::available(text)?);
+            return Ok(Some(Message { device, said, time: None }));
+        }
+        let (said, object) = form::said(self.form, self.pointer.as_deref(), text)?;
+        let time = object.and_then(|object| time(&object, calendar));
+        Ok(Some(Message { device, said, time }))
+    }
+
+    /// The device a topic means, and the level that says what kind of message it is.
+    fn device<'a>(&self, topic: &'a str) -> Option<(String, Option<&'static str>)> {
+        let last: &'a str = topic.rsplit('/').next().unwrap_or_default();
+        let kind = KINDS.into_iter().find(|kind| *kind == last);
+        if let Some(template) = &self.template {
+            let without = || template.device(topic.strip_suffix(last)?.strip_suffix('/')?);
+            return Some((template.device(topic).or_else(|| kind.and_then(|_| without()))?, kind));
+        }
+        let device = self.filters.iter().find_map(|filter| filter.device(topic))?;
+        // What Zigbee2MQTT says of itself, and what it is told.
+        if device == "bridge" || device.starts_with("bridge/") || matches!(last, "set" | "get") {
+            return None;
+        }
+        let own = kind.and_then(|kind| device.strip_suffix(kind)?.strip_suffix('/'));
+        Some((own.unwrap_or(&device).to_owned(), kind))
+    }
+}
+
+/// The time that stands in a message; nothing for none, or one that shows a clock that was never set or runs far ahead.
+fn time(object: &Value, calendar: &Calendar) -> Option<Instant> {
+    let value = ["last_seen", "timestamp", "time", "Time"].iter().find_map(|key| object.get(*key))?;
+    let instant = match value {
+        Value::Number(number) => {
+            let number = number.as_f64()?;
+            calendar.at((if number >= MILLISECONDS { number / 1000.0 } else { number }) as i64)
+        }
+        Value::String(text) => match calendar.parse(text) {
+            Ok(instant) => instant,
+            // An offset at a site without a zone: the machine's wall clock, as for arrivals.
+            Err(_) => calendar.at(Calendar::new(Some(chrono_tz::UTC)).parse(text).ok()?),
+        },
+        _ => return None,
+    };
+    (EARLIEST..=latest(calendar)).contains(&instant).then_some(instant)
+}
+
+#[cfg(test)]
+mod tests;

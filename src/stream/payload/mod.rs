@@ -1,0 +1,34 @@
+//! From the bytes of a body or a message to events, or to the reason why they are none.
+//!
+//! [`rows`] reads what carries its own time and device: bodies of `POST /readings` and JetStream messages. [`message`]
+//! reads what sensors and their gateways publish to an MQTT broker, where the [`topic`] names the device.
+
+pub mod form;
+pub mod message;
+pub mod rows;
+pub mod topic;
+
+use crate::calendar::{Calendar, Instant};
+
+/// How far ahead of the site's clock, in seconds, an event may lie. Beyond, the sender's clock is wrong, and "now" would
+/// mean its future for every forecast.
+pub const AHEAD: i64 = 86_400;
+
+/// Bytes of a refused payload that are kept.
+pub const KEPT: usize = 4096;
+
+/// The latest instant an event may have.
+pub fn latest(calendar: &Calendar) -> Instant {
+    calendar.now() + AHEAD
+}
+
+/// A payload as the quarantine keeps it: text without NUL, of bounded length.
+pub fn kept(payload: &[u8]) -> String {
+    let cut = &payload[..payload.len().min(KEPT)];
+    // A character that the cut divided is left out rather than replaced.
+    let whole = match std::str::from_utf8(cut) {
+        Err(error) if error.error_len().is_none() => &cut[..error.valid_up_to()],
+        _ => cut,
+    };
+    String::from_utf8_lossy(whole).replace('\0', "\u{fffd}")
+}

@@ -1,0 +1,294 @@
+//! Rows that carry time and device: a JSON array, one JSON object a line, or CSV.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use csv::{ByteRecord, ReaderBuilder};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
+use serde_json::Value;
+
+use super::{kept, latest};
+use crate::calendar::{Calendar, Instant};
+use crate::readings::field::{self, Clock};
+use crate::store::{Event, Kind};
+
+/// Most rows of one body.
+pub const MOST_ROWS: usize = 100_000;
+
+/// Longest id of an event, in bytes.
+const ID_LIMIT: usize = 128;
+
+/// The form of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Media {
+    /// A JSON array of objects, or one object.
+    Json,
+    /// One JSON object a line.
+    Ndjson,
+    /// A header that names at least `time`, `device` and `device_activated` (or `activated`), and one row a line.
+    Csv,
+}
+
+/// What a body held.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// The events, in order.
+    pub events: Vec<Event>,
+    /// The rows that are none, in order.
+    pub refused: Vec<RefusedRow>,
+}
+
+/// A row that is no event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedRow {
+    /// Where it stands, from 1: the element of an array, the line of a text (a CSV header is line 1).
+    pub row: u64,
+    /// The row as a JSON object where it is one, else as it came; at most [`super::KEPT`] bytes.
+    pub payload: String,
+    /// Why it is no event.
+    pub reason: String,
+}
+
+/// Why a body cannot be read at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// It is not in its form.
+    #[error("{0}")]
+    Form(String),
+    /// It has too many rows.
+    #[error("the body has more than {MOST_ROWS} rows")]
+    TooMany,
+}
+
+/// Reads the rows of a body.
+///
+/// A row has `time` as [`Calendar::parse`] reads it, at most a day ahead of the site's clock; `device`, 1 to 256 bytes
+/// of UTF-8 without control characters, spaces around it are cut off; `device_activated` or `activated`, `1`, `true` or
+/// `on` for motion (as without it) and `0`, `false` or `off` for none; and, if the sender has one, an `id` of the event
+/// of at most 128 bytes. In JSON no other keys are allowed: a misspelt one would change what the row means.
+///
+/// # Errors
+/// [`Unreadable`] for a body that has no rows to judge one by one; nothing of it is to be stored then.
+pub fn read(media: Media, body: &[u8], calendar: &Calendar) -> Result<Rows, Unreadable> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let mut reader =
+        Reader { clock: Clock::new(calendar), latest: latest(calendar), rows: Rows::default(), number: 0, read: 0 };
+    match media {
+        Media::Json => json(body, &mut reader)?,
+        Media::Ndjson => ndjson(body, &mut reader)?,
+        Media::Csv => csv(body, &mut reader)?,
+    }
+    Ok(reader.rows)
+}
+
+/// One row as it stands in JSON.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row<'a> {
+    #[serde(borrow)]
+    time: Cow<'a, str>,
+    #[serde(borrow)]
+    device: Cow<'a, str>,
+    #[serde(default, alias = "activated")]
+    device_activated: Activated,
+    id: Option<String>,
+}
+
+/// Motion or none, as a number, a truth value or a word.
+#[derive(Debug, Clone, Copy)]
+struct Activated(bool);
+
+impl Default for Activated {
+    fn default() -> Self {
+        Activated(true)
+    }
+}
+
+impl<'de> Deserialize<'de> for Activated {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Motion;
+        impl Visitor<'_> for Motion {
+            type Value = Activated;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("1 (motion) or 0 (no motion)")
+            }
+
+            fn visit_bool<E: de::Error>(self, value: bool) -> Result<Activated, E> {
+                Ok(Activated(value))
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Activated, E> {
+                self.visit_str(&value.to_string())
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Activated, E> {
+                self.visit_str(&value.to_string())
+            }
+
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Activated, E> {
+                match value {
+                    1.0 => Ok(Activated(true)),
+                    0.0 => Ok(Activated(false)),
+                    _ => Err(E::invalid_value(de::Unexpected::Float(value), &self)),
+                }
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Activated, E> {
+                let motion = field::motion(value.as_bytes());
+                motion.map(Activated).map_err(|_| E::invalid_value(de::Unexpected::Str(value), &self))
+            }
+        }
+        deserializer.deserialize_any(Motion)
+    }
+}
+
+/// What has been read so far.
+struct Reader<'a> {
+    clock: Clock<'a>,
+    latest: Instant,
+    rows: Rows,
+    /// The number of the present row.
+    number: u64,
+    /// How many rows there were.
+    read: usize,
+}
+
+impl Reader<'_> {
+    /// Begins a row.
+    fn next(&mut self, number: u64) -> Result<(), Unreadable> {
+        self.number = number;
+        self.read += 1;
+        if self.read > MOST_ROWS { Err(Unreadable::TooMany) } else { Ok(()) }
+    }
+
+    /// Ends the row.
+    fn take(&mut self, event: Result<Event, String>, payload: impl FnOnce() -> String) {
+        match event {
+            Ok(event) => self.rows.events.push(event),
+            Err(reason) => self.rows.refused.push(RefusedRow { row: self.number, payload: payload(), reason }),
+        }
+    }
+
+    fn event(&mut self, time: &[u8], device: &[u8], motion: bool, id: Option<String>) -> Result<Event, String> {
+        let instant = self.clock.text(time).map_err(|problem| problem.to_string())?;
+        if instant > self.latest {
+            let found = field::excerpt(time);
+            return Err(format!("time: expected no more than a day ahead of the site's clock, found {found:?}"));
+        }
+        let device = field::name(field::trim(device)).map_err(|problem| problem.to_string())?.to_owned();
+        let id = id.filter(|id| !id.is_empty());
+        if id.as_ref().is_some_and(|id| id.len() > ID_LIMIT || id.contains(char::is_control)) {
+            return Err("id: expected at most 128 bytes without control characters".into());
+        }
+        Ok(Event { device, time: instant, kind: if motion { Kind::Motion } else { Kind::Rest }, id })
+    }
+
+    fn row(&mut self, row: Result<Row<'_>, serde_json::Error>) -> Result<Event, String> {
+        let Row { time, device, device_activated, id } = row.map_err(|error| plain(&error))?;
+        self.event(time.as_bytes(), device.as_bytes(), device_activated.0, id)
+    }
+}
+
+/// An error of a row without the place, which is always within the row.
+fn plain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what).to_owned()
+}
+
+fn json(body: &[u8], reader: &mut Reader<'_>) -> Result<(), Unreadable> {
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') {
+        reader.next(1)?;
+        let event = match serde_json::from_slice::<Row>(body) {
+            Err(error) if !error.is_data() => return Err(Unreadable::Form(error.to_string())),
+            row => reader.row(row),
+        };
+        reader.take(event, || kept(body));
+        return Ok(());
+    }
+    if let Ok(rows) = serde_json::from_slice::<Vec<Row>>(body) {
+        for (number, row) in (1..).zip(rows) {
+            reader.next(number)?;
+            let (time, device, motion, id) =
+                (row.time.clone(), row.device.clone(), row.device_activated.0, row.id.clone());
+            let event = reader.row(Ok(row));
+            let activated: &[u8] = if motion { b"1" } else { b"0" };
+            reader.take(event, || object(time.as_bytes(), device.as_bytes(), activated, id.as_deref()));
+        }
+        return Ok(());
+    }
+    // At least one element is no row: look at them one by one.
+    let values: Vec<Value> = serde_json::from_slice(body).map_err(|error| Unreadable::Form(error.to_string()))?;
+    for (number, value) in (1..).zip(&values) {
+        reader.next(number)?;
+        let event = reader.row(Row::deserialize(value));
+        reader.take(event, || kept(value.to_string().as_bytes()));
+    }
+    Ok(())
+}
+
+fn ndjson(body: &[u8], reader: &mut Reader<'_>) -> Result<(), Unreadable> {
+    for (number, line) in (1..).zip(body.split(|&byte| byte == b'\n')) {
+        let line = line.trim_ascii();
+        if !line.is_empty() {
+            reader.next(number)?;
+            let event = reader.row(serde_json::from_slice(line));
+            reader.take(event, || kept(line));
+        }
+    }
+    Ok(())
+}
+
+fn csv(body: &[u8], reader: &mut Reader<'_>) -> Result<(), Unreadable> {
+    let mut input = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(body);
+    let mut record = ByteRecord::new();
+    let form = |error: csv::Error| Unreadable::Form(error.to_string());
+    input.read_byte_record(&mut record).map_err(form)?;
+    let width = record.len();
+    let column = |names: &[&str]| {
+        let is = |cell: &[u8]| names.iter().any(|name| field::trim(cell).eq_ignore_ascii_case(name.as_bytes()));
+        record.iter().position(is)
+    };
+    let columns = (column(&["time"]), column(&["device"]), column(&["device_activated", "activated"]), column(&["id"]));
+    let (Some(time), Some(device), Some(activated), id) = columns else {
+        let found = field::excerpt(&record.iter().collect::<Vec<_>>().join(&b','));
+        return Err(Unreadable::Form(format!("expected the header time,device,device_activated, found {found:?}")));
+    };
+    while input.read_byte_record(&mut record).map_err(form)? {
+        reader.next(line(input.position(), &record, body))?;
+        let cell = |at: usize| record.get(at).unwrap_or_default();
+        let id = id.map(|at| String::from_utf8_lossy(field::trim(cell(at))).into_owned());
+        let event = if record.len() == width {
+            field::motion(cell(activated))
+                .map_err(|problem| problem.to_string())
+                .and_then(|motion| reader.event(cell(time), cell(device), motion, id.clone()))
+        } else {
+            Err(format!("expected {width} fields, found {}", record.len()))
+        };
+        reader.take(event, || object(cell(time), cell(device), cell(activated), id.as_deref()));
+    }
+    Ok(())
+}
+
+/// The line on which the row just read begins. Its own position is where the one before it ended, ahead of any blank
+/// lines; where it ends is exact: one line end after its last line, unless the body ended first.
+fn line(end: &csv::Position, record: &ByteRecord, body: &[u8]) -> u64 {
+    let inside = record.as_slice().iter().filter(|&&byte| byte == b'\n').count() as u64;
+    let ended = end.byte() as usize >= body.len() && !body.ends_with(b"\n");
+    end.line().saturating_sub(inside + u64::from(!ended)).max(1)
+}
+
+/// A row's cells as the JSON object that would have said the same.
+fn object(time: &[u8], device: &[u8], activated: &[u8], id: Option<&str>) -> String {
+    let text = |cell: &[u8]| Value::from(kept(cell));
+    let mut row =
+        serde_json::json!({ "time": text(time), "device": text(device), "device_activated": text(activated) });
+    if let Some(id) = id {
+        row["id"] = text(id.as_bytes());
+    }
+    kept(row.to_string().as_bytes())
+}
+
+#[cfg(test)]
+mod tests;

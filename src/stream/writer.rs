@@ -1,0 +1,375 @@
+//! One task that stores what all sources have, in transactions as large as what waits.
+//!
+//! While one transaction is under way others queue, and the next takes them together: the slower the disk, the larger the
+//! transactions. The queue is bounded by rows and bytes. When the store is away, whoever can keep what it sent and
+//! ask again (HTTP) is told so at once; what a broker holds for us waits here and is tried again.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant as Stopwatch};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{sleep, sleep_until, timeout};
+
+use super::Source;
+use super::backoff::Backoff;
+use super::counts::Counts;
+use crate::calendar::Instant;
+use crate::store::{Batch, Event, Receipt, Store, Verdict};
+
+/// Rows after which a transaction takes no more.
+const GROUP: usize = 5000;
+
+/// Messages come one by one: a transaction of fewer rows waits so long for more.
+const LINGER: Duration = Duration::from_millis(1);
+const FEW: usize = 100;
+
+/// Longest time of a transaction; then the store counts as away, and what may have been stored is offered again.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits between tries while the store is away.
+const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// How much may wait to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Rows.
+    pub rows: usize,
+    /// Bytes of bodies and messages, as they were read.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { rows: 200_000, bytes: 64 << 20 }
+    }
+}
+
+/// What became of what was submitted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// New readings.
+    pub stored: u64,
+    /// Readings that were there already.
+    pub duplicates: u64,
+    /// Signs of life.
+    pub no_motion: u64,
+}
+
+/// Why nothing of it was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What the store said.
+    pub message: String,
+    /// Whether the same may work later.
+    pub temporary: bool,
+}
+
+/// Comes when what was submitted is stored, or is not; an error of its own means that the writer ended before.
+pub type Answer = oneshot::Receiver<Result<Tally, Failure>>;
+
+/// The queue has no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+/// Room in the queue; given back when dropped.
+#[derive(Debug)]
+pub struct Room {
+    _rows: Option<OwnedSemaphorePermit>,
+    _bytes: OwnedSemaphorePermit,
+}
+
+/// Whether a sender waits until the store is back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// It is told at once that the store is away.
+    Told,
+    /// What it sent is tried again until it is stored.
+    Waits,
+}
+
+/// Takes readings; cheap to clone.
+#[derive(Clone)]
+pub struct Writer {
+    jobs: mpsc::UnboundedSender<Job>,
+    rows: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+    limits: Limits,
+}
+
+/// Called after each transaction with the readings that are new.
+pub type Hook = Box<dyn Fn(Vec<(String, Instant)>) + Send + Sync>;
+
+struct Job {
+    source: Source,
+    batch: Batch,
+    patience: Patience,
+    room: Room,
+    reply: oneshot::Sender<Result<Tally, Failure>>,
+}
+
+impl Writer {
+    /// Starts the task on the present runtime. It ends when the last `Writer` is dropped and everything is stored.
+    pub fn start(store: Arc<dyn Store>, limits: Limits, counts: Arc<Counts>, hook: Hook) -> Writer {
+        let (jobs, waiting) = mpsc::unbounded_channel();
+        let semaphore = |most: usize| Arc::new(Semaphore::new(most.min(u32::MAX as usize)));
+        let writer = Writer { jobs, rows: semaphore(limits.rows), bytes: semaphore(limits.bytes), limits };
+        let task = Task { store, counts, hook, waits: Backoff::new(WAITS.0, WAITS.1) };
+        tokio::spawn(task.run(waiting));
+        writer
+    }
+
+    /// Room for bytes that are about to be read. More than the queue holds is room for all of it.
+    ///
+    /// # Errors
+    /// [`Full`].
+    pub fn room(&self, bytes: usize) -> Result<Room, Full> {
+        let bytes = bytes.min(self.limits.bytes) as u32;
+        let bytes = self.bytes.clone().try_acquire_many_owned(bytes).map_err(|_| Full)?;
+        Ok(Room { _rows: None, _bytes: bytes })
+    }
+
+    /// Hands over a batch for which there is room for its bytes. The answer comes when it is stored, or is not.
+    ///
+    /// # Errors
+    /// [`Full`] when there is no room for its rows.
+    pub fn submit(&self, source: Source, batch: Batch, mut room: Room, patience: Patience) -> Result<Answer, Full> {
+        let rows = self.weight(&batch);
+        room._rows = Some(self.rows.clone().try_acquire_many_owned(rows).map_err(|_| Full)?);
+        Ok(self.send(source, batch, room, patience))
+    }
+
+    /// As [`Writer::submit`], for messages: waits until there is room, and then until it is stored.
+    pub async fn insist(&self, source: Source, batch: Batch, bytes: usize) -> Answer {
+        let bytes = bytes.min(self.limits.bytes) as u32;
+        // Semaphores are never closed.
+        let bytes = self.bytes.clone().acquire_many_owned(bytes).await;
+        let rows = self.rows.clone().acquire_many_owned(self.weight(&batch)).await;
+        match (rows, bytes) {
+            (Ok(rows), Ok(bytes)) => {
+                self.send(source, batch, Room { _rows: Some(rows), _bytes: bytes }, Patience::Waits)
+            }
+            _ => oneshot::channel().1,
+        }
+    }
+
+    /// Rows and bytes that wait now.
+    pub fn waiting(&self) -> (usize, usize) {
+        (
+            self.limits.rows.saturating_sub(self.rows.available_permits()),
+            self.limits.bytes.saturating_sub(self.bytes.available_permits()),
+        )
+    }
+
+    fn weight(&self, batch: &Batch) -> u32 {
+        (batch.events.len() + batch.refused.len()).min(self.limits.rows) as u32
+    }
+
+    fn send(&self, source: Source, batch: Batch, room: Room, patience: Patience) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        // Without a task the reply is dropped with the job, and its receiver knows.
+        let _ = self.jobs.send(Job { source, batch, patience, room, reply });
+        answer
+    }
+}
+
+/// What is stored in one transaction.
+#[derive(Default)]
+struct Group {
+    batch: Batch,
+    parts: Vec<Part>,
+}
+
+/// What one sender has in a group.
+struct Part {
+    source: Source,
+    events: usize,
+    refused: usize,
+    patience: Patience,
+    room: Room,
+    reply: oneshot::Sender<Result<Tally, Failure>>,
+}
+
+impl Group {
+    fn rows(&self) -> usize {
+        self.batch.events.len() + self.batch.refused.len()
+    }
+
+    fn add(&mut self, job: Job) {
+        let Job { source, mut batch, patience, room, reply } = job;
+        self.parts.push(Part {
+            source,
+            events: batch.events.len(),
+            refused: batch.refused.len(),
+            patience,
+            room,
+            reply,
+        });
+        self.batch.events.append(&mut batch.events);
+        self.batch.refused.append(&mut batch.refused);
+    }
+
+    /// The jobs it was made of.
+    fn split(self) -> Vec<Job> {
+        let (mut events, mut refused) = (self.batch.events.into_iter(), self.batch.refused.into_iter());
+        let job = |part: Part| Job {
+            source: part.source,
+            batch: Batch {
+                events: events.by_ref().take(part.events).collect(),
+                refused: refused.by_ref().take(part.refused).collect(),
+            },
+            patience: part.patience,
+            room: part.room,
+            reply: part.reply,
+        };
+        self.parts.into_iter().map(job).collect()
+    }
+}
+
+struct Task {
+    store: Arc<dyn Store>,
+    counts: Arc<Counts>,
+    hook: Hook,
+    waits: Backoff,
+}
+
+impl Task {
+    async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
+        let mut held: VecDeque<Job> = VecDeque::new();
+        loop {
+            let mut group = Group::default();
+            match held.pop_front() {
+                Some(job) => group.add(job),
+                None => match jobs.recv().await {
+                    Some(job) => group.add(job),
+                    None => return,
+                },
+            }
+            let lingers = group.rows() < FEW && group.parts.iter().all(|part| part.patience == Patience::Waits);
+            if lingers && held.is_empty() {
+                sleep(LINGER).await;
+            }
+            while group.rows() < GROUP {
+                match held.pop_front().or_else(|| jobs.try_recv().ok()) {
+                    Some(job) => group.add(job),
+                    None => break,
+                }
+            }
+            let Some(failed) = self.store(group).await else { continue };
+            for job in failed.into_iter().rev() {
+                held.push_front(job);
+            }
+            self.wait(&mut held, &mut jobs).await;
+        }
+    }
+
+    /// Stores a group; what has to be tried again is left over.
+    async fn store(&mut self, group: Group) -> Option<Vec<Job>> {
+        let (group, failure) = match self.commit(group).await {
+            Ok(()) => {
+                self.waits.reset();
+                return None;
+            }
+            Err(failed) => failed,
+        };
+        let mut left = Vec::new();
+        let alone = group.parts.len() == 1;
+        for job in group.split() {
+            // What the store never takes must not keep it from taking the rest.
+            let (job, failure) = if failure.temporary || alone {
+                (job, failure.clone())
+            } else {
+                let mut single = Group::default();
+                single.add(job);
+                match self.commit(single).await {
+                    Ok(()) => continue,
+                    Err((group, failure)) => match group.split().pop() {
+                        Some(job) => (job, failure),
+                        None => continue,
+                    },
+                }
+            };
+            match job.patience {
+                // Nobody may be waiting any more.
+                Patience::Told => drop(job.reply.send(Err(failure))),
+                Patience::Waits => left.push(job),
+            }
+        }
+        (!left.is_empty()).then_some(left)
+    }
+
+    async fn commit(&self, group: Group) -> Result<(), (Group, Failure)> {
+        let watch = Stopwatch::now();
+        let receipt = match timeout(PATIENCE, self.store.ingest(&group.batch)).await {
+            Ok(Ok(receipt)) => receipt,
+            Ok(Err(error)) => {
+                let failure = Failure { message: error.to_string(), temporary: error.is_temporary() };
+                return Err((group, self.failed(failure)));
+            }
+            Err(_) => {
+                let message = format!("no answer within {} s", PATIENCE.as_secs());
+                return Err((group, self.failed(Failure { message, temporary: true })));
+            }
+        };
+        self.counts.commits.add(1);
+        self.counts.commit_nanoseconds.add(watch.elapsed().as_nanos() as u64);
+        self.answer(group, receipt);
+        Ok(())
+    }
+
+    fn failed(&self, failure: Failure) -> Failure {
+        self.counts.commit_failures.add(1);
+        tracing::error!(error = failure.message, temporary = failure.temporary, "readings could not be stored");
+        failure
+    }
+
+    fn answer(&self, group: Group, receipt: Receipt) {
+        let Group { batch, parts } = group;
+        let mut verdicts = receipt.verdicts.iter();
+        for part in parts {
+            let mut tally = Tally::default();
+            for verdict in verdicts.by_ref().take(part.events) {
+                *match verdict {
+                    Verdict::Stored => &mut tally.stored,
+                    Verdict::Duplicate => &mut tally.duplicates,
+                    Verdict::NoMotion => &mut tally.no_motion,
+                } += 1;
+            }
+            let counts = self.counts.of(part.source);
+            counts.stored.add(tally.stored);
+            counts.duplicates.add(tally.duplicates);
+            counts.no_motion.add(tally.no_motion);
+            counts.refused.add(part.refused as u64);
+            drop(part.room);
+            // Nobody may be waiting any more; it is stored all the same.
+            let _ = part.reply.send(Ok(tally));
+        }
+        let new = batch.events.into_iter().zip(&receipt.verdicts).filter(|(_, verdict)| **verdict == Verdict::Stored);
+        let new: Vec<_> = new.map(|(Event { device, time, .. }, _)| (device, time)).collect();
+        if !new.is_empty() {
+            (self.hook)(new);
+        }
+    }
+
+    /// Waits before the next try; whoever need not wait is told at once that the store is away.
+    async fn wait(&mut self, held: &mut VecDeque<Job>, jobs: &mut mpsc::UnboundedReceiver<Job>) {
+        let until = tokio::time::Instant::now() + self.waits.step();
+        loop {
+            tokio::select! {
+                () = sleep_until(until) => return,
+                job = jobs.recv() => match job {
+                    Some(job) if job.patience == Patience::Waits => held.push_back(job),
+                    Some(job) => {
+                        let message = "the store is away".to_owned();
+                        drop(job.reply.send(Err(Failure { message, temporary: true })));
+                    }
+                    // The last sender is gone; what is held is still tried.
+                    None => return sleep_until(until).await,
+                },
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
