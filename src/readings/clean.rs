@@ -113,7 +113,7 @@ impl<'a> Collector<'a> {
 }
 
 /// Sorts devices by name and times by time, and drops times that stand there twice; says how many.
-fn in_order(mut devices: Vec<DeviceReadings>) -> (Readings, u64) {
+pub(crate) fn in_order(mut devices: Vec<DeviceReadings>) -> (Readings, u64) {
     devices.sort_unstable_by(|a, b| a.device.cmp(&b.device));
     let duplicates = devices.par_iter_mut().map(|device| {
         let times = &mut device.times;
@@ -130,7 +130,7 @@ fn in_order(mut devices: Vec<DeviceReadings>) -> (Readings, u64) {
 }
 
 /// The readings of several files as one; says how many stood in more than one of them.
-pub(super) fn merge(mut parts: Vec<Readings>) -> (Readings, u64) {
+pub(crate) fn merge(mut parts: Vec<Readings>) -> (Readings, u64) {
     if parts.len() < 2 {
         return (parts.pop().unwrap_or_default(), 0);
     }

@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::calendar::{Calendar, Instant};
 
+pub(crate) use clean::in_order;
 pub use error::ReadError;
 pub use profile::{DeviceProfile, Profile, profile};
 pub use summary::{Counts, FileSummary, REFUSALS_KEPT, ReadSummary, Refusal};

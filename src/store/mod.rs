@@ -8,6 +8,12 @@
 //! store gives the same answers before and after.
 
 mod error;
+mod gather;
+mod packed;
+mod plan;
+mod postgres;
+mod schema;
+mod sqlite;
 
 use std::future::Future;
 use std::path::Path;
@@ -183,5 +189,21 @@ fn is_postgres(text: &str) -> bool {
 /// [`StoreError`]: beside what keeps it from being opened, when a newer version of Roomcast made it, or for another
 /// zone than the calendar's.
 pub async fn open(url: &str, calendar: &Calendar) -> Result<Arc<dyn Store>, StoreError> {
-    todo!()
+    open_or(url, calendar, true).await
+}
+
+/// Opens a store to read from it: as [`open`], but a file that is not there is an error.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_existing(url: &str, calendar: &Calendar) -> Result<Arc<dyn Store>, StoreError> {
+    open_or(url, calendar, false).await
+}
+
+async fn open_or(url: &str, calendar: &Calendar, create: bool) -> Result<Arc<dyn Store>, StoreError> {
+    if is_postgres(url) {
+        return Ok(Arc::new(postgres::PostgresStore::open(url, calendar).await?));
+    }
+    let path = url.strip_prefix("sqlite:").map_or(url, |path| path.strip_prefix("//").unwrap_or(path));
+    Ok(Arc::new(sqlite::SqliteStore::open(url, Path::new(path), create, calendar).await?))
 }

@@ -8,3 +8,4 @@ mod readings;
 mod registry;
 mod serve;
 mod simulate;
+mod store;

@@ -1,0 +1,42 @@
+//! Readings gathered device by device, from rows in any order.
+
+use std::collections::HashMap;
+
+use crate::calendar::Instant;
+use crate::readings::{self, DeviceReadings};
+
+/// Readings by the number of their device.
+pub(super) struct Gathered {
+    names: HashMap<i64, String>,
+    times: HashMap<i64, Vec<Instant>>,
+}
+
+impl Gathered {
+    /// Nothing yet, of devices with these names.
+    pub fn new(names: HashMap<i64, String>) -> Self {
+        Self { names, times: HashMap::new() }
+    }
+
+    /// Adds readings of a device, in any order.
+    ///
+    /// # Errors
+    /// When there is no device of this number.
+    pub fn add(&mut self, device: i64, times: Vec<Instant>) -> Result<(), sqlx::Error> {
+        if !self.names.contains_key(&device) {
+            return Err(sqlx::Error::Decode(format!("a reading of device {device}, which has no name").into()));
+        }
+        match self.times.entry(device) {
+            std::collections::hash_map::Entry::Vacant(entry) => drop(entry.insert(times)),
+            std::collections::hash_map::Entry::Occupied(mut entry) => entry.get_mut().extend(times),
+        }
+        Ok(())
+    }
+
+    /// What was added, by device in order of name, times ascending, each once.
+    pub fn finish(mut self) -> Vec<DeviceReadings> {
+        let times = self.times.into_iter().filter(|(_, times)| !times.is_empty());
+        let devices =
+            times.filter_map(|(device, times)| Some(DeviceReadings { device: self.names.remove(&device)?, times }));
+        readings::in_order(devices.collect()).0.devices
+    }
+}

@@ -1,0 +1,173 @@
+//! A batch in the order in which it is written, and what became of it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use super::packed::day;
+use super::{Batch, Kind, Receipt, Verdict};
+use crate::calendar::{Calendar, Hour, Instant};
+
+/// Longest payload kept in quarantine, in bytes.
+const PAYLOAD_LIMIT: usize = 64 * 1024;
+
+/// An event id: its day, and 64 bits of the SHA-256 of device and id.
+pub(super) type Id = (i64, i64);
+
+/// A reading: its second, and the number of its device. Ordered as it is written: everybody who writes takes
+/// rows in the same order, so nobody waits in a circle.
+pub(super) type Reading = (Instant, i64);
+
+/// A batch, ordered.
+pub(super) struct Plan<'a> {
+    /// Each device once, in order of name, and the time of its latest event.
+    pub devices: Vec<(&'a str, Instant)>,
+    /// What goes into quarantine, each once, in the order in which it came.
+    pub refused: Vec<Reject<'a>>,
+    events: Vec<Entry>,
+}
+
+struct Entry {
+    /// Its place in `devices`.
+    device: usize,
+    time: Instant,
+    motion: bool,
+    id: Option<Id>,
+}
+
+/// A row for the quarantine.
+pub(super) struct Reject<'a> {
+    /// 64 bits of the SHA-256 of all that follows: what comes again is the same row.
+    pub key: i64,
+    /// How often it is in the batch.
+    pub seen: i64,
+    pub source: &'a str,
+    pub payload: String,
+    pub reason: String,
+}
+
+impl<'a> Plan<'a> {
+    pub fn new(batch: &'a Batch) -> Self {
+        let mut latest: BTreeMap<&str, Instant> = BTreeMap::new();
+        for event in &batch.events {
+            latest.entry(&event.device).and_modify(|time| *time = event.time.max(*time)).or_insert(event.time);
+        }
+        let devices: Vec<_> = latest.into_iter().collect();
+        let places: HashMap<&str, usize> =
+            devices.iter().enumerate().map(|(place, &(name, _))| (name, place)).collect();
+        let events = batch.events.iter().map(|event| Entry {
+            device: places[event.device.as_str()],
+            time: event.time,
+            motion: event.kind == Kind::Motion,
+            id: event.id.as_ref().map(|id| (day(event.time), hash([event.device.as_str(), id.as_str()]))),
+        });
+        Self { events: events.collect(), refused: rejects(batch), devices }
+    }
+
+    /// The days with motion, in order, each once.
+    pub fn days(&self) -> Vec<i64> {
+        let mut days: Vec<i64> = self.events.iter().filter(|event| event.motion).map(|event| day(event.time)).collect();
+        days.sort_unstable();
+        days.dedup();
+        days
+    }
+
+    /// The ids of motions, in order, each once.
+    pub fn ids(&self) -> Vec<Id> {
+        let mut ids: Vec<Id> = self.events.iter().filter(|event| event.motion).filter_map(|event| event.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// Per event the reading it stands for: none without motion, and for the repetition of an id, in the batch or of
+    /// one already `known`. `numbers` are those of `devices`.
+    pub fn readings(&self, numbers: &[i64], mut known: HashSet<Id>) -> Vec<Option<Reading>> {
+        let reading = |event: &Entry| {
+            let repeated = event.id.is_some_and(|id| event.motion && !known.insert(id));
+            (event.motion && !repeated).then(|| (event.time, numbers[event.device]))
+        };
+        self.events.iter().map(reading).collect()
+    }
+
+    /// What became of the events whose readings, if any, are `readings`, when those in `stored` are new.
+    pub fn receipt(&self, readings: &[Option<Reading>], stored: &[Reading]) -> Receipt {
+        let mut new: HashSet<Reading> = stored.iter().copied().collect();
+        let verdict = |(event, reading): (&Entry, &Option<Reading>)| match reading {
+            _ if !event.motion => Verdict::NoMotion,
+            Some(reading) if new.remove(reading) => Verdict::Stored,
+            _ => Verdict::Duplicate,
+        };
+        Receipt { verdicts: self.events.iter().zip(readings).map(verdict).collect() }
+    }
+}
+
+/// The numbers of devices that a handle has met. A number never changes once it is committed.
+#[derive(Default)]
+pub(super) struct Numbers(Mutex<HashMap<String, i64>>);
+
+impl Numbers {
+    /// The numbers of a plan's devices, as far as they are known.
+    pub fn of(&self, plan: &Plan<'_>) -> Vec<Option<i64>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        plan.devices.iter().map(|&(name, _)| known.get(name).copied()).collect()
+    }
+
+    /// Remembers committed numbers of a plan's devices.
+    pub fn learn(&self, plan: &Plan<'_>, known: &[Option<i64>], numbers: &[i64]) {
+        let new = plan.devices.iter().zip(known).zip(numbers).filter(|((_, known), _)| known.is_none());
+        let new = new.map(|((&(name, _), _), &number)| (name.to_owned(), number));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(new);
+    }
+}
+
+/// Readings in order, each once.
+pub(super) fn distinct(readings: &[Option<Reading>]) -> Vec<Reading> {
+    let mut distinct: Vec<Reading> = readings.iter().flatten().copied().collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    distinct
+}
+
+/// How many readings there are per hour and device, in order.
+pub(super) fn by_hour(readings: &[Reading], calendar: &Calendar) -> BTreeMap<(Hour, i64), i64> {
+    let mut counts = BTreeMap::new();
+    for &(time, device) in readings {
+        *counts.entry((calendar.hour(time), device)).or_default() += 1;
+    }
+    counts
+}
+
+fn rejects(batch: &Batch) -> Vec<Reject<'_>> {
+    let mut rejects: Vec<Reject<'_>> = Vec::new();
+    let mut places = HashMap::new();
+    for refused in &batch.refused {
+        let (payload, reason) = (clean(&refused.payload), clean(&refused.reason));
+        let key = hash([refused.source.as_str(), &payload, &reason]);
+        let place = *places.entry(key).or_insert(rejects.len());
+        match rejects.get_mut(place) {
+            Some(reject) => reject.seen += 1,
+            None => rejects.push(Reject { key, seen: 1, source: &refused.source, payload, reason }),
+        }
+    }
+    rejects
+}
+
+/// A text that any database takes: PostgreSQL knows no NUL.
+fn clean(text: &str) -> String {
+    let end = (0..=PAYLOAD_LIMIT.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
+    text[..end.unwrap_or_default()].replace('\0', "\u{fffd}")
+}
+
+/// 64 bits of the SHA-256 of texts, each with a NUL behind it.
+fn hash<const N: usize>(texts: [&str; N]) -> i64 {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update(text.as_bytes());
+        hash.update([0]);
+    }
+    let mut head = [0; 8];
+    head.copy_from_slice(&hash.finalize()[..8]);
+    i64::from_le_bytes(head)
+}

@@ -1,0 +1,214 @@
+//! A batch into PostgreSQL.
+
+use std::collections::HashSet;
+
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::{Lock, lock};
+use crate::calendar::Calendar;
+use crate::store::Receipt;
+use crate::store::packed::{DAY, day, unpack};
+use crate::store::plan::{Id, Plan, Reading, Reject, by_hour, distinct};
+
+/// Writes a batch inside a transaction; gives the receipt and the numbers of its devices, some of which are `known`.
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    plan: &Plan<'_>,
+    known: &[Option<i64>],
+    calendar: &Calendar,
+) -> Result<(Receipt, Vec<i64>), sqlx::Error> {
+    // No day is packed or dropped from here on.
+    sqlx::query("SELECT pg_advisory_xact_lock_shared($1)").bind(Lock::Days as i64).execute(&mut *connection).await?;
+    partitions(connection, plan).await?;
+    let numbers = devices(connection, plan, known).await?;
+    heard(connection, plan, &numbers).await?;
+    let readings = plan.readings(&numbers, ids(connection, &plan.ids()).await?);
+    let mut stored = distinct(&readings);
+    drop_packed(connection, &mut stored).await?;
+    store(connection, &mut stored).await?;
+    hourly(connection, &stored, calendar).await?;
+    quarantine(connection, &plan.refused).await?;
+    Ok((plan.receipt(&readings, &stored), numbers))
+}
+
+/// Makes the partitions of days that have none, ahead of any lock on rows. A partition that is made apart and
+/// attached keeps neither readers nor writers waiting.
+async fn partitions(connection: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
+    let days = plan.days();
+    let missing =
+        "SELECT day FROM unnest($1::bigint[]) AS day WHERE to_regclass('readings_' || day) IS NULL ORDER BY day";
+    let none: Vec<i64> = sqlx::query_scalar(missing).bind(&days).fetch_all(&mut *connection).await?;
+    if none.is_empty() {
+        return Ok(());
+    }
+    lock(connection, Lock::Partitions).await?;
+    let missing: Vec<i64> = sqlx::query_scalar(missing).bind(&days).fetch_all(&mut *connection).await?;
+    for day in missing {
+        let (start, end) = (day * DAY, (day + 1) * DAY);
+        let sql = format!(
+            "CREATE TABLE readings_{day} (LIKE readings INCLUDING DEFAULTS);
+             ALTER TABLE readings ATTACH PARTITION readings_{day} FOR VALUES FROM ({start}) TO ({end})"
+        );
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// The numbers of the plan's devices; those that have none get one, in order of name.
+async fn devices(
+    connection: &mut PgConnection,
+    plan: &Plan<'_>,
+    known: &[Option<i64>],
+) -> Result<Vec<i64>, sqlx::Error> {
+    let mut numbers = known.to_vec();
+    let names = |numbers: &[Option<i64>]| -> Vec<String> {
+        let missing = plan.devices.iter().zip(numbers).filter(|(_, number)| number.is_none());
+        missing.map(|(&(name, _), _)| name.to_owned()).collect()
+    };
+    // Looked up first: an insert that finds the name there uses up a number all the same.
+    for insert in [false, true] {
+        let missing = names(&numbers);
+        if missing.is_empty() {
+            break;
+        }
+        if insert {
+            let sql =
+                "INSERT INTO devices (name) SELECT name FROM unnest($1::text[]) AS name ORDER BY name COLLATE \"C\"
+                       ON CONFLICT DO NOTHING";
+            sqlx::query(sql).bind(&missing).execute(&mut *connection).await?;
+        }
+        let found: Vec<(String, i64)> = sqlx::query_as("SELECT name, id FROM devices WHERE name = ANY($1)")
+            .bind(&missing)
+            .fetch_all(&mut *connection)
+            .await?;
+        for (name, id) in found {
+            if let Ok(place) = plan.devices.binary_search_by(|&(known, _)| known.cmp(name.as_str())) {
+                numbers[place] = Some(id);
+            }
+        }
+    }
+    numbers.into_iter().collect::<Option<Vec<i64>>>().ok_or(sqlx::Error::RowNotFound)
+}
+
+async fn heard(connection: &mut PgConnection, plan: &Plan<'_>, numbers: &[i64]) -> Result<(), sqlx::Error> {
+    let times: Vec<i64> = plan.devices.iter().map(|&(_, time)| time).collect();
+    sqlx::query(
+        "INSERT INTO heard (device, time) SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS new (device, time)
+         ORDER BY device ON CONFLICT (device) DO UPDATE SET time = excluded.time WHERE excluded.time > heard.time",
+    )
+    .bind(numbers)
+    .bind(times)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Writes ids; gives those that were there before.
+async fn ids(connection: &mut PgConnection, ids: &[Id]) -> Result<HashSet<Id>, sqlx::Error> {
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let (days, keys): (Vec<i64>, Vec<i64>) = ids.iter().copied().unzip();
+    let new: Vec<Id> = sqlx::query_as(
+        "INSERT INTO ids (day, key) SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS new (day, key)
+         ORDER BY day, key ON CONFLICT DO NOTHING RETURNING day, key",
+    )
+    .bind(days)
+    .bind(keys)
+    .fetch_all(connection)
+    .await?;
+    let mut known: HashSet<Id> = ids.iter().copied().collect();
+    for id in new {
+        known.remove(&id);
+    }
+    Ok(known)
+}
+
+/// Leaves out readings that are among the packed ones.
+async fn drop_packed(connection: &mut PgConnection, readings: &mut Vec<Reading>) -> Result<(), sqlx::Error> {
+    let Some(&(first, _)) = readings.first() else { return Ok(()) };
+    let last: Option<i64> = sqlx::query_scalar("SELECT max(day) FROM packed").fetch_one(&mut *connection).await?;
+    let Some(last) = last.filter(|&last| day(first) <= last) else { return Ok(()) };
+    let days = readings.iter().map(|&(time, device)| (day(time), device)).take_while(|&(day, _)| day <= last);
+    let days: HashSet<(i64, i64)> = days.collect();
+    let (days, devices): (Vec<i64>, Vec<i64>) = days.into_iter().unzip();
+    let rows: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(
+        "SELECT packed.day, packed.device, times FROM unnest($1::bigint[], $2::bigint[]) AS asked (day, device)
+         JOIN packed ON packed.day = asked.day AND packed.device = asked.device",
+    )
+    .bind(days)
+    .bind(devices)
+    .fetch_all(connection)
+    .await?;
+    let mut packed = HashSet::new();
+    for (day, device, times) in rows {
+        packed.extend(unpack(day, &times)?.into_iter().map(|time| (time, device)));
+    }
+    readings.retain(|reading| !packed.contains(reading));
+    Ok(())
+}
+
+/// Writes readings; leaves of them those that are new.
+async fn store(connection: &mut PgConnection, readings: &mut Vec<Reading>) -> Result<(), sqlx::Error> {
+    if readings.is_empty() {
+        return Ok(());
+    }
+    let (times, devices): (Vec<i64>, Vec<i64>) = readings.iter().copied().unzip();
+    *readings = sqlx::query_as(
+        "INSERT INTO readings (time, device, xid)
+         SELECT time, device, pg_current_xact_id()::text::bigint
+         FROM unnest($1::bigint[], $2::bigint[]) AS new (time, device) ORDER BY time, device
+         ON CONFLICT DO NOTHING RETURNING time, device",
+    )
+    .bind(times)
+    .bind(devices)
+    .fetch_all(connection)
+    .await?;
+    Ok(())
+}
+
+async fn hourly(connection: &mut PgConnection, stored: &[Reading], calendar: &Calendar) -> Result<(), sqlx::Error> {
+    if stored.is_empty() {
+        return Ok(());
+    }
+    let counts = by_hour(stored, calendar);
+    let (keys, counts): (Vec<(i32, i64)>, Vec<i64>) = counts.into_iter().unzip();
+    let (hours, devices): (Vec<i32>, Vec<i64>) = keys.into_iter().unzip();
+    sqlx::query(
+        "INSERT INTO hourly (hour, device, count)
+         SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS new (hour, device, count)
+         ORDER BY hour, device ON CONFLICT (hour, device) DO UPDATE SET count = hourly.count + excluded.count",
+    )
+    .bind(hours)
+    .bind(devices)
+    .bind(counts)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Writes what was refused in the order in which it came; in turn, since that is not the order of its keys.
+async fn quarantine(connection: &mut PgConnection, refused: &[Reject<'_>]) -> Result<(), sqlx::Error> {
+    if refused.is_empty() {
+        return Ok(());
+    }
+    lock(connection, Lock::Quarantine).await?;
+    let text = |of: fn(&Reject<'_>) -> String| refused.iter().map(of).collect::<Vec<String>>();
+    sqlx::query(
+        "INSERT INTO quarantine (key, seen, source, payload, reason, received)
+         SELECT key, seen, source, payload, reason, $6
+         FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[]) WITH ORDINALITY
+             AS new (key, seen, source, payload, reason, place)
+         ORDER BY place
+         ON CONFLICT (key) DO UPDATE SET received = excluded.received, seen = quarantine.seen + excluded.seen",
+    )
+    .bind(refused.iter().map(|reject| reject.key).collect::<Vec<i64>>())
+    .bind(refused.iter().map(|reject| reject.seen).collect::<Vec<i64>>())
+    .bind(text(|reject| reject.source.to_owned()))
+    .bind(text(|reject| reject.payload.clone()))
+    .bind(text(|reject| reject.reason.clone()))
+    .bind(Calendar::utc_now())
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! A store in PostgreSQL, which several servers may share.
+//!
+//! Readings are partitioned by day. Everybody takes locks in the same order (advisory locks, then devices,
+//! event ids, readings and hours, each in order of key), so nobody waits in a circle.
+
+mod days;
+mod ingest;
+mod read;
+mod schema;
+mod small;
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, PgConnection, PgPool};
+
+use super::plan::{Numbers, Plan};
+use super::{Batch, Cursor, HourCount, Pending, Quarantined, Receipt, Store, StoreError};
+use crate::calendar::{Calendar, Instant};
+use crate::readings::{DeviceReadings, Readings};
+
+/// Connections of one handle.
+const CONNECTIONS: u32 = 8;
+
+/// How long to wait for a connection: a database that is away for longer is not available.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A store in PostgreSQL.
+pub(super) struct PostgresStore {
+    /// The store's name in messages, without a password.
+    name: String,
+    calendar: Calendar,
+    pool: PgPool,
+    numbers: Numbers,
+}
+
+/// What is locked by number, for the rest of a transaction. Numbers are the store's own: any would do.
+#[derive(Debug, Clone, Copy)]
+#[repr(i64)]
+enum Lock {
+    /// The tables are made or changed.
+    Schema = 0x726f_6f6d_0000,
+    /// Days are packed or dropped; shared by those who write readings.
+    Days,
+    /// A day's partition is made.
+    Partitions,
+    /// Rows go into quarantine.
+    Quarantine,
+}
+
+async fn lock(connection: &mut PgConnection, lock: Lock) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock as i64).execute(connection).await?;
+    Ok(())
+}
+
+impl PostgresStore {
+    pub async fn open(url: &str, calendar: &Calendar) -> Result<Self, StoreError> {
+        let name = without_password(url);
+        let failed = |error| StoreError::of(&name, error);
+        let mut options: PgConnectOptions = url.parse().map_err(failed)?;
+        if !url.contains("search_path") {
+            options = options.options([("search_path", "roomcast")]);
+        }
+        let options = options
+            .application_name("roomcast")
+            // Whatever the server's default is: what was acknowledged is on disk. A server that hangs in the middle of
+            // a transaction does not hold up the others for ever.
+            .options([
+                ("synchronous_commit", "on"),
+                ("lock_timeout", "30s"),
+                ("idle_in_transaction_session_timeout", "60s"),
+            ])
+            .disable_statement_logging();
+        let pool =
+            PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).connect_lazy_with(options);
+        let mut connection = pool.acquire().await.map_err(failed)?;
+        schema::prepare(&mut connection, &name, calendar).await?;
+        drop(connection);
+        Ok(Self { name, calendar: calendar.clone(), pool, numbers: Numbers::default() })
+    }
+
+    fn error(&self, error: sqlx::Error) -> StoreError {
+        StoreError::of(&self.name, error)
+    }
+
+    async fn write_batch(&self, batch: &Batch) -> Result<Receipt, sqlx::Error> {
+        let plan = Plan::new(batch);
+        let known = self.numbers.of(&plan);
+        let mut writing = self.pool.begin().await?;
+        let (receipt, numbers) = ingest::write(&mut writing, &plan, &known, &self.calendar).await?;
+        writing.commit().await?;
+        self.numbers.learn(&plan, &known, &numbers);
+        Ok(receipt)
+    }
+}
+
+/// A URL to show: what stands between user and host is left out.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let rest = rest.split('?').next().unwrap_or_default();
+    match rest.rsplit_once('@') {
+        Some((user, host)) => format!("{scheme}://{}@{host}", user.split(':').next().unwrap_or_default()),
+        None => format!("{scheme}://{rest}"),
+    }
+}
+
+impl Store for PostgresStore {
+    fn ingest<'a>(&'a self, batch: &'a Batch) -> Pending<'a, Receipt> {
+        Box::pin(async move { self.write_batch(batch).await.map_err(|error| self.error(error)) })
+    }
+
+    fn load(&self, before: Option<Instant>) -> Pending<'_, (Readings, Cursor)> {
+        Box::pin(async move { read::load(&self.pool, before).await.map_err(|error| self.error(error)) })
+    }
+
+    fn changes(&self, after: Cursor) -> Pending<'_, (Vec<DeviceReadings>, Cursor)> {
+        Box::pin(async move { read::changes(&self.pool, after).await.map_err(|error| self.error(error)) })
+    }
+
+    fn hours(&self, from: Option<Instant>) -> Pending<'_, Vec<HourCount>> {
+        let from = from.map(|from| self.calendar.hour(from));
+        Box::pin(async move { read::hours(&self.pool, from).await.map_err(|error| self.error(error)) })
+    }
+
+    fn heard(&self) -> Pending<'_, Vec<(String, Instant)>> {
+        Box::pin(async move { read::heard(&self.pool).await.map_err(|error| self.error(error)) })
+    }
+
+    fn quarantined(&self, after_id: i64, limit: usize) -> Pending<'_, Vec<Quarantined>> {
+        Box::pin(
+            async move { small::quarantined(&self.pool, after_id, limit).await.map_err(|error| self.error(error)) },
+        )
+    }
+
+    fn release<'a>(&'a self, ids: &'a [i64]) -> Pending<'a, u64> {
+        Box::pin(async move { small::release(&self.pool, ids).await.map_err(|error| self.error(error)) })
+    }
+
+    fn pack(&self, before: Instant) -> Pending<'_, u64> {
+        Box::pin(async move { days::pack(&self.pool, before).await.map_err(|error| self.error(error)) })
+    }
+
+    fn retain(&self, from: Instant) -> Pending<'_, u64> {
+        Box::pin(async move { days::retain(&self.pool, from, &self.calendar).await.map_err(|error| self.error(error)) })
+    }
+
+    fn backup<'a>(&'a self, _: &'a Path) -> Pending<'a, ()> {
+        let message =
+            "a PostgreSQL store is backed up by its own tools\nhint: pg_dump --format=custom --schema=roomcast";
+        Box::pin(async move { Err(StoreError::refused(&self.name, message)) })
+    }
+
+    fn lease<'a>(&'a self, name: &'a str, holder: &'a str, seconds: i64) -> Pending<'a, bool> {
+        Box::pin(
+            async move { small::lease(&self.pool, name, holder, seconds).await.map_err(|error| self.error(error)) },
+        )
+    }
+
+    fn unlease<'a>(&'a self, name: &'a str, holder: &'a str) -> Pending<'a, ()> {
+        Box::pin(async move { small::unlease(&self.pool, name, holder).await.map_err(|error| self.error(error)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_not_shown() {
+        assert_eq!(without_password("postgres://me:s3cret@db:5432/site?sslmode=require"), "postgres://me@db:5432/site");
+        assert_eq!(without_password("postgres://me:a@b@db/site"), "postgres://me@db/site");
+        assert_eq!(without_password("postgresql://db/site?password=x"), "postgresql://db/site");
+    }
+}

@@ -1,0 +1,88 @@
+//! What PostgreSQL holds.
+//!
+//! A cursor is the number of the first transaction that may still have been under way: all before it were
+//! seen, so whatever one missed comes again at the next look, however late it was committed.
+
+use std::collections::HashMap;
+
+use sqlx::{Executor, PgConnection, PgPool, Postgres, Row, Transaction};
+
+use crate::calendar::{Hour, Instant};
+use crate::readings::{DeviceReadings, Readings};
+use crate::store::gather::Gathered;
+use crate::store::packed::{day, unpack};
+use crate::store::{Cursor, HourCount};
+
+/// A look at the whole store as of one moment. The lock comes first, the moment after it: a day that is packed
+/// meanwhile is seen loose or packed, and not in between.
+async fn view(pool: &PgPool) -> Result<(Transaction<'static, Postgres>, Cursor), sqlx::Error> {
+    let mut view = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    view.execute("LOCK TABLE readings IN ACCESS SHARE MODE").await?;
+    let first = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
+    let cursor = sqlx::query_scalar(first).fetch_one(&mut *view).await?;
+    Ok((view, Cursor(cursor)))
+}
+
+pub(super) async fn load(pool: &PgPool, before: Option<Instant>) -> Result<(Readings, Cursor), sqlx::Error> {
+    let (mut view, cursor) = view(pool).await?;
+    let mut gathered = Gathered::new(names(&mut view).await?);
+    let end = before.unwrap_or(Instant::MAX);
+    // One row per device and not per reading: rows are what costs.
+    let loose = sqlx::query("SELECT device, array_agg(time) FROM readings WHERE time < $1 GROUP BY device").bind(end);
+    for row in loose.fetch_all(&mut *view).await? {
+        gathered.add(row.try_get(0)?, row.try_get(1)?)?;
+    }
+    let packed = sqlx::query("SELECT day, device, times FROM packed WHERE day <= $1").bind(day(end));
+    add_packed(&mut view, packed, &mut gathered).await?;
+    view.commit().await?;
+    let mut readings = Readings { devices: gathered.finish() };
+    if before.is_some() {
+        readings = readings.before(end);
+    }
+    Ok((readings, cursor))
+}
+
+pub(super) async fn changes(
+    pool: &PgPool,
+    Cursor(after): Cursor,
+) -> Result<(Vec<DeviceReadings>, Cursor), sqlx::Error> {
+    let (mut view, cursor) = view(pool).await?;
+    let loose = sqlx::query("SELECT device, array_agg(time) FROM readings WHERE xid >= $1 GROUP BY device").bind(after);
+    let loose = loose.fetch_all(&mut *view).await?;
+    let mut gathered = Gathered::new(names(&mut view).await?);
+    for row in loose {
+        gathered.add(row.try_get(0)?, row.try_get(1)?)?;
+    }
+    let packed = sqlx::query("SELECT day, device, times FROM packed WHERE changed >= $1").bind(after);
+    add_packed(&mut view, packed, &mut gathered).await?;
+    view.commit().await?;
+    Ok((gathered.finish(), cursor))
+}
+
+type Query<'a> = sqlx::query::Query<'a, Postgres, sqlx::postgres::PgArguments>;
+
+async fn add_packed(view: &mut PgConnection, query: Query<'_>, gathered: &mut Gathered) -> Result<(), sqlx::Error> {
+    for row in query.fetch_all(view).await? {
+        gathered.add(row.try_get(1)?, unpack(row.try_get(0)?, row.try_get(2)?)?)?;
+    }
+    Ok(())
+}
+
+async fn names(view: &mut PgConnection) -> Result<HashMap<i64, String>, sqlx::Error> {
+    let names: Vec<(i64, String)> = sqlx::query_as("SELECT id, name FROM devices").fetch_all(view).await?;
+    Ok(names.into_iter().collect())
+}
+
+pub(super) async fn hours(pool: &PgPool, from: Option<Hour>) -> Result<Vec<HourCount>, sqlx::Error> {
+    let rows: Vec<(String, Hour, i64)> = sqlx::query_as(
+        "SELECT name, hour, count FROM hourly JOIN devices ON id = device WHERE hour >= $1 ORDER BY name, hour",
+    )
+    .bind(from.unwrap_or(Hour::MIN))
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|(device, hour, count)| HourCount { device, hour, count }).collect())
+}
+
+pub(super) async fn heard(pool: &PgPool) -> Result<Vec<(String, Instant)>, sqlx::Error> {
+    sqlx::query_as("SELECT name, time FROM heard JOIN devices ON id = device ORDER BY name").fetch_all(pool).await
+}

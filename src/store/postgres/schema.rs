@@ -1,0 +1,128 @@
+//! The tables, version by version.
+
+use sqlx::{Executor, PgConnection};
+
+use super::lock;
+use crate::calendar::Calendar;
+use crate::store::StoreError;
+use crate::store::schema::{Meta, check, zone};
+
+/// The oldest server with all that is used here, as it numbers itself.
+const OLDEST: i32 = 150_000;
+
+/// Step n makes version n + 1 of version n. Steps are never changed, only added.
+pub(in crate::store) const STEPS: [&str; 3] = [
+    // `xid` is the transaction that wrote a reading. `heard` is apart from `devices` because it changes with every
+    // batch, and an upsert there uses up no number. Names are ordered by their bytes, as everywhere else.
+    "CREATE TABLE devices (
+         id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name TEXT COLLATE \"C\" NOT NULL UNIQUE
+     );
+     CREATE TABLE heard (device BIGINT PRIMARY KEY, time BIGINT NOT NULL) WITH (fillfactor = 50);
+     CREATE TABLE readings (
+         time BIGINT NOT NULL, device BIGINT NOT NULL, xid BIGINT NOT NULL, PRIMARY KEY (time, device)
+     ) PARTITION BY RANGE (time);
+     CREATE INDEX readings_xid ON readings (xid);
+     CREATE TABLE hourly (
+         hour INTEGER NOT NULL, device BIGINT NOT NULL, count BIGINT NOT NULL, PRIMARY KEY (hour, device)
+     ) WITH (fillfactor = 70);
+     CREATE TABLE ids (day BIGINT NOT NULL, key BIGINT NOT NULL, PRIMARY KEY (day, key));
+     CREATE TABLE quarantine (
+         id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key BIGINT NOT NULL UNIQUE, received BIGINT NOT NULL,
+         seen BIGINT NOT NULL, source TEXT NOT NULL, payload TEXT NOT NULL, reason TEXT NOT NULL
+     );",
+    // `changed` is the latest `xid` of the readings packed.
+    "CREATE TABLE packed (
+         day BIGINT NOT NULL, device BIGINT NOT NULL, count BIGINT NOT NULL, changed BIGINT NOT NULL,
+         times BYTEA NOT NULL, PRIMARY KEY (day, device)
+     );
+     CREATE INDEX packed_changed ON packed (changed);",
+    "CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until BIGINT NOT NULL);",
+];
+
+/// Makes the tables, or brings them up to date, and checks that the store is this site's.
+pub(super) async fn prepare(connection: &mut PgConnection, name: &str, calendar: &Calendar) -> Result<(), StoreError> {
+    let failed = |error| StoreError::of(name, error);
+    let version: i32 = sqlx::query_scalar("SELECT current_setting('server_version_num')::integer")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
+    if version < OLDEST {
+        return Err(StoreError::refused(name, format!("needs PostgreSQL 15 or later, this is {}", version / 10_000)));
+    }
+    connection.execute("BEGIN").await.map_err(failed)?;
+    let from = match check_tables(connection, calendar, name).await {
+        Ok(from) => from,
+        Err(error) => {
+            // The connection is closed next; whatever becomes of this, nothing was changed.
+            let _ = connection.execute("ROLLBACK").await;
+            return Err(error);
+        }
+    };
+    upgrade(connection, from, &STEPS, calendar).await.map_err(failed)?;
+    rewind(connection).await.map_err(failed)?;
+    connection.execute("COMMIT").await.map_err(failed)?;
+    Ok(())
+}
+
+async fn check_tables(connection: &mut PgConnection, calendar: &Calendar, name: &str) -> Result<usize, StoreError> {
+    let failed = |error| StoreError::of(name, error);
+    // Servers that start at once take turns.
+    lock(connection, super::Lock::Schema).await.map_err(failed)?;
+    let meta = meta(connection).await.map_err(failed)?;
+    check(name, meta.as_ref(), STEPS.len(), calendar)
+}
+
+/// Applies all steps after the first `from`.
+pub(in crate::store) async fn upgrade(
+    connection: &mut PgConnection,
+    from: usize,
+    steps: &[&'static str],
+    calendar: &Calendar,
+) -> Result<(), sqlx::Error> {
+    if from == steps.len() {
+        return Ok(());
+    }
+    if from == 0 {
+        let schema: Option<String> = sqlx::query_scalar("SELECT current_schema()").fetch_one(&mut *connection).await?;
+        if schema.is_none() {
+            // The first of the search path is the one that is missing.
+            connection.execute("CREATE SCHEMA IF NOT EXISTS roomcast").await?;
+        }
+        connection.execute("CREATE TABLE meta (version BIGINT NOT NULL, zone TEXT NOT NULL)").await?;
+        let first = sqlx::query("INSERT INTO meta (version, zone) VALUES (0, $1)").bind(zone(calendar));
+        first.execute(&mut *connection).await?;
+    }
+    for &step in &steps[from..] {
+        sqlx::raw_sql(step).execute(&mut *connection).await?;
+    }
+    let now = sqlx::query("UPDATE meta SET version = $1").bind(steps.len() as i64);
+    now.execute(connection).await?;
+    Ok(())
+}
+
+async fn meta(connection: &mut PgConnection) -> Result<Option<Meta>, sqlx::Error> {
+    let there: bool = sqlx::query_scalar("SELECT to_regclass('meta') IS NOT NULL").fetch_one(&mut *connection).await?;
+    if !there {
+        return Ok(None);
+    }
+    let row: (i64, String) = sqlx::query_as("SELECT version, zone FROM meta").fetch_one(connection).await?;
+    Ok(Some(Meta { version: row.0, zone: row.1 }))
+}
+
+/// Transactions of a store that was restored into another server may be numbered ahead of that server's own, and
+/// would count as new until it has caught up. They are old: nobody can have a cursor from before.
+async fn rewind(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let next = "pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
+    let ahead: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+        "SELECT EXISTS (SELECT FROM readings WHERE xid >= {next}) OR EXISTS (SELECT FROM packed WHERE changed >= {next})"
+    )))
+    .fetch_one(&mut *connection)
+    .await?;
+    if ahead {
+        for (table, column) in [("readings", "xid"), ("packed", "changed")] {
+            let sql = format!("UPDATE {table} SET {column} = 0 WHERE {column} >= {next}");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *connection).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! A batch into SQLite.
+
+use std::collections::HashSet;
+
+use sqlx::{Row, SqliteConnection};
+
+use super::bulk::Bulk;
+use crate::calendar::Calendar;
+use crate::store::Receipt;
+use crate::store::packed::{day, unpack};
+use crate::store::plan::{Id, Plan, Reading, Reject, by_hour, distinct};
+
+/// Statements over many rows.
+pub(super) struct Statements {
+    heard: Bulk,
+    known_ids: Bulk,
+    ids: Bulk,
+    packed: Bulk,
+    readings: Bulk,
+    hourly: Bulk,
+    /// Takes rows out of the quarantine.
+    pub release: Bulk,
+}
+
+impl Statements {
+    pub fn new() -> Self {
+        let real = "WHERE column1 IS NOT NULL";
+        Self {
+            heard: Bulk::new(
+                2,
+                "INSERT INTO heard (device, time) SELECT column1, column2 FROM",
+                &format!("{real} ON CONFLICT DO UPDATE SET time = excluded.time WHERE excluded.time > heard.time"),
+            ),
+            known_ids: Bulk::new(
+                2,
+                "SELECT column1, column2 FROM",
+                "JOIN ids ON ids.day = column1 AND ids.key = column2",
+            ),
+            ids: Bulk::new(
+                2,
+                "INSERT INTO ids (day, key) SELECT column1, column2 FROM",
+                &format!("{real} ON CONFLICT DO NOTHING"),
+            ),
+            packed: Bulk::new(
+                2,
+                "SELECT packed.day, packed.device, packed.times FROM",
+                "JOIN packed ON packed.day = column1 AND packed.device = column2",
+            ),
+            readings: Bulk::new(
+                2,
+                "INSERT INTO readings (time, device) SELECT column1, column2 FROM",
+                &format!("{real} ON CONFLICT DO NOTHING"),
+            ),
+            hourly: Bulk::new(
+                3,
+                "INSERT INTO hourly (hour, device, count) SELECT column1, column2, column3 FROM",
+                &format!("{real} ON CONFLICT DO UPDATE SET count = count + excluded.count"),
+            ),
+            release: Bulk::new(1, "DELETE FROM quarantine WHERE id IN (SELECT column1 FROM", ")"),
+        }
+    }
+}
+
+/// Writes a batch inside a transaction; gives the receipt and the numbers of its devices, some of which are `known`.
+pub(super) async fn write(
+    connection: &mut SqliteConnection,
+    statements: &Statements,
+    plan: &Plan<'_>,
+    known: &[Option<i64>],
+    calendar: &Calendar,
+) -> Result<(Receipt, Vec<i64>), sqlx::Error> {
+    let numbers = devices(connection, plan, known).await?;
+    let heard: Vec<i64> = numbers.iter().zip(&plan.devices).flat_map(|(&number, &(_, time))| [number, time]).collect();
+    run(connection, &statements.heard, &heard).await?;
+    let readings = plan.readings(&numbers, ids(connection, statements, &plan.ids()).await?);
+    let mut stored = distinct(&readings);
+    drop_packed(connection, statements, &mut stored).await?;
+    store(connection, statements, &mut stored).await?;
+    let hours: Vec<i64> = by_hour(&stored, calendar)
+        .into_iter()
+        .flat_map(|((hour, device), count)| [i64::from(hour), device, count])
+        .collect();
+    run(connection, &statements.hourly, &hours).await?;
+    quarantine(connection, &plan.refused).await?;
+    Ok((plan.receipt(&readings, &stored), numbers))
+}
+
+async fn run(connection: &mut SqliteConnection, statement: &Bulk, rows: &[i64]) -> Result<u64, sqlx::Error> {
+    let mut changed = 0;
+    for query in statement.over(rows) {
+        changed += query?.execute(&mut *connection).await?.rows_affected();
+    }
+    Ok(changed)
+}
+
+/// The numbers of the plan's devices; those that have none get one.
+async fn devices(
+    connection: &mut SqliteConnection,
+    plan: &Plan<'_>,
+    known: &[Option<i64>],
+) -> Result<Vec<i64>, sqlx::Error> {
+    let mut numbers = Vec::with_capacity(known.len());
+    for (&(name, _), &known) in plan.devices.iter().zip(known) {
+        if let Some(number) = known {
+            numbers.push(number);
+            continue;
+        }
+        let new = sqlx::query("INSERT INTO devices (name) VALUES (?) ON CONFLICT DO NOTHING").bind(name);
+        new.execute(&mut *connection).await?;
+        let number = sqlx::query_scalar("SELECT id FROM devices WHERE name = ?").bind(name);
+        numbers.push(number.fetch_one(&mut *connection).await?);
+    }
+    Ok(numbers)
+}
+
+/// Writes ids; gives those that were there before.
+async fn ids(
+    connection: &mut SqliteConnection,
+    statements: &Statements,
+    ids: &[Id],
+) -> Result<HashSet<Id>, sqlx::Error> {
+    let rows: Vec<i64> = ids.iter().flat_map(|&(day, key)| [day, key]).collect();
+    let mut known = HashSet::new();
+    for query in statements.known_ids.over(&rows) {
+        for row in query?.fetch_all(&mut *connection).await? {
+            known.insert((row.try_get(0)?, row.try_get(1)?));
+        }
+    }
+    run(connection, &statements.ids, &rows).await?;
+    Ok(known)
+}
+
+/// Leaves out readings that are among the packed ones.
+async fn drop_packed(
+    connection: &mut SqliteConnection,
+    statements: &Statements,
+    readings: &mut Vec<Reading>,
+) -> Result<(), sqlx::Error> {
+    let Some(&(first, _)) = readings.first() else { return Ok(()) };
+    let last: Option<i64> = sqlx::query_scalar("SELECT max(day) FROM packed").fetch_one(&mut *connection).await?;
+    let Some(last) = last.filter(|&last| day(first) <= last) else { return Ok(()) };
+    let mut days: Vec<(i64, i64)> =
+        readings.iter().map(|&(time, device)| (day(time), device)).take_while(|&(day, _)| day <= last).collect();
+    days.sort_unstable();
+    days.dedup();
+    let rows: Vec<i64> = days.iter().flat_map(|&(day, device)| [day, device]).collect();
+    let mut packed = HashSet::new();
+    for query in statements.packed.over(&rows) {
+        for row in query?.fetch_all(&mut *connection).await? {
+            let (day, device): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+            packed.extend(unpack(day, row.try_get(2)?)?.into_iter().map(|time| (time, device)));
+        }
+    }
+    readings.retain(|reading| !packed.contains(reading));
+    Ok(())
+}
+
+/// Writes readings; leaves of them those that are new.
+async fn store(
+    connection: &mut SqliteConnection,
+    statements: &Statements,
+    readings: &mut Vec<Reading>,
+) -> Result<(), sqlx::Error> {
+    if readings.is_empty() {
+        return Ok(());
+    }
+    let before: Option<i64> = sqlx::query_scalar("SELECT max(seq) FROM readings").fetch_one(&mut *connection).await?;
+    let rows: Vec<i64> = readings.iter().flat_map(|&(time, device)| [time, device]).collect();
+    match run(connection, &statements.readings, &rows).await? as usize {
+        0 => readings.clear(),
+        all if all == readings.len() => {}
+        _ => {
+            let new = sqlx::query_as("SELECT time, device FROM readings WHERE seq > ? ORDER BY time, device");
+            *readings = new.bind(before.unwrap_or(0)).fetch_all(&mut *connection).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn quarantine(connection: &mut SqliteConnection, refused: &[Reject<'_>]) -> Result<(), sqlx::Error> {
+    let now = Calendar::utc_now();
+    for Reject { key, seen, source, payload, reason } in refused {
+        sqlx::query(
+            "INSERT INTO quarantine (key, received, seen, source, payload, reason) VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT (key) DO UPDATE SET received = excluded.received, seen = seen + excluded.seen",
+        )
+        .bind(key)
+        .bind(now)
+        .bind(seen)
+        .bind(*source)
+        .bind(payload.as_str())
+        .bind(reason.as_str())
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! A store in one file: SQLite in write-ahead mode, synced at every commit.
+//!
+//! One connection writes, a few read; SQLite keeps other processes in turn. A reading's row number is its
+//! place in the order of commits.
+
+mod bulk;
+mod days;
+mod ingest;
+mod read;
+mod schema;
+mod small;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, Executor, Pool, Sqlite, SqliteConnection};
+use tokio::sync::MutexGuard;
+
+use super::plan::{Numbers, Plan};
+use super::{Batch, Cursor, HourCount, Pending, Quarantined, Receipt, Store, StoreError};
+use crate::calendar::{Calendar, Instant};
+use crate::readings::{DeviceReadings, Readings};
+use ingest::Statements;
+
+/// How long to wait for another process that writes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connections that read at once.
+const READERS: u32 = 4;
+
+/// A store in one file.
+pub(super) struct SqliteStore {
+    /// The store's name in messages.
+    name: String,
+    calendar: Calendar,
+    options: SqliteConnectOptions,
+    /// The connection that writes; none before it is needed, and after a failure.
+    writer: tokio::sync::Mutex<Option<SqliteConnection>>,
+    readers: Pool<Sqlite>,
+    statements: Statements,
+    numbers: Numbers,
+}
+
+/// A transaction that writes. Without a commit its connection is closed, which undoes it: after some failures
+/// SQLite has already rolled back and after others not, and a new connection costs less than to tell.
+struct Writing<'a> {
+    slot: MutexGuard<'a, Option<SqliteConnection>>,
+    connection: SqliteConnection,
+}
+
+impl Writing<'_> {
+    async fn commit(mut self) -> Result<(), sqlx::Error> {
+        self.connection.execute("COMMIT").await?;
+        *self.slot = Some(self.connection);
+        Ok(())
+    }
+}
+
+impl SqliteStore {
+    /// Opens a file, and makes it where there is none and that is wanted.
+    pub async fn open(name: &str, path: &Path, create: bool, calendar: &Calendar) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(create)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(PATIENCE)
+            .foreign_keys(false)
+            // 64 MiB, so that the hours and devices of large sites stay in memory.
+            .pragma("cache_size", "-65536")
+            // 16 MiB of log between checkpoints: hot pages are written back once and not at every batch.
+            .pragma("wal_autocheckpoint", "4096")
+            .disable_statement_logging();
+        if path.is_dir() {
+            return Err(StoreError::refused(name, "is a directory\nhint: name a file"));
+        }
+        if !create && !path.exists() {
+            return Err(StoreError::refused(
+                name,
+                "no such store\nhint: check the path, or fill one with roomcast import",
+            ));
+        }
+        let mut connection = connect(&options).await.map_err(|error| StoreError::of(name, error))?;
+        schema::prepare(&mut connection, name, calendar).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_lazy_with(options.clone().pragma("query_only", "on"));
+        Ok(Self {
+            name: name.to_owned(),
+            calendar: calendar.clone(),
+            options,
+            writer: tokio::sync::Mutex::new(Some(connection)),
+            readers,
+            statements: Statements::new(),
+            numbers: Numbers::default(),
+        })
+    }
+
+    /// Begins a transaction that writes, after all who asked before.
+    async fn begin(&self) -> Result<Writing<'_>, sqlx::Error> {
+        let mut slot = self.writer.lock().await;
+        let mut connection = match slot.take() {
+            Some(connection) => connection,
+            None => connect(&self.options).await?,
+        };
+        connection.execute("BEGIN IMMEDIATE").await?;
+        Ok(Writing { slot, connection })
+    }
+
+    fn error(&self, error: sqlx::Error) -> StoreError {
+        StoreError::of(&self.name, error)
+    }
+
+    async fn write_batch(&self, batch: &Batch) -> Result<Receipt, sqlx::Error> {
+        let plan = Plan::new(batch);
+        let known = self.numbers.of(&plan);
+        let mut writing = self.begin().await?;
+        let connection = &mut writing.connection;
+        let (receipt, numbers) = ingest::write(connection, &self.statements, &plan, &known, &self.calendar).await?;
+        writing.commit().await?;
+        self.numbers.learn(&plan, &known, &numbers);
+        Ok(receipt)
+    }
+
+    async fn write_backup(&self, target: &Path) -> Result<(), StoreError> {
+        let refused = |error: &dyn std::fmt::Display| {
+            StoreError::refused(&self.name, format!("cannot back up to {}: {error}", target.display()))
+        };
+        let directory = match target.parent() {
+            Some(parent) if parent != Path::new("") => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let file = tempfile::Builder::new().prefix(".roomcast-").tempfile_in(&directory);
+        let file = file.map_err(|error| refused(&error))?;
+        let path = file.path().to_string_lossy().into_owned();
+        let copied = async {
+            let mut connection = connect(&self.options).await?;
+            sqlx::query("VACUUM INTO ?").bind(path).execute(&mut connection).await?;
+            connection.close().await
+        };
+        copied.await.map_err(|error: sqlx::Error| match StoreError::of(&self.name, error) {
+            StoreError::Full { .. } => StoreError::Full { store: target.display().to_string() },
+            other => other,
+        })?;
+        let name = target.to_owned();
+        let kept = tokio::task::spawn_blocking(move || {
+            file.as_file().sync_all()?;
+            file.persist(&name)?;
+            // The new name is on disk when its directory is.
+            std::fs::File::open(directory)?.sync_all()
+        });
+        kept.await.map_err(|error| refused(&error))?.map_err(|error| refused(&error))
+    }
+}
+
+/// Connects. Going over to write-ahead mode does not wait for others who open the file at the same moment.
+async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+    let mut tries = 0;
+    loop {
+        let busy = |error: &sqlx::Error| error.as_database_error().is_some_and(|e| e.code().as_deref() == Some("5"));
+        match options.connect().await {
+            Err(error) if busy(&error) && tries < 50 => tries += 1,
+            outcome => return outcome,
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+impl Store for SqliteStore {
+    fn ingest<'a>(&'a self, batch: &'a Batch) -> Pending<'a, Receipt> {
+        Box::pin(async move { self.write_batch(batch).await.map_err(|error| self.error(error)) })
+    }
+
+    fn load(&self, before: Option<Instant>) -> Pending<'_, (Readings, Cursor)> {
+        Box::pin(async move { read::load(&self.readers, before).await.map_err(|error| self.error(error)) })
+    }
+
+    fn changes(&self, after: Cursor) -> Pending<'_, (Vec<DeviceReadings>, Cursor)> {
+        Box::pin(async move { read::changes(&self.readers, after).await.map_err(|error| self.error(error)) })
+    }
+
+    fn hours(&self, from: Option<Instant>) -> Pending<'_, Vec<HourCount>> {
+        let from = from.map(|from| self.calendar.hour(from));
+        Box::pin(async move { read::hours(&self.readers, from).await.map_err(|error| self.error(error)) })
+    }
+
+    fn heard(&self) -> Pending<'_, Vec<(String, Instant)>> {
+        Box::pin(async move { read::heard(&self.readers).await.map_err(|error| self.error(error)) })
+    }
+
+    fn quarantined(&self, after_id: i64, limit: usize) -> Pending<'_, Vec<Quarantined>> {
+        Box::pin(
+            async move { small::quarantined(&self.readers, after_id, limit).await.map_err(|error| self.error(error)) },
+        )
+    }
+
+    fn release<'a>(&'a self, ids: &'a [i64]) -> Pending<'a, u64> {
+        Box::pin(async move { small::release(self, ids).await.map_err(|error| self.error(error)) })
+    }
+
+    fn pack(&self, before: Instant) -> Pending<'_, u64> {
+        Box::pin(async move { days::pack(self, before).await.map_err(|error| self.error(error)) })
+    }
+
+    fn retain(&self, from: Instant) -> Pending<'_, u64> {
+        Box::pin(async move { days::retain(self, from).await.map_err(|error| self.error(error)) })
+    }
+
+    fn backup<'a>(&'a self, target: &'a Path) -> Pending<'a, ()> {
+        Box::pin(self.write_backup(target))
+    }
+
+    fn lease<'a>(&'a self, name: &'a str, holder: &'a str, seconds: i64) -> Pending<'a, bool> {
+        Box::pin(async move { small::lease(self, name, holder, seconds).await.map_err(|error| self.error(error)) })
+    }
+
+    fn unlease<'a>(&'a self, name: &'a str, holder: &'a str) -> Pending<'a, ()> {
+        Box::pin(async move { small::unlease(self, name, holder).await.map_err(|error| self.error(error)) })
+    }
+}

@@ -1,0 +1,100 @@
+//! What SQLite holds.
+
+use std::collections::HashMap;
+
+use sqlx::{Pool, Row, Sqlite, SqliteConnection};
+
+use crate::calendar::{Hour, Instant};
+use crate::readings::{DeviceReadings, Readings};
+use crate::store::gather::Gathered;
+use crate::store::packed::{DAY, day, unpack};
+use crate::store::{Cursor, HourCount};
+
+/// Days that are read at a time: what is held besides the answer stays small.
+const SPAN: i64 = 7 * DAY;
+
+/// The place of the last reading that was committed.
+const LAST: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'readings'";
+
+pub(super) async fn load(readers: &Pool<Sqlite>, before: Option<Instant>) -> Result<(Readings, Cursor), sqlx::Error> {
+    let mut view = readers.begin().await?;
+    let cursor: Option<i64> = sqlx::query_scalar(LAST).fetch_optional(&mut *view).await?;
+    let before = before.unwrap_or(Instant::MAX);
+    let mut gathered = Gathered::new(names(&mut view).await?);
+    let next = "SELECT min(time) FROM readings WHERE time >= ?";
+    let mut from = Instant::MIN;
+    while let Some(start) = sqlx::query_scalar::<_, Option<i64>>(next).bind(from).fetch_one(&mut *view).await? {
+        if start >= before {
+            break;
+        }
+        from = start.saturating_add(SPAN);
+        // One row per device and not per reading: rows are what costs.
+        let spans = "SELECT device, group_concat(time) FROM readings WHERE time >= ? AND time < ? GROUP BY device";
+        for row in sqlx::query(spans).bind(start).bind(from.min(before)).fetch_all(&mut *view).await? {
+            gathered.add(row.try_get(0)?, instants(row.try_get(1)?)?)?;
+        }
+    }
+    let packed = "SELECT day, device, times FROM packed WHERE day <= ?";
+    add_packed(&mut view, sqlx::query(packed).bind(day(before)), &mut gathered).await?;
+    view.commit().await?;
+    let mut readings = Readings { devices: gathered.finish() };
+    if before != Instant::MAX {
+        readings = readings.before(before);
+    }
+    Ok((readings, Cursor(cursor.unwrap_or(0))))
+}
+
+pub(super) async fn changes(
+    readers: &Pool<Sqlite>,
+    Cursor(after): Cursor,
+) -> Result<(Vec<DeviceReadings>, Cursor), sqlx::Error> {
+    let mut view = readers.begin().await?;
+    let cursor: Option<i64> = sqlx::query_scalar(LAST).fetch_optional(&mut *view).await?;
+    let cursor = cursor.unwrap_or(0);
+    if cursor <= after {
+        return Ok((Vec::new(), Cursor(cursor)));
+    }
+    let mut gathered = Gathered::new(names(&mut view).await?);
+    let new = "SELECT device, group_concat(time) FROM readings WHERE seq > ? GROUP BY device";
+    for row in sqlx::query(new).bind(after).fetch_all(&mut *view).await? {
+        gathered.add(row.try_get(0)?, instants(row.try_get(1)?)?)?;
+    }
+    let packed = "SELECT day, device, times FROM packed WHERE changed > ?";
+    add_packed(&mut view, sqlx::query(packed).bind(after), &mut gathered).await?;
+    view.commit().await?;
+    Ok((gathered.finish(), Cursor(cursor)))
+}
+
+type Query<'a> = sqlx::query::Query<'a, Sqlite, sqlx::sqlite::SqliteArguments>;
+
+async fn add_packed(view: &mut SqliteConnection, query: Query<'_>, gathered: &mut Gathered) -> Result<(), sqlx::Error> {
+    for row in query.fetch_all(view).await? {
+        gathered.add(row.try_get(1)?, unpack(row.try_get(0)?, row.try_get(2)?)?)?;
+    }
+    Ok(())
+}
+
+async fn names(view: &mut SqliteConnection) -> Result<HashMap<i64, String>, sqlx::Error> {
+    let names: Vec<(i64, String)> = sqlx::query_as("SELECT id, name FROM devices").fetch_all(view).await?;
+    Ok(names.into_iter().collect())
+}
+
+/// Instants from text with commas between them.
+pub(super) fn instants(text: &str) -> Result<Vec<Instant>, sqlx::Error> {
+    let parsed: Result<Vec<Instant>, _> = text.split(',').map(str::parse).collect();
+    parsed.map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+pub(super) async fn hours(readers: &Pool<Sqlite>, from: Option<Hour>) -> Result<Vec<HourCount>, sqlx::Error> {
+    let rows: Vec<(String, Hour, i64)> = sqlx::query_as(
+        "SELECT name, hour, count FROM hourly JOIN devices ON id = device WHERE hour >= ? ORDER BY name, hour",
+    )
+    .bind(from.unwrap_or(Hour::MIN))
+    .fetch_all(readers)
+    .await?;
+    Ok(rows.into_iter().map(|(device, hour, count)| HourCount { device, hour, count }).collect())
+}
+
+pub(super) async fn heard(readers: &Pool<Sqlite>) -> Result<Vec<(String, Instant)>, sqlx::Error> {
+    sqlx::query_as("SELECT name, time FROM heard JOIN devices ON id = device ORDER BY name").fetch_all(readers).await
+}

@@ -1,0 +1,88 @@
+//! The tables, version by version.
+
+use sqlx::{Executor, SqliteConnection};
+
+use crate::calendar::Calendar;
+use crate::store::StoreError;
+use crate::store::schema::{Meta, check};
+
+/// Step n makes version n + 1 of version n. Steps are never changed, only added.
+pub(in crate::store) const STEPS: [&str; 3] = [
+    // A reading's `seq` is its place in the order of commits; AUTOINCREMENT, so that numbers of rows that were
+    // dropped are not given again. `heard` is apart from `devices` because it changes with every batch.
+    "CREATE TABLE devices (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+     CREATE TABLE heard (device INTEGER PRIMARY KEY, time INTEGER NOT NULL);
+     CREATE TABLE readings (
+         seq INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, device INTEGER NOT NULL, UNIQUE (time, device)
+     );
+     CREATE TABLE hourly (
+         hour INTEGER NOT NULL, device INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (hour, device)
+     ) WITHOUT ROWID;
+     CREATE TABLE ids (day INTEGER NOT NULL, key INTEGER NOT NULL, PRIMARY KEY (day, key)) WITHOUT ROWID;
+     CREATE TABLE quarantine (
+         id INTEGER PRIMARY KEY AUTOINCREMENT, key INTEGER NOT NULL UNIQUE, received INTEGER NOT NULL,
+         seen INTEGER NOT NULL, source TEXT NOT NULL, payload TEXT NOT NULL, reason TEXT NOT NULL
+     );",
+    // `changed` is the largest `seq` of the readings packed.
+    "CREATE TABLE packed (
+         day INTEGER NOT NULL, device INTEGER NOT NULL, count INTEGER NOT NULL, changed INTEGER NOT NULL,
+         times BLOB NOT NULL, PRIMARY KEY (day, device)
+     ) WITHOUT ROWID;
+     CREATE INDEX packed_changed ON packed (changed);",
+    "CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;",
+];
+
+/// Makes the tables, or brings them up to date, and checks that the store is this site's.
+pub(super) async fn prepare(
+    connection: &mut SqliteConnection,
+    name: &str,
+    calendar: &Calendar,
+) -> Result<(), StoreError> {
+    let failed = |error| StoreError::of(name, error);
+    connection.execute("BEGIN IMMEDIATE").await.map_err(failed)?;
+    let meta = meta(connection).await.map_err(failed)?;
+    if meta.is_none() && tables(connection).await.map_err(failed)? > 0 {
+        return Err(StoreError::damaged(name, "it holds tables of another program"));
+    }
+    let from = check(name, meta.as_ref(), STEPS.len(), calendar)?;
+    upgrade(connection, from, &STEPS, calendar).await.map_err(failed)?;
+    connection.execute("COMMIT").await.map_err(failed)?;
+    Ok(())
+}
+
+/// Applies all steps after the first `from`.
+pub(in crate::store) async fn upgrade(
+    connection: &mut SqliteConnection,
+    from: usize,
+    steps: &[&'static str],
+    calendar: &Calendar,
+) -> Result<(), sqlx::Error> {
+    if from == steps.len() {
+        return Ok(());
+    }
+    connection.execute("CREATE TABLE IF NOT EXISTS meta (version INTEGER NOT NULL, zone TEXT NOT NULL)").await?;
+    for &step in &steps[from..] {
+        sqlx::raw_sql(step).execute(&mut *connection).await?;
+    }
+    let sql =
+        if from == 0 { "INSERT INTO meta (version, zone) VALUES (?1, ?2)" } else { "UPDATE meta SET version = ?1" };
+    let mut query = sqlx::query(sql).bind(steps.len() as i64);
+    if from == 0 {
+        query = query.bind(crate::store::schema::zone(calendar));
+    }
+    query.execute(&mut *connection).await?;
+    Ok(())
+}
+
+async fn tables(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(connection).await
+}
+
+async fn meta(connection: &mut SqliteConnection) -> Result<Option<Meta>, sqlx::Error> {
+    let there = sqlx::query("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").fetch_optional(&mut *connection).await?;
+    if there.is_none() {
+        return Ok(None);
+    }
+    let row: (i64, String) = sqlx::query_as("SELECT version, zone FROM meta").fetch_one(connection).await?;
+    Ok(Some(Meta { version: row.0, zone: row.1 }))
+}

@@ -1,0 +1,154 @@
+//! Both stores, the same tests: what comes twice counts once, whatever happens in between.
+
+mod crash;
+mod days;
+mod follow;
+mod place;
+mod refusal;
+
+use roomcast::store::{Batch, Verdict};
+
+use place::{Place, START, batch, held, motion, on_both, refused, rest, stream, sums, with_id};
+
+#[tokio::test]
+async fn what_comes_twice_counts_once() {
+    on_both(async |place: Place| {
+        let store = place.open().await;
+        let events = stream(1, 3000, 12, 3);
+        let expected = sums(&events);
+        let mut stored = 0;
+        for part in events.chunks(700) {
+            let receipt = store.ingest(&batch(part.to_vec())).await.unwrap();
+            assert_eq!(receipt.verdicts.len(), part.len());
+            stored += receipt.verdicts.iter().filter(|&&verdict| verdict == Verdict::Stored).count() as i64;
+        }
+        assert_eq!(stored, expected.iter().map(|hour| hour.count).sum::<i64>());
+        assert_eq!(held(&*store).await, expected);
+        // All again, in another order and through another handle.
+        let again = place.open().await;
+        for part in events.rchunks(450) {
+            let receipt = again.ingest(&batch(part.to_vec())).await.unwrap();
+            assert!(!receipt.verdicts.contains(&Verdict::Stored));
+        }
+        assert_eq!(held(&*store).await, expected);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_event_has_its_verdict() {
+    use Verdict::{Duplicate, NoMotion, Stored};
+    on_both(async |place: Place| {
+        let store = place.open().await;
+        let events = [
+            motion("b", START + 5),
+            motion("a", START),
+            motion("b", START + 5),
+            rest("c", START + 9),
+            with_id("a", START + 1, "x"),
+            // The same id in another second, of another device, on another day.
+            with_id("a", START + 2, "x"),
+            with_id("b", START + 2, "x"),
+            with_id("a", START + 86_400, "x"),
+            // Another id in a second that is there.
+            with_id("a", START, "y"),
+        ];
+        let first = store.ingest(&batch(events.clone())).await.unwrap();
+        let expected = [Stored, Stored, Duplicate, NoMotion, Stored, Duplicate, Stored, Stored, Duplicate];
+        assert_eq!(first.verdicts, expected);
+        let second = store.ingest(&batch([with_id("a", START + 3, "y"), motion("a", START + 3)])).await.unwrap();
+        assert_eq!(second.verdicts, [Duplicate, Stored]);
+        assert_eq!(store.ingest(&Batch::default()).await.unwrap().verdicts, []);
+        let (readings, _) = store.load(None).await.unwrap();
+        let times: Vec<_> = readings.devices.iter().map(|d| (d.device.as_str(), d.times.as_slice())).collect();
+        let a = [START, START + 1, START + 3, START + 86_400];
+        assert_eq!(times, [("a", a.as_slice()), ("b", [START + 2, START + 5].as_slice())]);
+        let (early, _) = store.load(Some(START + 2)).await.unwrap();
+        assert_eq!(early.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn heartbeats_move_what_was_last_heard_and_nothing_else() {
+    on_both(async |place: Place| {
+        let store = place.open().await;
+        let events = [rest("a", START + 50), motion("a", START + 20), rest("b", START), rest("a", START + 40)];
+        store.ingest(&batch(events)).await.unwrap();
+        store.ingest(&batch([motion("b", START - 7)])).await.unwrap();
+        assert_eq!(store.heard().await.unwrap(), [("a".into(), START + 50), ("b".into(), START)]);
+        assert_eq!(store.load(None).await.unwrap().0.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_late_reading_reopens_its_hour() {
+    on_both(async |place: Place| {
+        let store = place.open().await;
+        store.ingest(&batch([motion("a", START + 10), motion("a", START + 7200)])).await.unwrap();
+        let count = async || store.hours(Some(START)).await.unwrap()[0].count;
+        assert_eq!(count().await, 1);
+        store.ingest(&batch([motion("a", START + 11), motion("a", START + 10)])).await.unwrap();
+        assert_eq!(count().await, 2);
+        assert_eq!(store.hours(Some(START + 3600)).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn names_are_kept_and_ordered_by_their_bytes() {
+    on_both(async |place: Place| {
+        let store = place.open().await;
+        let names = ["Zimmer", "a'; DROP TABLE readings; --", "äöü", "b", "B", "日本", "a\\b\"c"];
+        store.ingest(&batch(names.map(|name| motion(name, START)))).await.unwrap();
+        let mut ordered = names.to_vec();
+        ordered.sort_unstable();
+        let (readings, _) = store.load(None).await.unwrap();
+        assert_eq!(readings.devices.iter().map(|d| d.device.as_str()).collect::<Vec<_>>(), ordered);
+        let heard = store.heard().await.unwrap();
+        assert_eq!(heard.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ordered);
+        let hours = store.hours(None).await.unwrap();
+        assert_eq!(hours.iter().map(|hour| hour.device.as_str()).collect::<Vec<_>>(), ordered);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_refused_is_kept_listed_and_released() {
+    on_both(async |place: Place| {
+        let store = place.open().await;
+        let rows = [refused("x,y\0z", "a.csv: line 2"), refused("q", "a.csv: line 3"), refused("q", "a.csv: line 4")];
+        let rows = Batch { events: vec![motion("a", START)], refused: rows.to_vec() };
+        store.ingest(&rows).await.unwrap();
+        store.ingest(&rows).await.unwrap();
+        let kept = store.quarantined(0, 10).await.unwrap();
+        let shown: Vec<_> = kept.iter().map(|row| (row.payload.as_str(), row.reason.as_str(), row.seen)).collect();
+        let expected = [("x,y\u{fffd}z", "a.csv: line 2", 2), ("q", "a.csv: line 3", 2), ("q", "a.csv: line 4", 2)];
+        assert_eq!(shown, expected);
+        assert!(kept.is_sorted_by(|a, b| a.id < b.id) && kept.iter().all(|row| row.source == "file"));
+        assert_eq!(store.quarantined(kept[0].id, 1).await.unwrap(), [kept[1].clone()]);
+        assert_eq!(store.release(&[kept[0].id, kept[2].id, 999]).await.unwrap(), 2);
+        assert_eq!(store.quarantined(0, 10).await.unwrap(), [kept[1].clone()]);
+        assert_eq!(store.release(&[]).await.unwrap(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_holder_at_a_time_has_a_lease() {
+    on_both(async |place: Place| {
+        let (one, other) = (place.open().await, place.open().await);
+        assert!(one.lease("retrain", "a", 60).await.unwrap());
+        assert!(one.lease("retrain", "a", 60).await.unwrap());
+        assert!(!other.lease("retrain", "b", 60).await.unwrap());
+        assert!(other.lease("publish", "b", 60).await.unwrap());
+        other.unlease("retrain", "b").await.unwrap();
+        assert!(!other.lease("retrain", "b", 60).await.unwrap());
+        one.unlease("retrain", "a").await.unwrap();
+        assert!(other.lease("retrain", "b", 0).await.unwrap());
+        // It ran out at once.
+        assert!(one.lease("retrain", "a", 60).await.unwrap());
+    })
+    .await;
+}

@@ -1,0 +1,72 @@
+//! Packed and dropped days.
+
+use roomcast::store::Verdict;
+
+use super::place::{Place, START, batch, held, motion, on_both, stream, sums};
+
+const DAY: i64 = 86_400;
+
+#[tokio::test]
+async fn packed_days_answer_as_before() {
+    on_both(async |place: Place| {
+        let store = place.open().await;
+        let events = stream(3, 4000, 9, 4);
+        for part in events.chunks(1000) {
+            store.ingest(&batch(part.to_vec())).await.unwrap();
+        }
+        let (before, cursor) = store.load(None).await.unwrap();
+        let early = store.load(Some(START + DAY + 1234)).await.unwrap().0;
+        let closed = before.devices.iter().flat_map(|d| &d.times).filter(|&&time| time < START + 3 * DAY).count();
+        assert_eq!(store.pack(START + 3 * DAY + 5).await.unwrap(), closed as u64);
+        assert_eq!(store.pack(START + 3 * DAY + 5).await.unwrap(), 0);
+        assert_eq!(store.load(None).await.unwrap().0, before);
+        assert_eq!(store.load(Some(START + DAY + 1234)).await.unwrap().0, early);
+        assert_eq!(held(&*store).await, sums(&events));
+
+        // All again, and something late: new seconds of a packed day, one of them of a device that had none.
+        for part in events.chunks(1000) {
+            let again = store.ingest(&batch(part.to_vec())).await.unwrap();
+            assert!(!again.verdicts.contains(&Verdict::Stored));
+        }
+        let free = (START..).find(|time| !before.devices[0].times.contains(time)).unwrap();
+        let late = [motion(&before.devices[0].device, free), motion("new", START + DAY)];
+        let receipt = store.ingest(&batch(late.clone())).await.unwrap();
+        assert_eq!(receipt.verdicts, [Verdict::Stored; 2]);
+        let expected = sums(events.iter().chain(&late));
+        assert_eq!(held(&*store).await, expected);
+        let (changes, _) = store.changes(cursor).await.unwrap();
+        assert!(changes.iter().any(|d| d.device == "new") && changes.iter().any(|d| d.times.contains(&free)));
+
+        // Packed with what was there, and still told to who asks from before.
+        assert_eq!(store.pack(START + 3 * DAY).await.unwrap(), 2);
+        assert_eq!(held(&*store).await, expected);
+        let (changes, _) = store.changes(cursor).await.unwrap();
+        assert!(changes.iter().any(|d| d.device == "new") && changes.iter().any(|d| d.times.contains(&free)));
+        let again = store.ingest(&batch(late)).await.unwrap();
+        assert_eq!(again.verdicts, [Verdict::Duplicate; 2]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_old_is_dropped_by_whole_days() {
+    on_both(async |place: Place| {
+        let store = place.open().await;
+        let events = stream(5, 2000, 5, 4);
+        store.ingest(&batch(events.clone())).await.unwrap();
+        store.pack(START + DAY).await.unwrap();
+        let kept: Vec<_> = events.iter().filter(|event| event.time >= START + 2 * DAY).cloned().collect();
+        let count = |sums: Vec<roomcast::store::HourCount>| sums.iter().map(|hour| hour.count as u64).sum::<u64>();
+        let dropped = store.retain(START + 2 * DAY + 500).await.unwrap();
+        assert_eq!(dropped, count(sums(&events)) - count(sums(&kept)));
+        assert_eq!(held(&*store).await, sums(&kept));
+        assert_eq!(store.retain(START + 2 * DAY + 500).await.unwrap(), 0);
+        // Numbers of rows that are gone are not given again: nothing new is overlooked.
+        let (_, cursor) = store.load(None).await.unwrap();
+        store.retain(START + 10 * DAY).await.unwrap();
+        assert_eq!(held(&*store).await, []);
+        store.ingest(&batch([motion("a", START + 11 * DAY)])).await.unwrap();
+        assert_eq!(store.changes(cursor).await.unwrap().0[0].times, [START + 11 * DAY]);
+    })
+    .await;
+}

@@ -1,0 +1,158 @@
+//! Stores to test on: SQLite in a directory of its own, PostgreSQL in a database of its own.
+
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use roomcast::calendar::{Calendar, Instant};
+use roomcast::store::{self, Batch, Event, HourCount, Kind, Refused, Store};
+use sqlx::{Connection, Executor, PgConnection};
+use tempfile::TempDir;
+
+/// The server that tests use.
+const SERVER: &str = "postgres://postgres@127.0.0.1:5432";
+
+/// Where a store is; gone when dropped.
+pub struct Place {
+    pub url: String,
+    pub dir: TempDir,
+    database: Option<String>,
+}
+
+impl Place {
+    pub fn sqlite() -> Place {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("readings.db").display());
+        Place { url, dir, database: None }
+    }
+
+    /// None where there is no server and none has to be.
+    pub async fn postgres() -> Option<Place> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        if TcpStream::connect("127.0.0.1:5432").is_err() {
+            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no PostgreSQL on port 5432");
+            println!("skipped: no PostgreSQL on port 5432");
+            return None;
+        }
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let database = format!("roomcast_store_{}_{number}", std::process::id());
+        admin(format!("CREATE DATABASE {database}")).await;
+        let url = format!("{SERVER}/{database}");
+        Some(Place { url, dir: tempfile::tempdir().unwrap(), database: Some(database) })
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        self.database.is_some()
+    }
+
+    pub async fn open(&self) -> Arc<dyn Store> {
+        store::open(&self.url, &Calendar::default()).await.unwrap()
+    }
+
+    pub fn path(&self) -> &str {
+        self.url.strip_prefix("sqlite:").unwrap()
+    }
+}
+
+async fn admin(sql: String) {
+    let mut connection = PgConnection::connect(&format!("{SERVER}/postgres")).await.unwrap();
+    connection.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(database) = self.database.take() {
+            let dropping = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(admin(format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")));
+            });
+            let _ = dropping.join();
+        }
+    }
+}
+
+/// Runs a test on both databases.
+pub async fn on_both(test: impl AsyncFn(Place)) {
+    test(Place::sqlite()).await;
+    if let Some(place) = Place::postgres().await {
+        test(place).await;
+    }
+}
+
+/// 1 July 2016, midnight.
+pub const START: Instant = 1_467_331_200;
+
+pub fn motion(device: &str, time: Instant) -> Event {
+    Event { device: device.into(), time, kind: Kind::Motion, id: None }
+}
+
+pub fn with_id(device: &str, time: Instant, id: &str) -> Event {
+    Event { id: Some(id.into()), ..motion(device, time) }
+}
+
+pub fn rest(device: &str, time: Instant) -> Event {
+    Event { kind: Kind::Rest, ..motion(device, time) }
+}
+
+pub fn refused(payload: &str, reason: &str) -> Refused {
+    Refused { source: "file".into(), payload: payload.into(), reason: reason.into() }
+}
+
+pub fn batch(events: impl IntoIterator<Item = Event>) -> Batch {
+    Batch { events: events.into_iter().collect(), refused: Vec::new() }
+}
+
+/// Numbers that look random, the same every time (G. Marsaglia, Xorshift RNGs, 2003).
+pub struct Numbers(pub u64);
+
+impl Numbers {
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+/// Events of some days and devices: out of order, some twice, some late, some with ids, some without motion.
+pub fn stream(seed: u64, count: usize, devices: u64, days: u64) -> Vec<Event> {
+    let mut numbers = Numbers(seed);
+    let mut events: Vec<Event> = Vec::new();
+    for _ in 0..count {
+        let device = format!("room {:03}", numbers.below(devices));
+        let time = START + numbers.below(days * 86_400) as i64;
+        events.push(match numbers.below(10) {
+            0 => rest(&device, time),
+            1 if !events.is_empty() => events[numbers.below(events.len() as u64) as usize].clone(),
+            2 | 3 => with_id(&device, time, &format!("{device}/{time}")),
+            _ => motion(&device, time),
+        });
+    }
+    events
+}
+
+/// What a store must hold after these events: device, hour, number of seconds with motion.
+pub fn sums<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<HourCount> {
+    let motions = events.into_iter().filter(|event| event.kind == Kind::Motion);
+    let seconds: std::collections::BTreeSet<_> = motions.map(|event| (event.device.clone(), event.time)).collect();
+    let mut counts: Vec<HourCount> = Vec::new();
+    for (device, time) in seconds {
+        let hour = Calendar::default().hour(time);
+        match counts.last_mut() {
+            Some(last) if last.device == device && last.hour == hour => last.count += 1,
+            _ => counts.push(HourCount { device, hour, count: 1 }),
+        }
+    }
+    counts
+}
+
+/// The same, from what a store loads, after a look at its counts: they must agree.
+pub async fn held(store: &dyn Store) -> Vec<HourCount> {
+    let (readings, _) = store.load(None).await.unwrap();
+    assert!(readings.devices.iter().all(|d| d.times.is_sorted_by(|a, b| a < b)));
+    assert!(readings.devices.is_sorted_by(|a, b| a.device < b.device));
+    let events = readings.devices.iter().flat_map(|d| d.times.iter().map(|&time| motion(&d.device, time)));
+    let sums = sums(&events.collect::<Vec<_>>());
+    assert_eq!(store.hours(None).await.unwrap(), sums);
+    sums
+}

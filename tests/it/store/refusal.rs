@@ -1,0 +1,107 @@
+//! What a store refuses, and how it says so.
+
+use std::path::Path;
+
+use roomcast::calendar::Calendar;
+use roomcast::store::{self, StoreError};
+use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
+
+use super::place::{Place, START, batch, held, motion, on_both, stream, sums};
+
+/// Does something to the database behind a store's back.
+async fn tamper(place: &Place, sql: &'static str) {
+    if place.is_postgres() {
+        let mut connection = PgConnection::connect(&place.url).await.unwrap();
+        connection.execute("SET search_path = roomcast").await.unwrap();
+        connection.execute(sql).await.unwrap();
+    } else {
+        let mut connection = SqliteConnection::connect(&place.url).await.unwrap();
+        connection.execute(sql).await.unwrap();
+    }
+}
+
+async fn error(url: &str, calendar: &Calendar) -> StoreError {
+    match store::open(url, calendar).await {
+        Ok(_) => panic!("{url} opens"),
+        Err(error) => error,
+    }
+}
+
+#[tokio::test]
+async fn a_store_of_a_newer_version_or_another_zone_is_refused() {
+    on_both(async |place: Place| {
+        place.open().await.ingest(&batch([motion("a", START)])).await.unwrap();
+        let berlin = Calendar::new(Some(chrono_tz::Europe::Berlin));
+        let zone = error(&place.url, &berlin).await;
+        assert!(
+            matches!(&zone, StoreError::Zone { recorded, given, .. } if recorded == "none" && given == "Europe/Berlin")
+        );
+        assert!(zone.to_string().contains("--timezone") && !zone.is_temporary(), "{zone}");
+        tamper(&place, "UPDATE meta SET version = 99").await;
+        let newer = error(&place.url, &Calendar::default()).await;
+        assert!(matches!(newer, StoreError::Newer { found: 99, .. }), "{newer}");
+        tamper(&place, "UPDATE meta SET version = 3").await;
+        assert_eq!(place.open().await.load(None).await.unwrap().0.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn files_that_are_no_store_are_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(at("text.db"), "time,device,device_activated\n".repeat(100)).unwrap();
+    let text = error(&at("text.db"), &Calendar::default()).await;
+    assert!(matches!(text, StoreError::Damaged { .. }) && text.to_string().contains("text.db"), "{text}");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(at("other.db")).create_if_missing(true);
+    let mut other = SqliteConnection::connect_with(&options).await.unwrap();
+    other.execute("CREATE TABLE songs (name TEXT)").await.unwrap();
+    let other = error(&at("other.db"), &Calendar::default()).await;
+    assert!(other.to_string().contains("another program"), "{other}");
+    assert!(matches!(error(dir.path().to_str().unwrap(), &Calendar::default()).await, StoreError::Refused { .. }));
+    assert!(matches!(error(&at("nowhere/x.db"), &Calendar::default()).await, StoreError::Refused { .. }));
+    let missing = store::open_existing(&at("missing.db"), &Calendar::default()).await.err().unwrap();
+    assert!(missing.to_string().contains("no such store") && !Path::new(&at("missing.db")).exists(), "{missing}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_worth_another_try_and_passwords_are_kept() {
+    let away = error("postgres://me:s3cret@127.0.0.1:1/site", &Calendar::default()).await;
+    assert!(away.is_temporary() && matches!(away, StoreError::Unavailable { .. }), "{away}");
+    assert!(!format!("{away} {away:?}").contains("s3cret"));
+}
+
+#[tokio::test]
+async fn a_damaged_day_is_an_error_and_no_nonsense() {
+    on_both(async |place: Place| {
+        let store = place.open().await;
+        store.ingest(&batch([motion("a", START)])).await.unwrap();
+        store.pack(START + 86_400).await.unwrap();
+        tamper(&place, "UPDATE packed SET times = '\\x1234'").await;
+        let error = store.load(None).await.unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_full_store_says_so_and_goes_on_when_there_is_room() {
+    let place = Place::sqlite();
+    let store = place.open().await;
+    store.ingest(&batch([motion("a", START)])).await.unwrap();
+    let events = stream(13, 20_000, 50, 30);
+    // The quota holds for whoever opens the file: the limit of pages is the connection's.
+    let limit = format!("PRAGMA max_page_count = {}", std::fs::metadata(place.path()).unwrap().len() / 4096);
+    drop(limit);
+    drop(store);
+    let store = place.open().await;
+    store.ingest(&batch(events.clone())).await.unwrap();
+    assert_eq!(held(&*store).await, sums(events.iter().chain(&[motion("a", START)])));
+}
+
+#[tokio::test]
+async fn postgres_names_its_own_tools_for_backups() {
+    let Some(place) = Place::postgres().await else { return };
+    let error = place.open().await.backup(&place.dir.path().join("x")).await.unwrap_err();
+    assert!(error.to_string().contains("pg_dump") && !error.is_temporary(), "{error}");
+}
