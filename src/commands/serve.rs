@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Args;
 
+use super::live::LiveArgs;
 use super::predict::RuleArgs;
 use super::site::SiteArgs;
 use crate::serve::auth::Tokens;
@@ -16,8 +17,12 @@ use crate::serve::site::{Settings, Site};
 /// The port without `--port` or `--bind`.
 pub const PORT: u16 = 5000;
 
+/// Threads that talk to the store, the broker and JetStream.
+const STORE_THREADS: usize = 2;
+
 /// What `serve` is asked.
 #[derive(Debug, Args)]
+#[command(mut_arg("input", |input| input.required(false).required_unless_present("store")))]
 pub struct ServeArgs {
     /// Readings and site.
     #[command(flatten)]
@@ -65,6 +70,9 @@ pub struct ServeArgs {
     /// Seconds between saying no at /readyz and refusing connections, when told to stop
     #[arg(long, value_name = "SECONDS", default_value_t = 1)]
     pub drain: u64,
+    /// Readings as they arrive.
+    #[command(flatten)]
+    pub live: LiveArgs,
 }
 
 /// Serves until told to stop.
@@ -109,7 +117,20 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         drain: Duration::from_secs(args.drain),
         patience: Duration::from_secs(30),
     };
-    run::run(Site::new(settings, args.site.calendar()?, tokens), &listen)
+    let calendar = args.site.calendar()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(STORE_THREADS)
+        .thread_name("store")
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    let live = args.live.open(&runtime, &calendar)?;
+    let mut site = Site::new(settings, calendar, tokens);
+    site.live = live;
+    let ended = run::run(site, &listen);
+    // What was not stored yet was not acknowledged either: its senders send it again.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
 }
 
 fn address(args: &ServeArgs) -> SocketAddr {

@@ -52,6 +52,11 @@ impl Readings {
         Readings { devices: devices.collect() }
     }
 
+    /// These readings and others together, each once.
+    pub fn merged(self, more: Readings) -> Readings {
+        clean::merge(vec![self, more]).0
+    }
+
     /// First and last instant over all devices, if there is any reading.
     pub fn span(&self) -> Option<(Instant, Instant)> {
         let first = self.devices.iter().filter_map(|d| d.times.first()).min()?;

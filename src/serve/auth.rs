@@ -1,6 +1,6 @@
 //! Who may do what: bearer tokens with scopes.
 //!
-//! Handlers name the access they need as an argument ([`ReadAccess`], [`AdminAccess`]), so the path of a request has no
+//! Handlers name the access they need as an argument ([`ReadAccess`], [`WriteAccess`], [`AdminAccess`]), so the path of a request has no
 //! part in the decision and no spelling of it can go around.
 
 use std::collections::HashMap;
@@ -121,6 +121,9 @@ fn digest(token: &str) -> [u8; 32] {
 /// The request may read.
 pub struct ReadAccess;
 
+/// The request may send readings.
+pub struct WriteAccess;
+
 /// The request may change what is served.
 pub struct AdminAccess;
 
@@ -130,6 +133,15 @@ impl FromRequest for ReadAccess {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(admit(request, Scope::Read).map(|()| ReadAccess))
+    }
+}
+
+impl FromRequest for WriteAccess {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(admit(request, Scope::Write).map(|()| WriteAccess))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::hourly::HORIZON;
 use crate::readings::{DeviceReadings, Readings};
 
 /// Largest body.
-const MOST_BYTES: usize = 8 << 20;
+pub(super) const MOST_BYTES: usize = 8 << 20;
 /// Longest time a body may take to arrive.
 const MOST_TIME: Duration = Duration::from_secs(30);
 /// Longest history.
@@ -117,12 +117,12 @@ pub async fn post(
 }
 
 /// The media type of the body, without parameters.
-fn media(request: &HttpRequest) -> String {
+pub(super) fn media(request: &HttpRequest) -> String {
     let value = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-async fn read(body: Payload) -> Result<Vec<u8>, Problem> {
+pub(super) async fn read(body: Payload) -> Result<Vec<u8>, Problem> {
     match rt::time::timeout(MOST_TIME, body.to_bytes_limited(MOST_BYTES)).await {
         Ok(Ok(Ok(bytes))) => Ok(bytes.to_vec()),
         Ok(Ok(Err(error))) => Err(Problem::new(Code::InvalidBody, format!("the body broke off: {error}"))),

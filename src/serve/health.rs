@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
 use super::auth::{Scope, admit};
+use super::live::Live;
 use super::problem::{Code, Problem, ProblemBody};
 use super::site::{Phase, Site};
 
@@ -48,6 +49,7 @@ pub async fn metrics(request: HttpRequest, site: Data<Site>) -> Result<HttpRespo
     if !site.settings.metrics_public {
         admit(&request, Scope::Read)?;
     }
-    let text = site.metrics.text(&site.gauges());
+    let mut text = site.metrics.text(&site.gauges());
+    text += &site.live.as_ref().map_or(String::new(), Live::metrics);
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
 }

@@ -15,10 +15,10 @@ use crate::model::registry::{About, Registry, RegistryError};
 use crate::model::{Models, fit};
 
 /// How often the registry and the input are looked at.
-const LOOK: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Looks after which models that could not be loaded are tried again though nothing seems to have changed.
-const PATIENCE: u32 = 15;
+const PATIENCE: u32 = 30;
 
 /// Loads history and models for the first time; without models in the registry the baseline answers while
 /// some are trained.
@@ -47,6 +47,9 @@ pub fn start(site: &Site) -> anyhow::Result<()> {
     site.reach(if trained { Phase::Ready } else { Phase::Training });
     let seconds = watch.elapsed().as_secs_f64();
     tracing::info!(devices, readings, version, seconds, "loaded");
+    if let Some(live) = &site.live {
+        live.listen(&history.readings, &site.calendar);
+    }
     if !trained {
         let loaded = train(site, &history);
         site.swap(Snapshot::new(history, Arc::new(loaded)));
@@ -58,7 +61,10 @@ pub fn start(site: &Site) -> anyhow::Result<()> {
 /// Reads the input.
 fn history(site: &Site) -> anyhow::Result<History> {
     let input = &site.settings.input;
-    let (readings, _) = input.clock.read(&input.input, &site.calendar, None)?;
+    let (mut readings, _) = input.clock.read(&input.input, &site.calendar, None)?;
+    if let Some(live) = &site.live {
+        readings = readings.merged(live.load()?);
+    }
     Ok(History::new(readings))
 }
 
@@ -189,6 +195,30 @@ fn reread(site: &Site) {
     }
 }
 
+/// Serves what was stored since the last time, by this process or another.
+fn follow(site: &Site) {
+    let Some(live) = site.live.as_ref().filter(|live| live.is_due()) else { return };
+    let _lock = site.lock();
+    match live.changes() {
+        Ok(changes) => {
+            site.set_trouble(|trouble| trouble.readings = None);
+            if let Ok(old) = site.snapshot()
+                && !changes.is_empty()
+            {
+                let history = History::new(old.history.readings.clone().merged(changes));
+                if history.count > old.history.count {
+                    site.swap(Snapshot::new(Arc::new(history), old.loaded.clone()));
+                    warm(site);
+                }
+            }
+        }
+        Err(error) => {
+            tracing::error!(%error, "the store cannot be read, the old readings stay");
+            site.set_trouble(|trouble| trouble.readings = Some(error.to_string()));
+        }
+    }
+}
+
 /// Size and time of change of each input file; none for one that is not there.
 fn marks(site: &Site) -> Vec<Option<(u64, SystemTime)>> {
     let mark = |path: &Path| {
@@ -210,6 +240,7 @@ pub fn watch(site: &Site, mut seen: Marks) {
             seen = now;
             reread(site);
         }
+        follow(site);
         let current = match site.registry.current() {
             Ok(Some(current)) => current,
             Ok(None) => continue,

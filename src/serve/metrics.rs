@@ -4,8 +4,11 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use crate::stream::Source;
+use crate::stream::counts::{Arrived, Count, Counts};
+
 /// Names of the routes, as they label the request metrics; the last is everything else.
-pub const ROUTES: [&str; 16] = [
+pub const ROUTES: [&str; 17] = [
     "predict",
     "devices",
     "device",
@@ -14,6 +17,7 @@ pub const ROUTES: [&str; 16] = [
     "explain",
     "models",
     "reload",
+    "readings",
     "healthz",
     "readyz",
     "metrics",
@@ -168,6 +172,41 @@ impl Metrics {
         let _ = writeln!(out, "roomcast_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
         out
     }
+}
+
+/// What came by the sources of readings: counts, rows and bytes that wait, and sensors that are gone.
+pub fn live(counts: &Counts, waiting: (usize, usize), offline: usize) -> String {
+    let mut out = String::with_capacity(4096);
+    let of = |pick: fn(&Arrived) -> &Count| Source::ALL.map(|source| (source.name(), pick(counts.of(source)).get()));
+    for (name, kind, help, values) in [
+        ("received_total", "counter", "Bodies or messages received.", of(|arrived| &arrived.received)),
+        ("stored_total", "counter", "Readings that are new.", of(|arrived| &arrived.stored)),
+        ("duplicates_total", "counter", "Readings that were there already.", of(|arrived| &arrived.duplicates)),
+        ("no_motion_total", "counter", "Signs of life that are no readings.", of(|arrived| &arrived.no_motion)),
+        ("refused_total", "counter", "Rows that went to quarantine.", of(|arrived| &arrived.refused)),
+        ("turned_away_total", "counter", "Bodies or messages for which there was no room.", of(|a| &a.turned_away)),
+        ("reconnects_total", "counter", "Connections that were lost.", of(|arrived| &arrived.reconnects)),
+        ("connected", "gauge", "1 while connected to the source.", of(|arrived| &arrived.connected)),
+    ] {
+        head(&mut out, &format!("ingest_{name}"), kind, help);
+        for (source, value) in values {
+            let _ = writeln!(out, "roomcast_ingest_{name}{{source=\"{source}\"}} {value}");
+        }
+    }
+    for (name, kind, help, value) in [
+        ("commits_total", "counter", "Transactions that stored readings.", counts.commits.get()),
+        ("commit_failures_total", "counter", "Transactions that failed.", counts.commit_failures.get()),
+        ("queue_rows", "gauge", "Rows that wait to be stored.", waiting.0 as u64),
+        ("queue_bytes", "gauge", "Bytes that wait to be stored.", waiting.1 as u64),
+        ("sensors_offline", "gauge", "Sensors of which their gateway says that they are gone.", offline as u64),
+    ] {
+        head(&mut out, &format!("ingest_{name}"), kind, help);
+        let _ = writeln!(out, "roomcast_ingest_{name} {value}");
+    }
+    head(&mut out, "ingest_commit_seconds_total", "counter", "Time of the transactions that succeeded.");
+    let seconds = counts.commit_nanoseconds.get() as f64 / 1e9;
+    let _ = writeln!(out, "roomcast_ingest_commit_seconds_total {seconds}");
+    out
 }
 
 fn head(out: &mut String, name: &str, kind: &str, help: &str) {

@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{body, devices, explain, health, models, predict, problem, schedule};
+use super::{body, devices, explain, health, models, predict, problem, readings, schedule};
 
 /// All paths and schemas.
 #[derive(OpenApi)]
@@ -24,6 +24,7 @@ use super::{body, devices, explain, health, models, predict, problem, schedule};
         devices::history,
         models::list,
         models::reload,
+        readings::post,
         health::healthz,
         health::readyz,
         health::metrics,
@@ -32,6 +33,7 @@ use super::{body, devices, explain, health, models, predict, problem, schedule};
     tags(
         (name = "forecasts", description = "The next 24 hours"),
         (name = "devices", description = "What is known of each sensor"),
+        (name = "readings", description = "What the sensors see, as it happens"),
         (name = "models", description = "What forecasts come from"),
         (name = "operation", description = "For those who run the server"),
     ),

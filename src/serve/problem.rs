@@ -34,6 +34,8 @@ pub enum Code {
     RequestTimeout,
     /// The registry has no models that can be used; the old ones stay.
     ReloadFailed,
+    /// The server was started without a store for readings.
+    NoStore,
     /// The body is larger than allowed.
     BodyTooLarge,
     /// The body is in a form that cannot be read.
@@ -44,10 +46,14 @@ pub enum Code {
     HistoryTooLarge,
     /// Too many requests.
     RateLimited,
+    /// Too many readings wait to be stored.
+    QueueFull,
     /// The server is at fault; its log says more.
     Internal,
     /// The history is still being loaded, or the server is about to stop.
     NotReady,
+    /// The store for readings is away; nothing was stored.
+    StoreUnavailable,
 }
 
 impl Code {
@@ -67,6 +73,7 @@ impl Code {
             }
             Code::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", "the request took too long"),
             Code::ReloadFailed => (StatusCode::CONFLICT, "reload_failed", "the models could not be reloaded"),
+            Code::NoStore => (StatusCode::CONFLICT, "no_store", "there is no store for readings"),
             Code::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large"),
             Code::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "the body is in no known form")
@@ -76,8 +83,12 @@ impl Code {
                 (StatusCode::UNPROCESSABLE_ENTITY, "history_too_large", "the history is too large for one request")
             }
             Code::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many requests"),
+            Code::QueueFull => (StatusCode::TOO_MANY_REQUESTS, "queue_full", "too many readings wait to be stored"),
             Code::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed"),
             Code::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "not_ready", "the server is not ready"),
+            Code::StoreUnavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "the store for readings is away")
+            }
         }
     }
 

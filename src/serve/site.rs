@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::auth::Tokens;
 use super::limits::Limits;
+use super::live::Live;
 use super::metrics::{Gauges, Metrics};
 use super::problem::{Code, Problem};
 use super::snapshot::Snapshot;
@@ -83,6 +84,8 @@ pub struct Site {
     pub limits: Limits,
     /// What is counted.
     pub metrics: Metrics,
+    /// Readings as they arrive, where there is a store for them.
+    pub live: Option<Live>,
     phase: AtomicU8,
     snapshot: RwLock<Option<Arc<Snapshot>>>,
     trouble: RwLock<Trouble>,
@@ -103,6 +106,7 @@ impl Site {
             calendar,
             tokens,
             metrics: Metrics::default(),
+            live: None,
             phase: AtomicU8::new(Phase::Loading as u8),
             snapshot: RwLock::default(),
             trouble: RwLock::default(),

@@ -75,8 +75,20 @@ pub struct Full;
 /// Room in the queue; given back when dropped.
 #[derive(Debug)]
 pub struct Room {
-    _rows: Option<OwnedSemaphorePermit>,
-    _bytes: OwnedSemaphorePermit,
+    rows: Option<OwnedSemaphorePermit>,
+    bytes: OwnedSemaphorePermit,
+}
+
+impl Room {
+    /// Gives back what is more than these bytes.
+    pub fn shrink(&mut self, bytes: usize) {
+        drop(self.bytes.split(self.bytes.num_permits().saturating_sub(bytes)));
+    }
+
+    /// Takes the room of another.
+    pub fn join(&mut self, other: Room) {
+        self.bytes.merge(other.bytes);
+    }
 }
 
 /// Whether a sender waits until the store is back.
@@ -126,7 +138,7 @@ impl Writer {
     pub fn room(&self, bytes: usize) -> Result<Room, Full> {
         let bytes = bytes.min(self.limits.bytes) as u32;
         let bytes = self.bytes.clone().try_acquire_many_owned(bytes).map_err(|_| Full)?;
-        Ok(Room { _rows: None, _bytes: bytes })
+        Ok(Room { rows: None, bytes })
     }
 
     /// Hands over a batch for which there is room for its bytes. The answer comes when it is stored, or is not.
@@ -135,7 +147,7 @@ impl Writer {
     /// [`Full`] when there is no room for its rows.
     pub fn submit(&self, source: Source, batch: Batch, mut room: Room, patience: Patience) -> Result<Answer, Full> {
         let rows = self.weight(&batch);
-        room._rows = Some(self.rows.clone().try_acquire_many_owned(rows).map_err(|_| Full)?);
+        room.rows = Some(self.rows.clone().try_acquire_many_owned(rows).map_err(|_| Full)?);
         Ok(self.send(source, batch, room, patience))
     }
 
@@ -146,9 +158,7 @@ impl Writer {
         let bytes = self.bytes.clone().acquire_many_owned(bytes).await;
         let rows = self.rows.clone().acquire_many_owned(self.weight(&batch)).await;
         match (rows, bytes) {
-            (Ok(rows), Ok(bytes)) => {
-                self.send(source, batch, Room { _rows: Some(rows), _bytes: bytes }, Patience::Waits)
-            }
+            (Ok(rows), Ok(bytes)) => self.send(source, batch, Room { rows: Some(rows), bytes }, Patience::Waits),
             _ => oneshot::channel().1,
         }
     }

@@ -1,0 +1,133 @@
+//! The server's store, and what brings readings into it.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
+use tokio::runtime::Runtime;
+
+use super::metrics;
+use crate::calendar::Calendar;
+use crate::readings::Readings;
+use crate::store::{self, Cursor, Store, StoreError};
+use crate::stream::counts::Counts;
+use crate::stream::edges::Edges;
+use crate::stream::health::Health;
+use crate::stream::mqtt::{self, Broker};
+use crate::stream::nats;
+use crate::stream::payload::message::Reader;
+use crate::stream::writer::{Hook, Limits, Writer};
+
+/// Looks at the store, at most, between two questions for what other processes stored.
+const OTHERS: u32 = 3;
+
+/// Sources of readings beside HTTP.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// A broker, how its messages are read, and the seconds after which a repeated "motion" counts again.
+    pub mqtt: Option<(Broker, Reader, i64)>,
+    /// A JetStream consumer.
+    pub nats: Option<nats::Settings>,
+}
+
+/// The store and everything that writes to it, on a runtime of their own: a slow disk holds up no request.
+pub struct Live {
+    /// Where readings go.
+    pub store: Arc<dyn Store>,
+    /// Takes readings.
+    pub writer: Writer,
+    /// What came how.
+    pub counts: Arc<Counts>,
+    /// Which sensors are gone.
+    pub health: Arc<Health>,
+    runtime: tokio::runtime::Handle,
+    sources: Mutex<Sources>,
+    /// Whether something was stored since the last look.
+    dirty: Arc<AtomicBool>,
+    looks: AtomicU32,
+    cursor: Mutex<Cursor>,
+}
+
+impl Live {
+    /// Opens the store and starts its writer.
+    ///
+    /// # Errors
+    /// As [`store::open`].
+    pub fn open(
+        runtime: &Runtime,
+        url: &str,
+        calendar: &Calendar,
+        limits: Limits,
+        sources: Sources,
+    ) -> anyhow::Result<Live> {
+        let _inside = runtime.enter();
+        let store = runtime.block_on(store::open(url, calendar)).context("cannot open the store")?;
+        let (counts, dirty) = (Arc::new(Counts::default()), Arc::new(AtomicBool::default()));
+        let changed = dirty.clone();
+        let hook: Hook = Box::new(move |_| changed.store(true, SeqCst));
+        Ok(Live {
+            writer: Writer::start(store.clone(), limits, counts.clone(), hook),
+            store,
+            counts,
+            health: Arc::default(),
+            runtime: runtime.handle().clone(),
+            sources: Mutex::new(sources),
+            dirty,
+            looks: AtomicU32::new(0),
+            cursor: Mutex::default(),
+        })
+    }
+
+    /// All that is in the store. Call it off the async threads.
+    ///
+    /// # Errors
+    /// As [`Store::load`].
+    pub fn load(&self) -> Result<Readings, StoreError> {
+        let (readings, cursor) = self.runtime.block_on(self.store.load(None))?;
+        *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = cursor;
+        Ok(readings)
+    }
+
+    /// Whether to ask for changes: something was stored here, or others may have stored something for a while.
+    pub fn is_due(&self) -> bool {
+        self.dirty.load(SeqCst) || self.looks.fetch_add(1, SeqCst) + 1 >= OTHERS
+    }
+
+    /// What was stored since the last question. Call it off the async threads.
+    ///
+    /// # Errors
+    /// As [`Store::changes`]; the next question asks for the same then.
+    pub fn changes(&self) -> Result<Readings, StoreError> {
+        self.looks.store(0, SeqCst);
+        // Before the question: what is stored during it makes the next one due.
+        self.dirty.store(false, SeqCst);
+        let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
+        let (devices, reached) = self.runtime.block_on(self.store.changes(*cursor))?;
+        *cursor = reached;
+        Ok(Readings { devices })
+    }
+
+    /// Starts the sources, once the readings that are there say where devices stand.
+    pub fn listen(&self, readings: &Readings, calendar: &Calendar) {
+        let Sources { mqtt, nats } = std::mem::take(&mut *self.sources.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some((broker, reader, hold)) = mqtt {
+            let mut edges = Edges::new(hold);
+            match self.runtime.block_on(self.store.heard()) {
+                Ok(heard) => edges.learn(&readings.devices, &heard),
+                Err(error) => {
+                    tracing::warn!(%error, "it is not known where devices stand: a repeated true counts once")
+                }
+            }
+            let handler = mqtt::Handler::new(reader, calendar.clone(), edges, self.health.clone(), self.writer.clone());
+            self.runtime.spawn(mqtt::listen(broker, handler, self.counts.clone()));
+        }
+        if let Some(settings) = nats {
+            self.runtime.spawn(nats::listen(settings, calendar.clone(), self.writer.clone(), self.counts.clone()));
+        }
+    }
+
+    /// What is counted, in Prometheus' text form.
+    pub fn metrics(&self) -> String {
+        metrics::live(&self.counts, self.writer.waiting(), self.health.count())
+    }
+}
