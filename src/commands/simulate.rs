@@ -9,6 +9,7 @@ use anyhow::{Context, bail, ensure};
 use chrono::NaiveDate;
 use tempfile::NamedTempFile;
 
+use crate::simulate::live::{self, Server};
 use crate::simulate::{Building, Format, Summary, WriteError, is_in_range, write};
 
 /// Make the motion-sensor readings of a building that does not exist.
@@ -53,6 +54,16 @@ pub struct SimulateArgs {
     /// Also write, as CSV, in which hours somebody really was in each room.
     #[arg(long, value_name = "PATH")]
     pub truth: Option<PathBuf>,
+    /// Play the readings in real time instead: to a broker as Zigbee2MQTT would (mqtt://host, mqtts://host), or to a
+    /// server's /readings (http://host:port, https://host) with the token in ROOMCAST_TOKEN. Never past the present.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["output", "format", "truth", "disorder"])]
+    pub live: Option<String>,
+    /// How much faster than real time to play.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, requires = "live", value_parser = speed)]
+    pub speed: f64,
+    /// Certificates to trust for mqtts:// and https://, PEM.
+    #[arg(long, value_name = "FILE", requires = "live")]
+    pub live_ca: Option<PathBuf>,
 }
 
 /// Writes the building's readings, and one line about them to standard error.
@@ -63,6 +74,9 @@ pub struct SimulateArgs {
 pub fn run(args: &SimulateArgs) -> anyhow::Result<()> {
     let begun = Instant::now();
     let building = building(args)?;
+    if let Some(url) = &args.live {
+        return play(&building, url, args);
+    }
     let format = args.format.unwrap_or_else(|| format_of(&args.output));
     if let Some(truth) = &args.truth {
         ensure!(*truth != args.output, "--truth and --output are both {}", truth.display());
@@ -80,6 +94,25 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<()> {
     }
     // Nobody may be listening: that the line is lost does not spoil the file.
     let _ = writeln!(io::stderr(), "{}", line(&building, summary, begun.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+/// Plays the building, and says how much there was.
+fn play(building: &Building, url: &str, args: &SimulateArgs) -> anyhow::Result<()> {
+    let played = if url.starts_with("http") {
+        let trusted = args
+            .live_ca
+            .as_ref()
+            .map(|path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display())));
+        let token = std::env::var("ROOMCAST_TOKEN").ok();
+        let server = Server::parse(url, token, trusted.transpose()?.as_deref());
+        let mut server = server.map_err(anyhow::Error::msg).context("the server's address cannot be used")?;
+        live::post(building, &mut server, args.speed)?
+    } else {
+        let broker = super::live::broker(url, None, args.live_ca.as_deref(), "roomcast-simulate")?;
+        live::publish(building, &broker, args.speed)?
+    };
+    let _ = writeln!(io::stderr(), "{} devices, {} readings played", building.devices, played.readings);
     Ok(())
 }
 
@@ -114,6 +147,11 @@ fn format_of(path: &Path) -> Format {
         Some(extension) if extension.eq_ignore_ascii_case("parquet") => Format::Parquet,
         _ => Format::Csv,
     }
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let expected = "a factor above 0, at most 1000000";
+    within(text, 1e6, expected).and_then(|factor| if factor > 0.0 { Ok(factor) } else { Err(expected.into()) })
 }
 
 fn share(text: &str) -> Result<f64, String> {

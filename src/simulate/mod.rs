@@ -9,6 +9,7 @@
 
 mod chance;
 mod faults;
+pub mod live;
 mod meetings;
 mod people;
 mod room;

@@ -1,0 +1,145 @@
+//! The building in (accelerated) real time: what its sensors would send, when they would send it.
+
+mod mqtt;
+mod post;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Instant as Stopwatch;
+
+use super::Building;
+use crate::calendar::{Calendar, Instant};
+pub use mqtt::publish;
+pub use post::{Server, post};
+
+/// Seconds after which a sensor that saw no more motion says so.
+const RESTS: i64 = 60;
+
+/// What a simulated sensor says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said {
+    /// When.
+    pub time: Instant,
+    /// Index of the device.
+    pub device: usize,
+    /// Motion, or none any more.
+    pub occupied: bool,
+}
+
+/// What was played.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Played {
+    /// Readings, those included that the building sends twice.
+    pub readings: u64,
+    /// Signs of rest.
+    pub rests: u64,
+}
+
+/// Why playing stopped before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum PlayError {
+    /// The broker or the server cannot be reached.
+    #[error("{target}: {message}")]
+    Unreachable {
+        /// Where to.
+        target: String,
+        /// What went wrong.
+        message: String,
+    },
+    /// The server does not take the readings.
+    #[error("{target}: refused with status {status}: {message}")]
+    Refused {
+        /// Where to.
+        target: String,
+        /// Its answer's status.
+        status: u16,
+        /// Its answer.
+        message: String,
+    },
+}
+
+/// All that the sensors say, in order of time: a sensor that fires again has rested before.
+fn script(building: &Building) -> impl Iterator<Item = Said> + '_ {
+    let mut resting: BinaryHeap<Reverse<(Instant, usize)>> = BinaryHeap::new();
+    // When each device will rest; the heap may hold earlier times that no longer hold.
+    let mut due = vec![Instant::MAX; building.devices];
+    building.days().flat_map(move |day| {
+        let midnight = day.midnight();
+        let mut said = Vec::with_capacity(day.rows().len() * 2);
+        for row in day.rows() {
+            let (time, device) = (midnight + Instant::from(row.second), row.device as usize);
+            while let Some(&Reverse((at, other))) = resting.peek()
+                && at <= time
+            {
+                resting.pop();
+                if due[other] == at {
+                    due[other] = Instant::MAX;
+                    said.push(Said { time: at, device: other, occupied: false });
+                }
+            }
+            if due[device] != Instant::MAX {
+                said.push(Said { time, device, occupied: false });
+            }
+            said.push(Said { time, device, occupied: true });
+            due[device] = time + RESTS;
+            resting.push(Reverse((time + RESTS, device)));
+        }
+        said
+    })
+}
+
+/// A clock that begins at an instant, runs so many times faster than real time, and never past the present.
+struct Clock {
+    start: Instant,
+    speed: f64,
+    watch: Stopwatch,
+}
+
+impl Clock {
+    fn new(start: Instant, speed: f64) -> Clock {
+        Clock { start, speed, watch: Stopwatch::now() }
+    }
+
+    fn now(&self) -> Instant {
+        let passed = (self.watch.elapsed().as_secs_f64() * self.speed) as Instant;
+        self.start.saturating_add(passed).min(Calendar::default().now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::NaiveDate;
+
+    use super::*;
+    use crate::store::Kind;
+    use crate::stream::edges::Edges;
+
+    #[test]
+    fn what_counts_as_motion_are_the_building_s_readings() {
+        let date = |day| NaiveDate::from_ymd_opt(2016, 7, day).unwrap();
+        let building = Building::new(3, 12, date(1), date(4));
+        let mut edges = Edges::new(3600);
+        let (mut last, mut motion) = (Instant::MIN, 0);
+        let mut times = vec![Vec::new(); 12];
+        for said in script(&building) {
+            assert!(said.time >= last, "{said:?}");
+            last = said.time;
+            if edges.kind(&said.device.to_string(), said.occupied, said.time) == Kind::Motion {
+                times[said.device].push(said.time);
+                motion += 1;
+            }
+        }
+        times.iter_mut().for_each(Vec::dedup);
+        let readings = building.readings();
+        let expected: Vec<&Vec<Instant>> = readings.devices.iter().map(|device| &device.times).collect();
+        assert!(motion > 500 && times.iter().filter(|times| !times.is_empty()).eq(expected));
+    }
+
+    #[test]
+    fn the_clock_runs_faster_but_not_ahead() {
+        let clock = Clock::new(1000, 1000.0);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert!((1020..3000).contains(&clock.now()));
+        assert!(Clock::new(Instant::MAX - 5, 1.0).now() < Instant::MAX - 5);
+    }
+}
