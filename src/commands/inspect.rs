@@ -7,6 +7,7 @@ use anyhow::Context;
 use chrono_tz::Tz;
 use serde::Serialize;
 
+use super::site::read_inputs;
 use crate::calendar::Calendar;
 use crate::readings::{self, Profile, ReadOptions, ReadSummary};
 
@@ -14,7 +15,7 @@ use crate::readings::{self, Profile, ReadOptions, ReadSummary};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  roomcast inspect data/device_activations.csv")]
 pub struct InspectArgs {
-    /// Readings, CSV or Parquet (- for CSV on standard input)
+    /// Readings: CSV or Parquet (- for CSV on standard input), or a store
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
     /// The site's IANA time zone, such as Europe/Berlin; without it times are taken and given as they stand
@@ -42,7 +43,7 @@ struct Report {
 pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let calendar = Calendar::new(args.timezone);
     let options = ReadOptions { skip_bad_rows: true, until: None };
-    let (readings, summary) = readings::read(&args.inputs, &options, &calendar)?;
+    let (readings, summary) = read_inputs(&args.inputs, &options, &calendar)?;
     let profile = readings::profile(&readings, &calendar);
     let report = Report { fingerprint: readings.fingerprint(), summary, profile };
 

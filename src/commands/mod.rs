@@ -3,8 +3,10 @@
 pub mod backtest;
 pub mod completions;
 pub mod explain;
+pub mod export;
 pub mod healthcheck;
 pub mod heatmap;
+pub mod import;
 pub mod inspect;
 pub mod live;
 pub mod models;
@@ -13,6 +15,8 @@ pub mod predict;
 pub mod serve;
 pub mod simulate;
 pub mod site;
+pub mod store;
+pub mod stores;
 pub mod train;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
@@ -79,6 +83,15 @@ pub enum Command {
     /// Ask a server on this machine whether it lives
     #[command(after_help = "Example:\n  roomcast healthcheck --port 5000")]
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Bring readings from files into a store
+    #[command(after_help = "Example:\n  roomcast import --store readings.db data/device_activations.csv")]
+    Import(import::ImportArgs),
+    /// Write the readings of a store to Parquet files
+    #[command(after_help = "Example:\n  roomcast export --store readings.db --output readings --buckets 16")]
+    Export(export::ExportArgs),
+    /// Back up, pack, shorten and repair a store
+    #[command(after_help = "Example:\n  roomcast store pack --store readings.db --days 7")]
+    Store(store::StoreCommand),
     /// List, show, activate and prune saved models
     #[command(after_help = "Example:\n  roomcast models list --models models")]
     Models(models::ModelsArgs),
@@ -106,6 +119,9 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Simulate(args) => simulate::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Healthcheck(args) => healthcheck::run(args),
+        Command::Import(args) => import::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Store(args) => store::run(args),
         Command::Models(args) => models::run(args),
         Command::Completions(args) => completions::completions(args, &mut Cli::command()),
         Command::Man(args) => completions::man(args, Cli::command()),

@@ -15,6 +15,7 @@ use crate::model::registry::Registry;
 use crate::model::rule::Rule;
 use crate::model::{Models, fit};
 use crate::readings::Readings;
+use crate::store;
 
 /// What `predict` is asked.
 #[derive(Debug, Args)]
@@ -23,7 +24,7 @@ pub struct PredictArgs {
     /// looked at
     #[arg(value_name = "TIMESTAMP")]
     pub timestamp: String,
-    /// Readings, CSV or Parquet (- for CSV on standard input)
+    /// Readings: CSV or Parquet (- for CSV on standard input), or a store
     #[arg(value_name = "INPUT")]
     pub input: PathBuf,
     /// Where the forecast goes (- for standard output)
@@ -114,7 +115,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     output::check(&args.output)?;
     let (readings, _) = args.clock.read(std::slice::from_ref(&args.input), &calendar, Some(origin))?;
     if readings.is_empty() {
-        bail!("{}: no reading before {}", args.input.display(), args.timestamp);
+        bail!("{}: no reading before {}", store::shown(&args.input.to_string_lossy()), args.timestamp);
     }
     let hourly = Hourly::new(&readings, &calendar, origin);
     let building = Building::new(&hourly);

@@ -7,8 +7,10 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::Args;
 
+use super::stores;
 use crate::calendar::{Calendar, Instant, days_off};
 use crate::readings::{self, ReadOptions, ReadSummary, Readings};
+use crate::store;
 
 /// The site's clock and calendar.
 #[derive(Debug, Clone, Default, Args)]
@@ -51,7 +53,7 @@ impl ClockArgs {
     /// Reads the readings of `paths` before `until`, all of them without it, and logs what was unusual.
     ///
     /// # Errors
-    /// When a file cannot be read, or has a row that cannot be and bad rows are not skipped.
+    /// When a file or store cannot be read, or a file has a row that cannot be and bad rows are not skipped.
     pub fn read(
         &self,
         paths: &[PathBuf],
@@ -59,7 +61,7 @@ impl ClockArgs {
         until: Option<Instant>,
     ) -> anyhow::Result<(Readings, ReadSummary)> {
         let options = ReadOptions { skip_bad_rows: self.skip_bad_rows, until };
-        let (readings, summary) = readings::read(paths, &options, calendar).context("cannot read the readings")?;
+        let (readings, summary) = read_inputs(paths, &options, calendar).context("cannot read the readings")?;
         tracing::info!(
             rows = summary.rows,
             accepted = summary.accepted,
@@ -78,11 +80,36 @@ impl ClockArgs {
     }
 }
 
+/// Reads files and stores together; what stands in several of them counts once.
+///
+/// # Errors
+/// As [`readings::read`] and [`store::open_existing`].
+pub fn read_inputs(
+    paths: &[PathBuf],
+    options: &ReadOptions,
+    calendar: &Calendar,
+) -> anyhow::Result<(Readings, ReadSummary)> {
+    let is_store = |path: &&PathBuf| path.to_str().is_some_and(store::is_store);
+    let (stores, files): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(is_store);
+    let stores = stores.into_iter().map(|url| stores::load(&url.to_string_lossy(), calendar, options.until));
+    let stores = stores.collect::<anyhow::Result<Vec<_>>>()?;
+    let files: Vec<PathBuf> = files.into_iter().cloned().collect();
+    Ok(readings::read_with(&files, stores, options, calendar)?)
+}
+
 /// Readings and the site they come from.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SiteArgs {
-    /// Readings, CSV or Parquet (repeatable; - for CSV on standard input)
-    #[arg(long, short, value_name = "FILE", required = true, env = "ROOMCAST_INPUT", value_delimiter = ',')]
+    /// Readings: CSV or Parquet (- for CSV on standard input), or a store, such as readings.db (repeatable)
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        required = true,
+        env = "ROOMCAST_INPUT",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
     pub input: Vec<PathBuf>,
     /// Clock and calendar.
     #[command(flatten)]

@@ -6,7 +6,8 @@ use rayon::prelude::*;
 
 use super::error::ReadError;
 use super::field::{self, Problem};
-use super::summary::{FileSummary, REFUSALS_KEPT, Refusal};
+use super::sink::Sink;
+use super::summary::{Counts, FileSummary, REFUSALS_KEPT, Refusal};
 use super::{DeviceReadings, ReadOptions, Readings};
 use crate::calendar::Instant;
 
@@ -27,75 +28,28 @@ struct Device {
     quiet: bool,
 }
 
-/// All that one file held.
-pub(super) struct Collected {
+/// All that one file, or a store, held.
+pub(crate) struct Collected {
     pub readings: Readings,
     pub summary: FileSummary,
     /// Devices without a reading that said "no motion".
     pub without_motion: Vec<String>,
 }
 
+impl Collected {
+    /// The readings of something that is no file, under its name, and the devices it knows without any.
+    pub fn of(name: &str, readings: Readings, without_motion: Vec<String>) -> Self {
+        let number = readings.len() as u64;
+        let counts = Counts { rows: number, accepted: number, ..Counts::default() };
+        let summary = FileSummary { file: name.to_owned(), counts, ..FileSummary::default() };
+        Self { readings, summary, without_motion }
+    }
+}
+
 impl<'a> Collector<'a> {
     pub fn new(file: &str, options: &'a ReadOptions) -> Self {
         let summary = FileSummary { file: file.to_owned(), ..FileSummary::default() };
         Self { options, summary, names: HashMap::new(), devices: Vec::new() }
-    }
-
-    /// The file's name, for errors.
-    pub fn file(&self) -> &str {
-        &self.summary.file
-    }
-
-    /// The number of a device's name.
-    pub fn device(&mut self, cell: &[u8]) -> Result<usize, Problem> {
-        let cell = field::trim(cell);
-        if let Some(&device) = self.names.get(cell) {
-            return Ok(device);
-        }
-        let name = field::name(cell)?.to_owned();
-        self.names.insert(cell.into(), self.devices.len());
-        self.devices.push(Device { name, times: Vec::new(), quiet: false });
-        Ok(self.devices.len() - 1)
-    }
-
-    /// Takes a valid row.
-    pub fn accept(&mut self, time: Instant, device: usize, motion: bool) {
-        let counts = &mut self.summary.counts;
-        counts.rows += 1;
-        if self.options.until.is_some_and(|until| time >= until) {
-            counts.after_until += 1;
-            return;
-        }
-        let device = &mut self.devices[device];
-        if !motion {
-            counts.no_motion += 1;
-            device.quiet = true;
-            return;
-        }
-        if device.times.last().is_some_and(|&before| time < before) {
-            counts.out_of_order += 1;
-        }
-        device.times.push(time);
-    }
-
-    /// Takes note of a row that is no reading.
-    ///
-    /// # Errors
-    /// [`ReadError::BadRow`] unless bad rows are to be skipped.
-    pub fn refuse(&mut self, line: u64, problem: Problem) -> Result<(), ReadError> {
-        let Problem { column, expected, found } = problem;
-        let refusal =
-            || Refusal { file: self.summary.file.clone(), line, column, expected: expected.into_owned(), found };
-        if !self.options.skip_bad_rows {
-            return Err(ReadError::BadRow(Box::new(refusal())));
-        }
-        if self.summary.refusals.len() < REFUSALS_KEPT {
-            let refusal = refusal();
-            self.summary.refusals.push(refusal);
-        }
-        self.summary.counts.rows += 1;
-        self.summary.counts.refused += 1;
-        Ok(())
     }
 
     /// Orders what was collected and drops what stands there twice.
@@ -109,6 +63,62 @@ impl<'a> Collector<'a> {
         self.summary.counts.accepted = readings.len() as u64;
         self.summary.counts.duplicates = duplicates;
         Collected { readings, summary: self.summary, without_motion }
+    }
+}
+
+impl Sink for Collector<'_> {
+    type Error = ReadError;
+
+    fn file(&self) -> &str {
+        &self.summary.file
+    }
+
+    fn device(&mut self, cell: &[u8]) -> Result<usize, Problem> {
+        let cell = field::trim(cell);
+        if let Some(&device) = self.names.get(cell) {
+            return Ok(device);
+        }
+        let name = field::name(cell)?.to_owned();
+        self.names.insert(cell.into(), self.devices.len());
+        self.devices.push(Device { name, times: Vec::new(), quiet: false });
+        Ok(self.devices.len() - 1)
+    }
+
+    fn accept(&mut self, time: Instant, device: usize, motion: bool) -> Result<(), ReadError> {
+        let counts = &mut self.summary.counts;
+        counts.rows += 1;
+        if self.options.until.is_some_and(|until| time >= until) {
+            counts.after_until += 1;
+            return Ok(());
+        }
+        let device = &mut self.devices[device];
+        if !motion {
+            counts.no_motion += 1;
+            device.quiet = true;
+            return Ok(());
+        }
+        if device.times.last().is_some_and(|&before| time < before) {
+            counts.out_of_order += 1;
+        }
+        device.times.push(time);
+        Ok(())
+    }
+
+    /// [`ReadError::BadRow`] unless bad rows are to be skipped.
+    fn refuse(&mut self, line: u64, problem: Problem, _: impl FnOnce() -> String) -> Result<(), ReadError> {
+        let Problem { column, expected, found } = problem;
+        let refusal =
+            || Refusal { file: self.summary.file.clone(), line, column, expected: expected.into_owned(), found };
+        if !self.options.skip_bad_rows {
+            return Err(ReadError::BadRow(Box::new(refusal())));
+        }
+        if self.summary.refusals.len() < REFUSALS_KEPT {
+            let refusal = refusal();
+            self.summary.refusals.push(refusal);
+        }
+        self.summary.counts.rows += 1;
+        self.summary.counts.refused += 1;
+        Ok(())
     }
 }
 

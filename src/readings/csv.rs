@@ -4,10 +4,10 @@ use std::io::{self, Read};
 
 use csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
 
-use super::clean::Collector;
 use super::error::ReadError;
 use super::field::{COLUMNS, Clock, Problem, excerpt, motion, trim};
 use super::lines::LineEnds;
+use super::sink::{Sink, as_object};
 use crate::calendar::{Calendar, Instant};
 
 /// Bytes asked of the operating system at a time.
@@ -24,12 +24,12 @@ type Input<R> = Reader<LineEnds<io::Chain<io::Cursor<Vec<u8>>, R>>>;
 ///
 /// # Errors
 /// [`ReadError`] for a text that is no CSV, a header that lacks a column, a failing source, and the
-/// first bad row unless the collector skips them.
-pub(super) fn read(mut source: impl Read, calendar: &Calendar, into: &mut Collector<'_>) -> Result<(), ReadError> {
+/// first bad row unless the sink takes them.
+pub(super) fn read<S: Sink>(mut source: impl Read, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
     let mut head = Vec::with_capacity(8);
     source.by_ref().take(8).read_to_end(&mut head).map_err(|error| ReadError::io(into.file(), error))?;
     if let Some((found, hint)) = other_kind(&head) {
-        return Err(ReadError::Format { file: into.file().to_owned(), found, hint });
+        return Err(ReadError::Format { file: into.file().to_owned(), found, hint }.into());
     }
     if head.starts_with(BOM) {
         head.drain(..BOM.len());
@@ -44,18 +44,18 @@ pub(super) fn read(mut source: impl Read, calendar: &Calendar, into: &mut Collec
 
     let mut record = ByteRecord::new();
     if !next(&mut input, &mut record, into.file())? {
-        return Err(ReadError::Empty { file: into.file().to_owned() });
+        return Err(ReadError::Empty { file: into.file().to_owned() }.into());
     }
     let (columns, width) = (header(&record, into.file())?, record.len());
     let mut clock = Clock::new(calendar);
     while next(&mut input, &mut record, into.file())? {
         match row(&record, columns, width, &mut clock, into) {
-            Ok((time, device, motion)) => into.accept(time, device, motion),
+            Ok((time, device, motion)) => into.accept(time, device, motion)?,
             Err(mut problem) => {
                 if problem.found.contains('\n') {
                     problem.expected = "a closing quote on the same line".into();
                 }
-                into.refuse(line(&input, &record), problem)?;
+                into.refuse(line(&input, &record), problem, || payload(&record, columns, width))?;
             }
         }
     }
@@ -125,7 +125,7 @@ fn row(
     columns: [usize; 3],
     width: usize,
     clock: &mut Clock<'_>,
-    into: &mut Collector<'_>,
+    into: &mut impl Sink,
 ) -> Result<(Instant, usize, bool), Problem> {
     if record.len() != width {
         let torn = if record.as_slice().contains(&b'\n') { ", one of them quoted over several lines" } else { "" };
@@ -137,6 +137,14 @@ fn row(
     }
     let [time, device, activated] = columns.map(|column| &record[column]);
     Ok((clock.text(time)?, into.device(device)?, motion(activated)?))
+}
+
+/// A row as text that can be parsed again, where it fits the header; as it stands otherwise.
+fn payload(record: &ByteRecord, columns: [usize; 3], width: usize) -> String {
+    if record.len() == width {
+        return as_object(columns.map(|column| String::from_utf8_lossy(&record[column])));
+    }
+    String::from_utf8_lossy(&record.iter().collect::<Vec<_>>().join(&b',')).into_owned()
 }
 
 /// What a file is that cannot be CSV, and what to do about it.

@@ -10,7 +10,10 @@ pub(crate) mod field;
 mod lines;
 mod parquet;
 mod profile;
+mod rows;
+mod sink;
 mod summary;
+mod write;
 
 use std::fs::File;
 use std::io;
@@ -20,11 +23,14 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::calendar::{Calendar, Instant};
+use sink::Sink;
 
-pub(crate) use clean::in_order;
+pub(crate) use clean::{Collected, in_order};
 pub use error::ReadError;
 pub use profile::{DeviceProfile, Profile, profile};
+pub use rows::{FileRow, rows};
 pub use summary::{Counts, FileSummary, REFUSALS_KEPT, ReadSummary, Refusal};
+pub use write::write_parquet;
 
 /// The motion of every device of a site, ordered by device name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -123,12 +129,22 @@ pub fn read(
     options: &ReadOptions,
     calendar: &Calendar,
 ) -> Result<(Readings, ReadSummary), ReadError> {
+    read_with(paths, Vec::new(), options, calendar)
+}
+
+/// As [`read`], together with what is not from files.
+pub(crate) fn read_with(
+    paths: &[PathBuf],
+    others: Vec<Collected>,
+    options: &ReadOptions,
+    calendar: &Calendar,
+) -> Result<(Readings, ReadSummary), ReadError> {
     let files: Vec<_> = paths.par_iter().map(|path| read_file(path, options, calendar)).collect();
     let mut summary = ReadSummary::default();
-    let mut parts = Vec::with_capacity(paths.len());
-    for file in files {
-        let clean::Collected { readings, summary: file, without_motion } = file?;
-        summary.add(file);
+    let mut parts = Vec::with_capacity(paths.len() + others.len());
+    for part in files.into_iter().chain(others.into_iter().map(Ok)) {
+        let Collected { readings, summary: part, without_motion } = part?;
+        summary.add(part);
         summary.without_motion.extend(without_motion);
         parts.push(readings);
     }
@@ -143,20 +159,19 @@ pub fn read(
     Ok((readings, summary))
 }
 
-fn read_file(path: &Path, options: &ReadOptions, calendar: &Calendar) -> Result<clean::Collected, ReadError> {
-    let name = path.to_string_lossy();
-    let mut collector = clean::Collector::new(&name, options);
-    if name == "-" {
-        csv::read(io::stdin().lock(), calendar, &mut collector)?;
-    } else {
-        let file = File::open(path).map_err(|error| ReadError::io(&name, error))?;
-        if is_parquet(path) {
-            parquet::read(file, calendar, &mut collector)?;
-        } else {
-            csv::read(file, calendar, &mut collector)?;
-        }
-    }
+fn read_file(path: &Path, options: &ReadOptions, calendar: &Calendar) -> Result<Collected, ReadError> {
+    let mut collector = clean::Collector::new(&path.to_string_lossy(), options);
+    each_row(path, calendar, &mut collector)?;
     Ok(collector.finish())
+}
+
+/// Gives the rows of a file, or of standard input for `-`, to a sink.
+fn each_row<S: Sink>(path: &Path, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
+    if path == Path::new("-") {
+        return csv::read(io::stdin().lock(), calendar, into);
+    }
+    let file = File::open(path).map_err(|error| ReadError::io(into.file(), error))?;
+    if is_parquet(path) { parquet::read(file, calendar, into) } else { csv::read(file, calendar, into) }
 }
 
 fn is_parquet(path: &Path) -> bool {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use polars::prelude::*;
 
-use super::clean::Collector;
 use super::error::ReadError;
 use super::field::{self, COLUMNS, Clock, Problem};
+use super::sink::{Sink, as_object};
 use crate::calendar::{Calendar, Instant};
 
 /// Rows decoded at a time, unless one row group alone has more.
@@ -19,21 +19,15 @@ const BATCH: usize = 1 << 20;
 /// One column of a batch, cell by cell.
 type Cells<'a, T> = Box<dyn Iterator<Item = Result<T, Problem>> + 'a>;
 
-/// What polars makes of a damaged file.
-enum Failure {
-    Read(ReadError),
+/// What polars makes of a damaged file, or an error of whoever takes the rows.
+enum Failure<E> {
+    Sink(E),
     Polars(PolarsError),
 }
 
-impl From<PolarsError> for Failure {
+impl<E> From<PolarsError> for Failure<E> {
     fn from(error: PolarsError) -> Self {
         Failure::Polars(error)
-    }
-}
-
-impl From<ReadError> for Failure {
-    fn from(error: ReadError) -> Self {
-        Failure::Read(error)
     }
 }
 
@@ -44,34 +38,34 @@ impl From<ReadError> for Failure {
 ///
 /// # Errors
 /// [`ReadError`] for a file that is no Parquet or is damaged, a column that is missing or of another
-/// type, and the first bad row unless the collector skips them.
-pub(super) fn read(file: File, calendar: &Calendar, into: &mut Collector<'_>) -> Result<(), ReadError> {
+/// type, and the first bad row unless the sink takes them.
+pub(super) fn read<S: Sink>(file: File, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
     match file.metadata() {
-        Err(error) => return Err(ReadError::io(into.file(), error)),
+        Err(error) => return Err(ReadError::io(into.file(), error).into()),
         // Unlike a file, a directory can be mapped into memory only to fail there.
-        Ok(meta) if meta.is_dir() => return Err(ReadError::Directory { file: into.file().to_owned() }),
-        Ok(meta) if meta.len() == 0 => return Err(ReadError::Empty { file: into.file().to_owned() }),
+        Ok(meta) if meta.is_dir() => return Err(ReadError::Directory { file: into.file().to_owned() }.into()),
+        Ok(meta) if meta.len() == 0 => return Err(ReadError::Empty { file: into.file().to_owned() }.into()),
         Ok(_) => {}
     }
-    // Polars panics on some damaged files. The collector is given up with the file then, so nothing
+    // Polars panics on some damaged files. The sink is given up with the file then, so nothing
     // half-done is seen. A page that claims to hold more than the memory does still ends the process.
     let message = match catch_unwind(AssertUnwindSafe(|| batches(&file, calendar, into))) {
         Ok(Ok(())) => return Ok(()),
-        Ok(Err(Failure::Read(error))) => return Err(error),
+        Ok(Err(Failure::Sink(error))) => return Err(error),
         Ok(Err(Failure::Polars(error))) => error.to_string(),
         Err(_) => "the file is damaged".to_owned(),
     };
-    Err(ReadError::Parquet { file: into.file().to_owned(), message })
+    Err(ReadError::Parquet { file: into.file().to_owned(), message }.into())
 }
 
-fn batches(file: &File, calendar: &Calendar, into: &mut Collector<'_>) -> Result<(), Failure> {
+fn batches<S: Sink>(file: &File, calendar: &Calendar, into: &mut S) -> Result<(), Failure<S::Error>> {
     let open = |file: &File| Ok::<_, PolarsError>(ParquetReader::new(file.try_clone()?));
     let mut metadata = FileMetadata::clone(open(file)?.get_metadata()?);
     // The writer's Arrow types (dictionaries, time zones by name) are not needed, and not all of
     // them can be read in this build; Parquet's own types say enough.
     metadata.key_value_metadata = None;
     let schema = polars::io::parquet::read::infer_schema(&metadata)?;
-    let columns = columns(&schema, calendar, into.file())?;
+    let columns = columns(&schema, calendar, into.file()).map_err(|error| Failure::Sink(error.into()))?;
     let metadata = Arc::new(metadata);
 
     let mut clock = Clock::new(calendar);
@@ -84,19 +78,28 @@ fn batches(file: &File, calendar: &Calendar, into: &mut Collector<'_>) -> Result
             // The other strategies decode the row groups outside the slice as well.
             .read_parallel(ParallelStrategy::RowGroups)
             .finish()?;
-        let [time, device, activated] =
-            [batch.column(&columns[0])?, batch.column(&columns[1])?, batch.column(&columns[2])?]
-                .map(Column::as_materialized_series);
+        let series = [batch.column(&columns[0])?, batch.column(&columns[1])?, batch.column(&columns[2])?]
+            .map(Column::as_materialized_series);
+        let [time, device, activated] = series;
         let cells = times(time, &mut clock)?.zip(devices(device)?).zip(motions(activated)?);
-        for (row, ((time, device), motion)) in (rows.start as u64 + 1..).zip(cells) {
+        for (row, ((time, device), motion)) in cells.enumerate() {
             let read = time.and_then(|time| Ok((time, into.device(device?.as_ref())?, motion?)));
-            match read {
+            let taken = match read {
                 Ok((time, device, motion)) => into.accept(time, device, motion),
-                Err(problem) => into.refuse(row, problem)?,
-            }
+                Err(problem) => into.refuse((rows.start + row) as u64 + 1, problem, || payload(series, row)),
+            };
+            taken.map_err(Failure::Sink)?;
         }
     }
     Ok(())
+}
+
+/// A row as text that can be parsed again.
+fn payload(series: [&Series; 3], row: usize) -> String {
+    as_object(series.map(|series| match series.get(row) {
+        Ok(value) => value.str_value().into_owned().into(),
+        Err(_) => Cow::Borrowed("null"),
+    }))
 }
 
 /// Consecutive row groups, as ranges of rows of about [`BATCH`].

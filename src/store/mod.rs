@@ -183,6 +183,16 @@ fn is_postgres(text: &str) -> bool {
     text.starts_with("postgres://") || text.starts_with("postgresql://")
 }
 
+/// A store's name to show: without the password, and without options, which may hold one too.
+pub fn shown(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://").filter(|_| is_postgres(url)) else { return url.to_owned() };
+    let rest = rest.split('?').next().unwrap_or_default();
+    match rest.rsplit_once('@') {
+        Some((user, host)) => format!("{scheme}://{}@{host}", user.split(':').next().unwrap_or_default()),
+        None => format!("{scheme}://{rest}"),
+    }
+}
+
 /// Opens a store, makes it where there is none, and brings one of an older version up to date.
 ///
 /// # Errors
@@ -204,6 +214,34 @@ async fn open_or(url: &str, calendar: &Calendar, create: bool) -> Result<Arc<dyn
     if is_postgres(url) {
         return Ok(Arc::new(postgres::PostgresStore::open(url, calendar).await?));
     }
+    if !is_store(url) {
+        let message =
+            "names no store\nhint: a store is sqlite:PATH, a path that ends in .db or .sqlite, or postgres://…";
+        return Err(StoreError::refused(url, message));
+    }
     let path = url.strip_prefix("sqlite:").map_or(url, |path| path.strip_prefix("//").unwrap_or(path));
     Ok(Arc::new(sqlite::SqliteStore::open(url, Path::new(path), create, calendar).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stores_are_told_from_files_by_their_names() {
+        for store in ["sqlite:x", "a/b.db", "b.sqlite", "postgres://host/site", "postgresql://me@host"] {
+            assert!(is_store(store), "{store}");
+        }
+        for file in ["-", "a.csv", "db", "b.parquet", "b.db.csv", "postgres.csv"] {
+            assert!(!is_store(file), "{file}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        assert_eq!(shown("postgres://me:s3cret@db:5432/site?sslmode=require"), "postgres://me@db:5432/site");
+        assert_eq!(shown("postgres://me:a@b@db/site"), "postgres://me@db/site");
+        assert_eq!(shown("postgresql://db/site?password=x"), "postgresql://db/site");
+        assert_eq!(shown("sqlite:///var/lib/roomcast/readings.db"), "sqlite:///var/lib/roomcast/readings.db");
+    }
 }

@@ -1,5 +1,6 @@
 //! Both stores, the same tests: what comes twice counts once, whatever happens in between.
 
+mod commands;
 mod crash;
 mod days;
 mod follow;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
 use super::{Lock, lock};
 use crate::calendar::Calendar;
@@ -35,15 +35,12 @@ pub(super) async fn write(
 /// attached keeps neither readers nor writers waiting.
 async fn partitions(connection: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
     let days = plan.days();
-    let missing =
-        "SELECT day FROM unnest($1::bigint[]) AS day WHERE to_regclass('readings_' || day) IS NULL ORDER BY day";
-    let none: Vec<i64> = sqlx::query_scalar(missing).bind(&days).fetch_all(&mut *connection).await?;
-    if none.is_empty() {
+    if missing(connection, &days).await?.is_empty() {
         return Ok(());
     }
-    lock(connection, Lock::Partitions).await?;
-    let missing: Vec<i64> = sqlx::query_scalar(missing).bind(&days).fetch_all(&mut *connection).await?;
-    for day in missing {
+    // Those who make partitions take turns; this is the lock that attaching one needs anyway.
+    connection.execute("LOCK TABLE readings IN SHARE UPDATE EXCLUSIVE MODE").await?;
+    for day in missing(connection, &days).await? {
         let (start, end) = (day * DAY, (day + 1) * DAY);
         let sql = format!(
             "CREATE TABLE readings_{day} (LIKE readings INCLUDING DEFAULTS);
@@ -52,6 +49,20 @@ async fn partitions(connection: &mut PgConnection, plan: &Plan<'_>) -> Result<()
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+/// Those of some days that have no partition. Looked up in the catalogue's tables: its functions may answer from a
+/// memory of before the last lock was granted.
+async fn missing(connection: &mut PgConnection, days: &[i64]) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT day FROM unnest($1::bigint[]) AS day WHERE NOT EXISTS (
+             SELECT FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+             WHERE inhparent = 'readings'::regclass AND relname = 'readings_' || day
+         ) ORDER BY day",
+    )
+    .bind(days)
+    .fetch_all(connection)
+    .await
 }
 
 /// The numbers of the plan's devices; those that have none get one, in order of name.

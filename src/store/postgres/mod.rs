@@ -1,6 +1,6 @@
 //! A store in PostgreSQL, which several servers may share.
 //!
-//! Readings are partitioned by day. Everybody takes locks in the same order (advisory locks, then devices,
+//! Readings are partitioned by day. Everybody takes locks in the same order (days, partitions, then devices,
 //! event ids, readings and hours, each in order of key), so nobody waits in a circle.
 
 mod days;
@@ -43,8 +43,6 @@ enum Lock {
     Schema = 0x726f_6f6d_0000,
     /// Days are packed or dropped; shared by those who write readings.
     Days,
-    /// A day's partition is made.
-    Partitions,
     /// Rows go into quarantine.
     Quarantine,
 }
@@ -56,7 +54,7 @@ async fn lock(connection: &mut PgConnection, lock: Lock) -> Result<(), sqlx::Err
 
 impl PostgresStore {
     pub async fn open(url: &str, calendar: &Calendar) -> Result<Self, StoreError> {
-        let name = without_password(url);
+        let name = super::shown(url);
         let failed = |error| StoreError::of(&name, error);
         let mut options: PgConnectOptions = url.parse().map_err(failed)?;
         if !url.contains("search_path") {
@@ -92,16 +90,6 @@ impl PostgresStore {
         writing.commit().await?;
         self.numbers.learn(&plan, &known, &numbers);
         Ok(receipt)
-    }
-}
-
-/// A URL to show: what stands between user and host is left out.
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let rest = rest.split('?').next().unwrap_or_default();
-    match rest.rsplit_once('@') {
-        Some((user, host)) => format!("{scheme}://{}@{host}", user.split(':').next().unwrap_or_default()),
-        None => format!("{scheme}://{rest}"),
     }
 }
 
@@ -159,17 +147,5 @@ impl Store for PostgresStore {
 
     fn unlease<'a>(&'a self, name: &'a str, holder: &'a str) -> Pending<'a, ()> {
         Box::pin(async move { small::unlease(&self.pool, name, holder).await.map_err(|error| self.error(error)) })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords_are_not_shown() {
-        assert_eq!(without_password("postgres://me:s3cret@db:5432/site?sslmode=require"), "postgres://me@db:5432/site");
-        assert_eq!(without_password("postgres://me:a@b@db/site"), "postgres://me@db/site");
-        assert_eq!(without_password("postgresql://db/site?password=x"), "postgresql://db/site");
     }
 }

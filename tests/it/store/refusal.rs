@@ -58,7 +58,8 @@ async fn files_that_are_no_store_are_refused_and_left_alone() {
     other.execute("CREATE TABLE songs (name TEXT)").await.unwrap();
     let other = error(&at("other.db"), &Calendar::default()).await;
     assert!(other.to_string().contains("another program"), "{other}");
-    assert!(matches!(error(dir.path().to_str().unwrap(), &Calendar::default()).await, StoreError::Refused { .. }));
+    let directory = error(&format!("sqlite:{}", dir.path().display()), &Calendar::default()).await;
+    assert!(directory.to_string().contains("is a directory"), "{directory}");
     assert!(matches!(error(&at("nowhere/x.db"), &Calendar::default()).await, StoreError::Refused { .. }));
     let missing = store::open_existing(&at("missing.db"), &Calendar::default()).await.err().unwrap();
     assert!(missing.to_string().contains("no such store") && !Path::new(&at("missing.db")).exists(), "{missing}");
@@ -84,19 +85,56 @@ async fn a_damaged_day_is_an_error_and_no_nonsense() {
     .await;
 }
 
+/// Makes a store of version 1, by taking from one what later versions added.
+async fn age(place: &Place) {
+    for sql in ["DROP TABLE packed", "DROP TABLE leases", "UPDATE meta SET version = 1"] {
+        tamper(place, sql).await;
+    }
+}
+
 #[tokio::test]
-async fn a_full_store_says_so_and_goes_on_when_there_is_room() {
-    let place = Place::sqlite();
+async fn an_older_store_is_brought_up_to_date_or_left_as_it_is() {
+    on_both(async |place: Place| {
+        let events = stream(43, 1000, 5, 2);
+        place.open().await.ingest(&batch(events.clone())).await.unwrap();
+        age(&place).await;
+        // The second of two steps fails: the first is undone.
+        tamper(&place, "CREATE TABLE leases (something INTEGER)").await;
+        error(&place.url, &Calendar::default()).await;
+        tamper(&place, "CREATE TABLE packed (something INTEGER)").await;
+        tamper(&place, "DROP TABLE packed").await;
+        tamper(&place, "DROP TABLE leases").await;
+        let (one, other) = tokio::join!(place.open(), place.open());
+        assert_eq!(held(&*one).await, sums(&events));
+        one.pack(START + 2 * 86_400).await.unwrap();
+        assert!(other.lease("x", "y", 1).await.unwrap());
+        assert_eq!(held(&*other).await, sums(&events));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_new_store_is_made_once_by_all_who_open_it_at_once() {
+    on_both(async |place: Place| {
+        let (a, b, c) = tokio::join!(place.open(), place.open(), place.open());
+        for (store, second) in [a, b, c].iter().zip(START..) {
+            store.ingest(&batch([motion("a", second)])).await.unwrap();
+        }
+        assert_eq!(held(&*place.open().await).await[0].count, 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_restored_from_a_busier_server_is_followed_all_the_same() {
+    let Some(place) = Place::postgres().await else { return };
+    place.open().await.ingest(&batch([motion("a", START)])).await.unwrap();
+    tamper(&place, "UPDATE readings SET xid = 4000000000000").await;
     let store = place.open().await;
-    store.ingest(&batch([motion("a", START)])).await.unwrap();
-    let events = stream(13, 20_000, 50, 30);
-    // The quota holds for whoever opens the file: the limit of pages is the connection's.
-    let limit = format!("PRAGMA max_page_count = {}", std::fs::metadata(place.path()).unwrap().len() / 4096);
-    drop(limit);
-    drop(store);
-    let store = place.open().await;
-    store.ingest(&batch(events.clone())).await.unwrap();
-    assert_eq!(held(&*store).await, sums(events.iter().chain(&[motion("a", START)])));
+    let (_, cursor) = store.load(None).await.unwrap();
+    store.ingest(&batch([motion("b", START)])).await.unwrap();
+    let (changes, _) = store.changes(cursor).await.unwrap();
+    assert_eq!(changes.iter().map(|d| d.device.as_str()).collect::<Vec<_>>(), ["b"]);
 }
 
 #[tokio::test]

@@ -1,0 +1,112 @@
+//! `roomcast import`: readings from files into a store.
+
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use serde::Serialize;
+
+use super::stores::{Opened, StoreArgs};
+use crate::readings::{self, FileRow};
+use crate::store::{Batch, Event, Kind, Refused, Verdict};
+
+/// What `import` is asked.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Store and zone.
+    #[command(flatten)]
+    pub at: StoreArgs,
+    /// Readings, CSV or Parquet (- for CSV on standard input)
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Rows of one transaction
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub batch: u32,
+    /// Print the counts as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where the rows of a file went: every row is in one count only.
+#[derive(Debug, Default, Serialize)]
+struct Imported {
+    file: String,
+    rows: u64,
+    stored: u64,
+    duplicates: u64,
+    no_motion: u64,
+    refused: u64,
+}
+
+/// Imports, and prints where the rows went. Rows that are no readings go into quarantine. What was imported before an
+/// error stays; the same again continues where it ended.
+///
+/// # Errors
+/// When a file cannot be read as a whole, or the store does not take what it is given.
+pub fn run(args: &ImportArgs) -> anyhow::Result<()> {
+    let opened = args.at.create()?;
+    let import = |path: &PathBuf| import(&opened, path, args.batch as usize);
+    let imported = args.files.iter().map(import).collect::<anyhow::Result<Vec<_>>>()?;
+    let text = if args.json { serde_json::to_string_pretty(&imported)? + "\n" } else { describe(&imported) };
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot write to standard output"),
+        _ => Ok(()),
+    }
+}
+
+fn import(opened: &Opened, path: &Path, size: usize) -> anyhow::Result<Imported> {
+    let mut imported = Imported { file: path.display().to_string(), ..Imported::default() };
+    let mut batch = Batch::default();
+    readings::rows::<anyhow::Error>(path, &opened.calendar, |row| {
+        match row {
+            FileRow::Event { device, time, motion } => {
+                let kind = if motion { Kind::Motion } else { Kind::Rest };
+                batch.events.push(Event { device: device.to_owned(), time, kind, id: None });
+            }
+            FileRow::Refused { refusal, payload } => {
+                batch.refused.push(Refused { source: "file".into(), payload, reason: refusal.to_string() });
+            }
+        }
+        if batch.events.len() + batch.refused.len() >= size {
+            store(opened, &mut batch, &mut imported)?;
+        }
+        Ok(())
+    })?;
+    store(opened, &mut batch, &mut imported)?;
+    if imported.refused > 0 {
+        tracing::warn!(
+            file = imported.file,
+            refused = imported.refused,
+            "rows are no readings and went into quarantine; roomcast store quarantine list shows them"
+        );
+    }
+    Ok(imported)
+}
+
+/// Stores a batch, and leaves an empty one.
+fn store(opened: &Opened, batch: &mut Batch, imported: &mut Imported) -> anyhow::Result<()> {
+    let receipt = opened.wait(opened.store.ingest(batch)).context("cannot import")?;
+    for verdict in receipt.verdicts {
+        *match verdict {
+            Verdict::Stored => &mut imported.stored,
+            Verdict::Duplicate => &mut imported.duplicates,
+            Verdict::NoMotion => &mut imported.no_motion,
+        } += 1;
+    }
+    imported.refused += batch.refused.len() as u64;
+    imported.rows += (batch.events.len() + batch.refused.len()) as u64;
+    batch.events.clear();
+    batch.refused.clear();
+    Ok(())
+}
+
+fn describe(imported: &[Imported]) -> String {
+    let line = |file: &Imported| {
+        let Imported { file, rows, stored, duplicates, no_motion, refused } = file;
+        format!(
+            "{file}: {rows} rows, {stored} stored, {duplicates} there already, {no_motion} without motion, {refused} in quarantine\n"
+        )
+    };
+    imported.iter().map(line).collect()
+}

@@ -1,0 +1,99 @@
+//! `roomcast store`: backup, packing, retention and quarantine.
+
+mod quarantine;
+
+use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+
+use super::output;
+use super::stores::{Opened, StoreArgs};
+use crate::calendar::Instant;
+use quarantine::QuarantineArgs;
+
+/// Back up, pack, shorten and repair a store.
+#[derive(Debug, Args)]
+pub struct StoreCommand {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+/// What to do with a store.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Copy a SQLite store to a file while it is in use; the copy is a store of one moment
+    #[command(after_help = "Example:\n  roomcast store backup --store readings.db backup/readings.db")]
+    Backup {
+        /// Store and zone.
+        #[command(flatten)]
+        at: StoreArgs,
+        /// The file; it appears when it is whole, in place of any of that name
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Pack closed days: one row per device and day; forecasts, late and repeated readings are the same as before
+    #[command(after_help = "Example:\n  roomcast store pack --store readings.db --days 7")]
+    Pack {
+        /// Store and zone.
+        #[command(flatten)]
+        at: StoreArgs,
+        /// Days at the end that are left as they are
+        #[arg(long, value_name = "N", default_value_t = 7)]
+        days: u32,
+    },
+    /// Drop readings, and what was refused, older than a number of days
+    #[command(after_help = "Example:\n  roomcast store retain --store readings.db --days 730")]
+    Retain {
+        /// Store and zone.
+        #[command(flatten)]
+        at: StoreArgs,
+        /// Days to keep
+        #[arg(long, value_name = "N")]
+        days: u32,
+    },
+    /// List what was refused, and try it again
+    Quarantine(QuarantineArgs),
+}
+
+/// Does what it is asked and prints what came of it.
+///
+/// # Errors
+/// As [`crate::store::StoreError`]. A reader that closes the pipe early is no error.
+pub fn run(args: &StoreCommand) -> anyhow::Result<()> {
+    match &args.action {
+        Action::Backup { at, file } => {
+            output::check(file)?;
+            let opened = at.open()?;
+            opened.wait(opened.store.backup(file)).context("cannot back up the store")?;
+            print(&format!("{} written\n", file.display()))
+        }
+        Action::Pack { at, days } => {
+            let opened = at.open()?;
+            let before = days_ago(&opened, *days);
+            let packed = opened.wait(opened.store.pack(before)).context("cannot pack the store")?;
+            print(&format!("{packed} readings packed\n"))
+        }
+        Action::Retain { at, days } => {
+            let opened = at.open()?;
+            let from = days_ago(&opened, *days);
+            let dropped = opened.wait(opened.store.retain(from)).context("cannot drop readings")?;
+            print(&format!("{dropped} readings dropped\n"))
+        }
+        Action::Quarantine(args) => quarantine::run(args),
+    }
+}
+
+fn days_ago(opened: &Opened, days: u32) -> Instant {
+    opened.calendar.now() - i64::from(days) * 86_400
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done.context("cannot write to standard output"),
+    }
+}

@@ -1,0 +1,118 @@
+//! `roomcast store quarantine`: what was refused, and another try.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::print;
+use crate::calendar::Calendar;
+use crate::commands::stores::{Opened, StoreArgs};
+use crate::store::{Batch, Event, Quarantined, Verdict};
+use crate::stream::payload::rows::{self, Media};
+
+/// Rows looked at together.
+const PAGE: usize = 500;
+
+/// List what was refused, and try it again.
+#[derive(Debug, Args)]
+pub struct QuarantineArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+/// What to do with the quarantine.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// List what was refused: the same text, refused for the same reason, is listed once
+    #[command(after_help = "Example:\n  roomcast store quarantine list --store readings.db")]
+    List {
+        /// Store and zone.
+        #[command(flatten)]
+        at: StoreArgs,
+        /// Most rows listed
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
+        /// List only rows after this number
+        #[arg(long, value_name = "ID", default_value_t = 0)]
+        after: i64,
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read all rows again, such as after an update; those that are readings now are stored, the others stay
+    #[command(after_help = "Example:\n  roomcast store quarantine replay --store readings.db")]
+    Replay {
+        /// Store and zone.
+        #[command(flatten)]
+        at: StoreArgs,
+    },
+}
+
+pub(super) fn run(args: &QuarantineArgs) -> anyhow::Result<()> {
+    match &args.action {
+        Action::List { at, limit, after, json } => {
+            let opened = at.open()?;
+            let rows = opened.wait(opened.store.quarantined(*after, *limit))?;
+            print(&if *json { as_json(&rows)? } else { rows.iter().map(line).collect() })
+        }
+        Action::Replay { at } => print(&replay(&at.open()?)?),
+    }
+}
+
+fn as_json(rows: &[Quarantined]) -> anyhow::Result<String> {
+    let row = |row: &Quarantined| {
+        let Quarantined { id, received, seen, source, payload, reason } = row;
+        let received = Calendar::new(Some(chrono_tz::UTC)).rfc3339(*received);
+        json!({ "id": id, "received": received, "seen": seen, "source": source, "payload": payload, "reason": reason })
+    };
+    Ok(serde_json::to_string_pretty(&rows.iter().map(row).collect::<Vec<_>>())? + "\n")
+}
+
+/// A row for people. What devices sent may hold anything: control characters are shown, not obeyed.
+fn line(row: &Quarantined) -> String {
+    let Quarantined { id, received, seen, source, payload, reason } = row;
+    let received = Calendar::default().format(*received);
+    let times = if *seen == 1 { String::new() } else { format!(" ({seen} times)") };
+    let plain = |text: &str| -> String {
+        text.chars().take(200).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    };
+    format!("{id}  {received} UTC  {source}{times}  {}\n    {}\n", plain(reason), plain(payload))
+}
+
+/// Reads every row again; says what came of it.
+fn replay(opened: &Opened) -> anyhow::Result<String> {
+    let (mut replayed, mut stored, mut stay, mut after) = (0_usize, 0_usize, 0_usize, 0);
+    loop {
+        let rows = opened.wait(opened.store.quarantined(after, PAGE))?;
+        let Some(last) = rows.last() else { break };
+        after = last.id;
+        let (mut batch, mut ids) = (Batch::default(), Vec::new());
+        for row in &rows {
+            match event(row, &opened.calendar) {
+                Some(event) => {
+                    batch.events.push(event);
+                    ids.push(row.id);
+                }
+                None => stay += 1,
+            }
+        }
+        // Stored first: killed in between, they are there twice for a moment and count once.
+        let receipt = opened.wait(opened.store.ingest(&batch))?;
+        opened.wait(opened.store.release(&ids))?;
+        replayed += ids.len();
+        stored += receipt.verdicts.iter().filter(|&&verdict| verdict == Verdict::Stored).count();
+    }
+    Ok(format!("{replayed} rows are readings now, {stored} of them new; {stay} stay in quarantine\n"))
+}
+
+/// The event of a row, if it is one now. What came by MQTT does not say of which device it is.
+fn event(row: &Quarantined, calendar: &Calendar) -> Option<Event> {
+    let body = row.payload.trim();
+    let read = match row.source.as_str() {
+        "mqtt" => return None,
+        _ if body.starts_with('{') => rows::read(Media::Json, body.as_bytes(), calendar),
+        _ => rows::read(Media::Csv, format!("time,device,device_activated\n{body}\n").as_bytes(), calendar),
+    };
+    let mut rows = read.ok()?;
+    if rows.refused.is_empty() && rows.events.len() == 1 { rows.events.pop() } else { None }
+}

@@ -1,0 +1,81 @@
+//! The rows of a file in the order in which they stand there, for whoever keeps them elsewhere.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::error::ReadError;
+use super::field::{self, Problem};
+use super::sink::Sink;
+use super::summary::Refusal;
+use crate::calendar::{Calendar, Instant};
+
+/// One row of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileRow<'a> {
+    /// A valid one.
+    Event {
+        /// The device's name.
+        device: &'a str,
+        /// When it was.
+        time: Instant,
+        /// Whether it says motion, or none.
+        motion: bool,
+    },
+    /// One that is no reading.
+    Refused {
+        /// Where it stands and what is wrong with it.
+        refusal: Refusal,
+        /// The row as a JSON object, or as it stands where it does not fit the header.
+        payload: String,
+    },
+}
+
+/// Gives every row of a file to `take`, as [`super::read`] reads it, but in the file's order and none left out.
+///
+/// # Errors
+/// [`ReadError`] for a file that cannot be read at all, and whatever `take` fails with.
+pub fn rows<E: From<ReadError>>(
+    path: &Path,
+    calendar: &Calendar,
+    take: impl FnMut(FileRow<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut rows = Rows { file: path.to_string_lossy().into_owned(), numbers: HashMap::new(), names: Vec::new(), take };
+    super::each_row(path, calendar, &mut rows)
+}
+
+struct Rows<F> {
+    file: String,
+    /// Where the device of a cell stands in `names`, so that a name is checked once and not in every row.
+    numbers: HashMap<Box<[u8]>, usize>,
+    names: Vec<String>,
+    take: F,
+}
+
+impl<E: From<ReadError>, F: FnMut(FileRow<'_>) -> Result<(), E>> Sink for Rows<F> {
+    type Error = E;
+
+    fn file(&self) -> &str {
+        &self.file
+    }
+
+    fn device(&mut self, cell: &[u8]) -> Result<usize, Problem> {
+        let cell = field::trim(cell);
+        if let Some(&number) = self.numbers.get(cell) {
+            return Ok(number);
+        }
+        let name = field::name(cell)?.to_owned();
+        self.numbers.insert(cell.into(), self.names.len());
+        self.names.push(name);
+        Ok(self.names.len() - 1)
+    }
+
+    fn accept(&mut self, time: Instant, device: usize, motion: bool) -> Result<(), E> {
+        (self.take)(FileRow::Event { device: &self.names[device], time, motion })
+    }
+
+    fn refuse(&mut self, line: u64, problem: Problem, row: impl FnOnce() -> String) -> Result<(), E> {
+        let Problem { column, expected, found } = problem;
+        let refusal = Refusal { file: self.file.clone(), line, column, expected: expected.into_owned(), found };
+        (self.take)(FileRow::Refused { refusal, payload: row() })
+    }
+}
