@@ -14,7 +14,7 @@ use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::{self, stream};
 use async_nats::{Client, ConnectOptions, Event, Message, Request, StatusCode};
 use sha2::{Digest, Sha256};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::Source;
 use super::backoff::Backoff;
@@ -31,8 +31,10 @@ const AT_A_TIME: usize = 128;
 /// How long the server keeps a question for the next message open.
 const OPEN: Duration = Duration::from_secs(20);
 
-/// How long JetStream waits for an acknowledgement before it sends a message again.
-const ACK_WAIT: Duration = Duration::from_secs(60);
+/// How long JetStream waits for word of a message before it sends it again, and how often it gets word of one that is
+/// not stored yet.
+const ACK_WAIT: Duration = Duration::from_secs(10);
+const WORD: Duration = Duration::from_secs(4);
 
 /// Waits between tries.
 const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
@@ -167,15 +169,30 @@ impl Worker {
 
     async fn take(&self, message: Message) -> Result<(), async_nats::Error> {
         self.counts.of(Source::Nats).received.add(1);
+        let reply = message.reply.ok_or("the message cannot be acknowledged")?;
         let batch = batch(&message.payload, &self.calendar);
         if !batch.events.is_empty() || !batch.refused.is_empty() {
-            let answer = self.writer.insist(Source::Nats, batch, message.payload.len()).await;
-            // The writer answers such senders only when all is stored.
-            let Ok(Ok(_)) = answer.await else { return Ok(()) };
+            let stored = self.store(batch, message.payload.len());
+            tokio::pin!(stored);
+            let stored = loop {
+                match timeout(WORD, &mut stored).await {
+                    Ok(stored) => break stored,
+                    Err(_) => self.client.publish(reply.clone(), "+WPI".into()).await?,
+                }
+            };
+            if !stored {
+                return Ok(());
+            }
         }
-        let reply = message.reply.ok_or("the message cannot be acknowledged")?;
         self.client.publish(reply, "+ACK".into()).await?;
         Ok(())
+    }
+
+    /// Whether a batch was stored, which may take as long as the store is away.
+    async fn store(&self, batch: Batch, bytes: usize) -> bool {
+        let answer = self.writer.insist(Source::Nats, batch, bytes).await;
+        // The writer answers such senders only when all is stored.
+        matches!(answer.await, Ok(Ok(_)))
     }
 }
 

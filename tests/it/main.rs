@@ -9,3 +9,4 @@ mod registry;
 mod serve;
 mod simulate;
 mod store;
+mod stream;

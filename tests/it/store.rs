@@ -4,7 +4,7 @@ mod commands;
 mod crash;
 mod days;
 mod follow;
-mod place;
+pub mod place;
 mod refusal;
 
 use roomcast::store::{Batch, Verdict};

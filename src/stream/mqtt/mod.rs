@@ -111,6 +111,8 @@ impl Session {
                     if ack.return_codes.contains(&SubscribeReasonCode::Failure) {
                         let topics = self.filters.join(" ");
                         tracing::error!(broker = %self.broker, topics, "the broker refuses a subscription");
+                    } else {
+                        tracing::info!(broker = %self.broker, "subscribed");
                     }
                 }
                 Ok(Event::Incoming(Packet::Publish(publish))) => {
