@@ -40,6 +40,7 @@ fn trees(seed: u64, trees: usize, leaves: usize) -> Trees {
         l2: 20.0,
         column_share: 0.6,
         bins: 63,
+        seed: 1,
         monotone: Vec::new(),
         patience: trees,
     };
@@ -55,9 +56,10 @@ fn models() -> Models {
         check: Some(Check { rows: 500, prior: 0.31, building: 0.29, device: 0.28 }),
     };
     Models {
-        site: SiteModel { trees: trees(99, 120, 16), tree_weight: 1.0, linear_weight: 1.0, ..Default::default() },
+        site: SiteModel { trees: trees(99, 120, 16), tree_weight: 1.0, ..Default::default() },
         devices: (0..DEVICES).map(|at| (format!("floor_{:03}/room_{at:05}", at / 50), device(at))).collect(),
         cutoff: 1_470_873_599,
+        ..Models::default()
     }
 }
 

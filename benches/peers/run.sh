@@ -10,11 +10,6 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/roomcast
 roomcast=${ROOMCAST:-${CARGO_TARGET_DIR:-$cache/target}/release/roomcast}
-venv=$cache/peers/venv
 
-if ! cmp -s "$here/requirements.txt" "$venv/requirements.txt"; then
-    python3 -m venv --clear "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
-    cp "$here/requirements.txt" "$venv/requirements.txt"
-fi
+. "$here/venv.sh"
 exec "$venv/bin/python" "$here/compare.py" --roomcast "$roomcast" --devices "${1:-1000}" --rounds "${2:-3}"

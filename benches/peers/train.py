@@ -16,6 +16,7 @@ to LightGBM as one contiguous array of 32-bit floats, and the design matrix is m
 import argparse
 import os
 import sys
+from datetime import datetime
 
 parser = argparse.ArgumentParser(description="Per-device boosters with Polars, LightGBM and joblib")
 parser.add_argument("readings")
@@ -73,9 +74,9 @@ def logit(name: str) -> pl.Expr:
     return (p / (1 - p)).log()
 
 
-def read(path: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Occupied hours per device (with the last motion in each), and the site's hours with its horizon."""
-    hours = (
+def read(path: str) -> pl.DataFrame:
+    """Occupied hours per device, with the last motion in each."""
+    return (
         pl.scan_csv(path, schema={"time": pl.String, "device": pl.String, "device_activated": pl.Int8})
         .filter(pl.col("device_activated") == 1)
         .with_columns(pl.col("time").str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="ms"))
@@ -83,7 +84,11 @@ def read(path: str) -> tuple[pl.DataFrame, pl.DataFrame]:
         .agg(pl.col("time").max().alias("last"))
         .collect(engine="streaming")
     )
-    first, end = hours["hour"].min(), hours["hour"].max()
+
+
+def lay(hours: pl.DataFrame, end: datetime | None = None) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The occupied hours with their positions, and the site's hours up to `end` (the last seen) with the horizon."""
+    first, end = hours["hour"].min(), end or hours["hour"].max()
     off = pl.col("weekday") >= 5
     grid = pl.DataFrame({"hour": pl.datetime_range(first, end, "1h", time_unit="ms", eager=True)})
     horizon = pl.DataFrame({"hour": [grid["hour"][-1]] * HORIZON}, schema=grid.schema).with_columns(
@@ -103,6 +108,28 @@ def read(path: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     start = grid["hour"][0]
     hours = hours.with_columns(at=(pl.col("hour") - start).dt.total_hours().cast(pl.Int64)).sort("device", "at")
     return hours, grid
+
+
+def site_columns(devices: dict, hours: pl.DataFrame, grid: pl.DataFrame) -> pl.DataFrame:
+    """The site's hours with what all devices say together."""
+    past = grid.height - HORIZON
+    firsts = np.sort(np.array([d["at"][0] for d in devices.values()]))
+    seen = np.searchsorted(firsts, np.arange(past), side="right")
+    busy = np.full(grid.height, np.nan)
+    busy[:past] = np.bincount(hours["at"].to_numpy(), minlength=past)[:past] / np.maximum(seen, 1)
+    site = grid.with_columns(
+        busy=pl.Series(busy).fill_nan(None),
+        ago=(pl.col("at") // 24).cast(pl.Float64),
+        hour_number=pl.col("hour").cast(pl.Int64) / 3_600_000.0,
+        devices=pl.lit(float(len(devices))),
+    )
+    weight = (np.log(2) / 28.0 * pl.col("ago")).exp()
+    keys = ["clock", "off"]
+    hit = (pl.col("busy").fill_null(0.0) * weight).cum_sum().shift(1, fill_value=0.0).over(keys)
+    total = pl.when(pl.col("busy").is_not_null()).then(weight).otherwise(0.0).cum_sum().shift(1, fill_value=0.0).over(keys)
+    return site.with_columns(building_rate=(hit + 2.0 * weight * 0.15) / (total + 2.0 * weight)).with_columns(
+        excess=((pl.col("busy") - pl.col("building_rate")) * pl.col("devices")).shift(1).fill_null(0.0)
+    )
 
 
 def decayed(name: str, by: list[str], half_life: float, toward: str, evidence: float, alias: str) -> pl.Expr:
@@ -225,14 +252,10 @@ def choose(table: pl.DataFrame, first: int, seed: int) -> tuple[np.ndarray, np.n
     return target, np.minimum(lead, target).astype(np.int64)
 
 
-def fit_device(site: pl.DataFrame, name: str, occupied: pl.DataFrame, seed: int) -> tuple[str, np.ndarray, int]:
-    """Fits one device; its name, 24 probabilities and number of trees."""
-    table, first = features(site, occupied)
+def grow(table: pl.DataFrame, first: int, seed: int) -> lgb.Booster | None:
+    """The booster of one device, stopped early; none where there is too little to learn from."""
     past = table.height - HORIZON
     target, lead = choose(table, first, seed)
-    asked = np.arange(past, past + HORIZON)
-    ahead = design(table, asked, np.arange(1, HORIZON + 1))
-    score, trees = ahead[:, 0].astype(np.float64), 0
     cut = past - 24 * int(np.clip(past // 24 // 3, *JUDGED_DAYS))
     early = int(np.searchsorted(target, cut))
     if early >= FEWEST_OWN_ROWS and early < len(target):
@@ -248,10 +271,25 @@ def fit_device(site: pl.DataFrame, name: str, occupied: pl.DataFrame, seed: int)
             train = make(slice(0, early))
             held_out = make(slice(early, None), reference=train)
             stop = lgb.early_stopping(PATIENCE, verbose=False)
-            booster = lgb.train(parameters, train, TREES, valid_sets=[held_out], callbacks=[stop])
-            trees = booster.best_iteration
-            score = score + booster.predict(ahead, raw_score=True, num_iteration=trees)
-    return name, 1.0 / (1.0 + np.exp(-score)), trees
+            return lgb.train(parameters, train, TREES, valid_sets=[held_out], callbacks=[stop])
+    return None
+
+
+def ahead(table: pl.DataFrame, booster: lgb.Booster | None) -> np.ndarray:
+    """Probabilities of the 24 hours after the history."""
+    past = table.height - HORIZON
+    rows = design(table, np.arange(past, past + HORIZON), np.arange(1, HORIZON + 1))
+    score = rows[:, 0].astype(np.float64)
+    if booster is not None:
+        score = score + booster.predict(rows, raw_score=True, num_iteration=booster.best_iteration)
+    return 1.0 / (1.0 + np.exp(-score))
+
+
+def fit_device(site: pl.DataFrame, name: str, occupied: pl.DataFrame, seed: int) -> tuple[str, np.ndarray, int]:
+    """Fits one device; its name, 24 probabilities and number of trees."""
+    table, first = features(site, occupied)
+    booster = grow(table, first, seed)
+    return name, ahead(table, booster), booster.best_iteration if booster else 0
 
 
 def fit_batch(site: pl.DataFrame, batch: list) -> list:
@@ -259,27 +297,10 @@ def fit_batch(site: pl.DataFrame, batch: list) -> list:
 
 
 def main() -> None:
-    hours, grid = read(arguments.readings)
+    hours, grid = lay(read(arguments.readings))
     past = grid.height - HORIZON
     devices = hours.partition_by("device", as_dict=True, maintain_order=True)
-    # What all devices say together, hour by hour.
-    firsts = np.sort(np.array([d["at"][0] for d in devices.values()]))
-    seen = np.searchsorted(firsts, np.arange(past), side="right")
-    busy = np.full(grid.height, np.nan)
-    busy[:past] = np.bincount(hours["at"].to_numpy(), minlength=past)[:past] / np.maximum(seen, 1)
-    site = grid.with_columns(
-        busy=pl.Series(busy).fill_nan(None),
-        ago=(pl.col("at") // 24).cast(pl.Float64),
-        hour_number=pl.col("hour").cast(pl.Int64) / 3_600_000.0,
-        devices=pl.lit(float(len(devices))),
-    )
-    weight = (np.log(2) / 28.0 * pl.col("ago")).exp()
-    keys = ["clock", "off"]
-    hit = (pl.col("busy").fill_null(0.0) * weight).cum_sum().shift(1, fill_value=0.0).over(keys)
-    total = pl.when(pl.col("busy").is_not_null()).then(weight).otherwise(0.0).cum_sum().shift(1, fill_value=0.0).over(keys)
-    site = site.with_columns(building_rate=(hit + 2.0 * weight * 0.15) / (total + 2.0 * weight)).with_columns(
-        excess=((pl.col("busy") - pl.col("building_rate")) * pl.col("devices")).shift(1).fill_null(0.0)
-    )
+    site = site_columns(devices, hours, grid)
     work = [(name[0], occupied, at) for at, (name, occupied) in enumerate(devices.items())]
     batches = [work[at : at + BATCH] for at in range(0, len(work), BATCH)]
     # Read by the workers when they start; this process has its threads already.

@@ -18,19 +18,24 @@ pub struct HealthcheckArgs {
     /// The server's port on this machine
     #[arg(long, value_name = "PORT", default_value_t = PORT)]
     pub port: u16,
+    /// Ask whether models and history are loaded rather than whether the process lives
+    #[arg(long)]
+    pub ready: bool,
 }
 
-/// Asks `/healthz`.
+/// Asks `/healthz`, or `/readyz`.
 ///
 /// # Errors
 /// When there is no answer, or another than 200.
 pub fn run(args: &HealthcheckArgs) -> anyhow::Result<()> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
+    let path = if args.ready { "/readyz" } else { "/healthz" };
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let ask = || -> std::io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        stream.write_all(request.as_bytes())?;
         let mut head = vec![0; 12];
         stream.read_exact(&mut head)?;
         Ok(head)

@@ -55,7 +55,7 @@ pub struct ServeArgs {
     /// Requests per second of one address or token, twice as many at once; 0 for no limit
     #[arg(long, value_name = "N", default_value_t = 500, env = "ROOMCAST_RATE_LIMIT")]
     pub rate_limit: u32,
-    /// Let pages from this origin read answers, such as https://dashboard.example (repeatable)
+    /// Let pages from this origin read answers, such as `https://dashboard.example` (repeatable)
     #[arg(long, value_name = "ORIGIN")]
     pub cors_origin: Vec<String>,
     /// Certificate chain for TLS, PEM

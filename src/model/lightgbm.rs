@@ -158,12 +158,14 @@ fn check(samples: &Samples, both_classes: bool) -> Result<(), FitError> {
     Ok(())
 }
 
+/// Every column is dense and few are alike: looking for sparse or exclusive ones, and timing both histogram layouts,
+/// costs more than it finds.
 fn settings(p: &Parameters) -> Result<CString, FitError> {
     let mut text = format!(
         "objective=binary metric=binary_logloss boost_from_average=false num_threads=1 verbosity=-1 deterministic=true \
          seed={} num_iterations={} num_leaves={} learning_rate={} \
          min_data_in_leaf={} min_sum_hessian_in_leaf=1e-3 lambda_l2={} feature_fraction={} max_bin={} \
-         feature_pre_filter=false",
+         feature_pre_filter=false force_row_wise=true enable_bundle=false is_enable_sparse=false",
         p.seed, p.trees, p.leaves, p.learning_rate, p.min_rows, p.l2, p.column_share, p.bins
     );
     if !p.monotone.is_empty() {

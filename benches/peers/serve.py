@@ -1,0 +1,67 @@
+"""The peer of `roomcast serve`: FastAPI and uvicorn over the models of train.py.
+
+    READINGS=readings.csv uvicorn serve:app --workers 2
+
+Care taken: models are fitted once at the start, columns are made in Polars without loops over rows, answers are
+rendered once with orjson and kept as bytes per origin and devices, the token is compared in constant time, and
+uvicorn runs with uvloop and httptools, a worker per core.
+"""
+
+import hmac
+import os
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+import orjson
+import polars as pl
+from fastapi import FastAPI, Header, HTTPException, Query
+from fastapi.responses import Response
+
+from train import HORIZON, ahead, features, grow, lay, read, site_columns
+
+TOKEN = os.environ.get("TOKEN", "bench")
+HOURS = read(os.environ["READINGS"])
+HOUR = timedelta(hours=1)
+
+
+def as_of(origin: datetime) -> tuple[dict, pl.DataFrame]:
+    """Columns of every device from the hours before an origin, and the site's hours."""
+    hours, grid = lay(HOURS.filter(pl.col("hour") < origin), origin - HOUR)
+    devices = hours.partition_by("device", as_dict=True, maintain_order=True)
+    site = site_columns(devices, hours, grid)
+    return {name[0]: features(site, occupied) for name, occupied in devices.items()}, grid
+
+
+LATEST = HOURS["hour"].max() + HOUR
+BOOSTERS = {name: grow(table, first, at) for at, (name, (table, first)) in enumerate(as_of(LATEST)[0].items())}
+
+
+@lru_cache(maxsize=256)
+def rendered(origin: datetime, wanted: tuple[str, ...]) -> bytes:
+    tables, grid = as_of(origin)
+    starts = [time.isoformat() for time in grid["hour"][-HORIZON:]]
+    answer = []
+    for name, (table, _) in tables.items():
+        if wanted and name not in wanted:
+            continue
+        chances = ahead(table, BOOSTERS.get(name)).tolist()
+        hours = [{"start": s, "probability": p, "state": int(p >= 0.5)} for s, p in zip(starts, chances)]
+        answer.append({"device": name, "source": "model", "status": "live", "model_version": "1", "hours": hours})
+    return orjson.dumps({"made_at": datetime.now().isoformat(), "origin": origin.isoformat(), "devices": answer})
+
+
+app = FastAPI()
+
+
+@app.get("/predict")
+def predict(
+    at: datetime | None = None,
+    device: list[str] = Query(default=[]),
+    authorization: str = Header(default=""),
+) -> Response:
+    if not hmac.compare_digest(authorization.encode(), f"Bearer {TOKEN}".encode()):
+        raise HTTPException(status_code=401)
+    origin = at or LATEST
+    # The first whole hour at or after the instant.
+    origin = origin if origin == origin.replace(minute=0, second=0) else origin.replace(minute=0, second=0) + HOUR
+    return Response(rendered(origin, tuple(sorted(device))), media_type="application/json")
