@@ -164,6 +164,7 @@ fn take(site: &Site) -> Result<String, RegistryError> {
                 warm(site);
             }
             tracing::info!(version, "models reloaded");
+            site.events.models(&version);
             Ok(version)
         }
         Err(error) => {
@@ -185,6 +186,7 @@ fn reread(site: &Site) {
             if let Ok(old) = site.snapshot() {
                 site.swap(Snapshot::new(Arc::new(history), old.loaded.clone()));
                 warm(site);
+                site.events.readings(std::iter::empty());
             }
         }
         Err(error) => {
@@ -205,10 +207,12 @@ fn follow(site: &Site) {
             if let Ok(old) = site.snapshot()
                 && !changes.is_empty()
             {
-                let history = History::new(old.history.readings.clone().merged(changes));
-                if history.count > old.history.count {
-                    site.swap(Snapshot::new(Arc::new(history), old.loaded.clone()));
+                let grown = old.grown(&changes.devices, &site.calendar);
+                // What this or another look has seen already is no news.
+                if grown.history.count > old.history.count {
+                    site.swap(grown);
                     warm(site);
+                    site.events.readings(changes.devices.iter().map(|d| d.device.as_str()));
                 }
             }
         }

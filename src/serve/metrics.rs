@@ -8,13 +8,14 @@ use crate::stream::Source;
 use crate::stream::counts::{Arrived, Count, Counts};
 
 /// Names of the routes, as they label the request metrics; the last is everything else.
-pub const ROUTES: [&str; 17] = [
+pub const ROUTES: [&str; 18] = [
     "predict",
     "devices",
     "device",
     "history",
     "schedule",
     "explain",
+    "events",
     "models",
     "reload",
     "readings",

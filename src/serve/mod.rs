@@ -11,6 +11,7 @@ pub mod cache;
 pub mod decode;
 pub mod devices;
 pub mod docs;
+pub mod events;
 pub mod explain;
 pub mod gate;
 pub mod health;

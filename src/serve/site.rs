@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::auth::Tokens;
+use super::events::Events;
 use super::limits::Limits;
 use super::live::Live;
 use super::metrics::{Gauges, Metrics};
@@ -84,6 +85,8 @@ pub struct Site {
     pub limits: Limits,
     /// What is counted.
     pub metrics: Metrics,
+    /// Who listens to what changes.
+    pub events: Events,
     /// Readings as they arrive, where there is a store for them.
     pub live: Option<Live>,
     phase: AtomicU8,
@@ -106,6 +109,7 @@ impl Site {
             calendar,
             tokens,
             metrics: Metrics::default(),
+            events: Events::default(),
             live: None,
             phase: AtomicU8::new(Phase::Loading as u8),
             snapshot: RwLock::default(),

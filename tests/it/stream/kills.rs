@@ -24,7 +24,7 @@ type Expected = BTreeSet<(String, Instant)>;
 
 fn held(url: &str) -> Expected {
     let device = |device: roomcast::readings::DeviceReadings| {
-        device.times.into_iter().map(move |time| (device.device.clone(), time)).collect::<Vec<_>>()
+        device.times.iter().map(|&time| (device.device.clone(), time)).collect::<Vec<_>>()
     };
     stored(url).devices.into_iter().flat_map(device).collect()
 }
