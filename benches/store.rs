@@ -26,7 +26,8 @@ const START: i64 = 1_467_331_200;
 
 fn main() {
     let rows: usize = std::env::var("ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(1_000_000);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(measure(rows));
 }
 
@@ -41,7 +42,11 @@ async fn measure(rows: usize) {
     }
     let (bare, ours) = (median(bare), median(ours));
     println!("bare loop                     {:>8.0} readings/s", rate(bare));
-    println!("ingest                        {:>8.0} readings/s   {:.2} of the bare loop", rate(ours), ratio(bare, ours));
+    println!(
+        "ingest                        {:>8.0} readings/s   {:.2} of the bare loop",
+        rate(ours),
+        ratio(bare, ours)
+    );
 
     let (few, many) = (open(&at("few.db")).await, open(&at("many.db")).await);
     for (store, devices) in [(&few, 10), (&many, 10_000)] {
