@@ -30,7 +30,7 @@ fn messages_of_a_broker_become_readings() {
     let messages = [
         message("hall", seen(true, 0)),
         message("hall", seen(true, 30)),
-        message("hall", json!({ "temperature": 21.5, "contact": false }).to_string()),
+        message("hall", json!({ "temperature": 21.5, "contact": false, "last_seen": time(40) }).to_string()),
         message("hall", seen(false, 90)),
         message("hall", seen(true, 100)),
         message("hall", seen(true, 3800)),
