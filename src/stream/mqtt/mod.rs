@@ -60,8 +60,8 @@ pub async fn listen(broker: Broker, handler: Handler, counts: Arc<Counts>) {
         let watch = Stopwatch::now();
         let end = session.run().await;
         let arrived = session.counts.of(Source::Mqtt);
+        arrived.reconnects.add(arrived.connected.get());
         arrived.connected.set(0);
-        arrived.reconnects.add(1);
         if watch.elapsed() >= GOOD {
             waits.reset();
         }

@@ -12,7 +12,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::bench::{
-    BROKER, NATS, block_on, forget, fresh, has, publish, serve, start, stored, subscribed, time, try_post,
+    BROKER, NATS, block_on, count, forget, fresh, has, publish, serve, start, stored, subscribed, time, try_post,
 };
 use crate::serve::client::{Server, registry, wait};
 use crate::store::place::Place;
@@ -104,7 +104,7 @@ fn mqtt(place: &Place) {
         over.store(true, SeqCst);
         server
     });
-    wait("all readings", || held(&place.url).len() >= expected.len());
+    wait("all readings", || count(&place.url) >= expected.len());
     drop(server);
     forget(BROKER, &site);
     assert!(held(&place.url) == expected);
@@ -147,7 +147,7 @@ fn nats(place: &Place) {
             jetstream.delete_stream(&name).await.unwrap();
         });
     };
-    wait("all readings", || held(&place.url).len() >= expected.len());
+    wait("all readings", || count(&place.url) >= expected.len());
     drop(server);
     delete();
     assert!(expected.len() > 200 && held(&place.url) == expected);

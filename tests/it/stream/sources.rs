@@ -30,7 +30,7 @@ fn messages_of_a_broker_become_readings() {
     let messages = [
         message("hall", seen(true, 0)),
         message("hall", seen(true, 30)),
-        message("hall", json!({ "temperature": 21.5, "contact": false }).to_string()),
+        message("hall", json!({ "temperature": 21.5, "contact": false, "last_seen": time(40) }).to_string()),
         message("hall", seen(false, 90)),
         message("hall", seen(true, 100)),
         message("hall", seen(true, 3800)),
@@ -52,7 +52,8 @@ fn messages_of_a_broker_become_readings() {
     drop(server);
     let server = serve(&place.url, &models, &["--mqtt", &broker, "--mqtt-topic", &filter]);
     publish(BROKER, &[message("hall", seen(true, 3900))], false, Duration::ZERO);
-    wait("a sign of life", || metric(&server, "roomcast_ingest_no_motion_total{source=\"mqtt\"}") == 1.0);
+    wait("a sign of life", || metric(&server, "roomcast_ingest_no_motion_total{source=\"mqtt\"}") >= 1.0);
+    assert_eq!(stored(&place.url), readings);
     drop(server);
     publish(BROKER, &[message("lounge", String::new())], true, Duration::ZERO);
     forget(BROKER, &site);
