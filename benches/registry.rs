@@ -41,6 +41,7 @@ fn trees(seed: u64, trees: usize, leaves: usize) -> Trees {
         column_share: 0.6,
         bins: 63,
         monotone: Vec::new(),
+        seed: 1,
         patience: trees,
     };
     lightgbm::fit(samples, None, &parameters).expect("the samples have both classes").trees
@@ -53,11 +54,13 @@ fn models() -> Models {
         tree_weight: 0.7,
         follows_site: true,
         check: Some(Check { rows: 500, prior: 0.31, building: 0.29, device: 0.28 }),
+        ..Default::default()
     };
     Models {
-        site: SiteModel { trees: trees(99, 120, 16), tree_weight: 1.0, linear_weight: 1.0, ..Default::default() },
+        site: SiteModel { trees: trees(99, 120, 16), tree_weight: 1.0, ..Default::default() },
         devices: (0..DEVICES).map(|at| (format!("floor_{:03}/room_{at:05}", at / 50), device(at))).collect(),
         cutoff: 1_470_873_599,
+        ..Default::default()
     }
 }
 

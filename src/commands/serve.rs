@@ -82,10 +82,15 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         );
     }
     if args.no_auth && !tokens.is_empty() {
-        bail!("--no-auth and tokens exclude each other\nhint: leave --no-auth out, or PRIVATE_TOKEN, ROOMCAST_TOKENS and --token-file");
+        bail!(
+            "--no-auth and tokens exclude each other\nhint: leave --no-auth out, or PRIVATE_TOKEN, ROOMCAST_TOKENS and --token-file"
+        );
     }
     if args.no_auth && !bind.ip().is_loopback() {
-        bail!("--no-auth needs a loopback address, {} can be reached from elsewhere\nhint: set a token, or --bind 127.0.0.1:{PORT}", bind.ip());
+        bail!(
+            "--no-auth needs a loopback address, {} can be reached from elsewhere\nhint: set a token, or --bind 127.0.0.1:{PORT}",
+            bind.ip()
+        );
     }
     let settings = Settings {
         input: args.site.clone(),

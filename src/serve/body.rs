@@ -74,7 +74,12 @@ pub struct Reading {
     ),
     security(("bearer" = []), ("query" = [])),
 )]
-pub async fn post(_: ReadAccess, request: HttpRequest, site: Data<Site>, body: Payload) -> Result<HttpResponse, Problem> {
+pub async fn post(
+    _: ReadAccess,
+    request: HttpRequest,
+    site: Data<Site>,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
     let query = Query::parse(request.query_string(), &["at"])?;
     let csv = match media(&request).as_str() {
         "application/json" => false,
@@ -131,7 +136,8 @@ async fn read(body: Payload) -> Result<Vec<u8>, Problem> {
 type Rows = Vec<(Instant, String)>;
 
 fn from_json(body: &[u8], calendar: &Calendar) -> Result<(Rows, Option<Instant>), Problem> {
-    let asked: Asked = serde_json::from_slice(body).map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))?;
+    let asked: Asked =
+        serde_json::from_slice(body).map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))?;
     let at = asked.at.map(|text| query::time("at", &text, calendar)).transpose()?;
     let read = |(at, reading): (usize, Reading)| {
         let place = || format!("readings[{at}]");
@@ -204,7 +210,8 @@ fn check(known: &Readings, origin: Instant, calendar: &Calendar) -> Result<(), P
     }
     let cells = hours * known.devices.len() as i64;
     if cells > MOST_CELLS {
-        let why = format!("{} devices over {hours} hours are {cells} hours, {MOST_CELLS} are allowed", known.devices.len());
+        let why =
+            format!("{} devices over {hours} hours are {cells} hours, {MOST_CELLS} are allowed", known.devices.len());
         return Err(Problem::new(Code::HistoryTooLarge, why).hint("send fewer devices at a time"));
     }
     Ok(())

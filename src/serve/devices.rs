@@ -236,7 +236,9 @@ fn typical_week(device: &DeviceHours, hourly: &Hourly) -> Vec<Vec<Option<f64>>> 
     let today = hourly.local(hourly.end).day;
     for (hour, state) in (device.first..).zip(&device.states) {
         let local = hourly.local(hour);
-        if local.day >= today - TYPICAL && let Some(value) = state.value() {
+        if local.day >= today - TYPICAL
+            && let Some(value) = state.value()
+        {
             let (occupied, all) = &mut cells[usize::from(local.weekday)][usize::from(local.hour)];
             *occupied += u32::from(value > 0.0);
             *all += 1;
@@ -246,7 +248,12 @@ fn typical_week(device: &DeviceHours, hourly: &Hourly) -> Vec<Vec<Option<f64>>> 
     cells.iter().map(|day| day.iter().map(|cell| rate(*cell)).collect()).collect()
 }
 
-fn hours(name: String, hourly: &Hourly, range: std::ops::Range<Instant>, calendar: &Calendar) -> Result<History, Problem> {
+fn hours(
+    name: String,
+    hourly: &Hourly,
+    range: std::ops::Range<Instant>,
+    calendar: &Calendar,
+) -> Result<History, Problem> {
     let Some(at) = hourly.position(&name) else { return Err(unknown(&name, std::iter::empty())) };
     let device = &hourly.devices[at];
     let first = calendar.next_hour(range.start).max(hourly.first);

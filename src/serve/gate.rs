@@ -7,8 +7,8 @@ use std::time::{Duration, Instant as Stopwatch};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 
@@ -84,7 +84,13 @@ fn explain(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxB
     response
 }
 
-fn headers(site: &Site, response: &mut ServiceResponse<BoxBody>, id: &str, origin: Option<HeaderValue>, preflight: bool) {
+fn headers(
+    site: &Site,
+    response: &mut ServiceResponse<BoxBody>,
+    id: &str,
+    origin: Option<HeaderValue>,
+    preflight: bool,
+) {
     let draining = site.phase() == Phase::Draining;
     let headers = response.headers_mut();
     let mut default = |name: HeaderName, value: &'static str| {

@@ -6,8 +6,22 @@ use std::time::Duration;
 
 /// Names of the routes, as they label the request metrics; the last is everything else.
 pub const ROUTES: [&str; 16] = [
-    "predict", "devices", "device", "history", "schedule", "explain", "models", "reload", "healthz", "readyz", "metrics",
-    "openapi", "docs", "page", "preflight", "other",
+    "predict",
+    "devices",
+    "device",
+    "history",
+    "schedule",
+    "explain",
+    "models",
+    "reload",
+    "healthz",
+    "readyz",
+    "metrics",
+    "openapi",
+    "docs",
+    "page",
+    "preflight",
+    "other",
 ];
 
 /// Upper bounds of the latency buckets, seconds.

@@ -187,9 +187,7 @@ pub async fn cached(
 ///
 /// # Errors
 /// What `job` reports, and a panic in it.
-pub async fn work<T: Send + 'static>(
-    job: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
+pub async fn work<T: Send + 'static>(job: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
     web::block(job).await.map_err(Problem::internal)?
 }
 

@@ -181,6 +181,9 @@ mod tests {
     #[test]
     fn durations_are_read() {
         assert_eq!(["45m", "1h30m", "90s", "0m"].map(seconds), [Some(2700), Some(5400), Some(90), Some(0)]);
-        assert_eq!(["", "m", "45", "5d", "-5m", "9999999999999999999s", "9223372036854775807h"].map(seconds), [None; 7]);
+        assert_eq!(
+            ["", "m", "45", "5d", "-5m", "9999999999999999999s", "9223372036854775807h"].map(seconds),
+            [None; 7]
+        );
     }
 }

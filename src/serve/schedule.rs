@@ -120,9 +120,7 @@ pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
     let preheat = query.duration("preheat", LONGEST)?.unwrap_or(0);
     let setback = query.duration("setback_after", LONGEST)?.unwrap_or(0);
     let threshold = match (query.number("cost_miss")?, query.number("cost_waste")?) {
-        (Some(miss), Some(waste)) => {
-            Rule::Cost { miss, waste }.threshold(&snapshot.loaded.models.site.out_of_sample).0
-        }
+        (Some(miss), Some(waste)) => Rule::Cost { miss, waste }.threshold(&snapshot.loaded.models.site.out_of_sample).0,
         (None, None) => snapshot.loaded.models.threshold.0,
         _ => return Err(Problem::parameter("cost_miss", "and cost_waste belong together")),
     };

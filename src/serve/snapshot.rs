@@ -163,7 +163,8 @@ impl Grid {
         let watch = std::time::Instant::now();
         let missing: Vec<usize> = devices.iter().copied().filter(|&at| self.cells[at].get().is_none()).collect();
         missing.par_iter().try_for_each(|&at| {
-            let made = forecast::forecast(&self.hourly, &self.building, at, &loaded.models).map_err(Problem::internal)?;
+            let made =
+                forecast::forecast(&self.hourly, &self.building, at, &loaded.models).map_err(Problem::internal)?;
             let last = self.hourly.devices[at].times.last().copied();
             let json = answer::device(&made, last, &loaded.version, calendar).map_err(Problem::internal)?;
             self.cells[at].get_or_init(|| Cell { forecast: made, json });

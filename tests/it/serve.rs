@@ -21,7 +21,10 @@ fn forecasts_are_those_of_the_command_line_to_the_last_bit() {
         let devices = http["devices"].as_array().unwrap();
         assert_eq!(devices.len(), 7);
         for (cli, http) in cli["devices"].as_array().unwrap().iter().zip(devices) {
-            assert_eq!((&cli["device"], &cli["status"], &cli["source"]), (&http["device"], &http["status"], &http["source"]));
+            assert_eq!(
+                (&cli["device"], &cli["status"], &cli["source"]),
+                (&http["device"], &http["status"], &http["source"])
+            );
             let (cli, http) = (cli["hours"].as_array().unwrap(), http["hours"].as_array().unwrap());
             assert_eq!((cli.len(), http.len()), (24, 24));
             for (cli, http) in cli.iter().zip(http) {
@@ -85,7 +88,10 @@ fn devices_and_their_past_are_shown() {
     let all = server.get("/devices").json();
     let device = all["devices"][1].clone();
     assert_eq!(all["devices"].as_array().unwrap().len(), 7);
-    assert_eq!((&device["device"], &device["status"], &device["readings"]), (&json!("device_2"), &json!("live"), &json!(1502)));
+    assert_eq!(
+        (&device["device"], &device["status"], &device["readings"]),
+        (&json!("device_2"), &json!("live"), &json!(1502))
+    );
     assert!(device["scores"]["rows"].as_u64().unwrap() > 100, "{device}");
     let one = server.get("/devices/device%5f2").json();
     assert_eq!(one["last_reading"], device["last_reading"]);
@@ -165,7 +171,8 @@ fn an_hour_can_be_explained() {
     let explained = server.get("/explain?device=device_2&at=2016-08-24+23:59:59&hour=2016-08-25+10:00:00").json();
     let forecast = server.get("/predict?device=device_2&at=2016-08-24+23:59:59").json();
     assert_eq!(explained["probability"], forecast["devices"][0]["hours"][10]["probability"]);
-    let parts: f64 = explained["contributions"].as_array().unwrap().iter().map(|part| part["contribution"].as_f64().unwrap()).sum();
+    let parts: f64 =
+        explained["contributions"].as_array().unwrap().iter().map(|part| part["contribution"].as_f64().unwrap()).sum();
     assert!((explained["base"].as_f64().unwrap() + parts - explained["score"].as_f64().unwrap()).abs() < 1e-6);
     let late = server.get("/explain?device=device_2&at=2016-08-24+23:59:59&hour=2016-08-26+10:00:00");
     assert_eq!((late.status, late.code().as_str()), (422, "out_of_range"));

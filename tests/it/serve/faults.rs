@@ -20,7 +20,9 @@ fn tokens_and_scopes_decide() {
         assert_eq!(ask("GET", "/devices", &format!("Authorization: bearer {right}")).status, 200);
         assert_eq!(server.ask("GET", &format!("/devices?token={right}"), &[], b"").status, 200);
     }
-    for path in ["/devices", "/devices/device_1", "/devices/device_1/history", "/schedule", "/explain", "/models", "/%70redict"] {
+    for path in
+        ["/devices", "/devices/device_1", "/devices/device_1/history", "/schedule", "/explain", "/models", "/%70redict"]
+    {
         assert_eq!(server.ask("GET", path, &[], b"").status, 401, "{path}");
     }
     for open in ["/healthz", "/readyz", "/", "/docs", "/openapi.json", "/metrics"] {
@@ -138,10 +140,7 @@ fn slow_clients_do_not_hold_up_others() {
 fn too_many_requests_are_told_when_to_come_back() {
     let models = registry();
     let input = sample();
-    let server = Server::with(
-        &["--input", input.to_str().unwrap(), "--models", models.path().to_str().unwrap()],
-        &[],
-    );
+    let server = Server::with(&["--input", input.to_str().unwrap(), "--models", models.path().to_str().unwrap()], &[]);
     // Wrong tokens are counted even where requests are not.
     let wrong = || server.ask("GET", "/predict?token=guess", &[], b"");
     let last = (0..40).map(|_| wrong()).last().unwrap();

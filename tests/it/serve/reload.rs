@@ -43,7 +43,8 @@ fn new_models_are_taken_whole_while_everybody_asks() {
     let list = server.get("/models").json();
     assert_eq!((&list["current"], &list["error"]), (&new.as_str().into(), &serde_json::Value::Null));
     assert_eq!(list["versions"].as_array().unwrap().len(), 2);
-    let counted: u64 = list["reliability"].as_array().unwrap().iter().map(|bin| bin["forecasts"].as_u64().unwrap()).sum();
+    let counted: u64 =
+        list["reliability"].as_array().unwrap().iter().map(|bin| bin["forecasts"].as_u64().unwrap()).sum();
     assert!(counted > 100 && list["reliability"].as_array().unwrap().len() == 10);
 }
 
@@ -106,8 +107,7 @@ fn new_readings_are_taken_and_damaged_ones_are_not() {
     let file = place.path().join("in.csv");
     let text = std::fs::read_to_string(sample()).unwrap();
     std::fs::write(&file, &text).unwrap();
-    let server =
-        Server::with(&["--input", file.to_str().unwrap(), "--models", models.path().to_str().unwrap()], &[]);
+    let server = Server::with(&["--input", file.to_str().unwrap(), "--models", models.path().to_str().unwrap()], &[]);
     let until = |server: &Server| server.get("/predict").json()["data_until"].as_str().unwrap().to_owned();
     assert_eq!(until(&server), "2016-08-31T20:50:25");
     std::fs::write(&file, text.clone() + "2016-09-01 07:10:00,device_1,1\n").unwrap();
