@@ -16,5 +16,6 @@ pub mod hourly;
 pub mod logs;
 pub mod model;
 pub mod readings;
+pub mod retrain;
 pub mod serve;
 pub mod simulate;

@@ -45,8 +45,15 @@ fn tolerance(calendar: &Calendar) -> i64 {
     if calendar.zone().is_some() { HOUR } else { 26 * HOUR }
 }
 
-/// Checks that models did not learn from the future: their cutoff is neither after the present nor after the hour
-/// of the last reading at hand (of a building that is simulated ahead of the clock), but for [`tolerance`].
+/// The latest cutoff that models can have: the present, or the end of the hour of the last reading at hand where that
+/// is later (of a building that is simulated ahead of the clock), and some tolerance.
+pub fn latest(last_reading: Option<Instant>, calendar: &Calendar) -> Instant {
+    let now = calendar.now();
+    let data = last_reading.map_or(now, |last| calendar.start(calendar.hour(last) + 1));
+    now.max(data).saturating_add(tolerance(calendar))
+}
+
+/// Checks that models did not learn from the future: that their cutoff is not after [`latest`].
 ///
 /// # Errors
 /// [`RegistryError::Future`].
@@ -56,13 +63,11 @@ pub fn present(
     last_reading: Option<Instant>,
     calendar: &Calendar,
 ) -> Result<(), RegistryError> {
-    let now = calendar.now();
-    let data = last_reading.map_or(now, |last| calendar.start(calendar.hour(last) + 1));
-    if cutoff <= now.max(data).saturating_add(tolerance(calendar)) {
+    if cutoff <= latest(last_reading, calendar) {
         return Ok(());
     }
     let time = |instant| calendar.format(instant);
-    Err(RegistryError::Future { version: version.to_owned(), cutoff: time(cutoff), now: time(now) })
+    Err(RegistryError::Future { version: version.to_owned(), cutoff: time(cutoff), now: time(calendar.now()) })
 }
 
 /// Checks the layers of the site.

@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-pub use self::check::present;
+pub use self::check::{latest, present};
 pub use self::error::{Damage, RegistryError};
 pub use self::manifest::{About, LIGHTGBM, Manifest, Scores, Sources};
 pub use self::packed::SCHEMA;
