@@ -80,7 +80,7 @@ pub enum Command {
     #[command(
         after_help = "Example:\n  PRIVATE_TOKEN=secret roomcast serve --input data/device_activations.csv --models models"
     )]
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     /// Ask a server on this machine whether it lives
     #[command(after_help = "Example:\n  roomcast healthcheck --port 5000")]
     Healthcheck(healthcheck::HealthcheckArgs),

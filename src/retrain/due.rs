@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Run;
-use super::judge::Window;
+use super::judge::{Scored, Window};
 use crate::model::fit::TrainError;
 use crate::model::{DeviceModel, Models};
 
@@ -16,12 +16,12 @@ use crate::model::{DeviceModel, Models};
 pub enum Reason {
     /// It has no model yet.
     NoModel,
-    /// What was learned is older than allowed.
-    OverAge,
     /// It was kept on older site layers when the site's were renewed.
     OlderSite,
     /// Its forecasts do worse than the prior on the latest days.
     SkillGone,
+    /// What was learned is older than allowed.
+    OverAge,
     /// Everything was asked for.
     Asked,
 }
@@ -31,9 +31,9 @@ impl Reason {
     pub fn words(self) -> &'static str {
         match self {
             Reason::NoModel => "no model yet",
-            Reason::OverAge => "over age",
             Reason::OlderSite => "on older site layers",
             Reason::SkillGone => "worse than the prior",
+            Reason::OverAge => "over age",
             Reason::Asked => "asked for",
         }
     }
@@ -54,26 +54,30 @@ impl Dues {
     /// # Errors
     /// Whatever Polars reports.
     pub fn find(run: &Run, champion: &Models) -> Result<Dues, TrainError> {
+        let of = |at: usize| -> Result<(Scored, Option<Reason>), TrainError> {
+            let Some(device) = champion.devices.get(&run.hourly.devices[at].device) else {
+                return Ok((Scored::default(), Some(Reason::NoModel)));
+            };
+            let (of_site, own) = latest(run, champion, at, device)?;
+            let gone = own.days() >= run.fewest_days() && own.skill_gone();
+            let own = (device.sits_on > 0).then_some(Reason::OlderSite).or(gone.then_some(Reason::SkillGone));
+            Ok((of_site, own))
+        };
+        let found: Vec<_> = (0..run.hourly.devices.len()).into_par_iter().map(of).collect::<Result<_, _>>()?;
+        let mut devices = BTreeMap::new();
+        let mut of_site = Scored::default();
+        for (device, (scored, reason)) in run.hourly.devices.iter().zip(found) {
+            devices.insert(device.device.clone(), reason);
+            of_site = of_site.merge(scored);
+        }
         let site = match champion.site.cutoff {
             0 => Some(Reason::NoModel),
             cutoff if run.over_age(cutoff) => Some(Reason::OverAge),
+            _ if of_site.days() >= run.fewest_days() && of_site.skill_gone() => Some(Reason::SkillGone),
             _ => run.options.all.then_some(Reason::Asked),
         };
-        let of = |at: usize| -> Result<Option<(String, Reason)>, TrainError> {
-            let name = &run.hourly.devices[at].device;
-            let Some(device) = champion.devices.get(name) else {
-                return Ok(Some((name.clone(), Reason::NoModel)));
-            };
-            let reason = match site {
-                _ if device.sits_on > 0 => Some(Reason::OlderSite),
-                _ if skill_gone(run, champion, at, device)? => Some(Reason::SkillGone),
-                site => site,
-            };
-            Ok(reason.map(|reason| (name.clone(), reason)))
-        };
-        let found: Vec<Option<(String, Reason)>> =
-            (0..run.hourly.devices.len()).into_par_iter().map(of).collect::<Result<_, _>>()?;
-        Ok(Dues { site, devices: found.into_iter().flatten().collect() })
+        let due = |(name, own): (String, Option<Reason>)| Some((name, own.or(site.map(Reason::of_all))?));
+        Ok(Dues { site, devices: devices.into_iter().filter_map(due).collect() })
     }
 
     /// The site's layers stay: devices that were due only with them are no longer.
@@ -83,11 +87,25 @@ impl Dues {
     }
 }
 
-/// Whether the champion's forecasts of a device do worse than its prior on the latest days it has not learned from.
-fn skill_gone(run: &Run, champion: &Models, at: usize, device: &DeviceModel) -> Result<bool, TrainError> {
-    let from = run.calendar.next_hour(run.latest.max(champion.learned_until(device)));
-    let Some(window) = Window::new(&run.hourly, &run.building, at, from)? else { return Ok(false) };
-    let scores = device.scores(champion.site_of(device), &window.matrix);
-    let scored = window.score(&scores, &scores);
-    Ok(scored.days() >= run.fewest_days() && scored.skill_gone())
+impl Reason {
+    /// Why devices are due with the site's layers.
+    fn of_all(self) -> Reason {
+        match self {
+            Reason::Asked => Reason::Asked,
+            // Their layers go where those go that they sit on.
+            _ => Reason::OverAge,
+        }
+    }
+}
+
+/// How the site's layers by themselves, and the whole stack of a device, do on the latest days that each has not learned from.
+fn latest(run: &Run, champion: &Models, at: usize, device: &DeviceModel) -> Result<(Scored, Scored), TrainError> {
+    let after = |learned| run.calendar.next_hour(run.latest.max(learned));
+    let (of_site, own) = (after(champion.site.cutoff), after(champion.learned_until(device)));
+    let Some(window) = Window::new(&run.hourly, &run.building, at, of_site.min(own))? else {
+        return Ok(Default::default());
+    };
+    let score = |scores: &[f64], from| window.score(scores, scores, from);
+    let of_site = score(&champion.site.scores(&window.matrix), of_site);
+    Ok((of_site, score(&device.scores(champion.site_of(device), &window.matrix), own)))
 }

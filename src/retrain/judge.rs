@@ -23,6 +23,7 @@ pub struct Window {
     /// The design matrix.
     pub matrix: Matrix,
     occupied: Vec<bool>,
+    hours: Vec<Hour>,
     days: Vec<i32>,
 }
 
@@ -72,14 +73,16 @@ impl Window {
         Ok(Some(Window {
             matrix: Table::new(hourly, building, device)?.matrix(&asked)?,
             occupied: rows.iter().map(|labelled| labelled.occupied).collect(),
+            hours: asked.iter().map(|row| row.hour).collect(),
             days: asked.iter().map(|row| hourly.local(row.hour).day).collect(),
         }))
     }
 
-    /// Losses of two forecasters, given their log-odds of each row, and of the prior.
-    pub fn score(&self, champion: &[f64], challenger: &[f64]) -> Scored {
+    /// Losses of two forecasters, given their log-odds of each row, and of the prior, in hours from `from` on.
+    pub fn score(&self, champion: &[f64], challenger: &[f64], from: Hour) -> Scored {
         let mut scored = Scored::default();
-        for (at, &prior) in self.matrix.column(0).iter().enumerate() {
+        let rows = self.matrix.column(0).iter().enumerate().filter(|&(at, _)| self.hours[at] >= from);
+        for (at, &prior) in rows {
             let day = scored.0.entry(self.days[at]).or_default();
             day.rows += 1;
             day.prior += log_loss(f64::from(prior), self.occupied[at]);

@@ -1,8 +1,8 @@
 //! The retraining job: renew the models that are due, and only where the new ones are not worse.
 //!
-//! *Due* ([`due`]) are the site's layers when they are older than allowed, and with them every device; otherwise the
-//! devices without a model, those left on older site layers, and those whose forecasts do worse than the plain prior
-//! on the latest days.
+//! *Due* ([`due`]) are the site's layers when they are older than allowed or do worse than the plain prior on the latest
+//! days, and with them every device; otherwise the devices without a model, those left on older site layers, and
+//! those whose own forecasts do worse than the prior.
 //!
 //! A *challenger* is fitted on readings before the latest days and *judged* ([`judge`]) on them against the
 //! *champion*, the models in use: the same hours, asked at the same instants, days as blocks. Only days after
@@ -20,6 +20,8 @@ pub mod due;
 pub mod judge;
 pub mod report;
 pub mod schedule;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -123,6 +125,8 @@ impl Run<'_> {
     fn renew(&self, champion: &Models, report: &mut Report) -> Result<Option<Models>, TrainError> {
         let mut due = Dues::find(self, champion)?;
         let mut challengers = self.challengers(champion, &due)?;
+        let from = |due: &Dues| self.calendar.rfc3339(self.first_judged(champion, due));
+        report.judged_from = challengers.is_some().then(|| from(&due));
         if let Some(reason) = due.site {
             let judged = challengers.as_ref().map(|models| self.judge_site(champion, models)).transpose()?;
             let trial = self.trial(reason, judged, champion.site.cutoff);
@@ -130,10 +134,10 @@ impl Run<'_> {
                 // Challengers of devices were fitted on top of the layers that lost.
                 due.keep_site();
                 challengers = self.challengers(champion, &due)?;
+                report.judged_from = challengers.as_ref().map(|_| from(&due)).or(report.judged_from.take());
             }
             report.site = Some(trial);
         }
-        report.judged_from = challengers.is_some().then(|| self.calendar.rfc3339(self.first_judged(champion, &due)));
         let trials = |(name, &reason): (&String, &Reason)| {
             let age = champion.devices.get(name).map_or(0, |device| champion.site_of(device).cutoff);
             let judged = match (&challengers, reason) {
@@ -215,7 +219,7 @@ impl Run<'_> {
             let Some(window) = Window::new(&self.hourly, &self.building, device, from)? else {
                 return Ok(Scored::default());
             };
-            Ok(window.score(&champion.site.scores(&window.matrix), &challenger.site.scores(&window.matrix)))
+            Ok(window.score(&champion.site.scores(&window.matrix), &challenger.site.scores(&window.matrix), from))
         };
         let parts: Vec<Scored> = (0..self.hourly.devices.len()).into_par_iter().map(of).collect::<Result<_, _>>()?;
         Ok(parts.into_iter().fold(Scored::default(), Scored::merge))
@@ -232,15 +236,15 @@ impl Run<'_> {
         let (Some(at), Some(old)) = (self.hourly.position(name), champion.devices.get(name)) else {
             return Ok(Scored::default());
         };
-        let from = self.first_judged(champion, due).max(champion.learned_until(old));
-        let Some(window) = Window::new(&self.hourly, &self.building, at, self.calendar.next_hour(from))? else {
+        let from = self.calendar.next_hour(self.first_judged(champion, due).max(champion.learned_until(old)));
+        let Some(window) = Window::new(&self.hourly, &self.building, at, from)? else {
             return Ok(Scored::default());
         };
         // Whom the challengers do not know yet gets the site's forecast from them.
         let newcomer = DeviceModel { follows_site: true, ..DeviceModel::default() };
         let new = challenger.devices.get(name).unwrap_or(&newcomer);
         let old = old.scores(champion.site_of(old), &window.matrix);
-        Ok(window.score(&old, &new.scores(&challenger.site, &window.matrix)))
+        Ok(window.score(&old, &new.scores(&challenger.site, &window.matrix), from))
     }
 
     /// What becomes of a challenger, given the instant up to which the site layers in its place learned.

@@ -22,6 +22,7 @@ pub mod openapi;
 pub mod predict;
 pub mod problem;
 pub mod query;
+pub mod retrain;
 pub mod routes;
 pub mod run;
 pub mod schedule;

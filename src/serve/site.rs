@@ -9,6 +9,7 @@ use super::auth::Tokens;
 use super::limits::Limits;
 use super::metrics::{Gauges, Metrics};
 use super::problem::{Code, Problem};
+use super::retrain::Retraining;
 use super::snapshot::Snapshot;
 use crate::calendar::Calendar;
 use crate::commands::site::SiteArgs;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub cors: Vec<String>,
     /// Whether connections are encrypted.
     pub tls: bool,
+    /// When and how to renew the models, if at all.
+    pub retrain: Option<Retraining>,
 }
 
 /// How far the server has come.

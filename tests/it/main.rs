@@ -6,5 +6,6 @@ mod forecast;
 mod leakage;
 mod readings;
 mod registry;
+mod retrain;
 mod serve;
 mod simulate;

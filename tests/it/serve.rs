@@ -1,6 +1,6 @@
 //! The server from outside: the real binary on a free port, asked as curl would ask.
 
-mod client;
+pub mod client;
 mod faults;
 mod reload;
 
