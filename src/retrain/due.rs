@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Run;
+use super::contest::Run;
 use super::judge::{Scored, Window};
 use crate::model::fit::TrainError;
 use crate::model::{DeviceModel, Models};

@@ -116,6 +116,11 @@ impl Scored {
         standard_errors(self.0.values().map(|day| day.prior - day.champion)) <= GONE
     }
 
+    /// Whether the challenger does worse than the prior by more than noise.
+    pub fn without_skill(&self) -> bool {
+        standard_errors(self.0.values().map(|day| day.prior - day.challenger)) <= GONE
+    }
+
     /// Whether the challenger does worse than the champion by more than noise.
     pub fn worse(&self) -> bool {
         self.gain() <= WORSE

@@ -51,6 +51,9 @@ pub struct Trial {
     /// Whether it took over because the champion's site layers are too old to be kept.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub moved: bool,
+    /// Whether the challenger is the prior alone, because what was fitted did worse than that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub baseline: bool,
     /// How it did; none where there were too few days that neither had seen.
     pub judged: Option<Judged>,
 }
@@ -58,17 +61,18 @@ pub struct Trial {
 impl Trial {
     /// One that was judged: promoted unless it is worse.
     pub(super) fn judged(reason: Reason, scored: &Scored) -> Trial {
-        Trial { reason, promoted: !scored.worse(), moved: false, judged: Some(scored.judged()) }
+        Trial { reason, promoted: !scored.worse(), moved: false, baseline: false, judged: Some(scored.judged()) }
     }
 
     /// One that could not be judged.
     pub(super) fn unjudged(reason: Reason, promoted: bool) -> Trial {
-        Trial { reason, promoted, moved: false, judged: None }
+        Trial { reason, promoted, moved: false, baseline: false, judged: None }
     }
 
     fn words(&self) -> String {
         let what = match (self.promoted, self.judged) {
             (true, _) if self.moved => "promoted, the site layers it sat on are too old",
+            (true, Some(_)) if self.baseline => "promoted to the baseline, which does better than any model",
             (true, Some(_)) => "promoted",
             (true, None) if self.reason == Reason::NoModel => "promoted, there was nothing to judge it against",
             (true, None) => "promoted, not judged: too few days that neither had seen",

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::due::Reason;
+use super::generations::{assemble, move_off_the_oldest};
 use super::report::{Report, Trial};
-use super::{MOST_OLDER, Options, assemble, move_off_the_oldest};
+use super::{MOST_OLDER, Options};
 use crate::calendar::Calendar;
 use crate::model::{DeviceModel, Models, SiteModel};
 
