@@ -1,7 +1,7 @@
 //! The scheduled retraining: `roomcast retrain` as a child process of the server, by night and out of the way.
 //!
-//! A process of its own keeps what training takes (memory, a crash) away from the requests, and can be given the
-//! lowest priority as a whole. What it saves is picked up like any other version ([`super::load::watch`]). The registry
+//! A process of its own keeps what training takes (memory, a crash) away from the requests, and can be given a
+//! low priority as a whole. What it saves is picked up like any other version ([`super::load::watch`]). The registry
 //! lets one process retrain at a time; servers that share a store but no directory need a [`Lease`].
 
 use std::fmt;
@@ -27,6 +27,9 @@ const SET_BACK: i64 = 60;
 
 /// How often a lease is renewed.
 const RENEW: Duration = Duration::from_secs(30);
+
+/// The child's niceness: a tenth of the processor time of anything else that wants it, but never none.
+const NICENESS: &str = "10";
 
 /// For how long, in seconds, a [`Lease`] should be taken: a server that was killed holds it no longer than this.
 pub const LEASE_SECONDS: i64 = 120;
@@ -154,11 +157,11 @@ fn attempt(site: &Site, plan: &Retraining) -> anyhow::Result<Option<Value>> {
     Ok(report["promoted"].is_u64().then_some(report))
 }
 
-/// Starts the child at the lowest priority; without the command `nice`, at the server's own.
+/// Starts the child at a low priority; without the command `nice`, at the server's own.
 fn spawn(site: &Site, plan: &Retraining, output: &File) -> anyhow::Result<Child> {
     let own = std::env::current_exe().context("cannot find the program's own file")?;
     let mut nice = Command::new("nice");
-    nice.args(["-n", "19"]).arg(&own);
+    nice.args(["-n", NICENESS]).arg(&own);
     let start = |mut command: Command| -> anyhow::Result<std::io::Result<Child>> {
         complete(&mut command, site, plan);
         command.stdin(Stdio::null()).stdout(output.try_clone().context("cannot share a file")?);
