@@ -1,17 +1,19 @@
 //! Latency of `GET /predict` while models are retrained, against that without, in one run.
 //!
 //! A real server on loopback answers one client after the other; the retraining is the command that `serve --retrain`
-//! starts, at the same priority. Rounds with and without take turns, so that other work on the machine meets both. The
-//! goal is a 99th percentile of at most twice that without.
+//! starts, at the same priority. Rounds with and without take turns, and the median of the rounds counts, so that other
+//! work on the machine meets both. The goal is a 99th percentile of at most twice that without.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use roomcast::serve::retrain::gently;
 use roomcast::simulate::{Format, write};
 
 mod common;
@@ -19,8 +21,8 @@ mod common;
 const DEVICES: usize = 100;
 const DAYS: u64 = 60;
 /// Rounds of each kind, and how long each lasts.
-const ROUNDS: usize = 4;
-const ROUND: Duration = Duration::from_secs(4);
+const ROUNDS: usize = 8;
+const ROUND: Duration = Duration::from_millis(2500);
 /// Time between two requests: a server that always answers has nothing left to share.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -97,12 +99,11 @@ impl Server {
     }
 
     /// Milliseconds of each request of one round: of one device mostly, of all now and then.
-    fn round(&mut self, latencies: &mut Vec<f64>) {
+    fn round(&mut self) -> Vec<f64> {
         let begun = Instant::now();
-        for at in 0.. {
-            if begun.elapsed() >= ROUND {
-                return;
-            }
+        let mut latencies = Vec::new();
+        while begun.elapsed() < ROUND {
+            let at = latencies.len();
             let target = match at % 10 {
                 0 => "/predict".to_owned(),
                 n => format!("/predict?device=floor_01/room_{:04}", 1 + (at * 7 + n) % 50),
@@ -112,31 +113,34 @@ impl Server {
             latencies.push(1e3 * watch.elapsed().as_secs_f64());
             sleep(PAUSE);
         }
+        latencies
     }
 }
 
-/// What the server's schedule starts, but all is due, nothing is changed, and another begins when one ends.
-fn retrain(input: &Path, models: &Path) -> Child {
-    let script = format!("while true; do nice -n {} \"$@\" >/dev/null || exit 1; done", niceness());
-    Command::new("sh")
-        .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_roomcast"), "retrain", "--json", "--jobs", "1", "--all"])
-        .args(["--dry-run", "--max-age", "1d", "--input"])
-        .arg(input)
-        .arg("--models")
-        .arg(models)
-        .env("POLARS_MAX_THREADS", "1")
-        .spawn()
-        .expect("a shell")
+/// Until it is told to stop: what the server's schedule starts, but all is due and nothing is changed.
+fn retrain(input: &Path, models: &Path, stop: &AtomicBool) {
+    while !stop.load(SeqCst) {
+        let mut command = gently(Path::new(env!("CARGO_BIN_EXE_roomcast")));
+        command.args(["retrain", "--json", "--jobs", "1", "--all", "--dry-run", "--max-age", "1d"]);
+        command.arg("--input").arg(input).arg("--models").arg(models).env("POLARS_MAX_THREADS", "1");
+        let mut running = Running(command.stdout(Stdio::null()).spawn().expect("a shell"));
+        let status = loop {
+            if stop.load(SeqCst) {
+                return;
+            }
+            if let Some(status) = running.0.try_wait().expect("our own child") {
+                break status;
+            }
+            sleep(Duration::from_millis(20));
+        };
+        assert!(status.success(), "{status}");
+    }
 }
 
-/// That of the schedule, or another to compare with.
-fn niceness() -> String {
-    std::env::var("NICENESS").unwrap_or_else(|_| "10".into())
-}
-
-fn percentile(latencies: &mut [f64], share: f64) -> f64 {
-    latencies.sort_by(f64::total_cmp);
-    latencies[((latencies.len() - 1) as f64 * share).round() as usize]
+fn percentile(all: &[f64], share: f64) -> f64 {
+    let mut sorted = all.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[((sorted.len() - 1) as f64 * share).round() as usize]
 }
 
 fn main() {
@@ -151,22 +155,29 @@ fn main() {
     let trained = train.args(["--until", "2024-02-20 00:00:00"]).stdout(Stdio::null()).status();
     assert!(trained.is_ok_and(|status| status.success()));
     let mut server = serve(&input, &models, &path("port"));
-    let (mut quiet, mut busy) = (Vec::new(), Vec::new());
-    server.round(&mut Vec::new());
-    for _ in 0..ROUNDS {
-        server.round(&mut quiet);
-        let mut child = retrain(&input, &models);
-        sleep(Duration::from_millis(300));
-        server.round(&mut busy);
-        assert!(child.try_wait().is_ok_and(|ended| ended.is_none()), "a retraining failed");
-        child.kill().expect("our own child");
-        child.wait().expect("our own child");
-        // The last of its own children ends by itself.
-        sleep(Duration::from_secs(6));
-    }
-    println!("{DEVICES} devices, {DAYS} days; {} requests without and {} with a retraining:", quiet.len(), busy.len());
+    let rounds: Vec<[Vec<f64>; 2]> = (0..=ROUNDS)
+        .map(|_| {
+            let quiet = server.round();
+            let stop = AtomicBool::new(false);
+            let busy = std::thread::scope(|scope| {
+                scope.spawn(|| retrain(&input, &models, &stop));
+                // Past the reading of the file, into the fits.
+                sleep(Duration::from_millis(500));
+                let busy = server.round();
+                stop.store(true, SeqCst);
+                busy
+            });
+            [quiet, busy]
+        })
+        // The first meets a server that has computed nothing yet.
+        .skip(1)
+        .collect();
+    println!("{DEVICES} devices, {DAYS} days; medians of {ROUNDS} rounds without and with a retraining:");
     for (name, share) in [("median", 0.5), ("95 %", 0.95), ("99 %", 0.99)] {
-        let (quiet, busy) = (percentile(&mut quiet, share), percentile(&mut busy, share));
-        println!("  {name:<7} {quiet:>7.3} ms  {busy:>7.3} ms   {:.2} times", busy / quiet);
+        let of = |kind: usize| rounds.iter().map(|round| percentile(&round[kind], share)).collect::<Vec<f64>>();
+        let (quiet, busy) = (of(0), of(1));
+        let ratios: Vec<f64> = busy.iter().zip(&quiet).map(|(busy, quiet)| busy / quiet).collect();
+        let [quiet, busy, ratio] = [quiet, busy, ratios].map(|all| percentile(&all, 0.5));
+        println!("  {name:<7} {quiet:>7.3} ms  {busy:>7.3} ms   {ratio:.2} times");
     }
 }

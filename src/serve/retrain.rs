@@ -1,13 +1,14 @@
 //! The scheduled retraining: `roomcast retrain` as a child process of the server, by night and out of the way.
 //!
 //! A process of its own keeps what training takes (memory, a crash) away from the requests, and can be given a
-//! low priority as a whole. What it saves is picked up like any other version ([`super::load::watch`]). The registry
+//! low priority as a whole ([`gently`]). What it saves is picked up like any other version ([`super::load::watch`]). The registry
 //! lets one process retrain at a time; servers that share a store but no directory need a [`Lease`].
 
 use std::fmt;
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{ErrorKind, Read, Seek};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant as Stopwatch};
@@ -27,9 +28,6 @@ const SET_BACK: i64 = 60;
 
 /// How often a lease is renewed.
 const RENEW: Duration = Duration::from_secs(30);
-
-/// The child's niceness: a tenth of the processor time of anything else that wants it, but never none.
-const NICENESS: &str = "10";
 
 /// For how long, in seconds, a [`Lease`] should be taken: a server that was killed holds it no longer than this.
 pub const LEASE_SECONDS: i64 = 120;
@@ -157,17 +155,23 @@ fn attempt(site: &Site, plan: &Retraining) -> anyhow::Result<Option<Value>> {
     Ok(report["promoted"].is_u64().then_some(report))
 }
 
-/// Starts the child at a low priority; without the command `nice`, at the server's own.
+/// A command that runs a program out of the way of everything else: on Linux in the idle class, whose tasks make room at
+/// once for any other that wakes, elsewhere nice. `sh` becomes the program, so that it can be waited for and killed.
+pub fn gently(program: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "{ chrt -i -p 0 $$ || renice -n 10 -p $$; } >/dev/null 2>&1; exec \"$@\"", "sh"]).arg(program);
+    command
+}
+
+/// Starts the child; where there is no shell, at the server's own priority.
 fn spawn(site: &Site, plan: &Retraining, output: &File) -> anyhow::Result<Child> {
     let own = std::env::current_exe().context("cannot find the program's own file")?;
-    let mut nice = Command::new("nice");
-    nice.args(["-n", NICENESS]).arg(&own);
     let start = |mut command: Command| -> anyhow::Result<std::io::Result<Child>> {
         complete(&mut command, site, plan);
         command.stdin(Stdio::null()).stdout(output.try_clone().context("cannot share a file")?);
         Ok(command.spawn())
     };
-    match start(nice)? {
+    match start(gently(&own))? {
         Err(error) if error.kind() == ErrorKind::NotFound => start(Command::new(&own))?,
         started => started,
     }
