@@ -16,6 +16,7 @@ pub mod hourly;
 pub mod logs;
 pub mod model;
 pub mod readings;
+pub mod retrain;
 pub mod serve;
 pub mod simulate;
 pub mod store;

@@ -26,6 +26,7 @@ pub mod predict;
 pub mod problem;
 pub mod query;
 pub mod readings;
+pub mod retrain;
 pub mod routes;
 pub mod run;
 pub mod schedule;

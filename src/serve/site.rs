@@ -11,6 +11,7 @@ use super::limits::Limits;
 use super::live::Live;
 use super::metrics::{Gauges, Metrics};
 use super::problem::{Code, Problem};
+use super::retrain::Retraining;
 use super::snapshot::Snapshot;
 use crate::calendar::Calendar;
 use crate::commands::site::SiteArgs;
@@ -22,6 +23,8 @@ use crate::model::rule::Rule;
 pub struct Settings {
     /// Where readings are.
     pub input: SiteArgs,
+    /// Where readings are stored as they arrive.
+    pub store: Option<String>,
     /// Where models are.
     pub models: PathBuf,
     /// How probabilities become states.
@@ -34,6 +37,8 @@ pub struct Settings {
     pub cors: Vec<String>,
     /// Whether connections are encrypted.
     pub tls: bool,
+    /// When and how to renew the models, if at all.
+    pub retrain: Option<Retraining>,
 }
 
 /// How far the server has come.

@@ -7,6 +7,7 @@ mod leakage;
 mod live;
 mod readings;
 mod registry;
+mod retrain;
 mod serve;
 mod simulate;
 mod store;
