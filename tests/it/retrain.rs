@@ -53,7 +53,7 @@ fn scrambled(readings: &Readings, from: i64, to: i64) -> Readings {
     let mut scrambled = readings.clone();
     let mut state = 7_u64;
     for device in &mut scrambled.devices {
-        for time in &mut device.times {
+        for time in device.times.iter_mut() {
             if (from..to).contains(time) {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 *time = from + (state >> 33) as i64 % (to - from);
