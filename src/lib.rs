@@ -6,6 +6,7 @@
 //! with the site's [`calendar`], [`features`] turns the grid into a design matrix, [`model`] fits and
 //! stores boosted trees, [`forecast`] answers with 24 probabilities and states per device.
 //! [`backtest`] replays the past to say how good that is. [`simulate`] makes buildings to try it on.
+//! [`stream`] takes readings as they arrive and puts them into the [`store`].
 
 pub mod backtest;
 pub mod calendar;
