@@ -2,7 +2,7 @@
 //!
 //! The session is persistent: the broker keeps what comes while we are away, within its limits, and sends again what
 //! was not acknowledged. Three tasks share the work, so that none waits for one that waits for it: the connection's own
-//! only reads and answers the broker; [`handler`] makes events of messages and waits for room in the queue; a third
+//! only reads and answers the broker; `handler` makes events of messages and waits for room in the queue; a third
 //! waits for each message to be stored and acknowledges them in the order in which they came.
 //!
 //! Each connection has its own client. An acknowledgement that comes too late for its connection goes nowhere, and so never
