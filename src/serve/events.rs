@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use super::auth::ReadAccess;
 use super::problem::{Code, Problem, ProblemBody};
 use super::query::Query;
-use super::site::Site;
+use super::site::{Phase, Site};
 
 /// Listeners at a time.
 const MOST: usize = 256;
@@ -43,6 +43,11 @@ impl Events {
     /// Says that other models are in use.
     pub fn models(&self, version: &str) {
         self.send("models", &json!({ "version": version }));
+    }
+
+    /// Ends all streams: they would hold up a server that is about to stop.
+    pub fn close(&self) {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     fn send(&self, name: &str, data: &serde_json::Value) {
@@ -98,6 +103,9 @@ impl MessageBody for Stream {
 )]
 pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
     Query::parse(request.query_string(), &[])?;
+    if site.phase() == Phase::Draining {
+        return Err(Problem::new(Code::NotReady, "the server is about to stop").retry_after(1));
+    }
     let (sender, receiver) = site.events.listen()?;
     // The first line at once: it opens the connection for the listener.
     let _ = sender.try_send(Bytes::from_static(b": listening\n\n"));

@@ -128,6 +128,7 @@ async fn stop_on_signal(site: Data<Site>, handle: ServerHandle, drain: Duration)
     next().await;
     tracing::info!("stopping: requests under way are finished");
     site.reach(Phase::Draining);
+    site.events.close();
     // A second signal means now.
     let hurried = rt::time::timeout(drain, next()).await.is_ok();
     if !hurried {

@@ -125,4 +125,10 @@ fn forecasts_follow_readings_and_equal_those_of_a_cold_start() {
         };
         assert_eq!(bits(live), bits(cold));
     }
+    // A listener does not hold up a server that is told to stop.
+    let mut server = server;
+    server.signal("TERM");
+    let stopped = std::time::Instant::now();
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    assert!(stopped.elapsed().as_secs() < 15, "{:?}", stopped.elapsed());
 }
