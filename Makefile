@@ -59,6 +59,7 @@ fmt: lint-tools ## Check the format of the code
 
 clippy: lint-tools ## Lint the code
 	cargo clippy $(release) --all-targets -- -D warnings
+	cargo clippy $(release) --lib --features otel -- -D warnings
 
 doc: lint-tools ## Build the documentation, with warnings as errors
 	RUSTDOCFLAGS='-D warnings' cargo doc $(shared) --lib --no-deps

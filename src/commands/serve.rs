@@ -16,6 +16,7 @@ use crate::serve::auth::Tokens;
 use crate::serve::retrain::Retraining;
 use crate::serve::run::{self, Listen};
 use crate::serve::site::{Settings, Site};
+use crate::serve::traces::Traces;
 
 /// The port without `--port` or `--bind`.
 pub const PORT: u16 = 5000;
@@ -162,6 +163,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     }
     let mut site = Site::new(settings, calendar, tokens);
     site.live = live;
+    site.traces = Traces::start()?;
     let ended = run::run(site, &listen);
     // What was not stored yet was not acknowledged either: its senders send it again.
     runtime.shutdown_timeout(Duration::from_secs(1));

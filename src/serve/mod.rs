@@ -33,3 +33,4 @@ pub mod schedule;
 pub mod site;
 pub mod snapshot;
 pub mod tls;
+pub mod traces;

@@ -41,7 +41,9 @@ pub struct Listen {
 /// When the address cannot be bound, TLS cannot be set up, or the readings cannot be read at the start.
 pub fn run(site: Site, listen: &Listen) -> anyhow::Result<()> {
     let site = Data::new(site);
-    rt::System::new().block_on(serve(site, listen))
+    let ended = rt::System::new().block_on(serve(site.clone(), listen));
+    site.traces.stop();
+    ended
 }
 
 async fn serve(site: Data<Site>, listen: &Listen) -> anyhow::Result<()> {

@@ -13,6 +13,7 @@ use super::metrics::{Gauges, Metrics};
 use super::problem::{Code, Problem};
 use super::retrain::Retraining;
 use super::snapshot::Snapshot;
+use super::traces::Traces;
 use crate::calendar::Calendar;
 use crate::commands::site::SiteArgs;
 use crate::model::registry::Registry;
@@ -90,6 +91,8 @@ pub struct Site {
     pub limits: Limits,
     /// What is counted.
     pub metrics: Metrics,
+    /// Where spans of requests go.
+    pub traces: Traces,
     /// Who listens to what changes.
     pub events: Events,
     /// Readings as they arrive, where there is a store for them.
@@ -114,6 +117,7 @@ impl Site {
             calendar,
             tokens,
             metrics: Metrics::default(),
+            traces: Traces::default(),
             events: Events::default(),
             live: None,
             phase: AtomicU8::new(Phase::Loading as u8),
