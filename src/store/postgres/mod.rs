@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction};
 
 use super::plan::{Numbers, Plan};
 use super::{Batch, Cursor, HourCount, Pending, Quarantined, Receipt, Store, StoreError};
@@ -47,10 +47,12 @@ enum Lock {
     Quarantine,
 }
 
-/// Begins a transaction that writes; each of its statements sees what others committed before it, whatever the
+/// Begins a transaction that writes: each of its statements sees what others committed before it, whatever the
 /// server's default is.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
 async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-    pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await
+    pool.begin_with(BEGIN).await
 }
 
 async fn lock(connection: &mut PgConnection, lock: Lock) -> Result<(), sqlx::Error> {
@@ -76,11 +78,15 @@ impl PostgresStore {
                 ("idle_in_transaction_session_timeout", "60s"),
             ])
             .disable_statement_logging();
-        let pool =
-            PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).connect_lazy_with(options);
-        let mut making = begin(&pool).await.map_err(failed)?;
+        // Not through the pool, which tries again for as long as it may and does not say why it failed.
+        let connected = tokio::time::timeout(PATIENCE, options.connect()).await;
+        let mut connection = connected.map_err(|_| StoreError::unavailable(&name, "no answer"))?.map_err(failed)?;
+        let mut making = connection.begin_with(BEGIN).await.map_err(failed)?;
         schema::prepare(&mut making, &name, calendar).await?;
         making.commit().await.map_err(failed)?;
+        connection.close().await.map_err(failed)?;
+        let pool =
+            PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).connect_lazy_with(options);
         Ok(Self { name, calendar: calendar.clone(), pool, numbers: Numbers::default() })
     }
 
