@@ -56,6 +56,7 @@ pub struct SimulateArgs {
     pub truth: Option<PathBuf>,
     /// Play the readings in real time instead: to a broker as Zigbee2MQTT would (mqtt://host, mqtts://host), or to a
     /// server's /readings (http://host:port, https://host) with the token in ROOMCAST_TOKEN. Never past the present.
+    /// Names of larger buildings have a slash: serve them with --mqtt-topic 'zigbee2mqtt/#'.
     #[arg(long, value_name = "URL", conflicts_with_all = ["output", "format", "truth", "disorder"])]
     pub live: Option<String>,
     /// How much faster than real time to play.

@@ -48,6 +48,8 @@ pub struct Live {
     dirty: Arc<AtomicBool>,
     looks: AtomicU32,
     cursor: Mutex<Cursor>,
+    /// Whether the last question for changes failed.
+    pub(super) away: AtomicBool,
 }
 
 impl Live {
@@ -77,6 +79,7 @@ impl Live {
             dirty,
             looks: AtomicU32::new(0),
             cursor: Mutex::default(),
+            away: AtomicBool::default(),
         })
     }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant as Stopwatch, SystemTime};
 
 use anyhow::Context;
@@ -203,7 +204,9 @@ fn follow(site: &Site) {
     let _lock = site.lock();
     match live.changes() {
         Ok(changes) => {
-            site.set_trouble(|trouble| trouble.readings = None);
+            if live.away.swap(false, SeqCst) {
+                site.set_trouble(|trouble| trouble.readings = None);
+            }
             if let Ok(old) = site.snapshot()
                 && !changes.is_empty()
             {
@@ -217,6 +220,7 @@ fn follow(site: &Site) {
             }
         }
         Err(error) => {
+            live.away.store(true, SeqCst);
             tracing::error!(%error, "the store cannot be read, the old readings stay");
             site.set_trouble(|trouble| trouble.readings = Some(error.to_string()));
         }

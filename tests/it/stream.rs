@@ -110,3 +110,32 @@ fn requests_that_cannot_be_meant_are_refused_whole() {
     assert!(answer.json()["hint"].as_str().unwrap().contains("--store"));
     assert_eq!(stored(&place.url).len(), 0);
 }
+
+#[test]
+fn two_servers_on_one_database_count_what_both_receive_once() {
+    let Some(place) = bench::block_on(Place::postgres()) else { return };
+    let models = registry();
+    let servers = [serve(&place.url, &models, &[]), serve(&place.url, &models, &[])];
+    let row = |n: i64| format!("{{\"time\":\"{}\",\"device\":\"room_{}\"}}\n", time(n * 40), n % 13);
+    let batches: Vec<String> = (0..20).map(|batch| (batch * 150..batch * 150 + 200).map(row).collect()).collect();
+    let new: u64 = std::thread::scope(|scope| {
+        let batches = &batches;
+        let send = |server, backwards| {
+            scope.spawn(move || {
+                let send = |body: &String| {
+                    let answer = post(server, NDJSON, &[], body.as_bytes());
+                    assert_eq!(answer.status, 200, "{}", answer.text());
+                    answer.json()["stored"].as_u64().unwrap()
+                };
+                if backwards { batches.iter().rev().map(send).sum::<u64>() } else { batches.iter().map(send).sum() }
+            })
+        };
+        let senders = [send(&servers[0], false), send(&servers[1], false), send(&servers[1], true)];
+        senders.into_iter().map(|sender| sender.join().unwrap()).sum()
+    });
+    let expected = 19 * 150 + 200;
+    assert_eq!((new, stored(&place.url).len()), (expected, expected as usize));
+    for server in &servers {
+        wait("what the other stored", || metric(server, "roomcast_readings") == expected as f64);
+    }
+}

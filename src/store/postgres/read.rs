@@ -20,6 +20,9 @@ async fn view(pool: &PgPool) -> Result<(Transaction<'static, Postgres>, Cursor),
     view.execute("LOCK TABLE ONLY readings IN ACCESS SHARE MODE").await?;
     let first = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
     let cursor = sqlx::query_scalar(first).fetch_one(&mut *view).await?;
+    // Partitions that were attached between the lock and the moment hold rows of this moment, and this session learns of
+    // them only when it takes another lock. Without it they would be left out, with the cursor past them.
+    view.execute("LOCK TABLE ONLY devices IN ACCESS SHARE MODE").await?;
     Ok((view, Cursor(cursor)))
 }
 

@@ -143,7 +143,8 @@ fn too_many_requests_are_told_when_to_come_back() {
     let server = Server::with(&["--input", input.to_str().unwrap(), "--models", models.path().to_str().unwrap()], &[]);
     // Wrong tokens are counted even where requests are not.
     let wrong = || server.ask("GET", "/predict?token=guess", &[], b"");
-    let last = (0..40).map(|_| wrong()).fold(None, |_, answer| Some(answer)).unwrap();
+    let answers: Vec<_> = (0..40).map(|_| wrong()).collect();
+    let last = answers.last().unwrap();
     assert_eq!((last.status, last.code().as_str()), (429, "rate_limited"));
     assert!(last.header("retry-after").unwrap().parse::<u32>().unwrap() >= 1);
     assert_eq!(server.get("/predict").status, 200);
