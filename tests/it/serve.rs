@@ -199,3 +199,27 @@ fn files_come_with_a_tag_and_a_strict_policy() {
         assert_eq!(server.ask("GET", path, &[&tag], b"").status, 304, "{path}");
     }
 }
+
+/// As the container starts it: `roomcast serve` with the image's environment and a token, nothing else. Only the port is
+/// another, since 5000 may be taken here.
+#[test]
+fn the_environment_alone_is_enough_to_start() {
+    let models = registry();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let child = std::process::Command::new(env!("CARGO_BIN_EXE_roomcast"))
+        .env_clear()
+        .env("PRIVATE_TOKEN", "token")
+        .env("ROOMCAST_INPUT", sample())
+        .env("ROOMCAST_MODELS", models.path())
+        .env("ROOMCAST_BIND", free.to_string())
+        .arg("serve")
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let server = Server { child, port: free.port(), place: tempfile::tempdir().unwrap() };
+    client::wait("the server", || std::net::TcpStream::connect(free).is_ok());
+    client::wait("readiness", || server.ask("GET", "/readyz", &[], b"").status == 200);
+    assert_eq!(server.ask("GET", "/predict?token=token", &[], b"").json()["devices"].as_array().unwrap().len(), 7);
+    assert_eq!(server.ask("GET", "/predict?token=other", &[], b"").status, 401);
+    assert_eq!(roomcast(&["healthcheck", "--ready", "--port", &free.port().to_string()]).status.code(), Some(0));
+}
