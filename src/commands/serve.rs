@@ -9,7 +9,9 @@ use clap::Args;
 
 use super::live::LiveArgs;
 use super::predict::RuleArgs;
+use super::publish::PublishArgs;
 use super::site::SiteArgs;
+use crate::publish::Publisher;
 use crate::serve::auth::Tokens;
 use crate::serve::run::{self, Listen};
 use crate::serve::site::{Settings, Site};
@@ -73,6 +75,9 @@ pub struct ServeArgs {
     /// Readings as they arrive.
     #[command(flatten)]
     pub live: LiveArgs,
+    /// Forecasts on their way to others.
+    #[command(flatten)]
+    pub publish: PublishArgs,
 }
 
 /// Serves until told to stop.
@@ -118,6 +123,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         patience: Duration::from_secs(30),
     };
     let calendar = args.site.calendar()?;
+    let targets = args.publish.targets()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(STORE_THREADS)
         .thread_name("store")
@@ -125,8 +131,10 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         .build()
         .context("cannot start threads")?;
     let live = args.live.open(&runtime, &calendar)?;
+    let publisher = Publisher::start(runtime.handle(), targets, &calendar);
     let mut site = Site::new(settings, calendar, tokens);
     site.live = live;
+    site.publisher = publisher;
     let ended = run::run(site, &listen);
     // What was not stored yet was not acknowledged either: its senders send it again.
     runtime.shutdown_timeout(Duration::from_secs(1));

@@ -7,7 +7,7 @@ use anyhow::Context;
 use tokio::runtime::Runtime;
 
 use super::metrics;
-use crate::calendar::Calendar;
+use crate::calendar::{Calendar, Instant};
 use crate::readings::Readings;
 use crate::store::{self, Cursor, Store, StoreError};
 use crate::stream::counts::Counts;
@@ -105,6 +105,12 @@ impl Live {
         let (devices, reached) = self.runtime.block_on(self.store.changes(*cursor))?;
         *cursor = reached;
         Ok(Readings { devices })
+    }
+
+    /// The latest event of any sensor, if the store can say. Call it off the async threads.
+    pub fn heard(&self) -> Option<Instant> {
+        let heard = self.runtime.block_on(self.store.heard()).ok()?;
+        heard.into_iter().map(|(_, time)| time).max()
     }
 
     /// Starts the sources, once the readings that are there say where devices stand.

@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{body, devices, explain, health, models, predict, problem, readings, schedule};
+use super::{alerts, body, devices, explain, health, models, predict, problem, readings, schedule};
 
 /// All paths and schemas.
 #[derive(OpenApi)]
@@ -25,6 +25,7 @@ use super::{body, devices, explain, health, models, predict, problem, readings, 
         models::list,
         models::reload,
         readings::post,
+        alerts::get,
         health::healthz,
         health::readyz,
         health::metrics,

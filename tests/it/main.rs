@@ -4,6 +4,7 @@ mod backtest;
 mod cli;
 mod forecast;
 mod leakage;
+mod publish;
 mod readings;
 mod registry;
 mod serve;

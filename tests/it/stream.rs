@@ -1,7 +1,7 @@
 //! Readings as they arrive, by HTTP, from real brokers and JetStream, into real stores.
 
 mod away;
-mod bench;
+pub mod bench;
 mod kills;
 mod sources;
 
