@@ -76,13 +76,13 @@ fn two_weeks_count_and_memory_is_bounded() {
     let occupied: Vec<Hour> = (MIDNIGHT..MIDNIGHT + 24 * 40).collect();
     let now = |hour: Hour| calendar.start(hour) + WATERMARK;
     for hour in MIDNIGHT..MIDNIGHT + 24 * 30 {
-        // The model is worse than the baseline from the 20th day on.
-        let probability = if hour < MIDNIGHT + 24 * 20 { 0.9 } else { 0.4 };
+        // The model is worse than the baseline from the tenth day on; the window holds none but such days from the 23rd on.
+        let probability = if hour < MIDNIGHT + 24 * 10 { 0.9 } else { 0.4 };
         let midnight = hour - hour % 24;
         scores.keep(hour, hour, midnight, &[forecast("a", hour, probability)], &[forecast("a", hour, 0.5)]);
         scores.close(&grid("a", &occupied, now(hour)), now(hour), &calendar);
         assert!(scores.devices["a"].pending.len() <= 26);
-        assert_eq!(scores.worse().count(), usize::from(hour >= MIDNIGHT + 24 * 28), "{hour}");
+        assert_eq!(scores.worse().count(), usize::from(hour >= MIDNIGHT + 24 * 23), "{hour}");
     }
     let live = scores.device("a").unwrap();
     // The last hour has not closed.

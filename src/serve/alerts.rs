@@ -1,7 +1,7 @@
 //! `GET /alerts`: what the operator of a site should know, at most one entry per kind.
 
 use std::collections::BTreeMap;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant as Stopwatch};
 
 use actix_web::web::Data;
@@ -142,52 +142,80 @@ pub fn lock(site: &Site) -> MutexGuard<'_, Alerts> {
 pub struct Watching {
     done: Option<Stopwatch>,
     took: Duration,
+    seen: Seen,
 }
 
-impl Watching {
-    /// Looks what is wrong, when it is time for it.
-    pub fn round(&mut self, site: &Site, snapshot: &Snapshot) {
-        let rest = REST.max(self.took * REST_FACTOR);
-        if self.done.is_none_or(|done| done.elapsed() >= rest) {
-            let watch = Stopwatch::now();
-            let found = look(site, snapshot);
-            lock(site).set(found, Calendar::utc_now());
-            *self = Watching { took: watch.elapsed(), done: Some(Stopwatch::now()) };
+/// What follows from data and models alone; it is found again when they change, or the present moves on.
+#[derive(Default)]
+struct Seen {
+    snapshot: Weak<Snapshot>,
+    present: Instant,
+    silent: Vec<String>,
+    chattering: Vec<String>,
+    /// See [`patience`].
+    patience: i64,
+}
+
+impl Seen {
+    fn of(site: &Site, snapshot: &Arc<Snapshot>, present: Instant) -> Seen {
+        let hourly = &rounds::grid(site, snapshot, present).hourly;
+        let silent = hourly.devices.iter().filter(|device| device.status == Status::Silent);
+        let chattering = snapshot.history.profile(&site.calendar).devices.iter().filter(|device| device.chattering);
+        Seen {
+            snapshot: Arc::downgrade(snapshot),
+            present,
+            silent: silent.map(|device| device.device.clone()).collect(),
+            chattering: chattering.map(|device| device.device.clone()).collect(),
+            patience: patience(hourly, snapshot.history.span.map_or(0, |(first, last)| last - first)),
         }
     }
 }
 
+impl Watching {
+    /// Looks what is wrong, when it is time for it.
+    pub fn round(&mut self, site: &Site, snapshot: &Arc<Snapshot>) {
+        let rest = REST.max(self.took * REST_FACTOR);
+        if self.done.is_some_and(|done| done.elapsed() < rest) {
+            return;
+        }
+        let watch = Stopwatch::now();
+        let present = snapshot.history.present(&site.calendar);
+        if self.seen.present != present || !Weak::ptr_eq(&self.seen.snapshot, &Arc::downgrade(snapshot)) {
+            self.seen = Seen::of(site, snapshot, present);
+        }
+        let found = look(site, snapshot, &self.seen);
+        lock(site).set(found, Calendar::utc_now());
+        self.took = watch.elapsed();
+        self.done = Some(Stopwatch::now());
+    }
+}
+
 /// Names of what is wrong, by kind.
-fn look(site: &Site, snapshot: &Snapshot) -> Vec<(Kind, Vec<String>)> {
-    let (calendar, history) = (&site.calendar, &snapshot.history);
-    let present = history.present(calendar);
-    let grid = rounds::grid(site, snapshot, present);
-    let silent = grid.hourly.devices.iter().filter(|device| device.status == Status::Silent);
-    let mut silent: Vec<String> = silent.map(|device| device.device.clone()).collect();
+fn look(site: &Site, snapshot: &Snapshot, seen: &Seen) -> Vec<(Kind, Vec<String>)> {
+    let mut silent = seen.silent.clone();
     if let Some(live) = &site.live {
         silent.extend(live.health.offline());
         silent.sort();
         silent.dedup();
     }
-    let chattering = history.profile(calendar).devices.iter().filter(|device| device.chattering);
-    let is_old = snapshot.loaded.manifest.is_some() && present - snapshot.loaded.models.cutoff > OLD;
+    let worse = scoring::lock(site).worse().map(str::to_owned).collect();
+    let is_old = snapshot.loaded.manifest.is_some() && seen.present - snapshot.loaded.models.cutoff > OLD;
     vec![
         (Kind::SilentSensors, silent),
-        (Kind::ChatteringSensors, chattering.map(|device| device.device.clone()).collect()),
-        (Kind::WorseThanBaseline, scoring::lock(site).worse().map(str::to_owned).collect()),
-        (Kind::DataLate, late(site, snapshot, &grid.hourly)),
+        (Kind::ChatteringSensors, seen.chattering.clone()),
+        (Kind::WorseThanBaseline, worse),
+        (Kind::DataLate, late(site, snapshot, seen.patience)),
         (Kind::Disconnected, disconnected(site)),
         (Kind::ModelOld, is_old.then(|| snapshot.loaded.version.clone()).into_iter().collect()),
     ]
 }
 
-/// The store, if readings that should come into it do not.
-fn late(site: &Site, snapshot: &Snapshot, hourly: &Hourly) -> Vec<String> {
-    let (Some(live), Some((first, last))) = (&site.live, snapshot.history.span) else { return Vec::new() };
+/// The readings, if those that should come into the store do not.
+fn late(site: &Site, snapshot: &Snapshot, patience: i64) -> Vec<String> {
+    let (Some(live), Some((_, last))) = (&site.live, snapshot.history.span) else { return Vec::new() };
     let now = site.calendar.now();
-    let allowed = patience(hourly, last - first);
     // Sensors may say that they are alive without seeing anybody; the store is asked only when nobody was seen.
-    if now - last <= allowed || live.heard().is_some_and(|heard| now - heard <= allowed) {
+    if now - last <= patience || live.heard().is_some_and(|heard| now - heard <= patience) {
         return Vec::new();
     }
     vec!["readings".into()]

@@ -47,7 +47,9 @@ impl Scoring {
         let hour = calendar.hour(now);
         let midnight = midnight(hour, calendar);
         let mut changed = false;
-        for origin in lock(site).wanted(hour, midnight) {
+        // Bound first: in the head of the loop the lock would be held all through it.
+        let wanted = lock(site).wanted(hour, midnight);
+        for origin in wanted {
             let start = calendar.start(origin);
             // Models that have seen the hour are not asked what it will bring.
             if snapshot.loaded.models.cutoff <= start {
