@@ -40,8 +40,8 @@ fn trees(seed: u64, trees: usize, leaves: usize) -> Trees {
         l2: 20.0,
         column_share: 0.6,
         bins: 63,
-        seed: 1,
         monotone: Vec::new(),
+        seed: 1,
         patience: trees,
     };
     lightgbm::fit(samples, None, &parameters).expect("the samples have both classes").trees
@@ -54,6 +54,7 @@ fn models() -> Models {
         tree_weight: 0.7,
         follows_site: true,
         check: Some(Check { rows: 500, prior: 0.31, building: 0.29, device: 0.28 }),
+        ..Default::default()
     };
     Models {
         site: SiteModel { trees: trees(99, 120, 16), tree_weight: 1.0, ..Default::default() },

@@ -49,6 +49,7 @@ pub fn forecast(hourly: &Hourly, building: &Building, device: usize, models: &Mo
     let hours_of = &hourly.devices[device];
     let newcomer = DeviceModel { follows_site: true, ..Default::default() };
     let model = models.devices.get(&hours_of.device).unwrap_or(&newcomer);
+    let site = models.site_of(model);
     let rows = horizon(hourly.origin, hourly.end);
     let matrix = Table::new(hourly, building, device)?.matrix(&rows)?;
     // What the model says of a silent device it would say of a live one; most silent ones stay silent.
@@ -59,7 +60,7 @@ pub fn forecast(hourly: &Hourly, building: &Building, device: usize, models: &Mo
         .enumerate()
         .map(|(at, asked)| {
             matrix.row(at, &mut row);
-            let probability = sigmoid(model.score(&models.site, &row)) * alive;
+            let probability = sigmoid(model.score(site, &row)) * alive;
             let probability = probability.clamp(f64::from(FLOOR), 1.0 - f64::from(FLOOR));
             HourForecast { hour: asked.hour, probability, occupied: probability >= models.threshold.0 }
         })
@@ -118,7 +119,8 @@ pub fn explain(
     let newcomer = DeviceModel { follows_site: true, ..Default::default() };
     let model = models.devices.get(&forecast.device).unwrap_or(&newcomer);
     let mut parts = [0.0; WIDTH];
-    let base = model.contributions(&models.site, &row, &mut parts);
+    let site = models.site_of(model);
+    let base = model.contributions(site, &row, &mut parts);
     let mut contributions: Vec<Contribution> = columns()
         .into_iter()
         .zip(row)
@@ -129,7 +131,7 @@ pub fn explain(
     Ok(Explanation {
         hour,
         probability: forecast.hours[at].probability,
-        score: model.score(&models.site, &row),
+        score: model.score(site, &row),
         base,
         silent_share: if forecast.status == Status::Silent { building.silent_share } else { 1.0 },
         contributions,

@@ -5,10 +5,12 @@
 //! begins with the grid of a shorter one, which is what lets training rows from the past be
 //! the rows a forecast at that time would have seen.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use crate::calendar::{Calendar, HOUR, Hour, Instant, LocalHour};
-use crate::readings::{DeviceReadings, Readings};
+use crate::readings::{DeviceReadings, Readings, Times};
 
 /// Hours from the origin that a forecast covers.
 pub const HORIZON: usize = 24;
@@ -74,7 +76,7 @@ pub struct DeviceHours {
     /// `states`, the last for the first hour to forecast.
     pub silence: Vec<u16>,
     /// Instants of motion before the origin, ascending (seconds).
-    pub times: Vec<Instant>,
+    pub times: Times,
     /// How the device stands at the origin.
     pub status: Status,
 }
@@ -91,7 +93,7 @@ pub struct Hourly {
     /// The first hour to forecast; the grid ends before it.
     pub end: Hour,
     /// Devices in ascending order of name.
-    pub devices: Vec<DeviceHours>,
+    pub devices: Vec<Arc<DeviceHours>>,
     /// Local date and time of each hour from `first` to `end + HORIZON`.
     pub locals: Vec<LocalHour>,
 }
@@ -108,7 +110,7 @@ impl Hourly {
             .devices
             .into_par_iter()
             .enumerate()
-            .map(|(index, device)| lay(device, index, calendar, origin, first, end, &locals, &days))
+            .map(|(index, device)| Arc::new(lay(device, index, calendar, origin, first, end, &locals, &days)))
             .collect();
         Hourly { origin, first, start: calendar.start(first), end, devices, locals }
     }
@@ -124,6 +126,25 @@ impl Hourly {
         let since = instant - self.start;
         let (hour, passed) = (since.div_euclid(HOUR) as usize, since.rem_euclid(HOUR));
         if HOUR - passed < NEARLY_OVER { (hour + 1, 0.0) } else { (hour, passed as f32 / HOUR as f32) }
+    }
+
+    /// The same grid with what one device, at position `device`, has shown since in the hour that the origin cuts: equal
+    /// to the grid made anew from all its `times`, and the other devices are shared. None where more than that
+    /// device would change: for times before that hour or in the last hour of a local day, which decides who is silent
+    /// on the next.
+    pub fn with_times(&self, device: usize, times: &Times) -> Option<Hourly> {
+        let old = self.devices.get(device)?;
+        let times = times.before(self.origin);
+        let (at, passed) = self.place(self.origin);
+        let running = self.start + at as i64 * HOUR;
+        let known = old.times.partition_point(|&time| time < running);
+        let same_day = self.locals.get(at)?.day == self.local(self.end).day;
+        if passed == 0.0 || !same_day || times.get(..known) != old.times.get(..known) || times.get(known)? < &running {
+            return None;
+        }
+        let mut new = self.clone();
+        new.devices[device] = Arc::new(DeviceHours { times, ..DeviceHours::clone(old) });
+        Some(new)
     }
 
     /// The position of a device by name.
@@ -224,12 +245,11 @@ fn lay(
     }
     let (still, silent_now) = silence[(local(end).day - first_day) as usize];
     silent_days.push(still.min(u32::from(u16::MAX)) as u16);
-    // The hour that the origin cuts is known only if motion was seen or next to nothing is left of it.
+    // The hour that the origin cuts is not over: to count it where motion was seen, and not where none was yet,
+    // would make such hours look busier than they are. What it has shown is in `times`.
     if end > first && calendar.start(end) - origin >= NEARLY_OVER {
         let last = states.len() - 1;
-        if states[last] == State::Vacant {
-            states[last] = State::Unobserved;
-        }
+        states[last] = State::Unobserved;
     }
     let status = if silent_now {
         Status::Silent

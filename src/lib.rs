@@ -7,6 +7,7 @@
 //! stores boosted trees, [`forecast`] answers with 24 probabilities and states per device.
 //! [`publish`] sends them on, [`scores`] says afterwards what they were worth.
 //! [`backtest`] replays the past to say how good that is. [`simulate`] makes buildings to try it on.
+//! [`stream`] takes readings as they arrive and puts them into the [`store`].
 
 pub mod backtest;
 pub mod calendar;
@@ -18,6 +19,7 @@ pub mod logs;
 pub mod model;
 pub mod publish;
 pub mod readings;
+pub mod retrain;
 pub mod scores;
 pub mod serve;
 pub mod simulate;

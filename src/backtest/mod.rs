@@ -189,7 +189,7 @@ impl Plan {
         let devices = readings.devices.iter().filter_map(|d| {
             let from = d.times.partition_point(|&t| t < origin - memory);
             let to = d.times.partition_point(|&t| t < origin);
-            (from < to).then(|| DeviceReadings { device: d.device.clone(), times: d.times[from..to].to_vec() })
+            (from < to).then(|| DeviceReadings { device: d.device.clone(), times: d.times[from..to].to_vec().into() })
         });
         Cow::Owned(Readings { devices: devices.collect() })
     }

@@ -145,7 +145,10 @@ fn moment(text: &str, calendar: &Calendar) -> anyhow::Result<Instant> {
 }
 
 /// `90m`, `6h`, `1d`, `2w`: a whole number of minutes, hours, days or weeks.
-fn duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// What was expected.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("expected a whole number and m, h, d or w, such as 6h; found {text:?}");
     let text = text.trim();
     let unit = text.chars().last().ok_or_else(wrong)?;

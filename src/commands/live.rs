@@ -29,7 +29,7 @@ pub struct LiveArgs {
     /// Rows that may wait to be stored; then senders are turned away
     #[arg(long, value_name = "N", default_value_t = 200_000, requires = "store", value_parser = clap::value_parser!(u32).range(1..))]
     pub queue_rows: u32,
-    /// Take readings from this broker: mqtt://[user@]host[:port]/[?client_id=ID], or mqtts:// with --mqtt-ca. The id
+    /// Take readings from this broker: `mqtt://[user@]host[:port]/[?client_id=ID]`, or mqtts:// with --mqtt-ca. The id
     /// (roomcast without it) names the session and must be of no other client
     #[arg(long, value_name = "URL", env = "ROOMCAST_MQTT", hide_env_values = true, requires = "store")]
     pub mqtt: Option<String>,
@@ -54,7 +54,7 @@ pub struct LiveArgs {
     /// Certificates to trust for mqtts://, PEM
     #[arg(long, value_name = "FILE", requires = "mqtt")]
     pub mqtt_ca: Option<PathBuf>,
-    /// Take readings from JetStream: nats://host[:port], several separated by commas
+    /// Take readings from JetStream: `nats://host[:port]`, several separated by commas
     #[arg(long, value_name = "URL", env = "ROOMCAST_NATS", hide_env_values = true, requires = "store")]
     pub nats: Option<String>,
     /// The stream; made where there is none

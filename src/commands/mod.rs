@@ -13,6 +13,7 @@ pub mod models;
 pub mod output;
 pub mod predict;
 pub mod publish;
+pub mod retrain;
 pub mod serve;
 pub mod simulate;
 pub mod site;
@@ -58,6 +59,11 @@ pub enum Command {
     /// Train models on readings and save them
     #[command(after_help = "Example:\n  roomcast train --input data/device_activations.csv --models models")]
     Train(train::TrainArgs),
+    /// Renew the models that are due, where the new ones are not worse
+    #[command(
+        after_help = "Example:\n  roomcast retrain --input data/device_activations.csv --models models --keep 10"
+    )]
+    Retrain(retrain::RetrainArgs),
     /// Say how good the forecasts would have been, beside simple rules
     #[command(
         after_help = "Example:\n  roomcast backtest --input data/device_activations.csv --every 24h --html report.html"
@@ -114,6 +120,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
     match &cli.command {
         Command::Predict(args) => predict::run(args),
         Command::Train(args) => train::run(args),
+        Command::Retrain(args) => retrain::run(args),
         Command::Backtest(args) => backtest::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Inspect(args) => inspect::run(args),

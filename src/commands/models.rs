@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::model::registry::{Entry, Manifest, Registry, RegistryError};
+use crate::retrain::report::Report;
 
 /// List, show, activate and remove saved models.
 #[derive(Debug, Args)]
@@ -75,7 +76,15 @@ pub fn run(args: &ModelsArgs) -> anyhow::Result<()> {
         Action::Show { version, json } => {
             let (_, manifest) = registry.load(version.as_deref())?;
             let current = registry.current()?.as_ref() == Some(&manifest.version);
-            print(&if *json { pretty(&manifest_json(&manifest, current))? } else { describe(&manifest, current) })
+            let report = registry.report(&manifest.version)?;
+            let report: Option<Report> = report.map(|text| serde_json::from_str(&text)).transpose()?;
+            if *json {
+                let mut value = manifest_json(&manifest, current);
+                value["report"] = json!(report);
+                return print(&pretty(&value)?);
+            }
+            let report = report.map_or(String::new(), |report| format!("\nretraining\n{}", report.text()));
+            print(&(describe(&manifest, current) + &report))
         }
         Action::Activate { version } => {
             registry.activate(version)?;

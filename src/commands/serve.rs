@@ -4,15 +4,18 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 
+use super::backtest::duration;
 use super::live::LiveArgs;
 use super::predict::RuleArgs;
 use super::publish::PublishArgs;
 use super::site::SiteArgs;
 use crate::publish::Publisher;
+use crate::retrain::schedule::Schedule;
 use crate::serve::auth::Tokens;
+use crate::serve::retrain::Retraining;
 use crate::serve::run::{self, Listen};
 use crate::serve::site::{Settings, Site};
 
@@ -78,6 +81,22 @@ pub struct ServeArgs {
     /// Forecasts on their way to others.
     #[command(flatten)]
     pub publish: PublishArgs,
+    /// Renew the models that are due at these times: a cron expression on the site's clock, such as '0 2 * * *'
+    #[arg(long, value_name = "CRON", env = "ROOMCAST_RETRAIN")]
+    pub retrain: Option<Schedule>,
+    /// At most this much later, by chance, so that several servers do not begin at once; 0 for none
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = jitter, requires = "retrain")]
+    pub retrain_jitter: Duration,
+    /// Age from which models are due
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration, requires = "retrain")]
+    pub retrain_max_age: Duration,
+    /// Versions of the models to keep, beside the current one and the one before it
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..), requires = "retrain")]
+    pub retrain_keep: u32,
+}
+
+fn jitter(text: &str) -> Result<Duration, String> {
+    if text == "0" { Ok(Duration::ZERO) } else { duration(text) }
 }
 
 /// Serves until told to stop.
@@ -105,14 +124,27 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
             bind.ip()
         );
     }
-    let settings = Settings {
+    let from_input = args.site.input.iter().any(|path| path.as_os_str() == "-");
+    ensure!(
+        !from_input || args.retrain.is_none(),
+        "--retrain reads the readings again, which standard input cannot give"
+    );
+    let mut settings = Settings {
         input: args.site.clone(),
+        store: args.live.store.clone(),
         models: args.models.clone(),
         rule: args.rule.rule(),
         rate: args.rate_limit,
         metrics_public: args.metrics_public,
         cors: args.cors_origin.clone(),
         tls: args.tls_cert.is_some(),
+        retrain: args.retrain.clone().map(|schedule| Retraining {
+            schedule,
+            jitter: args.retrain_jitter,
+            max_age: args.retrain_max_age,
+            keep: args.retrain_keep,
+            lease: None,
+        }),
     };
     let listen = Listen {
         bind,
@@ -132,6 +164,9 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         .context("cannot start threads")?;
     let live = args.live.open(&runtime, &calendar)?;
     let publisher = Publisher::start(runtime.handle(), targets, &calendar);
+    if let (Some(retraining), Some(live)) = (&mut settings.retrain, &live) {
+        retraining.lease = Some(live.lease());
+    }
     let mut site = Site::new(settings, calendar, tokens);
     site.live = live;
     site.publisher = publisher;

@@ -4,14 +4,14 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant as Stopwatch;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::site::SiteArgs;
 use crate::features::Building;
 use crate::hourly::{Hourly, Status};
-use crate::model::registry::{About, Manifest, Registry};
+use crate::model::registry::{self, About, Manifest, Registry};
 use crate::model::{Models, Source, fit};
 
 /// What `train` is asked.
@@ -52,6 +52,11 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let watch = Stopwatch::now();
     // Without --until the hour of the last reading is the last that is learned from.
     let cutoff = until.unwrap_or_else(|| calendar.start(calendar.hour(last_reading) + 1));
+    ensure!(
+        cutoff <= registry::latest(Some(last_reading), &calendar),
+        "--until {} has not come yet: nobody knows what happens until then",
+        calendar.format(cutoff)
+    );
     let (number, fingerprint) = (readings.len(), readings.fingerprint());
     let hourly = Hourly::new(&readings, &calendar, cutoff);
     drop(readings);

@@ -78,11 +78,10 @@ fn device_parameters() -> Parameters {
 /// [`TrainError`] when LightGBM or Polars refuse; lack of data is no error but leaves layers out.
 pub fn train(hourly: &Hourly, building: &Building, done: &(dyn Fn() + Sync)) -> Result<Models, TrainError> {
     let plain = || Models { cutoff: hourly.origin, ..Default::default() };
-    let days = (hourly.end - hourly.first) / 24;
-    if days < FEWEST_DAYS {
+    if !enough(hourly) {
         return Ok(plain());
     }
-    let cut = hourly.end - 24 * (days / 3).clamp(JUDGED_DAYS.0, JUDGED_DAYS.1);
+    let cut = cut(hourly);
     let Some(sample) = Sample::of_site(hourly, building, cut)? else { return Ok(plain()) };
     let mut site = fit_site(&sample)?;
     drop(sample);
@@ -99,8 +98,46 @@ pub fn train(hourly: &Hourly, building: &Building, done: &(dyn Fn() + Sync)) -> 
         site.all.out_of_sample.merge(&seen);
         models.devices.insert(device.device.clone(), model);
     }
-    models.site = site.all;
+    models.site = SiteModel { cutoff: hourly.origin, ..site.all };
     Ok(models)
+}
+
+/// Fits layers of these devices (positions in the grid, in their order) on top of site layers that stay as they are.
+///
+/// Those layers may have seen some of the hours that the device's are judged on, which makes them look a little
+/// better there: a device's own trees are then kept more rarely, never too easily.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_devices(
+    hourly: &Hourly,
+    building: &Building,
+    site: &SiteModel,
+    devices: &[usize],
+    done: &(dyn Fn() + Sync),
+) -> Result<Vec<DeviceModel>, TrainError> {
+    let site = Site { before: site.clone(), all: site.clone() };
+    let cut = cut(hourly);
+    let fit = |&device: &usize| {
+        let fitted = fit_device(hourly, building, device, cut, &site);
+        done();
+        Ok(fitted?.0)
+    };
+    devices.par_iter().map(fit).collect()
+}
+
+/// The hour at which the history is cut for judging.
+fn cut(hourly: &Hourly) -> Hour {
+    hourly.end - 24 * (days(hourly) / 3).clamp(JUDGED_DAYS.0, JUDGED_DAYS.1)
+}
+
+fn days(hourly: &Hourly) -> Hour {
+    (hourly.end - hourly.first) / 24
+}
+
+/// Whether a history is long enough for anything beyond the prior to be fitted.
+pub fn enough(hourly: &Hourly) -> bool {
+    days(hourly) >= FEWEST_DAYS
 }
 
 /// The site's layers as fitted before the cut, and on everything.
@@ -183,7 +220,7 @@ fn fit_device(
     cut: Hour,
     site: &Site,
 ) -> Result<(DeviceModel, OutOfSample), TrainError> {
-    let mut model = DeviceModel { follows_site: true, ..Default::default() };
+    let mut model = DeviceModel { follows_site: true, cutoff: hourly.origin, ..Default::default() };
     let mut seen = OutOfSample::default();
     let Some(own) = Sample::of_device(hourly, building, device, cut, |_| true)? else { return Ok((model, seen)) };
     if own.before == own.matrix.rows {
@@ -212,7 +249,7 @@ fn fit_device(
         }
     }
     if judge.gain(&prior, &best) <= LEAVE_LOSS {
-        model = DeviceModel::default();
+        model = DeviceModel { cutoff: hourly.origin, ..Default::default() };
         best.clone_from(&prior);
     }
     for (score, label) in best.iter().zip(&own.labels[own.before..]) {

@@ -35,10 +35,7 @@ impl<'a> Judge<'a> {
             let gain = f64::from(self.weights[at]) * (self.row_loss(at, old[at]) - self.row_loss(at, new[at]));
             *days.entry(self.days[at]).or_default() += gain;
         }
-        let n = days.len() as f64;
-        let mean = days.values().sum::<f64>() / n;
-        let variance = days.values().map(|gain| (gain - mean).powi(2)).sum::<f64>() / (n - 1.0);
-        if n > 1.0 && variance > 0.0 { mean / (variance / n).sqrt() } else { 0.0 }
+        standard_errors(days.values().copied())
     }
 
     /// The share of `steps`, in tenths from 0 to 1, that added to `base` loses least.
@@ -49,9 +46,22 @@ impl<'a> Judge<'a> {
     }
 
     fn row_loss(&self, at: usize, score: f64) -> f64 {
-        let against = if self.labels[at] > 0.5 { -score } else { score };
-        against.max(0.0) + (-against.abs()).exp().ln_1p()
+        log_loss(score, self.labels[at] > 0.5)
     }
+}
+
+/// Log loss of log-odds.
+pub fn log_loss(score: f64, occupied: bool) -> f64 {
+    let against = if occupied { -score } else { score };
+    against.max(0.0) + (-against.abs()).exp().ln_1p()
+}
+
+/// By how many of its own standard errors the mean of numbers, one a day, is above 0; 0 where they tell nothing.
+pub fn standard_errors(days: impl Iterator<Item = f64> + Clone) -> f64 {
+    let n = days.clone().count() as f64;
+    let mean = days.clone().sum::<f64>() / n;
+    let variance = days.map(|day| (day - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    if n > 1.0 && variance > 0.0 { mean / (variance / n).sqrt() } else { 0.0 }
 }
 
 /// `base + share * steps`, row by row.

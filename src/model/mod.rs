@@ -5,7 +5,7 @@
 //! is trusted is measured on later hours than it was fitted on.
 
 pub mod fit;
-mod judge;
+pub mod judge;
 pub mod lightgbm;
 pub mod linear;
 pub mod registry;
@@ -35,6 +35,8 @@ pub struct SiteModel {
     pub tree_weight: f64,
     /// Probabilities forecast for hours after the fit, by what happened.
     pub out_of_sample: OutOfSample,
+    /// Nothing at or after this instant was learned from; 0 for layers that learned nothing.
+    pub cutoff: Instant,
 }
 
 /// What one device adds.
@@ -48,6 +50,10 @@ pub struct DeviceModel {
     pub follows_site: bool,
     /// Scores on hours after those it was fitted on.
     pub check: Option<Check>,
+    /// The site's layers that it was fitted on top of: 0 for [`Models::site`], from 1 on those in [`Models::older`].
+    pub sits_on: u8,
+    /// Nothing at or after this instant was learned from; 0 for a layer that learned nothing.
+    pub cutoff: Instant,
 }
 
 /// Out-of-sample scores of one device: mean log loss over the same rows.
@@ -68,6 +74,8 @@ pub struct Check {
 pub struct Models {
     /// What all devices share.
     pub site: SiteModel,
+    /// Layers shared by devices that were kept as they are when `site` was renewed, the latest first.
+    pub older: Vec<SiteModel>,
     /// What each device adds, by name. A device that is missing here gets the site's forecast.
     pub devices: BTreeMap<String, DeviceModel>,
     /// Nothing at or after this instant was learned from.
@@ -86,6 +94,19 @@ pub enum Source {
     Building,
     /// The kernel rate alone.
     Baseline,
+}
+
+impl Models {
+    /// The site's layers that a device's layer sits on.
+    pub fn site_of(&self, device: &DeviceModel) -> &SiteModel {
+        let older = usize::from(device.sits_on).checked_sub(1).and_then(|at| self.older.get(at));
+        older.unwrap_or(&self.site)
+    }
+
+    /// Nothing at or after this instant was learned from by what a device's forecast is made of.
+    pub fn learned_until(&self, device: &DeviceModel) -> Instant {
+        self.site_of(device).cutoff.max(device.cutoff)
+    }
 }
 
 impl SiteModel {
@@ -111,6 +132,18 @@ impl DeviceModel {
             return f64::from(row[0]);
         }
         site.score(row) + self.tree_weight * self.trees.score(row)
+    }
+
+    /// The device's log-odds of every row of a matrix.
+    pub fn scores(&self, site: &SiteModel, matrix: &Matrix) -> Vec<f64> {
+        if !self.follows_site {
+            return matrix.column(0).iter().map(|&prior| f64::from(prior)).collect();
+        }
+        let mut scores = site.scores(matrix);
+        for (score, step) in scores.iter_mut().zip(self.trees.scores(&matrix.data, matrix.rows)) {
+            *score += self.tree_weight * step;
+        }
+        scores
     }
 
     /// Adds to `out` (one value per column) what each column contributes to [`DeviceModel::score`], and returns

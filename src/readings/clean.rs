@@ -1,6 +1,7 @@
 //! From valid rows to [`Readings`]: device by device, in order, each second once.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use rayon::prelude::*;
 
@@ -8,7 +9,7 @@ use super::error::ReadError;
 use super::field::{self, Problem};
 use super::sink::Sink;
 use super::summary::{Counts, FileSummary, REFUSALS_KEPT, Refusal};
-use super::{DeviceReadings, ReadOptions, Readings};
+use super::{DeviceReadings, ReadOptions, Readings, Times};
 use crate::calendar::Instant;
 
 /// What the rows of one file have shown so far.
@@ -58,7 +59,7 @@ impl<'a> Collector<'a> {
         let mut without_motion: Vec<String> = quiet.map(|d| d.name.clone()).collect();
         without_motion.sort();
         let devices = self.devices.into_iter().filter(|d| !d.times.is_empty());
-        let devices = devices.map(|d| DeviceReadings { device: d.name, times: d.times }).collect();
+        let devices = devices.map(|d| DeviceReadings { device: d.name, times: d.times.into() }).collect();
         let (readings, duplicates) = in_order(devices);
         self.summary.counts.accepted = readings.len() as u64;
         self.summary.counts.duplicates = duplicates;
@@ -132,7 +133,9 @@ pub(crate) fn in_order(mut devices: Vec<DeviceReadings>) -> (Readings, u64) {
             times.sort();
         }
         let before = times.len();
-        times.dedup();
+        if times.windows(2).any(|pair| pair[0] == pair[1]) {
+            times.dedup();
+        }
         (before - times.len()) as u64
     });
     let duplicates = duplicates.sum();
@@ -144,9 +147,12 @@ pub(crate) fn merge(mut parts: Vec<Readings>) -> (Readings, u64) {
     if parts.len() < 2 {
         return (parts.pop().unwrap_or_default(), 0);
     }
-    let mut all: HashMap<String, Vec<Instant>> = HashMap::new();
+    let mut all: HashMap<String, Times> = HashMap::new();
     for DeviceReadings { device, times } in parts.into_iter().flat_map(|part| part.devices) {
-        all.entry(device).or_default().extend(times);
+        match all.entry(device) {
+            Entry::Vacant(entry) => drop(entry.insert(times)),
+            Entry::Occupied(mut entry) => entry.get_mut().extend(times.iter()),
+        }
     }
     in_order(all.into_iter().map(|(device, times)| DeviceReadings { device, times }).collect())
 }

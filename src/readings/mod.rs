@@ -13,6 +13,7 @@ mod profile;
 mod rows;
 mod sink;
 mod summary;
+mod times;
 mod write;
 
 use std::fs::File;
@@ -30,6 +31,7 @@ pub use error::ReadError;
 pub use profile::{DeviceProfile, Profile, profile};
 pub use rows::{FileRow, rows};
 pub use summary::{Counts, FileSummary, REFUSALS_KEPT, ReadSummary, Refusal};
+pub use times::Times;
 pub use write::write_parquet;
 
 /// The motion of every device of a site, ordered by device name.
@@ -45,15 +47,15 @@ pub struct DeviceReadings {
     /// The device's name as it stands in the input.
     pub device: String,
     /// Instants (seconds) at which the sensor fired: strictly ascending.
-    pub times: Vec<Instant>,
+    pub times: Times,
 }
 
 impl Readings {
     /// Only what happened before `origin`; devices without any reading before it are left out.
     pub fn before(&self, origin: Instant) -> Readings {
         let devices = self.devices.iter().filter_map(|d| {
-            let n = d.times.partition_point(|&t| t < origin);
-            (n > 0).then(|| DeviceReadings { device: d.device.clone(), times: d.times[..n].to_vec() })
+            let times = d.times.before(origin);
+            (!times.is_empty()).then(|| DeviceReadings { device: d.device.clone(), times })
         });
         Readings { devices: devices.collect() }
     }
@@ -61,6 +63,26 @@ impl Readings {
     /// These readings and others together, each once.
     pub fn merged(self, more: Readings) -> Readings {
         clean::merge(vec![self, more]).0
+    }
+
+    /// These readings and more of some devices; those of the others are shared.
+    pub fn grown(&self, more: &[DeviceReadings]) -> Readings {
+        let mut devices = self.devices.clone();
+        for new in more.iter().filter(|new| !new.times.is_empty()) {
+            match devices.binary_search_by(|d| d.device.cmp(&new.device)) {
+                Ok(at) => {
+                    let times = &mut devices[at].times;
+                    let in_order = times.last() < new.times.first();
+                    times.extend(&new.times);
+                    if !in_order {
+                        times.sort();
+                        times.dedup();
+                    }
+                }
+                Err(at) => devices.insert(at, new.clone()),
+            }
+        }
+        Readings { devices }
     }
 
     /// First and last instant over all devices, if there is any reading.

@@ -15,8 +15,8 @@ fn forecast(device: &str, origin: Hour, probability: f64) -> DeviceForecast {
 
 /// The grid of a device that moved once in each of these hours, as of an instant.
 fn grid(device: &str, hours: &[Hour], origin: Instant) -> Hourly {
-    let times = hours.iter().map(|&hour| i64::from(hour) * HOUR + 60).collect();
-    let readings = Readings { devices: vec![DeviceReadings { device: device.into(), times }] };
+    let times: Vec<Instant> = hours.iter().map(|&hour| i64::from(hour) * HOUR + 60).collect();
+    let readings = Readings { devices: vec![DeviceReadings { device: device.into(), times: times.into() }] };
     Hourly::new(&readings, &Calendar::default(), origin)
 }
 

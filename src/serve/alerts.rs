@@ -309,7 +309,7 @@ mod tests {
         let site = |hours: &[i64], origin: i64| {
             let device = |name: &str, every: usize| DeviceReadings {
                 device: name.into(),
-                times: hours.iter().step_by(every).map(|hour| hour * HOUR).collect(),
+                times: hours.iter().step_by(every).map(|hour| hour * HOUR).collect::<Vec<_>>().into(),
             };
             Hourly::new(
                 &Readings { devices: vec![device("a", 1), device("b", 3)] },

@@ -1,5 +1,7 @@
 //! Forecasts as they are sent: types of the JSON, and the bytes made of them.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -144,7 +146,7 @@ pub fn device(
 ///
 /// # Errors
 /// As [`device`].
-pub fn whole(grid: &Grid, cells: &[&Cell], loaded: &Loaded, calendar: &Calendar) -> serde_json::Result<Vec<u8>> {
+pub fn whole(grid: &Grid, cells: &[&Arc<Cell>], loaded: &Loaded, calendar: &Calendar) -> serde_json::Result<Vec<u8>> {
     let last = grid.hourly.devices.iter().filter_map(|d| d.times.last()).max();
     let head = Forecast {
         made_at: utc(grid.made_at),
@@ -168,7 +170,7 @@ pub fn whole(grid: &Grid, cells: &[&Cell], loaded: &Loaded, calendar: &Calendar)
 }
 
 /// The contract's CSV, with probabilities.
-pub fn csv(cells: &[&Cell], calendar: &Calendar) -> Vec<u8> {
+pub fn csv(cells: &[&Arc<Cell>], calendar: &Calendar) -> Vec<u8> {
     let forecasts: Vec<DeviceForecast> = cells.iter().map(|cell| cell.forecast.clone()).collect();
     debug_assert!(forecasts.iter().all(|forecast| forecast.hours.len() == HORIZON));
     crate::commands::output::csv(&forecasts, calendar, true)

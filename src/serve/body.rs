@@ -193,7 +193,7 @@ fn readings(rows: Rows) -> Readings {
     let device = |(device, mut times): (String, Vec<Instant>)| {
         times.sort_unstable();
         times.dedup();
-        DeviceReadings { device, times }
+        DeviceReadings { device, times: times.into() }
     };
     Readings { devices: devices.into_iter().map(device).collect() }
 }

@@ -1,5 +1,6 @@
 //! The server's store, and what brings readings into it.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,6 +8,7 @@ use anyhow::Context;
 use tokio::runtime::Runtime;
 
 use super::metrics;
+use super::retrain::{LEASE_SECONDS, Lease};
 use crate::calendar::{Calendar, Instant};
 use crate::readings::Readings;
 use crate::store::{self, Cursor, Store, StoreError};
@@ -130,6 +132,14 @@ impl Live {
         if let Some(settings) = nats {
             self.runtime.spawn(nats::listen(settings, calendar.clone(), self.writer.clone(), self.counts.clone()));
         }
+    }
+
+    /// The right to retrain, which one of the servers of a store has at a time.
+    pub fn lease(&self) -> Lease {
+        // Nobody else draws the same: the standard library seeds its hashes from the operating system.
+        let holder = format!("{:016x}", RandomState::new().build_hasher().finish());
+        let (store, runtime) = (self.store.clone(), self.runtime.clone());
+        Lease(Arc::new(move || Ok(runtime.block_on(store.lease("retrain", &holder, LEASE_SECONDS))?)))
     }
 
     /// What is counted, in Prometheus' text form.

@@ -9,9 +9,10 @@ use anyhow::Context;
 
 use super::site::{Phase, Site};
 use super::snapshot::{History, Loaded, Snapshot};
+use crate::calendar::Instant;
 use crate::features::Building;
 use crate::hourly::Hourly;
-use crate::model::registry::{About, Registry, RegistryError};
+use crate::model::registry::{self, About, Registry, RegistryError};
 use crate::model::{Models, fit};
 
 /// How often the registry and the input are looked at.
@@ -29,14 +30,15 @@ pub fn start(site: &Site) -> anyhow::Result<()> {
     let _lock = site.lock();
     let watch = Stopwatch::now();
     let history = Arc::new(history(site)?);
-    let loaded = match models(site) {
+    let last = history.span.map(|span| span.1);
+    let loaded = match named(site, None, last) {
         Ok(loaded) => Some(loaded),
         Err(error) => {
             if !matches!(error, RegistryError::Empty { .. }) {
                 tracing::error!(%error, "the current models cannot be used");
                 site.set_trouble(|trouble| trouble.models = Some(error.to_string()));
             }
-            older(site)
+            older(site, last)
         }
     };
     let trained = loaded.is_some();
@@ -68,13 +70,10 @@ fn history(site: &Site) -> anyhow::Result<History> {
     Ok(History::new(readings))
 }
 
-/// The registry's current models.
-fn models(site: &Site) -> Result<Loaded, RegistryError> {
-    named(site, None)
-}
-
-fn named(site: &Site, version: Option<&str>) -> Result<Loaded, RegistryError> {
+/// A version of the registry, the current one without a name, for a history that ends with the reading `last`.
+fn named(site: &Site, version: Option<&str>, last: Option<Instant>) -> Result<Loaded, RegistryError> {
     let (mut models, manifest) = site.registry.load(version)?;
+    registry::present(&manifest.version, models.cutoff, last, &site.calendar)?;
     models.threshold = site.settings.rule.threshold(&models.site.out_of_sample);
     if let Some(difference) = manifest.mismatch(&site.calendar) {
         tracing::warn!(version = manifest.version, difference, "these models were trained with another calendar");
@@ -83,10 +82,10 @@ fn named(site: &Site, version: Option<&str>) -> Result<Loaded, RegistryError> {
 }
 
 /// The newest models of the registry that can be used, where the current ones cannot.
-fn older(site: &Site) -> Option<Loaded> {
+fn older(site: &Site, last: Option<Instant>) -> Option<Loaded> {
     let entries = site.registry.list().unwrap_or_default();
     let usable = entries.into_iter().filter(|entry| entry.manifest.is_ok() && !entry.current);
-    let loaded = usable.filter_map(|entry| named(site, Some(&entry.version)).ok()).next()?;
+    let loaded = usable.filter_map(|entry| named(site, Some(&entry.version), last).ok()).next()?;
     tracing::warn!(version = loaded.version, "using other models of the registry");
     Some(loaded)
 }
@@ -154,7 +153,8 @@ pub fn reload(site: &Site) -> Result<String, RegistryError> {
 }
 
 fn take(site: &Site) -> Result<String, RegistryError> {
-    match models(site) {
+    let last = site.snapshot().ok().and_then(|snapshot| snapshot.history.span).map(|span| span.1);
+    match named(site, None, last) {
         Ok(loaded) => {
             site.metrics.model_reloads.add(1);
             site.set_trouble(|trouble| trouble.models = None);
@@ -164,6 +164,7 @@ fn take(site: &Site) -> Result<String, RegistryError> {
                 warm(site);
             }
             tracing::info!(version, "models reloaded");
+            site.events.models(&version);
             Ok(version)
         }
         Err(error) => {
@@ -185,6 +186,7 @@ fn reread(site: &Site) {
             if let Ok(old) = site.snapshot() {
                 site.swap(Snapshot::new(Arc::new(history), old.loaded.clone()));
                 warm(site);
+                site.events.readings(std::iter::empty());
             }
         }
         Err(error) => {
@@ -205,10 +207,12 @@ fn follow(site: &Site) {
             if let Ok(old) = site.snapshot()
                 && !changes.is_empty()
             {
-                let history = History::new(old.history.readings.clone().merged(changes));
-                if history.count > old.history.count {
-                    site.swap(Snapshot::new(Arc::new(history), old.loaded.clone()));
+                let grown = old.grown(&changes.devices, &site.calendar);
+                // What this or another look has seen already is no news.
+                if grown.history.count > old.history.count {
+                    site.swap(grown);
                     warm(site);
+                    site.events.readings(changes.devices.iter().map(|d| d.device.as_str()));
                 }
             }
         }

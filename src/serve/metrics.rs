@@ -8,13 +8,14 @@ use crate::stream::Source;
 use crate::stream::counts::{Arrived, Count, Counts};
 
 /// Names of the routes, as they label the request metrics; the last is everything else.
-pub const ROUTES: [&str; 18] = [
+pub const ROUTES: [&str; 19] = [
     "predict",
     "devices",
     "device",
     "history",
     "schedule",
     "explain",
+    "events",
     "models",
     "reload",
     "readings",
@@ -45,6 +46,11 @@ impl Counter {
     /// Takes away, for those that count what is there now.
     pub fn sub(&self, n: u64) {
         self.0.fetch_sub(n, Relaxed);
+    }
+
+    /// Makes it another number, for those that say how something stands.
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Relaxed);
     }
 
     fn get(&self) -> u64 {
@@ -87,6 +93,16 @@ pub struct Metrics {
     pub reading_reloads: Counter,
     /// Readings that could not be.
     pub reading_reload_failures: Counter,
+    /// Retrainings that came to their end, those that had nothing to do included.
+    pub retrainings: Counter,
+    /// Retrainings that failed.
+    pub retraining_failures: Counter,
+    /// When the last one came to its end, seconds since 1970 UTC; 0 for never.
+    pub retrained_at: Counter,
+    /// Devices with new models after it.
+    pub retrained_promoted: Counter,
+    /// Devices that were due then and kept what they had.
+    pub retrained_kept: Counter,
 }
 
 /// What is true now, beside what was counted.
@@ -152,6 +168,8 @@ impl Metrics {
             ("model_reload_failures_total", "Models that could not be taken.", &self.model_reload_failures),
             ("reading_reloads_total", "Times the readings were read.", &self.reading_reloads),
             ("reading_reload_failures_total", "Times they could not be.", &self.reading_reload_failures),
+            ("retrainings_total", "Retrainings that came to their end.", &self.retrainings),
+            ("retraining_failures_total", "Retrainings that failed.", &self.retraining_failures),
         ] {
             head(&mut out, name, "counter", help);
             let _ = writeln!(out, "roomcast_{name} {}", counter.get());
@@ -160,6 +178,13 @@ impl Metrics {
         let _ = writeln!(out, "roomcast_forecast_seconds_total {}", self.forecast_nanoseconds.get() as f64 / 1e9);
         for (name, help, value) in [
             ("http_requests_in_flight", "Requests being answered now.", self.in_flight.get() as i64),
+            (
+                "retraining_last_success_seconds",
+                "End of the last retraining, 0 for none.",
+                self.retrained_at.get() as i64,
+            ),
+            ("retraining_promoted_devices", "Devices the last one renewed.", self.retrained_promoted.get() as i64),
+            ("retraining_kept_devices", "Devices due that kept their models.", self.retrained_kept.get() as i64),
             ("ready", "1 when models and history are loaded.", i64::from(now.ready)),
             ("devices", "Devices in the history.", now.devices as i64),
             ("readings", "Readings in the history.", now.readings as i64),

@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{alerts, body, devices, explain, health, models, predict, problem, readings, schedule};
+use super::{alerts, body, devices, events, explain, health, models, predict, problem, readings, schedule};
 
 /// All paths and schemas.
 #[derive(OpenApi)]
@@ -19,6 +19,7 @@ use super::{alerts, body, devices, explain, health, models, predict, problem, re
         body::post,
         schedule::get,
         explain::get,
+        events::get,
         devices::list,
         devices::one,
         devices::history,

@@ -24,7 +24,7 @@ const WORTH_GZIP: usize = 1024;
 /// The next 24 hours of all devices, or of those named
 ///
 /// `at` is any instant the history reaches; nothing at or after it is looked at. Without it the forecast is made at
-/// the present (rounded down to five minutes) while readings come in, and at the end of the hour of the last reading
+/// the present (rounded up to five minutes, but not into the next hour) while readings come in, and at the end of the hour of the last reading
 /// when that is more than 48 hours ago.
 #[utoipa::path(
     get,
@@ -143,7 +143,7 @@ pub fn cells<'a>(
     snapshot: &Snapshot,
     grid: &'a Grid,
     devices: &[u32],
-) -> Result<Vec<&'a answer::Cell>, Problem> {
+) -> Result<Vec<&'a Arc<answer::Cell>>, Problem> {
     // The grid leaves out devices without a reading before its origin, so its positions are its own.
     let names = devices.iter().filter_map(|&at| snapshot.history.readings.devices.get(at as usize));
     let at: Vec<usize> = match devices {

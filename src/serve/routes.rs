@@ -5,7 +5,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{FromRequest, HttpResponse, Resource, Responder, guard, web};
 
 use super::problem::{Code, Problem};
-use super::{alerts, body, devices, docs, explain, health, models, predict, readings, schedule};
+use super::{alerts, body, devices, docs, events, explain, health, models, predict, readings, schedule};
 
 /// Adds all routes. Their names are those of [`super::metrics::ROUTES`].
 pub fn add(config: &mut web::ServiceConfig) {
@@ -16,6 +16,7 @@ pub fn add(config: &mut web::ServiceConfig) {
         .service(shown("/devices/{id:.+}", "device", "GET, HEAD", devices::one))
         .service(shown("/schedule", "schedule", "GET, HEAD", schedule::get))
         .service(shown("/explain", "explain", "GET, HEAD", explain::get))
+        .service(shown("/events", "events", "GET, HEAD", events::get))
         .service(shown("/models", "models", "GET, HEAD", models::list))
         .service(only("/models/reload", "reload", "POST").route(web::post().to(models::reload)))
         .service(only("/readings", "readings", "POST").route(web::post().to(readings::post)))

@@ -12,7 +12,7 @@ use actix_web::{App, HttpServer, rt};
 use anyhow::Context;
 
 use super::site::{Phase, Site};
-use super::{gate, load, rounds, routes, tls};
+use super::{gate, load, retrain, rounds, routes, tls};
 
 /// How long a request's head may take, and how long an idle connection is kept.
 const HEAD: Duration = Duration::from_secs(10);
@@ -73,6 +73,10 @@ async fn serve(site: Data<Site>, listen: &Listen) -> anyhow::Result<()> {
         let site = site.clone();
         move || rounds::run(&site)
     });
+    std::thread::spawn({
+        let site = site.clone();
+        move || retrain::watch(&site)
+    });
     rt::spawn(stop_on_signal(site, handle, listen.drain));
     server.await.context("the server failed")?;
     // Without an outcome the server was stopped while loading; there is nothing to report then.
@@ -128,6 +132,7 @@ async fn stop_on_signal(site: Data<Site>, handle: ServerHandle, drain: Duration)
     next().await;
     tracing::info!("stopping: requests under way are finished");
     site.reach(Phase::Draining);
+    site.events.close();
     // A second signal means now.
     let hurried = rt::time::timeout(drain, next()).await.is_ok();
     if !hurried {

@@ -87,18 +87,12 @@ pub fn lock(site: &Site) -> MutexGuard<'_, Scores> {
     site.scores.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The instant up to which readings have come: the present, or, where they run ahead of the clock, just after the last.
-/// Nothing where they have stopped coming.
+/// The instant up to which readings have come: now, or, where they run ahead of the clock, just after the last. Nothing
+/// where they have stopped coming: then the present of forecasts stands still.
 fn clock(history: &History, calendar: &Calendar) -> Option<Instant> {
     let (_, last) = history.span?;
-    let (now, present) = (calendar.now(), history.present(calendar));
-    if present + HOUR < now {
-        None
-    } else if now <= last {
-        Some(last + 1)
-    } else {
-        Some(present)
-    }
+    let now = calendar.now();
+    (history.present(calendar) + HOUR >= now).then(|| now.max(last + 1))
 }
 
 /// The first hour of the local day of an hour.

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::alerts::Alerts;
 use super::auth::Tokens;
+use super::events::Events;
 use super::limits::Limits;
 use super::live::Live;
 use super::metrics::{Gauges, Metrics};
 use super::problem::{Code, Problem};
+use super::retrain::Retraining;
 use super::snapshot::Snapshot;
 use crate::calendar::Calendar;
 use crate::commands::site::SiteArgs;
@@ -24,6 +26,8 @@ use crate::scores::Scores;
 pub struct Settings {
     /// Where readings are.
     pub input: SiteArgs,
+    /// Where readings are stored as they arrive.
+    pub store: Option<String>,
     /// Where models are.
     pub models: PathBuf,
     /// How probabilities become states.
@@ -36,6 +40,8 @@ pub struct Settings {
     pub cors: Vec<String>,
     /// Whether connections are encrypted.
     pub tls: bool,
+    /// When and how to renew the models, if at all.
+    pub retrain: Option<Retraining>,
 }
 
 /// How far the server has come.
@@ -87,6 +93,8 @@ pub struct Site {
     pub limits: Limits,
     /// What is counted.
     pub metrics: Metrics,
+    /// Who listens to what changes.
+    pub events: Events,
     /// Readings as they arrive, where there is a store for them.
     pub live: Option<Live>,
     /// Hands forecasts to others, where somebody wants them.
@@ -115,6 +123,7 @@ impl Site {
             calendar,
             tokens,
             metrics: Metrics::default(),
+            events: Events::default(),
             live: None,
             publisher: None,
             scores: Mutex::default(),

@@ -21,8 +21,15 @@ use crate::readings::{DeviceReadings, Profile, Readings, profile};
 /// How far past the last reading a forecast may begin: beyond, the data are history and "now" means their end.
 const REACH: i64 = 48 * HOUR;
 
-/// Forecasts at the present begin at a multiple of this, so that they are computed once for all who ask.
+/// Forecasts at the present are made for the end of a step of this many seconds, so that they are computed once for
+/// all who ask in it, and see all that has come.
 const STEP: i64 = 300;
+
+/// Seconds before its end at which an hour's last step ends: from then on the hour counts as over.
+const LAST_STEP: i64 = 60;
+
+/// How far ahead of this clock a sensor's may be.
+const AHEAD: i64 = HOUR;
 
 /// Origins whose grids are kept; a grid holds a copy of the readings before its origin.
 const GRIDS: usize = 2;
@@ -44,16 +51,21 @@ impl History {
         History { count: readings.len(), span: readings.span(), profile: OnceLock::new(), readings }
     }
 
-    /// The instant a forecast is made at when none is named: the present, rounded down to five minutes, while readings
-    /// come in (the last is less than 48 hours old), else the end of the hour of the last reading.
+    /// The instant a forecast is made at when none is named: the present, rounded up to five minutes but not into the
+    /// next hour, while readings come in (the last is less than 48 hours old), else the end of the hour of the last
+    /// reading.
     pub fn present(&self, calendar: &Calendar) -> Instant {
         let now = calendar.now();
-        let Some((_, last)) = self.span else { return now - now.rem_euclid(STEP) };
-        if now > last && now - last <= REACH {
-            (now - now.rem_euclid(STEP)).max(last + 1)
-        } else {
-            calendar.start(calendar.hour(last) + 1)
+        match self.span {
+            Some((_, last)) if now - last > REACH || last - now > AHEAD => calendar.start(calendar.hour(last) + 1),
+            Some((_, last)) => step(now.max(last + 1), calendar),
+            None => step(now, calendar),
         }
+    }
+
+    /// This history and what was read since.
+    pub fn grown(&self, more: &[DeviceReadings]) -> History {
+        History::new(self.readings.grown(more))
     }
 
     /// Checks that a forecast can be made at an instant.
@@ -91,6 +103,14 @@ impl History {
             Err(_) => Err(unknown(name, devices.iter().map(|d| d.device.as_str()))),
         }
     }
+}
+
+/// The end of the step in which an instant lies.
+fn step(instant: Instant, calendar: &Calendar) -> Instant {
+    let start = calendar.start(calendar.hour(instant));
+    let (passed, whole) = (instant - start, HOUR - LAST_STEP);
+    let end = (passed + STEP - 1) / STEP * STEP;
+    start + if passed <= whole { end.min(whole) } else { HOUR }
 }
 
 /// The problem of a device that is not known.
@@ -135,10 +155,10 @@ pub struct Grid {
     /// The grid.
     pub hourly: Hourly,
     /// What all devices say together.
-    pub building: Building,
+    pub building: Arc<Building>,
     /// When it was made.
     pub made_at: Instant,
-    cells: Vec<OnceLock<Cell>>,
+    cells: Vec<OnceLock<Arc<Cell>>>,
 }
 
 impl Grid {
@@ -146,7 +166,20 @@ impl Grid {
         let hourly = Hourly::new(readings, calendar, origin);
         let building = Building::new(&hourly);
         let cells = hourly.devices.iter().map(|_| OnceLock::new()).collect();
-        Grid { building, made_at: calendar.now(), cells, hourly }
+        Grid { building: Arc::new(building), made_at: calendar.now(), cells, hourly }
+    }
+
+    /// This grid with a history that has grown: forecasts of devices that nothing new was read of stay. None where
+    /// more has changed than the running hour of some devices.
+    fn grown(&self, readings: &Readings, changed: &[DeviceReadings], calendar: &Calendar) -> Option<Grid> {
+        let (mut hourly, mut cells) = (self.hourly.clone(), self.cells.clone());
+        for new in changed.iter().filter(|new| new.times.first().is_some_and(|&first| first < self.hourly.origin)) {
+            let at = hourly.position(&new.device)?;
+            let known = readings.devices.binary_search_by(|d| d.device.cmp(&new.device)).ok()?;
+            hourly = hourly.with_times(at, &readings.devices[known].times)?;
+            cells[at] = OnceLock::new();
+        }
+        Some(Grid { building: self.building.clone(), made_at: calendar.now(), cells, hourly })
     }
 
     /// Forecasts of the devices at these positions, ascending, those that are missing computed by all processors.
@@ -159,7 +192,7 @@ impl Grid {
         loaded: &Loaded,
         calendar: &Calendar,
         metrics: &Metrics,
-    ) -> Result<Vec<&Cell>, Problem> {
+    ) -> Result<Vec<&Arc<Cell>>, Problem> {
         let watch = std::time::Instant::now();
         let missing: Vec<usize> = devices.iter().copied().filter(|&at| self.cells[at].get().is_none()).collect();
         missing.par_iter().try_for_each(|&at| {
@@ -167,7 +200,7 @@ impl Grid {
                 forecast::forecast(&self.hourly, &self.building, at, &loaded.models).map_err(Problem::internal)?;
             let last = self.hourly.devices[at].times.last().copied();
             let json = answer::device(&made, last, &loaded.version, calendar).map_err(Problem::internal)?;
-            self.cells[at].get_or_init(|| Cell { forecast: made, json });
+            self.cells[at].get_or_init(|| Arc::new(Cell { forecast: made, json }));
             Ok::<(), Problem>(())
         })?;
         metrics.forecasts.add(missing.len() as u64);
@@ -194,6 +227,21 @@ impl Snapshot {
         Snapshot { history, loaded, answers: Answers::default(), grids: Mutex::default(), computing: Mutex::default() }
     }
 
+    /// The same models with a history that has grown by `changed`: what that cannot have changed stays computed.
+    pub fn grown(&self, changed: &[DeviceReadings], calendar: &Calendar) -> Snapshot {
+        let history = Arc::new(self.history.grown(changed));
+        let grids = self.grids.lock().unwrap_or_else(PoisonError::into_inner);
+        let grids = grids.iter().filter_map(|grid| grid.grown(&history.readings, changed, calendar)).map(Arc::new);
+        let grids = Mutex::new(grids.collect());
+        Snapshot {
+            history,
+            loaded: self.loaded.clone(),
+            answers: Answers::default(),
+            grids,
+            computing: Mutex::default(),
+        }
+    }
+
     /// Waits until nobody else computes, so that two who ask for the same compute it once.
     pub fn turn(&self) -> MutexGuard<'_, ()> {
         self.computing.lock().unwrap_or_else(PoisonError::into_inner)
@@ -216,4 +264,50 @@ impl Snapshot {
 /// A grid and its forecasts for readings that are not the site's own.
 pub fn visit(readings: &Readings, calendar: &Calendar, origin: Instant) -> Grid {
     Grid::new(readings, calendar, origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_end_every_five_minutes_but_not_in_the_next_hour() {
+        let calendar = Calendar::default();
+        let at = |text: &str| calendar.parse(text).unwrap();
+        for (time, end) in [
+            ("2024-03-05 10:00:00", "2024-03-05 10:00:00"),
+            ("2024-03-05 10:00:01", "2024-03-05 10:05:00"),
+            ("2024-03-05 10:55:00", "2024-03-05 10:55:00"),
+            ("2024-03-05 10:55:01", "2024-03-05 10:59:00"),
+            ("2024-03-05 10:59:00", "2024-03-05 10:59:00"),
+            ("2024-03-05 10:59:01", "2024-03-05 11:00:00"),
+        ] {
+            assert_eq!(calendar.format(step(at(time), &calendar)), end);
+        }
+    }
+
+    #[test]
+    fn what_new_readings_cannot_have_changed_stays_computed() {
+        let calendar = Calendar::default();
+        let day = |text: &str| text.parse().unwrap();
+        let readings = crate::simulate::Building::new(5, 4, day("2024-02-20"), day("2024-03-05")).readings();
+        let running = calendar.parse("2024-03-05 10:00:00").unwrap();
+        let history = Arc::new(History::new(readings.before(running)));
+        let loaded = Arc::new(Loaded::baseline(&history, &calendar));
+        let old = Snapshot::new(history.clone(), loaded);
+        let (metrics, all) = (Metrics::default(), [0, 1, 2, 3]);
+        let json = |snapshot: &Snapshot, grid: &Grid| -> Vec<Vec<u8>> {
+            let cells = grid.cells(&all, &snapshot.loaded, &calendar, &metrics).unwrap();
+            cells.iter().map(|cell| cell.json.clone()).collect()
+        };
+        let before = json(&old, &old.grid(running + 1500, &calendar));
+        let name = history.readings.devices[2].device.clone();
+        let new = old.grown(&[DeviceReadings { device: name, times: vec![running + 600].into() }], &calendar);
+        let grid = new.grid(running + 1500, &calendar);
+        assert_eq!(grid.cells.iter().map(|cell| cell.get().is_some()).collect::<Vec<_>>(), [true, true, false, true]);
+        let after = json(&new, &grid);
+        let cold = Snapshot::new(new.history.clone(), new.loaded.clone());
+        assert_eq!(after, json(&cold, &cold.grid(running + 1500, &calendar)));
+        assert!(before[2] != after[2] && before[0] == after[0]);
+    }
 }

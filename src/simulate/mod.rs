@@ -143,7 +143,7 @@ impl Building {
         let devices = self.names().into_par_iter().zip(times).filter_map(|(device, mut times)| {
             times.sort_unstable();
             times.dedup();
-            (!times.is_empty()).then_some(DeviceReadings { device, times })
+            (!times.is_empty()).then_some(DeviceReadings { device, times: times.into() })
         });
         Readings { devices: devices.collect() }
     }

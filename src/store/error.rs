@@ -84,6 +84,7 @@ impl StoreError {
             E::RowNotFound | E::ColumnNotFound(_) | E::ColumnDecode { .. } | E::Decode(_) => {
                 Self::damaged(store, error.to_string())
             }
+            E::PoolTimedOut => Self::unavailable(store, "no connection in time"),
             // Broken connections show in many ways; a new one is made for the next question.
             _ => Self::unavailable(store, error.to_string()),
         }

@@ -35,8 +35,9 @@ impl Gathered {
     /// What was added, by device in order of name, times ascending, each once.
     pub fn finish(mut self) -> Vec<DeviceReadings> {
         let times = self.times.into_iter().filter(|(_, times)| !times.is_empty());
-        let devices =
-            times.filter_map(|(device, times)| Some(DeviceReadings { device: self.names.remove(&device)?, times }));
+        let devices = times.filter_map(|(device, times)| {
+            Some(DeviceReadings { device: self.names.remove(&device)?, times: times.into() })
+        });
         readings::in_order(devices.collect()).0.devices
     }
 }

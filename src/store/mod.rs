@@ -33,7 +33,7 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + S
 pub struct Event {
     /// The device's name, as [`DeviceReadings::device`].
     pub device: String,
-    /// When it happened, on the site's time line.
+    /// When it happened, on the site's time line, in the years 1971 to 2200.
     pub time: Instant,
     /// What the sensor said.
     pub kind: Kind,
@@ -89,7 +89,8 @@ pub struct Receipt {
     pub verdicts: Vec<Verdict>,
 }
 
-/// A place in the order in which readings were committed. Opaque: it means something only to the store it is from.
+/// A place in the order in which readings were committed; the default is before the first. Opaque: it means something
+/// only to the store it is from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cursor(pub i64);
 
@@ -130,7 +131,8 @@ pub struct HourCount {
 /// Every method fails with a [`StoreError`]; nothing was changed then. [`StoreError::is_temporary`] tells what may
 /// work later.
 pub trait Store: Send + Sync {
-    /// Stores a batch in one transaction; it is durable when this returns.
+    /// Stores a batch in one transaction; it is durable when this returns. PostgreSQL takes at most 1,000 different
+    /// days at once.
     fn ingest<'a>(&'a self, batch: &'a Batch) -> Pending<'a, Receipt>;
 
     /// All readings before an instant (all without one), and the cursor they reach.

@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn what_the_store_knows_goes_on() {
         let mut edges = Edges::new(3600);
-        let readings = |device: &str| DeviceReadings { device: device.into(), times: vec![100, 200] };
+        let readings = |device: &str| DeviceReadings { device: device.into(), times: vec![100, 200].into() };
         let heard = [("moving".into(), 200), ("quiet".into(), 100), ("resting".into(), 230)];
         edges.learn(&[readings("moving"), readings("resting")], &heard);
         assert_eq!(edges.kind("moving", true, 260), Kind::Rest);

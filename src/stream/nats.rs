@@ -29,7 +29,7 @@ use crate::store::{Batch, Refused};
 const AT_A_TIME: usize = 128;
 
 /// How long the server keeps a question for the next message open.
-const OPEN: Duration = Duration::from_secs(20);
+const OPEN: Duration = Duration::from_secs(10);
 
 /// How long JetStream waits for word of a message before it sends it again, and how often it gets word of one that is
 /// not stored yet.
@@ -93,8 +93,8 @@ async fn connect(settings: &Settings, counts: &Arc<Counts>) -> Result<(Client, S
         match event {
             Event::Connected => arrived.connected.set(1),
             Event::Disconnected | Event::Closed => {
+                arrived.reconnects.add(arrived.connected.get());
                 arrived.connected.set(0);
-                arrived.reconnects.add(1);
             }
             _ => {}
         }
@@ -157,7 +157,11 @@ impl Worker {
     /// The next message, if one comes while the question is open.
     async fn ask(&self) -> Result<Option<Message>, async_nats::Error> {
         let question = serde_json::json!({ "batch": 1, "expires": OPEN.as_nanos() as u64 }).to_string();
-        let request = Request::new().payload(question.into_bytes().into()).timeout(Some(OPEN + Duration::from_secs(5)));
+        // An inbox of its own: a message comes under its own subject, and so cannot be told from others by that.
+        let request = Request::new()
+            .payload(question.into_bytes().into())
+            .inbox(self.client.new_inbox())
+            .timeout(Some(OPEN + Duration::from_secs(5)));
         let message = self.client.send_request(self.next.clone(), request).await?;
         match message.status {
             None => Ok(Some(message)),

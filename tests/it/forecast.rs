@@ -60,7 +60,7 @@ fn a_new_room_gets_the_buildings_forecast() {
     let mut readings =
         Readings { devices: (1..6).map(|n| workdays(&format!("room_{n}"), 39, &[9, 10, 11, 14])).collect() };
     let last = readings.devices[0].times[readings.devices[0].times.len() - 1];
-    readings.devices.push(DeviceReadings { device: "room_9".into(), times: vec![last - 4 * HOUR] });
+    readings.devices.push(DeviceReadings { device: "room_9".into(), times: vec![last - 4 * HOUR].into() });
     // The next day is a Friday; the new room was seen once.
     let (.., forecasts) = ask(&readings, &Calendar::default(), "2016-08-11 23:59:59");
     let new = forecasts.iter().find(|f| f.device == "room_9").unwrap();
@@ -73,7 +73,7 @@ fn a_device_that_never_rests_or_moves_once_is_no_obstacle() {
     let calendar = Calendar::default();
     let first = calendar.parse("2016-07-01 00:00:00").unwrap();
     let always = DeviceReadings { device: "always".into(), times: (0..40 * 24).map(|h| first + h * HOUR).collect() };
-    let once = DeviceReadings { device: "once".into(), times: vec![first + 10 * HOUR] };
+    let once = DeviceReadings { device: "once".into(), times: vec![first + 10 * HOUR].into() };
     let (.., forecasts) = ask(&Readings { devices: vec![always, once] }, &calendar, "2016-08-09 23:59:59");
     check(&forecasts);
     assert!(forecasts[0].hours.iter().all(|h| h.probability > 0.9));

@@ -35,6 +35,7 @@ fn models(day: i64, devices: usize) -> Models {
         tree_weight: 0.5,
         follows_site: true,
         check: Some(Check { rows: 24, prior: 0.5, building: 0.4, device: 0.3 }),
+        ..Default::default()
     };
     Models {
         site: SiteModel { trees: trees(0.1), tree_weight: 1.0, ..Default::default() },

@@ -12,7 +12,7 @@ const DAY: i64 = 24 * HOUR;
 fn one_room(hours: impl IntoIterator<Item = (i64, i64)>) -> Readings {
     let mut times: Vec<Instant> = hours.into_iter().map(|(day, hour)| MONDAY + day * DAY + hour * HOUR + 30).collect();
     times.sort_unstable();
-    Readings { devices: vec![DeviceReadings { device: "a".into(), times }] }
+    Readings { devices: vec![DeviceReadings { device: "a".into(), times: times.into() }] }
 }
 
 fn at(readings: &Readings, calendar: &Calendar, origin: Instant) -> Vec<[Guess; 24]> {
@@ -56,7 +56,7 @@ fn days_of_23_and_25_hours_stay_on_the_clock() {
         };
         let mut times: Vec<_> = (1..20).rev().map(|back| wall(back, 9)).collect();
         times.insert(0, wall(20, 0));
-        let readings = Readings { devices: vec![DeviceReadings { device: "a".into(), times }] };
+        let readings = Readings { devices: vec![DeviceReadings { device: "a".into(), times: times.into() }] };
         let origin = wall(0, 0) - 300;
         let hourly = Hourly::new(&readings, &berlin, origin);
         for (lead, guess) in guesses(&hourly)[0].iter().enumerate() {

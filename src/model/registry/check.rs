@@ -1,7 +1,10 @@
-//! Whether models may be used at all: every number finite, every tree within its arrays.
+//! Whether models may be used at all: every number finite, every tree within its arrays, nothing learned that
+//! could not have been known.
 
 use rayon::prelude::*;
 
+use super::error::RegistryError;
+use crate::calendar::{Calendar, HOUR, Instant};
 use crate::features::WIDTH;
 use crate::model::{DeviceModel, Models, SiteModel};
 
@@ -10,9 +13,61 @@ use crate::model::{DeviceModel, Models, SiteModel};
 /// # Errors
 /// What is wrong, and with which device.
 pub fn models(models: &Models) -> Result<(), String> {
-    site(&models.site)?;
+    models.older.iter().chain([&models.site]).try_for_each(site)?;
+    parts(models)?;
     let devices: Vec<_> = models.devices.iter().collect();
     devices.into_par_iter().try_for_each(|(name, model)| device(name, model))
+}
+
+/// Checks that the parts of models belong together: every device sits on layers that are there, and none
+/// learned from after the cutoff of the whole.
+///
+/// # Errors
+/// What is wrong, and with which device.
+pub fn parts(models: &Models) -> Result<(), String> {
+    if models.older.iter().chain([&models.site]).any(|site| site.cutoff > models.cutoff) {
+        return Err("the site's layers learned from after the cutoff of the models".into());
+    }
+    for (name, device) in &models.devices {
+        if usize::from(device.sits_on) > models.older.len() {
+            return Err(format!("device {name:?}: the site's layers that it sits on are missing"));
+        }
+        if device.cutoff > models.cutoff {
+            return Err(format!("device {name:?}: it learned from after the cutoff of the models"));
+        }
+    }
+    Ok(())
+}
+
+/// How far clocks may be apart: sensors' and servers' a little. Without a zone the machine may even keep the wall
+/// time of another part of the world than the readings do.
+fn tolerance(calendar: &Calendar) -> i64 {
+    if calendar.zone().is_some() { HOUR } else { 26 * HOUR }
+}
+
+/// The latest cutoff that models can have: the present, or the end of the hour of the last reading at hand where that
+/// is later (of a building that is simulated ahead of the clock), and some tolerance.
+pub fn latest(last_reading: Option<Instant>, calendar: &Calendar) -> Instant {
+    let now = calendar.now();
+    let data = last_reading.map_or(now, |last| calendar.start(calendar.hour(last) + 1));
+    now.max(data).saturating_add(tolerance(calendar))
+}
+
+/// Checks that models did not learn from the future: that their cutoff is not after [`latest`].
+///
+/// # Errors
+/// [`RegistryError::Future`].
+pub fn present(
+    version: &str,
+    cutoff: Instant,
+    last_reading: Option<Instant>,
+    calendar: &Calendar,
+) -> Result<(), RegistryError> {
+    if cutoff <= latest(last_reading, calendar) {
+        return Ok(());
+    }
+    let time = |instant| calendar.format(instant);
+    Err(RegistryError::Future { version: version.to_owned(), cutoff: time(cutoff), now: time(calendar.now()) })
 }
 
 /// Checks the layers of the site.

@@ -79,6 +79,19 @@ pub enum RegistryError {
         /// The first column that differs.
         difference: String,
     },
+    /// The models say that they learned from what has not happened yet.
+    #[error(
+        "{version}: these models learned from readings up to {cutoff}, and it is {now} only\n\
+         hint: check the clock of the machine that trained them, then go back with `roomcast models activate`, or train again"
+    )]
+    Future {
+        /// The version.
+        version: String,
+        /// Its cutoff, local wall time.
+        cutoff: String,
+        /// The present, local wall time.
+        now: String,
+    },
     /// Models that must not be saved.
     #[error("these models cannot be saved: {0}")]
     Unsound(String),

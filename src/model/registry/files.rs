@@ -1,6 +1,6 @@
 //! Files that are whole or not there: bounded reads, synced writes, renames, the writers' lock.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -139,6 +139,23 @@ pub fn lock(root: &Path) -> Result<Option<File>, RegistryError> {
         Ok(()) => Ok(Some(file)),
         Err(error) if error.kind() == ErrorKind::Unsupported => Ok(None),
         Err(error) => Err(RegistryError::io(&path, "lock")(error)),
+    }
+}
+
+/// A lock on a file of the registry if nobody else has it. The lock ends with the value, or with the process; on a
+/// file system without locks it is one of nothing.
+///
+/// # Errors
+/// [`RegistryError::Io`] when the registry cannot be written to.
+pub fn try_lock(root: &Path, name: &str) -> Result<Option<Option<File>>, RegistryError> {
+    let path = root.join(name);
+    let open = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = open.map_err(RegistryError::io(&path, "write"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(Some(file))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(Some(None)),
+        Err(TryLockError::Error(error)) => Err(RegistryError::io(&path, "lock")(error)),
     }
 }
 

@@ -73,6 +73,12 @@ pub struct Manifest {
     pub models_bytes: u64,
     /// SHA-256 of `models.bin`.
     pub models_sha256: String,
+    /// SHA-256 of `report.json`, if these models come from a retraining.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report_sha256: Option<String>,
+    /// Its length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report_bytes: Option<u64>,
     /// The columns of the design matrix, in order.
     pub features: Vec<String>,
 }
@@ -130,6 +136,8 @@ impl Manifest {
             training_seconds: rounded(about.training.as_secs_f64(), 1e3),
             models_bytes: packed.len() as u64,
             models_sha256: sha256(packed),
+            report_sha256: None,
+            report_bytes: None,
             features: features::columns().map(String::from).to_vec(),
         };
         manifest.check(models)?;
@@ -139,7 +147,14 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// A hash over all that makes a version what it is; not when and how fast it was made.
+    /// The same with the report of the retraining that made the models.
+    pub(super) fn with_report(mut self, report: &str) -> Manifest {
+        self.report_sha256 = Some(sha256(report.as_bytes()));
+        self.report_bytes = Some(report.len() as u64);
+        self
+    }
+
+    /// A hash over all that makes a version what it is; not when, why and how fast it was made.
     pub(super) fn content(&self) -> String {
         let mut parts = vec![&self.models_sha256, &self.data_sha256, &self.roomcast, &self.lightgbm];
         parts.extend([&self.first_reading, &self.last_reading, &self.cutoff]);

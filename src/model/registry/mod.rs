@@ -6,7 +6,8 @@
 //!   20160810T235959Z-3f9a1c07/   one directory per version, never changed once it is there
 //!     manifest.json              what it is, for people
 //!     models.bin                 the layers of all devices
-//!     SHA256SUMS                 checksums of both, for `sha256sum --check`
+//!     report.json                why, if a retraining made it
+//!     SHA256SUMS                 checksums of them, for `sha256sum --check`
 //! ```
 //!
 //! A version is written into a directory beside, synced, and renamed; then `current` is replaced by renaming. A
@@ -23,18 +24,22 @@ mod sum;
 mod tests;
 mod version;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+pub use self::check::{latest, present};
 pub use self::error::{Damage, RegistryError};
 pub use self::manifest::{About, LIGHTGBM, Manifest, Scores, Sources};
 pub use self::packed::SCHEMA;
 use crate::model::Models;
 
 const CURRENT: &str = "current";
+
+/// Who retrains holds a lock on this file.
+const LEASE: &str = ".retraining";
 
 /// A directory with versions of models. Opening touches nothing.
 #[derive(Debug, Clone)]
@@ -51,6 +56,18 @@ pub struct Entry {
     pub current: bool,
     /// What it is, or why it cannot be used.
     pub manifest: Result<Manifest, RegistryError>,
+}
+
+/// The right to retrain: see [`Registry::lease`].
+#[derive(Debug)]
+pub struct Lease(#[expect(dead_code, reason = "it is there to be dropped, which unlocks it")] Option<File>);
+
+/// Manifest and bytes of models that may be saved.
+fn describe(models: &Models, about: &About) -> Result<(Manifest, Vec<u8>), RegistryError> {
+    check::models(models).map_err(RegistryError::Unsound)?;
+    let packed = packed::encode(models).map_err(RegistryError::Unsound)?;
+    let manifest = Manifest::new(models, about, &packed).map_err(RegistryError::Unsound)?;
+    Ok((manifest, packed))
 }
 
 impl Registry {
@@ -71,16 +88,55 @@ impl Registry {
     /// [`RegistryError::Unsound`] for models with a number that is not finite or that learned from after their own
     /// cutoff, [`RegistryError::Io`] when they cannot be written; what is current stays so.
     pub fn save(&self, models: &Models, about: &About, activate: bool) -> Result<Manifest, RegistryError> {
-        check::models(models).map_err(RegistryError::Unsound)?;
-        let packed = packed::encode(models).map_err(RegistryError::Unsound)?;
-        let manifest = Manifest::new(models, about, &packed).map_err(RegistryError::Unsound)?;
+        let (manifest, packed) = describe(models, about)?;
         files::create_root(&self.root)?;
         let _lock = files::lock(&self.root)?;
-        let manifest = self.publish(manifest, &packed)?;
+        let manifest = self.publish(manifest, &packed, None)?;
         if activate {
             self.set_current(&manifest.version)?;
         }
         Ok(manifest)
+    }
+
+    /// Saves models with the report of the retraining that made them, and makes them current if `champion`, the version
+    /// they were judged against, still is: somebody may have gone back to another meanwhile. Says whether they are.
+    ///
+    /// # Errors
+    /// As [`Registry::save`].
+    pub fn promote(
+        &self,
+        models: &Models,
+        about: &About,
+        report: &str,
+        champion: Option<&str>,
+    ) -> Result<(Manifest, bool), RegistryError> {
+        let (manifest, packed) = describe(models, about)?;
+        files::create_root(&self.root)?;
+        let _lock = files::lock(&self.root)?;
+        let manifest = self.publish(manifest.with_report(report), &packed, Some(report))?;
+        let unchanged = self.current()?.as_deref() == champion;
+        if unchanged {
+            self.set_current(&manifest.version)?;
+        }
+        Ok((manifest, unchanged))
+    }
+
+    /// The report of the retraining that made a version, if one did; JSON.
+    ///
+    /// # Errors
+    /// As [`Registry::load`].
+    pub fn report(&self, version: &str) -> Result<Option<String>, RegistryError> {
+        version::report(&self.directory(version)?)
+    }
+
+    /// The right to retrain, which one process of those that share the directory has at a time; none while another has
+    /// it. It ends with the value, or with the process. Without locks in the file system everybody gets it.
+    ///
+    /// # Errors
+    /// [`RegistryError::Io`] when the registry cannot be written to.
+    pub fn lease(&self) -> Result<Option<Lease>, RegistryError> {
+        files::create_root(&self.root)?;
+        Ok(files::try_lock(&self.root, LEASE)?.map(Lease))
     }
 
     /// Loads a version, the current one without a name. All of it is verified on the way.
@@ -147,13 +203,22 @@ impl Registry {
     /// [`RegistryError::Io`] when something cannot be removed, [`RegistryError::Damaged`] when it cannot be told
     /// which version is current.
     pub fn prune(&self, keep: usize) -> Result<Vec<String>, RegistryError> {
+        self.prune_besides(keep, None)
+    }
+
+    /// [`Registry::prune`], with one more version that is kept whatever its cutoff.
+    ///
+    /// # Errors
+    /// As [`Registry::prune`].
+    pub fn prune_besides(&self, keep: usize, besides: Option<&str>) -> Result<Vec<String>, RegistryError> {
         if !self.root.exists() {
             return Ok(Vec::new());
         }
         let lock = files::lock(&self.root)?;
         let current = self.current()?;
         let old = self.list()?.into_iter().skip(keep).map(|entry| entry.version);
-        let old: Vec<String> = old.filter(|version| Some(version) != current.as_ref()).collect();
+        let kept = |version: &String| Some(version) == current.as_ref() || besides == Some(version.as_str());
+        let old: Vec<String> = old.filter(|version| !kept(version)).collect();
         for version in &old {
             self.set_aside(version)?;
         }
@@ -196,7 +261,7 @@ impl Registry {
     }
 
     /// Writes a version beside and renames it into its place; the manifest of what is there if it is the same.
-    fn publish(&self, manifest: Manifest, packed: &[u8]) -> Result<Manifest, RegistryError> {
+    fn publish(&self, manifest: Manifest, packed: &[u8], report: Option<&str>) -> Result<Manifest, RegistryError> {
         let target = self.root.join(&manifest.version);
         let taken = target.exists();
         if taken && let Ok(found) = version::verify(&target) {
@@ -206,7 +271,7 @@ impl Registry {
             };
         }
         let staging = files::staging(&self.root)?;
-        version::write(staging.path(), &manifest, packed)?;
+        version::write(staging.path(), &manifest, packed, report)?;
         if taken {
             // It is damaged: the same content made anew replaces it.
             self.set_aside(&manifest.version)?;

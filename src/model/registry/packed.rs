@@ -5,7 +5,7 @@
 //! | 8 | `ROOMCAST` |
 //! | 4 | schema, little-endian |
 //! | 4 | length of the contents, little-endian |
-//! | … | contents, postcard: cutoff, the site's layers, name and length of each device in ascending order of name |
+//! | … | contents, postcard: cutoff, the site's layers, older ones, name and length of each device in ascending order of name |
 //! | … | the devices' layers, postcard, one after the other |
 //!
 //! Lengths only ever cut slices off what was read, so a wrong one is an error and never an allocation;
@@ -24,7 +24,7 @@ use crate::model::{DeviceModel, Models, SiteModel};
 
 /// The form in which models are stored. To be raised with every change of it, the fields of the
 /// models included: postcard writes no field names.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"ROOMCAST";
 
@@ -32,6 +32,7 @@ const MAGIC: [u8; 8] = *b"ROOMCAST";
 struct Contents<'a> {
     cutoff: Instant,
     site: Cow<'a, SiteModel>,
+    older: Cow<'a, [SiteModel]>,
     /// Name and number of bytes of each device.
     #[serde(borrow)]
     devices: Vec<(&'a str, u32)>,
@@ -48,6 +49,7 @@ pub fn encode(models: &Models) -> Result<Vec<u8>, String> {
     let contents = Contents {
         cutoff: models.cutoff,
         site: Cow::Borrowed(&models.site),
+        older: Cow::Borrowed(&models.older),
         devices: lengths.collect::<Result<_, String>>()?,
     };
     let contents = bytes(&contents)?;
@@ -73,7 +75,7 @@ pub fn decode(packed: &[u8]) -> Result<Models, String> {
     let (len, rest) = number(rest)?;
     let (contents, rest) = cut(rest, len)?;
     let contents: Contents = whole(contents).map_err(|error| format!("its contents: {error}"))?;
-    check::site(&contents.site)?;
+    contents.older.iter().chain([&*contents.site]).try_for_each(check::site)?;
     if !contents.devices.is_sorted_by(|(a, _), (b, _)| a < b) {
         return Err("its devices are not in order".into());
     }
@@ -93,12 +95,15 @@ pub fn decode(packed: &[u8]) -> Result<Models, String> {
         Ok((name.to_owned(), model))
     };
     let devices: Vec<_> = blobs.into_par_iter().map(device).collect::<Result<_, String>>()?;
-    Ok(Models {
+    let models = Models {
         site: contents.site.into_owned(),
+        older: contents.older.into_owned(),
         devices: devices.into_iter().collect(),
         cutoff: contents.cutoff,
         ..Models::default()
-    })
+    };
+    check::parts(&models)?;
+    Ok(models)
 }
 
 fn bytes(value: &impl Serialize) -> Result<Vec<u8>, String> {

@@ -25,6 +25,7 @@ fn models() -> Models {
         tree_weight: 0.5,
         follows_site: true,
         check: Some(Check { rows: 100, prior: 0.5, building: 0.4, device: 0.3 }),
+        ..Default::default()
     };
     let site = SiteModel { trees: trees(1.5), tree_weight: 0.25, ..Default::default() };
     let devices = [("küche".to_owned(), device), ("empty".to_owned(), DeviceModel::default())];
@@ -44,7 +45,10 @@ fn about(calendar: &Calendar) -> About<'_> {
 
 #[test]
 fn models_come_back_from_their_bytes() {
-    for models in [models(), Models { cutoff: 1, ..Default::default() }] {
+    let mut two = models();
+    two.older.push(SiteModel { trees: trees(0.5), cutoff: 1_470_000_000, ..Default::default() });
+    two.devices.get_mut("küche").unwrap().sits_on = 1;
+    for models in [models(), two, Models { cutoff: 1, ..Default::default() }] {
         assert_eq!(packed::decode(&packed::encode(&models).unwrap()), Ok(models));
     }
 }
@@ -54,7 +58,7 @@ fn models_come_back_from_their_bytes() {
 #[test]
 fn the_form_is_that_of_the_schema() {
     let packed = packed::encode(&models()).unwrap();
-    assert_eq!((packed::SCHEMA, sha256(&packed).get(..16)), (1, Some("94bf97fe89e2f2ed")));
+    assert_eq!((packed::SCHEMA, sha256(&packed).get(..16)), (2, Some("d7fdb267a8258417")));
 }
 
 /// Without the checksums too: no cut or flipped byte panics, or makes a model with a number that is not one.
@@ -157,10 +161,35 @@ fn unsound_models_are_not_saved() {
     let mut broken = models();
     broken.site.tree_weight = f64::INFINITY;
     refused(&broken, &about(&calendar), "site");
+    let mut broken = models();
+    broken.devices.get_mut("küche").unwrap().sits_on = 1;
+    refused(&broken, &about(&calendar), "missing");
+    let mut broken = models();
+    broken.devices.get_mut("küche").unwrap().cutoff = broken.cutoff + 1;
+    refused(&broken, &about(&calendar), "after the cutoff");
+    let mut broken = models();
+    broken.older.push(SiteModel { cutoff: broken.cutoff + 1, ..Default::default() });
+    refused(&broken, &about(&calendar), "after the cutoff");
     let late = About { last_reading: models().cutoff, ..about(&calendar) };
     refused(&models(), &late, "not before the cutoff");
     refused(&Models::default(), &about(&calendar), "1970");
     assert!(!registry.root().exists());
+}
+
+/// What happened up to now may have been learned from, and what readings at hand tell of.
+#[test]
+fn models_from_the_future_are_refused() {
+    let (now, day) = (Calendar::utc_now(), 86_400);
+    let berlin = Calendar::new(Some(chrono_tz::Europe::Berlin));
+    let check = |cutoff, last| super::present("v", cutoff, last, &berlin);
+    assert!(check(now + 600, None).is_ok() && check(now - 900 * day, Some(now - 900 * day)).is_ok());
+    let error = check(now + day, Some(now - 60)).unwrap_err();
+    assert!(matches!(error, RegistryError::Future { .. }), "{error}");
+    assert!(check(now + 400 * day, Some(now + 400 * day - 1)).is_ok(), "a building simulated ahead of the clock");
+    // Without a zone the readings' wall time may be that of another part of the world.
+    let plain = Calendar::default();
+    assert!(super::present("v", plain.now() + 20 * 3600, None, &plain).is_ok());
+    assert!(super::present("v", plain.now() + 3 * day, None, &plain).is_err());
 }
 
 #[test]

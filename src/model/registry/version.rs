@@ -1,6 +1,6 @@
-//! One version's directory: `manifest.json`, `models.bin` and `SHA256SUMS` over both.
+//! One version's directory: `manifest.json`, `models.bin`, after a retraining `report.json`, and `SHA256SUMS` over all.
 //!
-//! The manifest says what `models.bin` must be, `SHA256SUMS` says what the manifest must be. What is found
+//! The manifest says what the other files must be, `SHA256SUMS` says what the manifest must be. What is found
 //! out about another schema is found out before anything else is understood.
 
 use std::path::Path;
@@ -17,6 +17,7 @@ use crate::model::Models;
 
 const MANIFEST: &str = "manifest.json";
 const MODELS: &str = "models.bin";
+const REPORT: &str = "report.json";
 const SUMS: &str = "SHA256SUMS";
 
 /// What every schema has in its manifest.
@@ -39,15 +40,24 @@ pub fn is_name(text: &str) -> bool {
 ///
 /// # Errors
 /// [`RegistryError::Io`].
-pub fn write(directory: &Path, manifest: &Manifest, packed: &[u8]) -> Result<(), RegistryError> {
+pub fn write(directory: &Path, manifest: &Manifest, packed: &[u8], report: Option<&str>) -> Result<(), RegistryError> {
     let path = directory.join(MANIFEST);
     let mut text = serde_json::to_string_pretty(manifest).map_err(|error| RegistryError::content(&path, error))?;
     text.push('\n');
-    let sums = line(&sha256(text.as_bytes()), MANIFEST) + &line(&manifest.models_sha256, MODELS);
+    let sums = line(&sha256(text.as_bytes()), MANIFEST) + &others(manifest);
     files::write(&directory.join(MODELS), packed)?;
+    if let Some(report) = report {
+        files::write(&directory.join(REPORT), report.as_bytes())?;
+    }
     files::write(&path, text.as_bytes())?;
     files::write(&directory.join(SUMS), sums.as_bytes())?;
     files::sync(directory)
+}
+
+/// The lines of `SHA256SUMS` after the manifest's.
+fn others(manifest: &Manifest) -> String {
+    let report = manifest.report_sha256.as_ref().map_or(String::new(), |sum| line(sum, REPORT));
+    line(&manifest.models_sha256, MODELS) + &report
 }
 
 /// Reads a whole version: manifest, checksums, models, and whether they belong together.
@@ -69,6 +79,25 @@ pub fn verify(directory: &Path) -> Result<Manifest, RegistryError> {
     Ok(read_packed(directory)?.0)
 }
 
+/// The report of the retraining that made a version, if one did.
+///
+/// # Errors
+/// As [`read`].
+pub fn report(directory: &Path) -> Result<Option<String>, RegistryError> {
+    read_report(directory, &read_manifest(directory)?)
+}
+
+fn read_report(directory: &Path, manifest: &Manifest) -> Result<Option<String>, RegistryError> {
+    let Some((sum, bytes)) = manifest.report_sha256.as_ref().zip(manifest.report_bytes) else { return Ok(None) };
+    let path = directory.join(REPORT);
+    let report = files::read(&path, bytes)?;
+    if sha256(&report) != *sum {
+        return Err(RegistryError::damaged(&path, Damage::Checksum));
+    }
+    let report = String::from_utf8(report);
+    report.map(Some).map_err(|_| RegistryError::content(&path, "the text is not UTF-8"))
+}
+
 fn read_packed(directory: &Path) -> Result<(Manifest, Vec<u8>), RegistryError> {
     let manifest = read_manifest(directory)?;
     let path = directory.join(MODELS);
@@ -76,6 +105,7 @@ fn read_packed(directory: &Path) -> Result<(Manifest, Vec<u8>), RegistryError> {
     if sha256(&packed) != manifest.models_sha256 {
         return Err(RegistryError::damaged(&path, Damage::Checksum));
     }
+    read_report(directory, &manifest)?;
     Ok((manifest, packed))
 }
 
@@ -92,7 +122,7 @@ fn read_manifest(directory: &Path) -> Result<Manifest, RegistryError> {
         return Err(RegistryError::Schema { file, found, expected: SCHEMA, roomcast });
     }
     let manifest: Manifest = serde_json::from_str(&text).map_err(content)?;
-    if rest != line(&manifest.models_sha256, MODELS) {
+    if rest != others(&manifest) {
         return Err(RegistryError::damaged(&sums_path, Damage::Checksum));
     }
     if directory.file_name().is_none_or(|name| name != manifest.version.as_str()) {

@@ -1352,6 +1352,34 @@ function refresh() {
   if (document.visibilityState === 'visible' && state.forecast && !route.at && !$('login').open) load(true);
 }
 
+/** Follows what the server says has changed, for as long as somebody is signed in and looks. */
+async function hear() {
+  for (let wait = 1; ; wait = Math.min(60, wait * 2)) {
+    await pause(wait);
+    if (document.visibilityState !== 'visible' || token.get() === null || !state.forecast) continue;
+    try {
+      const secret = token.get();
+      const answer = await fetch('/events', { headers: secret ? { Authorization: `Bearer ${secret}` } : {} });
+      if (!answer.ok) continue;
+      wait = 1;
+      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
+        if (token.get() !== secret) { reader.cancel(); break; }
+        if (/^event: /m.test(chunk.value)) soon();
+      }
+    } catch {
+      // The connection is gone; the next try follows.
+    }
+  }
+}
+
+/** Many changes in a second are one refresh. */
+let due = 0;
+function soon() {
+  clearTimeout(due);
+  due = setTimeout(refresh, 800);
+}
+
 function start() {
   applyTheme();
   $('sort').value = prefers('sort', 'name');
@@ -1362,6 +1390,7 @@ function start() {
   listenToGrid();
   if (token.get() === null) signIn();
   else load();
+  hear();
 }
 
 start();

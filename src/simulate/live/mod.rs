@@ -131,7 +131,7 @@ mod tests {
         }
         times.iter_mut().for_each(Vec::dedup);
         let readings = building.readings();
-        let expected: Vec<&Vec<Instant>> = readings.devices.iter().map(|device| &device.times).collect();
+        let expected: Vec<&Vec<Instant>> = readings.devices.iter().map(|device| &*device.times).collect();
         assert!(motion > 500 && times.iter().filter(|times| !times.is_empty()).eq(expected));
     }
 

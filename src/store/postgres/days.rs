@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row};
 
-use super::{Lock, lock};
+use super::{Lock, begin, lock};
 use crate::calendar::{Calendar, Instant};
 use crate::store::packed::{DAY, day, pack as squeeze, unpack};
 
@@ -17,7 +17,7 @@ pub(super) async fn pack(pool: &PgPool, before: Instant) -> Result<u64, sqlx::Er
     let days: Vec<i64> = sqlx::query_scalar(DAYS).fetch_all(pool).await?;
     let mut packed = 0;
     for day in days.into_iter().take_while(|&closed| closed < day(before)) {
-        let mut writing = pool.begin().await?;
+        let mut writing = begin(pool).await?;
         lock(&mut writing, Lock::Days).await?;
         packed += pack_day(&mut writing, day).await?;
         writing.commit().await?;
@@ -76,7 +76,7 @@ pub(super) async fn retain(pool: &PgPool, from: Instant, calendar: &Calendar) ->
     let days: Vec<i64> = sqlx::query_scalar(DAYS).fetch_all(pool).await?;
     let mut dropped = 0;
     for day in days.into_iter().take_while(|&old| old < keep) {
-        let mut writing = pool.begin().await?;
+        let mut writing = begin(pool).await?;
         lock(&mut writing, Lock::Days).await?;
         let count = "SELECT count(*) FROM readings WHERE time >= $1 AND time < $2";
         let count = sqlx::query_scalar::<_, i64>(count).bind(day * DAY).bind((day + 1) * DAY);
@@ -85,7 +85,7 @@ pub(super) async fn retain(pool: &PgPool, from: Instant, calendar: &Calendar) ->
         dropped += drop_rest(&mut writing, day + 1, calendar).await?;
         writing.commit().await?;
     }
-    let mut writing = pool.begin().await?;
+    let mut writing = begin(pool).await?;
     lock(&mut writing, Lock::Days).await?;
     dropped += drop_rest(&mut writing, keep, calendar).await?;
     sqlx::query("DELETE FROM quarantine WHERE received < $1").bind(from).execute(&mut *writing).await?;

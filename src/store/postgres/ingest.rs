@@ -10,6 +10,9 @@ use crate::store::Receipt;
 use crate::store::packed::{DAY, day, unpack};
 use crate::store::plan::{Id, Plan, Reading, Reject, by_hour, distinct};
 
+/// Most days of a batch: the server holds a few locks for each, of which it has some thousand in all.
+const MOST_DAYS: usize = 1000;
+
 /// Writes a batch inside a transaction; gives the receipt and the numbers of its devices, some of which are `known`.
 pub(super) async fn write(
     connection: &mut PgConnection,
@@ -35,11 +38,15 @@ pub(super) async fn write(
 /// attached keeps neither readers nor writers waiting.
 async fn partitions(connection: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
     let days = plan.days();
+    if days.len() > MOST_DAYS {
+        let message = format!("a batch of {} days, more than {MOST_DAYS}", days.len());
+        return Err(sqlx::Error::InvalidArgument(message));
+    }
     if missing(connection, &days).await?.is_empty() {
         return Ok(());
     }
     // Those who make partitions take turns; this is the lock that attaching one needs anyway.
-    connection.execute("LOCK TABLE readings IN SHARE UPDATE EXCLUSIVE MODE").await?;
+    connection.execute("LOCK TABLE ONLY readings IN SHARE UPDATE EXCLUSIVE MODE").await?;
     for day in missing(connection, &days).await? {
         let (start, end) = (day * DAY, (day + 1) * DAY);
         let sql = format!(

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgConnection, PgPool};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction};
 
 use super::plan::{Numbers, Plan};
 use super::{Batch, Cursor, HourCount, Pending, Quarantined, Receipt, Store, StoreError};
@@ -47,6 +47,14 @@ enum Lock {
     Quarantine,
 }
 
+/// Begins a transaction that writes: each of its statements sees what others committed before it, whatever the
+/// server's default is.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
+async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    pool.begin_with(BEGIN).await
+}
+
 async fn lock(connection: &mut PgConnection, lock: Lock) -> Result<(), sqlx::Error> {
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock as i64).execute(connection).await?;
     Ok(())
@@ -70,11 +78,15 @@ impl PostgresStore {
                 ("idle_in_transaction_session_timeout", "60s"),
             ])
             .disable_statement_logging();
+        // Not through the pool, which tries again for as long as it may and does not say why it failed.
+        let connected = tokio::time::timeout(PATIENCE, options.connect()).await;
+        let mut connection = connected.map_err(|_| StoreError::unavailable(&name, "no answer"))?.map_err(failed)?;
+        let mut making = connection.begin_with(BEGIN).await.map_err(failed)?;
+        schema::prepare(&mut making, &name, calendar).await?;
+        making.commit().await.map_err(failed)?;
+        connection.close().await.map_err(failed)?;
         let pool =
             PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).connect_lazy_with(options);
-        let mut connection = pool.acquire().await.map_err(failed)?;
-        schema::prepare(&mut connection, &name, calendar).await?;
-        drop(connection);
         Ok(Self { name, calendar: calendar.clone(), pool, numbers: Numbers::default() })
     }
 
@@ -85,7 +97,7 @@ impl PostgresStore {
     async fn write_batch(&self, batch: &Batch) -> Result<Receipt, sqlx::Error> {
         let plan = Plan::new(batch);
         let known = self.numbers.of(&plan);
-        let mut writing = self.pool.begin().await?;
+        let mut writing = begin(&self.pool).await?;
         let (receipt, numbers) = ingest::write(&mut writing, &plan, &known, &self.calendar).await?;
         writing.commit().await?;
         self.numbers.learn(&plan, &known, &numbers);

@@ -17,7 +17,7 @@ use crate::store::{Cursor, HourCount};
 /// meanwhile is seen loose or packed, and not in between.
 async fn view(pool: &PgPool) -> Result<(Transaction<'static, Postgres>, Cursor), sqlx::Error> {
     let mut view = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-    view.execute("LOCK TABLE readings IN ACCESS SHARE MODE").await?;
+    view.execute("LOCK TABLE ONLY readings IN ACCESS SHARE MODE").await?;
     let first = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
     let cursor = sqlx::query_scalar(first).fetch_one(&mut *view).await?;
     Ok((view, Cursor(cursor)))

@@ -2,7 +2,7 @@
 
 use sqlx::{Executor, PgConnection};
 
-use super::lock;
+use super::{Lock, lock};
 use crate::calendar::Calendar;
 use crate::store::StoreError;
 use crate::store::schema::{Meta, check, zone};
@@ -11,7 +11,7 @@ use crate::store::schema::{Meta, check, zone};
 const OLDEST: i32 = 150_000;
 
 /// Step n makes version n + 1 of version n. Steps are never changed, only added.
-pub(in crate::store) const STEPS: [&str; 3] = [
+const STEPS: [&str; 3] = [
     // `xid` is the transaction that wrote a reading. `heard` is apart from `devices` because it changes with every
     // batch, and an upsert there uses up no number. Names are ordered by their bytes, as everywhere else.
     "CREATE TABLE devices (
@@ -39,7 +39,7 @@ pub(in crate::store) const STEPS: [&str; 3] = [
     "CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until BIGINT NOT NULL);",
 ];
 
-/// Makes the tables, or brings them up to date, and checks that the store is this site's.
+/// Makes the tables, or brings them up to date, and checks that the store is this site's; inside a transaction.
 pub(super) async fn prepare(connection: &mut PgConnection, name: &str, calendar: &Calendar) -> Result<(), StoreError> {
     let failed = |error| StoreError::of(name, error);
     let version: i32 = sqlx::query_scalar("SELECT current_setting('server_version_num')::integer")
@@ -49,37 +49,17 @@ pub(super) async fn prepare(connection: &mut PgConnection, name: &str, calendar:
     if version < OLDEST {
         return Err(StoreError::refused(name, format!("needs PostgreSQL 15 or later, this is {}", version / 10_000)));
     }
-    connection.execute("BEGIN").await.map_err(failed)?;
-    let from = match check_tables(connection, calendar, name).await {
-        Ok(from) => from,
-        Err(error) => {
-            // The connection is closed next; whatever becomes of this, nothing was changed.
-            let _ = connection.execute("ROLLBACK").await;
-            return Err(error);
-        }
-    };
-    upgrade(connection, from, &STEPS, calendar).await.map_err(failed)?;
-    rewind(connection).await.map_err(failed)?;
-    connection.execute("COMMIT").await.map_err(failed)?;
-    Ok(())
-}
-
-async fn check_tables(connection: &mut PgConnection, calendar: &Calendar, name: &str) -> Result<usize, StoreError> {
-    let failed = |error| StoreError::of(name, error);
     // Servers that start at once take turns.
-    lock(connection, super::Lock::Schema).await.map_err(failed)?;
+    lock(connection, Lock::Schema).await.map_err(failed)?;
     let meta = meta(connection).await.map_err(failed)?;
-    check(name, meta.as_ref(), STEPS.len(), calendar)
+    let from = check(name, meta.as_ref(), STEPS.len(), calendar)?;
+    upgrade(connection, from, calendar).await.map_err(failed)?;
+    rewind(connection).await.map_err(failed)
 }
 
 /// Applies all steps after the first `from`.
-pub(in crate::store) async fn upgrade(
-    connection: &mut PgConnection,
-    from: usize,
-    steps: &[&'static str],
-    calendar: &Calendar,
-) -> Result<(), sqlx::Error> {
-    if from == steps.len() {
+async fn upgrade(connection: &mut PgConnection, from: usize, calendar: &Calendar) -> Result<(), sqlx::Error> {
+    if from == STEPS.len() {
         return Ok(());
     }
     if from == 0 {
@@ -92,10 +72,10 @@ pub(in crate::store) async fn upgrade(
         let first = sqlx::query("INSERT INTO meta (version, zone) VALUES (0, $1)").bind(zone(calendar));
         first.execute(&mut *connection).await?;
     }
-    for &step in &steps[from..] {
+    for &step in &STEPS[from..] {
         sqlx::raw_sql(step).execute(&mut *connection).await?;
     }
-    let now = sqlx::query("UPDATE meta SET version = $1").bind(steps.len() as i64);
+    let now = sqlx::query("UPDATE meta SET version = $1").bind(STEPS.len() as i64);
     now.execute(connection).await?;
     Ok(())
 }

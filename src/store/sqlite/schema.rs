@@ -4,10 +4,10 @@ use sqlx::{Executor, SqliteConnection};
 
 use crate::calendar::Calendar;
 use crate::store::StoreError;
-use crate::store::schema::{Meta, check};
+use crate::store::schema::{Meta, check, zone};
 
 /// Step n makes version n + 1 of version n. Steps are never changed, only added.
-pub(in crate::store) const STEPS: [&str; 3] = [
+const STEPS: [&str; 3] = [
     // A reading's `seq` is its place in the order of commits; AUTOINCREMENT, so that numbers of rows that were
     // dropped are not given again. `heard` is apart from `devices` because it changes with every batch.
     "CREATE TABLE devices (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -45,32 +45,26 @@ pub(super) async fn prepare(
         return Err(StoreError::damaged(name, "it holds tables of another program"));
     }
     let from = check(name, meta.as_ref(), STEPS.len(), calendar)?;
-    upgrade(connection, from, &STEPS, calendar).await.map_err(failed)?;
+    upgrade(connection, from, calendar).await.map_err(failed)?;
     connection.execute("COMMIT").await.map_err(failed)?;
     Ok(())
 }
 
 /// Applies all steps after the first `from`.
-pub(in crate::store) async fn upgrade(
-    connection: &mut SqliteConnection,
-    from: usize,
-    steps: &[&'static str],
-    calendar: &Calendar,
-) -> Result<(), sqlx::Error> {
-    if from == steps.len() {
+async fn upgrade(connection: &mut SqliteConnection, from: usize, calendar: &Calendar) -> Result<(), sqlx::Error> {
+    if from == STEPS.len() {
         return Ok(());
     }
-    connection.execute("CREATE TABLE IF NOT EXISTS meta (version INTEGER NOT NULL, zone TEXT NOT NULL)").await?;
-    for &step in &steps[from..] {
+    if from == 0 {
+        connection.execute("CREATE TABLE meta (version INTEGER NOT NULL, zone TEXT NOT NULL)").await?;
+        let first = sqlx::query("INSERT INTO meta (version, zone) VALUES (0, ?)").bind(zone(calendar));
+        first.execute(&mut *connection).await?;
+    }
+    for &step in &STEPS[from..] {
         sqlx::raw_sql(step).execute(&mut *connection).await?;
     }
-    let sql =
-        if from == 0 { "INSERT INTO meta (version, zone) VALUES (?1, ?2)" } else { "UPDATE meta SET version = ?1" };
-    let mut query = sqlx::query(sql).bind(steps.len() as i64);
-    if from == 0 {
-        query = query.bind(crate::store::schema::zone(calendar));
-    }
-    query.execute(&mut *connection).await?;
+    let now = sqlx::query("UPDATE meta SET version = ?").bind(STEPS.len() as i64);
+    now.execute(connection).await?;
     Ok(())
 }
 

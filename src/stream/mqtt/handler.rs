@@ -149,3 +149,59 @@ pub(super) async fn acknowledge(mut due: mpsc::UnboundedReceiver<Due>, backlog: 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store;
+    use crate::stream::payload::form::Form;
+    use crate::stream::writer::Limits;
+
+    fn publish(topic: &str, payload: &str, pkid: u16) -> Publish {
+        let mut publish = Publish::new(topic, QoS::AtLeastOnce, payload);
+        publish.pkid = pkid;
+        publish
+    }
+
+    async fn handler(place: &std::path::Path) -> Handler {
+        let calendar = Calendar::default();
+        let store = store::open(&format!("sqlite:{}", place.display()), &calendar).await.unwrap();
+        let writer = Writer::start(store, Limits::default(), Arc::default(), Box::new(|_| ()));
+        let reader = Reader::new(&["z/+".into()], Form::Auto, None, None).unwrap();
+        Handler::new(reader, calendar, Edges::new(3600), Arc::default(), writer)
+    }
+
+    #[tokio::test]
+    async fn what_the_broker_sends_again_means_what_it_meant() {
+        let place = tempfile::tempdir().unwrap();
+        let mut handler = handler(&place.path().join("a.db")).await;
+        let again = |mut publish: Publish| {
+            publish.dup = true;
+            publish
+        };
+        let (fired, rested) = (publish("z/a", "{\"occupancy\":true}", 1), publish("z/a", "{\"occupancy\":false}", 2));
+        let (first, second) = (handler.batch(&fired), handler.batch(&rested));
+        assert_eq!((first.events[0].kind, second.events[0].kind), (Kind::Motion, Kind::Rest));
+        assert_eq!((handler.batch(&again(fired)), handler.batch(&again(rested))), (first, second));
+        // Another message under a number that was used before.
+        let other = handler.batch(&again(publish("z/b", "{\"occupancy\":true}", 2)));
+        assert_eq!((other.events[0].device.as_str(), other.events[0].kind), ("b", Kind::Motion));
+    }
+
+    #[tokio::test]
+    async fn states_of_any_age_and_other_sensors_are_no_events() {
+        let place = tempfile::tempdir().unwrap();
+        let mut handler = handler(&place.path().join("a.db")).await;
+        let mut retained = publish("z/a", "{\"occupancy\":true}", 1);
+        retained.retain = true;
+        assert_eq!(handler.batch(&retained), Batch::default());
+        assert_eq!(handler.batch(&publish("z/a", "{\"temperature\":20}", 2)), Batch::default());
+        assert_eq!(handler.batch(&publish("z/a/availability", "offline", 3)), Batch::default());
+        assert_eq!(handler.health.offline(), ["a"]);
+        assert_eq!(handler.batch(&publish("z/a", "{\"occupancy\":false}", 4)).events[0].kind, Kind::Rest);
+        assert_eq!(handler.batch(&publish("z/a", "{\"temperature\":20}", 5)).events[0].kind, Kind::Rest);
+        assert_eq!(handler.health.count(), 0);
+        let refused = handler.batch(&publish("z/a", "{", 6)).refused.remove(0);
+        assert_eq!((refused.source.as_str(), refused.payload.as_str()), ("mqtt", r#"{"payload":"{","topic":"z/a"}"#));
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! The session is persistent: the broker keeps what comes while we are away, within its limits, and sends again what
 //! was not acknowledged. Three tasks share the work, so that none waits for one that waits for it: the connection's own
-//! only reads and answers the broker; [`handler`] makes events of messages and waits for room in the queue; a third
+//! only reads and answers the broker; `handler` makes events of messages and waits for room in the queue; a third
 //! waits for each message to be stored and acknowledges them in the order in which they came.
 //!
 //! Each connection has its own client. An acknowledgement that comes too late for its connection goes nowhere, and so never
@@ -60,8 +60,8 @@ pub async fn listen(broker: Broker, handler: Handler, counts: Arc<Counts>) {
         let watch = Stopwatch::now();
         let end = session.run().await;
         let arrived = session.counts.of(Source::Mqtt);
+        arrived.reconnects.add(arrived.connected.get());
         arrived.connected.set(0);
-        arrived.reconnects.add(1);
         if watch.elapsed() >= GOOD {
             waits.reset();
         }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use csv::{ByteRecord, ReaderBuilder};
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::{self, Deserializer, IgnoredAny, Visitor};
 use serde_json::Value;
 
 use super::{kept, latest};
@@ -198,34 +198,42 @@ fn plain(error: &serde_json::Error) -> String {
 }
 
 fn json(body: &[u8], reader: &mut Reader<'_>) -> Result<(), Unreadable> {
-    if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') {
-        reader.next(1)?;
-        let event = match serde_json::from_slice::<Row>(body) {
-            Err(error) if !error.is_data() => return Err(Unreadable::Form(error.to_string())),
-            row => reader.row(row),
-        };
-        reader.take(event, || kept(body));
-        return Ok(());
-    }
-    if let Ok(rows) = serde_json::from_slice::<Vec<Row>>(body) {
-        for (number, row) in (1..).zip(rows) {
-            reader.next(number)?;
-            let (time, device, motion, id) =
-                (row.time.clone(), row.device.clone(), row.device_activated.0, row.id.clone());
-            let event = reader.row(Ok(row));
-            let activated: &[u8] = if motion { b"1" } else { b"0" };
-            reader.take(event, || object(time.as_bytes(), device.as_bytes(), activated, id.as_deref()));
-        }
-        return Ok(());
-    }
-    // At least one element is no row: look at them one by one.
-    let values: Vec<Value> = serde_json::from_slice(body).map_err(|error| Unreadable::Form(error.to_string()))?;
-    for (number, value) in (1..).zip(&values) {
+    serde_json::from_slice::<IgnoredAny>(body).map_err(|error| Unreadable::Form(error.to_string()))?;
+    let body = body.trim_ascii();
+    let mut take = |number, row: &[u8]| {
         reader.next(number)?;
-        let event = reader.row(Row::deserialize(value));
-        reader.take(event, || kept(value.to_string().as_bytes()));
+        let event = reader.row(serde_json::from_slice(row));
+        reader.take(event, || kept(row));
+        Ok(())
+    };
+    if body.starts_with(b"{") {
+        return take(1, body);
     }
-    Ok(())
+    let Some(inner) = body.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")) else {
+        return Err(Unreadable::Form("expected an array of rows".into()));
+    };
+    (1..).zip(elements(inner)).try_for_each(|(number, row)| take(number, row))
+}
+
+/// The elements between the brackets of an array that is known to be one. Cut out as they stand, they take no memory
+/// however many there are and whatever is in them.
+fn elements(inner: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    let parts = inner.split(move |byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' => return depth == 0,
+            _ => {}
+        }
+        false
+    });
+    // Only an empty array has an empty part.
+    parts.map(<[u8]>::trim_ascii).filter(|part| !part.is_empty())
 }
 
 fn ndjson(body: &[u8], reader: &mut Reader<'_>) -> Result<(), Unreadable> {

@@ -39,31 +39,31 @@ pub fn csv(path: &Path, events: &[Event]) {
 
 #[tokio::test]
 async fn a_store_forecasts_to_the_last_bit_what_its_file_does() {
+    let (file, at) = (sample(), "2016-08-24 23:59:59");
+    let expected = ok(&["predict", at, &file, "-", "--format", "json"]);
+    let fingerprint = |inputs: &[&str]| {
+        let json = ok(&[&["inspect", "--json"], inputs].concat());
+        serde_json::from_str::<serde_json::Value>(&json).unwrap()["fingerprint"].clone()
+    };
     on_both(async |place: Place| {
-        let (file, at) = (sample(), "2016-08-24 23:59:59");
         let said = ok(&["import", "--store", &place.url, &file, "--batch", "3000"]);
         assert!(said.contains("10243 rows") && said.contains(" 0 in quarantine"), "{said}");
-        let of = |input: &str| ok(&["predict", at, input, "-", "--format", "json"]);
-        let expected = of(&file);
-        assert_eq!(of(&place.url), expected);
+        assert_eq!(fingerprint(&[&place.url]), fingerprint(&[&file]));
         assert!(ok(&["store", "pack", "--store", &place.url]).contains("packed"));
-        assert_eq!(of(&place.url), expected);
+        assert_eq!(fingerprint(&[&place.url]), fingerprint(&[&file]));
         // A second time, and file and store together: nothing new.
         let again = ok(&["import", "--store", &place.url, &file, "--json"]);
         assert!(again.contains("\"stored\": 0"), "{again}");
-        let fingerprint = |inputs: &[&str]| {
-            let json = ok(&[&["inspect", "--json"], inputs].concat());
-            serde_json::from_str::<serde_json::Value>(&json).unwrap()["fingerprint"].clone()
-        };
-        assert_eq!(fingerprint(&[&place.url]), fingerprint(&[&file]));
         assert_eq!(fingerprint(&[&place.url, &file]), fingerprint(&[&file]));
         let models = place.dir.path().join("models");
-        let train = ["train", "--input", &place.url, "--models", models.to_str().unwrap(), "--until", at];
-        assert!(ok(&train).contains("devices      7"));
-        let explain = |input: &str| {
-            let args = ["explain", "device_2", "2016-08-25 10:00:00", "--models", models.to_str().unwrap()];
-            ok(&[&args[..], &["--input", input]].concat())
-        };
+        let models = ["--models", models.to_str().unwrap()];
+        assert!(
+            ok(&[&["train", "--input", &place.url, "--until", at], &models[..]].concat()).contains("devices      7")
+        );
+        let predicted = ok(&[&["predict", at, &place.url, "-", "--format", "json"], &models[..]].concat());
+        assert_eq!(predicted, expected);
+        let explain =
+            |input| ok(&[&["explain", "device_2", "2016-08-25 10:00:00", "--input", input], &models[..]].concat());
         assert_eq!(explain(&place.url), explain(&file));
     })
     .await;

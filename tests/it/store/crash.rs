@@ -62,6 +62,45 @@ async fn an_import_killed_at_any_moment_and_begun_again_counts_each_reading_once
     .await;
 }
 
+#[tokio::test]
+async fn two_imports_at_once_into_a_store_that_is_not_there_yet_both_succeed() {
+    on_both(async |place: Place| {
+        let mut events = stream(53, 20_000, 30, 5);
+        events.retain(|event| event.kind == Kind::Motion);
+        let file = place.dir.path().join("readings.csv");
+        csv(&file, &events);
+        let args = ["import", "--store", &place.url, file.to_str().unwrap(), "--batch", "500"];
+        let start = || {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_roomcast"));
+            command.env_clear().args(args).stdout(Stdio::null()).spawn().unwrap()
+        };
+        let (mut one, mut other) = (start(), start());
+        assert!(one.wait().unwrap().success() && other.wait().unwrap().success());
+        assert_eq!(held(&*place.open().await).await, sums(&events));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_an_error_that_says_so() {
+    let place = Place::sqlite();
+    let store = place.open().await;
+    store.ingest(&batch(stream(59, 5000, 10, 5))).await.unwrap();
+    let copy = place.dir.path().join("copy.db");
+    store.backup(&copy).await.unwrap();
+    let mut bytes = std::fs::read(&copy).unwrap();
+    for page in bytes.chunks_mut(4096).skip(2) {
+        page[..64].fill(0xa5);
+    }
+    std::fs::write(&copy, bytes).unwrap();
+    let error = match store::open(copy.to_str().unwrap(), &Calendar::default()).await {
+        Ok(store) => store.load(None).await.map(drop).unwrap_err(),
+        Err(error) => error,
+    };
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+    assert!(error.to_string().contains("hint: restore a backup"), "{error}");
+}
+
 /// A file system of a few megabytes; none where this user may not mount one.
 struct Small(TempDir);
 

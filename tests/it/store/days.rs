@@ -1,8 +1,9 @@
 //! Packed and dropped days.
 
-use roomcast::store::Verdict;
+use roomcast::calendar::Calendar;
+use roomcast::store::{Batch, Verdict};
 
-use super::place::{Place, START, batch, held, motion, on_both, stream, sums};
+use super::place::{Place, START, batch, held, motion, on_both, refused, stream, sums};
 
 const DAY: i64 = 86_400;
 
@@ -61,12 +62,19 @@ async fn what_is_old_is_dropped_by_whole_days() {
         assert_eq!(dropped, count(sums(&events)) - count(sums(&kept)));
         assert_eq!(held(&*store).await, sums(&kept));
         assert_eq!(store.retain(START + 2 * DAY + 500).await.unwrap(), 0);
+        // What was refused goes by when it came.
+        let rows = Batch { refused: vec![refused("q", "why")], ..Batch::default() };
+        store.ingest(&rows).await.unwrap();
+        store.retain(START).await.unwrap();
+        assert_eq!(store.quarantined(0, 9).await.unwrap().len(), 1);
         // Numbers of rows that are gone are not given again: nothing new is overlooked.
         let (_, cursor) = store.load(None).await.unwrap();
         store.retain(START + 10 * DAY).await.unwrap();
         assert_eq!(held(&*store).await, []);
         store.ingest(&batch([motion("a", START + 11 * DAY)])).await.unwrap();
-        assert_eq!(store.changes(cursor).await.unwrap().0[0].times, [START + 11 * DAY]);
+        assert_eq!(store.changes(cursor).await.unwrap().0[0].times[..], [START + 11 * DAY]);
+        assert_eq!(store.retain(Calendar::utc_now() + 10).await.unwrap(), 1);
+        assert_eq!(store.quarantined(0, 9).await.unwrap(), []);
     })
     .await;
 }

@@ -48,10 +48,6 @@ impl Place {
     pub async fn open(&self) -> Arc<dyn Store> {
         store::open(&self.url, &Calendar::default()).await.unwrap()
     }
-
-    pub fn path(&self) -> &str {
-        self.url.strip_prefix("sqlite:").unwrap()
-    }
 }
 
 async fn admin(sql: String) {

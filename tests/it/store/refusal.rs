@@ -138,6 +138,34 @@ async fn a_database_restored_from_a_busier_server_is_followed_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_server_that_drops_its_connections_is_asked_again() {
+    let Some(place) = Place::postgres().await else { return };
+    let store = place.open().await;
+    let events = stream(47, 4000, 8, 2);
+    for (turn, part) in events.chunks(200).enumerate() {
+        // One of the connections may be in use.
+        if turn % 5 == 2 {
+            let all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                       WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            tamper(&place, all).await;
+        }
+        while let Err(error) = store.ingest(&batch(part.to_vec())).await {
+            assert!(error.is_temporary(), "{error}");
+        }
+    }
+    assert_eq!(held(&*store).await, sums(&events));
+}
+
+#[tokio::test]
+async fn a_batch_of_more_days_than_a_server_has_locks_for_is_refused() {
+    let Some(place) = Place::postgres().await else { return };
+    let store = place.open().await;
+    let many = store.ingest(&batch((0..1001).map(|day| motion("a", START + day * 86_400)))).await;
+    assert!(matches!(many, Err(StoreError::Refused { .. })), "{many:?}");
+    store.ingest(&batch([motion("a", START)])).await.unwrap();
+}
+
+#[tokio::test]
 async fn postgres_names_its_own_tools_for_backups() {
     let Some(place) = Place::postgres().await else { return };
     let error = place.open().await.backup(&place.dir.path().join("x")).await.unwrap_err();

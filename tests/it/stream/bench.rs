@@ -76,7 +76,12 @@ pub fn metric(server: &Server, name: &str) -> f64 {
     line.unwrap_or_else(|| panic!("{name} in {text}")).parse().unwrap()
 }
 
-/// What a store holds; each reading is counted once in its hour.
+/// How many readings a store holds by now.
+pub fn count(url: &str) -> usize {
+    block_on(async { store::open(url, &Calendar::default()).await.unwrap().load(None).await.unwrap().0.len() })
+}
+
+/// What a store holds that nobody writes to any more; each reading is counted once in its hour.
 pub fn stored(url: &str) -> Readings {
     block_on(async {
         let store = store::open(url, &Calendar::default()).await.unwrap();

@@ -12,7 +12,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::bench::{
-    BROKER, NATS, block_on, forget, fresh, has, publish, serve, start, stored, subscribed, time, try_post,
+    BROKER, NATS, block_on, count, forget, fresh, has, publish, serve, start, stored, subscribed, time, try_post,
 };
 use crate::serve::client::{Server, registry, wait};
 use crate::store::place::Place;
@@ -24,7 +24,7 @@ type Expected = BTreeSet<(String, Instant)>;
 
 fn held(url: &str) -> Expected {
     let device = |device: roomcast::readings::DeviceReadings| {
-        device.times.into_iter().map(move |time| (device.device.clone(), time)).collect::<Vec<_>>()
+        device.times.iter().map(|&time| (device.device.clone(), time)).collect::<Vec<_>>()
     };
     stored(url).devices.into_iter().flat_map(device).collect()
 }
@@ -104,7 +104,7 @@ fn mqtt(place: &Place) {
         over.store(true, SeqCst);
         server
     });
-    wait("all readings", || held(&place.url).len() >= expected.len());
+    wait("all readings", || count(&place.url) >= expected.len());
     drop(server);
     forget(BROKER, &site);
     assert!(held(&place.url) == expected);
@@ -147,7 +147,7 @@ fn nats(place: &Place) {
             jetstream.delete_stream(&name).await.unwrap();
         });
     };
-    wait("all readings", || held(&place.url).len() >= expected.len());
+    wait("all readings", || count(&place.url) >= expected.len());
     drop(server);
     delete();
     assert!(expected.len() > 200 && held(&place.url) == expected);

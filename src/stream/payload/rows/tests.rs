@@ -88,6 +88,7 @@ fn refused_rows_can_be_read_again() {
 fn bodies_that_are_in_no_form_are_refused_whole() {
     for (media, body) in [
         (Media::Json, ""),
+        (Media::Json, "17"),
         (Media::Json, "[{]"),
         (Media::Json, "{\"time\":"),
         (Media::Json, "[{\"time\":\"2016-07-01 05:35:00\",\"device\":\"a\"}"),
@@ -98,8 +99,17 @@ fn bodies_that_are_in_no_form_are_refused_whole() {
         assert!(matches!(read_text(media, body), Err(Unreadable::Form(_))), "{media:?} {body:?}");
     }
     assert_eq!(read_text(Media::Ndjson, "\n \n"), Ok(Rows::default()));
-    assert_eq!(read_text(Media::Json, "[]"), Ok(Rows::default()));
+    assert_eq!(read_text(Media::Json, " [ ] "), Ok(Rows::default()));
     assert_eq!(read_text(Media::Ndjson, &"1\n".repeat(MOST_ROWS + 1)), Err(Unreadable::TooMany));
+}
+
+#[test]
+fn elements_are_cut_out_as_they_stand() {
+    let array = r#"{"a,":[1,{"b":"]},\\\",["}]} , "x,y" ,[ ],3"#;
+    let parts: Vec<&str> = elements(array.as_bytes()).map(|part| std::str::from_utf8(part).unwrap()).collect();
+    assert_eq!(parts, [r#"{"a,":[1,{"b":"]},\\\",["}]}"#, r#""x,y""#, "[ ]", "3"]);
+    let many = format!("[{}1]", "1,".repeat(MOST_ROWS));
+    assert_eq!(read_text(Media::Json, &many), Err(Unreadable::TooMany));
 }
 
 #[test]

@@ -1,0 +1,145 @@
+//! How fast readings go into SQLite: `ingest` beside a bare loop with the same durability, and what a reading costs as
+//! devices and stored readings grow. Ratios within one run; the absolute numbers are the machine's.
+//!
+//! ```sh
+//! cargo bench --bench store            # a million readings stored before the last measurement
+//! ROWS=5000000 cargo bench --bench store
+//! ```
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant as Stopwatch};
+
+use roomcast::calendar::Calendar;
+use roomcast::store::{self, Batch, Event, Kind, Store};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{Connection, Executor, SqliteConnection};
+
+/// Readings of one transaction.
+const BATCH: usize = 1000;
+
+/// Transactions of one measurement.
+const BATCHES: usize = 60;
+
+/// 1 July 2016, midnight.
+const START: i64 = 1_467_331_200;
+
+fn main() {
+    let rows: usize = std::env::var("ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(1_000_000);
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    runtime.block_on(measure(rows));
+}
+
+async fn measure(rows: usize) {
+    let place = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| place.path().join(name);
+    // In turns, since a disk has moods.
+    let (mut bare, mut ours) = (Vec::new(), Vec::new());
+    for turn in 0..3 {
+        bare.push(bare_loop(&at(&format!("bare-{turn}.db"))).await);
+        ours.push(fill(&*open(&at(&format!("ours-{turn}.db"))).await, 100, START, BATCHES).await);
+    }
+    let (bare, ours) = (median(bare), median(ours));
+    println!("bare loop                     {:>8.0} readings/s", rate(bare));
+    println!(
+        "ingest                        {:>8.0} readings/s   {:.2} of the bare loop",
+        rate(ours),
+        ratio(bare, ours)
+    );
+
+    let (few, many) = (open(&at("few.db")).await, open(&at("many.db")).await);
+    for (store, devices) in [(&few, 10), (&many, 10_000)] {
+        // So that all devices are known.
+        fill(&**store, devices, START, 12).await;
+    }
+    let (mut ten, mut thousands) = (Vec::new(), Vec::new());
+    for turn in 1..4 {
+        ten.push(fill(&*few, 10, START + turn * 86_400, BATCHES).await);
+        thousands.push(fill(&*many, 10_000, START + turn * 86_400, BATCHES).await);
+    }
+    let (ten, thousands) = (median(ten), median(thousands));
+    println!("10 devices                    {:>8.2} µs/reading", cost(ten));
+    println!("10,000 devices                {:>8.2} µs/reading   {:.2} times", cost(thousands), ratio(thousands, ten));
+
+    let full = open(&at("full.db")).await;
+    fill(&*full, 1000, START, rows / BATCH).await;
+    let after = START + (rows as i64 / 100 / 3600 + 2) * 3600;
+    let (mut grown, mut empty) = (Vec::new(), Vec::new());
+    for turn in 0..3 {
+        let store = open(&at(&format!("empty-{turn}.db"))).await;
+        fill(&*store, 1000, START - 86_400, 5).await;
+        empty.push(fill(&*store, 1000, START, BATCHES).await);
+        grown.push(fill(&*full, 1000, after + turn * 86_400, BATCHES).await);
+    }
+    let (empty, grown) = (median(empty), median(grown));
+    println!("empty                         {:>8.2} µs/reading", cost(empty));
+    println!("{rows:>9} readings stored    {:>8.2} µs/reading   {:.2} times", cost(grown), ratio(grown, empty));
+    let watch = Stopwatch::now();
+    let (readings, _) = full.load(None).await.expect("readings");
+    println!("load                          {:>8.0} readings/s", readings.len() as f64 / watch.elapsed().as_secs_f64());
+}
+
+async fn open(path: &Path) -> Arc<dyn Store> {
+    store::open(path.to_str().expect("a path in UTF-8"), &Calendar::default()).await.expect("a store")
+}
+
+/// The readings of a batch: the building's, a hundred a second, from device to device.
+fn readings(devices: usize, start: i64, batch: usize) -> impl Iterator<Item = (String, i64)> {
+    let numbers = batch * BATCH..(batch + 1) * BATCH;
+    // Devices apart from each other, and each second of a device once.
+    numbers.map(move |n| (format!("device {:05}", n * 7 % devices), start + (n / devices.min(100)) as i64))
+}
+
+async fn fill(store: &dyn Store, devices: usize, start: i64, batches: usize) -> Duration {
+    let batch = |batch| {
+        let event = |(device, time)| Event { device, time, kind: Kind::Motion, id: None };
+        Batch { events: readings(devices, start, batch).map(event).collect(), refused: Vec::new() }
+    };
+    let batches: Vec<Batch> = (0..batches).map(batch).collect();
+    let watch = Stopwatch::now();
+    for batch in &batches {
+        store.ingest(batch).await.expect("stored");
+    }
+    watch.elapsed()
+}
+
+/// What anybody would write: one prepared statement, run for each row of a transaction, synced at its end.
+async fn bare_loop(path: &Path) -> Duration {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full);
+    let mut connection = SqliteConnection::connect_with(&options).await.expect("a file");
+    let table = "CREATE TABLE readings (time INTEGER NOT NULL, device TEXT NOT NULL, PRIMARY KEY (time, device))";
+    connection.execute(table).await.expect("a table");
+    let batches: Vec<Vec<_>> = (0..BATCHES).map(|batch| readings(100, START, batch).collect()).collect();
+    let watch = Stopwatch::now();
+    for batch in &batches {
+        let mut transaction = connection.begin().await.expect("a transaction");
+        for (device, time) in batch {
+            let row = sqlx::query("INSERT INTO readings (time, device) VALUES (?, ?) ON CONFLICT DO NOTHING");
+            row.bind(time).bind(device.as_str()).execute(&mut *transaction).await.expect("a row");
+        }
+        transaction.commit().await.expect("a commit");
+    }
+    watch.elapsed()
+}
+
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times[times.len() / 2].as_secs_f64()
+}
+
+fn rate(seconds: f64) -> f64 {
+    (BATCHES * BATCH) as f64 / seconds
+}
+
+fn cost(seconds: f64) -> f64 {
+    1e6 / rate(seconds)
+}
+
+fn ratio(a: f64, b: f64) -> f64 {
+    a / b
+}

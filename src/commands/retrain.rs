@@ -1,0 +1,188 @@
+//! `roomcast retrain`: renew the models that are due, where the new ones are not worse.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant as Stopwatch};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::backtest::duration;
+use super::output;
+use super::site::SiteArgs;
+use crate::calendar::{Calendar, Instant};
+use crate::model::Models;
+use crate::model::registry::{self, About, Registry, RegistryError};
+use crate::retrain::report::Report;
+use crate::retrain::{self, Options, Outcome};
+
+/// Renew the models that are due, where the new ones are not worse.
+///
+/// Due are devices without a model, those whose forecasts lately did worse than the baseline, and everything when the
+/// models are over age. New models are fitted on readings before the latest days and judged on these against the
+/// models in use; those that are not worse are fitted again on all readings and saved as a new version.
+#[derive(Debug, Args)]
+pub struct RetrainArgs {
+    /// Readings and site.
+    #[command(flatten)]
+    pub site: SiteArgs,
+    /// Where the models are
+    #[arg(long, value_name = "DIR", default_value = "models", env = "ROOMCAST_MODELS")]
+    pub models: PathBuf,
+    /// Know only readings before this instant, local time
+    #[arg(long, value_name = "TIMESTAMP")]
+    pub until: Option<String>,
+    /// Age from which models are due, such as 7d, 36h
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration)]
+    pub max_age: Duration,
+    /// Days to judge new models on, the latest ones
+    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = clap::value_parser!(u16).range(2..=90))]
+    pub judge_days: u16,
+    /// Take everything for due
+    #[arg(long)]
+    pub all: bool,
+    /// Say what would be done and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Remove old versions afterwards, all but the N with the latest cutoffs, the current one and the one before it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep: Option<u32>,
+    /// Fits at a time; without it, one per processor
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What was done, beside the report.
+#[derive(Default)]
+struct Done {
+    version: Option<String>,
+    activated: bool,
+    removed: Vec<String>,
+}
+
+/// Decides, fits, judges, saves, and prints the report. That nothing was due is no error.
+///
+/// # Errors
+/// For readings that cannot be read, no readings, a registry that cannot be read or written, or has versions of
+/// which none is current.
+pub fn run(args: &RetrainArgs) -> anyhow::Result<()> {
+    if let Some(jobs) = args.jobs {
+        // Fails only when something in this process has already used the pool.
+        rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global().context("cannot set the number of jobs")?;
+    }
+    let registry = Registry::open(&args.models);
+    // A dry run leaves no trace, not even a lock.
+    let lease = if args.dry_run { None } else { registry.lease()? };
+    if lease.is_none() && !args.dry_run {
+        let note = format!("another retraining of {} is under way: nothing done", args.models.display());
+        let text = if args.json { pretty(&json!({ "note": note }))? } else { note + "\n" };
+        return output::write("-".as_ref(), text.as_bytes());
+    }
+    let calendar = args.site.calendar()?;
+    let until = args.until.as_deref().map(|text| calendar.parse(text)).transpose().context("cannot read --until")?;
+    let (readings, _) = args.site.clock.read(&args.site.input, &calendar, until)?;
+    let Some((first_reading, last_reading)) = readings.span() else {
+        bail!("there are no readings to train on; roomcast inspect says what the input holds");
+    };
+    let watch = Stopwatch::now();
+    let until = until.unwrap_or_else(|| calendar.start(calendar.hour(last_reading) + 1));
+    let in_use = registry.current()?;
+    let (champion, refused) = champion(&registry, last_reading, &calendar)?;
+    let options = Options {
+        until,
+        max_age: args.max_age.as_secs() as i64,
+        judge_days: args.judge_days,
+        all: args.all,
+        dry_run: args.dry_run,
+    };
+    let bar = progress();
+    let outcome = retrain::run(&readings, &calendar, champion.as_ref(), &options, &|| bar.inc(1));
+    bar.finish_and_clear();
+    let Outcome { mut report, models } = outcome.context("cannot train")?;
+    report.champion.clone_from(&in_use);
+    report.refused = refused;
+    let mut done = Done::default();
+    if let Some(models) = models {
+        let about = About {
+            calendar: &calendar,
+            first_reading,
+            last_reading,
+            readings: readings.len(),
+            fingerprint: readings.fingerprint(),
+            training: watch.elapsed(),
+        };
+        let (manifest, activated) = registry.promote(&models, &about, &pretty(&json!(report))?, in_use.as_deref())?;
+        done = Done { version: Some(manifest.version), activated, removed: Vec::new() };
+    }
+    if let Some(keep) = args.keep.filter(|_| !args.dry_run) {
+        done.removed = registry.prune_besides(keep as usize, in_use.as_deref())?;
+    }
+    let text = if args.json { pretty(&machine(&report, &done))? } else { human(&report, &done, args) };
+    output::write("-".as_ref(), text.as_bytes())
+}
+
+/// The models in use; none where there are none or they must not be used, with why.
+fn champion(
+    registry: &Registry,
+    last_reading: Instant,
+    calendar: &Calendar,
+) -> anyhow::Result<(Option<Models>, Option<String>)> {
+    let loaded = registry.load(None).and_then(|(models, manifest)| {
+        registry::present(&manifest.version, models.cutoff, Some(last_reading), calendar)?;
+        Ok((models, manifest))
+    });
+    let why = match loaded {
+        Ok((models, manifest)) => match manifest.mismatch(calendar) {
+            None => return Ok((Some(models), None)),
+            Some(difference) => format!("{}: {difference}", manifest.version),
+        },
+        Err(RegistryError::Empty { .. }) => return Ok((None, None)),
+        Err(error @ (RegistryError::Damaged { .. } | RegistryError::Schema { .. })) => error.to_string(),
+        Err(error @ (RegistryError::Features { .. } | RegistryError::Future { .. })) => error.to_string(),
+        Err(error) => return Err(error.into()),
+    };
+    tracing::error!(why, "the current models are refused: everything is trained anew");
+    Ok((None, Some(why)))
+}
+
+/// A count of fits on standard error, silent when that is no terminal.
+fn progress() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {msg} {pos}");
+    ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+        .with_message("devices fitted:")
+}
+
+fn pretty(value: &Value) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}
+
+/// The report with what was done.
+fn machine(report: &Report, done: &Done) -> Value {
+    let mut value = json!(report);
+    value["promoted"] = json!(report.promoted());
+    value["kept"] = json!(report.kept());
+    value["version"] = json!(done.version);
+    value["activated"] = json!(done.activated);
+    value["removed"] = json!(done.removed);
+    value
+}
+
+fn human(report: &Report, done: &Done, args: &RetrainArgs) -> String {
+    let mut text = report.text();
+    let version = match &done.version {
+        None if args.dry_run => "none: a dry run".into(),
+        None => "none: the models in use stay".into(),
+        Some(version) if done.activated => format!("{version} in {} (current)", args.models.display()),
+        Some(version) => format!("{version}, not activated: another version was made current meanwhile"),
+    };
+    text.push_str(&format!("{:<12} {version}\n", "version"));
+    for version in &done.removed {
+        text.push_str(&format!("{:<12} {version}\n", "removed"));
+    }
+    text
+}

@@ -1,0 +1,134 @@
+//! Forecasts that follow what is stored are those of a cold start on the same data, to the last bit.
+
+use std::io::{BufRead, BufReader, Write};
+use std::sync::OnceLock;
+
+use proptest::prelude::*;
+use roomcast::calendar::{Calendar, HOUR};
+use roomcast::features::Building;
+use roomcast::forecast::forecast_all;
+use roomcast::hourly::Hourly;
+use roomcast::model::{Models, fit};
+use roomcast::readings::{DeviceReadings, Readings};
+use roomcast::simulate;
+use serde_json::Value;
+
+use crate::serve::client::{Server, registry, roomcast, wait};
+use crate::store::place::Place;
+use crate::stream::bench::{post, serve};
+
+/// A month of a building, and models of it.
+fn site() -> &'static (Readings, Models) {
+    static SITE: OnceLock<(Readings, Models)> = OnceLock::new();
+    SITE.get_or_init(|| {
+        let day = |text: &str| text.parse().unwrap();
+        let readings = simulate::Building::new(17, 6, day("2024-02-05"), day("2024-03-07")).readings();
+        let calendar = Calendar::default();
+        let hourly = Hourly::new(&readings, &calendar, calendar.parse("2024-03-04 00:00:00").unwrap());
+        let models = fit::train(&hourly, &Building::new(&hourly), &|| ()).unwrap();
+        (readings, models)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_grid_that_grew_forecasts_what_a_new_one_does(hour in 0_i64..72, minute in 1_i64..60, device in 0_usize..6, motions in prop::collection::vec(0_i64..3600, 1..5)) {
+        let (readings, models) = site();
+        let calendar = Calendar::default();
+        let running = calendar.parse("2024-03-04 00:00:00").unwrap() + hour * HOUR;
+        let origin = running + minute * 60;
+        let before = readings.before(running);
+        let device = device % before.devices.len();
+        let mut times: Vec<i64> = motions.iter().map(|second| running + second % (minute * 60)).collect();
+        times.sort_unstable();
+        times.dedup();
+        let new = DeviceReadings { device: before.devices[device].device.clone(), times: times.into() };
+        let after = before.grown(std::slice::from_ref(&new));
+        let cold = Hourly::new(&after, &calendar, origin);
+        let old = Hourly::new(&before, &calendar, origin);
+        let Some(grown) = old.with_times(device, &after.devices[device].times) else {
+            // Only the hour that ends a day, or is as good as over, is made anew.
+            prop_assert!(hour % 24 == 23 || minute == 60 || old.place(origin).1 == 0.0);
+            return Ok(());
+        };
+        let forecasts = |hourly: &Hourly, building: &Building| format!("{:?}", forecast_all(hourly, building, models).unwrap());
+        prop_assert_eq!(format!("{:?}", grown.devices), format!("{:?}", cold.devices));
+        prop_assert_eq!(forecasts(&grown, &Building::new(&old)), forecasts(&cold, &Building::new(&cold)));
+    }
+}
+
+#[test]
+fn what_does_not_fit_the_running_hour_asks_for_a_new_grid() {
+    let (readings, _) = site();
+    let calendar = Calendar::default();
+    let at = |text: &str| calendar.parse(text).unwrap();
+    let grid = |origin: &str| Hourly::new(&readings.before(at("2024-03-05 10:00:00")), &calendar, at(origin));
+    let with = |time: &str| {
+        let new = DeviceReadings { device: readings.devices[0].device.clone(), times: vec![at(time)].into() };
+        readings.before(at("2024-03-05 10:00:00")).grown(&[new]).devices[0].times.clone()
+    };
+    assert!(grid("2024-03-05 10:35:00").with_times(0, &with("2024-03-05 10:20:00")).is_some());
+    assert!(grid("2024-03-05 10:35:00").with_times(0, &with("2024-03-05 09:20:00")).is_none());
+    assert!(grid("2024-03-05 11:00:00").with_times(0, &with("2024-03-05 10:20:00")).is_none());
+    assert!(grid("2024-03-05 23:35:00").with_times(0, &with("2024-03-05 23:20:00")).is_none());
+}
+
+/// The devices of the server's forecast at an instant.
+fn served(server: &Server, at: &str) -> Value {
+    server.get(&format!("/predict?at={}", at.replace(' ', "+"))).json()["devices"].clone()
+}
+
+#[test]
+fn forecasts_follow_readings_and_equal_those_of_a_cold_start() {
+    let (models, place) = (registry(), Place::sqlite());
+    let server = serve(&place.url, &models, &[]);
+    let calendar = Calendar::default();
+    let now = calendar.now();
+    let mut stream = BufReader::new(server.connect());
+    let request = b"GET /events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer r-token\r\n\r\n";
+    stream.get_mut().write_all(request).unwrap();
+    let mut until = |wanted: &str| {
+        let mut line = String::new();
+        while !line.contains(wanted) {
+            line.clear();
+            assert!(stream.read_line(&mut line).unwrap() > 0, "the stream ended before {wanted}");
+        }
+        line
+    };
+    until("listening");
+    let rows: String = (0..9)
+        .flat_map(|day| ["a", "b"].map(|device| (day, device)))
+        .map(|(day, device)| format!("{},{device},1\n", calendar.format(now - day * 24 * HOUR - 7200)))
+        .collect();
+    let csv = |rows: &str| format!("time,device,device_activated\n{rows}");
+    assert_eq!(post(&server, "text/csv", &[], csv(&rows).as_bytes()).status, 200);
+    until("event: readings");
+    assert!(until("data:").contains("\"count\":2"));
+    wait("both devices", || served(&server, &calendar.format(calendar.now())).as_array().is_some_and(|d| d.len() == 2));
+    // Now one moves; the forecast knows within seconds, and the other's stays.
+    let before = server.get("/predict").json();
+    assert_eq!(post(&server, "text/csv", &[], csv(&format!("{},a,1\n", calendar.format(now))).as_bytes()).status, 200);
+    until("event: readings");
+    assert!(until("data:").contains("[\"a\"]"));
+    wait("the motion", || server.get("/predict").json()["data_until"] != before["data_until"]);
+    let after = server.get("/predict").json();
+    let dir = models.path().to_str().unwrap();
+    let at = after["origin"].as_str().unwrap().replace('T', " ");
+    let cold = roomcast(&["predict", &at, &place.url, "-", "--models", dir, "--format", "json"]);
+    let cold: Value = serde_json::from_slice(&cold.stdout).unwrap();
+    for (live, cold) in after["devices"].as_array().unwrap().iter().zip(cold["devices"].as_array().unwrap()) {
+        assert_eq!((&live["device"], &live["status"]), (&cold["device"], &cold["status"]));
+        let bits = |device: &Value| -> Vec<u64> {
+            device["hours"].as_array().unwrap().iter().map(|h| h["probability"].as_f64().unwrap().to_bits()).collect()
+        };
+        assert_eq!(bits(live), bits(cold));
+    }
+    // A listener does not hold up a server that is told to stop.
+    let mut server = server;
+    server.signal("TERM");
+    let stopped = std::time::Instant::now();
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    assert!(stopped.elapsed().as_secs() < 15, "{:?}", stopped.elapsed());
+}

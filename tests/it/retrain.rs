@@ -1,0 +1,367 @@
+//! Retraining: what is due, what is promoted, what stays, and that a registry is never half renewed.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use roomcast::calendar::{Calendar, HOUR};
+use roomcast::features::Building;
+use roomcast::hourly::Hourly;
+use roomcast::model::registry::{About, Registry};
+use roomcast::model::{Models, fit};
+use roomcast::readings::{self, ReadOptions, Readings};
+use roomcast::retrain::due::Reason;
+use roomcast::retrain::{self, Options, Outcome};
+use serde_json::Value;
+
+use crate::serve::client::{Server, copy_all, registry, roomcast, sample, train, wait};
+
+const DAY: i64 = 24 * HOUR;
+
+fn at(text: &str) -> i64 {
+    Calendar::default().parse(text).unwrap()
+}
+
+fn all_readings() -> Readings {
+    readings::read(&[sample()], &ReadOptions::default(), &Calendar::default()).unwrap().0
+}
+
+fn fitted(readings: &Readings, until: i64) -> Models {
+    let hourly = Hourly::new(readings, &Calendar::default(), until);
+    fit::train(&hourly, &Building::new(&hourly), &|| ()).unwrap()
+}
+
+/// As of 11 August 21:00, with models due after `days` days: judged from 4 August.
+fn options(days: i64) -> Options {
+    Options { until: at("2016-08-11 21:00:00"), max_age: days * DAY, judge_days: 7, all: false, dry_run: false }
+}
+
+/// Sound models as of 4 August, before the judged days, and as of 10 August, fitted once for all tests.
+fn champions() -> &'static [Models; 2] {
+    static FITTED: OnceLock<[Models; 2]> = OnceLock::new();
+    let fit = |day: &str| fitted(&all_readings(), at(day));
+    FITTED.get_or_init(|| ["2016-08-04 00:00:00", "2016-08-10 00:00:00"].map(fit))
+}
+
+fn renewed(readings: &Readings, champion: &Models, options: &Options) -> Outcome {
+    retrain::run(readings, &Calendar::default(), Some(champion), options, &|| ()).unwrap()
+}
+
+/// The same number of readings of each device between two instants, at times that mean nothing.
+fn scrambled(readings: &Readings, from: i64, to: i64) -> Readings {
+    let mut scrambled = readings.clone();
+    let mut state = 7_u64;
+    for device in &mut scrambled.devices {
+        for time in device.times.iter_mut() {
+            if (from..to).contains(time) {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                *time = from + (state >> 33) as i64 % (to - from);
+            }
+        }
+        device.times.sort_unstable();
+        device.times.dedup();
+    }
+    scrambled
+}
+
+/// Every other day moved into the night, up to an instant.
+fn shifted(readings: &Readings, to: i64) -> Readings {
+    let mut shifted = readings.clone();
+    for device in &mut shifted.devices {
+        let moves = |time: &i64| *time < to && time.div_euclid(DAY) % 2 == 0;
+        device.times.iter_mut().filter(|time| moves(time)).for_each(|time| *time += 11 * HOUR);
+        device.times.sort_unstable();
+        device.times.dedup();
+    }
+    shifted
+}
+
+/// Runs the command on the sample; its report.
+fn report(models: &Path, more: &[&str]) -> Value {
+    let (input, models) = (sample(), models.to_str().unwrap());
+    let args = ["retrain", "--input", input.to_str().unwrap(), "--models", models, "--json"];
+    let output = roomcast(&[&args[..], more].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn said(args: &[&str]) -> String {
+    let output = roomcast(args);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn current(models: &Path) -> String {
+    std::fs::read_to_string(models.join("current")).unwrap().trim().to_owned()
+}
+
+#[test]
+fn what_is_over_age_is_renewed_with_a_report_and_can_be_rolled_back() {
+    let models = registry();
+    let (path, old) = (models.path(), current(models.path()));
+    let nothing = report(path, &["--max-age", "7d"]);
+    assert_eq!((&nothing["site"], nothing["devices"].as_object().unwrap().len()), (&Value::Null, 0), "{nothing}");
+    assert_eq!((current(path), &nothing["version"]), (old.clone(), &Value::Null));
+
+    let dry = report(path, &["--max-age", "5d", "--dry-run"]);
+    assert_eq!((dry["site"]["reason"].as_str(), &dry["version"]), (Some("over_age"), &Value::Null));
+    assert_eq!(current(path), old);
+
+    let done = report(path, &["--max-age", "5d", "--keep", "1"]);
+    let new = done["version"].as_str().unwrap().to_owned();
+    assert_eq!((current(path), done["activated"].as_bool()), (new.clone(), Some(true)));
+    // Asked to keep one, it keeps the one before it as well.
+    assert_eq!((new.starts_with("20160831T210000-"), path.join(&old).exists()), (true, true));
+    assert_eq!(done["champion"].as_str(), Some(old.as_str()));
+    assert_eq!(done["promoted"].as_u64().unwrap() + done["kept"].as_u64().unwrap(), 7);
+    assert!(done["site"]["judged"]["days"].as_u64().unwrap() >= 7 && done["judged_from"] == "2016-08-24T23:59:59");
+
+    let dir = path.to_str().unwrap();
+    let shown: Value = serde_json::from_str(&said(&["models", "show", "--models", dir, "--json"])).unwrap();
+    assert_eq!((&shown["report"]["site"], &shown["report"]["devices"]), (&done["site"], &done["devices"]));
+    assert!(said(&["models", "show", "--models", dir]).contains("judged from  2016-08-24 23:59:59"));
+    let sums = Command::new("sha256sum").args(["--check", "SHA256SUMS"]).current_dir(path.join(&new)).output().unwrap();
+    assert!(sums.status.success() && String::from_utf8_lossy(&sums.stdout).contains("report.json: OK"));
+
+    said(&["models", "activate", &old, "--models", dir]);
+    assert_eq!(current(path), old);
+    // A report that was changed is found out.
+    std::fs::write(path.join(&new).join("report.json"), "{}").unwrap();
+    let refused = roomcast(&["models", "activate", &new, "--models", dir]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("report.json"), "{refused:?}");
+    assert_eq!(current(path), old);
+}
+
+#[test]
+fn a_champion_that_learned_nonsense_is_replaced() {
+    let readings = all_readings();
+    let until = at("2016-08-04 00:00:00");
+    let mut champion = fitted(&shifted(&readings, until), until);
+    // Young enough: only its forecasts tell.
+    let outcome = renewed(&readings, &champion, &options(30));
+    let site = outcome.report.site.clone().unwrap();
+    assert_eq!((site.reason, site.promoted), (Reason::SkillGone, true), "{}", outcome.report.text());
+    let judged = site.judged.unwrap();
+    assert!(judged.challenger < judged.prior && judged.prior < judged.champion, "{judged:?}");
+    let models = outcome.models.unwrap();
+    assert_eq!((models.cutoff, models.site.cutoff), (options(30).until, options(30).until));
+
+    // Of devices alone, where the site's layers are sound.
+    let [sound, _] = champions();
+    let bad = std::mem::take(&mut champion.site);
+    champion.site = sound.site.clone();
+    champion.older = vec![bad];
+    champion.devices.values_mut().for_each(|device| device.sits_on = 1);
+    champion.devices.insert("device_1".into(), sound.devices["device_1"].clone());
+    let outcome = renewed(&readings, &champion, &options(30));
+    assert!(outcome.report.site.is_none() && outcome.report.promoted() >= 4, "{}", outcome.report.text());
+    let models = outcome.models.unwrap();
+    assert_eq!(models.site, sound.site);
+    assert_eq!(models.devices["device_1"], sound.devices["device_1"]);
+    let moved = outcome.report.devices.iter().filter(|(_, trial)| trial.promoted);
+    assert!(moved.map(|(name, _)| &models.devices[name]).all(|device| device.sits_on == 0));
+}
+
+#[test]
+fn a_challenger_that_learned_nonsense_is_not_promoted() {
+    let readings = all_readings();
+    let (from, to) = (at("2016-07-04 00:00:00"), at("2016-08-04 00:00:00"));
+    let corrupted = scrambled(&readings, from, to);
+    let outcome = renewed(&corrupted, &champions()[0], &options(5));
+    let site = outcome.report.site.clone().unwrap();
+    assert_eq!((site.reason, site.promoted), (Reason::OverAge, false), "{}", outcome.report.text());
+    assert!(site.judged.unwrap().gain < -2.0);
+}
+
+#[test]
+fn what_cannot_be_judged_waits_until_the_champion_is_over_age() {
+    let readings = all_readings();
+    let [_, champion] = champions();
+    let asked = Options { all: true, ..options(7) };
+    let outcome = renewed(&readings, champion, &asked);
+    let site = outcome.report.site.clone().unwrap();
+    assert_eq!((site.reason, site.promoted, site.judged), (Reason::Asked, false, None));
+    assert!(outcome.models.is_none() && outcome.report.text().contains("not judged"), "{}", outcome.report.text());
+    let outcome = renewed(&readings, champion, &options(1));
+    let site = outcome.report.site.clone().unwrap();
+    assert_eq!((site.reason, site.promoted, site.judged), (Reason::OverAge, true, None));
+    assert_eq!(outcome.models.unwrap().cutoff, options(1).until);
+    assert!(outcome.report.text().contains("promoted, not judged"), "{}", outcome.report.text());
+}
+
+#[test]
+fn a_new_device_gets_a_layer_on_the_site_layers_that_are_there() {
+    let readings = all_readings();
+    let mut champion = champions()[1].clone();
+    champion.devices.remove("device_3");
+    let outcome = renewed(&readings, &champion, &options(7));
+    assert!(outcome.report.site.is_none());
+    let trials: Vec<_> = outcome.report.devices.iter().map(|(name, trial)| (name.as_str(), trial.reason)).collect();
+    assert_eq!(trials, [("device_3", Reason::NoModel)]);
+    let mut models = outcome.models.unwrap();
+    assert_eq!(models.devices.remove("device_3").unwrap().cutoff, options(7).until);
+    assert_eq!((models.site, models.devices), (champion.site, champion.devices));
+}
+
+#[test]
+fn the_first_run_trains_what_train_does_and_too_little_history_makes_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let done = report(&place.path().join("a"), &["--until", "2016-07-25 00:00:00"]);
+    assert_eq!((done["champion"].is_null(), done["promoted"].as_u64()), (true, Some(7)));
+    let trained = train(&place.path().join("b"), "2016-07-25 00:00:00");
+    assert_eq!(done["version"].as_str(), Some(trained.as_str()));
+    let early = report(&place.path().join("c"), &["--until", "2016-07-05 00:00:00"]);
+    assert_eq!((&early["version"], early["note"].as_str()), (&Value::Null, Some("too little history to learn from")));
+    assert!(!place.path().join("c/current").exists());
+}
+
+/// Models that say they learned from readings of the next century.
+fn from_the_future(models: &Path) -> String {
+    let cutoff = at("2100-01-01 00:00:00");
+    let about = About {
+        calendar: &Calendar::default(),
+        first_reading: cutoff - 30 * DAY,
+        last_reading: cutoff - 1,
+        readings: 10,
+        fingerprint: "0".repeat(64),
+        training: Duration::from_secs(1),
+    };
+    let models = Registry::open(models).save(&Models { cutoff, ..Models::default() }, &about, true);
+    models.unwrap().version
+}
+
+#[test]
+fn models_from_the_future_are_refused_and_the_old_ones_serve() {
+    let models = registry();
+    let old = current(models.path());
+    let server = Server::start(models.path(), &[]);
+    let future = from_the_future(models.path());
+    let error = |server: &Server| server.get("/models").json()["error"].as_str().unwrap_or_default().to_owned();
+    let version = |server: &Server| server.get("/predict?device=device_1").json()["model"]["version"].clone();
+    wait("the refusal", || error(&server).contains("learned from readings up to 2100-01-01"));
+    let refused = server.ask("POST", "/models/reload", &["Authorization: Bearer a-token"], b"");
+    assert_eq!((refused.status, refused.code().as_str()), (409, "reload_failed"));
+    assert_eq!(version(&server), old.as_str());
+    drop(server);
+    let server = Server::start(models.path(), &[]);
+    assert_eq!(version(&server), old.as_str());
+    assert!(error(&server).contains(&future));
+
+    // A retraining does not take them for a champion, and puts sound ones into their place.
+    let done = report(models.path(), &["--until", "2016-07-25 00:00:00"]);
+    assert!(done["refused"].as_str().unwrap().contains("2100-01-01"), "{done}");
+    assert_eq!((done["champion"].as_str(), done["promoted"].as_u64()), (Some(future.as_str()), Some(7)));
+    let new = done["version"].as_str().unwrap();
+    wait("sound models", || version(&server) == new);
+    let (input, dir) = (sample(), models.path().to_str().unwrap());
+    let until = ["train", "--input", input.to_str().unwrap(), "--models", dir, "--until", "2100-01-01 00:00:00"];
+    let refused = roomcast(&until);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("has not come yet"), "{refused:?}");
+}
+
+#[test]
+fn one_retraining_at_a_time_and_nobody_is_overruled() {
+    let models = registry();
+    let (path, old) = (models.path(), current(models.path()));
+    let held = Registry::open(path);
+    let lease = held.lease().unwrap().unwrap();
+    assert!(held.lease().unwrap().is_none());
+    let busy = report(path, &["--max-age", "1d"]);
+    assert!(busy["note"].as_str().unwrap().contains("under way"), "{busy}");
+    drop(lease);
+    assert_eq!(current(path), old);
+    // Versions without a current one are somebody's choice.
+    std::fs::remove_file(path.join("current")).unwrap();
+    let input = sample();
+    let args = ["retrain", "--input", input.to_str().unwrap(), "--models", path.to_str().unwrap()];
+    let refused = roomcast(&args);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("models activate"), "{refused:?}");
+}
+
+#[test]
+fn killed_at_any_moment_it_leaves_the_old_or_the_new_version() {
+    // Few weeks, so that a run is short and a kill often meets its end.
+    let models = tempfile::tempdir().unwrap();
+    let old = train(models.path(), "2016-07-18 00:00:00");
+    let input = sample();
+    let start = |dir: &Path| {
+        Command::new(env!("CARGO_BIN_EXE_roomcast"))
+            .env_clear()
+            .args(["retrain", "--max-age", "1d", "--judge-days", "3", "--until", "2016-07-25 00:00:00", "--keep", "1"])
+            .args(["--input", input.to_str().unwrap(), "--models", dir.to_str().unwrap()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let copy = || {
+        let copy = tempfile::tempdir().unwrap();
+        copy_all(models.path(), copy.path());
+        copy
+    };
+    let whole = copy();
+    let watch = Instant::now();
+    assert!(start(whole.path()).wait().unwrap().success());
+    let took = watch.elapsed();
+    let new = current(whole.path());
+    assert_ne!(new, old);
+    let mut state = u64::from(std::process::id());
+    for _ in 0..10 {
+        let place = copy();
+        let mut child = start(place.path());
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // Half of them near the end, where files are written.
+        let share = (state >> 33) as f64 / f64::from(1_u32 << 31);
+        std::thread::sleep(took.mul_f64(if state & 1 << 20 == 0 { share } else { 0.9 + 0.2 * share }));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let registry = Registry::open(place.path());
+        let (_, manifest) = registry.load(None).unwrap();
+        assert!(manifest.version == old || manifest.version == new, "{}", manifest.version);
+        assert!(registry.list().unwrap().iter().all(|entry| entry.manifest.is_ok()));
+        assert!(registry.load(Some(&old)).is_ok());
+        assert!(registry.lease().unwrap().is_some(), "a dead process holds nothing");
+    }
+}
+
+#[test]
+fn a_server_retrains_by_itself_and_takes_the_result() {
+    // Few weeks again: the child gets what the other tests leave it.
+    let models = tempfile::tempdir().unwrap();
+    let old = train(models.path(), "2016-07-15 00:00:00");
+    let file = models.path().join("readings.csv");
+    let text = std::fs::read_to_string(sample()).unwrap();
+    let early = text.lines().filter(|line| *line < "2016-07-23" || line.starts_with("time"));
+    std::fs::write(&file, early.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    let server = Server::with(
+        &["--input", file.to_str().unwrap(), "--models", models.path().to_str().unwrap()],
+        &["--retrain", "* * * * * *", "--retrain-jitter", "0", "--retrain-max-age", "6d", "--retrain-keep", "3"],
+    );
+    let version = || server.get("/predict?device=device_1").json()["model"]["version"].as_str().unwrap().to_owned();
+    let begun = Instant::now();
+    while version() == old {
+        assert!(begun.elapsed() < Duration::from_secs(300), "no new models: {}", server.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(version(), current(models.path()));
+    let figure = |name: &str| -> u64 {
+        let text = server.get("/metrics").text();
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("roomcast_{name} "))).unwrap();
+        line.parse().unwrap()
+    };
+    // The registry changed before the child had ended.
+    wait("the figures", || figure("retrainings_total") >= 1);
+    assert_eq!(figure("retraining_failures_total"), 0);
+    assert!(figure("retraining_last_success_seconds") > 1_700_000_000);
+    assert!(server.log().contains("retrained") && server.log().contains("next retraining"));
+
+    let (input, dir) = (sample(), models.path().to_str().unwrap());
+    let serve = ["serve", "--no-auth", "--models", dir, "--input", input.to_str().unwrap(), "--retrain"];
+    let wrong = roomcast(&[&serve[..], &["every night"]].concat());
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("expected a cron expression"), "{wrong:?}");
+    let piped = ["serve", "--no-auth", "--models", dir, "--input", "-", "--retrain", "0 2 * * *"];
+    assert!(String::from_utf8_lossy(&roomcast(&piped).stderr).contains("standard input"));
+}
