@@ -41,10 +41,12 @@ impl PublishArgs {
         // Secrets do not come as arguments: everybody on the machine can read those.
         let secret = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let mut targets = Targets::default();
-        if let Some(url) = &self.publish_mqtt {
+        // A variable that is empty is one that is not set.
+        let given = |url: &Option<String>| url.clone().filter(|url| !url.is_empty());
+        if let Some(url) = given(&self.publish_mqtt) {
             let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
             let trusted = self.publish_mqtt_ca.as_ref().map(read).transpose()?;
-            let broker = Broker::parse(url, secret("ROOMCAST_PUBLISH_MQTT_PASSWORD").as_deref(), trusted, CLIENT);
+            let broker = Broker::parse(&url, secret("ROOMCAST_PUBLISH_MQTT_PASSWORD").as_deref(), trusted, CLIENT);
             let broker = broker.map_err(anyhow::Error::msg).context("the address of --publish-mqtt cannot be used")?;
             let prefix = self.publish_prefix.trim_end_matches('/').to_owned();
             if prefix.is_empty() || prefix.contains(['#', '+', '\0']) {
@@ -52,8 +54,8 @@ impl PublishArgs {
             }
             targets.homeassistant = Some(HomeAssistant { broker, prefix });
         }
-        if let Some(url) = &self.publish_redis {
-            let redis = Redis::parse(url, secret("ROOMCAST_PUBLISH_REDIS_PASSWORD").as_deref());
+        if let Some(url) = given(&self.publish_redis) {
+            let redis = Redis::parse(&url, secret("ROOMCAST_PUBLISH_REDIS_PASSWORD").as_deref());
             targets.redis = Some(redis.context("the address of --publish-redis cannot be used")?);
         }
         Ok(targets)

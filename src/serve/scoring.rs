@@ -43,7 +43,7 @@ impl Scoring {
     /// Whatever Polars reports.
     pub fn round(&mut self, site: &Site, snapshot: &Snapshot) -> Result<(), Problem> {
         let calendar = &site.calendar;
-        let Some(now) = clock(&snapshot.history, calendar) else { return Ok(()) };
+        let Some(now) = clock(site, &snapshot.history) else { return Ok(()) };
         let hour = calendar.hour(now);
         let midnight = midnight(hour, calendar);
         let mut changed = false;
@@ -87,12 +87,16 @@ pub fn lock(site: &Site) -> MutexGuard<'_, Scores> {
     site.scores.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The instant up to which readings have come: now, or, where they run ahead of the clock, just after the last. Nothing
-/// where they have stopped coming: then the present of forecasts stands still.
-fn clock(history: &History, calendar: &Calendar) -> Option<Instant> {
+/// The instant up to which readings have come: now, or, where they run ahead of the clock, just after the last. Where they
+/// are of the past, the store may still be playing it, and its last reading is the clock; files are history then.
+fn clock(site: &Site, history: &History) -> Option<Instant> {
     let (_, last) = history.span?;
-    let now = calendar.now();
-    (history.present(calendar) + HOUR >= now).then(|| now.max(last + 1))
+    let now = site.calendar.now();
+    if history.present(&site.calendar) + HOUR >= now {
+        Some(now.max(last + 1))
+    } else {
+        site.live.as_ref().map(|_| last + 1)
+    }
 }
 
 /// The first hour of the local day of an hour.
