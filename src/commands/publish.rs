@@ -15,7 +15,7 @@ const CLIENT: &str = "roomcast-forecast";
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Forecasts on their way to others")]
 pub struct PublishArgs {
-    /// Publish to this broker, for Home Assistant to discover: mqtt://[user@]host[:port]/[?client_id=ID], or mqtts://
+    /// Publish to this broker, for Home Assistant to discover: `mqtt://[user@]host[:port]/[?client_id=ID]`, or mqtts://
     /// with --publish-mqtt-ca. The id (roomcast-forecast without it) names the topics and must be of no other client.
     /// ROOMCAST_PUBLISH_MQTT_PASSWORD holds the password
     #[arg(long, value_name = "URL", env = "ROOMCAST_PUBLISH_MQTT", hide_env_values = true)]
@@ -26,7 +26,7 @@ pub struct PublishArgs {
     /// What Home Assistant's discovery topics begin with
     #[arg(long, value_name = "TOPIC", default_value = "homeassistant", env = "ROOMCAST_PUBLISH_PREFIX")]
     pub publish_prefix: String,
-    /// Write forecasts to this Redis server, as prediction:DEVICE: redis://[user@]host[:port][/database].
+    /// Write forecasts to this Redis server, as prediction:DEVICE: `redis://[user@]host[:port][/database]`.
     /// ROOMCAST_PUBLISH_REDIS_PASSWORD holds the password
     #[arg(long, value_name = "URL", env = "ROOMCAST_PUBLISH_REDIS", hide_env_values = true)]
     pub publish_redis: Option<String>,

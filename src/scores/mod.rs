@@ -149,7 +149,8 @@ impl Scores {
         Live::of(&all)
     }
 
-    /// How far probabilities have moved from what they meant when the models were judged: see [`Calibration::gap`].
+    /// How far probabilities of the last week have moved from what they meant when the models were judged: the mean
+    /// absolute difference between the shares of occupied hours in bins of a tenth, weighted by forecasts; 0 is no drift.
     pub fn calibration_gap(&self, judged: &OutOfSample) -> Option<f64> {
         self.calibration.gap(judged)
     }
