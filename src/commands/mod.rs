@@ -12,6 +12,7 @@ pub mod live;
 pub mod models;
 pub mod output;
 pub mod predict;
+pub mod publish;
 pub mod retrain;
 pub mod serve;
 pub mod simulate;

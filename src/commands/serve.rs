@@ -10,7 +10,9 @@ use clap::Args;
 use super::backtest::duration;
 use super::live::LiveArgs;
 use super::predict::RuleArgs;
+use super::publish::PublishArgs;
 use super::site::SiteArgs;
+use crate::publish::Publisher;
 use crate::retrain::schedule::Schedule;
 use crate::serve::auth::Tokens;
 use crate::serve::retrain::Retraining;
@@ -77,6 +79,9 @@ pub struct ServeArgs {
     /// Readings as they arrive.
     #[command(flatten)]
     pub live: LiveArgs,
+    /// Forecasts on their way to others.
+    #[command(flatten)]
+    pub publish: PublishArgs,
     /// Renew the models that are due at these times: a cron expression on the site's clock, such as '0 2 * * *'
     #[arg(long, value_name = "CRON", env = "ROOMCAST_RETRAIN")]
     pub retrain: Option<Schedule>,
@@ -151,6 +156,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         patience: Duration::from_secs(30),
     };
     let calendar = args.site.calendar()?;
+    let targets = args.publish.targets()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(STORE_THREADS)
         .thread_name("store")
@@ -158,12 +164,14 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         .build()
         .context("cannot start threads")?;
     let live = args.live.open(&runtime, &calendar)?;
+    let publisher = Publisher::start(runtime.handle(), targets, &calendar);
     if let (Some(retraining), Some(live)) = (&mut settings.retrain, &live) {
         retraining.lease = Some(live.lease());
     }
     let mut site = Site::new(settings, calendar, tokens);
     site.live = live;
     site.traces = Traces::start()?;
+    site.publisher = publisher;
     let ended = run::run(site, &listen);
     // What was not stored yet was not acknowledged either: its senders send it again.
     runtime.shutdown_timeout(Duration::from_secs(1));

@@ -67,6 +67,20 @@ impl OutOfSample {
         self.len() == 0
     }
 
+    /// The share of occupied hours among the forecasts in each of `bins` equal parts from 0 to 1; `bins` must divide 200.
+    /// Nothing for a part without forecasts.
+    pub fn shares(&self, bins: usize) -> Vec<Option<f64>> {
+        let sum = |counts: &[u32], part: usize| -> u64 {
+            let width = BINS / bins;
+            counts.iter().skip(part * width).take(width).map(|&n| u64::from(n)).sum()
+        };
+        let share = |part| {
+            let (occupied, vacant) = (sum(&self.occupied, part), sum(&self.vacant, part));
+            (occupied + vacant > 0).then(|| occupied as f64 / (occupied + vacant) as f64)
+        };
+        (0..bins).map(share).collect()
+    }
+
     /// For each bin boundary: the occupied hours below it (missed) and the vacant hours from it on (wasted).
     fn outcomes(&self) -> impl Iterator<Item = (f64, u64, u64)> + '_ {
         let count = |bins: &[u32], at: usize| u64::from(bins.get(at).copied().unwrap_or(0));

@@ -11,6 +11,7 @@ use super::cache::{Form, Key};
 use super::predict::{asked, cached, send, work};
 use super::problem::{Problem, ProblemBody};
 use super::query::{self, Query};
+use super::scoring;
 use super::site::Site;
 use super::snapshot::{Grid, Snapshot, unknown};
 use crate::calendar::{Calendar, Hour, Instant};
@@ -54,6 +55,8 @@ pub struct Device {
     chattering: bool,
     /// How good its forecasts were on hours the models had not seen; null where none were judged.
     scores: Option<Scores>,
+    /// How good they were on the hours of the last 14 days, as they were made then; null before the first was scored.
+    live: Option<LiveScores>,
 }
 
 /// Mean log loss over the same hours: lower is better.
@@ -67,6 +70,23 @@ pub struct Scores {
     building: f64,
     /// Of what is used for this device.
     device: f64,
+}
+
+/// Scores of hours that have passed, by the forecasts made at their beginning; counted some minutes after their end.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub struct LiveScores {
+    /// Hours scored.
+    hours: u32,
+    /// Mean log loss of the forecasts: lower is better.
+    log_loss: f64,
+    /// The same of the baseline.
+    baseline: f64,
+    /// Share of the baseline's loss that the forecasts save; negative where they lose more.
+    skill: f64,
+    /// Mean squared error of the forecasts.
+    brier: f64,
+    /// Mean log loss of the forecasts made at midnight for the same days; null where none was scored.
+    day_ahead: Option<f64>,
 }
 
 /// A device and its week.
@@ -126,7 +146,7 @@ pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resu
     let key = Key { origin, form: Form::Devices, devices };
     let answer = cached(&site, snapshot, key, |site, snapshot, grid, _| {
         let all = 0..snapshot.history.readings.devices.len();
-        let devices = all.filter_map(|at| device(at, snapshot, grid, &site.calendar)).collect();
+        let devices = all.filter_map(|at| device(at, site, snapshot, grid)).collect();
         serde_json::to_vec(&Devices { devices }).map_err(Problem::internal)
     })
     .await?;
@@ -151,7 +171,7 @@ pub async fn one(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
     let (at, _) = snapshot.history.device(&name)?;
     let detail = work(move || {
         let grid = now(&site, &snapshot);
-        let device = device(at, &snapshot, &grid, &site.calendar);
+        let device = device(at, &site, &snapshot, &grid);
         let hours = grid.hourly.position(&name).map(|at| &grid.hourly.devices[at]);
         let (Some(device), Some(hours)) = (device, hours) else { return Err(unknown(&name, std::iter::empty())) };
         Ok(DeviceDetail { device, typical_week: typical_week(hours, &grid.hourly) })
@@ -207,9 +227,9 @@ fn now(site: &Site, snapshot: &Snapshot) -> std::sync::Arc<Grid> {
 }
 
 /// What is known of the device at a position of the history.
-fn device(at: usize, snapshot: &Snapshot, grid: &Grid, calendar: &Calendar) -> Option<Device> {
+fn device(at: usize, site: &Site, snapshot: &Snapshot, grid: &Grid) -> Option<Device> {
     let readings = &snapshot.history.readings.devices[at];
-    let profile = &snapshot.history.profile(calendar).devices;
+    let profile = &snapshot.history.profile(&site.calendar).devices;
     let profile = profile.binary_search_by(|d| d.device.cmp(&readings.device)).ok().map(|at| &profile[at])?;
     let model = snapshot.loaded.models.devices.get(&readings.device);
     let status = grid.hourly.position(&readings.device).map_or(Status::New, |at| grid.hourly.devices[at].status);
@@ -227,6 +247,14 @@ fn device(at: usize, snapshot: &Snapshot, grid: &Grid, calendar: &Calendar) -> O
             baseline: check.prior,
             building: check.building,
             device: check.device,
+        }),
+        live: scoring::lock(site).device(&readings.device).map(|live| LiveScores {
+            hours: live.hours,
+            log_loss: live.log_loss,
+            baseline: live.baseline,
+            skill: live.skill,
+            brier: live.brier,
+            day_ahead: live.day_ahead,
         }),
     })
 }

@@ -8,6 +8,7 @@ use super::auth::{Scope, admit};
 use super::live::Live;
 use super::problem::{Code, Problem, ProblemBody};
 use super::site::{Phase, Site};
+use super::standing;
 
 /// Whether the process lives
 #[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "operation", responses((status = 200, description = "It does", body = String, content_type = "text/plain")))]
@@ -50,6 +51,7 @@ pub async fn metrics(request: HttpRequest, site: Data<Site>) -> Result<HttpRespo
         admit(&request, Scope::Read)?;
     }
     let mut text = site.metrics.text(&site.gauges());
+    text += &standing::text(&site);
     text += &site.live.as_ref().map_or(String::new(), Live::metrics);
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
 }

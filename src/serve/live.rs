@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 
 use super::metrics;
 use super::retrain::{LEASE_SECONDS, Lease};
-use crate::calendar::Calendar;
+use crate::calendar::{Calendar, Instant};
 use crate::readings::Readings;
 use crate::store::{self, Cursor, Store, StoreError};
 use crate::stream::counts::Counts;
@@ -110,6 +110,12 @@ impl Live {
         let (devices, reached) = self.runtime.block_on(self.store.changes(*cursor))?;
         *cursor = reached;
         Ok(Readings { devices })
+    }
+
+    /// The latest event of any sensor, if the store can say. Call it off the async threads.
+    pub fn heard(&self) -> Option<Instant> {
+        let heard = self.runtime.block_on(self.store.heard()).ok()?;
+        heard.into_iter().map(|(_, time)| time).max()
     }
 
     /// Starts the sources, once the readings that are there say where devices stand.

@@ -8,7 +8,7 @@ use crate::stream::Source;
 use crate::stream::counts::{Arrived, Count, Counts};
 
 /// Names of the routes, as they label the request metrics; the last is everything else.
-pub const ROUTES: [&str; 18] = [
+pub const ROUTES: [&str; 19] = [
     "predict",
     "devices",
     "device",
@@ -19,6 +19,7 @@ pub const ROUTES: [&str; 18] = [
     "models",
     "reload",
     "readings",
+    "alerts",
     "healthz",
     "readyz",
     "metrics",
@@ -234,6 +235,7 @@ pub fn live(counts: &Counts, waiting: (usize, usize), offline: usize) -> String 
     out
 }
 
-fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+/// Begins a metric.
+pub fn head(out: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(out, "# HELP roomcast_{name} {help}\n# TYPE roomcast_{name} {kind}");
 }

@@ -2,8 +2,9 @@
 //!
 //! A request passes the [`gate`](self::gate::gate) (ids, limits, headers, log), names the access it needs as an argument of
 //! its handler ([`auth`]), takes the [`snapshot`] of this moment, and gets bytes that were made once ([`cache`]).
-//! [`load`] swaps the snapshot whole when readings or models change on disk.
+//! [`load`] swaps the snapshot whole when readings or models change on disk. [`rounds`] publishes, scores and watches.
 
+pub mod alerts;
 pub mod answer;
 pub mod auth;
 pub mod body;
@@ -24,13 +25,17 @@ pub mod models;
 pub mod openapi;
 pub mod predict;
 pub mod problem;
+pub mod publishing;
 pub mod query;
 pub mod readings;
 pub mod retrain;
+pub mod rounds;
 pub mod routes;
 pub mod run;
 pub mod schedule;
+pub mod scoring;
 pub mod site;
 pub mod snapshot;
+pub mod standing;
 pub mod tls;
 pub mod traces;

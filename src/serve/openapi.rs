@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{body, devices, events, explain, health, models, predict, problem, readings, schedule};
+use super::{alerts, body, devices, events, explain, health, models, predict, problem, readings, schedule};
 
 /// All paths and schemas.
 #[derive(OpenApi)]
@@ -26,6 +26,7 @@ use super::{body, devices, events, explain, health, models, predict, problem, re
         models::list,
         models::reload,
         readings::post,
+        alerts::get,
         health::healthz,
         health::readyz,
         health::metrics,

@@ -5,7 +5,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{FromRequest, HttpResponse, Resource, Responder, guard, web};
 
 use super::problem::{Code, Problem};
-use super::{body, devices, docs, events, explain, health, models, predict, readings, schedule};
+use super::{alerts, body, devices, docs, events, explain, health, models, predict, readings, schedule};
 
 /// Adds all routes. Their names are those of [`super::metrics::ROUTES`].
 pub fn add(config: &mut web::ServiceConfig) {
@@ -20,6 +20,7 @@ pub fn add(config: &mut web::ServiceConfig) {
         .service(shown("/models", "models", "GET, HEAD", models::list))
         .service(only("/models/reload", "reload", "POST").route(web::post().to(models::reload)))
         .service(only("/readings", "readings", "POST").route(web::post().to(readings::post)))
+        .service(shown("/alerts", "alerts", "GET, HEAD", alerts::get))
         .service(shown("/healthz", "healthz", "GET, HEAD", health::healthz))
         .service(shown("/readyz", "readyz", "GET, HEAD", health::readyz))
         .service(shown("/metrics", "metrics", "GET, HEAD", health::metrics))

@@ -12,7 +12,7 @@ use actix_web::{App, HttpServer, rt};
 use anyhow::Context;
 
 use super::site::{Phase, Site};
-use super::{gate, load, retrain, routes, tls};
+use super::{gate, load, retrain, rounds, routes, tls};
 
 /// How long a request's head may take, and how long an idle connection is kept.
 const HEAD: Duration = Duration::from_secs(10);
@@ -71,6 +71,10 @@ async fn serve(site: Data<Site>, listen: &Listen) -> anyhow::Result<()> {
     let handle = server.handle();
     announce(address, listen)?;
     let loading = start_loading(site.clone(), handle.clone());
+    std::thread::spawn({
+        let site = site.clone();
+        move || rounds::run(&site)
+    });
     std::thread::spawn({
         let site = site.clone();
         move || retrain::watch(&site)

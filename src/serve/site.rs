@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use super::alerts::Alerts;
 use super::auth::Tokens;
 use super::events::Events;
 use super::limits::Limits;
@@ -18,6 +19,8 @@ use crate::calendar::Calendar;
 use crate::commands::site::SiteArgs;
 use crate::model::registry::Registry;
 use crate::model::rule::Rule;
+use crate::publish::Publisher;
+use crate::scores::Scores;
 
 /// How the server was started.
 #[derive(Debug, Clone)]
@@ -97,6 +100,12 @@ pub struct Site {
     pub events: Events,
     /// Readings as they arrive, where there is a store for them.
     pub live: Option<Live>,
+    /// Hands forecasts to others, where somebody wants them.
+    pub publisher: Option<Publisher>,
+    /// What forecasts were worth.
+    pub scores: Mutex<Scores>,
+    /// What is wrong.
+    pub alerts: Mutex<Alerts>,
     phase: AtomicU8,
     snapshot: RwLock<Option<Arc<Snapshot>>>,
     trouble: RwLock<Trouble>,
@@ -120,6 +129,9 @@ impl Site {
             traces: Traces::default(),
             events: Events::default(),
             live: None,
+            publisher: None,
+            scores: Mutex::default(),
+            alerts: Mutex::default(),
             phase: AtomicU8::new(Phase::Loading as u8),
             snapshot: RwLock::default(),
             trouble: RwLock::default(),

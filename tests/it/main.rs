@@ -5,6 +5,7 @@ mod cli;
 mod forecast;
 mod leakage;
 mod live;
+mod publish;
 mod readings;
 mod registry;
 mod retrain;

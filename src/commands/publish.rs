@@ -1,0 +1,63 @@
+//! Arguments that say where forecasts go.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use crate::publish::{HomeAssistant, Redis, Targets};
+use crate::stream::mqtt::Broker;
+
+/// The client id without one in the address.
+const CLIENT: &str = "roomcast-forecast";
+
+/// Forecasts on their way to others.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Forecasts on their way to others")]
+pub struct PublishArgs {
+    /// Publish to this broker, for Home Assistant to discover: `mqtt://[user@]host[:port]/[?client_id=ID]`, or mqtts://
+    /// with --publish-mqtt-ca. The id (roomcast-forecast without it) names the topics and must be of no other client.
+    /// ROOMCAST_PUBLISH_MQTT_PASSWORD holds the password
+    #[arg(long, value_name = "URL", env = "ROOMCAST_PUBLISH_MQTT", hide_env_values = true)]
+    pub publish_mqtt: Option<String>,
+    /// Certificates to trust for mqtts://, PEM
+    #[arg(long, value_name = "FILE", requires = "publish_mqtt")]
+    pub publish_mqtt_ca: Option<PathBuf>,
+    /// What Home Assistant's discovery topics begin with
+    #[arg(long, value_name = "TOPIC", default_value = "homeassistant", env = "ROOMCAST_PUBLISH_PREFIX")]
+    pub publish_prefix: String,
+    /// Write forecasts to this Redis server, as prediction:DEVICE: `redis://[user@]host[:port][/database]`.
+    /// ROOMCAST_PUBLISH_REDIS_PASSWORD holds the password
+    #[arg(long, value_name = "URL", env = "ROOMCAST_PUBLISH_REDIS", hide_env_values = true)]
+    pub publish_redis: Option<String>,
+}
+
+impl PublishArgs {
+    /// Where forecasts go.
+    ///
+    /// # Errors
+    /// When an argument is not what it should be, or the certificates cannot be read.
+    pub fn targets(&self) -> anyhow::Result<Targets> {
+        // Secrets do not come as arguments: everybody on the machine can read those.
+        let secret = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let mut targets = Targets::default();
+        // A variable that is empty is one that is not set.
+        let given = |url: &Option<String>| url.clone().filter(|url| !url.is_empty());
+        if let Some(url) = given(&self.publish_mqtt) {
+            let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+            let trusted = self.publish_mqtt_ca.as_ref().map(read).transpose()?;
+            let broker = Broker::parse(&url, secret("ROOMCAST_PUBLISH_MQTT_PASSWORD").as_deref(), trusted, CLIENT);
+            let broker = broker.map_err(anyhow::Error::msg).context("the address of --publish-mqtt cannot be used")?;
+            let prefix = self.publish_prefix.trim_end_matches('/').to_owned();
+            if prefix.is_empty() || prefix.contains(['#', '+', '\0']) {
+                bail!("{:?} is no topic\nhint: --publish-prefix homeassistant", self.publish_prefix);
+            }
+            targets.homeassistant = Some(HomeAssistant { broker, prefix });
+        }
+        if let Some(url) = given(&self.publish_redis) {
+            let redis = Redis::parse(&url, secret("ROOMCAST_PUBLISH_REDIS_PASSWORD").as_deref());
+            targets.redis = Some(redis.context("the address of --publish-redis cannot be used")?);
+        }
+        Ok(targets)
+    }
+}

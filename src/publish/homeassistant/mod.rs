@@ -1,0 +1,230 @@
+//! Forecasts for Home Assistant, by MQTT discovery.
+//!
+//! Two parts share a connection: one only reads and answers the broker, the other publishes and may wait for room in the
+//! connection's queue; so neither waits for itself. Everything is sent again on each new connection, and when Home
+//! Assistant says that it has started; otherwise only what changed, and everything once an hour.
+
+mod messages;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::{Duration, Instant as Stopwatch};
+
+use rumqttc::{
+    AsyncClient, ClientError, ConnectionError, Event, EventLoop, LastWill, Packet, Publish, QoS, SubscribeReasonCode,
+};
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
+
+use super::{Edition, Given, slug};
+use crate::calendar::{Calendar, Hour};
+use crate::stream::backoff::Backoff;
+use crate::stream::mqtt::Broker;
+use messages::{Message, OFFLINE, ONLINE, Topics};
+
+/// Requests to the broker that may wait on a connection.
+const REQUESTS: usize = 64;
+
+/// Waits between connections; a connection that held so long was a good one.
+const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+const GOOD: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether the newest edition is still of use.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// A broker, and what Home Assistant's discovery topics begin with there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The broker; our topics are named after its client id.
+    pub broker: Broker,
+    /// The discovery prefix, without a slash at its end.
+    pub prefix: String,
+}
+
+/// What was last sent of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sent {
+    hour: Option<Hour>,
+    /// Of the state and the 24 hours.
+    sums: [u64; 2],
+}
+
+/// Publishes editions until the runtime ends.
+pub async fn run(
+    settings: Settings,
+    mut editions: watch::Receiver<Option<Arc<Edition>>>,
+    calendar: Calendar,
+    given: Arc<Given>,
+) {
+    let topics = Topics::new(&settings.prefix, &settings.broker.client_id);
+    let mut waits = Backoff::new(WAITS.0, WAITS.1);
+    let mut known = BTreeSet::new();
+    let mut failing = false;
+    loop {
+        let mut options = settings.broker.options(false);
+        options.set_last_will(LastWill::new(topics.availability(), OFFLINE, QoS::AtLeastOnce, true));
+        let (client, connection) = AsyncClient::new(options, REQUESTS);
+        let (ready, again) = (Notify::new(), Notify::new());
+        let watch = Stopwatch::now();
+        let mut sender = Sender {
+            topics: &topics,
+            client: &client,
+            calendar: &calendar,
+            given: &given,
+            known: &mut known,
+            sent: BTreeMap::new(),
+            online: None,
+            hasher: RandomState::new(),
+        };
+        let error = tokio::select! {
+            error = listen(connection, &client, &topics, &given, &ready, &again) => error.to_string(),
+            end = sender.run(&mut editions, &ready, &again) => match end {
+                Ok(()) => return,
+                Err(error) => error.to_string(),
+            },
+        };
+        given.connected.set(0);
+        given.failures.add(1);
+        if watch.elapsed() >= GOOD {
+            waits.reset();
+            failing = false;
+        }
+        let broker = settings.broker.to_string();
+        if failing {
+            tracing::debug!(broker, error, "the broker for forecasts is still away");
+        } else {
+            tracing::warn!(broker, error, "forecasts do not reach the broker, it is tried again");
+        }
+        failing = true;
+        sleep(waits.step()).await;
+    }
+}
+
+/// Reads from the broker until the connection ends. Nothing here waits for room in the queue of requests.
+async fn listen(
+    mut connection: EventLoop,
+    client: &AsyncClient,
+    topics: &Topics,
+    given: &Given,
+    ready: &Notify,
+    again: &Notify,
+) -> ConnectionError {
+    loop {
+        match connection.poll().await {
+            Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                given.connected.set(1);
+                tracing::info!("connected to the broker for forecasts");
+                // The queue of a new connection has room.
+                if let Err(error) = client.try_subscribe(topics.birth(), QoS::AtLeastOnce) {
+                    tracing::error!(%error, "cannot subscribe");
+                }
+                ready.notify_one();
+            }
+            Ok(Event::Incoming(Packet::SubAck(ack))) if ack.return_codes.contains(&SubscribeReasonCode::Failure) => {
+                let topic = topics.birth();
+                tracing::warn!(topic, "the broker refuses a subscription: a restart of Home Assistant goes unnoticed");
+            }
+            // What is retained was said before we came.
+            Ok(Event::Incoming(Packet::Publish(Publish { retain: false, topic, payload, .. })))
+                if topic == topics.birth() && payload == ONLINE =>
+            {
+                again.notify_one();
+            }
+            Ok(_) => {}
+            Err(error) => return error,
+        }
+    }
+}
+
+/// Publishes on one connection.
+struct Sender<'a> {
+    topics: &'a Topics,
+    client: &'a AsyncClient,
+    calendar: &'a Calendar,
+    given: &'a Given,
+    /// Devices that the broker was ever told of.
+    known: &'a mut BTreeSet<String>,
+    /// By device, what was sent on this connection.
+    sent: BTreeMap<String, Sent>,
+    online: Option<bool>,
+    hasher: RandomState,
+}
+
+impl Sender<'_> {
+    /// Runs until the connection takes no more, or nobody makes editions any more.
+    async fn run(
+        &mut self,
+        editions: &mut watch::Receiver<Option<Arc<Edition>>>,
+        ready: &Notify,
+        again: &Notify,
+    ) -> Result<(), ClientError> {
+        ready.notified().await;
+        loop {
+            let edition = editions.borrow_and_update().clone();
+            let left = edition.as_ref().and_then(|edition| edition.seconds_left(self.calendar, self.calendar.now()));
+            if let Some(edition) = edition.filter(|_| left.is_some()) {
+                self.edition(&edition).await?;
+            }
+            // What nobody renews is not to be believed.
+            self.available(left.is_some()).await?;
+            tokio::select! {
+                changed = timeout(LOOK, editions.changed()) => if matches!(changed, Ok(Err(_))) { return Ok(()) },
+                () = again.notified() => {
+                    tracing::info!("Home Assistant has started: everything is sent again");
+                    self.sent.clear();
+                    self.online = None;
+                }
+            }
+        }
+    }
+
+    async fn edition(&mut self, edition: &Edition) -> Result<(), ClientError> {
+        let rendered = edition.render(self.calendar);
+        let hour = edition.first();
+        for forecast in &edition.forecasts {
+            let slug = slug::unique(&forecast.device);
+            let before = self.sent.get(&forecast.device).copied();
+            if before.is_none() {
+                for message in self.topics.discovery(&forecast.device, &slug) {
+                    self.send(message).await?;
+                }
+                self.known.insert(forecast.device.clone());
+            }
+            let states = self.topics.states(forecast, &slug, &edition.version, &rendered);
+            let sums = [&states[0], &states[1]].map(|(_, payload)| self.hasher.hash_one(payload));
+            for (message, (at, sum)) in states.into_iter().zip(sums.iter().enumerate()) {
+                if before.is_none_or(|before| before.hour != hour || before.sums[at] != *sum) {
+                    self.send(message).await?;
+                }
+            }
+            self.sent.insert(forecast.device.clone(), Sent { hour, sums });
+        }
+        let there: BTreeSet<&str> = edition.forecasts.iter().map(|forecast| forecast.device.as_str()).collect();
+        let gone: Vec<String> = self.known.iter().filter(|known| !there.contains(known.as_str())).cloned().collect();
+        for device in gone {
+            for message in self.topics.farewell(&slug::unique(&device)) {
+                self.send(message).await?;
+            }
+            self.sent.remove(&device);
+            self.known.remove(&device);
+        }
+        Ok(())
+    }
+
+    async fn available(&mut self, online: bool) -> Result<(), ClientError> {
+        if self.online != Some(online) {
+            let payload = if online { ONLINE } else { OFFLINE };
+            self.send((self.topics.availability(), payload.to_owned())).await?;
+            self.online = Some(online);
+        }
+        Ok(())
+    }
+
+    /// Queues a message, waiting for room; it is retained, for those who subscribe later.
+    async fn send(&self, (topic, payload): Message) -> Result<(), ClientError> {
+        self.client.publish(topic, QoS::AtLeastOnce, true, payload).await?;
+        self.given.sent.add(1);
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! Sums of scores by day, so that old days can be left out.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::Live;
+
+/// Days that are looked at together.
+pub const WINDOW: i32 = 14;
+
+/// Days without which no verdict is given, and the standard errors that a difference must have.
+const ENOUGH_DAYS: usize = 5;
+const ERRORS: f64 = 3.0;
+
+/// What the forecasts of a device's hours on one local day were worth, added up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Day {
+    /// The local date, days since 1970-01-01.
+    pub day: i32,
+    /// Hours whose forecast was made at their beginning.
+    pub hours: u32,
+    /// Log loss of these.
+    pub loss: f64,
+    /// Log loss of the baseline for the same hours.
+    pub baseline: f64,
+    /// Squared error of these.
+    pub brier: f64,
+    /// Hours whose forecast was made at midnight.
+    pub day_hours: u32,
+    /// Log loss of these.
+    pub day_loss: f64,
+}
+
+impl Day {
+    /// Adds what another day holds; the date stays.
+    pub fn add(&mut self, other: &Day) {
+        self.hours += other.hours;
+        self.loss += other.loss;
+        self.baseline += other.baseline;
+        self.brier += other.brier;
+        self.day_hours += other.day_hours;
+        self.day_loss += other.day_loss;
+    }
+}
+
+/// The days of a device, ascending.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Days(VecDeque<Day>);
+
+impl Days {
+    /// Counts a score on its day; days that are too long before it are forgotten.
+    pub fn add(&mut self, score: &Day) {
+        match self.0.iter_mut().find(|known| known.day == score.day) {
+            Some(known) => known.add(score),
+            None => {
+                let at = self.0.partition_point(|known| known.day < score.day);
+                self.0.insert(at, *score);
+            }
+        }
+        self.forget(score.day);
+    }
+
+    /// Forgets the days that are outside the window that ends with `today`.
+    pub fn forget(&mut self, today: i32) {
+        while self.0.front().is_some_and(|day| day.day <= today - WINDOW) {
+            self.0.pop_front();
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All days together.
+    pub fn sum(&self) -> Day {
+        self.0.iter().fold(Day::default(), |mut sum, day| {
+            sum.add(day);
+            sum
+        })
+    }
+
+    /// Whether the forecasts lost more than the baseline by more than chance would make them, with days as blocks: the
+    /// hours of a day rise and fall together.
+    pub fn is_worse(&self) -> bool {
+        let differences: Vec<f64> =
+            self.0.iter().filter(|day| day.hours > 0).map(|day| day.loss - day.baseline).collect();
+        let n = differences.len() as f64;
+        let mean = differences.iter().sum::<f64>() / n.max(1.0);
+        let variance = differences.iter().map(|difference| (difference - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        differences.len() >= ENOUGH_DAYS && mean > 0.0 && mean > ERRORS * (variance / n).sqrt()
+    }
+}
+
+impl Live {
+    /// The means of sums; nothing without an hour.
+    pub fn of(sum: &Day) -> Option<Live> {
+        let hours = f64::from(sum.hours);
+        (sum.hours > 0).then(|| Live {
+            hours: sum.hours,
+            log_loss: sum.loss / hours,
+            baseline: sum.baseline / hours,
+            skill: if sum.baseline > 0.0 { 1.0 - sum.loss / sum.baseline } else { 0.0 },
+            brier: sum.brier / hours,
+            day_ahead: (sum.day_hours > 0).then(|| sum.day_loss / f64::from(sum.day_hours)),
+        })
+    }
+}

@@ -1,0 +1,331 @@
+//! `GET /alerts`: what the operator of a site should know, at most one entry per kind.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant as Stopwatch};
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::answer::utc;
+use super::auth::ReadAccess;
+use super::problem::{Problem, ProblemBody};
+use super::query::Query;
+use super::site::Site;
+use super::snapshot::Snapshot;
+use super::{rounds, scoring};
+use crate::calendar::{Calendar, HOUR, Instant};
+use crate::hourly::{Hourly, State, Status};
+use crate::stream::Source;
+
+/// Names shown per kind.
+const EXAMPLES: usize = 20;
+
+/// Shortest time from one look to the next; where one takes long, this many times as long.
+const REST: Duration = Duration::from_secs(5);
+const REST_FACTOR: u32 = 20;
+
+/// Models that learned from nothing younger than this are old.
+const OLD: i64 = 30 * 24 * HOUR;
+
+/// A building is quiet at night and on weekends: readings are late when nothing came for half as long again as it was ever still in the
+/// last four weeks, and never before six hours.
+const LOOK_BACK: usize = 28 * 24;
+const STILL_AT_LEAST: i64 = 6 * HOUR;
+
+/// Before a week has been seen, nobody knows its weekends.
+const STILL_AT_FIRST: i64 = 72 * HOUR;
+
+/// What can be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = AlertKind)]
+pub enum Kind {
+    /// Sensors without motion for far longer than usual, and those of which their gateway says that they are gone.
+    SilentSensors,
+    /// Sensors that fire far more often than the others.
+    ChatteringSensors,
+    /// Devices whose forecasts did worse than the baseline by more than chance explains.
+    WorseThanBaseline,
+    /// No reading for longer than nights and weekends explain.
+    DataLate,
+    /// Brokers and other servers that cannot be reached.
+    Disconnected,
+    /// The models have learned from nothing of the last 30 days.
+    ModelOld,
+}
+
+impl Kind {
+    /// All kinds, in the order in which they are shown.
+    const ALL: [Kind; 6] = [
+        Kind::DataLate,
+        Kind::Disconnected,
+        Kind::SilentSensors,
+        Kind::ChatteringSensors,
+        Kind::WorseThanBaseline,
+        Kind::ModelOld,
+    ];
+
+    /// Its name in metrics, as in answers.
+    fn name(self) -> &'static str {
+        match self {
+            Kind::SilentSensors => "silent_sensors",
+            Kind::ChatteringSensors => "chattering_sensors",
+            Kind::WorseThanBaseline => "worse_than_baseline",
+            Kind::DataLate => "data_late",
+            Kind::Disconnected => "disconnected",
+            Kind::ModelOld => "model_old",
+        }
+    }
+}
+
+/// What is wrong now.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AlertsAnswer {
+    /// At most one entry per kind, the gravest first; empty when all is well.
+    alerts: Vec<Alert>,
+}
+
+/// One kind of trouble.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Alert {
+    /// What is wrong.
+    kind: Kind,
+    /// How many devices, servers or models it concerns.
+    count: usize,
+    /// When the server first saw it since it was last well, or since its start; UTC, RFC 3339.
+    since: String,
+    /// The first of them, in order of name.
+    #[schema(max_items = 20)]
+    examples: Vec<String>,
+}
+
+/// What one look found of a kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Found {
+    count: usize,
+    since: Instant,
+    examples: Vec<String>,
+}
+
+/// What the last look found.
+#[derive(Debug, Default)]
+pub struct Alerts(BTreeMap<Kind, Found>);
+
+impl Alerts {
+    /// Takes note of what is wrong at an instant (UTC); what was wrong before keeps its beginning.
+    fn set(&mut self, found: Vec<(Kind, Vec<String>)>, now: Instant) {
+        let before = std::mem::take(&mut self.0);
+        for (kind, names) in found.into_iter().filter(|(_, names)| !names.is_empty()) {
+            let since = before.get(&kind).map_or(now, |before| before.since);
+            let count = names.len();
+            let examples = names.into_iter().take(EXAMPLES).collect();
+            self.0.insert(kind, Found { count, since, examples });
+        }
+    }
+
+    /// Each kind's name in metrics, and how many devices, servers or models it concerns.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        Kind::ALL.iter().map(|kind| (kind.name(), self.0.get(kind).map_or(0, |found| found.count)))
+    }
+}
+
+/// What the last look at a site found.
+pub fn lock(site: &Site) -> MutexGuard<'_, Alerts> {
+    site.alerts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Looks again and again.
+#[derive(Default)]
+pub struct Watching {
+    done: Option<Stopwatch>,
+    took: Duration,
+    seen: Seen,
+}
+
+/// What follows from data and models alone; it is found again when they change, or the present moves on.
+#[derive(Default)]
+struct Seen {
+    snapshot: Weak<Snapshot>,
+    present: Instant,
+    silent: Vec<String>,
+    chattering: Vec<String>,
+    /// See [`patience`].
+    patience: i64,
+}
+
+impl Seen {
+    fn of(site: &Site, snapshot: &Arc<Snapshot>, present: Instant) -> Seen {
+        let hourly = &rounds::grid(site, snapshot, present).hourly;
+        let silent = hourly.devices.iter().filter(|device| device.status == Status::Silent);
+        let chattering = snapshot.history.profile(&site.calendar).devices.iter().filter(|device| device.chattering);
+        Seen {
+            snapshot: Arc::downgrade(snapshot),
+            present,
+            silent: silent.map(|device| device.device.clone()).collect(),
+            chattering: chattering.map(|device| device.device.clone()).collect(),
+            patience: patience(hourly, snapshot.history.span.map_or(0, |(first, last)| last - first)),
+        }
+    }
+}
+
+impl Watching {
+    /// Looks what is wrong, when it is time for it.
+    pub fn round(&mut self, site: &Site, snapshot: &Arc<Snapshot>) {
+        let rest = REST.max(self.took * REST_FACTOR);
+        if self.done.is_some_and(|done| done.elapsed() < rest) {
+            return;
+        }
+        let watch = Stopwatch::now();
+        let present = snapshot.history.present(&site.calendar);
+        if self.seen.present != present || !Weak::ptr_eq(&self.seen.snapshot, &Arc::downgrade(snapshot)) {
+            self.seen = Seen::of(site, snapshot, present);
+        }
+        let found = look(site, snapshot, &self.seen);
+        lock(site).set(found, Calendar::utc_now());
+        self.took = watch.elapsed();
+        self.done = Some(Stopwatch::now());
+    }
+}
+
+/// Names of what is wrong, by kind.
+fn look(site: &Site, snapshot: &Snapshot, seen: &Seen) -> Vec<(Kind, Vec<String>)> {
+    let mut silent = seen.silent.clone();
+    if let Some(live) = &site.live {
+        silent.extend(live.health.offline());
+        silent.sort();
+        silent.dedup();
+    }
+    let worse = scoring::lock(site).worse().map(str::to_owned).collect();
+    let is_old = snapshot.loaded.manifest.is_some() && seen.present - snapshot.loaded.models.cutoff > OLD;
+    vec![
+        (Kind::SilentSensors, silent),
+        (Kind::ChatteringSensors, seen.chattering.clone()),
+        (Kind::WorseThanBaseline, worse),
+        (Kind::DataLate, late(site, snapshot, seen.patience)),
+        (Kind::Disconnected, disconnected(site)),
+        (Kind::ModelOld, is_old.then(|| snapshot.loaded.version.clone()).into_iter().collect()),
+    ]
+}
+
+/// The readings, if those that should come into the store do not.
+fn late(site: &Site, snapshot: &Snapshot, patience: i64) -> Vec<String> {
+    let (Some(live), Some((_, last))) = (&site.live, snapshot.history.span) else { return Vec::new() };
+    let now = site.calendar.now();
+    // Sensors may say that they are alive without seeing anybody; the store is asked only when nobody was seen.
+    if now - last <= patience || live.heard().is_some_and(|heard| now - heard <= patience) {
+        return Vec::new();
+    }
+    vec!["readings".into()]
+}
+
+/// Seconds without motion anywhere that are nothing unusual.
+fn patience(hourly: &Hourly, seen: i64) -> i64 {
+    if seen < 7 * 24 * HOUR {
+        return STILL_AT_FIRST;
+    }
+    let hours = (hourly.end - hourly.first) as usize;
+    let mut moved = vec![false; hours];
+    for device in &hourly.devices {
+        let offset = (device.first - hourly.first) as usize;
+        for (at, state) in device.states.iter().enumerate().skip(hours.saturating_sub(LOOK_BACK + offset)) {
+            moved[offset + at] |= *state == State::Occupied;
+        }
+    }
+    let recent = &moved[hours.saturating_sub(LOOK_BACK)..];
+    // What is still now may be the trouble itself, not a habit.
+    let until = recent.iter().rposition(|moved| *moved).unwrap_or(0);
+    let longest = recent[..until].split(|moved| *moved).map(<[bool]>::len).max().unwrap_or(0) as i64;
+    STILL_AT_LEAST.max(longest * HOUR * 3 / 2)
+}
+
+/// Servers that were tried and are not connected.
+fn disconnected(site: &Site) -> Vec<String> {
+    let mut names = Vec::new();
+    if let Some(live) = &site.live {
+        let gone = |source: &Source| {
+            let arrived = live.counts.of(*source);
+            arrived.reconnects.get() > 0 && arrived.connected.get() == 0
+        };
+        names.extend(Source::ALL.into_iter().filter(gone).map(|source| source.name().to_owned()));
+    }
+    if let Some(publisher) = &site.publisher {
+        let gone = publisher.given().iter().filter(|(_, given)| given.failures.get() > 0 && given.connected.get() == 0);
+        names.extend(gone.map(|(name, _)| format!("publish-{name}")));
+    }
+    names
+}
+
+/// What is wrong with the site: one entry per kind
+///
+/// The site is looked at every few seconds. Sensors, models and servers with the same trouble are one entry.
+#[utoipa::path(
+    get, path = "/alerts", operation_id = "alerts", tag = "operation",
+    responses(
+        (status = 200, description = "What is wrong now", body = AlertsAnswer),
+        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []), ("query" = [])),
+)]
+pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
+    Query::parse(request.query_string(), &[])?;
+    let alerts = lock(&site);
+    let alert = |kind: Kind| {
+        let found = alerts.0.get(&kind)?;
+        Some(Alert { kind, count: found.count, since: utc(found.since), examples: found.examples.clone() })
+    };
+    Ok(HttpResponse::Ok().json(AlertsAnswer { alerts: Kind::ALL.into_iter().filter_map(alert).collect() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::readings::{DeviceReadings, Readings};
+
+    #[test]
+    fn kinds_are_named_alike_in_answers_and_metrics() {
+        for kind in Kind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
+    }
+
+    #[test]
+    fn trouble_keeps_its_beginning_until_it_is_over() {
+        let mut alerts = Alerts::default();
+        let names = |n: usize| (0..n).map(|n| format!("device_{n:03}")).collect::<Vec<_>>();
+        alerts.set(vec![(Kind::SilentSensors, names(3)), (Kind::DataLate, names(0))], 100);
+        alerts.set(vec![(Kind::SilentSensors, names(50))], 200);
+        let found = &alerts.0[&Kind::SilentSensors];
+        assert_eq!((alerts.0.len(), found.count, found.since, found.examples.len()), (1, 50, 100, 20));
+        alerts.set(vec![], 300);
+        alerts.set(vec![(Kind::SilentSensors, names(1))], 400);
+        assert_eq!(alerts.0[&Kind::SilentSensors].since, 400);
+    }
+
+    #[test]
+    fn patience_is_half_again_the_longest_stillness_of_four_weeks() {
+        let site = |hours: &[i64], origin: i64| {
+            let device = |name: &str, every: usize| DeviceReadings {
+                device: name.into(),
+                times: hours.iter().step_by(every).map(|hour| hour * HOUR).collect::<Vec<_>>().into(),
+            };
+            Hourly::new(
+                &Readings { devices: vec![device("a", 1), device("b", 3)] },
+                &Calendar::default(),
+                origin * HOUR,
+            )
+        };
+        // Ten days on which somebody comes at 8 and at 18, then nothing.
+        let hours: Vec<i64> = (0..10).flat_map(|day| [day * 24 + 8, day * 24 + 18]).collect();
+        let seen = 240 * HOUR;
+        assert_eq!(patience(&site(&hours, 300), seen), 13 * HOUR * 3 / 2);
+        assert_eq!(patience(&site(&hours, 300), 6 * 24 * HOUR), STILL_AT_FIRST);
+        let busy: Vec<i64> = (0..240).collect();
+        assert_eq!(patience(&site(&busy, 240), seen), STILL_AT_LEAST);
+        // A stillness of long ago does not count.
+        let hours: Vec<i64> = [0, 200].into_iter().chain(300..1000).collect();
+        assert_eq!(patience(&site(&hours, 1000), 1000 * HOUR), STILL_AT_LEAST);
+    }
+}

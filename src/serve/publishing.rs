@@ -1,0 +1,55 @@
+//! When to publish: when data or models are new, when the origin moves on, and at once when an hour begins.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant as Stopwatch};
+
+use super::problem::Problem;
+use super::rounds;
+use super::site::Site;
+use super::snapshot::Snapshot;
+use crate::calendar::{Calendar, Hour, Instant};
+use crate::publish::Edition;
+
+/// Shortest time from one edition to the next of the same hour; where computing one takes long, this many times as long.
+const REST: Duration = Duration::from_secs(5);
+const REST_FACTOR: u32 = 10;
+
+/// What was published last.
+#[derive(Default)]
+pub struct Publishing {
+    snapshot: Weak<Snapshot>,
+    origin: Instant,
+    first: Option<Hour>,
+    done: Option<Stopwatch>,
+    took: Duration,
+}
+
+impl Publishing {
+    /// Publishes, if there is something new and somebody to publish it to.
+    ///
+    /// # Errors
+    /// Whatever Polars reports.
+    pub fn round(&mut self, site: &Site, snapshot: &Arc<Snapshot>) -> Result<(), Problem> {
+        let Some(publisher) = &site.publisher else { return Ok(()) };
+        let origin = snapshot.history.present(&site.calendar);
+        let first = Some(site.calendar.next_hour(origin));
+        let is_new = origin != self.origin || !Weak::ptr_eq(&self.snapshot, &Arc::downgrade(snapshot));
+        let rest = REST.max(self.took * REST_FACTOR);
+        let rested = first != self.first || self.done.is_none_or(|done| done.elapsed() >= rest);
+        if !is_new || !rested {
+            return Ok(());
+        }
+        let watch = Stopwatch::now();
+        let forecasts = rounds::forecasts(site, snapshot, origin)?.1;
+        let (made_at, version) = (Calendar::utc_now(), snapshot.loaded.version.clone());
+        publisher.publish(Edition { origin, made_at, version, forecasts });
+        *self = Publishing {
+            snapshot: Arc::downgrade(snapshot),
+            origin,
+            first,
+            done: Some(Stopwatch::now()),
+            took: watch.elapsed(),
+        };
+        Ok(())
+    }
+}

@@ -1,0 +1,72 @@
+//! What the server does on its own, every second: it publishes forecasts, keeps them until their hours are over and
+//! scores them then, and looks for what its operator should know.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::alerts;
+use super::problem::Problem;
+use super::publishing::Publishing;
+use super::scoring::Scoring;
+use super::site::{Phase, Site};
+use super::snapshot::{Grid, Snapshot};
+use crate::calendar::Instant;
+use crate::forecast::DeviceForecast;
+
+/// How often to look.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Devices that are forecast before those who wait for an answer get their turn.
+pub const AT_ONCE: usize = 64;
+
+/// Goes round until the server stops.
+pub fn run(site: &Site) {
+    let mut scoring = Scoring::start(site);
+    let mut publishing = Publishing::default();
+    let mut watching = alerts::Watching::default();
+    let mut failing = [false; 2];
+    while site.phase() != Phase::Draining {
+        std::thread::sleep(LOOK);
+        let Ok(snapshot) = site.snapshot() else { continue };
+        let rounds = [
+            ("forecasts cannot be published", publishing.round(site, &snapshot)),
+            ("forecasts cannot be scored", scoring.round(site, &snapshot)),
+        ];
+        for ((what, round), failing) in rounds.into_iter().zip(&mut failing) {
+            // Once, not every second.
+            if let Err(problem) = &round
+                && !*failing
+            {
+                tracing::error!(error = problem.detail, "{what}");
+            }
+            *failing = round.is_err();
+        }
+        watching.round(site, &snapshot);
+    }
+}
+
+/// The grid of an origin and the forecasts of all its devices, shared with those who ask over HTTP.
+///
+/// # Errors
+/// Whatever Polars reports.
+pub fn forecasts(
+    site: &Site,
+    snapshot: &Snapshot,
+    origin: Instant,
+) -> Result<(Arc<Grid>, Vec<DeviceForecast>), Problem> {
+    let grid = grid(site, snapshot, origin);
+    let all: Vec<usize> = (0..grid.hourly.devices.len()).collect();
+    let mut forecasts = Vec::with_capacity(all.len());
+    for some in all.chunks(AT_ONCE) {
+        let _turn = snapshot.turn();
+        let cells = grid.cells(some, &snapshot.loaded, &site.calendar, &site.metrics)?;
+        forecasts.extend(cells.into_iter().map(|cell| cell.forecast.clone()));
+    }
+    Ok((grid, forecasts))
+}
+
+/// The grid of an origin.
+pub fn grid(site: &Site, snapshot: &Snapshot, origin: Instant) -> Arc<Grid> {
+    let _turn = snapshot.turn();
+    snapshot.grid(origin, &site.calendar)
+}

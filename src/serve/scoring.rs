@@ -1,0 +1,135 @@
+//! Keeps the forecasts of each hour and each day, and scores them when their hours have closed.
+
+use std::path::PathBuf;
+use std::sync::{MutexGuard, PoisonError};
+
+use polars::prelude::PolarsResult;
+use rayon::prelude::*;
+
+use super::problem::Problem;
+use super::rounds::{self, AT_ONCE};
+use super::site::Site;
+use super::snapshot::{Grid, History, Loaded, Snapshot};
+use crate::calendar::{Calendar, HOUR, Hour, Instant};
+use crate::commands::output;
+use crate::forecast::{self, DeviceForecast};
+use crate::scores::Scores;
+
+/// The file beside the models in which scores outlive the process.
+const FILE: &str = "live-scores";
+
+/// Where scores are written.
+pub struct Scoring {
+    file: PathBuf,
+    failing: bool,
+}
+
+impl Scoring {
+    /// Takes up what an earlier process has scored.
+    pub fn start(site: &Site) -> Scoring {
+        let file = site.settings.models.join(FILE);
+        match Scores::read(&file) {
+            Ok(scores) => *lock(site) = scores,
+            Err(error) => {
+                tracing::warn!(file = %file.display(), %error, "earlier scores cannot be read, they begin anew");
+            }
+        }
+        Scoring { file, failing: false }
+    }
+
+    /// Keeps and scores what is due, while readings come in.
+    ///
+    /// # Errors
+    /// Whatever Polars reports.
+    pub fn round(&mut self, site: &Site, snapshot: &Snapshot) -> Result<(), Problem> {
+        let calendar = &site.calendar;
+        let Some(now) = clock(site, &snapshot.history) else { return Ok(()) };
+        let hour = calendar.hour(now);
+        let midnight = midnight(hour, calendar);
+        let mut changed = false;
+        // Bound first: in the head of the loop the lock would be held all through it.
+        let wanted = lock(site).wanted(hour, midnight);
+        for origin in wanted {
+            let start = calendar.start(origin);
+            // Models that have seen the hour are not asked what it will bring.
+            if snapshot.loaded.models.cutoff <= start {
+                let (grid, made) = rounds::forecasts(site, snapshot, start)?;
+                let base = baseline(&grid, &snapshot.history, calendar).map_err(Problem::internal)?;
+                lock(site).keep(origin, hour, midnight, &made, &base);
+                changed = true;
+            }
+        }
+        if lock(site).is_due(now, calendar) {
+            let grid = rounds::grid(site, snapshot, snapshot.history.present(calendar));
+            lock(site).close(&grid.hourly, now, calendar);
+            changed = true;
+        }
+        if changed {
+            self.save(site);
+        }
+        Ok(())
+    }
+
+    fn save(&mut self, site: &Site) {
+        let bytes = lock(site).bytes();
+        let saved = bytes.map_err(anyhow::Error::from).and_then(|bytes| output::write(&self.file, &bytes));
+        if let Err(error) = &saved
+            && !self.failing
+        {
+            tracing::warn!(error = format!("{error:#}"), "scores are not saved: a restart will forget them");
+        }
+        self.failing = saved.is_err();
+    }
+}
+
+/// The scores of the site.
+pub fn lock(site: &Site) -> MutexGuard<'_, Scores> {
+    site.scores.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The instant up to which readings have come: now, or, where they run ahead of the clock, just after the last. Where they
+/// are of the past, the store may still be playing it, and its last reading is the clock; files are history then.
+fn clock(site: &Site, history: &History) -> Option<Instant> {
+    let (_, last) = history.span?;
+    let now = site.calendar.now();
+    if history.present(&site.calendar) + HOUR >= now {
+        Some(now.max(last + 1))
+    } else {
+        site.live.as_ref().map(|_| last + 1)
+    }
+}
+
+/// The first hour of the local day of an hour.
+fn midnight(hour: Hour, calendar: &Calendar) -> Hour {
+    let day = calendar.local(hour).day;
+    // The longest day has 25 hours.
+    (hour - 25..=hour).find(|&earlier| calendar.local(earlier).day == day).unwrap_or(hour)
+}
+
+/// What the baseline forecasts for all devices of a grid.
+fn baseline(grid: &Grid, history: &History, calendar: &Calendar) -> PolarsResult<Vec<DeviceForecast>> {
+    let models = Loaded::baseline(history, calendar).models;
+    let all: Vec<usize> = (0..grid.hourly.devices.len()).collect();
+    let mut forecasts = Vec::with_capacity(all.len());
+    for some in all.chunks(AT_ONCE) {
+        let made = some.par_iter().map(|&at| forecast::forecast(&grid.hourly, &grid.building, at, &models));
+        forecasts.extend(made.collect::<PolarsResult<Vec<_>>>()?);
+    }
+    Ok(forecasts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_begin_at_local_midnight_however_long_they_are() {
+        let calendar = Calendar::new(Some(chrono_tz::Europe::Berlin));
+        let hour = |text: &str| calendar.hour(calendar.parse(text).unwrap());
+        for day in ["2016-03-27", "2016-10-30", "2016-07-01"] {
+            let first = hour(&format!("{day} 00:00:00"));
+            assert_eq!(midnight(hour(&format!("{day} 23:00:00")), &calendar), first);
+            assert_eq!(midnight(first, &calendar), first);
+        }
+    }
+}

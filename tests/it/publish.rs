@@ -1,0 +1,132 @@
+//! Forecasts that leave the server, at a real broker and a real Redis, and what they were worth.
+
+mod homeassistant;
+
+use redis::Commands;
+use roomcast::calendar::{Calendar, HOUR, Instant};
+use serde_json::{Value, json};
+
+use crate::serve::client::{Server, registry, wait};
+use crate::store::place::Place;
+use crate::stream::bench::{Proxy, fresh, has, metric, post, serve};
+
+const REDIS: u16 = 6379;
+
+/// Days before the present on which somebody comes.
+const DAYS: i64 = 20;
+
+fn now() -> Instant {
+    Calendar::default().now()
+}
+
+fn row(device: &str, time: Instant) -> String {
+    json!({ "time": Calendar::default().format(time), "device": device }).to_string() + "\n"
+}
+
+/// Posts working days of some devices up to now, and one of another long ago.
+fn fill(server: &Server, devices: &[&str], silent: &str) {
+    let present = now() - 60;
+    let midnight = present - present.rem_euclid(24 * HOUR);
+    let mut rows = row(silent, midnight - DAYS * 24 * HOUR + 9 * HOUR);
+    for device in devices {
+        let hours = (0..=DAYS).flat_map(|day| (8..18).map(move |hour| midnight - day * 24 * HOUR + hour * HOUR));
+        rows.extend(hours.filter(|time| *time < present).map(|time| row(device, time)));
+        rows += &row(device, present);
+    }
+    let answer = post(server, "application/x-ndjson", &[], rows.as_bytes());
+    assert_eq!(answer.json()["refused"], json!([]), "{}", answer.text());
+}
+
+/// The forecast of a device as HTTP gives it.
+fn predicted(server: &Server, device: &str) -> Value {
+    let answer = server.get(&format!("/predict?device={}", device.replace('ü', "%C3%BC").replace(' ', "%20")));
+    if answer.status == 200 { answer.json() } else { Value::Null }
+}
+
+#[test]
+fn redis_holds_what_http_answers_until_the_hour_is_over() {
+    if !has(REDIS, "Redis") {
+        return;
+    }
+    let (models, place, proxy) = (registry(), Place::sqlite(), Proxy::to(REDIS));
+    let server = serve(&place.url, &models, &["--publish-redis", &format!("redis://127.0.0.1:{}/", proxy.port)]);
+    let site = fresh("site");
+    let devices = [format!("{site}/hall"), format!("{site} küche")];
+    fill(&server, &[&devices[0], &devices[1]], &format!("{site}/attic"));
+    let mut direct = redis::Client::open(format!("redis://127.0.0.1:{REDIS}")).unwrap().get_connection().unwrap();
+    let key = |device: &str| format!("prediction:{device}");
+    for device in &devices {
+        wait("the same forecast", || {
+            let (stored, http): (Option<String>, Value) =
+                (direct.get(key(device)).unwrap(), predicted(&server, device));
+            let Some(stored) = stored.and_then(|stored| serde_json::from_str::<Value>(&stored).ok()) else {
+                return false;
+            };
+            let same = |name: &str| stored[name] == http["devices"][0][name];
+            ["device", "hours", "source", "status", "model_version"].into_iter().all(same)
+                && stored["origin"] == http["origin"]
+                && stored["made_at"].as_str().unwrap().ends_with('Z')
+        });
+        let left: i64 = direct.ttl(key(device)).unwrap();
+        assert!((1..=2 * HOUR).contains(&left), "{left}");
+    }
+    // While Redis is away the server goes on; when it is back it is told the newest.
+    proxy.set_away(true);
+    let gone: i64 = direct.del(key(&devices[0])).unwrap();
+    assert_eq!(gone, 1);
+    post(&server, "application/x-ndjson", &[], row(&devices[0], now() - 50).as_bytes());
+    wait("a failure", || metric(&server, "roomcast_publish_failures_total{target=\"redis\"}") > 1.0);
+    wait("an alert", || alert(&server, "disconnected")["examples"] == json!(["publish-redis"]));
+    assert_eq!(predicted(&server, &devices[0])["devices"][0]["device"], devices[0]);
+    proxy.set_away(false);
+    wait("the key", || direct.exists(key(&devices[0])).unwrap());
+    assert_eq!(server.log().matches("forecasts do not reach Redis").count(), 1);
+    assert!(metric(&server, "roomcast_publish_sent_total{target=\"redis\"}") >= 6.0);
+    drop(server);
+    let _: i64 = direct.del([key(&devices[0]), key(&devices[1]), key(&format!("{site}/attic"))].as_slice()).unwrap();
+}
+
+fn alert(server: &Server, kind: &str) -> Value {
+    let answer = server.get("/alerts").json();
+    answer["alerts"].as_array().unwrap().iter().find(|alert| alert["kind"] == kind).cloned().unwrap_or_default()
+}
+
+#[test]
+fn forecasts_are_scored_when_their_hour_has_closed() {
+    let (models, place) = (registry(), Place::sqlite());
+    let server = serve(&place.url, &models, &[]);
+    let live = |server: &Server, device: &str| server.get(&format!("/devices/{device}")).json()["live"].clone();
+    fill(&server, &["hall", "loft"], "attic");
+    // The forecasts of this hour are kept.
+    let file = models.path().join("live-scores");
+    wait("forecasts that are kept", || file.exists());
+    assert_eq!(live(&server, "hall"), Value::Null);
+    assert!(metric(&server, "roomcast_live_skill").is_nan());
+    let hour = now().div_euclid(HOUR) * HOUR;
+    // Readings run ahead of the clock: the hour is over, but may still get some.
+    let send = |time| post(&server, "application/x-ndjson", &[], row("loft", time).as_bytes());
+    send(hour + HOUR + 300);
+    wait("the reading", || metric(&server, "roomcast_data_until_seconds") == (hour + HOUR + 300) as f64);
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert_eq!(live(&server, "hall"), Value::Null);
+    send(hour + HOUR + 900);
+    wait("a score", || live(&server, "hall") != Value::Null);
+    let scored = live(&server, "hall");
+    assert!(scored["hours"].as_u64().unwrap() >= 1, "{scored}");
+    for number in ["log_loss", "baseline", "brier", "day_ahead"] {
+        assert!(scored[number].as_f64().unwrap() > 0.0, "{scored}");
+    }
+    assert!(metric(&server, "roomcast_live_hours") >= 2.0);
+    assert!(metric(&server, "roomcast_live_calibration_gap") >= 0.0);
+    let all = server.get("/devices").json();
+    // Nobody knows whether the attic is empty or its sensor dead.
+    assert_eq!((&all["devices"][0]["device"], &all["devices"][0]["live"]), (&json!("attic"), &Value::Null));
+    wait("an alert", || alert(&server, "silent_sensors")["examples"] == json!(["attic"]));
+    assert_eq!(metric(&server, "roomcast_alert{kind=\"silent_sensors\"}"), 1.0);
+    assert_eq!(alert(&server, "model_old")["count"], 1);
+    assert_eq!(server.ask("GET", "/alerts", &[], b"").status, 401);
+    // A restart forgets nothing.
+    drop(server);
+    let server = serve(&place.url, &models, &[]);
+    wait("the same score", || live(&server, "hall") == scored);
+}

@@ -1,0 +1,139 @@
+//! What a broker hears, as Home Assistant would.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
+use serde_json::{Value, json};
+
+use super::{fill, now, predicted, row};
+use crate::serve::client::{registry, wait};
+use crate::store::place::Place;
+use crate::stream::bench::{BROKER, fresh, has, post, publish, serve};
+
+struct Heard {
+    topic: String,
+    retained: bool,
+    payload: String,
+}
+
+/// Listens to topics until the test ends.
+struct Listener {
+    heard: Arc<Mutex<Vec<Heard>>>,
+    client: Client,
+}
+
+impl Listener {
+    fn start(filters: &[String]) -> Listener {
+        let (client, mut connection) = Client::new(MqttOptions::new(fresh("listener"), "127.0.0.1", BROKER), 10);
+        for filter in filters {
+            client.subscribe(filter, QoS::AtLeastOnce).unwrap();
+        }
+        let heard = Arc::<Mutex<Vec<Heard>>>::default();
+        let all = heard.clone();
+        std::thread::spawn(move || {
+            for event in connection.iter() {
+                match event {
+                    Ok(Event::Incoming(Packet::Publish(message))) => all.lock().unwrap().push(Heard {
+                        retained: message.retain,
+                        payload: String::from_utf8(message.payload.to_vec()).unwrap(),
+                        topic: message.topic,
+                    }),
+                    Ok(_) => {}
+                    Err(_) => break,
+                }
+            }
+        });
+        Listener { heard, client }
+    }
+
+    /// How often something that ends so was heard.
+    fn count(&self, end: &str) -> usize {
+        self.heard.lock().unwrap().iter().filter(|heard| heard.topic.ends_with(end)).count()
+    }
+
+    /// The last payload of a topic.
+    fn last(&self, topic: &str) -> Option<String> {
+        self.heard.lock().unwrap().iter().rev().find(|heard| heard.topic == topic).map(|heard| heard.payload.clone())
+    }
+
+    fn json(&self, topic: &str) -> Value {
+        self.last(topic).and_then(|payload| serde_json::from_str(&payload).ok()).unwrap_or_default()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = self.client.disconnect();
+    }
+}
+
+#[test]
+fn home_assistant_finds_every_room_and_hears_when_the_server_is_gone() {
+    if !has(BROKER, "broker") {
+        return;
+    }
+    let (models, place, prefix, node) = (registry(), Place::sqlite(), fresh("ha"), fresh("site").replace('-', "_"));
+    let url = format!("mqtt://127.0.0.1:{BROKER}/?client_id={node}");
+    let filters = [format!("{prefix}/#"), format!("{node}/#")];
+    let listener = Listener::start(&filters);
+    let server = serve(&place.url, &models, &["--publish-mqtt", &url, "--publish-prefix", &prefix]);
+    let availability = format!("{node}/status");
+    wait("an answer", || listener.last(&availability).as_deref() == Some("offline"));
+    let devices = ["floor 3/hall", "küche"];
+    fill(&server, &devices, "attic");
+    wait("that it is there", || listener.last(&availability).as_deref() == Some("online"));
+    assert!(listener.count("/config") >= 6, "{}", listener.count("/config"));
+    // Who comes later finds all of it.
+    let late = Listener::start(&filters);
+    wait("what is retained", || {
+        late.count("/config") == 6 && late.count("/state") == 3 && late.count("/forecast") == 3
+    });
+    assert!(late.heard.lock().unwrap().iter().all(|heard| heard.retained || !heard.topic.ends_with("/config")));
+    let configs: Vec<Value> = {
+        let heard = late.heard.lock().unwrap();
+        let configs = heard.iter().filter(|heard| heard.topic.ends_with("/config"));
+        configs.map(|heard| serde_json::from_str(&heard.payload).unwrap()).collect()
+    };
+    for device in devices {
+        let of_device: Vec<&Value> = configs.iter().filter(|config| config["device"]["name"] == device).collect();
+        assert_eq!(of_device.len(), 2);
+        let sensor = of_device.iter().find(|config| config["unit_of_measurement"] == "%").unwrap();
+        let binary = of_device.iter().find(|config| config["device_class"] == "occupancy").unwrap();
+        assert_eq!(sensor["device"]["identifiers"], binary["device"]["identifiers"]);
+        assert_eq!(
+            (&sensor["availability_topic"], &sensor["state_topic"]),
+            (&json!(availability), &binary["state_topic"])
+        );
+        // The state is that of the first hour HTTP answers with.
+        wait("the same forecast", || {
+            let curve = listener.json(sensor["json_attributes_topic"].as_str().unwrap());
+            let state = listener.json(sensor["state_topic"].as_str().unwrap());
+            let hours = predicted(&server, device)["devices"][0]["hours"].clone();
+            let Some(hours) = hours.as_array() else { return false };
+            let near = |a: &Value, b: f64, distance: f64| (a.as_f64().unwrap_or(-1.0) - b).abs() <= distance;
+            hours.iter().enumerate().all(|(at, hour)| {
+                curve["starts"][at] == hour["start"]
+                    && curve["states"][at] == hour["state"]
+                    && near(&curve["probabilities"][at], hour["probability"].as_f64().unwrap(), 0.000_51)
+            }) && near(&state["probability"], hours[0]["probability"].as_f64().unwrap() * 100.0, 0.051)
+                && state["occupied"] == if hours[0]["state"] == 1 { "ON" } else { "OFF" }
+        });
+    }
+    // Home Assistant starts again.
+    let before = listener.count("/config");
+    publish(BROKER, &[(format!("{prefix}/status"), "online".into())], false, Duration::ZERO);
+    wait("all of it again", || listener.count("/config") == before + 6);
+    // A new reading changes what is expected, and nothing is announced anew.
+    let states = listener.count("/forecast");
+    post(&server, "application/x-ndjson", &[], row("küche", now() - 1).as_bytes());
+    post(&server, "application/x-ndjson", &[], row("loft", now() - 1).as_bytes());
+    wait("a new room", || listener.count("/config") == before + 8 && listener.count("/forecast") > states);
+    drop(server);
+    wait("that it is gone", || listener.last(&availability).as_deref() == Some("offline"));
+    // Nothing stays behind at the broker.
+    let topics: std::collections::BTreeSet<String> =
+        listener.heard.lock().unwrap().iter().map(|heard| heard.topic.clone()).collect();
+    let empty: Vec<_> = topics.into_iter().map(|topic| (topic, String::new())).collect();
+    publish(BROKER, &empty, true, Duration::ZERO);
+}
