@@ -83,22 +83,31 @@ pub fn train(hourly: &Hourly, building: &Building, done: &(dyn Fn() + Sync)) -> 
     }
     let cut = cut(hourly);
     let Some(sample) = Sample::of_site(hourly, building, cut)? else { return Ok(plain()) };
-    let mut site = fit_site(&sample)?;
+    let early = fit_early(&sample)?;
+    let judge = |device: usize| {
+        let judged = judge_device(hourly, building, device, cut, &early.site);
+        done();
+        judged
+    };
+    // The site's second fit is one long task; the devices, which are judged on the first, keep the other processors busy.
+    let (all, judged) = rayon::join(
+        || fit_all(&sample, &early),
+        || (0..hourly.devices.len()).into_par_iter().map(judge).collect::<Result<Vec<_>, TrainError>>(),
+    );
+    let (mut all, judged) = (all?, judged?);
     drop(sample);
-    let fitted = (0..hourly.devices.len())
-        .into_par_iter()
-        .map(|device| {
-            let fitted = fit_device(hourly, building, device, cut, &site);
-            done();
-            fitted
-        })
-        .collect::<Result<Vec<_>, TrainError>>()?;
     let mut models = plain();
+    let judged: Vec<_> = judged.into_iter().enumerate().collect();
+    let fitted = judged.into_par_iter().map(|(device, judged)| {
+        let Judged { model, seen, trees } = judged;
+        Ok((refit_device(hourly, building, device, cut, &all, model, trees)?, seen))
+    });
+    let fitted = fitted.collect::<Result<Vec<_>, TrainError>>()?;
     for (device, (model, seen)) in hourly.devices.iter().zip(fitted) {
-        site.all.out_of_sample.merge(&seen);
+        all.out_of_sample.merge(&seen);
         models.devices.insert(device.device.clone(), model);
     }
-    models.site = SiteModel { cutoff: hourly.origin, ..site.all };
+    models.site = SiteModel { cutoff: hourly.origin, ..all };
     Ok(models)
 }
 
@@ -116,12 +125,12 @@ pub fn train_devices(
     devices: &[usize],
     done: &(dyn Fn() + Sync),
 ) -> Result<Vec<DeviceModel>, TrainError> {
-    let site = Site { before: site.clone(), all: site.clone() };
     let cut = cut(hourly);
     let fit = |&device: &usize| {
-        let fitted = fit_device(hourly, building, device, cut, &site);
+        let Judged { model, trees, .. } = judge_device(hourly, building, device, cut, site)?;
+        let fitted = refit_device(hourly, building, device, cut, site, model, trees);
         done();
-        Ok(fitted?.0)
+        fitted
     };
     devices.par_iter().map(fit).collect()
 }
@@ -140,22 +149,25 @@ pub fn enough(hourly: &Hourly) -> bool {
     days(hourly) >= FEWEST_DAYS
 }
 
-/// The site's layers as fitted before the cut, and on everything.
-struct Site {
-    before: SiteModel,
-    all: SiteModel,
+/// The site's layers as fitted before the cut, and what was chosen for the fit on everything.
+struct Early {
+    site: SiteModel,
+    ridge: f64,
+    /// Trees of each bag.
+    trees: Vec<usize>,
 }
 
-fn fit_site(sample: &Sample) -> Result<Site, TrainError> {
+fn fit_early(sample: &Sample) -> Result<Early, TrainError> {
     let (before, after) = sample.halves();
     let judge = Judge::new(sample);
-    let fits = RIDGES.map(|ridge| {
+    let fits = RIDGES.par_iter().map(|&ridge| {
         let linear = Linear::fit(&before, &sample.labels, &sample.weights, ridge);
         let start = linear.scores(&after);
         (judge.loss(&start), ridge, linear, start)
     });
+    let fits: Vec<_> = fits.collect();
     let Some((_, ridge, linear, start)) = fits.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)) else {
-        return Ok(Site { before: SiteModel::default(), all: SiteModel::default() });
+        return Ok(Early { site: SiteModel::default(), ridge: RIDGES[0], trees: Vec::new() });
     };
     let bags = bags(sample, &before, &linear, |bag, weights, first| {
         let train = samples(&before, &sample.labels[..before.rows], weights, first);
@@ -165,14 +177,18 @@ fn fit_site(sample: &Sample) -> Result<Site, TrainError> {
     })?;
     let trees = Trees::mean(&bags);
     let tree_weight = judge.best_share(&start, &trees.scores(&after.data, after.rows));
-    let early = SiteModel { linear, trees, tree_weight, ..Default::default() };
+    let site = SiteModel { linear, trees, tree_weight, ..Default::default() };
+    Ok(Early { site, ridge, trees: bags.iter().map(Trees::len).collect() })
+}
 
+/// The site's layers fitted on everything, as strictly and with as many trees as was chosen.
+fn fit_all(sample: &Sample, early: &Early) -> Result<SiteModel, TrainError> {
     let matrix = &sample.matrix;
-    let linear = Linear::fit(matrix, &sample.labels, &sample.weights, ridge);
-    let mut all = SiteModel { linear, tree_weight, ..Default::default() };
-    if tree_weight > 0.0 {
-        let grown = self::bags(sample, matrix, &linear, |bag, weights, first| {
-            let parameters = Parameters { seed: bag, trees: bags[bag].len(), ..site_parameters(matrix.rows) };
+    let linear = Linear::fit(matrix, &sample.labels, &sample.weights, early.ridge);
+    let mut all = SiteModel { linear, tree_weight: early.site.tree_weight, ..Default::default() };
+    if all.tree_weight > 0.0 {
+        let grown = bags(sample, matrix, &linear, |bag, weights, first| {
+            let parameters = Parameters { seed: bag, trees: early.trees[bag], ..site_parameters(matrix.rows) };
             if parameters.trees == 0 {
                 return Ok(Trees::default());
             }
@@ -180,7 +196,7 @@ fn fit_site(sample: &Sample) -> Result<Site, TrainError> {
         })?;
         all.trees = Trees::mean(&grown);
     }
-    Ok(Site { before: early, all })
+    Ok(all)
 }
 
 /// One booster per bag: `fit` gets its number, the weights of the rows of `matrix` (the sample's first) with the days it does not see
@@ -213,26 +229,38 @@ fn grow(fitted: Result<lightgbm::Fitted, FitError>) -> Result<Trees, TrainError>
     }
 }
 
-fn fit_device(
+/// A device's layer before its trees are fitted on everything.
+struct Judged {
+    model: DeviceModel,
+    seen: OutOfSample,
+    /// How many trees it is to get; none without trees of its own.
+    trees: Option<usize>,
+}
+
+/// Fits a device's own trees before the cut, on top of the site's score as fitted there, and judges them after it.
+fn judge_device(
     hourly: &Hourly,
     building: &Building,
     device: usize,
     cut: Hour,
-    site: &Site,
-) -> Result<(DeviceModel, OutOfSample), TrainError> {
+    site: &SiteModel,
+) -> Result<Judged, TrainError> {
     let mut model = DeviceModel { follows_site: true, cutoff: hourly.origin, ..Default::default() };
     let mut seen = OutOfSample::default();
-    let Some(own) = Sample::of_device(hourly, building, device, cut, |_| true)? else { return Ok((model, seen)) };
+    let mut count = None;
+    let Some(own) = Sample::of_device(hourly, building, device, cut, |_| true)? else {
+        return Ok(Judged { model, seen, trees: count });
+    };
     if own.before == own.matrix.rows {
-        return Ok((model, seen));
+        return Ok(Judged { model, seen, trees: count });
     }
     let judge = Judge::new(&own);
     let (before, after) = own.halves();
     let prior: Vec<f64> = after.column(0).iter().map(|&prior| f64::from(prior)).collect();
-    let base = site.before.scores(&after);
+    let base = site.scores(&after);
     let mut best = base.clone();
     if own.before >= FEWEST_OWN_ROWS {
-        let start = site.before.scores(&before);
+        let start = site.scores(&before);
         let train = samples(&before, &own.labels[..own.before], &own.weights[..own.before], &start);
         let held_out = samples(&after, &own.labels[own.before..], &own.weights[own.before..], &base);
         let trees = grow(lightgbm::fit(train, Some(held_out), &device_parameters()))?;
@@ -242,14 +270,12 @@ fn fit_device(
         if judge.gain(&base, &mixed) >= OWN_GAIN {
             model.tree_weight = OWN_SHARE * share;
             best = mix(&base, model.tree_weight, &steps);
-            let start = site.all.scores(&own.matrix);
-            let parameters = Parameters { trees: trees.len(), ..device_parameters() };
-            model.trees =
-                grow(lightgbm::fit(samples(&own.matrix, &own.labels, &own.weights, &start), None, &parameters))?;
+            count = Some(trees.len());
         }
     }
     if judge.gain(&prior, &best) <= LEAVE_LOSS {
         model = DeviceModel { cutoff: hourly.origin, ..Default::default() };
+        count = None;
         best.clone_from(&prior);
     }
     for (score, label) in best.iter().zip(&own.labels[own.before..]) {
@@ -261,5 +287,25 @@ fn fit_device(
         building: judge.loss(&base),
         device: judge.loss(&best),
     });
-    Ok((model, seen))
+    Ok(Judged { model, seen, trees: count })
+}
+
+/// Fits a device's own trees, as many as were chosen, on everything and on top of the site's final score.
+fn refit_device(
+    hourly: &Hourly,
+    building: &Building,
+    device: usize,
+    cut: Hour,
+    site: &SiteModel,
+    mut model: DeviceModel,
+    trees: Option<usize>,
+) -> Result<DeviceModel, TrainError> {
+    let Some(trees) = trees else { return Ok(model) };
+    if let Some(own) = Sample::of_device(hourly, building, device, cut, |_| true)? {
+        let start = site.scores(&own.matrix);
+        let parameters = Parameters { trees, ..device_parameters() };
+        let rows = samples(&own.matrix, &own.labels, &own.weights, &start);
+        model.trees = grow(lightgbm::fit(rows, None, &parameters))?;
+    }
+    Ok(model)
 }
