@@ -97,9 +97,7 @@ pub fn train(hourly: &Hourly, building: &Building, done: &(dyn Fn() + Sync)) -> 
     let (mut all, judged) = (all?, judged?);
     drop(sample);
     let mut models = plain();
-    let judged: Vec<_> = judged.into_iter().enumerate().collect();
-    let fitted = judged.into_par_iter().map(|(device, judged)| {
-        let Judged { model, seen, trees } = judged;
+    let fitted = judged.into_par_iter().enumerate().map(|(device, Judged { model, seen, trees })| {
         Ok((refit_device(hourly, building, device, cut, &all, model, trees)?, seen))
     });
     let fitted = fitted.collect::<Result<Vec<_>, TrainError>>()?;

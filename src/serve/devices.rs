@@ -293,6 +293,10 @@ fn hours(
     let state = |hour: Hour| match usize::try_from(hour - device.first).ok().and_then(|at| device.states.get(at)) {
         Some(State::Occupied) => PastState::Occupied,
         Some(State::Vacant) => PastState::Vacant,
+        // The hour that is not over yet has shown what it has shown.
+        Some(State::Unobserved) if device.times.last().is_some_and(|&time| calendar.hour(time) == hour) => {
+            PastState::Occupied
+        }
         Some(State::Unobserved) | None => PastState::Unobserved,
     };
     let hour = |hour: Hour| PastHour { start: calendar.rfc3339(calendar.start(hour)), state: state(hour) };

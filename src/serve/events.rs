@@ -33,7 +33,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// Says that readings of these devices were stored.
+    /// Says that readings of these devices were stored; of none when all were read again.
     pub fn readings<'a>(&self, devices: impl ExactSizeIterator<Item = &'a str>) {
         let count = devices.len();
         let named: Vec<&str> = devices.take(NAMED).collect();
@@ -56,19 +56,14 @@ impl Events {
         listeners.retain(|listener| listener.try_send(text.clone()).is_ok());
     }
 
-    /// How many listen.
-    pub fn count(&self) -> usize {
+    fn listen(&self) -> Result<(Sender<Bytes>, Receiver<Bytes>), Problem> {
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|listener| !listener.is_closed());
-        listeners.len()
-    }
-
-    fn listen(&self) -> Result<(Sender<Bytes>, Receiver<Bytes>), Problem> {
-        if self.count() >= MOST {
+        if listeners.len() >= MOST {
             return Err(Problem::new(Code::NotReady, format!("{MOST} listen already")).retry_after(60));
         }
         let (sender, receiver) = channel(BEHIND);
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(sender.clone());
+        listeners.push(sender.clone());
         Ok((sender, receiver))
     }
 }

@@ -9,7 +9,7 @@ use governor::{Quota, RateLimiter};
 
 use super::problem::{Code, Problem};
 
-/// Wrong tokens that an address may try in a minute before it has to wait.
+/// Wrong tokens that an address may try in a minute before it has to wait. Evaluated when compiled, where 30 is not 0.
 const FAILURES: NonZeroU32 = NonZeroU32::new(30).unwrap();
 
 /// From this many keys on, those with nothing spent are forgotten. An IPv4 address costs its owner more than a key does us.

@@ -176,7 +176,12 @@ impl Grid {
         for new in changed.iter().filter(|new| new.times.first().is_some_and(|&first| first < self.hourly.origin)) {
             let at = hourly.position(&new.device)?;
             let known = readings.devices.binary_search_by(|d| d.device.cmp(&new.device)).ok()?;
-            hourly = hourly.with_times(at, &readings.devices[known].times)?;
+            let times = &readings.devices[known].times;
+            // Stores may tell again what was told before.
+            if times.partition_point(|&time| time < hourly.origin) == hourly.devices[at].times.len() {
+                continue;
+            }
+            hourly = hourly.with_times(at, times)?;
             cells[at] = OnceLock::new();
         }
         Some(Grid { building: self.building.clone(), made_at: calendar.now(), cells, hourly })
@@ -306,6 +311,9 @@ mod tests {
         let grid = new.grid(running + 1500, &calendar);
         assert_eq!(grid.cells.iter().map(|cell| cell.get().is_some()).collect::<Vec<_>>(), [true, true, false, true]);
         let after = json(&new, &grid);
+        // What is told again, from whatever hour, changes nothing.
+        let again = new.grown(&history.readings.devices, &calendar).grid(running + 1500, &calendar);
+        assert!(again.cells.iter().all(|cell| cell.get().is_some()));
         let cold = Snapshot::new(new.history.clone(), new.loaded.clone());
         assert_eq!(after, json(&cold, &cold.grid(running + 1500, &calendar)));
         assert!(before[2] != after[2] && before[0] == after[0]);

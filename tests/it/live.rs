@@ -114,6 +114,10 @@ fn forecasts_follow_readings_and_equal_those_of_a_cold_start() {
     assert!(until("data:").contains("[\"a\"]"));
     wait("the motion", || server.get("/predict").json()["data_until"] != before["data_until"]);
     let after = server.get("/predict").json();
+    let past = server.get(&format!("/devices/a/history?from={}", calendar.format(now - HOUR).replace(' ', "+"))).json();
+    let start = calendar.rfc3339(calendar.start(calendar.hour(now)));
+    let running = past["hours"].as_array().unwrap().iter().find(|hour| hour["start"] == start.as_str());
+    assert_eq!(running.map(|hour| &hour["state"]), Some(&"occupied".into()), "{past}");
     let dir = models.path().to_str().unwrap();
     let at = after["origin"].as_str().unwrap().replace('T', " ");
     let cold = roomcast(&["predict", &at, &place.url, "-", "--models", dir, "--format", "json"]);
