@@ -47,6 +47,7 @@ test: build ## Run all tests
 	cargo test $(release) --doc
 	scripts/page-test
 	scripts/api-fuzz
+	cargo $(runner) $(release) --features otel --test it serve::traces
 	cargo $(runner) $(shared) --lib --bins --tests --no-fail-fast
 
 check: fmt deny dockerfile clippy doc ## Check format, lints, documentation, licences and Dockerfile

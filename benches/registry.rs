@@ -41,6 +41,7 @@ fn trees(seed: u64, trees: usize, leaves: usize) -> Trees {
         column_share: 0.6,
         bins: 63,
         monotone: Vec::new(),
+        columns: Vec::new(),
         seed: 1,
         patience: trees,
     };

@@ -2,15 +2,17 @@
 //!
 //! The same client asks, over loopback and in turn: the real binary; a bare Actix server that answers with the very
 //! bytes `/predict` gave; and, when `PEER_PORT` names one, another server with the same paths
-//! (`benches/peers/serve.sh` starts one). Client and servers share the processors, so absolute figures say little.
+//! (`benches/peers/serve.sh` starts one). For `warm` and `cold` the servers have one half of the processors and the
+//! client the other: on the same ones a fast server would be measured by how much the client leaves of them.
 //!
 //! Sections: `warm`, `cold`, `start` by default; `large` (10,000 devices, some minutes) when named.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread::{scope, sleep, spawn};
+use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpResponse, HttpServer, rt, web};
@@ -19,10 +21,8 @@ use roomcast::simulate::{Format, write};
 mod common;
 
 const TOKEN: &str = "bench";
-/// Threads of the client, and connections of each: it asks on all of them, then collects the answers. The client is kept
-/// this plain because what it takes of the processors the servers do not get.
-const THREADS: usize = 2;
-const CONNECTIONS: usize = 16;
+/// Connections of each of the client's threads, one per processor: it asks on all of them, then collects the answers.
+const CONNECTIONS: usize = 32;
 /// Length of one measurement; each is made this many times, in turn with the others.
 const SPAN: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 3;
@@ -42,12 +42,27 @@ impl Drop for Server {
     }
 }
 
+/// Processors of the servers and of the client, as `taskset` takes them; the same one where there is only one.
+fn halves() -> (String, String) {
+    let all = std::thread::available_parallelism().map_or(1, usize::from);
+    let half = all / 2;
+    (format!("0-{}", half.max(1) - 1), format!("{half}-{}", all - 1))
+}
+
+/// A command, on some processors only when they are named.
+fn command(program: impl AsRef<OsStr>, processors: Option<&str>) -> Command {
+    let Some(processors) = processors else { return Command::new(program) };
+    let mut command = Command::new("taskset");
+    command.args(["-c", processors]).arg(program);
+    command
+}
+
 /// Starts the binary on some readings; returns it ready, and how long that took.
-fn start(input: &Path, models: &Path) -> (Server, Duration) {
+fn start(input: &Path, models: &Path, processors: Option<&str>) -> (Server, Duration) {
     let place = tempfile::tempdir().expect("a place for temporary files");
     let file = place.path().join("port");
     let watch = Instant::now();
-    let child = Command::new(env!("CARGO_BIN_EXE_roomcast"))
+    let child = command(env!("CARGO_BIN_EXE_roomcast"), processors)
         .env("ROOMCAST_TOKENS", format!("read:{TOKEN}"))
         .args(["serve", "--bind", "127.0.0.1:0", "--rate-limit", "0"])
         .args(["--input".as_ref(), input.as_os_str(), "--models".as_ref(), models.as_os_str()])
@@ -57,34 +72,52 @@ fn start(input: &Path, models: &Path) -> (Server, Duration) {
         .spawn()
         .expect("the binary was built with this bench");
     let mut server = Server { child, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
-    let deadline = Duration::from_secs(300);
-    while server.address.port() == 0 || ask(&mut connect(server.address), "/readyz").0 != 200 {
-        assert!(watch.elapsed() < deadline, "the server is not ready");
+    while !ready(&mut server, &file) {
+        assert!(watch.elapsed() < Duration::from_secs(300), "the server is not ready");
         sleep(Duration::from_millis(5));
-        let port = std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok());
-        server.address.set_port(port.unwrap_or(0));
     }
     (server, watch.elapsed())
 }
 
-/// A server that does nothing but answer with these bytes.
-fn fixed(body: Vec<u8>) -> SocketAddr {
+/// Whether a server has written its port and is ready.
+fn ready(server: &mut Server, port_file: &Path) -> bool {
+    let port = std::fs::read_to_string(port_file).ok().and_then(|text| text.trim().parse().ok());
+    server.address.set_port(port.unwrap_or(0));
+    server.address.port() != 0 && ask(&mut connect(server.address), "/readyz").0 == 200
+}
+
+/// This program again, as a server that does nothing but answer with these bytes.
+fn fixed(body: &[u8], processors: &str) -> Server {
+    let place = tempfile::tempdir().expect("a place for temporary files");
+    let (file, port) = (place.path().join("body"), place.path().join("port"));
+    std::fs::write(&file, body).expect("a disk with room");
+    let child = command(std::env::current_exe().expect("a name"), Some(processors))
+        .args(["fixed".as_ref(), file.as_os_str(), port.as_os_str()])
+        .spawn()
+        .expect("this program");
+    let mut server = Server { child, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+    while !ready(&mut server, &port) {
+        sleep(Duration::from_millis(5));
+    }
+    server
+}
+
+/// Serves the bytes of a file; writes the port to another.
+fn serve_fixed(body: &str, port_file: &str) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    let body = web::Bytes::from(body);
-    spawn(move || {
-        let app = move || {
+    let port = listener.local_addr().expect("an address").port();
+    let body = web::Bytes::from(std::fs::read(body).expect("the body"));
+    let app = move || {
+        let body = body.clone();
+        let answer = move || {
             let body = body.clone();
-            let answer = move || {
-                let body = body.clone();
-                async move { HttpResponse::Ok().content_type("application/json").body(body) }
-            };
-            App::new().default_service(web::to(answer))
+            async move { HttpResponse::Ok().content_type("application/json").body(body) }
         };
-        let server = HttpServer::new(app).disable_signals().listen(listener).expect("a listener").run();
-        rt::System::new().block_on(server)
-    });
-    address
+        App::new().default_service(web::to(answer))
+    };
+    let server = HttpServer::new(app).disable_signals().listen(listener).expect("a listener").run();
+    std::fs::write(port_file, port.to_string()).expect("a disk with room");
+    rt::System::new().block_on(server).expect("a server");
 }
 
 fn connect(address: SocketAddr) -> BufReader<TcpStream> {
@@ -137,8 +170,8 @@ fn skip(stream: &mut TcpStream, buffer: &mut [u8]) {
     }
 }
 
-/// Requests per second and latencies (seconds, ascending) of [`THREADS`] times [`CONNECTIONS`] that ask for [`SPAN`].
-fn load(address: SocketAddr, target: &str) -> (f64, Vec<f64>) {
+/// Requests per second and latencies (seconds, ascending) of some threads with [`CONNECTIONS`] each that ask for [`SPAN`].
+fn load(address: SocketAddr, target: &str, threads: usize) -> (f64, Vec<f64>) {
     let watch = Instant::now();
     let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
     let mut latencies: Vec<f64> = scope(|scope| {
@@ -155,7 +188,7 @@ fn load(address: SocketAddr, target: &str) -> (f64, Vec<f64>) {
             }
             took
         };
-        let all: Vec<_> = (0..THREADS).map(|_| scope.spawn(one)).collect();
+        let all: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
         all.into_iter().flat_map(|one| one.join().expect("a client")).collect()
     });
     latencies.sort_by(f64::total_cmp);
@@ -168,15 +201,17 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// Warm: the same forecast again and again. Rates are medians of rounds in turn.
-fn warm(server: &Server, peer: Option<SocketAddr>) {
+fn warm(server: &Server, peer: Option<SocketAddr>, processors: &str) {
     let (_, body) = ask(&mut connect(server.address), "/predict");
-    println!("warm: GET /predict of 7 rooms, {} bytes, {} connections", body.len(), THREADS * CONNECTIONS);
-    let mut all = vec![("roomcast", server.address), ("fixed body", fixed(body))];
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    println!("warm: GET /predict of 7 rooms, {} bytes, {} connections", body.len(), threads * CONNECTIONS);
+    let fixed = fixed(&body, processors);
+    let mut all = vec![("roomcast", server.address), ("fixed body", fixed.address)];
     all.extend(peer.map(|peer| ("peer", peer)));
     let mut measured = vec![(Vec::new(), Vec::new()); all.len()];
     for _ in 0..ROUNDS {
         for (at, (_, address)) in all.iter().enumerate() {
-            let (rate, latencies) = load(*address, "/predict");
+            let (rate, latencies) = load(*address, "/predict", threads);
             measured[at].0.push(rate);
             measured[at].1.push(latencies[latencies.len() * 99 / 100]);
         }
@@ -248,7 +283,7 @@ fn peak(server: &Server) -> f64 {
 /// Start to ready, all forecasts once, then again after one instant more.
 fn whole(place: &Path, devices: usize, trained: usize) {
     let (input, models) = site(place, devices, trained);
-    let (server, ready) = start(&input, &models);
+    let (server, ready) = start(&input, &models, None);
     let mut stream = connect(server.address);
     let asked = Instant::now();
     let (_, body) = ask(&mut stream, "/predict");
@@ -267,24 +302,34 @@ fn whole(place: &Path, devices: usize, trained: usize) {
 
 fn main() {
     let sections: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    if let [role, body, port_file] = &sections[..]
+        && role == "fixed"
+    {
+        return serve_fixed(body, port_file);
+    }
     let wanted = |name: &str| if sections.is_empty() { name != "large" } else { sections.iter().any(|s| s == name) };
     let port = std::env::var("PEER_PORT").ok().and_then(|port| port.parse::<u16>().ok());
     let peer = port.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     let place = tempfile::tempdir().expect("a place for temporary files");
-    if wanted("warm") || wanted("cold") {
-        let (input, models) = site(place.path(), 7, 7);
-        let (server, _) = start(&input, &models);
-        if wanted("warm") {
-            warm(&server, peer);
-        }
-        if wanted("cold") {
-            cold(&server, peer);
-        }
-    }
     if wanted("start") {
         whole(place.path(), 1_000, 1_000);
     }
     if wanted("large") {
         whole(place.path(), 10_000, 1_000);
+    }
+    if wanted("warm") || wanted("cold") {
+        let (input, models) = site(place.path(), 7, 7);
+        let (servers, client) = halves();
+        let (server, _) = start(&input, &models, Some(&servers));
+        // Last of all: from here on this process keeps to its half.
+        let own = std::process::id().to_string();
+        let pinned = Command::new("taskset").args(["-acp", &client, &own]).stdout(Stdio::null()).status();
+        assert!(pinned.is_ok_and(|status| status.success()), "taskset");
+        if wanted("warm") {
+            warm(&server, peer, &servers);
+        }
+        if wanted("cold") {
+            cold(&server, peer);
+        }
     }
 }

@@ -30,6 +30,7 @@ fn parameters() -> Parameters {
         bins: 63,
         seed: 1,
         monotone: monotone().to_vec(),
+        columns: Vec::new(),
         patience: 100,
     }
 }

@@ -14,7 +14,7 @@ use super::sample::{Sample, samples};
 use super::trees::Trees;
 use super::{Check, DeviceModel, Models, SiteModel, rows};
 use crate::calendar::Hour;
-use crate::features::{Building, Matrix, monotone, sigmoid};
+use crate::features::{Building, Matrix, columns, monotone, sigmoid};
 use crate::hourly::Hourly;
 
 /// Fewest days of history before anything beyond the prior is fitted.
@@ -37,6 +37,30 @@ const FEWEST_OWN_ROWS: usize = 240;
 const OWN_GAIN: f64 = 2.5;
 /// Loss against the prior, in standard errors, at which a device leaves the site's layers.
 const LEAVE_LOSS: f64 = -2.0;
+/// What a device's own trees may look at: its habits and its last hours. What the building does, and how far one hour's rate
+/// tells another's, the site's layers know from all devices.
+const OWN_COLUMNS: [&str; 20] = [
+    "prior",
+    "weekday_shift",
+    "recent_shift",
+    "last_day_pull",
+    "lag_7d_pull",
+    "device_level",
+    "hour_before",
+    "hour_after",
+    "lag_1d",
+    "lag_7d",
+    "hour",
+    "weekday",
+    "off",
+    "share_day",
+    "last_hour",
+    "state_pull",
+    "today_pull",
+    "motion_pull",
+    "lead",
+    "since_motion",
+];
 /// How much of the best share of a device's own trees is taken: the best was found on the rows it is judged on.
 const OWN_SHARE: f64 = 0.8;
 
@@ -63,13 +87,24 @@ fn site_parameters(rows: usize) -> Parameters {
         bins: 63,
         seed: 1,
         monotone: monotone().to_vec(),
+        columns: Vec::new(),
         patience: 20,
     }
 }
 
-/// Boosting of one device's own layer.
+/// Boosting of one device's own layer, on the columns in which rooms differ from each other.
 fn device_parameters() -> Parameters {
-    Parameters { trees: 60, leaves: 6, min_rows: 40, l2: 20.0, patience: 8, ..site_parameters(0) }
+    let own = columns().into_iter().enumerate().filter(|(_, name)| OWN_COLUMNS.contains(name)).map(|(at, _)| at);
+    Parameters {
+        trees: 60,
+        leaves: 6,
+        min_rows: 40,
+        l2: 20.0,
+        column_share: 1.0,
+        columns: own.collect(),
+        patience: 8,
+        ..site_parameters(0)
+    }
 }
 
 /// Fits every layer on the hours of a grid. `done` is called once per device.

@@ -4,6 +4,7 @@
 //! handles cannot cross threads. Here a fit is one function: every handle lives and dies inside it, so
 //! nothing of LightGBM outlives the call and fits may run on as many threads as wanted.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, CString, NulError, c_int, c_void};
 use std::ptr;
 
@@ -67,6 +68,8 @@ pub struct Parameters {
     pub bins: usize,
     /// Per column 1 where the score may only rise with it; empty for none.
     pub monotone: Vec<i8>,
+    /// The columns that trees may use; empty for all.
+    pub columns: Vec<usize>,
     /// Seed of the choice of columns.
     pub seed: usize,
     /// Stop when the loss on the held-out rows has not fallen for this many trees.
@@ -84,25 +87,31 @@ pub struct Fitted {
 
 /// Fits a binary booster with log loss, stopping early on `held_out` if given.
 ///
+/// LightGBM never sees columns that trees may not use: to it, each costs as much as one that is used.
+///
 /// One thread is used; equal inputs give equal trees, bit for bit.
 ///
 /// # Errors
 /// [`FitError::Data`] for lengths that do not match, labels other than 0 and 1, a single class,
 /// weights or starts that are not finite, infinite features; [`FitError::LightGbm`] otherwise.
 pub fn fit(train: Samples, held_out: Option<Samples>, parameters: &Parameters) -> Result<Fitted, FitError> {
-    check(&train, true)?;
-    let settings = settings(parameters)?;
-    let dataset = Dataset::new(&train, &settings, None)?;
+    let columns: Vec<usize> = match &parameters.columns[..] {
+        [] => (0..train.width).collect(),
+        chosen => chosen.to_vec(),
+    };
+    check(&train, &columns, true)?;
+    let settings = settings(parameters, &columns)?;
+    let dataset = Dataset::new(&train, &columns, &settings, None)?;
     let booster = Booster::new(&dataset, &settings)?;
     let mut losses = Vec::new();
     let mut best = parameters.trees;
     let valid = match &held_out {
         Some(samples) => {
-            check(samples, false)?;
+            check(samples, &columns, false)?;
             if samples.width != train.width {
                 return Err(FitError::Data("held-out rows have other columns".into()));
             }
-            let valid = Dataset::new(samples, &settings, Some(&dataset))?;
+            let valid = Dataset::new(samples, &columns, &settings, Some(&dataset))?;
             booster.add_valid(&valid)?;
             losses.push(start_loss(samples));
             best = 0;
@@ -124,14 +133,14 @@ pub fn fit(train: Samples, held_out: Option<Samples>, parameters: &Parameters) -
             break;
         }
     }
-    let trees = if best == 0 { Trees::default() } else { Trees::parse(&booster.text(best)?, train.width)? };
+    let trees = if best == 0 { Trees::default() } else { Trees::parse(&booster.text(best)?, columns.len())?.over(&columns) };
     // Booster before datasets: it points into them.
     drop(booster);
     drop(valid);
     Ok(Fitted { trees, losses })
 }
 
-fn check(samples: &Samples, both_classes: bool) -> Result<(), FitError> {
+fn check(samples: &Samples, columns: &[usize], both_classes: bool) -> Result<(), FitError> {
     let rows = samples.labels.len();
     let fail = |message: &str| Err(FitError::Data(message.into()));
     if rows == 0 || rows > i32::MAX as usize || samples.width == 0 || samples.width > i32::MAX as usize {
@@ -139,6 +148,9 @@ fn check(samples: &Samples, both_classes: bool) -> Result<(), FitError> {
     }
     if samples.features.len() != rows * samples.width || samples.weights.len() != rows || samples.start.len() != rows {
         return fail("features, labels, weights and starts differ in length");
+    }
+    if columns.iter().any(|&column| column >= samples.width) {
+        return fail("a column that trees may use is not there");
     }
     if samples.labels.iter().any(|&label| label != 0.0 && label != 1.0) {
         return fail("a label is neither 0 nor 1");
@@ -160,7 +172,7 @@ fn check(samples: &Samples, both_classes: bool) -> Result<(), FitError> {
 
 /// Every column is dense and few are alike: looking for sparse or exclusive ones, and timing both histogram layouts,
 /// costs more than it finds.
-fn settings(p: &Parameters) -> Result<CString, FitError> {
+fn settings(p: &Parameters, columns: &[usize]) -> Result<CString, FitError> {
     let mut text = format!(
         "objective=binary metric=binary_logloss boost_from_average=false num_threads=1 verbosity=-1 deterministic=true \
          seed={} num_iterations={} num_leaves={} learning_rate={} \
@@ -169,7 +181,7 @@ fn settings(p: &Parameters) -> Result<CString, FitError> {
         p.seed, p.trees, p.leaves, p.learning_rate, p.min_rows, p.l2, p.column_share, p.bins
     );
     if !p.monotone.is_empty() {
-        let signs: Vec<String> = p.monotone.iter().map(i8::to_string).collect();
+        let signs: Vec<String> = columns.iter().filter_map(|&column| p.monotone.get(column)).map(i8::to_string).collect();
         text.push_str(&format!(" monotone_constraints={}", signs.join(",")));
     }
     Ok(CString::new(text)?)
@@ -200,16 +212,26 @@ fn done(code: c_int, call: &'static str) -> Result<(), FitError> {
 struct Dataset(sys::DatasetHandle);
 
 impl Dataset {
-    fn new(samples: &Samples, settings: &CStr, reference: Option<&Dataset>) -> Result<Dataset, FitError> {
+    fn new(
+        samples: &Samples,
+        columns: &[usize],
+        settings: &CStr,
+        reference: Option<&Dataset>,
+    ) -> Result<Dataset, FitError> {
+        let rows = samples.labels.len();
+        let features: Cow<[f32]> = match columns.len() == samples.width {
+            true => samples.features.into(),
+            false => columns.iter().flat_map(|column| &samples.features[column * rows..][..rows]).copied().collect(),
+        };
         let mut handle: sys::DatasetHandle = ptr::null_mut();
-        // SAFETY: `features` holds exactly width * rows floats (checked in `check`), LightGBM copies them into
+        // SAFETY: `features` holds exactly columns * rows floats (lengths are checked in `check`), LightGBM copies them into
         // bins before it returns, and `handle` is a valid place for the result. The reference outlives the call.
         let code = unsafe {
             sys::LGBM_DatasetCreateFromMat(
-                samples.features.as_ptr().cast::<c_void>(),
+                features.as_ptr().cast::<c_void>(),
                 sys::C_API_DTYPE_FLOAT32 as c_int,
-                samples.labels.len() as i32,
-                samples.width as i32,
+                rows as i32,
+                columns.len() as i32,
                 0,
                 settings.as_ptr(),
                 reference.map_or(ptr::null_mut(), |d| d.0),

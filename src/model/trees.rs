@@ -183,6 +183,14 @@ impl Trees {
         Ok(trees)
     }
 
+    /// The same trees over a wider matrix, in which their column `i` is column `columns[i]`.
+    pub(super) fn over(mut self, columns: &[usize]) -> Trees {
+        for node in &mut self.nodes {
+            node.feature = columns[node.feature as usize] as u8;
+        }
+        self
+    }
+
     fn push(&mut self, block: &str, width: usize) -> Result<(), TreeError> {
         let field = |name: &str| {
             block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).ok_or_else(|| missing(name))
@@ -367,6 +375,7 @@ mod tests {
                 column_share: 1.0,
                 bins: 255,
                 monotone: Vec::new(),
+        columns: Vec::new(),
                 seed: 1,
                 patience: 20,
             };

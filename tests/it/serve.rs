@@ -3,6 +3,8 @@
 pub mod client;
 mod faults;
 mod reload;
+#[cfg(feature = "otel")]
+mod traces;
 
 use client::{Server, registry, roomcast, sample};
 use serde_json::{Value, json};

@@ -106,12 +106,18 @@ impl Server {
 
     /// Starts with these arguments and three tokens, and waits until it is ready.
     pub fn with(args: &[&str], more: &[&str]) -> Server {
+        Server::in_environment(&[], args, more)
+    }
+
+    /// The same with more variables in its environment.
+    pub fn in_environment(variables: &[(&str, &str)], args: &[&str], more: &[&str]) -> Server {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("port");
         let child = Command::new(env!("CARGO_BIN_EXE_roomcast"))
             .env_clear()
             .env("ROOMCAST_TOKENS", TOKENS)
             .env("RUST_LOG", "roomcast=info")
+            .envs(variables.iter().copied())
             .arg("serve")
             .args(args)
             .args(["--bind", "127.0.0.1:0", "--port-file", file.to_str().unwrap(), "--rate-limit", "0"])
