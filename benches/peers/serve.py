@@ -12,12 +12,13 @@ import os
 from datetime import datetime, timedelta
 from functools import lru_cache
 
+import numpy as np
 import orjson
 import polars as pl
 from fastapi import FastAPI, Header, HTTPException, Query
 from fastapi.responses import Response
 
-from train import HORIZON, ahead, features, grow, lay, read, site_columns
+from train import HORIZON, ahead, features, fit_site, grow, lay, next_day, read, sampled, site_columns
 
 TOKEN = os.environ.get("TOKEN", "bench")
 HOURS = read(os.environ["READINGS"])
@@ -33,7 +34,19 @@ def as_of(origin: datetime) -> tuple[dict, pl.DataFrame]:
 
 
 LATEST = HOURS["hour"].max() + HOUR
-BOOSTERS = {name: grow(table, first, at) for at, (name, (table, first)) in enumerate(as_of(LATEST)[0].items())}
+
+
+def fit() -> tuple:
+    """The building's layers and each device's own."""
+    samples = {name: sampled(table, first, at) for at, (name, (table, first)) in enumerate(as_of(LATEST)[0].items())}
+    rows, labels, weights = (np.concatenate([sample[at] for sample in samples.values()]) for at in range(3))
+    early = np.concatenate([np.arange(len(sample[1])) < sample[4] for sample in samples.values()])
+    before, site = fit_site(rows, labels, weights, early)
+    return site, {name: grow(sample, before, site) for name, sample in samples.items()}
+
+
+SITE, OWN = fit()
+NONE = (None, 0.0, True)
 
 
 @lru_cache(maxsize=256)
@@ -44,7 +57,7 @@ def rendered(origin: datetime, wanted: tuple[str, ...]) -> bytes:
     for name, (table, _) in tables.items():
         if wanted and name not in wanted:
             continue
-        chances = ahead(table, BOOSTERS.get(name)).tolist()
+        chances = ahead(next_day(table), SITE, OWN.get(name, NONE)).tolist()
         hours = [{"start": s, "probability": p, "state": int(p >= 0.5)} for s, p in zip(starts, chances)]
         answer.append({"device": name, "source": "model", "status": "live", "model_version": "1", "hours": hours})
     return orjson.dumps({"made_at": datetime.now().isoformat(), "origin": origin.isoformat(), "devices": answer})

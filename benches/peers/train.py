@@ -1,22 +1,27 @@
-"""The peer: per-device LightGBM boosters and 24-hour forecasts with Polars, LightGBM and joblib.
+"""The peer: the same training as Roomcast's, and 24-hour forecasts, with Polars, LightGBM and joblib.
 
     train.py READINGS.csv FORECAST.csv [--jobs N]
 
-Per device: the hourly grid, the columns of Roomcast's design matrix that need one device only or a sum over
-all, one row per observed hour asked from one origin at most a day earlier, a booster stopped early on the last third
-of the days, and the forecast of the 24 hours after the last reading. The parameters are those of
-Roomcast's device layer. What Roomcast does beyond this (the building's layers, the second fit of devices whose own
-trees convince, validation of the readings row by row, the saved registry) is left out here.
+The building: a sample of every device's rows, a ridge logistic regression at six strengths and a booster on top of it,
+both chosen on the last third of the days and fitted again on all. Each device: the hourly grid, the columns of
+Roomcast's design matrix that need one device only or a sum over all, one row per observed hour asked from one origin at
+most a day earlier, a booster on the building's score, stopped early on the last third of the days, its share
+weighed there, a second fit where it convinces, and the forecast of the 24 hours after the last reading. The
+parameters are Roomcast's. What Roomcast does beyond this (validation of the readings row by row, several boosters for small
+sites, the saved and checked registry) is left out here.
 
 Care taken: readings are parsed and aggregated in one multi-threaded Polars pass, one worker process per core
-gets devices in batches, Polars and LightGBM run single-threaded inside the workers, the matrix goes
-to LightGBM as one contiguous array of 32-bit floats, and the design matrix is made without Python loops over rows.
+gets devices in batches, rows are made once and kept in shared memory until their device is fitted, Polars and LightGBM
+run single-threaded inside the workers and LightGBM on all cores for the building, the matrix goes to LightGBM as one contiguous
+array of 32-bit floats, and neither the design matrix nor the regression has Python loops over rows.
 """
 
 import argparse
 import os
 import sys
+import tempfile
 from datetime import datetime
+from pathlib import Path
 
 parser = argparse.ArgumentParser(description="Per-device boosters with Polars, LightGBM and joblib")
 parser.add_argument("readings")
@@ -37,25 +42,30 @@ ROW_HALF_LIFE = 90.0
 FLOOR = 1e-3
 BATCH = 25
 
-# As in src/model/fit.rs (device_parameters).
-PARAMETERS = {
+MOST_ROWS = 150_000
+
+# As in src/model/lightgbm.rs and src/model/fit.rs (site_parameters, device_parameters).
+COMMON = {
     "objective": "binary",
     "metric": "binary_logloss",
     "boost_from_average": False,
-    "num_threads": 1,
     "verbosity": -1,
     "deterministic": True,
-    "num_leaves": 6,
     "learning_rate": 0.06,
-    "min_data_in_leaf": 40,
     "min_sum_hessian_in_leaf": 1e-3,
-    "lambda_l2": 20.0,
-    "feature_fraction": 0.6,
     "max_bin": 63,
     "feature_pre_filter": False,
+    "force_row_wise": True,
+    "enable_bundle": False,
+    "is_enable_sparse": False,
     "seed": 1,
 }
+SITE = COMMON | {"num_leaves": 16, "lambda_l2": 100.0, "feature_fraction": 0.6}
+SITE_TREES, SITE_PATIENCE = 120, 20
+DEVICE = COMMON | {"num_leaves": 6, "min_data_in_leaf": 40, "lambda_l2": 20.0, "num_threads": 1}
 TREES, PATIENCE = 60, 8
+RIDGES = [30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0]
+OWN_GAIN, LEAVE_LOSS, OWN_SHARE = 2.5, -2.0, 0.8
 RISING = {"prior", "last_day", "lag_1d", "lag_7d", "share_week", "so_far", "last_hour"}
 
 TARGET = [
@@ -67,6 +77,15 @@ ORIGIN = ["share_day", "share_week", "silence", "last_hour", "last_three_hours",
 MOMENT = ["state_pull", "today_pull", "others_pull", "lead", "since_motion"]
 COLUMNS = TARGET + ORIGIN + MOMENT
 MONOTONE = [int(name in RISING) for name in COLUMNS]
+OWN = [
+    "prior", "weekday_shift", "recent_shift", "last_day_pull", "lag_7d_pull", "device_level", "hour_before", "hour_after",
+    "lag_1d", "lag_7d", "hour", "weekday", "off", "share_day", "last_hour", "state_pull", "today_pull", "lead", "since_motion",
+]  # fmt: skip
+OWN_AT = [COLUMNS.index(name) for name in OWN]
+LINEAR = TARGET[:9] + MOMENT[:3]
+LINEAR_AT = [COLUMNS.index(name) for name in LINEAR]
+# How much more strictly some coefficients are pulled to zero; the last is the intercept.
+STRICT = np.array([5.0 if name == "building_last_pull" else 0.1 if name in MOMENT else 1.0 for name in LINEAR] + [1.0])
 
 
 def logit(name: str) -> pl.Expr:
@@ -252,60 +271,202 @@ def choose(table: pl.DataFrame, first: int, seed: int) -> tuple[np.ndarray, np.n
     return target, np.minimum(lead, target).astype(np.int64)
 
 
-def grow(table: pl.DataFrame, first: int, seed: int) -> lgb.Booster | None:
-    """The booster of one device, stopped early; none where there is too little to learn from."""
+def linear_inputs(rows: np.ndarray) -> np.ndarray:
+    return np.column_stack([np.nan_to_num(rows[:, LINEAR_AT]), np.ones(len(rows), np.float32)]).astype(np.float64)
+
+
+def ridge_regression(rows: np.ndarray, labels: np.ndarray, weights: np.ndarray, ridge: float) -> np.ndarray:
+    """Newton's method from the prior's log-odds."""
+    x = linear_inputs(rows)
+    penalty = ridge * STRICT * np.maximum((weights @ (x * x)) / max(weights.sum(), 1.0), 1e-6)
+    b = np.zeros(x.shape[1])
+    for _ in range(8):
+        p = 1.0 / (1.0 + np.exp(-(x[:, 0] + x @ b)))
+        gradient = (weights * (labels - p)) @ x - penalty * b
+        hessian = (x * (weights * p * (1.0 - p))[:, None]).T @ x + np.diag(penalty)
+        step = np.linalg.solve(hessian, gradient)
+        b += step
+        if np.abs(step).max() < 1e-9:
+            break
+    return b
+
+
+def linear_scores(rows: np.ndarray, b: np.ndarray) -> np.ndarray:
+    x = linear_inputs(rows)
+    return np.clip(x[:, 0] + x @ b, -7.0, 7.0)
+
+
+def row_losses(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return np.logaddexp(0.0, np.where(labels > 0.5, -scores, scores))
+
+
+def loss(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
+    return float(weights @ row_losses(scores, labels) / weights.sum())
+
+
+def best_share(base: np.ndarray, steps: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
+    shares = np.arange(11) / 10.0
+    return float(shares[np.argmin([loss(base + share * steps, labels, weights) for share in shares])])
+
+
+def gain(old: np.ndarray, new: np.ndarray, labels: np.ndarray, weights: np.ndarray, days: np.ndarray) -> float:
+    """By how many standard errors, with days as blocks, the new scores lose less."""
+    daily = np.bincount(days - days.min(), weights * (row_losses(old, labels) - row_losses(new, labels)))
+    daily = daily[np.bincount(days - days.min()) > 0]
+    spread = daily.std(ddof=1) if len(daily) > 1 else 0.0
+    return float(daily.mean() / (spread / np.sqrt(len(daily)))) if spread > 0 else 0.0
+
+
+class Site:
+    """The building's layers."""
+
+    def __init__(self, linear: np.ndarray, booster: str | None, share: float):
+        self.linear, self.text, self.share = linear, booster, share
+        self.booster = lgb.Booster(model_str=booster) if booster else None
+
+    def __reduce__(self):
+        return Site, (self.linear, self.text, self.share)
+
+    def scores(self, rows: np.ndarray) -> np.ndarray:
+        scores = linear_scores(rows, self.linear)
+        if self.booster and self.share > 0.0:
+            scores = scores + self.share * self.booster.predict(rows, raw_score=True, num_threads=1)
+        return scores
+
+
+def fit_site(rows: np.ndarray, labels: np.ndarray, weights: np.ndarray, early: np.ndarray) -> tuple[Site, Site]:
+    """The building's layers as fitted before the cut (`early`) and on everything."""
+    late = ~early
+    tries = []
+    for ridge in RIDGES:
+        b = ridge_regression(rows[early], labels[early], weights[early], ridge)
+        tries.append((loss(linear_scores(rows[late], b), labels[late], weights[late]), ridge, b))
+    _, ridge, b = min(tries, key=lambda one: one[0])
+
+    def parameters(count: int) -> dict:
+        return SITE | {"min_data_in_leaf": int(np.clip(count // 150, 30, 200)), "monotone_constraints": MONOTONE}
+
+    def data(part: np.ndarray, b: np.ndarray, **more) -> lgb.Dataset:
+        start = linear_scores(rows[part], b)
+        return lgb.Dataset(rows[part], labels[part], weight=weights[part], init_score=start, params=parameters(early.sum()), **more)
+
+    train = data(early, b)
+    held_out = data(late, b, reference=train)
+    stop = lgb.early_stopping(SITE_PATIENCE, verbose=False)
+    booster = lgb.train(parameters(early.sum()), train, SITE_TREES, valid_sets=[held_out], callbacks=[stop])
+    trees = booster.best_iteration
+    base, steps = linear_scores(rows[late], b), booster.predict(rows[late], raw_score=True, num_iteration=trees)
+    share = best_share(base, steps, labels[late], weights[late])
+    before = Site(b, booster.model_to_string(num_iteration=trees), share)
+    b = ridge_regression(rows, labels, weights, ridge)
+    everything = np.ones(len(rows), bool)
+    booster = lgb.train(parameters(len(rows)), data(everything, b), trees) if share > 0.0 else None
+    return before, Site(b, booster and booster.model_to_string(), share)
+
+
+def sampled(table: pl.DataFrame, first: int, seed: int) -> tuple:
+    """A device's design matrix with labels, weights, local days, and the number of rows before the cut."""
     past = table.height - HORIZON
     target, lead = choose(table, first, seed)
     cut = past - 24 * int(np.clip(past // 24 // 3, *JUDGED_DAYS))
-    early = int(np.searchsorted(target, cut))
-    if early >= FEWEST_OWN_ROWS and early < len(target):
-        labels = table["state"].to_numpy()[target]
-        if 0.0 < labels[:early].mean() < 1.0:
-            rows = design(table, target, lead)
-            weights = np.exp(-np.log(2) / ROW_HALF_LIFE * (past - target) / 24.0)
-            start = rows[:, 0].astype(np.float64)
-            parameters = PARAMETERS | {"monotone_constraints": MONOTONE}
-            make = lambda part, **more: lgb.Dataset(
-                rows[part], labels[part], weight=weights[part], init_score=start[part], params=parameters, **more
-            )
-            train = make(slice(0, early))
-            held_out = make(slice(early, None), reference=train)
-            stop = lgb.early_stopping(PATIENCE, verbose=False)
-            return lgb.train(parameters, train, TREES, valid_sets=[held_out], callbacks=[stop])
-    return None
+    labels = table["state"].to_numpy()[target]
+    weights = np.exp(-np.log(2) / ROW_HALF_LIFE * (past - target) / 24.0)
+    return design(table, target, lead), labels, weights, table["day"].to_numpy()[target], int(np.searchsorted(target, cut))
 
 
-def ahead(table: pl.DataFrame, booster: lgb.Booster | None) -> np.ndarray:
-    """Probabilities of the 24 hours after the history."""
+def boost(rows, labels, weights, start, trees: int, held_out: tuple | None = None) -> lgb.Booster:
+    parameters = DEVICE | {"monotone_constraints": [MONOTONE[at] for at in OWN_AT]}
+    train = lgb.Dataset(rows[:, OWN_AT], labels, weight=weights, init_score=start, params=parameters)
+    if held_out is None:
+        return lgb.train(parameters, train, trees)
+    rows, labels, weights, start = held_out
+    valid = train.create_valid(rows[:, OWN_AT], labels, weight=weights, init_score=start)
+    return lgb.train(parameters, train, trees, valid_sets=[valid], callbacks=[lgb.early_stopping(PATIENCE, verbose=False)])
+
+
+def grow(sample: tuple, before: Site, site: Site) -> tuple[lgb.Booster | None, float, bool]:
+    """A device's own booster where it convinces, its share, and whether the device follows the site."""
+    rows, labels, weights, days, early = sample
+    if early == 0 or early == len(labels):
+        return None, 0.0, True
+    late = slice(early, None)
+    base = best = before.scores(rows[late])
+    trees, share = 0, 0.0
+    if early >= FEWEST_OWN_ROWS and 0.0 < labels[:early].mean() < 1.0:
+        start = before.scores(rows[:early])
+        held_out = (rows[late], labels[late], weights[late], base)
+        booster = boost(rows[:early], labels[:early], weights[:early], start, TREES, held_out)
+        steps = booster.predict(rows[late][:, OWN_AT], raw_score=True, num_iteration=booster.best_iteration)
+        share = best_share(base, steps, labels[late], weights[late])
+        if gain(base, base + share * steps, labels[late], weights[late], days[late]) >= OWN_GAIN:
+            trees, share = booster.best_iteration, OWN_SHARE * share
+            best = base + share * steps
+    if gain(rows[late, 0].astype(np.float64), best, labels[late], weights[late], days[late]) <= LEAVE_LOSS:
+        return None, 0.0, False
+    if trees == 0:
+        return None, 0.0, True
+    return boost(rows, labels, weights, site.scores(rows), trees), share, True
+
+
+def next_day(table: pl.DataFrame) -> np.ndarray:
+    """Rows of the 24 hours after the history."""
     past = table.height - HORIZON
-    rows = design(table, np.arange(past, past + HORIZON), np.arange(1, HORIZON + 1))
-    score = rows[:, 0].astype(np.float64)
+    return design(table, np.arange(past, past + HORIZON), np.arange(1, HORIZON + 1))
+
+
+def ahead(rows: np.ndarray, site: Site, own: tuple[lgb.Booster | None, float, bool]) -> np.ndarray:
+    """Probabilities of some rows of a device."""
+    booster, share, follows = own
+    score = site.scores(rows) if follows else rows[:, 0].astype(np.float64)
     if booster is not None:
-        score = score + booster.predict(rows, raw_score=True, num_iteration=booster.best_iteration)
+        score = score + share * booster.predict(rows[:, OWN_AT], raw_score=True)
     return 1.0 / (1.0 + np.exp(-score))
 
 
-def fit_device(site: pl.DataFrame, name: str, occupied: pl.DataFrame, seed: int) -> tuple[str, np.ndarray, int]:
-    """Fits one device; its name, 24 probabilities and number of trees."""
-    table, first = features(site, occupied)
-    booster = grow(table, first, seed)
-    return name, ahead(table, booster), booster.best_iteration if booster else 0
+def sample_batch(site: pl.DataFrame, batch: list, share: float, place: str) -> list:
+    """Makes the rows of some devices, keeps them in a file each, returns the building's part of them."""
+    parts = []
+    for name, occupied, seed in batch:
+        table, first = features(site, occupied)
+        sample = sampled(table, first, seed)
+        with open(Path(place, str(seed)), "wb") as file:
+            for array in (*sample[:4], next_day(table)):
+                np.save(file, array)
+        rows, labels, weights, _, early = sample
+        lucky = np.random.default_rng(seed ^ 0x5EED).random(len(labels)) <= share
+        parts.append((seed, early, rows[lucky], labels[lucky], weights[lucky], np.arange(len(labels))[lucky] < early))
+    return parts
 
 
-def fit_batch(site: pl.DataFrame, batch: list) -> list:
-    return [fit_device(site, name, occupied, seed) for name, occupied, seed in batch]
+def fit_batch(batch: list, earlies: list, before: Site, site: Site, place: str) -> list:
+    """Fits devices; of each its name, 24 probabilities and number of trees."""
+    fitted = []
+    for (name, _, seed), early in zip(batch, earlies):
+        with open(Path(place, str(seed)), "rb") as file:
+            *sample, following = (np.load(file) for _ in range(5))
+        own = grow((*sample, early), before, site)
+        fitted.append((name, ahead(following, site, own), own[0].num_trees() if own[0] else 0))
+    return fitted
 
 
 def main() -> None:
     hours, grid = lay(read(arguments.readings))
     past = grid.height - HORIZON
     devices = hours.partition_by("device", as_dict=True, maintain_order=True)
-    site = site_columns(devices, hours, grid)
+    site_hours = site_columns(devices, hours, grid)
     work = [(name[0], occupied, at) for at, (name, occupied) in enumerate(devices.items())]
     batches = [work[at : at + BATCH] for at in range(0, len(work), BATCH)]
+    total = sum(past - occupied["at"][0] for _, occupied, _ in work)
     # Read by the workers when they start; this process has its threads already.
     os.environ["POLARS_MAX_THREADS"] = "1"
-    fitted = Parallel(n_jobs=arguments.jobs)(delayed(fit_batch)(site, batch) for batch in batches)
+    shared = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    with tempfile.TemporaryDirectory(dir=shared) as place, Parallel(n_jobs=arguments.jobs) as parallel:
+        share = MOST_ROWS / max(total, 1)
+        parts = parallel(delayed(sample_batch)(site_hours, batch, share, place) for batch in batches)
+        earlies = [[part[1] for part in batch] for batch in parts]
+        rows, labels, weights, early = (np.concatenate([part[at] for batch in parts for part in batch]) for at in range(2, 6))
+        before, site = fit_site(rows, labels, weights, early)
+        fitted = parallel(delayed(fit_batch)(batch, e, before, site, place) for batch, e in zip(batches, earlies))
     fitted = [one for batch in fitted for one in batch]
     times = grid["hour"][past:]
     forecast = pl.DataFrame(
@@ -316,7 +477,8 @@ def main() -> None:
         }
     ).with_columns(activation_predicted=(pl.col("probability") >= 0.5).cast(pl.Int8))
     forecast.sort("time", "device").write_csv(arguments.forecast)
-    print(f"{len(fitted)} devices, {sum(n for _, _, n in fitted)} trees", file=sys.stderr)
+    trees = sum(n for _, _, n in fitted)
+    print(f"{len(fitted)} devices, {trees} trees of their own, the site's share {site.share}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -133,7 +133,8 @@ pub fn fit(train: Samples, held_out: Option<Samples>, parameters: &Parameters) -
             break;
         }
     }
-    let trees = if best == 0 { Trees::default() } else { Trees::parse(&booster.text(best)?, columns.len())?.over(&columns) };
+    let trees =
+        if best == 0 { Trees::default() } else { Trees::parse(&booster.text(best)?, columns.len())?.over(&columns) };
     // Booster before datasets: it points into them.
     drop(booster);
     drop(valid);
@@ -181,7 +182,8 @@ fn settings(p: &Parameters, columns: &[usize]) -> Result<CString, FitError> {
         p.seed, p.trees, p.leaves, p.learning_rate, p.min_rows, p.l2, p.column_share, p.bins
     );
     if !p.monotone.is_empty() {
-        let signs: Vec<String> = columns.iter().filter_map(|&column| p.monotone.get(column)).map(i8::to_string).collect();
+        let signs: Vec<String> =
+            columns.iter().filter_map(|&column| p.monotone.get(column)).map(i8::to_string).collect();
         text.push_str(&format!(" monotone_constraints={}", signs.join(",")));
     }
     Ok(CString::new(text)?)

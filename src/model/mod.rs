@@ -12,6 +12,7 @@ pub mod registry;
 pub mod rows;
 pub mod rule;
 mod sample;
+mod screen;
 pub mod trees;
 
 use std::collections::BTreeMap;

@@ -12,7 +12,7 @@ use crate::hourly::{Hourly, State, Status};
 /// Age, in days, at which a row counts half.
 const ROW_HALF_LIFE: f64 = 90.0;
 /// Most rows the layers over all devices are fitted on.
-const MOST_ROWS: usize = 150_000;
+const MOST_ROWS: usize = 100_000;
 
 /// Rows with labels; those before the cut come first.
 pub(super) struct Sample {

@@ -375,7 +375,7 @@ mod tests {
                 column_share: 1.0,
                 bins: 255,
                 monotone: Vec::new(),
-        columns: Vec::new(),
+                columns: Vec::new(),
                 seed: 1,
                 patience: 20,
             };

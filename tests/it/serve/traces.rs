@@ -61,7 +61,8 @@ fn a_request_is_a_span_below_the_clients_own() {
     assert_eq!(answer.status, 200);
     terminate(server);
     let all: Vec<_> = received.try_iter().collect();
-    let span = all.iter().find(|(_, body)| contains(body, &0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128.to_be_bytes()));
+    let span =
+        all.iter().find(|(_, body)| contains(body, &0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128.to_be_bytes()));
     let (line, body) = span.expect("a span of the client's trace");
     assert!(line.starts_with("post /v1/traces "), "{line}");
     assert!(contains(body, &0x00f0_67aa_0ba9_02b7_u64.to_be_bytes()), "the client's span is its parent");
