@@ -103,7 +103,9 @@ pub fn read(directory: &Path) -> Result<Run, RunError> {
         let column = column.map_err(|error| damaged(&part, error))?;
         sites.extend(column.iter().flatten().map(<[u8]>::to_vec));
     }
-    let [bytes] = sites.as_slice() else { return Err(damaged(&at, format!("{} sites where one is expected", sites.len()))) };
+    let [bytes] = sites.as_slice() else {
+        return Err(damaged(&at, format!("{} sites where one is expected", sites.len())));
+    };
     let site = Site::decode(bytes).map_err(|error| damaged(&at, error))?;
     let Some((_, all)) = &site.layers else { return Err(damaged(&at, "its site has no layers: too little history")) };
     let mut found = Found { site: &site, site_sha256: hex(&Sha256::digest(bytes)), devices: BTreeMap::new() };
@@ -235,7 +237,10 @@ impl Found<'_> {
         };
         let calendar = site.calendar();
         if site.until > registry::latest(Some(last), &calendar) {
-            return Err(format!("{} has not come yet: nobody knows what happens until then", calendar.format(site.until)));
+            return Err(format!(
+                "{} has not come yet: nobody knows what happens until then",
+                calendar.format(site.until)
+            ));
         }
         let mut id = Sha256::new_with_prefix(&self.site_sha256);
         let mut models = Models { site: all, cutoff: site.until, ..Models::default() };

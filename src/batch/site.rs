@@ -130,7 +130,9 @@ impl Site {
         let (maker, rest) = postcard::take_from_bytes::<Maker>(body).map_err(|error| error.to_string())?;
         if maker != Maker::this() {
             let (theirs, ours) = (maker.roomcast, env!("CARGO_PKG_VERSION"));
-            return Err(format!("it was made by Roomcast {theirs}, whose models differ from those of this one ({ours})"));
+            return Err(format!(
+                "it was made by Roomcast {theirs}, whose models differ from those of this one ({ours})"
+            ));
         }
         let site: Site = registry::whole(rest)?;
         if site.calendar().zone().map(|zone| zone.name()) != site.zone.as_deref() {

@@ -135,7 +135,10 @@ impl<W: Write> Output<W> {
         let height = columns.first().map_or(0, Column::len);
         let mut frame = DataFrame::new(height, columns).map_err(refused)?;
         frame.align_chunks_par();
-        frame.iter_chunks(CompatLevel::oldest(), false).try_for_each(|batch| self.0.write(&batch, None)).map_err(refused)
+        frame
+            .iter_chunks(CompatLevel::oldest(), false)
+            .try_for_each(|batch| self.0.write(&batch, None))
+            .map_err(refused)
     }
 
     /// Says that this is all, and gives the writer back.

@@ -102,9 +102,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  roomcast store pack --store readings.db --days 7")]
     Store(store::StoreCommand),
     /// Do one step of training spread over many processes, as deploy/spark does on Apache Spark
-    #[command(
-        after_help = "Example:\n  roomcast worker devices --site site.bin < readings.arrow > models.arrow"
-    )]
+    #[command(after_help = "Example:\n  roomcast worker devices --site site.bin < readings.arrow > models.arrow")]
     Worker(worker::WorkerArgs),
     /// Take over the models of a run of deploy/spark, where they are not worse
     #[command(after_help = "Example:\n  roomcast publish --run runs/2026-03-01 --models models")]

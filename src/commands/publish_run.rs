@@ -17,6 +17,9 @@ use crate::readings::{ReadOptions, Readings};
 use crate::retrain::report::Report;
 use crate::retrain::{self, Options};
 
+/// Most devices listed with a reason each.
+const LISTED: usize = 20;
+
 /// Take over the models of a run of deploy/spark, where they are not worse.
 ///
 /// Everything in the run is verified: that it has ended, every checksum, every number, each device once, nothing learned from
@@ -69,7 +72,8 @@ pub fn run(args: &PublishRunArgs) -> anyhow::Result<()> {
         && published(&registry, version).as_ref() == Some(id)
     {
         let value = json!({ "run": id, "version": version, "activated": true, "note": "published before" });
-        let text = if args.json { pretty(&value)? } else { format!("version      {version}: this run, published before\n") };
+        let text =
+            if args.json { pretty(&value)? } else { format!("version      {version}: this run, published before\n") };
         return output::write("-".as_ref(), text.as_bytes());
     }
     let until = args.until.as_deref().map(|text| calendar.parse(text)).transpose().context("cannot read --until")?;
@@ -78,8 +82,9 @@ pub fn run(args: &PublishRunArgs) -> anyhow::Result<()> {
         [] => Readings::default(),
         paths => read_inputs(paths, &options, calendar).context("cannot read the readings")?.0,
     };
+    let end = |last| until.unwrap_or_else(|| calendar.start(calendar.hour(last) + 1));
+    let known = readings.span().map_or(found.models.cutoff, |(_, last)| end(last).max(found.models.cutoff));
     let last = readings.span().map_or(found.span.1, |(_, last)| last.max(found.span.1));
-    let known = until.unwrap_or_else(|| calendar.start(calendar.hour(last) + 1)).max(found.models.cutoff);
     let options = Options {
         until: known,
         max_age: args.max_age.as_secs() as i64,
@@ -99,7 +104,8 @@ pub fn run(args: &PublishRunArgs) -> anyhow::Result<()> {
         let (manifest, activated) = registry.promote(&models, &found.about(), &report, in_use.as_deref())?;
         version = Some((manifest.version, activated));
     }
-    let text = if args.json { machine(&report, version.as_ref())? } else { human(&report, version.as_ref(), &found, args) };
+    let text =
+        if args.json { machine(&report, version.as_ref())? } else { human(&report, version.as_ref(), &found, args) };
     output::write("-".as_ref(), text.as_bytes())
 }
 
@@ -120,7 +126,12 @@ fn machine(report: &Report, version: Option<&(String, bool)>) -> anyhow::Result<
 
 fn human(report: &Report, version: Option<&(String, bool)>, run: &Run, args: &PublishRunArgs) -> String {
     let mut text = report.text();
-    text.push_str(&format!("{:<12} {}\n", "unjudged", run.skipped.len()));
+    for (device, why) in run.skipped.iter().take(LISTED) {
+        text.push_str(&format!("  {device}, without a model of its own: {why}\n"));
+    }
+    if run.skipped.len() > LISTED {
+        text.push_str(&format!("  … and {} more\n", run.skipped.len() - LISTED));
+    }
     let version = match version {
         None if args.dry_run => "none: a dry run".into(),
         None => "none: the models in use stay".into(),

@@ -28,7 +28,9 @@ pub struct WorkerArgs {
 #[derive(Debug, Subcommand)]
 pub enum Step {
     /// From the hours with motion of all devices (device, hour) to the site, without layers
-    #[command(after_help = "Example:\n  roomcast worker building --until '2016-08-25 00:00:00' < hours.arrow > site.arrow")]
+    #[command(
+        after_help = "Example:\n  roomcast worker building --until '2016-08-25 00:00:00' < hours.arrow > site.arrow"
+    )]
     Building {
         /// Learn only from readings before this instant, local time; later ones must not be there
         #[arg(long, value_name = "TIMESTAMP")]
