@@ -75,7 +75,7 @@ pub fn building(
 ) -> Result<(), BatchError> {
     let mut input = Input::open(input, &HOURS)?;
     let mut devices = Devices::new(calendar, until.unwrap_or(Instant::MAX), Instant::MIN);
-    while let Some((frame, before)) = input.next()? {
+    while let Some((frame, before)) = input.next_rows()? {
         devices.take(&frame, before)?;
     }
     let readings = Readings { devices: devices.drain(0) };
@@ -120,7 +120,7 @@ pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), B
     let mut input = Input::open(input, &SAMPLE)?;
     let mut parts: Vec<Sample> = Vec::new();
     let mut last = String::new();
-    while let Some((frame, before)) = input.next()? {
+    while let Some((frame, before)) = input.next_rows()? {
         let (devices, rows, samples) =
             (frame.column("device")?.str()?, frame.column("rows")?.i64()?, frame.column("sample")?.binary()?);
         for (row, device) in (before + 1..).zip(0..frame.height()) {
@@ -261,7 +261,7 @@ fn each_chunk(
         let hourly = site.lay(&readings, &calendar);
         each(Chunk { readings, hourly, building: &building, calendar: &calendar })
     };
-    while let Some((frame, before)) = input.next()? {
+    while let Some((frame, before)) = input.next_rows()? {
         devices.take(&frame, before)?;
         while devices.complete() >= CHUNK {
             chunk(devices.drain(1))?;

@@ -72,7 +72,7 @@ impl<R: Read> Input<R> {
     ///
     /// # Errors
     /// [`BatchError::Damaged`], [`BatchError::CutOff`], [`BatchError::Count`], [`BatchError::Row`].
-    pub fn next(&mut self) -> Result<Option<(DataFrame, u64)>, BatchError> {
+    pub fn next_rows(&mut self) -> Result<Option<(DataFrame, u64)>, BatchError> {
         let before = self.rows;
         let damaged = |what: String| BatchError::Damaged { after: before, what };
         // Polars panics on some damaged bytes; nothing is read on then.

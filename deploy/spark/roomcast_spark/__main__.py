@@ -4,6 +4,7 @@ import argparse
 import os
 import shutil
 import sys
+from datetime import datetime
 
 from pyspark.sql import Observation, SparkSession
 
@@ -33,9 +34,10 @@ def arguments():
     parser.add_argument("--table", metavar="NAME", default="readings", help="table, or query in brackets, for --jdbc")
     parser.add_argument(
         "--between",
-        metavar=("FROM", "TO"),
-        nargs=2,
-        help="times between which --jdbc is read by several connections, one per part; all rows are read all the same",
+        metavar=("COLUMN", "FROM", "TO"),
+        nargs=3,
+        help="the times, of a column as the database's SQL names it, between which --jdbc is read by several connections,"
+        " one per part; all rows are read all the same",
     )
     parser.add_argument("--run", metavar="DIR", required=True, help="where the result goes; it must not exist")
     parser.add_argument("--until", metavar="TIMESTAMP", help="learn only from readings before this, local time")
@@ -60,8 +62,9 @@ def session(args):
     if args.master:
         builder = builder.master(args.master)
     settings = {
-        # Wall times are taken as they stand.
+        # Wall times are taken as they stand, also where a database's driver reckons in the zone of its machine.
         "spark.sql.session.timeZone": "UTC",
+        "spark.executorEnv.TZ": "UTC",
         # The parts are as large as they should be: neighbours would be joined to few large ones.
         "spark.sql.adaptive.coalescePartitions.enabled": "false",
         # What a task that is repeated wrote the first time is never seen.
@@ -69,6 +72,7 @@ def session(args):
         "spark.ui.showConsoleProgress": "false",
         **dict(setting.split("=", 1) for setting in args.conf),
     }
+    os.environ["TZ"] = "UTC"
     for key, value in settings.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
@@ -78,13 +82,21 @@ def table(spark, args, parts):
     if args.input:
         return spark.read.parquet(*args.input)
     names = {"user": "ROOMCAST_JDBC_USER", "password": "ROOMCAST_JDBC_PASSWORD"}
-    options = {key: os.environ[name] for key, name in names.items() if os.environ.get(name)}
-    if args.between:
-        ends = dict(zip(("lowerBound", "upperBound"), args.between))
-        options |= {"partitionColumn": "time", "numPartitions": str(parts), **ends}
-    # A column without a zone is wall time, and not that of this machine.
-    reader = spark.read.format("jdbc").option("preferTimestampNTZ", "true")
-    return reader.options(url=args.jdbc, dbtable=args.table, **options).load()
+    properties = {key: os.environ[name] for key, name in names.items() if os.environ.get(name)}
+    properties["preferTimestampNTZ"] = "true"
+    spans = slices(*args.between, parts) if args.between else ["1 = 1"]
+    return spark.read.jdbc(args.jdbc, args.table, predicates=spans, properties=properties)
+
+
+def slices(column, first, last, parts):
+    """Conditions that cut all rows into parts by their times, evenly between two of them."""
+    first, last = datetime.fromisoformat(first), datetime.fromisoformat(last)
+    cuts = [f"'{first + (last - first) * part / parts:%Y-%m-%d %H:%M:%S}'" for part in range(1, parts)]
+    lower, upper = [None, *cuts], [*cuts, None]
+    spans = [[f"{column} >= {a}"] * bool(a) + [f"{column} < {b}"] * bool(b) for a, b in zip(lower, upper)]
+    conditions = [" AND ".join(span) or "1 = 1" for span in spans]
+    # What has no time is to be refused, not overlooked.
+    return [f"{conditions[0]} OR {column} IS NULL", *conditions[1:]]
 
 
 def main():
