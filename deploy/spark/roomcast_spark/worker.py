@@ -1,5 +1,6 @@
 """Arrow batches through a process of `roomcast worker`, and nothing else: no task leaves anything behind."""
 
+import contextlib
 import os
 import queue
 import subprocess
@@ -39,7 +40,8 @@ def through(command, site, given, wanted, batches):
             # Where the task is given up before the end, so is its worker.
             process.kill()
             process.wait()
-            process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
 
 
 def _memory_file(content):
