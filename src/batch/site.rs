@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 8 | `ROOMSITE` |
 //! | 32 | SHA-256 of the rest |
-//! | … | postcard: who wrote it ([`Maker`]), then the [`Site`] |
+//! | … | postcard: who wrote it, then the [`Site`] |
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};

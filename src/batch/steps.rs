@@ -98,7 +98,7 @@ pub fn sample(input: impl Read, output: impl Write, site: &Site) -> Result<(), B
     let mut output = Output::start(output, &SAMPLE)?;
     each_chunk(input, site, |chunk| {
         let of = |device: usize| {
-            let found = fit::sample(&chunk.hourly, &chunk.building, device)?;
+            let found = fit::sample(&chunk.hourly, chunk.building, device)?;
             found.map(|sample| Ok((device, sample.rows() as i64, packed(&sample)?))).transpose()
         };
         let parts: Vec<_> = (0..chunk.hourly.devices.len()).into_par_iter().filter_map(|d| of(d).transpose()).collect();
@@ -154,7 +154,7 @@ pub fn devices(input: impl Read, output: impl Write, site: &Site) -> Result<(), 
     each_chunk(input, site, |chunk| {
         let of = |device: usize| -> Result<Fitted, BatchError> {
             let watch = Stopwatch::now();
-            let (model, seen) = fit::fit_device(&chunk.hourly, &chunk.building, device, early, all)?;
+            let (model, seen) = fit::fit_device(&chunk.hourly, chunk.building, device, early, all)?;
             let (bytes, judged) = (registry::encode_device(&model).map_err(BatchError::Site)?, packed(&seen)?);
             Ok(Fitted { model, bytes, judged, seconds: watch.elapsed().as_secs_f64() })
         };
