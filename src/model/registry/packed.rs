@@ -105,12 +105,12 @@ pub fn decode(packed: &[u8]) -> Result<Models, String> {
 /// The bytes of one device's layer, as they stand in `models.bin`.
 ///
 /// # Errors
-/// As [`encode`].
+/// When the model cannot be encoded.
 pub fn encode_device(model: &DeviceModel) -> Result<Vec<u8>, String> {
     bytes(model)
 }
 
-/// The layer of a device in these bytes, checked as [`check::device`] does.
+/// The layer of a device in these bytes, every number finite and every tree within its arrays.
 ///
 /// # Errors
 /// What is wrong with the bytes, with the device's name.
