@@ -42,11 +42,12 @@ build: setup ## Build the release binary
 demo: build ## Forecast a day from the sample data and show it as a heat map
 	$(roomcast) predict --show --probabilities '2016-08-24 23:59:59' data/device_activations.csv $(FORECAST)
 
-# Documentation, page and fuzz tests first, so that the runner's summary of all others closes the output.
+# Documentation, page, fuzz and Spark tests first, so that the runner's summary of all others closes the output.
 test: build ## Run all tests
 	cargo test $(release) --doc
 	scripts/page-test
 	scripts/api-fuzz
+	scripts/spark-test
 	cargo $(runner) $(release) --features otel --test it serve::traces
 	cargo $(runner) $(shared) --lib --bins --tests --no-fail-fast
 

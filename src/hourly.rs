@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::calendar::{Calendar, HOUR, Hour, Instant, LocalHour};
 use crate::readings::{DeviceReadings, Readings, Times};
@@ -52,7 +53,7 @@ impl State {
 }
 
 /// How a device stands at the origin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Seen recently.
@@ -101,18 +102,48 @@ pub struct Hourly {
 impl Hourly {
     /// Lays readings before `origin` on the hourly grid. Devices without a reading before it are left out.
     pub fn new(readings: &Readings, calendar: &Calendar, origin: Instant) -> Hourly {
+        Hourly::with_days(readings, calendar, origin).0
+    }
+
+    /// The same, with what the site as a whole says of its days: with it [`Hourly::part`] lays some of the devices.
+    pub fn with_days(readings: &Readings, calendar: &Calendar, origin: Instant) -> (Hourly, SiteDays) {
         let known = readings.before(origin);
+        let first = known.span().map_or(calendar.next_hour(origin), |(first, _)| calendar.hour(first));
+        let mut hourly = Hourly::empty(calendar, origin, first);
+        let motion: Vec<Vec<i32>> = known.devices.par_iter().map(|device| hourly.motion(device, calendar)).collect();
+        let days = SiteDays::new(&motion, &hourly);
+        hourly.fill(known, motion, calendar, &days);
+        (hourly, days)
+    }
+
+    /// Lays readings of some of a site's devices on the site's grid: each is laid as among all of them. No reading may be
+    /// earlier than the site's first.
+    pub fn part(readings: &Readings, calendar: &Calendar, origin: Instant, days: &SiteDays) -> Hourly {
+        let known = readings.before(origin);
+        let mut hourly = Hourly::empty(calendar, origin, days.first_hour);
+        let motion = known.devices.par_iter().map(|device| hourly.motion(device, calendar)).collect();
+        hourly.fill(known, motion, calendar, days);
+        hourly
+    }
+
+    /// The grid without devices.
+    fn empty(calendar: &Calendar, origin: Instant, first: Hour) -> Hourly {
         let end = calendar.next_hour(origin);
-        let first = known.span().map_or(end, |(first, _)| calendar.hour(first));
-        let locals: Vec<LocalHour> = (first..end + HORIZON as Hour).map(|hour| calendar.local(hour)).collect();
-        let days = Days::new(&known, calendar, &locals);
-        let devices = known
-            .devices
-            .into_par_iter()
-            .enumerate()
-            .map(|(index, device)| Arc::new(lay(device, index, calendar, origin, first, end, &locals, &days)))
-            .collect();
-        Hourly { origin, first, start: calendar.start(first), end, devices, locals }
+        let locals = (first..end + HORIZON as Hour).map(|hour| calendar.local(hour)).collect();
+        Hourly { origin, first, start: calendar.start(first), end, devices: Vec::new(), locals }
+    }
+
+    /// The local days on which a device moved, ascending.
+    fn motion(&self, device: &DeviceReadings, calendar: &Calendar) -> Vec<i32> {
+        let mut days: Vec<i32> = device.times.iter().map(|&time| self.local(calendar.hour(time)).day).collect();
+        days.dedup();
+        days
+    }
+
+    /// Lays devices, of which `motion` holds the days with motion.
+    fn fill(&mut self, readings: Readings, motion: Vec<Vec<i32>>, calendar: &Calendar, days: &SiteDays) {
+        let lay = |(device, motion)| Arc::new(lay(device, motion, calendar, self, days));
+        self.devices = readings.devices.into_par_iter().zip(motion).map(lay).collect();
     }
 
     /// Local date and time of an hour of the grid or its horizon.
@@ -153,42 +184,29 @@ impl Hourly {
     }
 }
 
-/// Which devices moved on which local days.
-struct Days {
+/// How many devices of a site moved, and had been seen, on each local day: all that a device's hours take from the others'.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteDays {
+    /// First hour of the site's grid.
+    pub first_hour: Hour,
     /// First local day of the grid.
     first: i32,
     /// Per day, the number of devices with motion.
     active: Vec<u32>,
     /// Per day, the number of devices seen on or before it.
     seen: Vec<u32>,
-    /// Per device, its days with motion, ascending.
-    motion: Vec<Vec<i32>>,
 }
 
-impl Days {
-    fn new(readings: &Readings, calendar: &Calendar, locals: &[LocalHour]) -> Days {
-        let (first, last) = match (locals.first(), locals.last()) {
+impl SiteDays {
+    /// Counts the days with motion of all devices of a grid.
+    fn new(motion: &[Vec<i32>], hourly: &Hourly) -> SiteDays {
+        let (first, last) = match (hourly.locals.first(), hourly.locals.last()) {
             (Some(a), Some(b)) => (a.day, b.day),
             _ => (0, 0),
         };
-        let grid_first = readings.span().map_or(0, |(first, _)| calendar.hour(first));
-        let motion: Vec<Vec<i32>> = readings
-            .devices
-            .par_iter()
-            .map(|device| {
-                let mut days: Vec<i32> = Vec::new();
-                for &time in &device.times {
-                    let day = locals[(calendar.hour(time) - grid_first) as usize].day;
-                    if days.last() != Some(&day) {
-                        days.push(day);
-                    }
-                }
-                days
-            })
-            .collect();
         let mut active = vec![0; (last - first + 1) as usize];
         let mut seen = active.clone();
-        for days in &motion {
+        for days in motion {
             for &day in days {
                 active[(day - first) as usize] += 1;
             }
@@ -199,7 +217,7 @@ impl Days {
         for day in 1..seen.len() {
             seen[day] += seen[day - 1];
         }
-        Days { first, active, seen, motion }
+        SiteDays { first_hour: hourly.first, first, active, seen }
     }
 
     /// Whether enough devices other than one that was still that day show that the building lived.
@@ -215,25 +233,16 @@ impl Days {
     }
 }
 
-/// The hours of one device.
-#[allow(clippy::too_many_arguments, reason = "one caller; the arguments are the grid's own parts")]
-fn lay(
-    device: DeviceReadings,
-    index: usize,
-    calendar: &Calendar,
-    origin: Instant,
-    grid_first: Hour,
-    end: Hour,
-    locals: &[LocalHour],
-    days: &Days,
-) -> DeviceHours {
+/// The hours of one device, which moved on the days `motion`, on a grid.
+fn lay(device: DeviceReadings, motion: Vec<i32>, calendar: &Calendar, grid: &Hourly, days: &SiteDays) -> DeviceHours {
+    let (origin, end) = (grid.origin, grid.end);
     let first = calendar.hour(device.times[0]);
     let mut states = vec![State::Vacant; (end - first) as usize];
     for &time in &device.times {
         states[(calendar.hour(time) - first) as usize] = State::Occupied;
     }
-    let silence = silence(&days.motion[index], days);
-    let local = |hour: Hour| &locals[(hour - grid_first) as usize];
+    let silence = silence(&motion, days);
+    let local = |hour: Hour| grid.local(hour);
     let first_day = local(first).day;
     let mut silent_days = Vec::with_capacity(states.len() + 1);
     for (offset, state) in states.iter_mut().enumerate() {
@@ -263,7 +272,7 @@ fn lay(
 
 /// For each day from a device's first: lively days without motion before it, and whether that is
 /// more than the device's own habit explains. Day `d` looks only at days before `d`.
-fn silence(motion: &[i32], days: &Days) -> Vec<(u32, bool)> {
+fn silence(motion: &[i32], days: &SiteDays) -> Vec<(u32, bool)> {
     let (Some(&first), last) = (motion.first(), days.first + days.active.len() as i32) else { return Vec::new() };
     let mut out = Vec::with_capacity((last - first) as usize);
     let (mut next, mut still, mut last_motion) = (0, 0_u32, first);

@@ -10,6 +10,7 @@
 //! [`stream`] takes readings as they arrive and puts them into the [`store`].
 
 pub mod backtest;
+pub mod batch;
 pub mod calendar;
 pub mod commands;
 pub mod features;

@@ -13,6 +13,7 @@ pub mod models;
 pub mod output;
 pub mod predict;
 pub mod publish;
+pub mod publish_run;
 pub mod retrain;
 pub mod serve;
 pub mod simulate;
@@ -20,6 +21,7 @@ pub mod site;
 pub mod store;
 pub mod stores;
 pub mod train;
+pub mod worker;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
@@ -99,6 +101,12 @@ pub enum Command {
     /// Back up, pack, shorten and repair a store
     #[command(after_help = "Example:\n  roomcast store pack --store readings.db --days 7")]
     Store(store::StoreCommand),
+    /// Do one step of training spread over many processes, as deploy/spark does on Apache Spark
+    #[command(after_help = "Example:\n  roomcast worker devices --site site.bin < readings.arrow > models.arrow")]
+    Worker(worker::WorkerArgs),
+    /// Take over the models of a run of deploy/spark, where they are not worse
+    #[command(after_help = "Example:\n  roomcast publish --run runs/2026-03-01 --models models")]
+    Publish(publish_run::PublishRunArgs),
     /// List, show, activate and prune saved models
     #[command(after_help = "Example:\n  roomcast models list --models models")]
     Models(models::ModelsArgs),
@@ -130,6 +138,8 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(args),
         Command::Store(args) => store::run(args),
+        Command::Worker(args) => worker::run(args),
+        Command::Publish(args) => publish_run::run(args),
         Command::Models(args) => models::run(args),
         Command::Completions(args) => completions::completions(args, &mut Cli::command()),
         Command::Man(args) => completions::man(args, Cli::command()),

@@ -126,7 +126,7 @@ pub fn run(args: &RetrainArgs) -> anyhow::Result<()> {
 }
 
 /// The models in use; none where there are none or they must not be used, with why.
-fn champion(
+pub(super) fn champion(
     registry: &Registry,
     last_reading: Instant,
     calendar: &Calendar,
@@ -157,7 +157,7 @@ fn progress() -> ProgressBar {
         .with_message("devices fitted:")
 }
 
-fn pretty(value: &Value) -> anyhow::Result<String> {
+pub(super) fn pretty(value: &Value) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(value)? + "\n")
 }
 

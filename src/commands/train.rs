@@ -10,9 +10,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::site::SiteArgs;
 use crate::features::Building;
-use crate::hourly::{Hourly, Status};
+use crate::hourly::Hourly;
 use crate::model::registry::{self, About, Manifest, Registry};
-use crate::model::{Models, Source, fit};
+use crate::model::{DeviceModel, Models, Source, fit};
 
 /// What `train` is asked.
 #[derive(Debug, Args)]
@@ -106,13 +106,8 @@ fn summary(hourly: &Hourly, models: &Models, manifest: &Manifest, seconds: f64, 
         .devices
         .iter()
         .filter_map(|d| {
-            let checked = models.devices.get(&d.device).is_some_and(|m| m.check.is_some());
-            let why = match d.status {
-                Status::New => "first seen less than a week before the end",
-                Status::Silent => "silent at the end: nothing was promised from it",
-                Status::Live if !checked => "too few hours to judge a model on",
-                Status::Live => return None,
-            };
+            let missing = DeviceModel::default();
+            let why = fit::skipped(d.status, models.devices.get(&d.device).unwrap_or(&missing))?;
             Some((d.device.as_str(), why))
         })
         .collect();

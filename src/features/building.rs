@@ -2,6 +2,7 @@
 
 use polars::prelude::IdxCa;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::kernel::{self, Cell};
 use crate::calendar::LocalHour;
@@ -43,6 +44,19 @@ pub struct Building {
     pub lags: Lags,
 }
 
+/// What of a [`Building`] comes from its devices; the rest follows from these and the calendar. As long as the history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Number of devices occupied in each hour.
+    pub occupied: Vec<f32>,
+    /// Number of devices observed in each hour.
+    pub observed: Vec<f32>,
+    /// Occupied hours expected over the observed devices by their priors.
+    pub expected: Vec<f32>,
+    /// As [`Building::silent_share`].
+    pub silent_share: f64,
+}
+
 /// For each hour of the grid the position of a related earlier hour, or null.
 #[derive(Debug, Clone)]
 pub struct Lags {
@@ -58,6 +72,26 @@ const LAG_DAYS: [i32; 4] = [1, 2, 7, 14];
 impl Building {
     /// Adds up the devices of a grid.
     pub fn new(hourly: &Hourly) -> Building {
+        Building::from_totals(Totals::new(hourly), hourly)
+    }
+
+    /// The building whose devices have these totals, on a grid that need not hold them.
+    pub fn from_totals(totals: Totals, hourly: &Hourly) -> Building {
+        let Totals { occupied, observed, expected, silent_share } = totals;
+        let rate = rate(&occupied, &observed, &hourly.locals);
+        let level = level(&occupied, &expected, &hourly.locals);
+        Building { occupied, observed, expected, rate, level, silent_share, lags: lags(&hourly.locals) }
+    }
+
+    /// Number of hours observed, over all devices.
+    pub fn hours(&self) -> usize {
+        self.observed.iter().map(|&devices| devices as usize).sum()
+    }
+}
+
+impl Totals {
+    /// Adds up the devices of a grid.
+    pub fn new(hourly: &Hourly) -> Totals {
         let past = (hourly.end - hourly.first) as usize;
         let mut occupied = vec![0.0_f32; past];
         let mut observed = vec![0.0_f32; past];
@@ -89,8 +123,7 @@ impl Building {
             silent.add(cell.occupied, cell.observed);
         }
         let silent_share = silent.rate(SILENT_SHARE, SILENT_START).min(1.0);
-        let level = level(&occupied, &expected, &hourly.locals);
-        Building { occupied, observed, expected, rate, level, silent_share, lags: lags(&hourly.locals) }
+        Totals { occupied, observed, expected, silent_share }
     }
 }
 

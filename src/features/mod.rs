@@ -9,9 +9,11 @@ mod building;
 mod kernel;
 mod table;
 
-pub use building::Building;
+pub use building::{Building, Totals};
 pub use kernel::growth;
 pub use table::Table;
+
+use serde::{Deserialize, Serialize};
 
 use crate::calendar::{Hour, Instant};
 use crate::hourly::HORIZON;
@@ -103,7 +105,7 @@ pub fn monotone() -> [i8; WIDTH] {
 }
 
 /// A column-major matrix of 32-bit floats; NaN is "not known".
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Matrix {
     /// Number of rows.
     pub rows: usize,

@@ -4,19 +4,21 @@
 //! trust a layer) is made on hours after those the layer was fitted on: the history is cut once, layers are
 //! fitted before the cut and judged after it, then fitted again on everything.
 
+use polars::prelude::PolarsResult;
 use rayon::prelude::*;
 
 use super::judge::{Judge, mix};
 use super::lightgbm::{self, FitError, Parameters};
 use super::linear::Linear;
 use super::rule::OutOfSample;
-use super::sample::{Sample, samples};
+pub use super::sample::Sample;
+use super::sample::samples;
 use super::screen;
 use super::trees::Trees;
 use super::{Check, DeviceModel, Models, SiteModel, rows};
-use crate::calendar::Hour;
+use crate::calendar::{Hour, Instant};
 use crate::features::{Building, Matrix, columns, monotone, sigmoid};
-use crate::hourly::Hourly;
+use crate::hourly::{Hourly, Status};
 
 /// Fewest days of history before anything beyond the prior is fitted.
 const FEWEST_DAYS: Hour = 10;
@@ -123,7 +125,13 @@ pub fn train(hourly: &Hourly, building: &Building, done: &(dyn Fn() + Sync)) -> 
         return Ok(plain());
     }
     let cut = cut(hourly);
-    let Some(sample) = Sample::of_site(hourly, building, cut)? else { return Ok(plain()) };
+    let parts: Vec<Sample> = (0..hourly.devices.len())
+        .into_par_iter()
+        .map(|device| Sample::for_site(hourly, building, device, cut))
+        .filter_map(PolarsResult::transpose)
+        .collect::<PolarsResult<_>>()?;
+    let Some(sample) = Sample::stack(&parts) else { return Ok(plain()) };
+    drop(parts);
     let early = fit_early(&sample)?;
     let judge = |device: usize| {
         let judged = judge_device(hourly, building, device, cut, &early.site);
@@ -164,14 +172,62 @@ pub fn train_devices(
     devices: &[usize],
     done: &(dyn Fn() + Sync),
 ) -> Result<Vec<DeviceModel>, TrainError> {
-    let cut = cut(hourly);
     let fit = |&device: &usize| {
-        let Judged { model, trees, .. } = judge_device(hourly, building, device, cut, site)?;
-        let fitted = refit_device(hourly, building, device, cut, site, model, trees);
+        let fitted = fit_device(hourly, building, device, site, site)?.0;
         done();
-        fitted
+        Ok(fitted)
     };
     devices.par_iter().map(fit).collect()
+}
+
+/// The rows of one device that the site's layers are fitted on; none without any, or with too short a history.
+///
+/// # Errors
+/// As [`train`].
+pub fn sample(hourly: &Hourly, building: &Building, device: usize) -> Result<Option<Sample>, TrainError> {
+    if !enough(hourly) {
+        return Ok(None);
+    }
+    Ok(Sample::for_site(hourly, building, device, cut(hourly))?)
+}
+
+/// The site's layers as fitted before the cut and as fitted on everything, of the samples of all devices in ascending order
+/// of name: what [`train`] fits. None where there is too little to learn from.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_site(parts: &[Sample], until: Instant) -> Result<Option<(SiteModel, SiteModel)>, TrainError> {
+    let Some(sample) = Sample::stack(parts) else { return Ok(None) };
+    let early = fit_early(&sample)?;
+    let all = fit_all(&sample, &early)?;
+    Ok(Some((early.site, SiteModel { cutoff: until, ..all })))
+}
+
+/// One device's layer, as [`train`] fits it, and its forecasts of hours after those it was fitted on: chosen and judged on top
+/// of the site's layers as fitted before the cut, `early`, then fitted on everything on top of the final ones, `all`.
+///
+/// # Errors
+/// As [`train`].
+pub fn fit_device(
+    hourly: &Hourly,
+    building: &Building,
+    device: usize,
+    early: &SiteModel,
+    all: &SiteModel,
+) -> Result<(DeviceModel, OutOfSample), TrainError> {
+    let cut = cut(hourly);
+    let Judged { model, seen, trees } = judge_device(hourly, building, device, cut, early)?;
+    Ok((refit_device(hourly, building, device, cut, all, model, trees)?, seen))
+}
+
+/// Why a device has no model of its own that was judged; none where it has.
+pub fn skipped(status: Status, model: &DeviceModel) -> Option<&'static str> {
+    match status {
+        Status::New => Some("first seen less than a week before the end"),
+        Status::Silent => Some("silent at the end: nothing was promised from it"),
+        Status::Live if model.check.is_none() => Some("too few hours to judge a model on"),
+        Status::Live => None,
+    }
 }
 
 /// The hour at which the history is cut for judging.

@@ -22,7 +22,7 @@ pub struct Labelled {
 /// The choice depends only on the device's name and the hour, so equal histories give equal rows.
 pub fn rows(hourly: &Hourly, device: usize) -> Vec<Labelled> {
     let hours = &hourly.devices[device];
-    let seed = hash(hours.device.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| hash(h ^ u64::from(b))));
+    let seed = seed(&hours.device);
     let observed = hours.states.iter().enumerate().skip(WARM_UP as usize).filter(|(_, s)| **s != State::Unobserved);
     observed
         .map(|(at, state)| {
@@ -40,6 +40,11 @@ pub fn rows(hourly: &Hourly, device: usize) -> Vec<Labelled> {
             Labelled { row: Row { hour, lead, origin }, occupied: *state == State::Occupied }
         })
         .collect()
+}
+
+/// What the choices about a device begin with: a hash of its name.
+pub fn seed(device: &str) -> u64 {
+    hash(device.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| hash(h ^ u64::from(b))))
 }
 
 /// A mixing function (splitmix64's finaliser: D. Lea, G. Steele and S. Vigna, 2014).

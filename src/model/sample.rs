@@ -1,13 +1,13 @@
 //! The rows a layer is fitted and judged on.
 
 use polars::prelude::PolarsResult;
-use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::lightgbm::Samples;
 use super::rows::{self, Labelled};
 use crate::calendar::Hour;
 use crate::features::{Building, Matrix, Table, WIDTH, growth};
-use crate::hourly::{Hourly, State, Status};
+use crate::hourly::{Hourly, Status};
 
 /// Age, in days, at which a row counts half.
 const ROW_HALF_LIFE: f64 = 90.0;
@@ -15,17 +15,18 @@ const ROW_HALF_LIFE: f64 = 90.0;
 const MOST_ROWS: usize = 100_000;
 
 /// Rows with labels; those before the cut come first.
-pub(super) struct Sample {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Sample {
     /// The design matrix.
-    pub matrix: Matrix,
+    pub(super) matrix: Matrix,
     /// 1 for occupied, 0 for vacant.
-    pub labels: Vec<f32>,
+    pub(super) labels: Vec<f32>,
     /// Less the older a row is.
-    pub weights: Vec<f32>,
+    pub(super) weights: Vec<f32>,
     /// Local day of each row's target hour.
-    pub days: Vec<i32>,
+    pub(super) days: Vec<i32>,
     /// Number of rows before the cut.
-    pub before: usize,
+    pub(super) before: usize,
 }
 
 impl Sample {
@@ -52,22 +53,26 @@ impl Sample {
         }))
     }
 
-    /// Rows of all devices, a fair choice when there are more than [`MOST_ROWS`]; none when there
-    /// are no rows on one side of the cut.
-    pub(super) fn of_site(hourly: &Hourly, building: &Building, cut: Hour) -> PolarsResult<Option<Sample>> {
-        let observed = |states: &[State]| states.iter().filter(|s| **s != State::Unobserved).count();
-        let total: usize = hourly.devices.iter().map(|d| observed(&d.states)).sum();
-        let limit = (MOST_ROWS as f64 / total.max(1) as f64 * f64::from(u32::MAX)) as u64;
-        let parts: Vec<Sample> = (0..hourly.devices.len())
-            .into_par_iter()
-            .filter(|&device| hourly.devices[device].status != Status::New)
-            .map(|device| {
-                let salt = rows::hash(device as u64);
-                let lucky = |c: &Labelled| rows::hash(salt ^ c.row.hour as u64) >> 32 <= limit;
-                Sample::of_device(hourly, building, device, cut, lucky)
-            })
-            .filter_map(PolarsResult::transpose)
-            .collect::<PolarsResult<_>>()?;
+    /// The rows of one device that the site's layers are fitted on, a fair choice when all devices together have more than
+    /// [`MOST_ROWS`]. The choice depends only on the device's name, the hour, and the hours of the whole site.
+    pub(super) fn for_site(
+        hourly: &Hourly,
+        building: &Building,
+        device: usize,
+        cut: Hour,
+    ) -> PolarsResult<Option<Sample>> {
+        let hours = &hourly.devices[device];
+        if hours.status == Status::New {
+            return Ok(None);
+        }
+        let limit = (MOST_ROWS as f64 / building.hours().max(1) as f64 * f64::from(u32::MAX)) as u64;
+        let salt = rows::hash(rows::seed(&hours.device));
+        let lucky = |c: &Labelled| rows::hash(salt ^ c.row.hour as u64) >> 32 <= limit;
+        Sample::of_device(hourly, building, device, cut, lucky)
+    }
+
+    /// Rows of several devices together; none when there are no rows on one side of the cut.
+    pub(super) fn stack(parts: &[Sample]) -> Option<Sample> {
         let before = parts.iter().map(|p| p.before).sum();
         let halves: Vec<Matrix> = [Matrix::head, Matrix::tail]
             .iter()
@@ -75,14 +80,26 @@ impl Sample {
             .collect();
         let matrix = Matrix::stack(&halves.iter().collect::<Vec<_>>());
         if before == 0 || before == matrix.rows {
-            return Ok(None);
+            return None;
         }
         fn joined<T: Copy>(parts: &[Sample], of: impl Fn(&Sample) -> &Vec<T>) -> Vec<T> {
             let heads = parts.iter().flat_map(|p| &of(p)[..p.before]);
             heads.chain(parts.iter().flat_map(|p| &of(p)[p.before..])).copied().collect()
         }
-        let (labels, weights) = (joined(&parts, |p| &p.labels), joined(&parts, |p| &p.weights));
-        Ok(Some(Sample { matrix, labels, weights, days: joined(&parts, |p| &p.days), before }))
+        let (labels, weights) = (joined(parts, |p| &p.labels), joined(parts, |p| &p.weights));
+        Some(Sample { matrix, labels, weights, days: joined(parts, |p| &p.days), before })
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.matrix.rows
+    }
+
+    /// Whether the parts have the same number of rows.
+    pub(crate) fn is_whole(&self) -> bool {
+        let Sample { matrix, labels, weights, days, before } = self;
+        let lengths = [labels.len(), weights.len(), days.len()];
+        lengths == [matrix.rows; 3] && matrix.data.len() == matrix.rows * WIDTH && *before <= matrix.rows
     }
 
     /// The matrices of the rows before and after the cut.

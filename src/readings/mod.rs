@@ -102,23 +102,30 @@ impl Readings {
         self.len() == 0
     }
 
-    /// SHA-256 of the content, in hexadecimal: the same for the same readings in any file form.
-    ///
-    /// Hashed are, per device, the length of its name in bytes, the name, the number of times and the
-    /// times, all numbers as 64-bit little-endian.
+    /// SHA-256 of the content, in hexadecimal: the same for the same readings in any file form. It is that of the
+    /// devices' own, [`DeviceReadings::fingerprint`], one after the other.
     pub fn fingerprint(&self) -> String {
-        let mut hash = Sha256::new();
-        let mut bytes = Vec::new();
-        for DeviceReadings { device, times } in &self.devices {
-            bytes.clear();
-            bytes.extend((device.len() as u64).to_le_bytes());
-            bytes.extend(device.as_bytes());
-            bytes.extend((times.len() as u64).to_le_bytes());
-            bytes.extend(times.iter().flat_map(|time| time.to_le_bytes()));
-            hash.update(&bytes);
-        }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        let own: Vec<[u8; 32]> = self.devices.par_iter().map(DeviceReadings::fingerprint).collect();
+        fingerprint(&own)
     }
+}
+
+impl DeviceReadings {
+    /// SHA-256 of the length of the name in bytes, the name, the number of times and the times, all numbers as 64-bit
+    /// little-endian.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut bytes = Vec::with_capacity(16 + self.device.len() + 8 * self.times.len());
+        bytes.extend((self.device.len() as u64).to_le_bytes());
+        bytes.extend(self.device.as_bytes());
+        bytes.extend((self.times.len() as u64).to_le_bytes());
+        bytes.extend(self.times.iter().flat_map(|time| time.to_le_bytes()));
+        Sha256::digest(&bytes).into()
+    }
+}
+
+/// [`Readings::fingerprint`] of devices with these fingerprints, in ascending order of name.
+pub fn fingerprint(devices: &[[u8; 32]]) -> String {
+    Sha256::digest(devices.as_flattened()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// How strictly, and how far, to read.

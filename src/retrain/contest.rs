@@ -50,19 +50,59 @@ impl Run<'_> {
             return Ok(None);
         }
         let promoted = |name: &str| report.devices.get(name).is_some_and(|trial| trial.promoted);
-        let mut fresh = if site {
+        let fresh = if site {
             fit::train(&self.hourly, &self.building, self.done)?
         } else {
             let names: Vec<&str> = report.devices.keys().map(String::as_str).filter(|name| promoted(name)).collect();
             let devices = self.own_layers(&self.hourly, &self.building, &champion.site, &names)?;
             Models { devices, site: champion.site.clone(), cutoff: self.options.until, ..Models::default() }
         };
-        for (name, _) in report.devices.iter().filter(|(_, trial)| trial.baseline) {
-            fresh.devices.insert(name.clone(), DeviceModel { cutoff: self.options.until, ..DeviceModel::default() });
-        }
         // Of devices without readings nothing is kept when everything else is new.
-        let known = |name: &str| self.hourly.position(name).is_some();
-        Ok(Some(assemble(fresh, champion, !site, |name| !promoted(name) && (!site || known(name)))))
+        let known = |name: &str| !site || self.hourly.position(name).is_some();
+        Ok(Some(self.put_together(fresh, champion, site, report, known)))
+    }
+
+    /// What becomes of models that were fitted elsewhere, on readings before [`Run::latest`]: those of the champion where
+    /// they are worse; none where all stays as it is.
+    pub fn settle(&self, champion: &Models, fresh: Models, report: &mut Report) -> Result<Option<Models>, TrainError> {
+        let reason = match champion.site.cutoff {
+            0 => Reason::NoModel,
+            cutoff if self.over_age(cutoff) => Reason::OverAge,
+            _ => Reason::Asked,
+        };
+        let of = |name: &String| if champion.devices.contains_key(name) { reason.of_all() } else { Reason::NoModel };
+        let devices = fresh.devices.keys().map(|name| (name.clone(), of(name))).collect();
+        let due = Dues { site: Some(reason), devices };
+        report.judged_from = Some(self.calendar.rfc3339(self.first_judged(champion, &due)));
+        let site = self.trial(reason, Some(self.judge_site(champion, &fresh)?), champion.site.cutoff);
+        let promoted = site.promoted;
+        report.site = Some(site);
+        if !promoted {
+            return Ok(None);
+        }
+        report.devices = self.trials(champion, Some(&fresh), &due)?;
+        move_off_the_oldest(champion, report);
+        if self.options.dry_run {
+            return Ok(None);
+        }
+        Ok(Some(self.put_together(fresh, champion, true, report, |name| due.devices.contains_key(name))))
+    }
+
+    /// Fresh models with what the report says is the prior, and with the champion's layers of the `known` devices that it does
+    /// not say are promoted.
+    fn put_together(
+        &self,
+        mut fresh: Models,
+        champion: &Models,
+        site: bool,
+        report: &Report,
+        known: impl Fn(&str) -> bool,
+    ) -> Models {
+        for (name, _) in report.devices.iter().filter(|(_, trial)| trial.baseline) {
+            fresh.devices.insert(name.clone(), DeviceModel { cutoff: fresh.cutoff, ..DeviceModel::default() });
+        }
+        let promoted = |name: &str| report.devices.get(name).is_some_and(|trial| trial.promoted);
+        assemble(fresh, champion, !site, |name| !promoted(name) && known(name))
     }
 
     /// Challengers for what is due of the champion, and what becomes of each; whether the site's layers are renewed.
@@ -82,21 +122,31 @@ impl Run<'_> {
             }
             report.site = Some(trial);
         }
-        let trials = |(name, &reason): (&String, &Reason)| {
+        report.devices = self.trials(champion, challengers.as_ref(), &due)?;
+        if due.site.is_some() {
+            move_off_the_oldest(champion, report);
+        }
+        Ok(due.site.is_some())
+    }
+
+    /// What becomes of the challengers of the devices that are due.
+    fn trials(
+        &self,
+        champion: &Models,
+        challengers: Option<&Models>,
+        due: &Dues,
+    ) -> Result<BTreeMap<String, Trial>, TrainError> {
+        let of = |(name, &reason): (&String, &Reason)| {
             let age = champion.devices.get(name).map_or(0, |device| champion.site_of(device).cutoff);
-            let judged = match (&challengers, reason) {
+            let judged = match (challengers, reason) {
                 (None, _) | (_, Reason::NoModel) => None,
-                (Some(models), _) => Some(self.judge_device(name, champion, models, &due)?),
+                (Some(models), _) => Some(self.judge_device(name, champion, models, due)?),
             };
             let (scored, baseline) = judged.unzip();
             let trial = self.trial(reason, scored, age);
             Ok((name.clone(), Trial { baseline: baseline.unwrap_or(false) && trial.judged.is_some(), ..trial }))
         };
-        report.devices = due.devices.par_iter().map(trials).collect::<Result<BTreeMap<_, _>, TrainError>>()?;
-        if due.site.is_some() {
-            move_off_the_oldest(champion, report);
-        }
-        Ok(due.site.is_some())
+        due.devices.par_iter().map(of).collect()
     }
 
     /// The first instant of the latest days after everything that some of the due layers learned from: challengers know

@@ -89,7 +89,7 @@ impl Dues {
 
 impl Reason {
     /// Why devices are due with the site's layers.
-    fn of_all(self) -> Reason {
+    pub(super) fn of_all(self) -> Reason {
         match self {
             Reason::Asked => Reason::Asked,
             // Their layers go where those go that they sit on.

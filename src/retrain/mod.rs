@@ -29,7 +29,8 @@ mod tests;
 use chrono::{Days, NaiveTime};
 
 use self::contest::Run;
-use self::report::Report;
+use self::due::Reason;
+use self::report::{Report, Trial};
 use crate::calendar::{Calendar, Instant};
 use crate::features::Building;
 use crate::hourly::Hourly;
@@ -62,6 +63,33 @@ pub struct Outcome {
     pub report: Report,
     /// The models to take over; none when nothing was promoted, or on a dry run.
     pub models: Option<Models>,
+}
+
+/// Decides whether models that were fitted elsewhere, on readings before their cutoff, take the place of `champion`, all of
+/// them or some: judged on `readings` after everything both learned from, as in a retraining. Without such readings, or too few
+/// of them, they take over only where the champion is over age.
+///
+/// # Errors
+/// As [`run`].
+pub fn settle(
+    readings: &Readings,
+    calendar: &Calendar,
+    champion: Option<&Models>,
+    challenger: Models,
+    options: &Options,
+) -> Result<Outcome, TrainError> {
+    let mut report = Report::new(calendar, options, challenger.devices.len());
+    let Some(champion) = champion else {
+        report.site = Some(Trial::unjudged(Reason::NoModel, true));
+        let unjudged = |name: &String| (name.clone(), Trial::unjudged(Reason::NoModel, true));
+        report.devices = challenger.devices.keys().map(unjudged).collect();
+        return Ok(Outcome { report, models: (!options.dry_run).then_some(challenger) });
+    };
+    let hourly = Hourly::new(readings, calendar, options.until);
+    let building = Building::new(&hourly);
+    let run = Run { readings, calendar, options, hourly, building, latest: challenger.cutoff, done: &|| () };
+    let models = run.settle(champion, challenger, &mut report)?;
+    Ok(Outcome { report, models })
 }
 
 /// Renews what is due of `champion`, everything without one, and says why. `done` is called once per fit of a device.

@@ -33,6 +33,9 @@ pub struct Report {
     pub dry_run: bool,
     /// Why nothing could be done.
     pub note: Option<String>,
+    /// What identifies the run that fitted the models, if they were fitted elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     /// Devices with readings.
     pub known: usize,
     /// The site's layers, if they were due.
@@ -101,6 +104,7 @@ impl Report {
             refused: None,
             dry_run: options.dry_run,
             note: None,
+            run: None,
             known,
             site: None,
             devices: BTreeMap::new(),

@@ -152,7 +152,9 @@ fn explain_names_what_drove_an_hour() {
 #[test]
 fn help_man_pages_and_completions_cover_every_subcommand() {
     let help = ok(&["--help"]);
-    for name in ["predict", "train", "retrain", "backtest", "explain", "inspect", "simulate", "models"] {
+    for name in
+        ["predict", "train", "retrain", "backtest", "explain", "inspect", "simulate", "models", "worker", "publish"]
+    {
         assert!(help.contains(name), "{name}");
         assert!(ok(&[name, "--help"]).contains("Example"), "{name}");
     }

@@ -1,6 +1,7 @@
 //! One binary for all tests that look at Roomcast from outside: each linked test binary costs a minute.
 
 mod backtest;
+mod batch;
 mod cli;
 mod forecast;
 mod leakage;

@@ -33,7 +33,8 @@ use rayon::prelude::*;
 pub use self::check::{latest, present};
 pub use self::error::{Damage, RegistryError};
 pub use self::manifest::{About, LIGHTGBM, Manifest, Scores, Sources};
-pub use self::packed::SCHEMA;
+pub use self::packed::{SCHEMA, decode_device, encode_device};
+pub(crate) use self::packed::{bytes, whole};
 use crate::model::Models;
 
 const CURRENT: &str = "current";

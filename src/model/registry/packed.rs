@@ -89,11 +89,7 @@ pub fn decode(packed: &[u8]) -> Result<Models, String> {
     if !rest.is_empty() {
         return Err(format!("{} bytes follow the last device", rest.len()));
     }
-    let device = |(name, blob): (&str, &[u8])| {
-        let model: DeviceModel = whole(blob).map_err(|error| format!("device {name:?}: {error}"))?;
-        check::device(name, &model)?;
-        Ok((name.to_owned(), model))
-    };
+    let device = |(name, blob): (&str, &[u8])| Ok((name.to_owned(), decode_device(name, blob)?));
     let devices: Vec<_> = blobs.into_par_iter().map(device).collect::<Result<_, String>>()?;
     let models = Models {
         site: contents.site.into_owned(),
@@ -106,7 +102,25 @@ pub fn decode(packed: &[u8]) -> Result<Models, String> {
     Ok(models)
 }
 
-fn bytes(value: &impl Serialize) -> Result<Vec<u8>, String> {
+/// The bytes of one device's layer, as they stand in `models.bin`.
+///
+/// # Errors
+/// When the model cannot be encoded.
+pub fn encode_device(model: &DeviceModel) -> Result<Vec<u8>, String> {
+    bytes(model)
+}
+
+/// The layer of a device in these bytes, every number finite and every tree within its arrays.
+///
+/// # Errors
+/// What is wrong with the bytes, with the device's name.
+pub fn decode_device(name: &str, packed: &[u8]) -> Result<DeviceModel, String> {
+    let model: DeviceModel = whole(packed).map_err(|error| format!("device {name:?}: {error}"))?;
+    check::device(name, &model)?;
+    Ok(model)
+}
+
+pub(crate) fn bytes(value: &impl Serialize) -> Result<Vec<u8>, String> {
     postcard::to_stdvec(value).map_err(|error| error.to_string())
 }
 
@@ -124,7 +138,7 @@ fn cut(bytes: &[u8], len: u32) -> Result<(&[u8], &[u8]), String> {
 }
 
 /// A value that takes all the bytes.
-fn whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
+pub(crate) fn whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
         Ok((_, rest)) => Err(format!("{} bytes too many", rest.len())),

@@ -1,0 +1,148 @@
+//! What the steps share: the site's clock, grid and totals, and once they are fitted its layers.
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 8 | `ROOMSITE` |
+//! | 32 | SHA-256 of the rest |
+//! | … | postcard: who wrote it, then the [`Site`] |
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::BatchError;
+use crate::calendar::{Calendar, Instant};
+use crate::features::{self, Building, Totals};
+use crate::hourly::{Hourly, SiteDays};
+use crate::model::SiteModel;
+use crate::model::registry::{self, LIGHTGBM};
+use crate::readings::Readings;
+
+const MAGIC: [u8; 8] = *b"ROOMSITE";
+
+/// Who made it: models of two makers cannot be told to be the same.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Maker {
+    roomcast: String,
+    lightgbm: String,
+    /// The form of the packed models.
+    schema: u32,
+    features: Vec<String>,
+}
+
+impl Maker {
+    fn this() -> Maker {
+        Maker {
+            roomcast: env!("CARGO_PKG_VERSION").into(),
+            lightgbm: LIGHTGBM.into(),
+            schema: registry::SCHEMA,
+            features: features::columns().map(String::from).to_vec(),
+        }
+    }
+}
+
+/// A site as of an instant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Site {
+    zone: Option<String>,
+    weekend: [bool; 7],
+    days_off: Vec<NaiveDate>,
+    /// Only readings before this instant are known.
+    pub until: Instant,
+    /// Number of devices.
+    pub devices: u64,
+    /// Number of hours with motion, over all devices.
+    pub hours: u64,
+    /// What the devices' hours take from each other's.
+    pub days: SiteDays,
+    totals: Totals,
+    /// The site's layers as fitted before the history's cut and as fitted on everything; none before they are fitted, and
+    /// where there is too little to learn from.
+    pub layers: Option<(SiteModel, SiteModel)>,
+}
+
+impl Site {
+    /// The site of these readings, of which only the hours matter, before `until`.
+    pub fn new(readings: &Readings, calendar: &Calendar, until: Instant) -> Site {
+        let (hourly, days) = Hourly::with_days(readings, calendar, until);
+        Site {
+            zone: calendar.zone().map(|zone| zone.name().into()),
+            weekend: calendar.weekend(),
+            days_off: calendar.days_off().collect(),
+            until,
+            devices: readings.devices.len() as u64,
+            hours: readings.len() as u64,
+            days,
+            totals: Totals::new(&hourly),
+            layers: None,
+        }
+    }
+
+    /// The same site with these layers.
+    pub fn with_layers(self, layers: Option<(SiteModel, SiteModel)>) -> Site {
+        Site { layers, ..self }
+    }
+
+    /// The site's calendar.
+    pub fn calendar(&self) -> Calendar {
+        let zone = self.zone.as_deref().and_then(|name| name.parse().ok());
+        Calendar::new(zone).with_weekend(self.weekend).with_days_off(self.days_off.iter().copied())
+    }
+
+    /// The site's grid without devices.
+    pub fn grid(&self) -> Hourly {
+        self.lay(&Readings::default(), &self.calendar())
+    }
+
+    /// Some devices on the site's grid.
+    pub fn lay(&self, readings: &Readings, calendar: &Calendar) -> Hourly {
+        Hourly::part(readings, calendar, self.until, &self.days)
+    }
+
+    /// What all devices say together.
+    pub fn building(&self) -> Building {
+        Building::from_totals(self.totals.clone(), &self.grid())
+    }
+
+    /// The bytes of the file.
+    ///
+    /// # Errors
+    /// None in practice: writing to memory does not fail.
+    pub fn encode(&self) -> Result<Vec<u8>, BatchError> {
+        let body = registry::bytes(&(Maker::this(), self)).map_err(BatchError::Site)?;
+        Ok([&MAGIC[..], &Sha256::digest(&body), &body].concat())
+    }
+
+    /// The site in these bytes.
+    ///
+    /// # Errors
+    /// [`BatchError::Site`] when they are damaged, or of another Roomcast.
+    pub fn decode(bytes: &[u8]) -> Result<Site, BatchError> {
+        Self::read(bytes).map_err(BatchError::Site)
+    }
+
+    fn read(bytes: &[u8]) -> Result<Site, String> {
+        let rest = bytes.strip_prefix(&MAGIC).ok_or("it does not begin as a site")?;
+        let (sum, body) = rest.split_at_checked(32).ok_or("it ends early")?;
+        if Sha256::digest(body)[..] != *sum {
+            return Err("damaged: the checksum does not match".into());
+        }
+        let (maker, rest) = postcard::take_from_bytes::<Maker>(body).map_err(|error| error.to_string())?;
+        if maker != Maker::this() {
+            let (theirs, ours) = (maker.roomcast, env!("CARGO_PKG_VERSION"));
+            return Err(format!(
+                "it was made by Roomcast {theirs}, whose models differ from those of this one ({ours})"
+            ));
+        }
+        let site: Site = registry::whole(rest)?;
+        if site.calendar().zone().map(|zone| zone.name()) != site.zone.as_deref() {
+            return Err("its time zone is not known here".into());
+        }
+        let (hours, totals) = (site.grid().locals.len(), &site.totals);
+        let lengths = [&totals.occupied, &totals.observed, &totals.expected].map(Vec::len);
+        if lengths != [hours - crate::hourly::HORIZON; 3] {
+            return Err("its totals are not those of its hours".into());
+        }
+        Ok(site)
+    }
+}

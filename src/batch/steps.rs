@@ -1,0 +1,358 @@
+//! The steps, each from an input to an output.
+
+use std::io::{Read, Write};
+use std::ops::Range;
+use std::time::Instant as Stopwatch;
+
+use polars::prelude::*;
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::BatchError;
+use super::site::Site;
+use super::stream::{Input, Output};
+use crate::calendar::{Calendar, HOUR, Instant};
+use crate::features::Building;
+use crate::model::fit::{self, Sample, TrainError};
+use crate::model::rule::OutOfSample;
+use crate::model::{DeviceModel, Source, registry};
+use crate::readings::{DeviceReadings, Readings, field};
+
+/// Devices of which a worker holds the readings at a time.
+const CHUNK: usize = 256;
+
+/// The years 1971 to 2200, as in files of readings.
+const YEARS: Range<Instant> = 31_536_000..7_289_654_400;
+
+/// Hours with motion: a device and the instant at which the hour begins (seconds), ascending by device, then hour.
+const HOURS: [(&str, DataType); 2] = [("device", DataType::String), ("hour", DataType::Int64)];
+
+/// The same with the seconds of the hour, 0 to 3599 ascending, at which there was motion.
+fn readings() -> Vec<(&'static str, DataType)> {
+    HOURS.into_iter().chain([("seconds", DataType::List(Box::new(DataType::Int32)))]).collect()
+}
+
+/// A device's sample: its number of rows, and the rows.
+const SAMPLE: [(&str, DataType); 3] =
+    [("device", DataType::String), ("rows", DataType::Int64), ("sample", DataType::Binary)];
+
+/// A site.
+const SITE: [(&str, DataType); 1] = [("site", DataType::Binary)];
+
+/// A device's model, and what is known of it; [`super::run`] reads these again.
+pub(super) const MODELS: [(&str, DataType); 19] = [
+    ("device", DataType::String),
+    ("model", DataType::Binary),
+    ("sha256", DataType::String),
+    ("site_sha256", DataType::String),
+    ("source", DataType::String),
+    ("rows", DataType::Int64),
+    ("prior_loss", DataType::Float64),
+    ("building_loss", DataType::Float64),
+    ("device_loss", DataType::Float64),
+    ("judged", DataType::Binary),
+    ("reason", DataType::String),
+    ("cutoff", DataType::Int64),
+    ("hours", DataType::Int64),
+    ("readings", DataType::Int64),
+    ("first_reading", DataType::Int64),
+    ("last_reading", DataType::Int64),
+    ("readings_sha256", DataType::String),
+    ("fit_seconds", DataType::Float64),
+    ("roomcast", DataType::String),
+];
+
+/// From the hours with motion of all devices of a site to the site, without layers. Only readings before `until` may be
+/// there; without it the last hour with motion is the last that is learned from.
+///
+/// # Errors
+/// [`BatchError`].
+pub fn building(
+    input: impl Read,
+    output: impl Write,
+    calendar: &Calendar,
+    until: Option<Instant>,
+) -> Result<(), BatchError> {
+    let mut input = Input::open(input, &HOURS)?;
+    let mut devices = Devices::new(calendar, until.unwrap_or(Instant::MAX), Instant::MIN);
+    while let Some((frame, before)) = input.next_rows()? {
+        devices.take(&frame, before)?;
+    }
+    let readings = Readings { devices: devices.drain(0) };
+    let Some((_, last)) = readings.span() else {
+        return Err(BatchError::Site("there are no readings to train on".into()));
+    };
+    let until = until.unwrap_or(last + HOUR);
+    if until > registry::latest(Some(last), calendar) {
+        let until = calendar.format(until);
+        return Err(BatchError::Site(format!("{until} has not come yet: nobody knows what happens until then")));
+    }
+    one_site(&Site::new(&readings, calendar, until), output)
+}
+
+/// From readings of some devices to the rows of them that the site's layers are fitted on.
+///
+/// # Errors
+/// [`BatchError`].
+pub fn sample(input: impl Read, output: impl Write, site: &Site) -> Result<(), BatchError> {
+    let mut output = Output::start(output, &SAMPLE)?;
+    each_chunk(input, site, |chunk| {
+        let of = |device: usize| {
+            let found = fit::sample(&chunk.hourly, chunk.building, device)?;
+            found.map(|sample| Ok((device, sample.rows() as i64, packed(&sample)?))).transpose()
+        };
+        let parts: Vec<_> = (0..chunk.hourly.devices.len()).into_par_iter().filter_map(|d| of(d).transpose()).collect();
+        let parts = parts.into_iter().collect::<Result<Vec<_>, BatchError>>()?;
+        output.write(vec![
+            Column::new("device".into(), parts.iter().map(|p| chunk.name(p.0)).collect::<Vec<_>>()),
+            Column::new("rows".into(), parts.iter().map(|p| p.1).collect::<Vec<_>>()),
+            Column::new("sample".into(), parts.iter().map(|p| p.2.as_slice()).collect::<Vec<_>>()),
+        ])
+    })?;
+    output.finish().map(drop)
+}
+
+/// From the samples of all devices, ascending by device, to the site with its layers.
+///
+/// # Errors
+/// [`BatchError`].
+pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), BatchError> {
+    let mut input = Input::open(input, &SAMPLE)?;
+    let mut parts: Vec<Sample> = Vec::new();
+    let mut last = String::new();
+    while let Some((frame, before)) = input.next_rows()? {
+        let (devices, rows, samples) =
+            (frame.column("device")?.str()?, frame.column("rows")?.i64()?, frame.column("sample")?.binary()?);
+        for (row, device) in (before + 1..).zip(0..frame.height()) {
+            let refuse = |what: &str| BatchError::Row { row, what: what.into() };
+            let name = devices.get(device).ok_or_else(|| refuse("there is no device"))?;
+            if name <= last.as_str() {
+                return Err(refuse("the devices are not in ascending order, each once"));
+            }
+            let sample = samples.get(device).ok_or_else(|| refuse("there is no sample"))?;
+            let sample: Sample = registry::whole(sample).map_err(|what| refuse(&format!("the sample: {what}")))?;
+            if !sample.is_whole() || Some(sample.rows() as i64) != rows.get(device) {
+                return Err(refuse("the sample has other rows than it says"));
+            }
+            parts.push(sample);
+            last = name.to_owned();
+        }
+    }
+    one_site(&site.clone().with_layers(fit::train_site(&parts, site.until)?), output)
+}
+
+/// From readings of some devices to their models, on top of the site's layers.
+///
+/// # Errors
+/// [`BatchError`]; for a site of which nothing could be learned too.
+pub fn devices(input: impl Read, output: impl Write, site: &Site) -> Result<(), BatchError> {
+    let Some((early, all)) = &site.layers else {
+        return Err(BatchError::Site("it has no layers: there was too little history to learn from".into()));
+    };
+    let site_sha256 = hex(&Sha256::digest(site.encode()?));
+    let mut output = Output::start(output, &MODELS)?;
+    each_chunk(input, site, |chunk| {
+        let of = |device: usize| -> Result<Fitted, BatchError> {
+            let watch = Stopwatch::now();
+            let (model, seen) = fit::fit_device(&chunk.hourly, chunk.building, device, early, all)?;
+            let (bytes, judged) = (registry::encode_device(&model).map_err(BatchError::Site)?, packed(&seen)?);
+            Ok(Fitted { model, bytes, judged, seconds: watch.elapsed().as_secs_f64() })
+        };
+        let fitted: Vec<_> = (0..chunk.hourly.devices.len()).into_par_iter().map(of).collect::<Result<_, _>>()?;
+        output.write(columns(&chunk, &fitted, site, &site_sha256))
+    })?;
+    output.finish().map(drop)
+}
+
+struct Fitted {
+    model: DeviceModel,
+    bytes: Vec<u8>,
+    /// [`OutOfSample`], packed.
+    judged: Vec<u8>,
+    seconds: f64,
+}
+
+/// The columns of [`MODELS`].
+fn columns(chunk: &Chunk, fitted: &[Fitted], site: &Site, site_sha256: &str) -> Vec<Column> {
+    let all = || chunk.readings.devices.iter().zip(&chunk.hourly.devices).zip(fitted);
+    let text = |name: &str, values: Vec<Option<String>>| Column::new(name.into(), values);
+    let number = |name: &str, of: &dyn Fn(&DeviceReadings) -> i64| {
+        Column::new(name.into(), chunk.readings.devices.iter().map(of).collect::<Vec<i64>>())
+    };
+    let loss = |name: &str, of: fn(&crate::model::Check) -> f64| {
+        Column::new(name.into(), fitted.iter().map(|f| f.model.check.as_ref().map(of)).collect::<Vec<_>>())
+    };
+    let source = |model: &DeviceModel| match model.source() {
+        Source::Model => "model",
+        Source::Building => "building",
+        Source::Baseline => "baseline",
+    };
+    let hours = |device: &DeviceReadings| {
+        device.times.chunk_by(|a, b| chunk.calendar.hour(*a) == chunk.calendar.hour(*b)).count() as i64
+    };
+    let same = |value: &str| vec![Some(value.to_owned()); fitted.len()];
+    vec![
+        text("device", chunk.readings.devices.iter().map(|d| Some(d.device.clone())).collect()),
+        Column::new("model".into(), fitted.iter().map(|f| f.bytes.as_slice()).collect::<Vec<_>>()),
+        text("sha256", fitted.iter().map(|f| Some(hex(&Sha256::digest(&f.bytes)))).collect()),
+        text("site_sha256", same(site_sha256)),
+        text("source", fitted.iter().map(|f| Some(source(&f.model).into())).collect()),
+        Column::new("rows".into(), fitted.iter().map(|f| f.model.check.map(|c| i64::from(c.rows))).collect::<Vec<_>>()),
+        loss("prior_loss", |check| check.prior),
+        loss("building_loss", |check| check.building),
+        loss("device_loss", |check| check.device),
+        Column::new("judged".into(), fitted.iter().map(|f| f.judged.as_slice()).collect::<Vec<_>>()),
+        text("reason", all().map(|((_, hours), f)| fit::skipped(hours.status, &f.model).map(String::from)).collect()),
+        number("cutoff", &|_| site.until),
+        number("hours", &hours),
+        number("readings", &|device| device.times.len() as i64),
+        number("first_reading", &|device| device.times.first().copied().unwrap_or_default()),
+        number("last_reading", &|device| device.times.last().copied().unwrap_or_default()),
+        text("readings_sha256", chunk.readings.devices.iter().map(|d| Some(hex(&d.fingerprint()))).collect()),
+        Column::new("fit_seconds".into(), fitted.iter().map(|f| f.seconds).collect::<Vec<_>>()),
+        text("roomcast", same(env!("CARGO_PKG_VERSION"))),
+    ]
+}
+
+fn packed(value: &impl serde::Serialize) -> Result<Vec<u8>, BatchError> {
+    registry::bytes(value).map_err(BatchError::Site)
+}
+
+/// The histogram that was packed into the column `judged`.
+pub(super) fn judged(packed: &[u8]) -> Result<OutOfSample, String> {
+    registry::whole(packed)
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn one_site(site: &Site, output: impl Write) -> Result<(), BatchError> {
+    let mut output = Output::start(output, &SITE)?;
+    output.write(vec![Column::new("site".into(), vec![site.encode()?.as_slice()])])?;
+    output.finish().map(drop)
+}
+
+/// Some devices with all their readings, on the site's grid.
+struct Chunk<'a> {
+    readings: Readings,
+    hourly: crate::hourly::Hourly,
+    building: &'a Building,
+    calendar: &'a Calendar,
+}
+
+impl Chunk<'_> {
+    fn name(&self, device: usize) -> &str {
+        &self.hourly.devices[device].device
+    }
+}
+
+/// Gives the devices of an input to `each`, some at a time.
+fn each_chunk(
+    input: impl Read,
+    site: &Site,
+    mut each: impl FnMut(Chunk) -> Result<(), BatchError>,
+) -> Result<(), BatchError> {
+    let mut input = Input::open(input, &readings())?;
+    let (calendar, building) = (site.calendar(), site.building());
+    let mut devices = Devices::new(&calendar, site.until, calendar.start(site.days.first_hour));
+    let mut chunk = |devices: Vec<DeviceReadings>| {
+        let readings = Readings { devices };
+        let hourly = site.lay(&readings, &calendar);
+        each(Chunk { readings, hourly, building: &building, calendar: &calendar })
+    };
+    while let Some((frame, before)) = input.next_rows()? {
+        devices.take(&frame, before)?;
+        while devices.complete() >= CHUNK {
+            chunk(devices.drain(1))?;
+        }
+    }
+    chunk(devices.drain(0))
+}
+
+/// Devices as their rows come in.
+struct Devices<'a> {
+    calendar: &'a Calendar,
+    /// No reading may be at or after this instant.
+    until: Instant,
+    /// No reading may be before this instant.
+    from: Instant,
+    /// The last one may still grow.
+    devices: Vec<DeviceReadings>,
+    /// The name and hour of the last row.
+    last: Option<(String, Instant)>,
+}
+
+impl<'a> Devices<'a> {
+    fn new(calendar: &'a Calendar, until: Instant, from: Instant) -> Devices<'a> {
+        Devices { calendar, until, from, devices: Vec::new(), last: None }
+    }
+
+    /// Number of devices of which everything has come.
+    fn complete(&self) -> usize {
+        self.devices.len().saturating_sub(1)
+    }
+
+    /// The devices that are there, but for the last `keep`.
+    fn drain(&mut self, keep: usize) -> Vec<DeviceReadings> {
+        self.devices.drain(..self.devices.len().saturating_sub(keep)).collect()
+    }
+
+    /// Adds rows, of which `before` came before.
+    fn take(&mut self, frame: &DataFrame, before: u64) -> Result<(), BatchError> {
+        let (names, hours) = (frame.column("device")?.str()?, frame.column("hour")?.i64()?);
+        let seconds = frame.column("seconds").ok().map(|column| column.list()).transpose()?;
+        for (row, at) in (before + 1..).zip(0..frame.height()) {
+            let refuse = |what: String| BatchError::Row { row, what };
+            let (name, hour) = match (names.get(at), hours.get(at)) {
+                (Some(name), Some(hour)) => (name, hour),
+                _ => return Err(refuse("there is no device, or no hour".into())),
+            };
+            match seconds {
+                None => self.add(name, hour, &[0]).map_err(refuse)?,
+                Some(lists) => {
+                    let list = lists.get_as_series(at).ok_or_else(|| refuse("there are no seconds".into()))?;
+                    let list: Vec<i32> = list.i32()?.iter().map(|second| second.unwrap_or(-1)).collect();
+                    self.add(name, hour, &list).map_err(refuse)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, name: &str, hour: Instant, seconds: &[i32]) -> Result<(), String> {
+        let in_order = self.last.as_ref().is_none_or(|(device, last)| (device.as_str(), *last) < (name, hour));
+        if !in_order {
+            return Err("rows are not in ascending order of device and hour, each once".into());
+        }
+        if self.last.as_ref().is_none_or(|(device, _)| device != name) {
+            field::name(name.as_bytes()).map_err(|problem| format!("expected {}", problem.expected))?;
+            self.devices.push(DeviceReadings { device: name.to_owned(), times: Vec::new().into() });
+        }
+        self.last = Some((name.to_owned(), hour));
+        if !YEARS.contains(&hour) || self.calendar.start(self.calendar.hour(hour)) != hour {
+            return Err(format!("{hour} is not the beginning of an hour of the site"));
+        }
+        let ascending = seconds.is_sorted_by(|a, b| a < b) && seconds.iter().all(|s| (0..HOUR as i32).contains(s));
+        if seconds.is_empty() || !ascending {
+            return Err("the seconds are not some of 0 to 3599 in ascending order".into());
+        }
+        let times = seconds.iter().map(|&second| hour + i64::from(second));
+        if times.clone().any(|time| time >= self.until) {
+            return Err(format!("motion at or after {}", self.calendar.format(self.until)));
+        }
+        if hour < self.from {
+            return Err(format!("motion before {}, where the site begins", self.calendar.format(self.from)));
+        }
+        if let Some(device) = self.devices.last_mut() {
+            device.times.extend(times);
+        }
+        Ok(())
+    }
+}
+
+impl From<PolarsError> for BatchError {
+    fn from(error: PolarsError) -> Self {
+        BatchError::Train(TrainError::Features(error))
+    }
+}

@@ -1,0 +1,158 @@
+//! Arrow IPC streams that are read and written as they come, and whose reader knows whether it has all of them.
+//!
+//! Arrow takes a stream that stops between two batches for a whole one. So the last row of every input is no row of the
+//! table: it has no device, and its second column holds the number of rows before it.
+
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use polars::prelude::*;
+use polars_arrow::io::ipc::read::{StreamReader, StreamState, read_stream_metadata};
+use polars_arrow::io::ipc::write::{StreamWriter, WriteOptions};
+
+use super::BatchError;
+
+/// Names and types of the columns of a table.
+pub type Columns = [(&'static str, DataType)];
+
+/// A pipe for a reader that wants to know where it is and to skip a few bytes.
+struct Pipe<R> {
+    inner: R,
+    at: u64,
+}
+
+impl<R: Read> Read for Pipe<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
+impl<R: Read> Seek for Pipe<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let SeekFrom::Current(forward @ 0..) = to else { return Err(ErrorKind::Unsupported.into()) };
+        let skipped = io::copy(&mut self.by_ref().take(forward as u64), &mut io::sink())?;
+        if skipped < forward as u64 { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(self.at) }
+    }
+}
+
+/// An input with the columns that were asked for, the first of them `device`, the second an integer.
+pub struct Input<R: Read> {
+    batches: StreamReader<Pipe<R>>,
+    rows: u64,
+    whole: bool,
+}
+
+impl<R: Read> Input<R> {
+    /// Reads as far as the names of the columns.
+    ///
+    /// # Errors
+    /// [`BatchError::NoStream`], [`BatchError::Columns`].
+    pub fn open(inner: R, columns: &Columns) -> Result<Input<R>, BatchError> {
+        let mut pipe = Pipe { inner, at: 0 };
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let metadata = read_stream_metadata(&mut pipe)?;
+            let found = Schema::from_arrow_schema(&metadata.schema);
+            Ok::<_, PolarsError>((metadata, found))
+        }));
+        let (metadata, found) = match opened {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(error)) => return Err(BatchError::NoStream(error.to_string())),
+            Err(_) => return Err(BatchError::NoStream("its schema makes no sense".into())),
+        };
+        let expected = Schema::from_iter(columns.iter().map(|(name, kind)| Field::new((*name).into(), kind.clone())));
+        if found != expected {
+            return Err(BatchError::Columns { expected: list(&expected), found: list(&found) });
+        }
+        Ok(Input { batches: StreamReader::new(pipe, metadata, None), rows: 0, whole: false })
+    }
+
+    /// The next rows and the number of rows before them; none at the end, and only if it is the end of the whole table.
+    ///
+    /// # Errors
+    /// [`BatchError::Damaged`], [`BatchError::CutOff`], [`BatchError::Count`], [`BatchError::Row`].
+    pub fn next_rows(&mut self) -> Result<Option<(DataFrame, u64)>, BatchError> {
+        let before = self.rows;
+        let damaged = |what: String| BatchError::Damaged { after: before, what };
+        // Polars panics on some damaged bytes; nothing is read on then.
+        let batch = match catch_unwind(AssertUnwindSafe(|| self.batches.next())) {
+            Ok(Some(Ok(StreamState::Some(batch)))) => batch,
+            Ok(None | Some(Ok(StreamState::Waiting))) if self.whole => return Ok(None),
+            Ok(None | Some(Ok(StreamState::Waiting))) => return Err(BatchError::CutOff { after: before }),
+            Ok(Some(Err(error))) => return Err(damaged(error.to_string())),
+            Err(_) => return Err(damaged("its bytes make no sense".into())),
+        };
+        if self.whole {
+            return Err(damaged("rows follow the row that ends the table".into()));
+        }
+        let mut frame = DataFrame::from(batch);
+        let polars = |error: PolarsError| damaged(error.to_string());
+        let last = frame.height().checked_sub(1);
+        let device = frame.columns()[0].str().map_err(polars)?;
+        if let Some(last) = last
+            && device.get(last).is_none()
+        {
+            let announced = frame.columns()[1].i64().map_err(polars)?.get(last).unwrap_or(-1);
+            self.rows += last as u64;
+            if u64::try_from(announced) != Ok(self.rows) {
+                return Err(BatchError::Count { found: self.rows, announced });
+            }
+            self.whole = true;
+            frame = frame.head(Some(last));
+        } else {
+            self.rows += frame.height() as u64;
+        }
+        Ok(Some((frame, before)))
+    }
+}
+
+fn list(schema: &Schema) -> String {
+    let column = |(name, kind): (&PlSmallStr, &DataType)| format!("{name} ({kind})");
+    schema.iter().map(column).collect::<Vec<_>>().join(", ")
+}
+
+/// An output that is whole only once it was finished.
+pub struct Output<W: Write>(StreamWriter<W>);
+
+impl<W: Write> Output<W> {
+    /// Writes the names of the columns.
+    ///
+    /// # Errors
+    /// [`BatchError::Write`].
+    pub fn start(inner: W, columns: &Columns) -> Result<Output<W>, BatchError> {
+        let schema = Schema::from_iter(columns.iter().map(|(name, kind)| Field::new((*name).into(), kind.clone())));
+        let mut writer = StreamWriter::new(inner, WriteOptions { compression: None });
+        writer.start(&schema.to_arrow(CompatLevel::oldest()), None).map_err(refused)?;
+        Ok(Output(writer))
+    }
+
+    /// Writes rows with the columns that the output was started with.
+    ///
+    /// # Errors
+    /// [`BatchError::Write`].
+    pub fn write(&mut self, columns: Vec<Column>) -> Result<(), BatchError> {
+        let height = columns.first().map_or(0, Column::len);
+        let mut frame = DataFrame::new(height, columns).map_err(refused)?;
+        frame.align_chunks_par();
+        frame
+            .iter_chunks(CompatLevel::oldest(), false)
+            .try_for_each(|batch| self.0.write(&batch, None))
+            .map_err(refused)
+    }
+
+    /// Says that this is all, and gives the writer back.
+    ///
+    /// # Errors
+    /// [`BatchError::Write`].
+    pub fn finish(mut self) -> Result<W, BatchError> {
+        self.0.finish().map_err(refused)?;
+        let mut inner = self.0.into_inner();
+        inner.flush().map_err(|error| BatchError::Write(error.to_string()))?;
+        Ok(inner)
+    }
+}
+
+fn refused(error: PolarsError) -> BatchError {
+    BatchError::Write(error.to_string())
+}

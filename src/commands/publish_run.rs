@@ -1,0 +1,142 @@
+//! `roomcast publish`: models that were fitted elsewhere, verified, judged and taken over.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::json;
+
+use super::backtest::duration;
+use super::output;
+use super::retrain::{champion, pretty};
+use super::site::read_inputs;
+use crate::batch::run::{self, Run};
+use crate::model::registry::Registry;
+use crate::readings::{ReadOptions, Readings};
+use crate::retrain::report::Report;
+use crate::retrain::{self, Options};
+
+/// Most devices listed with a reason each.
+const LISTED: usize = 20;
+
+/// Take over the models of a run of deploy/spark, where they are not worse.
+///
+/// Everything in the run is verified: that it has ended, every checksum, every number, each device once, nothing learned from
+/// after its cutoff. Against models in use the new ones are judged on --input as `roomcast retrain` does, on days that neither
+/// has seen; without such days they take over only when those in use are over age. To publish a run twice changes nothing.
+#[derive(Debug, Args)]
+pub struct PublishRunArgs {
+    /// What the run has written
+    #[arg(long, value_name = "DIR")]
+    pub run: PathBuf,
+    /// Where the models go
+    #[arg(long, value_name = "DIR", default_value = "models", env = "ROOMCAST_MODELS")]
+    pub models: PathBuf,
+    /// Readings to judge on, some weeks before the run's cutoff and all since: files or a store (repeatable)
+    #[arg(long, short, value_name = "FILE", value_delimiter = ',')]
+    pub input: Vec<PathBuf>,
+    /// Know only readings before this instant, local time
+    #[arg(long, value_name = "TIMESTAMP", requires = "input")]
+    pub until: Option<String>,
+    /// Count and leave out rows that cannot be read, instead of stopping at the first
+    #[arg(long)]
+    pub skip_bad_rows: bool,
+    /// Age from which models in use are replaced unjudged, such as 7d, 36h
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration)]
+    pub max_age: Duration,
+    /// Say what would be done and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Verifies, judges, saves, and prints the report. That models in use stay is no error.
+///
+/// # Errors
+/// For a run that has not ended or is damaged, readings that cannot be read, a registry that cannot be read or written or
+/// that somebody else is renewing.
+pub fn run(args: &PublishRunArgs) -> anyhow::Result<()> {
+    let found = run::read(&args.run).context("this run cannot be published")?;
+    let registry = Registry::open(&args.models);
+    // A dry run leaves no trace, not even a lock.
+    let lease = if args.dry_run { None } else { registry.lease()? };
+    if lease.is_none() && !args.dry_run {
+        bail!("{} is being retrained: nothing done", args.models.display());
+    }
+    let (id, calendar) = (&found.id, &found.calendar);
+    let in_use = registry.current()?;
+    if let Some(version) = &in_use
+        && published(&registry, version).as_ref() == Some(id)
+    {
+        let value = json!({ "run": id, "version": version, "activated": true, "note": "published before" });
+        let text =
+            if args.json { pretty(&value)? } else { format!("version      {version}: this run, published before\n") };
+        return output::write("-".as_ref(), text.as_bytes());
+    }
+    let until = args.until.as_deref().map(|text| calendar.parse(text)).transpose().context("cannot read --until")?;
+    let options = ReadOptions { skip_bad_rows: args.skip_bad_rows, until };
+    let readings = match args.input.as_slice() {
+        [] => Readings::default(),
+        paths => read_inputs(paths, &options, calendar).context("cannot read the readings")?.0,
+    };
+    let end = |last| until.unwrap_or_else(|| calendar.start(calendar.hour(last) + 1));
+    let known = readings.span().map_or(found.models.cutoff, |(_, last)| end(last).max(found.models.cutoff));
+    let last = readings.span().map_or(found.span.1, |(_, last)| last.max(found.span.1));
+    let options = Options {
+        until: known,
+        max_age: args.max_age.as_secs() as i64,
+        judge_days: u16::MAX,
+        all: true,
+        dry_run: args.dry_run,
+    };
+    let (champion, refused) = champion(&registry, last, calendar)?;
+    let outcome = retrain::settle(&readings, calendar, champion.as_ref(), found.models.clone(), &options);
+    let retrain::Outcome { mut report, models } = outcome.context("cannot judge the models")?;
+    report.run = Some(id.clone());
+    report.champion.clone_from(&in_use);
+    report.refused = refused;
+    let mut version = None;
+    if let Some(models) = models {
+        let report = pretty(&json!(report))?;
+        let (manifest, activated) = registry.promote(&models, &found.about(), &report, in_use.as_deref())?;
+        version = Some((manifest.version, activated));
+    }
+    let text =
+        if args.json { machine(&report, version.as_ref())? } else { human(&report, version.as_ref(), &found, args) };
+    output::write("-".as_ref(), text.as_bytes())
+}
+
+/// The run that a version was published from, if it was one.
+fn published(registry: &Registry, version: &str) -> Option<String> {
+    let report = registry.report(version).ok()??;
+    serde_json::from_str::<Report>(&report).ok()?.run
+}
+
+fn machine(report: &Report, version: Option<&(String, bool)>) -> anyhow::Result<String> {
+    let mut value = json!(report);
+    value["promoted"] = json!(report.promoted());
+    value["kept"] = json!(report.kept());
+    value["version"] = json!(version.map(|(name, _)| name));
+    value["activated"] = json!(version.is_some_and(|(_, activated)| *activated));
+    pretty(&value)
+}
+
+fn human(report: &Report, version: Option<&(String, bool)>, run: &Run, args: &PublishRunArgs) -> String {
+    let mut text = report.text();
+    for (device, why) in run.skipped.iter().take(LISTED) {
+        text.push_str(&format!("  {device}, without a model of its own: {why}\n"));
+    }
+    if run.skipped.len() > LISTED {
+        text.push_str(&format!("  … and {} more\n", run.skipped.len() - LISTED));
+    }
+    let version = match version {
+        None if args.dry_run => "none: a dry run".into(),
+        None => "none: the models in use stay".into(),
+        Some((version, true)) => format!("{version} in {} (current)", args.models.display()),
+        Some((version, false)) => format!("{version}, not activated: another version was made current meanwhile"),
+    };
+    text + &format!("{:<12} {version}\n", "version")
+}
