@@ -2,6 +2,7 @@
 
 mod backtest;
 mod cli;
+mod dashboard;
 mod forecast;
 mod leakage;
 mod live;
