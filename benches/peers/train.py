@@ -1,10 +1,8 @@
 """The peer: per-device LightGBM boosters and 24-hour forecasts with Polars, LightGBM and joblib.
 
-    train.py READINGS.csv FORECAST.csv [--jobs N]
-
 Per device: the hourly grid, the columns of Roomcast's design matrix that need one device only or a sum over
 all, one row per observed hour asked from one origin at most a day earlier, a booster stopped early on the last third
-of the days, and the forecast of the 24 hours after the last reading. The parameters are those of
+of the days, and the forecast of the 24 hours after the origin. The parameters are those of
 Roomcast's device layer. What Roomcast does beyond this (the building's layers, the second fit of devices whose own
 trees convince, validation of the readings row by row, the saved registry) is left out here.
 
@@ -13,23 +11,17 @@ gets devices in batches, Polars and LightGBM run single-threaded inside the work
 to LightGBM as one contiguous array of 32-bit floats, and the design matrix is made without Python loops over rows.
 """
 
-import argparse
 import os
 import sys
 from datetime import datetime
-
-parser = argparse.ArgumentParser(description="Per-device boosters with Polars, LightGBM and joblib")
-parser.add_argument("readings")
-parser.add_argument("forecast")
-parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
-arguments = parser.parse_args() if __name__ == "__main__" else None
 
 import lightgbm as lgb
 import numpy as np
 import polars as pl
 from joblib import Parallel, delayed
 
-HORIZON = 24
+from hours import HORIZON, HOUR, arguments, occupied, write
+
 WARM_UP = 72
 JUDGED_DAYS = (4, 28)
 FEWEST_OWN_ROWS = 240
@@ -72,18 +64,6 @@ MONOTONE = [int(name in RISING) for name in COLUMNS]
 def logit(name: str) -> pl.Expr:
     p = pl.col(name).clip(FLOOR, 1 - FLOOR)
     return (p / (1 - p)).log()
-
-
-def read(path: str) -> pl.DataFrame:
-    """Occupied hours per device, with the last motion in each."""
-    return (
-        pl.scan_csv(path, schema={"time": pl.String, "device": pl.String, "device_activated": pl.Int8})
-        .filter(pl.col("device_activated") == 1)
-        .with_columns(pl.col("time").str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="ms"))
-        .group_by("device", pl.col("time").dt.truncate("1h").alias("hour"))
-        .agg(pl.col("time").max().alias("last"))
-        .collect(engine="streaming")
-    )
 
 
 def lay(hours: pl.DataFrame, end: datetime | None = None) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -297,7 +277,9 @@ def fit_batch(site: pl.DataFrame, batch: list) -> list:
 
 
 def main() -> None:
-    hours, grid = lay(read(arguments.readings))
+    options = arguments(__doc__)
+    seen = occupied(options.readings).filter(pl.col("hour") < options.origin)
+    hours, grid = lay(seen, options.origin - HOUR)
     past = grid.height - HORIZON
     devices = hours.partition_by("device", as_dict=True, maintain_order=True)
     site = site_columns(devices, hours, grid)
@@ -305,17 +287,12 @@ def main() -> None:
     batches = [work[at : at + BATCH] for at in range(0, len(work), BATCH)]
     # Read by the workers when they start; this process has its threads already.
     os.environ["POLARS_MAX_THREADS"] = "1"
-    fitted = Parallel(n_jobs=arguments.jobs)(delayed(fit_batch)(site, batch) for batch in batches)
+    fitted = Parallel(n_jobs=options.jobs)(delayed(fit_batch)(site, batch) for batch in batches)
     fitted = [one for batch in fitted for one in batch]
-    times = grid["hour"][past:]
-    forecast = pl.DataFrame(
-        {
-            "time": [time for _ in fitted for time in times],
-            "device": [name for name, _, _ in fitted for _ in range(HORIZON)],
-            "probability": np.concatenate([p for _, p, _ in fitted]),
-        }
-    ).with_columns(activation_predicted=(pl.col("probability") >= 0.5).cast(pl.Int8))
-    forecast.sort("time", "device").write_csv(arguments.forecast)
+    times = grid["hour"][past:].to_list()
+    names = [name for name, _, _ in fitted for _ in range(HORIZON)]
+    chances = np.concatenate([p for _, p, _ in fitted])
+    write(options.forecast, pl.DataFrame({"device": names, "hour": times * len(fitted), "probability": chances}))
     print(f"{len(fitted)} devices, {sum(n for _, _, n in fitted)} trees", file=sys.stderr)
 
 

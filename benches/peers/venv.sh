@@ -1,7 +1,9 @@
-# Sourced: the peers' virtual environment, made anew when requirements.txt has changed. Sets `venv`.
-venv=$cache/peers/venv
-if ! cmp -s "$here/requirements.txt" "$venv/requirements.txt"; then
+# Sourced: the peers' virtual environment, one for each set of versions, so that checkouts do not take it from each other.
+# Sets `venv`.
+venv=$cache/peers/$(sha256sum "$here/requirements.txt" | cut -c -12)
+if [[ ! -e $venv/installed ]]; then
+    printf 'installing the peers of %s into %s\n' "$here/requirements.txt" "$venv" >&2
     python3 -m venv --clear "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
-    cp "$here/requirements.txt" "$venv/requirements.txt"
+    touch "$venv/installed"
 fi
