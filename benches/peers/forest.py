@@ -64,7 +64,9 @@ def by_onnxruntime(session: onnxruntime.InferenceSession, rows: np.ndarray):
 
 def session_of(text: str) -> onnxruntime.InferenceSession:
     """The forest as ONNX, as a regression on its raw scores."""
-    booster = lgb.Booster(model_str=text.replace("objective=binary sigmoid:1", "objective=regression"))
+    for binary, regression in (("objective=binary sigmoid:1", "objective=regression"), ("[objective: binary]", "[objective: regression]")):
+        text = text.replace(binary, regression)
+    booster = lgb.Booster(model_str=text)
     model = convert_lightgbm(booster, initial_types=[("rows", FloatTensorType([None, WIDTH]))], zipmap=False)
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1

@@ -92,6 +92,9 @@ def against(roomcast: Path, python: Path, place: Path, devices: int, sample: int
 
     rate = {name: devices / one.seconds for name, one in figures.items()}
     scores = {name: score(path, everything, ORIGIN) for name, path in forecast.items()}
+    for name, (scored, _, _) in scores.items():
+        if name != SAMPLED and scored != scores["Roomcast"][0]:
+            raise SystemExit(f"{name} forecast {scored} devices, Roomcast {scores['Roomcast'][0]}")
     rows = []
     for name, one in figures.items():
         _, loss, right = scores[name]

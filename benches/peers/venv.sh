@@ -1,9 +1,12 @@
-# Sourced: the peers' virtual environment, one for each set of versions, so that checkouts do not take it from each other.
-# Sets `venv`.
-venv=$cache/peers/$(sha256sum "$here/requirements.txt" | cut -c -12)
-if [[ ! -e $venv/installed ]]; then
-    printf 'installing the peers of %s into %s\n' "$here/requirements.txt" "$venv" >&2
-    python3 -m venv --clear "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
-    touch "$venv/installed"
-fi
+# Sourced: makes virtual environments, one for each set of versions, so that checkouts do not take them from each other.
+# `environment NAME` prints the one for NAME.txt; lleaves needs an older LLVM than others do, so it has one of its own.
+environment() {
+    local wanted=$here/$1.txt place
+    place=$cache/peers/$(sha256sum "$wanted" | cut -c -12)
+    if [[ ! -e $place/installed ]]; then
+        printf 'installing %s\n' "$(paste -sd ' ' "$wanted")" >&2
+        { python3 -m venv --clear "$place" && "$place/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted"; } >&2
+        touch "$place/installed"
+    fi
+    printf '%s' "$place"
+}
