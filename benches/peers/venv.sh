@@ -5,8 +5,9 @@ environment() {
     place=$cache/peers/$(sha256sum "$wanted" | cut -c -12)
     if [[ ! -e $place/installed ]]; then
         printf 'installing %s\n' "$(paste -sd ' ' "$wanted")" >&2
-        { python3 -m venv --clear "$place" && "$place/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted"; } >&2
-        touch "$place/installed"
+        python3 -m venv --clear "$place" >&2 &&
+            "$place/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted" >&2 &&
+            touch "$place/installed" || return 1
     fi
     printf '%s' "$place"
 }
