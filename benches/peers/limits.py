@@ -83,7 +83,7 @@ def forecasts(forest: Path) -> tuple[str, str]:
     tail = lambda name, text: numbers(rf"{name} .*p99 +([0-9.]+) ms", text)[0]
     middle = lambda name: numbers(rf"{name} .*median +([0-9.]+) ms", cold)[0]
     over = []
-    for label, text_of, center in (("warm, 32 connections", warm, None), ("cold, one connection", cold, middle)):
+    for label, text_of, center in (("warm, many connections", warm, None), ("cold, one connection", cold, middle)):
         ours, theirs = of("roomcast", text_of), of("peer", text_of)
         cells = [f"{ours:,.0f} / {theirs:,.0f}", f"{ours / theirs:.1f}", f"{tail('roomcast', text_of):.2f} / {tail('peer', text_of):.2f}"]
         cells.append(f"{center('roomcast'):.2f} / {center('peer'):.2f}" if center else "")

@@ -1,10 +1,9 @@
 """The peer: per-device LightGBM boosters and 24-hour forecasts with Polars, LightGBM and joblib.
 
-Per device: the hourly grid, the columns of Roomcast's design matrix that need one device only or a sum over
-all, one row per observed hour asked from one origin at most a day earlier, a booster stopped early on the last third
-of the days, and the forecast of the 24 hours after the origin. The parameters are those of
-Roomcast's device layer. What Roomcast does beyond this (the building's layers, the second fit of devices whose own
-trees convince, validation of the readings row by row, the saved registry) is left out here.
+Per device: the hourly grid, the columns that a device's own trees look at, one row per observed hour asked from one
+origin at most a day earlier, a booster stopped early on the last third of the days, and the forecast of the 24 hours after
+the origin. The parameters are those of Roomcast's device layer. What Roomcast does beyond this (the building's layers, the
+second fit of devices whose own trees convince, validation of the readings row by row, the saved registry) is left out here.
 
 Care taken: readings are parsed and aggregated in one multi-threaded Polars pass, one worker process per core
 gets devices in batches, Polars and LightGBM run single-threaded inside the workers, the matrix goes
@@ -42,21 +41,21 @@ PARAMETERS = {
     "min_data_in_leaf": 40,
     "min_sum_hessian_in_leaf": 1e-3,
     "lambda_l2": 20.0,
-    "feature_fraction": 0.6,
+    "feature_fraction": 1.0,
     "max_bin": 63,
     "feature_pre_filter": False,
     "seed": 1,
 }
 TREES, PATIENCE = 60, 8
-RISING = {"prior", "last_day", "lag_1d", "lag_7d", "share_week", "so_far", "last_hour"}
+RISING = {"prior", "lag_1d", "lag_7d", "last_hour"}
 
+# As in src/model/fit.rs (OWN_COLUMNS), but for the motion of the hour that an origin cuts: origins are whole hours here.
 TARGET = [
-    "prior", "weekday_shift", "recent_shift", "building_shift", "last_day_pull", "last_three_pull", "lag_7d_pull",
-    "building_last_pull", "device_level", "hour_before", "hour_after", "last_day", "lag_1d", "lag_2d", "lag_7d",
-    "lag_14d", "hour", "weekday", "off", "off_before", "off_after", "history", "building_rate",
+    "prior", "weekday_shift", "recent_shift", "last_day_pull", "lag_7d_pull", "device_level", "hour_before", "hour_after",
+    "lag_1d", "lag_7d", "hour", "weekday", "off",
 ]  # fmt: skip
-ORIGIN = ["share_day", "share_week", "silence", "last_hour", "last_three_hours", "today"]
-MOMENT = ["state_pull", "today_pull", "others_pull", "lead", "since_motion"]
+ORIGIN = ["share_day", "last_hour"]
+MOMENT = ["state_pull", "today_pull", "lead", "since_motion"]
 COLUMNS = TARGET + ORIGIN + MOMENT
 MONOTONE = [int(name in RISING) for name in COLUMNS]
 
@@ -82,8 +81,6 @@ def lay(hours: pl.DataFrame, end: datetime | None = None) -> tuple[pl.DataFrame,
     )
     grid = grid.with_columns(
         off=off,
-        off_before=((pl.col("weekday") + 6) % 7) >= 5,
-        off_after=((pl.col("weekday") + 1) % 7) >= 5,
     )
     start = grid["hour"][0]
     hours = hours.with_columns(at=(pl.col("hour") - start).dt.total_hours().cast(pl.Int64)).sort("device", "at")
@@ -101,15 +98,12 @@ def site_columns(devices: dict, hours: pl.DataFrame, grid: pl.DataFrame) -> pl.D
         busy=pl.Series(busy).fill_nan(None),
         ago=(pl.col("at") // 24).cast(pl.Float64),
         hour_number=pl.col("hour").cast(pl.Int64) / 3_600_000.0,
-        devices=pl.lit(float(len(devices))),
     )
     weight = (np.log(2) / 28.0 * pl.col("ago")).exp()
     keys = ["clock", "off"]
     hit = (pl.col("busy").fill_null(0.0) * weight).cum_sum().shift(1, fill_value=0.0).over(keys)
     total = pl.when(pl.col("busy").is_not_null()).then(weight).otherwise(0.0).cum_sum().shift(1, fill_value=0.0).over(keys)
-    return site.with_columns(building_rate=(hit + 2.0 * weight * 0.15) / (total + 2.0 * weight)).with_columns(
-        excess=((pl.col("busy") - pl.col("building_rate")) * pl.col("devices")).shift(1).fill_null(0.0)
-    )
+    return site.with_columns(building_rate=(hit + 2.0 * weight * 0.15) / (total + 2.0 * weight))
 
 
 def decayed(name: str, by: list[str], half_life: float, toward: str, evidence: float, alias: str) -> pl.Expr:
@@ -126,8 +120,8 @@ def decayed(name: str, by: list[str], half_life: float, toward: str, evidence: f
     return ((hits + evidence * weight * pl.col(toward)) / (total + evidence * weight)).alias(alias)
 
 
-def lag(by: list[str], n: int, column: str = "state") -> pl.Expr:
-    return pl.col(column).shift(n).over(by)
+def lag(by: list[str], n: int) -> pl.Expr:
+    return pl.col("state").shift(n).over(by)
 
 
 def features(site: pl.DataFrame, occupied: pl.DataFrame) -> tuple[pl.DataFrame, int]:
@@ -155,13 +149,8 @@ def features(site: pl.DataFrame, occupied: pl.DataFrame) -> tuple[pl.DataFrame, 
         hour_before=pl.col("kind_rate").shift(1),
         hour_after=pl.col("kind_rate").shift(-1),
         last_day=lag(same_kind, 1),
-        last_day_2=lag(same_kind, 2),
-        last_day_3=lag(same_kind, 3),
         lag_1d=lag(same_hour, 1),
-        lag_2d=lag(same_hour, 2),
         lag_7d=lag(same_hour, 7),
-        lag_14d=lag(same_hour, 14),
-        building_last=lag(same_kind, 1, "busy"),
     )
     table = table.with_columns(
         decayed("recent", same_kind, 4.0, "p", 0.5, "recent_rate"),
@@ -178,23 +167,14 @@ def features(site: pl.DataFrame, occupied: pl.DataFrame) -> tuple[pl.DataFrame, 
         prior=logit("p"),
         weekday_shift=logit("weekday_rate") - logit("p"),
         recent_shift=logit("recent_rate") - logit("p"),
-        building_shift=logit("building_rate") - logit("p"),
         last_day_pull=(pl.col("last_day") - pl.col("p")).fill_null(0.0),
-        last_three_pull=(pl.mean_horizontal("last_day", "last_day_2", "last_day_3") - pl.col("p")).fill_null(0.0),
         lag_7d_pull=(pl.col("lag_7d") - pl.col("p")).fill_null(0.0),
-        building_last_pull=(pl.col("building_last") - pl.col("building_rate")).fill_null(0.0),
         device_level=((level[0] + 3.0 * weight) / (level[1] + 3.0 * weight)).log(),
-        history=((pl.col("at") - first) / 24.0).clip(0.0).log1p(),
         share_day=pl.col("before").rolling_mean(24, min_samples=1),
-        share_week=pl.col("before").rolling_mean(168, min_samples=1),
         last_hour=pl.col("before"),
-        last_three_hours=pl.col("before").rolling_mean(3, min_samples=1),
         today=pl.col("surprise").cum_sum().shift(1, fill_value=0.0).over("day"),
         own=pl.col("surprise").shift(1, fill_value=0.0),
-        others=(pl.col("excess") - pl.col("surprise").shift(1, fill_value=0.0)) / pl.col("devices"),
         hour=pl.col("clock"),
-    ).with_columns(
-        silence=((pl.col("hour_number") - pl.col("last")) / 24.0).floor().clip(0.0, 60.0),
     )
     return table, first
 
@@ -207,17 +187,14 @@ def design(table: pl.DataFrame, target: np.ndarray, lead: np.ndarray) -> np.ndar
     out[:, : len(TARGET)] = columns[target]
     past = table.select(pl.col(ORIGIN).cast(pl.Float32)).to_numpy()
     out[:, len(TARGET) : len(TARGET) + len(ORIGIN)] = past[origin]
-    own, others, today, day, last, now = (
-        table[name].to_numpy() for name in ("own", "others", "today", "day", "last", "hour_number")
-    )
+    own, today, day, last, now = (table[name].to_numpy() for name in ("own", "today", "day", "last", "hour_number"))
     fades = np.exp(-(lead - 1.0) / 2.0)
     same_day = day[target] == day[origin]
     moment = out[:, len(TARGET) + len(ORIGIN) :]
     moment[:, 0] = own[origin] * fades
     moment[:, 1] = np.where(same_day, today[origin], 0.0) * np.exp(-(lead - 1.0) / 6.0)
-    moment[:, 2] = others[origin] * fades
-    moment[:, 3] = lead
-    moment[:, 4] = np.log1p(np.clip(now[origin] - last[origin], 0.0, 14 * 24.0))
+    moment[:, 2] = lead
+    moment[:, 3] = np.log1p(np.clip(now[origin] - last[origin], 0.0, 14 * 24.0))
     return out
 
 
