@@ -127,22 +127,39 @@ def goal(what: str, reached: float, wanted: float) -> str:
 
 def growth(roomcast: Path, place: Path, sizes: list[int], weeks: list[int], devices: int) -> str:
     """How Roomcast grows with devices and with weeks."""
-    rows = []
+    rows, goals, costs = [], [], []
     for size in sizes:
         readings = simulate(roomcast, place, size, FIRST, "2024-03-07")
         one = ours(roomcast, readings, place, place / "growth.csv")
         cells = [f"{one.seconds:.1f}", f"{1e3 * one.cpu / size:.1f}", f"{one.peak:.0f}", f"{1024 * one.peak / size:.0f}"]
         rows.append([f"{size:,}", *cells])
+        costs.append((size, one.cpu / size, one.peak / size))
         readings.unlink()
+        if size == 10_000:
+            goals.append(f"- 10,000 devices × 60 days in less than 1 GiB: {one.peak:.0f} MiB, {'met' if one.peak < 1024 else 'missed'}")
     head = ["devices (60 days)", "seconds", "CPU ms/device", "peak MiB", "KiB/device"]
     text = table(head, rows) + "\n"
-    rows = []
+    goals.append("- with more devices, per device " + not_rising(costs))
+    rows, costs = [], []
     for span in weeks:
         first = datetime.fromordinal(ORIGIN.toordinal() - 7 * span).date()
         readings = simulate(roomcast, place, devices, str(first), "2024-03-07")
         one = ours(roomcast, readings, place, place / "growth.csv")
         cells = [f"{one.seconds:.1f}", f"{1e3 * one.cpu / devices:.1f}", f"{1e3 * one.cpu / devices / span:.2f}", f"{one.peak:.0f}", f"{1024 * one.peak / devices / span:.0f}"]
         rows.append([f"{span}", *cells])
+        costs.append((span, one.cpu / span, one.peak / span))
         readings.unlink()
     head = [f"weeks ({devices:,} devices)", "seconds", "CPU ms/device", "CPU ms/device and week", "peak MiB", "KiB/device and week"]
-    return text + table(head, rows)
+    goals.append("- with more weeks, per week " + not_rising(costs))
+    return text + table(head, rows) + "\n" + "\n".join(goals) + "\n"
+
+
+def not_rising(costs: list[tuple[int, float, float]]) -> str:
+    """Whether processor time or memory of one is more than where there were fewer, by more than a tenth."""
+    rises = [
+        f"{what} from {before[0]:,} to {after[0]:,} by {after[at] / before[at] - 1:.0%}"
+        for before, after in zip(costs, costs[1:])
+        for at, what in ((1, "processor time"), (2, "memory"))
+        if after[at] > 1.1 * before[at]
+    ]
+    return f"rises: {', '.join(rises)}" if rises else "neither processor time nor memory rises by a tenth: met"
