@@ -1,6 +1,8 @@
 """Runs commands and says what they took: elapsed time, processor time and memory of all their processes."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -9,6 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LOOK = 0.1
+# A small process runs the command: until it has become another program, a child counts its parent's memory as its own.
+LAUNCHER = """
+import json, resource, subprocess, sys
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([code, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
+"""
 PATIENCE = 1800
 
 
@@ -51,9 +60,9 @@ def run(command: list, environment: dict | None = None) -> Taken:
     """Runs a command to its end; one that fails ends this program with its last words."""
     start = time.perf_counter()
     child = subprocess.Popen(
-        [str(part) for part in command],
+        [sys.executable, "-S", "-c", LAUNCHER, *map(str, command)],
         env=os.environ | (environment or {}),
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
@@ -62,23 +71,23 @@ def run(command: list, environment: dict | None = None) -> Taken:
     def watch():
         nonlocal peak
         while not ended.wait(LOOK):
-            peak = max(peak, sum(map(memory, processes(child.pid))))
+            peak = max(peak, sum(memory(place) for place in processes(child.pid) if place.name != str(child.pid)))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
-    timer = threading.Timer(PATIENCE, child.kill)
+    # The whole session, should it take too long.
+    timer = threading.Timer(PATIENCE, lambda: os.killpg(child.pid, signal.SIGKILL))
     timer.start()
-    words = child.stderr.read().decode(errors="replace")
-    _, status, used = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
+    said, words = child.communicate()
     elapsed = time.perf_counter() - start
     timer.cancel()
     ended.set()
     watcher.join()
-    if child.returncode != 0:
-        sys.exit(f"failed with code {child.returncode}: {' '.join(map(str, command))}\n{words[-2000:]}")
+    code, cpu, largest = json.loads(said) if said else (child.returncode, 0.0, 0.0)
+    if code != 0:
+        sys.exit(f"failed with code {code}: {' '.join(map(str, command))}\n{words.decode(errors='replace')[-2000:]}")
     # What is over between two looks is in the kernel's own peak, of the largest process.
-    return Taken(elapsed, used.ru_utime + used.ru_stime, max(peak, used.ru_maxrss / 1024))
+    return Taken(elapsed, cpu, max(peak, largest))
 
 
 def output(command: list, environment: dict | None = None, place: Path | None = None) -> str:

@@ -107,7 +107,7 @@ def against(roomcast: Path, python: Path, place: Path, devices: int, sample: int
     notes = [
         f"¹ A sample of {sample} devices, scaled to {devices} by what the devices after the second cost; its scores are of the sample "
         f"alone, where Roomcast's are {loss:.4f} and {right:.4f}.",
-        f"Medians of {rounds} rounds in turn" + (f" ({', '.join(sorted(ONCE))}: one round)" if rounds > 1 else "") + ". "
+        (f"Medians of {rounds} rounds in turn ({', '.join(sorted(ONCE))}: one round). " if rounds > 1 else "One round. ") +
         "Seconds are from the CSV file to the forecast file, start of the program included; Roomcast's are two commands, `train` (which also "
         "judges its models and saves a registry) and `predict`. Memory is of all processes together.",
     ]
