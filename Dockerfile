@@ -22,11 +22,12 @@ COPY --chown=10001:10001 data/device_activations.csv /data/
 RUN install -d -o 10001 -g 10001 /data /models
 
 # Nothing is written outside /models and /data, so the root file system may be read-only.
-# At run time: PRIVATE_TOKEN, a volume with readings, and ROOMCAST_INPUT if their file has another name.
-ENV ROOMCAST_MODELS=/models ROOMCAST_INPUT=/data/device_activations.csv
+# At run time: PRIVATE_TOKEN, a volume with readings, and other arguments if their file has another name. The input is an
+# argument and no variable, so that `serve --store …` reads its store alone.
+ENV ROOMCAST_MODELS=/models
 VOLUME ["/models", "/data"]
 USER 10001:10001
 EXPOSE 5000
 HEALTHCHECK --interval=30s --timeout=3s --start-period=60s CMD ["roomcast", "healthcheck"]
 ENTRYPOINT ["roomcast"]
-CMD ["serve"]
+CMD ["serve", "--input", "/data/device_activations.csv"]

@@ -28,10 +28,10 @@ shared := $(release) --examples
 # cargo-nextest where it is installed. Expanded when used, not on every call of make.
 runner = $(shell cargo nextest --version >/dev/null 2>&1 && echo nextest run || echo test)
 
-.PHONY: help setup build demo test check fmt clippy doc deny dockerfile lint-tools bench install
+.PHONY: help setup build demo test check fmt clippy doc deny dockerfile lint-tools bench bench-peers install
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 13
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 13
 
 setup: ## Install what is missing to build (compiler, libclang, cmake)
 	@scripts/setup
@@ -42,12 +42,13 @@ build: setup ## Build the release binary
 demo: build ## Forecast a day from the sample data and show it as a heat map
 	$(roomcast) predict --show --probabilities '2016-08-24 23:59:59' data/device_activations.csv $(FORECAST)
 
-# Documentation, page, fuzz and Spark tests first, so that the runner's summary of all others closes the output.
+# Documentation, page, fuzz, Spark and deployment tests first, so that the runner's summary of all others closes the output.
 test: build ## Run all tests
 	cargo test $(release) --doc
 	scripts/page-test
 	scripts/api-fuzz
 	scripts/spark-test
+	scripts/deploy-check
 	cargo $(runner) $(release) --features otel --test it serve::traces
 	cargo $(runner) $(shared) --lib --bins --tests --no-fail-fast
 
@@ -75,6 +76,10 @@ dockerfile: lint-tools ## Lint the Dockerfile
 
 bench: setup ## Run the benchmarks
 	cargo bench $(strip $(locked))
+
+# SIZE=small for a look at whether everything works.
+bench-peers: build ## Compare with peers and with the limits of the machine, write docs/BENCHMARKS.md
+	benches/peers/all.sh $(SIZE)
 
 install: build ## Install binary, man pages and completions under PREFIX (default ~/.local)
 	install -D -m 755 $(roomcast) $(DESTDIR)$(PREFIX)/bin/roomcast

@@ -1,6 +1,7 @@
 //! Roomcast's tree evaluator against LightGBM's own prediction, on the same booster and rows.
 //!
-//! Before anything is timed, the scores are compared bit by bit. The last lines give the ratios.
+//! Before anything is timed, the scores are compared bit by bit. The last lines give the ratios. With `FOREST=DIR` the booster
+//! (model.txt) and the rows (rows.f32) are left there for `benches/peers/forest.py`, which gives them to others.
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::hint::black_box;
@@ -96,6 +97,11 @@ fn main() {
     let trees = Trees::parse(&text, WIDTH).expect("LightGBM's own form");
     let settings = CString::new("num_threads=1").expect("no NUL");
     println!("{} trees of up to 16 leaves", trees.len());
+    if let Some(place) = std::env::var_os("FOREST").map(std::path::PathBuf::from) {
+        std::fs::write(place.join("model.txt"), &text).expect("a directory with room");
+        let bytes: Vec<u8> = rows.iter().flat_map(|value| value.to_le_bytes()).collect();
+        std::fs::write(place.join("rows.f32"), bytes).expect("a directory with room");
+    }
 
     for count in [ROWS, FEW] {
         let mut theirs = vec![0.0; count];

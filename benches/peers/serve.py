@@ -9,7 +9,7 @@ uvicorn runs with uvloop and httptools, a worker per core.
 
 import hmac
 import os
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 
 import numpy as np
@@ -18,11 +18,11 @@ import polars as pl
 from fastapi import FastAPI, Header, HTTPException, Query
 from fastapi.responses import Response
 
-from train import HORIZON, ahead, features, fit_site, grow, lay, next_day, read, sampled, site_columns
+from hours import HORIZON, HOUR, occupied
+from train import ahead, features, fit_site, grow, lay, next_day, sampled, site_columns
 
 TOKEN = os.environ.get("TOKEN", "bench")
-HOURS = read(os.environ["READINGS"])
-HOUR = timedelta(hours=1)
+HOURS = occupied(os.environ["READINGS"])
 
 
 def as_of(origin: datetime) -> tuple[dict, pl.DataFrame]:

@@ -12,6 +12,7 @@ roomcast=${ROOMCAST:-${CARGO_TARGET_DIR:-$cache/target}/release/roomcast}
 port=${PEER_PORT:-8077}
 
 . "$here/venv.sh"
+venv=$(environment requirements)
 work=$(mktemp -d)
 # The same building as benches/serve.rs.
 "$roomcast" simulate --devices 7 --seed 7 --from 2024-01-08 --to 2024-03-07 --output "$work/readings.csv"

@@ -1,7 +1,5 @@
 """The peer: the same training as Roomcast's, and 24-hour forecasts, with Polars, LightGBM and joblib.
 
-    train.py READINGS.csv FORECAST.csv [--jobs N]
-
 The building: a sample of every device's rows, a ridge logistic regression at six strengths and a booster on top of it,
 both chosen on the last third of the days and fitted again on all. Each device: the hourly grid, the columns of
 Roomcast's design matrix that need one device only or a sum over all, one row per observed hour asked from one origin at
@@ -16,25 +14,19 @@ run single-threaded inside the workers and LightGBM on all cores for the buildin
 array of 32-bit floats, and neither the design matrix nor the regression has Python loops over rows.
 """
 
-import argparse
 import os
 import sys
 import tempfile
 from datetime import datetime
 from pathlib import Path
 
-parser = argparse.ArgumentParser(description="Per-device boosters with Polars, LightGBM and joblib")
-parser.add_argument("readings")
-parser.add_argument("forecast")
-parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
-arguments = parser.parse_args() if __name__ == "__main__" else None
-
 import lightgbm as lgb
 import numpy as np
 import polars as pl
 from joblib import Parallel, delayed
 
-HORIZON = 24
+from hours import HORIZON, HOUR, arguments, occupied, write
+
 WARM_UP = 72
 JUDGED_DAYS = (4, 28)
 FEWEST_OWN_ROWS = 240
@@ -42,7 +34,7 @@ ROW_HALF_LIFE = 90.0
 FLOOR = 1e-3
 BATCH = 25
 
-MOST_ROWS = 150_000
+MOST_ROWS, FEW_ROWS = 100_000, 30_000
 
 # As in src/model/lightgbm.rs and src/model/fit.rs (site_parameters, device_parameters).
 COMMON = {
@@ -61,11 +53,13 @@ COMMON = {
     "seed": 1,
 }
 SITE = COMMON | {"num_leaves": 16, "lambda_l2": 100.0, "feature_fraction": 0.6}
-SITE_TREES, SITE_PATIENCE = 120, 20
+SITE_PATIENCE = 20
 DEVICE = COMMON | {"num_leaves": 6, "min_data_in_leaf": 40, "lambda_l2": 20.0, "num_threads": 1}
 TREES, PATIENCE = 60, 8
 RIDGES = [30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0]
 OWN_GAIN, LEAVE_LOSS, OWN_SHARE = 2.5, -2.0, 0.8
+# As in src/model/screen.rs.
+FIRST_LOOK, BINS, LOOKED_AT, SHRINK = (0.5, 1.0), 12, 96, 5.0
 RISING = {"prior", "last_day", "lag_1d", "lag_7d", "share_week", "so_far", "last_hour"}
 
 TARGET = [
@@ -91,18 +85,6 @@ STRICT = np.array([5.0 if name == "building_last_pull" else 0.1 if name in MOMEN
 def logit(name: str) -> pl.Expr:
     p = pl.col(name).clip(FLOOR, 1 - FLOOR)
     return (p / (1 - p)).log()
-
-
-def read(path: str) -> pl.DataFrame:
-    """Occupied hours per device, with the last motion in each."""
-    return (
-        pl.scan_csv(path, schema={"time": pl.String, "device": pl.String, "device_activated": pl.Int8})
-        .filter(pl.col("device_activated") == 1)
-        .with_columns(pl.col("time").str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="ms"))
-        .group_by("device", pl.col("time").dt.truncate("1h").alias("hour"))
-        .agg(pl.col("time").max().alias("last"))
-        .collect(engine="streaming")
-    )
 
 
 def lay(hours: pl.DataFrame, end: datetime | None = None) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -343,8 +325,10 @@ def fit_site(rows: np.ndarray, labels: np.ndarray, weights: np.ndarray, early: n
         tries.append((loss(linear_scores(rows[late], b), labels[late], weights[late]), ridge, b))
     _, ridge, b = min(tries, key=lambda one: one[0])
 
+    most, rate = (72, 0.1) if early.sum() > FEW_ROWS else (120, 0.06)
+
     def parameters(count: int) -> dict:
-        return SITE | {"min_data_in_leaf": int(np.clip(count // 150, 30, 200)), "monotone_constraints": MONOTONE}
+        return SITE | {"learning_rate": rate, "min_data_in_leaf": int(np.clip(count // 150, 30, 200)), "monotone_constraints": MONOTONE}
 
     def data(part: np.ndarray, b: np.ndarray, **more) -> lgb.Dataset:
         start = linear_scores(rows[part], b)
@@ -353,7 +337,7 @@ def fit_site(rows: np.ndarray, labels: np.ndarray, weights: np.ndarray, early: n
     train = data(early, b)
     held_out = data(late, b, reference=train)
     stop = lgb.early_stopping(SITE_PATIENCE, verbose=False)
-    booster = lgb.train(parameters(early.sum()), train, SITE_TREES, valid_sets=[held_out], callbacks=[stop])
+    booster = lgb.train(parameters(early.sum()), train, most, valid_sets=[held_out], callbacks=[stop])
     trees = booster.best_iteration
     base, steps = linear_scores(rows[late], b), booster.predict(rows[late], raw_score=True, num_iteration=trees)
     share = best_share(base, steps, labels[late], weights[late])
@@ -384,6 +368,21 @@ def boost(rows, labels, weights, start, trees: int, held_out: tuple | None = Non
     return lgb.train(parameters, train, trees, valid_sets=[valid], callbacks=[lgb.early_stopping(PATIENCE, verbose=False)])
 
 
+def first_look(rows: np.ndarray, labels: np.ndarray, start: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Steps that the mean residual of each bin of each column suggests for later rows, a mean over the columns."""
+    p = 1.0 / (1.0 + np.exp(-start))
+    slope, curve = labels - p, p * (1.0 - p)
+    steps = np.zeros(len(after))
+    for at in OWN_AT:
+        some = rows[:: -(-len(rows) // LOOKED_AT), at]
+        some = np.sort(some[~np.isnan(some)])
+        edges = some[np.arange(1, BINS) * len(some) // BINS] if len(some) else np.full(BINS - 1, np.inf)
+        seen, later = (np.where(np.isnan(x), BINS, np.searchsorted(edges, x)) for x in (rows[:, at], after[:, at]))
+        up, down = np.bincount(seen, slope, BINS + 1), np.bincount(seen, curve, BINS + 1) + SHRINK / 4.0
+        steps += (up / down)[later]
+    return steps / len(OWN_AT)
+
+
 def grow(sample: tuple, before: Site, site: Site) -> tuple[lgb.Booster | None, float, bool]:
     """A device's own booster where it convinces, its share, and whether the device follows the site."""
     rows, labels, weights, days, early = sample
@@ -392,8 +391,10 @@ def grow(sample: tuple, before: Site, site: Site) -> tuple[lgb.Booster | None, f
     late = slice(early, None)
     base = best = before.scores(rows[late])
     trees, share = 0, 0.0
-    if early >= FEWEST_OWN_ROWS and 0.0 < labels[:early].mean() < 1.0:
-        start = before.scores(rows[:early])
+    start = before.scores(rows[:early])
+    looked = base + FIRST_LOOK[0] * first_look(rows[:early], labels[:early], start, rows[late])
+    worth_growing = gain(base, looked, labels[late], weights[late], days[late]) >= FIRST_LOOK[1]
+    if early >= FEWEST_OWN_ROWS and worth_growing and 0.0 < labels[:early].mean() < 1.0:
         held_out = (rows[late], labels[late], weights[late], base)
         booster = boost(rows[:early], labels[:early], weights[:early], start, TREES, held_out)
         steps = booster.predict(rows[late][:, OWN_AT], raw_score=True, num_iteration=booster.best_iteration)
@@ -450,7 +451,9 @@ def fit_batch(batch: list, earlies: list, before: Site, site: Site, place: str) 
 
 
 def main() -> None:
-    hours, grid = lay(read(arguments.readings))
+    options = arguments(__doc__)
+    seen = occupied(options.readings).filter(pl.col("hour") < options.origin)
+    hours, grid = lay(seen, options.origin - HOUR)
     past = grid.height - HORIZON
     devices = hours.partition_by("device", as_dict=True, maintain_order=True)
     site_hours = site_columns(devices, hours, grid)
@@ -460,7 +463,7 @@ def main() -> None:
     # Read by the workers when they start; this process has its threads already.
     os.environ["POLARS_MAX_THREADS"] = "1"
     shared = "/dev/shm" if os.path.isdir("/dev/shm") else None
-    with tempfile.TemporaryDirectory(dir=shared) as place, Parallel(n_jobs=arguments.jobs) as parallel:
+    with tempfile.TemporaryDirectory(dir=shared) as place, Parallel(n_jobs=options.jobs) as parallel:
         share = MOST_ROWS / max(total, 1)
         parts = parallel(delayed(sample_batch)(site_hours, batch, share, place) for batch in batches)
         earlies = [[part[1] for part in batch] for batch in parts]
@@ -468,15 +471,10 @@ def main() -> None:
         before, site = fit_site(rows, labels, weights, early)
         fitted = parallel(delayed(fit_batch)(batch, e, before, site, place) for batch, e in zip(batches, earlies))
     fitted = [one for batch in fitted for one in batch]
-    times = grid["hour"][past:]
-    forecast = pl.DataFrame(
-        {
-            "time": [time for _ in fitted for time in times],
-            "device": [name for name, _, _ in fitted for _ in range(HORIZON)],
-            "probability": np.concatenate([p for _, p, _ in fitted]),
-        }
-    ).with_columns(activation_predicted=(pl.col("probability") >= 0.5).cast(pl.Int8))
-    forecast.sort("time", "device").write_csv(arguments.forecast)
+    times = grid["hour"][past:].to_list()
+    names = [name for name, _, _ in fitted for _ in range(HORIZON)]
+    chances = np.concatenate([p for _, p, _ in fitted])
+    write(options.forecast, pl.DataFrame({"device": names, "hour": times * len(fitted), "probability": chances}))
     trees = sum(n for _, _, n in fitted)
     print(f"{len(fitted)} devices, {trees} trees of their own, the site's share {site.share}", file=sys.stderr)
 

@@ -1,7 +1,13 @@
-# Sourced: the peers' virtual environment, made anew when requirements.txt has changed. Sets `venv`.
-venv=$cache/peers/venv
-if ! cmp -s "$here/requirements.txt" "$venv/requirements.txt"; then
-    python3 -m venv --clear "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
-    cp "$here/requirements.txt" "$venv/requirements.txt"
-fi
+# Sourced: makes virtual environments, one for each set of versions, so that checkouts do not take them from each other.
+# `environment NAME` prints the one for NAME.txt; lleaves needs an older LLVM than others do, so it has one of its own.
+environment() {
+    local wanted=$here/$1.txt place
+    place=$cache/peers/$(sha256sum "$wanted" | cut -c -12)
+    if [[ ! -e $place/installed ]]; then
+        printf 'installing %s\n' "$(paste -sd ' ' "$wanted")" >&2
+        python3 -m venv --clear "$place" >&2 &&
+            "$place/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted" >&2 &&
+            touch "$place/installed" || return 1
+    fi
+    printf '%s' "$place"
+}

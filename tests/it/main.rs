@@ -3,6 +3,7 @@
 mod backtest;
 mod batch;
 mod cli;
+mod dashboard;
 mod forecast;
 mod leakage;
 mod live;

@@ -1,0 +1,359 @@
+"""Checks what is in deploy/: renders the chart with Helm's own code, validates what comes out, and runs it.
+
+    check.py ROOMCAST
+
+Rendered objects are held against Kubernetes' schemas (strictly, oldest and newest supported version), against the restricted
+pod security standard, and against each other: selectors, ports, volumes. Then the binary is started with the very
+arguments and variables of the rendered containers, as the user they name, and asked what probes and Prometheus would ask.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.error
+import urllib.request
+from functools import wraps
+from pathlib import Path
+
+import helm_python as helm
+import jsonschema
+import kubernetes_validate
+import promql_parser
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "deploy/helm/roomcast"
+ROOMCAST = Path(sys.argv.pop(1) if len(sys.argv) > 1 else "roomcast").resolve()
+KUBERNETES = ("1.27", "1.37")
+USER = 10001
+PATIENCE = 60
+
+EVERYTHING = {
+    "site": {"timezone": "Europe/Berlin", "holidays": "2016-08-15\n"},
+    "monitoring": {"serviceMonitor": True, "prometheusRule": True, "dashboard": True, "labels": {"release": "prometheus"}},
+    "ingress": {"enabled": True, "host": "rooms.example", "className": "nginx", "tlsSecret": "certificate"},
+    "networkPolicy": {"from": [{"namespaceSelector": {"matchLabels": {"team": "rooms"}}}]},
+    "extraArgs": ["--workers=2"],
+    "extraEnv": [{"name": "RUST_LOG", "value": "roomcast=info"}],
+    "nodeSelector": {"disk": "ssd"},
+    "tolerations": [{"key": "rooms", "operator": "Exists"}],
+    "imagePullSecrets": [{"name": "registry"}],
+    "podLabels": {"team": "rooms"},
+    "podAnnotations": {"note": "one"},
+}
+SEVERAL = {
+    "replicas": 3,
+    "store": {"postgres": {"existingSecret": "database"}},
+    "persistence": {"accessModes": ["ReadWriteMany"]},
+    "sources": {"nats": "nats://nats:4222"},
+    "publish": {"redis": "redis://redis/"},
+}
+PLAIN = {"retrain": {"enabled": False}, "networkPolicy": {"enabled": False}, "podDisruptionBudget": {"enabled": False}}
+MQTT = {"sources": {"mqtt": "mqtt://broker/"}, "publish": {"mqtt": "mqtt://broker/?client_id=forecasts"}, "persistence": {"existingClaim": "old"}}
+CASES = {"default": {}, "everything": EVERYTHING, "several": SEVERAL, "plain": PLAIN, "mqtt": MQTT}
+
+# What is refused, and a word of the reason.
+REFUSED = [
+    ({"replica": 2}, "replica"),
+    ({"replicas": "2"}, "/replicas"),
+    ({"replicas": 2}, "store.postgres.existingSecret"),
+    (SEVERAL | {"persistence": {"accessModes": ["ReadWriteOnce"]}}, "ReadWriteMany"),
+    (SEVERAL | {"sources": {"mqtt": "mqtt://broker/"}}, "one owner"),
+    (SEVERAL | {"store": {"postgres": {"existingSecret": "Capitals"}}}, "/store/postgres/existingSecret"),
+    ({"auth": {"existingSecret": ""}}, "/auth/existingSecret"),
+    ({"ingress": {"enabled": True}}, "ingress.host"),
+    ({"retrain": {"schedule": "0 2"}}, "/retrain/schedule"),
+    ({"extraArgs": ["workers"]}, "/extraArgs/0"),
+    ({"sources": {"mqtt": "broker"}}, "/sources/mqtt"),
+]
+
+
+def render(values: dict) -> list[dict]:
+    with helm.Chart.load(CHART) as chart:
+        chart.validate_schema(values)
+        files = chart.render(values, name="demo", namespace="rooms")
+    return [one for name, text in files.items() if name.endswith(".yaml") for one in yaml.safe_load_all(text) if one]
+
+
+def of_kind(objects: list[dict], kind: str) -> list[dict]:
+    return [one for one in objects if one["kind"] == kind]
+
+
+def pods(objects: list[dict]) -> list[dict]:
+    servers = [one["spec"]["template"] for one in of_kind(objects, "Deployment")]
+    return servers + [one["spec"]["jobTemplate"]["spec"]["template"] for one in of_kind(objects, "CronJob")]
+
+
+def chosen(selector: dict, labels: dict) -> bool:
+    return bool(selector) and selector.items() <= labels.items()
+
+
+def expressions() -> list[str]:
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())
+    found = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    dashboard = json.loads((ROOT / "deploy/grafana/roomcast.json").read_text())
+    found += [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    return [text.replace("$__rate_interval", "5m").replace("$instance", ".*") for text in found]
+
+
+def in_every_case(test):
+    """A test of the objects that each case renders to."""
+
+    @wraps(test)
+    def all_cases(self):
+        for name, values in CASES.items():
+            with self.subTest(name):
+                test(self, render(values))
+
+    return all_cases
+
+
+class Chart(unittest.TestCase):
+    def test_lint(self):
+        for values in CASES.values():
+            messages = helm.lint(CHART, values, strict=True)["messages"]
+            self.assertEqual([one for one in messages if one["severity"] > 1], [])
+
+    @in_every_case
+    def test_schemas(self, objects):
+        monitoring = json.loads(Path(__file__).with_name("monitoring.schema.json").read_text())
+        names = [(one["kind"], one["metadata"]["name"]) for one in objects]
+        self.assertEqual(len(names), len(set(names)))
+        for one in objects:
+            if one["apiVersion"] == "monitoring.coreos.com/v1":
+                jsonschema.validate(one, monitoring)
+            else:
+                for version in KUBERNETES:
+                    kubernetes_validate.validate(one, version, strict=True)
+
+    def test_everything_is_there(self):
+        kinds = {one["kind"] for one in render(EVERYTHING)}
+        self.assertEqual(kinds, {
+            "Deployment", "Service", "CronJob", "PodDisruptionBudget", "PersistentVolumeClaim", "NetworkPolicy", "Ingress",
+            "ConfigMap", "ServiceMonitor", "PrometheusRule",
+        })  # fmt: skip
+        self.assertEqual({one["kind"] for one in render(PLAIN)}, {"Deployment", "Service", "PersistentVolumeClaim"})
+
+    def test_bad_values_are_refused(self):
+        for values, reason in REFUSED:
+            with self.subTest(reason), self.assertRaises(helm.HelmError) as refusal:
+                render(values)
+            self.assertIn(reason, str(refusal.exception))
+
+    @in_every_case
+    def test_pods_are_restricted(self, objects):
+        for pod in pods(objects):
+            spec = pod["spec"]
+            self.assertIs(spec["automountServiceAccountToken"], False)
+            self.assertIs(spec["enableServiceLinks"], False)
+            security = spec["securityContext"]
+            self.assertEqual((security["runAsNonRoot"], security["runAsUser"]), (True, USER))
+            self.assertEqual(security["seccompProfile"], {"type": "RuntimeDefault"})
+            for container in spec["containers"]:
+                security = container["securityContext"]
+                self.assertIs(security["allowPrivilegeEscalation"], False)
+                self.assertIs(security["readOnlyRootFilesystem"], True)
+                self.assertEqual(security["capabilities"], {"drop": ["ALL"]})
+                for kind in ("requests", "limits"):
+                    self.assertEqual(set(container["resources"][kind]), {"cpu", "memory"})
+            for volume in spec["volumes"]:
+                self.assertIn((set(volume) - {"name"}).pop(), ("persistentVolumeClaim", "emptyDir", "configMap"))
+
+    @in_every_case
+    def test_objects_fit_together(self, objects):
+        claims = [one["metadata"]["name"] for one in of_kind(objects, "PersistentVolumeClaim")] + ["old"]
+        maps = [one["metadata"]["name"] for one in of_kind(objects, "ConfigMap")]
+        for pod in pods(objects):
+            spec = pod["spec"]
+            volumes = {volume["name"] for volume in spec["volumes"]}
+            for container in spec["containers"]:
+                self.assertEqual({mount["name"] for mount in container["volumeMounts"]}, volumes)
+            for volume in spec["volumes"]:
+                if "persistentVolumeClaim" in volume:
+                    self.assertIn(volume["persistentVolumeClaim"]["claimName"], claims)
+                if "configMap" in volume:
+                    self.assertIn(volume["configMap"]["name"], maps)
+        [deployment], [service] = of_kind(objects, "Deployment"), of_kind(objects, "Service")
+        labels = deployment["spec"]["template"]["metadata"]["labels"]
+        self.assertTrue(chosen(deployment["spec"]["selector"]["matchLabels"], labels))
+        self.assertTrue(chosen(service["spec"]["selector"], labels))
+        [container] = deployment["spec"]["template"]["spec"]["containers"]
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        exposed = re.search(r"^EXPOSE (\d+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+        self.assertEqual(ports, {"http": int(exposed[1])})
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            self.assertIn(container[probe]["httpGet"]["port"], ports)
+        self.assertEqual([port["targetPort"] for port in service["spec"]["ports"]], ["http"])
+        for budget in of_kind(objects, "PodDisruptionBudget"):
+            self.assertTrue(chosen(budget["spec"]["selector"]["matchLabels"], labels))
+        for monitor in of_kind(objects, "ServiceMonitor"):
+            self.assertTrue(chosen(monitor["spec"]["selector"]["matchLabels"], service["metadata"]["labels"]))
+            self.assertEqual([end["port"] for end in monitor["spec"]["endpoints"]], [service["spec"]["ports"][0]["name"]])
+        for job in of_kind(objects, "CronJob"):
+            template = job["spec"]["jobTemplate"]["spec"]["template"]
+            # Neither the Service nor the budget may take it for a server.
+            self.assertFalse(chosen(service["spec"]["selector"], template["metadata"]["labels"]))
+            affinity = template["spec"].get("affinity")
+            if affinity:
+                [term] = affinity["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+                self.assertTrue(chosen(term["labelSelector"]["matchLabels"], labels))
+
+    @in_every_case
+    def test_no_two_owners_of_a_disk(self, objects):
+        [deployment] = of_kind(objects, "Deployment")
+        shared = any("ReadWriteMany" in one["spec"]["accessModes"] for one in of_kind(objects, "PersistentVolumeClaim"))
+        self.assertEqual(deployment["spec"]["strategy"]["type"], "RollingUpdate" if shared else "Recreate")
+
+    def test_rules_and_dashboard_are_those_on_record(self):
+        objects = render(EVERYTHING)
+        rules = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())
+        self.assertEqual(of_kind(objects, "PrometheusRule")[0]["spec"], rules)
+        dashboard = next(one["data"]["roomcast.json"] for one in of_kind(objects, "ConfigMap") if "roomcast.json" in one["data"])
+        self.assertEqual(dashboard, (ROOT / "deploy/grafana/roomcast.json").read_text())
+
+
+class Monitoring(unittest.TestCase):
+    def test_queries_parse(self):
+        found = expressions()
+        self.assertGreater(len(found), 40)
+        for text in found:
+            with self.subTest(text):
+                promql_parser.parse(text)
+
+    def test_panels_do_not_overlap(self):
+        panels = json.loads((ROOT / "deploy/grafana/roomcast.json").read_text())["panels"]
+        self.assertEqual(len({panel["id"] for panel in panels}), len(panels))
+        taken = set()
+        for panel in panels:
+            place = panel["gridPos"]
+            self.assertLessEqual(place["x"] + place["w"], 24)
+            cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
+            self.assertFalse(cells & taken, panel["title"])
+            taken |= cells
+
+
+class Compose(unittest.TestCase):
+    def setUp(self):
+        self.compose = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
+
+    def test_files_and_volumes_exist(self):
+        services = self.compose["services"]
+        for service in services.values():
+            for volume in service.get("volumes", []):
+                source = volume.split(":")[0]
+                self.assertTrue((ROOT / "deploy" / source).exists() if source.startswith(".") else source in self.compose["volumes"], volume)
+            self.assertLessEqual(set(service.get("depends_on", [])), set(services))
+        [target] = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"][0]["static_configs"][0]["targets"]
+        self.assertEqual(target, "roomcast:5000")
+        # The page's and the dashboard's data source answers under the name that compose gives it.
+        [source] = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/prometheus.yaml").read_text())["datasources"]
+        self.assertEqual(source["url"], "http://prometheus:9090")
+        [provider] = yaml.safe_load((ROOT / "deploy/grafana/provisioning/dashboards/roomcast.yaml").read_text())["providers"]
+        self.assertTrue(any(f":{provider['options']['path']}/" in volume for volume in services["grafana"]["volumes"]))
+
+    def test_the_server_takes_its_arguments(self):
+        """With a store that cannot be reached it must fail for that, and not for its arguments."""
+        service = self.compose["services"]["roomcast"]
+        variables = {"POSTGRES_PASSWORD": "secret", "PRIVATE_TOKEN": "token"}
+        fill = lambda text: re.sub(r"\$\{(\w+)(?::[-?]([^}]*))?\}", lambda m: variables.get(m[1]) or m[2], text)
+        environment = {name: fill(str(value)).replace("@postgres/", "@127.0.0.1:9/") for name, value in service["environment"].items()}
+        done = subprocess.run([ROOMCAST, *service["command"]], env=environment, capture_output=True, text=True, timeout=PATIENCE)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("127.0.0.1", done.stderr)
+
+
+class Running(unittest.TestCase):
+    """The containers of the chart, started here."""
+
+    def setUp(self):
+        self.place = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.place)
+        self.secrets = {"roomcast": {"tokens": "read:reader,admin:admin", "metrics-token": "reader"}}
+        self.objects = render(EVERYTHING)
+        [holidays] = [one["data"] for one in of_kind(self.objects, "ConfigMap") if "holidays.csv" in one["data"]]
+        self.mounts = {"/var/lib/roomcast": self.place / "data", "/tmp": self.place / "tmp", "/etc/roomcast": self.place / "site"}
+        for directory in self.mounts.values():
+            directory.mkdir()
+        (self.place / "site/holidays.csv").write_text(holidays["holidays.csv"])
+        self.binary = shutil.copy(ROOMCAST, self.place)
+        self.run_binary("import", "--timezone=Europe/Berlin", f"--store={self.place}/data/readings.db", str(ROOT / "data/device_activations.csv"))
+        # Whoever is root here runs it as the user of the manifests, who can write nothing but these.
+        self.user = {"user": USER, "group": USER, "extra_groups": []} if os.geteuid() == 0 else {}
+        if self.user:
+            self.place.chmod(0o755)
+            for directory in (self.mounts["/var/lib/roomcast"], self.mounts["/tmp"]):
+                for path in (directory, *directory.iterdir()):
+                    os.chown(path, USER, USER)
+
+    def run_binary(self, *arguments):
+        subprocess.run([self.binary, *arguments], check=True, capture_output=True, timeout=PATIENCE)
+
+    def placed(self, text: str) -> str:
+        mounted = next((path for path in self.mounts if text.startswith(path)), None)
+        return f"{self.mounts[mounted]}{text[len(mounted):]}" if mounted else text
+
+    def start(self, pod: dict, log: str, *more: str) -> subprocess.Popen:
+        [container] = pod["spec"]["containers"]
+        environment = {"TMPDIR": str(self.mounts["/tmp"])}
+        for variable in container["env"]:
+            key = variable.get("valueFrom", {}).get("secretKeyRef")
+            environment[variable["name"]] = self.secrets[key["name"]][key["key"]] if key else self.placed(variable["value"])
+        command = [self.binary, *container["args"], *more]
+        with open(self.place / log, "w") as file:
+            return subprocess.Popen(command, cwd="/", env=environment, stdout=file, stderr=file, **self.user)
+
+    def ask(self, path: str, token: str | None = None) -> int:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}")
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
+
+    def until(self, what: str, holds) -> None:
+        end = time.monotonic() + PATIENCE
+        while not holds():
+            if self.server.poll() is not None:
+                self.fail(f"the server has ended: {(self.place / 'server.log').read_text()}")
+            self.assertLess(time.monotonic(), end, f"no {what}")
+            time.sleep(0.1)
+
+    def test_server_and_retraining(self):
+        [deployment], [job] = of_kind(self.objects, "Deployment"), of_kind(self.objects, "CronJob")
+        pod = deployment["spec"]["template"]
+        port_file = self.mounts["/tmp"] / "port"
+        self.server = self.start(pod, "server.log", "--bind=127.0.0.1:0", f"--port-file={port_file}")
+        self.addCleanup(self.server.kill)
+        self.until("port", lambda: port_file.exists() and port_file.read_text().strip())
+        self.port = int(port_file.read_text())
+        [container] = pod["spec"]["containers"]
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            path = container[probe]["httpGet"]["path"]
+            self.until(path, lambda: self.ask(path) == 200)
+        [monitor] = of_kind(self.objects, "ServiceMonitor")
+        [endpoint] = monitor["spec"]["endpoints"]
+        credentials = endpoint["authorization"]["credentials"]
+        self.assertEqual(self.ask(endpoint["path"]), 401)
+        self.assertEqual(self.ask(endpoint["path"], self.secrets[credentials["name"]][credentials["key"]]), 200)
+        self.assertEqual(self.ask("/predict", "reader"), 200)
+        retraining = self.start(job["spec"]["jobTemplate"]["spec"]["template"], "retrain.log")
+        self.assertEqual(retraining.wait(PATIENCE), 0, (self.place / "retrain.log").read_text())
+        self.assertTrue((self.mounts["/var/lib/roomcast"] / "models/current").exists())
+        self.assertEqual(self.ask("/healthz"), 200)
+        self.server.send_signal(signal.SIGTERM)
+        self.assertEqual(self.server.wait(pod["spec"]["terminationGracePeriodSeconds"]), 0)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
