@@ -15,6 +15,7 @@ use super::problem::{Code, Problem};
 use super::retrain::Retraining;
 use super::snapshot::Snapshot;
 use super::traces::Traces;
+use super::upkeep::Upkeep;
 use crate::calendar::Calendar;
 use crate::commands::site::SiteArgs;
 use crate::model::registry::Registry;
@@ -41,8 +42,10 @@ pub struct Settings {
     pub cors: Vec<String>,
     /// Whether connections are encrypted.
     pub tls: bool,
-    /// When and how to renew the models, if at all.
-    pub retrain: Option<Retraining>,
+    /// When and how to renew the models.
+    pub retrain: Retraining,
+    /// When and how to tidy the store, if there is one.
+    pub upkeep: Option<Upkeep>,
 }
 
 /// How far the server has come.
@@ -71,13 +74,17 @@ impl Phase {
     }
 }
 
-/// What the last try to load met.
+/// What the last tries met; none of what has worked since.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trouble {
     /// Why the registry's models are not in use, or should not be.
     pub models: Option<String>,
     /// Why the input's readings are not in use.
     pub readings: Option<String>,
+    /// What the last retraining met.
+    pub retraining: Option<String>,
+    /// What the last upkeep of the store met.
+    pub upkeep: Option<String>,
 }
 
 /// What all requests share.
