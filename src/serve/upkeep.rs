@@ -29,7 +29,11 @@ pub fn run(site: &Site, upkeep: &Upkeep, live: &Live) {
     let watch = Stopwatch::now();
     let done = attempt(site, upkeep, live);
     match &done {
-        Ok(None) => tracing::info!("no upkeep: another server does it"),
+        Ok(None) => {
+            tracing::info!("no upkeep: another server does it");
+            // What that one forgets is forgotten here too.
+            live.stale.store(upkeep.retain.is_some(), SeqCst);
+        }
         Ok(Some((packed, dropped))) => {
             site.metrics.packed.add(*packed);
             site.metrics.dropped.add(*dropped);

@@ -2,6 +2,7 @@
 
 pub mod client;
 mod faults;
+mod jobs;
 mod reload;
 #[cfg(feature = "otel")]
 mod traces;
