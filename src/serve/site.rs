@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::alerts::Alerts;
@@ -111,6 +111,8 @@ pub struct Site {
     pub publisher: Option<Publisher>,
     /// What forecasts were worth.
     pub scores: Mutex<Scores>,
+    /// How often they changed.
+    pub scored: AtomicU64,
     /// What is wrong.
     pub alerts: Mutex<Alerts>,
     phase: AtomicU8,
@@ -138,6 +140,7 @@ impl Site {
             live: None,
             publisher: None,
             scores: Mutex::default(),
+            scored: AtomicU64::default(),
             alerts: Mutex::default(),
             phase: AtomicU8::new(Phase::Loading as u8),
             snapshot: RwLock::default(),

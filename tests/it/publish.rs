@@ -182,6 +182,9 @@ fn forecasts_are_scored_when_their_hour_has_closed() {
     send(hour + HOUR + 900);
     wait("a score", || live(&server, "hall") != Value::Null);
     let scored = live(&server, "hall");
+    // The list says the same, though it was asked for before and no reading has come since.
+    let listed = || server.get("/devices").json()["devices"][1]["live"].clone();
+    wait("the list", || listed() == scored);
     assert!(scored["hours"].as_u64().unwrap() >= 1, "{scored}");
     for number in ["log_loss", "baseline", "brier", "day_ahead"] {
         assert!(scored[number].as_f64().unwrap() > 0.0, "{scored}");

@@ -167,7 +167,12 @@ export function showActual(name) {
   const index = keyIndex(name) - 1;
   const element = drawn.get(index);
   if (!element) return;
-  state.starts.forEach((_, hour) => element.children[hour + 1].replaceWith(cellAgain(element.children[hour + 1], state.rows[index], hour)));
+  state.starts.forEach((_, hour) => {
+    const old = element.children[hour + 1];
+    const fresh = cellAgain(old, state.rows[index], hour);
+    // A cell put in its own place would lose the focus.
+    if (fresh !== old) old.replaceWith(fresh);
+  });
 }
 
 /** A cell made anew, unless it holds the focus: then it is changed in place. */
