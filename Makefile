@@ -28,7 +28,7 @@ shared := $(release) --examples
 # cargo-nextest where it is installed. Expanded when used, not on every call of make.
 runner = $(shell cargo nextest --version >/dev/null 2>&1 && echo nextest run || echo test)
 
-.PHONY: help setup build demo test check fmt clippy doc deny dockerfile lint-tools bench bench-peers install
+.PHONY: help setup build demo test check fmt clippy doc deny dockerfile lint-tools bench bench-peers soak install
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 13
@@ -80,6 +80,9 @@ bench: setup ## Run the benchmarks
 # SIZE=small for a look at whether everything works.
 bench-peers: build ## Compare with peers and with the limits of the machine, write docs/BENCHMARKS.md
 	benches/peers/all.sh $(SIZE)
+
+soak: build ## Play a day of 1,000 sensors to a live server (15 minutes; SOAK="200 800" for two)
+	scripts/soak $(SOAK)
 
 install: build ## Install binary, man pages and completions under PREFIX (default ~/.local)
 	install -D -m 755 $(roomcast) $(DESTDIR)$(PREFIX)/bin/roomcast

@@ -18,9 +18,47 @@ use crate::stream::writer::Limits;
 /// The topics of a broker without `--mqtt-topic` and `--mqtt-template`.
 const TOPIC: &str = "zigbee2mqtt/+";
 
+/// How messages of a broker are read.
+#[derive(Debug, Clone, Args)]
+pub struct MessageArgs {
+    /// Topic filter; the device is what stands for its wildcards (repeatable) [default: zigbee2mqtt/+]
+    #[arg(long, value_name = "FILTER")]
+    pub mqtt_topic: Vec<String>,
+    /// What payloads look like
+    #[arg(long, value_enum, default_value_t)]
+    pub mqtt_form: Form,
+    /// Topics whose level {device} names the device, such as site/{device}/motion
+    #[arg(long, value_name = "TOPIC")]
+    pub mqtt_template: Option<String>,
+    /// Where in a JSON payload the value is, such as /motion/state
+    #[arg(long, value_name = "POINTER")]
+    pub mqtt_pointer: Option<String>,
+}
+
+impl MessageArgs {
+    /// A reader of such messages.
+    ///
+    /// # Errors
+    /// When an argument is not what it should be.
+    pub fn reader(&self) -> anyhow::Result<Reader> {
+        let topics = match (&self.mqtt_topic[..], &self.mqtt_template) {
+            ([], None) => &[TOPIC.to_owned()],
+            (topics, _) => topics,
+        };
+        let reader = Reader::new(topics, self.mqtt_form, self.mqtt_template.as_deref(), self.mqtt_pointer.as_deref());
+        reader.map_err(anyhow::Error::msg).context("the topics cannot be used")
+    }
+}
+
 /// Readings as they arrive.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Readings as they arrive")]
+#[command(
+    next_help_heading = "Readings as they arrive",
+    mut_arg("mqtt_topic", |arg| arg.requires("mqtt")),
+    mut_arg("mqtt_form", |arg| arg.requires("mqtt")),
+    mut_arg("mqtt_template", |arg| arg.requires("mqtt")),
+    mut_arg("mqtt_pointer", |arg| arg.requires("mqtt"))
+)]
 pub struct LiveArgs {
     /// Where readings are stored as they arrive: a file (readings.db, sqlite:PATH) or postgres://… They are served
     /// together with those of --input
@@ -33,18 +71,9 @@ pub struct LiveArgs {
     /// (roomcast without it) names the session and must be of no other client
     #[arg(long, value_name = "URL", env = "ROOMCAST_MQTT", hide_env_values = true, requires = "store")]
     pub mqtt: Option<String>,
-    /// Topic filter; the device is what stands for its wildcards (repeatable) [default: zigbee2mqtt/+]
-    #[arg(long, value_name = "FILTER", requires = "mqtt")]
-    pub mqtt_topic: Vec<String>,
-    /// What payloads look like
-    #[arg(long, value_enum, default_value_t, requires = "mqtt")]
-    pub mqtt_form: Form,
-    /// Topics whose level {device} names the device, such as site/{device}/motion
-    #[arg(long, value_name = "TOPIC", requires = "mqtt")]
-    pub mqtt_template: Option<String>,
-    /// Where in a JSON payload the value is, such as /motion/state
-    #[arg(long, value_name = "POINTER", requires = "mqtt")]
-    pub mqtt_pointer: Option<String>,
+    /// How messages are read.
+    #[command(flatten)]
+    pub messages: MessageArgs,
     /// Minutes after which a sensor that repeats "motion" without resting counts as firing again
     #[arg(long, value_name = "MINUTES", default_value_t = 60, requires = "mqtt")]
     pub mqtt_hold: u32,
@@ -86,13 +115,7 @@ impl LiveArgs {
     fn mqtt(&self) -> anyhow::Result<Option<(Broker, Reader, i64)>> {
         let Some(url) = &self.mqtt else { return Ok(None) };
         let broker = broker(url, self.mqtt_password_file.as_deref(), self.mqtt_ca.as_deref(), "roomcast")?;
-        let topics = match (&self.mqtt_topic[..], &self.mqtt_template) {
-            ([], None) => &[TOPIC.to_owned()],
-            (topics, _) => topics,
-        };
-        let reader = Reader::new(topics, self.mqtt_form, self.mqtt_template.as_deref(), self.mqtt_pointer.as_deref());
-        let reader = reader.map_err(anyhow::Error::msg).context("the topics cannot be used")?;
-        Ok(Some((broker, reader, i64::from(self.mqtt_hold) * 60)))
+        Ok(Some((broker, self.messages.reader()?, i64::from(self.mqtt_hold) * 60)))
     }
 
     fn nats(&self) -> Option<nats::Settings> {

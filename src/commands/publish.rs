@@ -26,10 +26,13 @@ pub struct PublishArgs {
     /// What Home Assistant's discovery topics begin with
     #[arg(long, value_name = "TOPIC", default_value = "homeassistant", env = "ROOMCAST_PUBLISH_PREFIX")]
     pub publish_prefix: String,
-    /// Write forecasts to this Redis server, as prediction:DEVICE: `redis://[user@]host[:port][/database]`.
-    /// ROOMCAST_PUBLISH_REDIS_PASSWORD holds the password
+    /// Write forecasts to this Redis server, as prediction:DEVICE: `redis://[user@]host[:port][/database]`, or rediss:// with
+    /// --publish-redis-ca. ROOMCAST_PUBLISH_REDIS_PASSWORD holds the password
     #[arg(long, value_name = "URL", env = "ROOMCAST_PUBLISH_REDIS", hide_env_values = true)]
     pub publish_redis: Option<String>,
+    /// Certificates to trust for rediss://, PEM
+    #[arg(long, value_name = "FILE", requires = "publish_redis")]
+    pub publish_redis_ca: Option<PathBuf>,
 }
 
 impl PublishArgs {
@@ -41,10 +44,10 @@ impl PublishArgs {
         // Secrets do not come as arguments: everybody on the machine can read those.
         let secret = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let mut targets = Targets::default();
+        let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
         // A variable that is empty is one that is not set.
         let given = |url: &Option<String>| url.clone().filter(|url| !url.is_empty());
         if let Some(url) = given(&self.publish_mqtt) {
-            let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
             let trusted = self.publish_mqtt_ca.as_ref().map(read).transpose()?;
             let broker = Broker::parse(&url, secret("ROOMCAST_PUBLISH_MQTT_PASSWORD").as_deref(), trusted, CLIENT);
             let broker = broker.map_err(anyhow::Error::msg).context("the address of --publish-mqtt cannot be used")?;
@@ -55,7 +58,8 @@ impl PublishArgs {
             targets.homeassistant = Some(HomeAssistant { broker, prefix });
         }
         if let Some(url) = given(&self.publish_redis) {
-            let redis = Redis::parse(&url, secret("ROOMCAST_PUBLISH_REDIS_PASSWORD").as_deref());
+            let trusted = self.publish_redis_ca.as_ref().map(read).transpose()?;
+            let redis = Redis::parse(&url, secret("ROOMCAST_PUBLISH_REDIS_PASSWORD").as_deref(), trusted);
             targets.redis = Some(redis.context("the address of --publish-redis cannot be used")?);
         }
         Ok(targets)

@@ -15,10 +15,12 @@ use super::site::SiteArgs;
 use crate::publish::Publisher;
 use crate::retrain::schedule::Schedule;
 use crate::serve::auth::Tokens;
+use crate::serve::live::{JOBS, PUBLISHING};
 use crate::serve::retrain::Retraining;
 use crate::serve::run::{self, Listen};
 use crate::serve::site::{Settings, Site};
 use crate::serve::traces::Traces;
+use crate::serve::upkeep::Upkeep;
 
 /// The port without `--port` or `--bind`.
 pub const PORT: u16 = 5000;
@@ -82,11 +84,21 @@ pub struct ServeArgs {
     /// Forecasts on their way to others.
     #[command(flatten)]
     pub publish: PublishArgs,
+    /// Forget readings of this age, such as 400d; without it all are kept. Ages are counted from the last reading, and it
+    /// is the store's readings alone
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "store", env = "ROOMCAST_RETAIN")]
+    pub retain: Option<Duration>,
+    /// Pack closed days of this age, which then take a tenth of their room; 0 for never
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = or_none, requires = "store")]
+    pub pack: Duration,
+    /// When to pack and forget: a cron expression on the site's clock
+    #[arg(long, value_name = "CRON", default_value = "30 3 * * *", requires = "store")]
+    pub upkeep: Schedule,
     /// Renew the models that are due at these times: a cron expression on the site's clock, such as '0 2 * * *'
     #[arg(long, value_name = "CRON", env = "ROOMCAST_RETRAIN")]
     pub retrain: Option<Schedule>,
     /// At most this much later, by chance, so that several servers do not begin at once; 0 for none
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = jitter, requires = "retrain")]
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = or_none, requires = "retrain")]
     pub retrain_jitter: Duration,
     /// Age from which models are due
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration, requires = "retrain")]
@@ -96,7 +108,7 @@ pub struct ServeArgs {
     pub retrain_keep: u32,
 }
 
-fn jitter(text: &str) -> Result<Duration, String> {
+fn or_none(text: &str) -> Result<Duration, String> {
     if text == "0" { Ok(Duration::ZERO) } else { duration(text) }
 }
 
@@ -139,11 +151,17 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         metrics_public: args.metrics_public,
         cors: args.cors_origin.clone(),
         tls: args.tls_cert.is_some(),
-        retrain: args.retrain.clone().map(|schedule| Retraining {
-            schedule,
+        retrain: Retraining {
+            schedule: args.retrain.clone(),
             jitter: args.retrain_jitter,
             max_age: args.retrain_max_age,
             keep: args.retrain_keep,
+            lease: None,
+        },
+        upkeep: args.live.store.is_some().then(|| Upkeep {
+            schedule: args.upkeep.clone(),
+            pack: Some(args.pack).filter(|age| !age.is_zero()),
+            retain: args.retain,
             lease: None,
         }),
     };
@@ -164,9 +182,15 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         .build()
         .context("cannot start threads")?;
     let live = args.live.open(&runtime, &calendar)?;
-    let publisher = Publisher::start(runtime.handle(), targets, &calendar);
-    if let (Some(retraining), Some(live)) = (&mut settings.retrain, &live) {
-        retraining.lease = Some(live.lease());
+    let turn = live.as_ref().map(|live| live.lease(PUBLISHING).0);
+    let publisher = Publisher::start(runtime.handle(), targets, &calendar, turn);
+    if let Some(live) = &live {
+        // One for both: they take turns here, and no other server does the one while this does the other.
+        let lease = live.lease(JOBS);
+        settings.retrain.lease = Some(lease.clone());
+        if let Some(upkeep) = &mut settings.upkeep {
+            upkeep.lease = Some(lease);
+        }
     }
     let mut site = Site::new(settings, calendar, tokens);
     site.live = live;

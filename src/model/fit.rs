@@ -21,7 +21,7 @@ use crate::features::{Building, Matrix, columns, monotone, sigmoid};
 use crate::hourly::{Hourly, Status};
 
 /// Fewest days of history before anything beyond the prior is fitted.
-const FEWEST_DAYS: Hour = 10;
+pub const FEWEST_DAYS: Hour = 10;
 /// Fewest and most days after the cut.
 const JUDGED_DAYS: (Hour, Hour) = (4, 28);
 /// Strengths of the linear layer's pull toward the prior to choose from, in rows of evidence.

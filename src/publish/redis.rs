@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, RedisError, pipe};
+use ::redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisError, TlsCertificates,
+    pipe,
+};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -31,7 +34,7 @@ pub struct Redis {
 
 /// An address that is none of a Redis server. It is not shown: it may hold a password.
 #[derive(Debug, thiserror::Error)]
-#[error("expected redis://[user@]host[:port][/database]")]
+#[error("expected redis://[user@]host[:port][/database], or the same with rediss:// and certificates to trust")]
 pub struct RedisUrlError;
 
 impl std::fmt::Debug for Redis {
@@ -41,19 +44,30 @@ impl std::fmt::Debug for Redis {
 }
 
 impl Redis {
-    /// A server by its address, `redis://[user[:password]@]host[:port][/database]`. A password given beside it goes before
-    /// one in it.
+    /// A server by its address, `redis://[user[:password]@]host[:port][/database]`, or the same with `rediss` for an
+    /// encrypted connection to a server whose certificate one of those in `trusted` (PEM) vouches for. A password given
+    /// beside it goes before one in it.
     ///
     /// # Errors
     /// [`RedisUrlError`].
-    pub fn parse(url: &str, password: Option<&str>) -> Result<Redis, RedisUrlError> {
+    pub fn parse(url: &str, password: Option<&str>, trusted: Option<Vec<u8>>) -> Result<Redis, RedisUrlError> {
         let mut info: ConnectionInfo = url.into_connection_info().map_err(|_| RedisUrlError)?;
         if let Some(password) = password {
             let settings = info.redis_settings().clone().set_password(password);
             info = info.set_redis_settings(settings);
         }
         let place = info.addr().to_string();
-        let client = Client::open(info).map_err(|_| RedisUrlError)?;
+        let encrypted = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
+        let client = match trusted.filter(|_| encrypted) {
+            None if encrypted => return Err(RedisUrlError),
+            None => Client::open(info),
+            trusted => {
+                // A provider that was installed before stays.
+                let _ = rustls::crypto::ring::default_provider().install_default();
+                Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: trusted })
+            }
+        };
+        let client = client.map_err(|_| RedisUrlError)?;
         Ok(Redis { client, place })
     }
 }
@@ -140,12 +154,12 @@ mod tests {
 
     #[test]
     fn addresses_are_read_and_passwords_are_not_shown() {
-        let redis = Redis::parse("redis://:s3cret@cache:6380/2", None).unwrap();
+        let redis = Redis::parse("redis://:s3cret@cache:6380/2", None, None).unwrap();
         assert_eq!(format!("{redis:?}"), "cache:6380");
-        let redis = Redis::parse("redis://cache", Some("s3cret")).unwrap();
+        let redis = Redis::parse("redis://cache", Some("s3cret"), None).unwrap();
         assert_eq!(redis.client.get_connection_info().redis_settings().password(), Some("s3cret"));
-        for wrong in ["cache:6379", "http://s3cret@cache", "redis://s3cret@cache:port", ""] {
-            assert!(!Redis::parse(wrong, None).unwrap_err().to_string().contains("s3cret"));
+        for wrong in ["cache:6379", "http://s3cret@cache", "redis://s3cret@cache:port", "rediss://:s3cret@cache", ""] {
+            assert!(!Redis::parse(wrong, None, None).unwrap_err().to_string().contains("s3cret"));
         }
     }
 }

@@ -53,18 +53,24 @@ pub enum Kind {
     DataLate,
     /// Brokers and other servers that cannot be reached.
     Disconnected,
+    /// The last retraining failed.
+    RetrainingFailed,
+    /// Old readings could not be packed or forgotten.
+    UpkeepFailed,
     /// The models have learned from nothing of the last 30 days.
     ModelOld,
 }
 
 impl Kind {
     /// All kinds, in the order in which they are shown.
-    const ALL: [Kind; 6] = [
+    const ALL: [Kind; 8] = [
         Kind::DataLate,
         Kind::Disconnected,
         Kind::SilentSensors,
         Kind::ChatteringSensors,
         Kind::WorseThanBaseline,
+        Kind::RetrainingFailed,
+        Kind::UpkeepFailed,
         Kind::ModelOld,
     ];
 
@@ -76,6 +82,8 @@ impl Kind {
             Kind::WorseThanBaseline => "worse_than_baseline",
             Kind::DataLate => "data_late",
             Kind::Disconnected => "disconnected",
+            Kind::RetrainingFailed => "retraining_failed",
+            Kind::UpkeepFailed => "upkeep_failed",
             Kind::ModelOld => "model_old",
         }
     }
@@ -97,7 +105,7 @@ pub struct Alert {
     count: usize,
     /// When the server first saw it since it was last well, or since its start; UTC, RFC 3339.
     since: String,
-    /// The first of them, in order of name.
+    /// The first of them, in order of name; of what failed, why.
     #[schema(max_items = 20)]
     examples: Vec<String>,
 }
@@ -199,6 +207,7 @@ fn look(site: &Site, snapshot: &Snapshot, seen: &Seen) -> Vec<(Kind, Vec<String>
         silent.dedup();
     }
     let worse = scoring::lock(site).worse().map(str::to_owned).collect();
+    let trouble = site.trouble();
     let is_old = snapshot.loaded.manifest.is_some() && seen.present - snapshot.loaded.models.cutoff > OLD;
     vec![
         (Kind::SilentSensors, silent),
@@ -206,6 +215,8 @@ fn look(site: &Site, snapshot: &Snapshot, seen: &Seen) -> Vec<(Kind, Vec<String>
         (Kind::WorseThanBaseline, worse),
         (Kind::DataLate, late(site, snapshot, seen.patience)),
         (Kind::Disconnected, disconnected(site)),
+        (Kind::RetrainingFailed, trouble.retraining.into_iter().collect()),
+        (Kind::UpkeepFailed, trouble.upkeep.into_iter().collect()),
         (Kind::ModelOld, is_old.then(|| snapshot.loaded.version.clone()).into_iter().collect()),
     ]
 }
@@ -251,7 +262,7 @@ fn disconnected(site: &Site) -> Vec<String> {
         };
         names.extend(Source::ALL.into_iter().filter(gone).map(|source| source.name().to_owned()));
     }
-    if let Some(publisher) = &site.publisher {
+    if let Some(publisher) = site.publisher.as_ref().filter(|publisher| publisher.is_active()) {
         let gone = publisher.given().iter().filter(|(_, given)| given.failures.get() > 0 && given.connected.get() == 0);
         names.extend(gone.map(|(name, _)| format!("publish-{name}")));
     }

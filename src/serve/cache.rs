@@ -19,8 +19,8 @@ pub enum Form {
     Json,
     /// Forecasts as CSV.
     Csv,
-    /// The list of devices.
-    Devices,
+    /// The list of devices, with the scores of so many rounds.
+    Devices(u64),
 }
 
 /// What an answer depends on beside data and models.

@@ -1,5 +1,7 @@
 //! `GET /devices` and below: what is known of each sensor.
 
+use std::sync::atomic::Ordering::SeqCst;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -143,7 +145,7 @@ pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resu
     let query = Query::parse(request.query_string(), &[])?;
     let snapshot = site.snapshot()?;
     let (origin, devices) = asked(&query, &site, &snapshot)?;
-    let key = Key { origin, form: Form::Devices, devices };
+    let key = Key { origin, form: Form::Devices(site.scored.load(SeqCst)), devices };
     let answer = cached(&site, snapshot, key, |site, snapshot, grid, _| {
         let all = 0..snapshot.history.readings.devices.len();
         let devices = all.filter_map(|at| device(at, site, snapshot, grid)).collect();

@@ -24,10 +24,21 @@ struct File {
     tag: EntityTag,
 }
 
+macro_rules! scripts {
+    ($($name:literal)*) => {
+        [$((concat!("/page/", $name, ".js"), include_bytes!(concat!("page/", $name, ".js")).as_slice())),*]
+    };
+}
+
+/// The modules of the page, by path.
+pub const SCRIPTS: [(&str, &[u8]); 18] = scripts!(
+    "tools" "words" "api" "state" "alerts" "actual" "grid" "keys" "head" "pieces" "why" "schedule" "weeks" "room" "model"
+    "panel" "login" "app"
+);
+
 static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
-    let files: [(&'static str, &'static str, Vec<u8>); 6] = [
+    let files: [(&'static str, &'static str, Vec<u8>); 5] = [
         ("/", HTML, include_bytes!("page/index.html").to_vec()),
-        ("/app.js", SCRIPT, include_bytes!("page/app.js").to_vec()),
         ("/style.css", STYLE, include_bytes!("page/style.css").to_vec()),
         ("/docs", HTML, include_bytes!("docs/index.html").to_vec()),
         ("/docs.js", SCRIPT, include_bytes!("docs/docs.js").to_vec()),
@@ -37,7 +48,8 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
         let tag = Sha256::digest(&bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         File { path, media, bytes, tag: EntityTag::new_strong(tag) }
     };
-    files.into_iter().map(file).collect()
+    let scripts = SCRIPTS.map(|(path, bytes)| (path, SCRIPT, bytes.to_vec()));
+    files.into_iter().chain(scripts).map(file).collect()
 });
 
 /// The page and the API page.

@@ -3,12 +3,14 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
+use super::jobs::Lease;
 use super::metrics;
-use super::retrain::{LEASE_SECONDS, Lease};
 use crate::calendar::{Calendar, Instant};
 use crate::readings::Readings;
 use crate::store::{self, Cursor, Store, StoreError};
@@ -22,6 +24,20 @@ use crate::stream::writer::{Hook, Limits, Writer};
 
 /// Looks at the store, at most, between two questions for what other processes stored.
 const OTHERS: u32 = 3;
+
+/// Something that one of several servers does, by its name in the store, and the seconds after which another may do it when
+/// nothing is heard of that one.
+#[derive(Debug, Clone, Copy)]
+pub struct Right(&'static str, i64);
+
+/// Retraining and upkeep. Asked for every [`super::jobs::RENEW`].
+pub const JOBS: Right = Right("retrain", 120);
+
+/// Publishing. Asked for every [`crate::publish::ASK`].
+pub const PUBLISHING: Right = Right("publish", 45);
+
+/// How long a server that stops tries to give its rights back.
+const LEAVING: Duration = Duration::from_secs(2);
 
 /// Sources of readings beside HTTP.
 #[derive(Debug, Clone, Default)]
@@ -42,12 +58,16 @@ pub struct Live {
     pub counts: Arc<Counts>,
     /// Which sensors are gone.
     pub health: Arc<Health>,
+    /// The name under which this server holds leases.
+    holder: String,
     runtime: tokio::runtime::Handle,
     sources: Mutex<Sources>,
     /// Whether something was stored since the last look.
     dirty: Arc<AtomicBool>,
     looks: AtomicU32,
     cursor: Mutex<Cursor>,
+    /// Whether readings that are served are no longer stored.
+    pub(super) stale: AtomicBool,
     /// Whether the last question for changes failed.
     pub(super) away: AtomicBool,
 }
@@ -74,11 +94,14 @@ impl Live {
             store,
             counts,
             health: Arc::default(),
+            // Nobody else draws the same: the standard library seeds its hashes from the operating system.
+            holder: format!("{:016x}", RandomState::new().build_hasher().finish()),
             runtime: runtime.handle().clone(),
             sources: Mutex::new(sources),
             dirty,
             looks: AtomicU32::new(0),
             cursor: Mutex::default(),
+            stale: AtomicBool::default(),
             away: AtomicBool::default(),
         })
     }
@@ -137,12 +160,47 @@ impl Live {
         }
     }
 
-    /// The right to retrain, which one of the servers of a store has at a time.
-    pub fn lease(&self) -> Lease {
-        // Nobody else draws the same: the standard library seeds its hashes from the operating system.
-        let holder = format!("{:016x}", RandomState::new().build_hasher().finish());
-        let (store, runtime) = (self.store.clone(), self.runtime.clone());
-        Lease(Arc::new(move || Ok(runtime.block_on(store.lease("retrain", &holder, LEASE_SECONDS))?)))
+    /// Has the store do something that takes long, and calls `meanwhile` every so often. Call it off the async threads.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub fn wait<T, F>(
+        &self,
+        work: impl FnOnce(Arc<dyn Store>) -> F,
+        every: Duration,
+        meanwhile: impl Fn(),
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut work = Box::pin(work(self.store.clone()));
+        loop {
+            // The work goes on only while it is waited for, which is nearly always.
+            let waited = self.runtime.block_on(async { timeout(every, &mut work).await });
+            match waited {
+                Ok(done) => return done,
+                Err(_) => meanwhile(),
+            }
+        }
+    }
+
+    /// A right that one of the servers of a store has at a time, for so many seconds after it was last asked for.
+    pub fn lease(&self, name: Right) -> Lease {
+        let (store, runtime, holder) = (self.store.clone(), self.runtime.clone(), self.holder.clone());
+        Lease(Arc::new(move || Ok(runtime.block_on(store.lease(name.0, &holder, name.1))?)))
+    }
+
+    /// Gives all rights back, so that others need not wait until they end by themselves.
+    pub fn release(&self) {
+        let given = async {
+            for Right(name, _) in [JOBS, PUBLISHING] {
+                self.store.unlease(name, &self.holder).await?;
+            }
+            Ok::<(), StoreError>(())
+        };
+        if !matches!(self.runtime.block_on(async { timeout(LEAVING, given).await }), Ok(Ok(()))) {
+            tracing::debug!("leases could not be given back, they end by themselves");
+        }
     }
 
     /// What is counted, in Prometheus' text form.

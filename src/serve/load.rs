@@ -106,6 +106,10 @@ fn train(site: &Site, history: &History) -> Loaded {
     tracing::info!("there are no models: training some, the baseline answers until then");
     let cutoff = site.calendar.start(site.calendar.hour(last_reading) + 1);
     let hourly = Hourly::new(&history.readings, &site.calendar, cutoff);
+    if !fit::enough(&hourly) {
+        tracing::info!("too little history to learn from: the baseline answers until there is enough");
+        return Loaded::baseline(history, &site.calendar);
+    }
     let mut models = match fit::train(&hourly, &Building::new(&hourly), &|| ()) {
         Ok(models) => models,
         Err(error) => {
@@ -198,6 +202,11 @@ fn reread(site: &Site) {
     }
 }
 
+/// Whether the input can be read as often as wanted, which standard input cannot.
+pub fn can_read_again(site: &Site) -> bool {
+    site.settings.input.input.iter().all(|path| path.as_os_str() != "-")
+}
+
 /// Serves what was stored since the last time, by this process or another.
 fn follow(site: &Site) {
     let Some(live) = site.live.as_ref().filter(|live| live.is_due()) else { return };
@@ -244,11 +253,13 @@ pub fn watch(site: &Site, mut seen: Marks) {
     while site.phase() != Phase::Draining {
         std::thread::sleep(LOOK);
         let now = Marks::of(site);
-        if now.0 != seen.0 {
+        let stale = site.live.as_ref().is_some_and(|live| live.stale.swap(false, SeqCst));
+        if now.0 != seen.0 || stale {
             seen = now;
             reread(site);
         }
         follow(site);
+        site.limits.tidy();
         let current = match site.registry.current() {
             Ok(Some(current)) => current,
             Ok(None) => continue,
@@ -268,7 +279,6 @@ pub fn watch(site: &Site, mut seen: Marks) {
             let _ = take(site);
         }
         tried = Some(current);
-        site.limits.tidy();
     }
 }
 

@@ -103,6 +103,12 @@ pub struct Metrics {
     pub retrained_promoted: Counter,
     /// Devices that were due then and kept what they had.
     pub retrained_kept: Counter,
+    /// Readings that were packed.
+    pub packed: Counter,
+    /// Readings that were forgotten for their age.
+    pub dropped: Counter,
+    /// When the store was last tidied, seconds since 1970 UTC; 0 for never.
+    pub kept_up_at: Counter,
 }
 
 /// What is true now, beside what was counted.
@@ -170,6 +176,8 @@ impl Metrics {
             ("reading_reload_failures_total", "Times they could not be.", &self.reading_reload_failures),
             ("retrainings_total", "Retrainings that came to their end.", &self.retrainings),
             ("retraining_failures_total", "Retrainings that failed.", &self.retraining_failures),
+            ("store_packed_total", "Readings that were packed.", &self.packed),
+            ("store_dropped_total", "Readings that were forgotten for their age.", &self.dropped),
         ] {
             head(&mut out, name, "counter", help);
             let _ = writeln!(out, "roomcast_{name} {}", counter.get());
@@ -185,6 +193,7 @@ impl Metrics {
             ),
             ("retraining_promoted_devices", "Devices the last one renewed.", self.retrained_promoted.get() as i64),
             ("retraining_kept_devices", "Devices due that kept their models.", self.retrained_kept.get() as i64),
+            ("store_tidied_seconds", "End of the last upkeep of the store, 0 for none.", self.kept_up_at.get() as i64),
             ("ready", "1 when models and history are loaded.", i64::from(now.ready)),
             ("devices", "Devices in the history.", now.devices as i64),
             ("readings", "Readings in the history.", now.readings as i64),

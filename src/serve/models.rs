@@ -31,7 +31,7 @@ pub struct ModelsAnswer {
     /// All versions of the registry, the latest cutoff first: their manifests, or why they cannot be used.
     #[schema(value_type = Vec<Object>)]
     versions: Value,
-    /// What the last try to load models or readings met, if it failed.
+    /// What the last try to load models or readings, or to retrain, met, if it failed.
     error: Option<String>,
     /// Forecasts for hours the models had not seen, by probability, and how many of them turned out occupied.
     reliability: Vec<Reliability>,
@@ -72,7 +72,8 @@ pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resu
     let snapshot = site.snapshot()?;
     let answer = work(move || {
         let trouble = site.trouble();
-        let errors: Vec<String> = trouble.models.into_iter().chain(trouble.readings).collect();
+        let errors: Vec<String> =
+            trouble.models.into_iter().chain(trouble.readings).chain(trouble.retraining).collect();
         Ok(ModelsAnswer {
             current: snapshot.loaded.manifest.as_ref().map(|manifest| manifest.version.clone()),
             versions: versions(&site)?,

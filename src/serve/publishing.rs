@@ -31,6 +31,11 @@ impl Publishing {
     /// Whatever Polars reports.
     pub fn round(&mut self, site: &Site, snapshot: &Arc<Snapshot>) -> Result<(), Problem> {
         let Some(publisher) = &site.publisher else { return Ok(()) };
+        if !publisher.is_active() {
+            // When its turn comes, everything is new.
+            *self = Publishing::default();
+            return Ok(());
+        }
         let origin = snapshot.history.present(&site.calendar);
         let first = Some(site.calendar.next_hour(origin));
         let is_new = origin != self.origin || !Weak::ptr_eq(&self.snapshot, &Arc::downgrade(snapshot));

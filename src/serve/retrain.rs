@@ -4,50 +4,30 @@
 //! low priority as a whole ([`gently`]). What it saves is picked up like any other version ([`super::load::watch`]). The registry
 //! lets one process retrain at a time; servers that share a store but no directory need a [`Lease`].
 
-use std::fmt;
+use std::collections::VecDeque;
 use std::fs::File;
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{ErrorKind, Read, Seek};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant as Stopwatch};
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
+use super::jobs::{LOOK, Lease, RENEW};
 use super::site::{Phase, Site};
-use crate::calendar::{Calendar, Instant};
+use crate::calendar::Calendar;
 use crate::retrain::schedule::Schedule;
 
-/// How often the clock, the child and the server's phase are looked at.
-const LOOK: Duration = Duration::from_millis(200);
-
-/// A clock that goes back by more than this was set, and the time to wait for is worked out anew.
-const SET_BACK: i64 = 60;
-
-/// How often a lease is renewed.
-const RENEW: Duration = Duration::from_secs(30);
-
-/// For how long, in seconds, a [`Lease`] should be taken: a server that was killed holds it no longer than this.
-pub const LEASE_SECONDS: i64 = 120;
-
-/// Takes or renews for [`LEASE_SECONDS`] the right to retrain, which one of several servers has at a time; false when another
-/// has it. Called off the async threads.
-#[derive(Clone)]
-pub struct Lease(pub Arc<dyn Fn() -> anyhow::Result<bool> + Send + Sync>);
-
-impl fmt::Debug for Lease {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Lease")
-    }
-}
+/// Lines of a failed child's standard error that are shown.
+const SHOWN: usize = 3;
 
 /// When and how to retrain.
 #[derive(Debug, Clone)]
 pub struct Retraining {
-    /// When.
-    pub schedule: Schedule,
+    /// When, beside the first time that there is enough to learn from.
+    pub schedule: Option<Schedule>,
     /// At most this much later, by chance, so that servers do not all begin at once.
     pub jitter: Duration,
     /// Age from which models are due.
@@ -58,45 +38,8 @@ pub struct Retraining {
     pub lease: Option<Lease>,
 }
 
-/// Retrains when it is time, until the server stops.
-pub fn watch(site: &Site) {
-    let Some(plan) = &site.settings.retrain else { return };
-    while site.phase() != Phase::Draining {
-        let Some(next) = plan.schedule.next(site.calendar.now(), &site.calendar) else { return };
-        let at = next + chance(plan.jitter);
-        tracing::info!(at = site.calendar.format(at), "next retraining");
-        // Until the first models are there, they are being trained already.
-        if wait(site, at) && site.phase() == Phase::Ready {
-            run(site, plan);
-        }
-    }
-}
-
-/// Seconds from 0 to `most`, other ones in every process.
-fn chance(most: Duration) -> i64 {
-    // The standard library seeds its hashes from the operating system.
-    let random = RandomState::new().build_hasher().finish();
-    (random % (most.as_secs() + 1)) as i64
-}
-
-/// Waits for an instant; false when the clock was set back or the server stops before it.
-fn wait(site: &Site, at: Instant) -> bool {
-    let mut before = site.calendar.now();
-    while site.phase() != Phase::Draining {
-        let now = site.calendar.now();
-        if now >= at {
-            return true;
-        }
-        if now < before - SET_BACK {
-            return false;
-        }
-        before = now;
-        std::thread::sleep(LOOK);
-    }
-    false
-}
-
-fn run(site: &Site, plan: &Retraining) {
+/// Retrains once, and takes note of what came of it.
+pub fn run(site: &Site, plan: &Retraining) {
     let watch = Stopwatch::now();
     let metrics = &site.metrics;
     match attempt(site, plan) {
@@ -110,10 +53,13 @@ fn run(site: &Site, plan: &Retraining) {
             metrics.retrained_at.set(Calendar::utc_now().max(0) as u64);
             metrics.retrained_promoted.set(promoted);
             metrics.retrained_kept.set(kept);
+            site.set_trouble(|trouble| trouble.retraining = None);
         }
         Err(error) => {
+            let error = format!("{error:#}");
             metrics.retraining_failures.add(1);
-            tracing::error!(error = format!("{error:#}"), "retraining failed, the models in use stay");
+            tracing::error!(error, "retraining failed, the models in use stay");
+            site.set_trouble(|trouble| trouble.retraining = Some(format!("retraining failed: {error}")));
         }
     }
 }
@@ -127,6 +73,7 @@ fn attempt(site: &Site, plan: &Retraining) -> anyhow::Result<Option<Value>> {
     // A pipe would have to be emptied meanwhile.
     let mut output = tempfile::tempfile().context("cannot make a temporary file")?;
     let mut child = spawn(site, plan, &output)?;
+    let said = child.stderr.take().map(pass_on);
     let mut renewed = Stopwatch::now();
     let status = loop {
         if let Some(status) = child.try_wait().context("cannot wait for the retraining")? {
@@ -146,13 +93,29 @@ fn attempt(site: &Site, plan: &Retraining) -> anyhow::Result<Option<Value>> {
         std::thread::sleep(LOOK);
     };
     if !status.success() {
-        bail!("roomcast retrain ended with {status}; what it met stands above");
+        let said = said.and_then(|said| said.join().ok()).unwrap_or_default();
+        bail!("roomcast retrain ended with {status}: {}", Vec::from(said).join("\n"));
     }
     let mut text = String::new();
     output.rewind().and_then(|()| output.read_to_string(&mut text)).context("cannot read the report")?;
     let report: Value = serde_json::from_str(&text).context("cannot read the report")?;
     // Without figures the registry was taken by another process.
     Ok(report["promoted"].is_u64().then_some(report))
+}
+
+/// Hands on what a child says, line by line; the last lines are left in the end.
+fn pass_on(child: ChildStderr) -> JoinHandle<VecDeque<String>> {
+    std::thread::spawn(move || {
+        let mut last = VecDeque::new();
+        for line in BufReader::new(child).lines().map_while(Result::ok) {
+            eprintln!("{line}");
+            last.push_back(line);
+            if last.len() > SHOWN {
+                last.pop_front();
+            }
+        }
+        last
+    })
 }
 
 /// A command that runs a program out of the way of everything else: on Linux in the idle class, whose tasks make room at
@@ -168,7 +131,7 @@ fn spawn(site: &Site, plan: &Retraining, output: &File) -> anyhow::Result<Child>
     let own = std::env::current_exe().context("cannot find the program's own file")?;
     let start = |mut command: Command| -> anyhow::Result<std::io::Result<Child>> {
         complete(&mut command, site, plan);
-        command.stdin(Stdio::null()).stdout(output.try_clone().context("cannot share a file")?);
+        command.stdin(Stdio::null()).stderr(Stdio::piped()).stdout(output.try_clone().context("cannot share a file")?);
         Ok(command.spawn())
     };
     match start(gently(&own))? {
@@ -207,18 +170,4 @@ fn complete(command: &mut Command, site: &Site, plan: &Retraining) {
     // What it does not need it does not get.
     command.env_remove("PRIVATE_TOKEN").env_remove("ROOMCAST_TOKENS");
     command.env("POLARS_MAX_THREADS", "1");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chance_spreads_and_keeps_within_its_bound() {
-        let drawn: Vec<i64> = (0..200).map(|_| chance(Duration::from_secs(600))).collect();
-        assert!(drawn.iter().all(|seconds| (0..=600).contains(seconds)));
-        let distinct: std::collections::BTreeSet<_> = drawn.iter().collect();
-        assert!(distinct.len() > 100, "{}", distinct.len());
-        assert_eq!(chance(Duration::ZERO), 0);
-    }
 }

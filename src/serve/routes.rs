@@ -28,9 +28,11 @@ pub fn add(config: &mut web::ServiceConfig) {
         .service(shown("/docs", "docs", "GET, HEAD", docs::page))
         .service(shown("/docs.js", "docs", "GET, HEAD", docs::page))
         .service(shown("/", "page", "GET, HEAD", docs::page))
-        .service(shown("/app.js", "page", "GET, HEAD", docs::page))
         .service(shown("/style.css", "page", "GET, HEAD", docs::page))
         .default_service(web::to(nothing));
+    for (path, _) in docs::SCRIPTS {
+        config.service(shown(path, "page", "GET, HEAD", docs::page));
+    }
 }
 
 async fn nothing() -> Result<HttpResponse, Problem> {

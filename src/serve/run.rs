@@ -12,7 +12,7 @@ use actix_web::{App, HttpServer, rt};
 use anyhow::Context;
 
 use super::site::{Phase, Site};
-use super::{gate, load, retrain, rounds, routes, tls};
+use super::{gate, jobs, load, rounds, routes, tls};
 
 /// How long a request's head may take, and how long an idle connection is kept.
 const HEAD: Duration = Duration::from_secs(10);
@@ -43,6 +43,9 @@ pub fn run(site: Site, listen: &Listen) -> anyhow::Result<()> {
     let site = Data::new(site);
     let ended = rt::System::new().block_on(serve(site.clone(), listen));
     site.traces.stop();
+    if let Some(live) = &site.live {
+        live.release();
+    }
     ended
 }
 
@@ -77,7 +80,7 @@ async fn serve(site: Data<Site>, listen: &Listen) -> anyhow::Result<()> {
     });
     std::thread::spawn({
         let site = site.clone();
-        move || retrain::watch(&site)
+        move || jobs::watch(&site)
     });
     rt::spawn(stop_on_signal(site, handle, listen.drain));
     server.await.context("the server failed")?;

@@ -1,6 +1,7 @@
 //! Keeps the forecasts of each hour and each day, and scores them when their hours have closed.
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{MutexGuard, PoisonError};
 
 use polars::prelude::PolarsResult;
@@ -65,6 +66,7 @@ impl Scoring {
             changed = true;
         }
         if changed {
+            site.scored.fetch_add(1, SeqCst);
             self.save(site);
         }
         Ok(())

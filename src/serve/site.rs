@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::alerts::Alerts;
@@ -15,6 +15,7 @@ use super::problem::{Code, Problem};
 use super::retrain::Retraining;
 use super::snapshot::Snapshot;
 use super::traces::Traces;
+use super::upkeep::Upkeep;
 use crate::calendar::Calendar;
 use crate::commands::site::SiteArgs;
 use crate::model::registry::Registry;
@@ -41,8 +42,10 @@ pub struct Settings {
     pub cors: Vec<String>,
     /// Whether connections are encrypted.
     pub tls: bool,
-    /// When and how to renew the models, if at all.
-    pub retrain: Option<Retraining>,
+    /// When and how to renew the models.
+    pub retrain: Retraining,
+    /// When and how to tidy the store, if there is one.
+    pub upkeep: Option<Upkeep>,
 }
 
 /// How far the server has come.
@@ -71,13 +74,17 @@ impl Phase {
     }
 }
 
-/// What the last try to load met.
+/// What the last tries met; none of what has worked since.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trouble {
     /// Why the registry's models are not in use, or should not be.
     pub models: Option<String>,
     /// Why the input's readings are not in use.
     pub readings: Option<String>,
+    /// What the last retraining met.
+    pub retraining: Option<String>,
+    /// What the last upkeep of the store met.
+    pub upkeep: Option<String>,
 }
 
 /// What all requests share.
@@ -104,6 +111,8 @@ pub struct Site {
     pub publisher: Option<Publisher>,
     /// What forecasts were worth.
     pub scores: Mutex<Scores>,
+    /// How often they changed.
+    pub scored: AtomicU64,
     /// What is wrong.
     pub alerts: Mutex<Alerts>,
     phase: AtomicU8,
@@ -131,6 +140,7 @@ impl Site {
             live: None,
             publisher: None,
             scores: Mutex::default(),
+            scored: AtomicU64::default(),
             alerts: Mutex::default(),
             phase: AtomicU8::new(Phase::Loading as u8),
             snapshot: RwLock::default(),

@@ -123,6 +123,9 @@ pub fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Problem 
     }
 }
 
+/// The version of models that have learned nothing.
+const BASELINE: &str = "baseline";
+
 /// Models in use.
 #[derive(Debug, Default)]
 pub struct Loaded {
@@ -141,7 +144,22 @@ impl Loaded {
         let cutoff = history.span.map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1));
         let devices = names.map(|name| (name, DeviceModel::default())).collect();
         let models = Models { devices, cutoff, ..Models::default() };
-        Loaded { models, version: "baseline".into(), manifest: None }
+        Loaded { models, version: BASELINE.into(), manifest: None }
+    }
+
+    /// Whether nothing was learned yet.
+    pub fn is_baseline(&self) -> bool {
+        self.version == BASELINE
+    }
+
+    /// These models for a history that has grown: the baseline is that of new devices too.
+    fn grown(self: &Arc<Self>, history: &History, calendar: &Calendar) -> Arc<Loaded> {
+        if !self.is_baseline() || self.models.devices.len() == history.readings.devices.len() {
+            return self.clone();
+        }
+        let mut baseline = Loaded::baseline(history, calendar);
+        baseline.models.cutoff = self.models.cutoff;
+        Arc::new(baseline)
     }
 
     /// What forecasts of a device come from.
@@ -238,13 +256,8 @@ impl Snapshot {
         let grids = self.grids.lock().unwrap_or_else(PoisonError::into_inner);
         let grids = grids.iter().filter_map(|grid| grid.grown(&history.readings, changed, calendar)).map(Arc::new);
         let grids = Mutex::new(grids.collect());
-        Snapshot {
-            history,
-            loaded: self.loaded.clone(),
-            answers: Answers::default(),
-            grids,
-            computing: Mutex::default(),
-        }
+        let loaded = self.loaded.grown(&history, calendar);
+        Snapshot { history, loaded, answers: Answers::default(), grids, computing: Mutex::default() }
     }
 
     /// Waits until nobody else computes, so that two who ask for the same compute it once.

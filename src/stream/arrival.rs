@@ -57,6 +57,21 @@ mod tests {
     }
 
     #[test]
+    fn motion_after_a_clock_was_set_back_stays_in_the_hour_in_which_it_happened() {
+        let calendar = Calendar::default();
+        let (clock, start) = (ArrivalClock::default(), Stopwatch::now());
+        let eleven = calendar.parse("2024-03-05 11:00:00").unwrap();
+        let hour = |now: Instant, after: u64| calendar.hour(clock.stamp(now, start + Duration::from_secs(after)));
+        assert_eq!(hour(eleven - 1, 0), calendar.hour(eleven) - 1);
+        assert_eq!(hour(eleven + 120, 121), calendar.hour(eleven));
+        // Ten minutes back: the motions of the next minutes are not those of the hour before.
+        for second in 0..1500 {
+            assert_eq!(hour(eleven + 120 - 600 + second, 121 + second as u64), calendar.hour(eleven), "{second}");
+        }
+        assert_eq!(hour(eleven + 3600, 121 + 4080), calendar.hour(eleven) + 1);
+    }
+
+    #[test]
     fn a_clock_set_back_far_is_believed() {
         let clock = ArrivalClock::default();
         let start = Stopwatch::now();

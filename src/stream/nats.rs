@@ -8,12 +8,13 @@
 //! the subject: `readings.0`, `readings.1`, … The consumer takes them all with `readings.>`.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant as Stopwatch};
 
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::{self, stream};
 use async_nats::{Client, ConnectOptions, Event, Message, Request, StatusCode};
 use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
 use super::Source;
@@ -39,6 +40,9 @@ const WORD: Duration = Duration::from_secs(4);
 /// Waits between tries.
 const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
 
+/// Shortest time between two looks whether the consumer is there, when questions fail.
+const MENDING: Duration = Duration::from_secs(2);
+
 /// Which messages to take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -63,7 +67,7 @@ pub fn partition(device: &str, partitions: u64) -> u64 {
 /// Receives until the runtime ends.
 pub async fn listen(settings: Settings, calendar: Calendar, writer: Writer, counts: Arc<Counts>) {
     let mut waits = Backoff::new(WAITS.0, WAITS.1);
-    let (client, next) = loop {
+    let client = loop {
         match connect(&settings, &counts).await {
             Ok(connected) => break connected,
             Err(error) => {
@@ -73,10 +77,10 @@ pub async fn listen(settings: Settings, calendar: Calendar, writer: Writer, coun
         }
     };
     tracing::info!(stream = settings.stream, subject = settings.subject, "receiving from JetStream");
+    let source = Arc::new(Consumer { client, settings, mended: Mutex::new(Stopwatch::now()) });
     for _ in 0..AT_A_TIME {
         let worker = Worker {
-            client: client.clone(),
-            next: next.clone(),
+            source: source.clone(),
             calendar: calendar.clone(),
             writer: writer.clone(),
             counts: counts.clone(),
@@ -85,8 +89,8 @@ pub async fn listen(settings: Settings, calendar: Calendar, writer: Writer, coun
     }
 }
 
-/// Connects, and finds or makes stream and consumer; returns the subject to ask for the next message.
-async fn connect(settings: &Settings, counts: &Arc<Counts>) -> Result<(Client, String), async_nats::Error> {
+/// Connects, and finds or makes stream and consumer.
+async fn connect(settings: &Settings, counts: &Arc<Counts>) -> Result<Client, async_nats::Error> {
     let watched = counts.clone();
     let options = ConnectOptions::new().name("roomcast").event_callback(move |event| {
         let arrived = watched.of(Source::Nats);
@@ -102,6 +106,12 @@ async fn connect(settings: &Settings, counts: &Arc<Counts>) -> Result<(Client, S
     });
     let servers: Vec<&str> = settings.servers.split(',').map(str::trim).collect();
     let client = options.connect(servers).await?;
+    prepare(&client, settings).await?;
+    Ok(client)
+}
+
+/// Finds stream and consumer, or makes them.
+async fn prepare(client: &Client, settings: &Settings) -> Result<(), async_nats::Error> {
     let jetstream = jetstream::new(client.clone());
     let stream = stream::Config {
         name: settings.stream.clone(),
@@ -118,17 +128,43 @@ async fn connect(settings: &Settings, counts: &Arc<Counts>) -> Result<(Client, S
         max_waiting: 16_384,
         ..pull::Config::default()
     };
-    let consumer = stream.get_or_create_consumer(&settings.durable, consumer).await?;
-    let info = consumer.cached_info();
-    let next = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", info.stream_name, info.name);
-    Ok((client, next))
+    stream.get_or_create_consumer(&settings.durable, consumer).await?;
+    Ok(())
+}
+
+/// The durable consumer that all workers ask.
+struct Consumer {
+    client: Client,
+    settings: Settings,
+    /// When it was last looked whether it is there.
+    mended: Mutex<Stopwatch>,
+}
+
+impl Consumer {
+    /// The subject to ask for the next message.
+    fn next(&self) -> String {
+        format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.settings.stream, self.settings.durable)
+    }
+
+    /// Makes what somebody deleted again. A new consumer brings everything that the stream holds once more; what is stored
+    /// counts once.
+    async fn mend(&self) {
+        // All workers notice at the same time, one of them acts.
+        let Ok(mut mended) = self.mended.try_lock() else { return };
+        if mended.elapsed() < MENDING {
+            return;
+        }
+        if let Err(error) = prepare(&self.client, &self.settings).await {
+            tracing::debug!(%error, "JetStream's consumer cannot be looked for");
+        }
+        *mended = Stopwatch::now();
+    }
 }
 
 /// Takes one message after the other. Many workers ask at a time: the writer stores together what they have, and
 /// when it has no room they do not ask.
 struct Worker {
-    client: Client,
-    next: String,
+    source: Arc<Consumer>,
     calendar: Calendar,
     writer: Writer,
     counts: Arc<Counts>,
@@ -148,6 +184,7 @@ impl Worker {
                 Ok(None) => {}
                 Err(error) => {
                     tracing::debug!(%error, "no message could be asked for");
+                    self.source.mend().await;
                     sleep(waits.step()).await;
                 }
             }
@@ -160,9 +197,9 @@ impl Worker {
         // An inbox of its own: a message comes under its own subject, and so cannot be told from others by that.
         let request = Request::new()
             .payload(question.into_bytes().into())
-            .inbox(self.client.new_inbox())
+            .inbox(self.source.client.new_inbox())
             .timeout(Some(OPEN + Duration::from_secs(5)));
-        let message = self.client.send_request(self.next.clone(), request).await?;
+        let message = self.source.client.send_request(self.source.next(), request).await?;
         match message.status {
             None => Ok(Some(message)),
             // Nothing came.
@@ -181,14 +218,14 @@ impl Worker {
             let stored = loop {
                 match timeout(WORD, &mut stored).await {
                     Ok(stored) => break stored,
-                    Err(_) => self.client.publish(reply.clone(), "+WPI".into()).await?,
+                    Err(_) => self.source.client.publish(reply.clone(), "+WPI".into()).await?,
                 }
             };
             if !stored {
                 return Ok(());
             }
         }
-        self.client.publish(reply, "+ACK".into()).await?;
+        self.source.client.publish(reply, "+ACK".into()).await?;
         Ok(())
     }
 

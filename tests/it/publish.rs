@@ -2,13 +2,15 @@
 
 mod homeassistant;
 
+use std::process::{Command, Stdio};
+
 use redis::Commands;
 use roomcast::calendar::{Calendar, HOUR, Instant};
 use serde_json::{Value, json};
 
 use crate::serve::client::{Server, registry, wait};
 use crate::store::place::Place;
-use crate::stream::bench::{Proxy, fresh, has, metric, post, serve};
+use crate::stream::bench::{Proxy, free_port, fresh, has, metric, post, serve};
 
 const REDIS: u16 = 6379;
 
@@ -86,6 +88,74 @@ fn redis_holds_what_http_answers_until_the_hour_is_over() {
     let _: i64 = direct.del([key(&devices[0]), key(&devices[1]), key(&format!("{site}/attic"))].as_slice()).unwrap();
 }
 
+#[test]
+fn redis_is_written_to_over_an_encrypted_connection() {
+    let place = tempfile::tempdir().unwrap();
+    let run = |program: &str, args: &[&str]| Command::new(program).args(args).current_dir(&place).output();
+    let key = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+               -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE -keyout key.pem -out cert.pem";
+    let made = run("openssl", &key.split_whitespace().collect::<Vec<_>>());
+    let port = free_port();
+    let redis = Command::new("redis-server")
+        .args([
+            "--port",
+            "0",
+            "--tls-port",
+            &port.to_string(),
+            "--tls-auth-clients",
+            "no",
+            "--save",
+            "",
+            "--bind",
+            "127.0.0.1",
+        ])
+        .args(["--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem", "--tls-ca-cert-file", "cert.pem"])
+        .current_dir(&place)
+        .stdout(Stdio::null())
+        .spawn();
+    let (Ok(made), Ok(mut redis)) = (made, redis) else {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no openssl or redis-server to start");
+        println!("skipped: no openssl or redis-server to start");
+        return;
+    };
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let (models, readings, certificate) = (registry(), Place::sqlite(), place.path().join("cert.pem"));
+    let url = format!("rediss://localhost:{port}/");
+    let server =
+        serve(&readings.url, &models, &["--publish-redis", &url, "--publish-redis-ca", certificate.to_str().unwrap()]);
+    fill(&server, &["hall"], "attic");
+    wait("forecasts", || metric(&server, "roomcast_publish_sent_total{target=\"redis\"}") >= 2.0);
+    assert_eq!(metric(&server, "roomcast_publish_connected{target=\"redis\"}"), 1.0);
+    redis.kill().unwrap();
+    redis.wait().unwrap();
+}
+
+#[test]
+fn of_two_servers_on_one_store_one_publishes_and_the_other_takes_over() {
+    if !has(REDIS, "Redis") {
+        return;
+    }
+    let (models, place) = (registry(), Place::sqlite());
+    let start = || serve(&place.url, &models, &["--publish-redis", &format!("redis://127.0.0.1:{REDIS}")]);
+    let device = fresh("shared");
+    let mut first = start();
+    fill(&first, &[&device], &format!("{device}-attic"));
+    let connected = |server: &Server| metric(server, "roomcast_publish_connected{target=\"redis\"}");
+    let sent = |server: &Server| metric(server, "roomcast_publish_sent_total{target=\"redis\"}");
+    wait("forecasts of the first", || sent(&first) > 0.0);
+    let second = start();
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    assert_eq!((connected(&first), connected(&second), sent(&second)), (1.0, 0.0, 0.0));
+    // One that stops gives its turn back.
+    first.signal("TERM");
+    first.child.wait().unwrap();
+    wait("forecasts of the second", || connected(&second) == 1.0 && sent(&second) > 0.0);
+    drop(second);
+    let mut direct = redis::Client::open(format!("redis://127.0.0.1:{REDIS}")).unwrap().get_connection().unwrap();
+    let keys = [format!("prediction:{device}"), format!("prediction:{device}-attic")];
+    assert!(direct.del::<_, i64>(&keys[..]).unwrap() > 0);
+}
+
 fn alert(server: &Server, kind: &str) -> Value {
     let answer = server.get("/alerts").json();
     answer["alerts"].as_array().unwrap().iter().find(|alert| alert["kind"] == kind).cloned().unwrap_or_default()
@@ -112,6 +182,9 @@ fn forecasts_are_scored_when_their_hour_has_closed() {
     send(hour + HOUR + 900);
     wait("a score", || live(&server, "hall") != Value::Null);
     let scored = live(&server, "hall");
+    // The list says the same, though it was asked for before and no reading has come since.
+    let listed = || server.get("/devices").json()["devices"][1]["live"].clone();
+    wait("the list", || listed() == scored);
     assert!(scored["hours"].as_u64().unwrap() >= 1, "{scored}");
     for number in ["log_loss", "baseline", "brier", "day_ahead"] {
         assert!(scored[number].as_f64().unwrap() > 0.0, "{scored}");

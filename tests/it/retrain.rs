@@ -327,6 +327,37 @@ fn killed_at_any_moment_it_leaves_the_old_or_the_new_version() {
 }
 
 #[test]
+fn a_server_killed_while_it_retrains_leaves_the_old_or_the_new_version() {
+    let models = tempfile::tempdir().unwrap();
+    let old = train(models.path(), "2016-07-15 00:00:00");
+    let file = models.path().join("readings.csv");
+    let text = std::fs::read_to_string(sample()).unwrap();
+    let early = text.lines().filter(|line| *line < "2016-07-23" || line.starts_with("time"));
+    std::fs::write(&file, early.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    let mut ends = std::collections::BTreeSet::new();
+    for pause in [200, 1200, 3000] {
+        let place = tempfile::tempdir().unwrap();
+        copy_all(models.path(), place.path());
+        let server = Server::with(
+            &["--input", file.to_str().unwrap(), "--models", place.path().to_str().unwrap()],
+            &["--retrain", "* * * * * *", "--retrain-jitter", "0", "--retrain-max-age", "6d"],
+        );
+        let registry = Registry::open(place.path());
+        wait("a retraining", || registry.lease().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(pause));
+        // SIGKILL: the child is left behind, and ends by itself.
+        drop(server);
+        wait("the end of the child", || registry.lease().unwrap().is_some());
+        let (loaded, manifest) = registry.load(None).unwrap();
+        assert!(!loaded.devices.is_empty());
+        assert!(registry.list().unwrap().iter().all(|entry| entry.manifest.is_ok()));
+        assert!(registry.load(Some(&old)).is_ok());
+        ends.insert(manifest.version == old);
+    }
+    assert!(ends.contains(&false), "no child came to its end");
+}
+
+#[test]
 fn a_server_retrains_by_itself_and_takes_the_result() {
     // Few weeks again: the child gets what the other tests leave it.
     let models = tempfile::tempdir().unwrap();

@@ -9,7 +9,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { chromium } from 'playwright-core';
 
-import { READINGS, TOKEN, serve, simulated } from './server.js';
+import { READINGS, TOKEN, serve, simulated, stored } from './server.js';
 
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
@@ -19,7 +19,7 @@ const PAST = '2016-08-24T00:00:00';
 const SERIOUS = ['moderate', 'serious', 'critical'];
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const percent = (p) => (p < 0.005 ? '<1 %' : p >= 0.995 ? '>99 %' : `${Math.round(p * 100)} %`);
+const percent = (p) => (p < 0.005 ? '<1 %' : p < 1 && p >= 0.995 ? '>99 %' : `${Math.round(p * 100)} %`);
 
 let server;
 let browser;
@@ -74,6 +74,15 @@ async function violations(page) {
   const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
   return found.violations.filter((each) => SERIOUS.includes(each.impact))
     .map((each) => `${each.id} (${each.impact}): ${each.nodes[0].html.slice(0, 200)} ${each.nodes[0].failureSummary}`);
+}
+
+/** Waits for something that comes within half a minute. */
+async function until(holds) {
+  for (const began = Date.now(); Date.now() - began < 30_000;) {
+    if (await holds()) return;
+    await new Promise((done) => setTimeout(done, 200));
+  }
+  throw new Error(`it did not come: ${holds}`);
 }
 
 test('signs in once, and not with a wrong token', async () => {
@@ -203,6 +212,88 @@ describe('accessibility', () => {
         await login.page.getByLabel('Token').waitFor();
         assert.deepEqual(await violations(login.page), [], 'sign-in');
         await login.close();
+      });
+    }
+  }
+});
+
+describe('a site that is alive', () => {
+  let site;
+  /** The sample goes on for three weeks, in three rooms only; then the last hours, one by one, so that they are scored. */
+  before(async () => {
+    site = await stored(READINGS);
+    const at = (day, hour, minute) => new Date(Date.UTC(2016, 8, 1 + day, hour, minute)).toISOString().slice(0, 19).replace('T', ' ');
+    const rooms = ['device_1', 'device_2', 'device_3'];
+    const rows = (day, hour, minute = 5) => rooms.map((device) => ({ time: at(day, hour, minute), device }));
+    await site.post(Array.from({ length: 21 }, (_, day) => [8, 9, 10, 11, 13, 14, 15].flatMap((hour) => rows(day, hour))).flat());
+    for (const [hour, minute] of [[8, 5], [9, 20], [10, 20]]) {
+      await site.post(rows(21, hour, minute));
+      await until(async () => (await site.get('/devices')).devices[0].last_reading === `2016-09-22T${String(hour).padStart(2, '0')}:${String(minute).padStart(2, '0')}:00`);
+      await new Promise((done) => setTimeout(done, 2500));
+    }
+    await until(async () => (await site.get('/devices')).devices[0].live);
+    await until(async () => {
+      const { alerts } = await site.get('/alerts');
+      return ['data_late', 'silent_sensors'].every((kind) => alerts.some((alert) => alert.kind === kind));
+    });
+  });
+  after(() => site?.stop());
+
+  test('what needs attention is told in one line each, and leads to the rooms', async () => {
+    const { page, errors, close } = await open({ to: site, token: TOKEN });
+    const box = page.getByRole('region', { name: /thing(s)? to look at$/ });
+    await box.waitFor();
+    const { alerts } = await site.get('/alerts');
+    assert.equal(await box.getByRole('status').innerText(), `${alerts.length} thing${alerts.length === 1 ? '' : 's'} to look at`);
+    assert.equal(await box.locator('details').count(), alerts.length);
+    assert.equal(await box.locator('details[open]').count(), 0);
+    const silent = alerts.find((alert) => alert.kind === 'silent_sensors');
+    const line = box.locator('summary').filter({ hasText: `${silent.count} sensor${silent.count === 1 ? '' : 's'} silent` });
+    await line.focus();
+    await page.keyboard.press('Enter');
+    for (const name of silent.examples) await box.getByRole('button', { name, exact: true }).waitFor();
+    // What is open stays open, and the keyboard where it is, when the page looks again.
+    await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+    await page.waitForTimeout(1000);
+    assert.equal(await line.evaluate((summary) => summary === document.activeElement && summary.parentElement.open), true);
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await page.getByRole('region', { name: silent.examples[0] }).waitFor();
+    // Alerts are of now, and not of a day of the past.
+    await page.evaluate(() => { location.hash = 'at=2016-08-24T00:00:00'; });
+    await page.getByText('In hindsight').waitFor();
+    assert.equal(await page.locator('#alerts').isVisible(), false);
+    assert.deepEqual(errors, []);
+    await close();
+  });
+
+  test('live scores are told of the site and of a room', async () => {
+    const { page, errors, close } = await open({ to: site, token: TOKEN, hash: '#view=model' });
+    const { devices } = await site.get('/devices');
+    const scored = devices.filter((device) => device.live);
+    const loss = (pick) => scored.reduce((all, device) => all + device.live.hours * device.live[pick], 0);
+    const words = (skill) => (Math.abs(skill) < 0.005 ? 'no better, no worse' : `${percent(Math.abs(skill))} ${skill > 0 ? 'less' : 'more'} error`);
+    const part = page.getByRole('region', { name: 'Model health' }).locator('section', { has: page.getByRole('heading', { name: 'And on the last 14 days?' }) });
+    await part.getByText(words(1 - loss('log_loss') / loss('baseline')), { exact: true }).waitFor();
+    await page.evaluate(() => { location.hash = 'room=device_1'; });
+    const { live } = devices.find((device) => device.device === 'device_1');
+    const room = page.getByRole('region', { name: 'device_1' });
+    await room.getByText(`${words(live.skill)} over ${live.hours} hour${live.hours === 1 ? '' : 's'}`).waitFor();
+    assert.deepEqual(errors, []);
+    await close();
+  });
+
+  for (const colorScheme of ['light', 'dark']) {
+    for (const [size, viewport] of [['desk', DESK], ['phone', PHONE]]) {
+      test(`no violation, ${colorScheme}, ${size}`, async () => {
+        const { page, errors, close } = await open({ viewport, colorScheme, to: site, token: TOKEN });
+        await page.locator('#alerts summary').first().waitFor();
+        for (const summary of await page.locator('#alerts summary').all()) await summary.click();
+        assert.deepEqual(await violations(page), []);
+        assert.equal(await page.evaluate(() => document.documentElement.scrollWidth > innerWidth), false, 'wider than the screen');
+        if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/${colorScheme}-${size}.png` });
+        assert.deepEqual(errors, []);
+        await close();
       });
     }
   }

@@ -23,12 +23,12 @@ function freePort() {
   });
 }
 
-/** A server of these readings, once it is ready: `url`, `get(path)` for JSON, `stop()`. */
-export async function serve(readings, patience = 120_000) {
+/** A server of these readings, once it is ready: `url`, `get(path)` for JSON, `post(rows)`, `stop()`. */
+export async function serve(readings, patience = 120_000, more = ['--input', readings]) {
   if (!binary) throw new Error('ROOMCAST_BIN must name the roomcast binary');
   const port = await freePort();
   const home = await mkdtemp(join(tmpdir(), 'roomcast-page-'));
-  const child = spawn(binary, ['serve', '--input', readings, '--bind', `127.0.0.1:${port}`],
+  const child = spawn(binary, ['serve', ...more, '--bind', `127.0.0.1:${port}`],
     { cwd: home, env: { ...process.env, PRIVATE_TOKEN: TOKEN }, stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   let over = null;
@@ -48,15 +48,28 @@ export async function serve(readings, patience = 120_000) {
     if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
     return answer.json();
   };
+  const post = async (rows) => {
+    const answer = await fetch(`${url}/readings`, { method: 'POST', body: JSON.stringify(rows), headers: { Authorization: `Bearer ${TOKEN}`, 'Content-Type': 'application/json' } });
+    if (!answer.ok) throw new Error(`/readings: ${answer.status} ${await answer.text()}`);
+  };
   for (const began = Date.now(); ;) {
     if (over !== null) throw new Error(`roomcast serve ended (${over}):\n${said}`);
-    if (await fetch(`${url}/readyz`).then((answer) => answer.ok, () => false)) return { url, get, stop };
+    if (await fetch(`${url}/readyz`).then((answer) => answer.ok, () => false)) return { url, get, post, stop };
     if (Date.now() - began > patience) {
       await stop();
       throw new Error(`roomcast serve is not ready after ${patience / 1000} s:\n${said}`);
     }
     await new Promise((done) => setTimeout(done, 100));
   }
+}
+
+/** A server with a store of these readings, which takes more. */
+export async function stored(readings) {
+  const home = await mkdtemp(join(tmpdir(), 'roomcast-stored-'));
+  const store = join(home, 'readings.db');
+  await promisify(execFile)(binary, ['import', '--store', store, readings]);
+  const server = await serve(readings, 120_000, ['--store', store]);
+  return { ...server, stop: async () => { await server.stop(); await rm(home, { recursive: true, force: true }); } };
 }
 
 /** A server of a simulated building, two months of it. */

@@ -1,12 +1,16 @@
 //! `roomcast store quarantine`: what was refused, and another try.
 
 use clap::{Args, Subcommand};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::print;
 use crate::calendar::Calendar;
+use crate::commands::live::MessageArgs;
 use crate::commands::stores::{Opened, StoreArgs};
-use crate::store::{Batch, Event, Quarantined, Verdict};
+use crate::store::{Batch, Event, Kind, Quarantined, Verdict};
+use crate::stream::payload::form::Said;
+use crate::stream::payload::message::{Message, Reader};
 use crate::stream::payload::rows::{self, Media};
 
 /// Rows looked at together.
@@ -45,6 +49,9 @@ pub enum Action {
         /// Store and zone.
         #[command(flatten)]
         at: StoreArgs,
+        /// How messages that came by MQTT are read, as `serve` is told.
+        #[command(flatten)]
+        messages: MessageArgs,
     },
 }
 
@@ -55,7 +62,7 @@ pub(super) fn run(args: &QuarantineArgs) -> anyhow::Result<()> {
             let rows = opened.wait(opened.store.quarantined(*after, *limit))?;
             print(&if *json { as_json(&rows)? } else { rows.iter().map(line).collect() })
         }
-        Action::Replay { at } => print(&replay(&at.open()?)?),
+        Action::Replay { at, messages } => print(&replay(&at.open()?, &messages.reader()?)?),
     }
 }
 
@@ -80,7 +87,7 @@ fn line(row: &Quarantined) -> String {
 }
 
 /// Reads every row again; says what came of it.
-fn replay(opened: &Opened) -> anyhow::Result<String> {
+fn replay(opened: &Opened, reader: &Reader) -> anyhow::Result<String> {
     let (mut replayed, mut stored, mut stay, mut after) = (0_usize, 0_usize, 0_usize, 0);
     loop {
         let rows = opened.wait(opened.store.quarantined(after, PAGE))?;
@@ -88,7 +95,7 @@ fn replay(opened: &Opened) -> anyhow::Result<String> {
         after = last.id;
         let (mut batch, mut ids) = (Batch::default(), Vec::new());
         for row in &rows {
-            match event(row, &opened.calendar) {
+            match event(row, reader, &opened.calendar) {
                 Some(event) => {
                     batch.events.push(event);
                     ids.push(row.id);
@@ -105,14 +112,33 @@ fn replay(opened: &Opened) -> anyhow::Result<String> {
     Ok(format!("{replayed} rows are readings now, {stored} of them new; {stay} stay in quarantine\n"))
 }
 
-/// The event of a row, if it is one now. What came by MQTT does not say of which device it is.
-fn event(row: &Quarantined, calendar: &Calendar) -> Option<Event> {
+/// The event of a row, if it is one now.
+fn event(row: &Quarantined, reader: &Reader, calendar: &Calendar) -> Option<Event> {
     let body = row.payload.trim();
     let read = match row.source.as_str() {
-        "mqtt" => return None,
+        "mqtt" => return message(row, reader, calendar),
         _ if body.starts_with('{') => rows::read(Media::Json, body.as_bytes(), calendar),
         _ => rows::read(Media::Csv, format!("time,device,device_activated\n{body}\n").as_bytes(), calendar),
     };
     let mut rows = read.ok()?;
     if rows.refused.is_empty() && rows.events.len() == 1 { rows.events.pop() } else { None }
+}
+
+/// A row of the quarantine that came by MQTT.
+#[derive(Deserialize)]
+struct Published {
+    topic: String,
+    payload: String,
+}
+
+/// The event of a message. One without a time of its own happened when it last came; of the times before nothing is known.
+fn message(row: &Quarantined, reader: &Reader, calendar: &Calendar) -> Option<Event> {
+    let Published { topic, payload } = serde_json::from_str(&row.payload).ok()?;
+    let Message { device, said, time } = reader.read(&topic, payload.as_bytes(), calendar).ok()??;
+    let kind = match said {
+        Said::Motion(true) => Kind::Motion,
+        Said::Motion(false) => Kind::Rest,
+        Said::Available(_) | Said::Else => return None,
+    };
+    Some(Event { device, time: time.unwrap_or_else(|| calendar.at(row.received)), kind, id: None })
 }

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use rumqttc::{AsyncClient, Publish, QoS};
+use rumqttc::{Publish, QoS};
 use tokio::sync::mpsc;
 
 use super::Received;
@@ -34,11 +34,12 @@ pub struct Handler {
     hasher: RandomState,
 }
 
-/// A message to acknowledge once it is stored.
+/// Messages that are stored together, at most.
+const TOGETHER: usize = 256;
+
+/// Messages to acknowledge once they are stored.
 pub(super) struct Due {
-    client: AsyncClient,
-    publish: Publish,
-    weight: usize,
+    messages: Vec<Received>,
     /// Nothing where there was nothing to store.
     answer: Option<Answer>,
 }
@@ -68,15 +69,25 @@ impl Handler {
         mut received: mpsc::UnboundedReceiver<Received>,
         acks: mpsc::UnboundedSender<Due>,
     ) {
-        while let Some(Received { mut publish, client, weight }) = received.recv().await {
-            let batch = self.batch(&publish);
-            let bytes = std::mem::take(&mut publish.payload).len();
+        loop {
+            // What has come together is stored together: a question and an answer for each would cost more than the storing.
+            let mut messages = Vec::new();
+            if received.recv_many(&mut messages, TOGETHER).await == 0 {
+                return;
+            }
+            let (mut batch, mut bytes) = (Batch::default(), 0);
+            for Received { publish, .. } in &mut messages {
+                let Batch { events, refused } = self.batch(publish);
+                batch.events.extend(events);
+                batch.refused.extend(refused);
+                bytes += std::mem::take(&mut publish.payload).len();
+            }
             let answer = match batch.events.is_empty() && batch.refused.is_empty() {
                 true => None,
                 false => Some(self.writer.insist(Source::Mqtt, batch, bytes).await),
             };
             // The other task lives as long as this.
-            let _ = acks.send(Due { client, publish, weight, answer });
+            let _ = acks.send(Due { messages, answer });
         }
     }
 
@@ -136,16 +147,18 @@ impl Handler {
 
 /// Acknowledges messages in the order in which they came, each when it is stored.
 pub(super) async fn acknowledge(mut due: mpsc::UnboundedReceiver<Due>, backlog: Arc<AtomicUsize>) {
-    while let Some(Due { client, publish, weight, answer }) = due.recv().await {
+    while let Some(Due { messages, answer }) = due.recv().await {
         let stored = match answer {
             None => true,
             // The writer answers such senders only when all is stored.
             Some(answer) => matches!(answer.await, Ok(Ok(_))),
         };
-        backlog.fetch_sub(weight, SeqCst);
-        if stored {
-            // A connection that is gone takes no acknowledgement; its successor brings the message again.
-            let _ = client.ack(&publish).await;
+        for Received { publish, client, weight } in messages {
+            backlog.fetch_sub(weight, SeqCst);
+            if stored {
+                // A connection that is gone takes no acknowledgement; its successor brings the message again.
+                let _ = client.ack(&publish).await;
+            }
         }
     }
 }

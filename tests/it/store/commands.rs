@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use roomcast::calendar::Calendar;
 use roomcast::readings::{self, ReadOptions};
-use roomcast::store::{self, Event};
+use roomcast::store::{self, Event, Refused};
 
 use super::place::{Place, START, batch, held, motion, on_both, refused, stream, sums};
 
@@ -101,6 +101,40 @@ async fn bad_rows_go_into_quarantine_and_come_back_when_they_can_be_read() {
         assert_eq!(replay(), "0 rows are readings now, 0 of them new; 3 stay in quarantine\n");
         let (readings, _) = store.load(None).await.unwrap();
         assert_eq!(readings.devices.iter().map(|d| d.times.len()).collect::<Vec<_>>(), [1, 2]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn messages_in_quarantine_come_back_once_it_is_known_how_to_read_them() {
+    on_both(async |place: Place| {
+        let store = place.open().await;
+        let message = |topic: &str, payload: &str| {
+            let payload = serde_json::json!({ "topic": topic, "payload": payload }).to_string();
+            Refused { source: "mqtt".into(), payload, reason: "expected a JSON object".into() }
+        };
+        let mut refusals = batch([]);
+        refusals.refused = vec![
+            message("site/hall/pir", r#"{"pir":{"on":1},"time":"2016-07-01 08:00:00"}"#),
+            message("site/hall/pir", r#"{"pir":{"on":0},"time":"2016-07-01 08:05:00"}"#),
+            message("site/loft/pir", r#"{"pir":{"on":true}}"#),
+            message("site/loft/pir", r#"{"pir":"#),
+            message("other/loft", r#"{"pir":{"on":1}}"#),
+            refused("no message", "of another source"),
+        ];
+        store.ingest(&refusals).await.unwrap();
+        let replay = ["store", "quarantine", "replay", "--store", &place.url];
+        let with = |more: &[&str]| ok(&[&replay[..], more].concat());
+        assert_eq!(with(&[]), "0 rows are readings now, 0 of them new; 6 stay in quarantine\n");
+        let form = ["--mqtt-template", "site/{device}/pir", "--mqtt-form", "json", "--mqtt-pointer", "/pir/on"];
+        assert_eq!(with(&form), "3 rows are readings now, 2 of them new; 3 stay in quarantine\n");
+        let (readings, _) = store.load(None).await.unwrap();
+        let times = |device: &str| readings.devices.iter().find(|d| d.device == device).unwrap().times.to_vec();
+        assert_eq!(times("hall"), [START + 8 * 3600]);
+        // Without a time of its own a message happened when it came.
+        let calendar = Calendar::default();
+        assert!(matches!(times("loft")[..], [time] if (calendar.now() - time).abs() < 60), "{:?}", times("loft"));
+        assert!(fails(&[&replay[..], &["--mqtt-form", "json"]].concat()).contains("needs a pointer"));
     })
     .await;
 }

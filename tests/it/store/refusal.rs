@@ -166,6 +166,24 @@ async fn a_batch_of_more_days_than_a_server_has_locks_for_is_refused() {
 }
 
 #[tokio::test]
+async fn a_full_disk_of_postgres_is_told_from_other_trouble_and_recovers() {
+    let Some(place) = Place::postgres().await else { return };
+    let store = place.open().await;
+    store.ingest(&batch([motion("a", START)])).await.unwrap();
+    // What the server says when it cannot extend a file, at the last of the tables that a batch writes to.
+    let full = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$";
+    tamper(&place, full).await;
+    tamper(&place, "CREATE TRIGGER no_room BEFORE INSERT OR UPDATE ON hourly EXECUTE FUNCTION full_disk()").await;
+    let refused = store.ingest(&batch([motion("a", START + 1), motion("b", START)])).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Full { .. }) && refused.is_temporary(), "{refused}");
+    assert_eq!(held(&*store).await.iter().map(|hour| hour.count).sum::<i64>(), 1);
+    tamper(&place, "DROP TRIGGER no_room ON hourly").await;
+    store.ingest(&batch([motion("a", START + 1), motion("b", START)])).await.unwrap();
+    assert_eq!(held(&*store).await.iter().map(|hour| hour.count).sum::<i64>(), 3);
+}
+
+#[tokio::test]
 async fn postgres_names_its_own_tools_for_backups() {
     let Some(place) = Place::postgres().await else { return };
     let error = place.open().await.backup(&place.dir.path().join("x")).await.unwrap_err();

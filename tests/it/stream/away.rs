@@ -49,6 +49,16 @@ fn block_on_thread<'scope, T: Send + 'scope>(
 
 #[test]
 fn while_the_database_is_away_http_is_told_and_messages_wait() {
+    away_for(Duration::from_secs(8));
+}
+
+#[test]
+#[ignore = "takes most of a minute"]
+fn while_the_database_is_away_for_long_http_is_told_and_messages_wait() {
+    away_for(Duration::from_secs(30));
+}
+
+fn away_for(pause: Duration) {
     if !has(BROKER, "broker") {
         return;
     }
@@ -68,12 +78,19 @@ fn while_the_database_is_away_http_is_told_and_messages_wait() {
         })
         .collect();
     publish(broker.port, &messages, false, Duration::ZERO);
+    let gone = Instant::now();
     let watch = Instant::now();
     let told = send("b");
     assert_eq!((told.status, told.code().as_str()), (503, "store_unavailable"));
     assert!(told.header("retry-after").is_some() && watch.elapsed() < Duration::from_secs(15));
     wait("a failed commit", || metric(&server, "roomcast_ingest_commit_failures_total") >= 1.0);
     assert_eq!(metric(&server, "roomcast_ingest_stored_total{source=\"mqtt\"}"), 0.0);
+    while gone.elapsed() < pause {
+        assert!(matches!(send("b").status, 503 | 429));
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    // What is known is still served.
+    assert_eq!(server.get("/predict").status, 200);
     proxy.set_away(false);
     wait("the messages", || metric(&server, "roomcast_ingest_stored_total{source=\"mqtt\"}") == 40.0);
     wait("an answer", || send("b").status == 200);

@@ -1,0 +1,155 @@
+//! What the server does by night and when it must, one thing after the other: renewing models, the first training of a
+//! store that was empty, packing and forgetting old readings.
+//!
+//! Servers of one store share one [`Lease`] for all of it, so that one of them does it.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::load;
+use super::retrain;
+use super::site::{Phase, Site};
+use super::upkeep;
+use crate::calendar::{Calendar, Hour, Instant};
+use crate::model::fit;
+use crate::model::registry::RegistryError;
+use crate::retrain::schedule::Schedule;
+
+/// How often the clock, a child and the server's phase are looked at.
+pub const LOOK: Duration = Duration::from_millis(200);
+
+/// A clock that goes back by more than this was set, and the time to wait for is worked out anew.
+const SET_BACK: i64 = 60;
+
+/// How often a lease is renewed.
+pub const RENEW: Duration = Duration::from_secs(30);
+
+/// Takes or renews a right that one of several servers has at a time; false when another has it. Called off the async
+/// threads.
+#[derive(Clone)]
+pub struct Lease(pub Arc<dyn Fn() -> anyhow::Result<bool> + Send + Sync>);
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Lease")
+    }
+}
+
+/// Does what is due, until the server stops.
+pub fn watch(site: &Site) {
+    let settings = &site.settings;
+    let retraining = &settings.retrain;
+    let mut renewing = Timer::new("retraining", retraining.schedule.clone(), retraining.jitter);
+    let mut tidying =
+        Timer::new("upkeep", settings.upkeep.as_ref().map(|upkeep| upkeep.schedule.clone()), Duration::ZERO);
+    let mut first = First::default();
+    while site.phase() != Phase::Draining {
+        std::thread::sleep(LOOK);
+        let now = site.calendar.now();
+        let (renew, tidy) = (renewing.is_due(now, &site.calendar), tidying.is_due(now, &site.calendar));
+        // Until the first models are there, they are being trained already.
+        if site.phase() != Phase::Ready {
+            continue;
+        }
+        if renew || first.is_due(site) {
+            retrain::run(site, retraining);
+        }
+        if let (true, Some(upkeep), Some(live)) = (tidy, &settings.upkeep, &site.live) {
+            upkeep::run(site, upkeep, live);
+        }
+    }
+}
+
+/// Tells once per time of a schedule that it has come.
+struct Timer {
+    what: &'static str,
+    schedule: Option<Schedule>,
+    jitter: Duration,
+    next: Option<Instant>,
+    before: Instant,
+}
+
+impl Timer {
+    fn new(what: &'static str, schedule: Option<Schedule>, jitter: Duration) -> Timer {
+        Timer { what, schedule, jitter, next: None, before: Instant::MIN }
+    }
+
+    fn is_due(&mut self, now: Instant, calendar: &Calendar) -> bool {
+        let Some(schedule) = &self.schedule else { return false };
+        if now < self.before.saturating_sub(SET_BACK) {
+            self.next = None;
+        }
+        self.before = now;
+        let next = *self.next.get_or_insert_with(|| {
+            let next = schedule.next(now, calendar).map_or(Instant::MAX, |next| next + chance(self.jitter));
+            tracing::info!(at = calendar.format(next), "next {}", self.what);
+            next
+        });
+        if now >= next {
+            self.next = None;
+        }
+        now >= next
+    }
+}
+
+/// Seconds from 0 to `most`, other ones in every process.
+fn chance(most: Duration) -> i64 {
+    // The standard library seeds its hashes from the operating system.
+    let random = RandomState::new().build_hasher().finish();
+    (random % (most.as_secs() + 1)) as i64
+}
+
+/// Whether a server that began without models has data enough to train some. It tries again with each further day of
+/// data.
+#[derive(Default)]
+struct First {
+    days: Hour,
+}
+
+impl First {
+    fn is_due(&mut self, site: &Site) -> bool {
+        let Ok(snapshot) = site.snapshot() else { return false };
+        let Some((first, last)) = snapshot.history.span.filter(|_| snapshot.loaded.is_baseline()) else { return false };
+        let days = (site.calendar.hour(last) + 1 - site.calendar.hour(first)) / 24;
+        if days < fit::FEWEST_DAYS || days <= self.days || !load::can_read_again(site) {
+            return false;
+        }
+        self.days = days;
+        // Versions of which none is current were somebody's choice.
+        let is_first = matches!(site.registry.load(None), Err(RegistryError::Empty { .. }));
+        if is_first {
+            tracing::info!(days, "the history is long enough to train the first models");
+        }
+        is_first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chance_spreads_and_keeps_within_its_bound() {
+        let drawn: Vec<i64> = (0..200).map(|_| chance(Duration::from_secs(600))).collect();
+        assert!(drawn.iter().all(|seconds| (0..=600).contains(seconds)));
+        let distinct: std::collections::BTreeSet<_> = drawn.iter().collect();
+        assert!(distinct.len() > 100, "{}", distinct.len());
+        assert_eq!(chance(Duration::ZERO), 0);
+    }
+
+    #[test]
+    fn a_time_comes_once_and_again_when_the_clock_is_set_back() {
+        let calendar = Calendar::default();
+        let at = |text: &str| calendar.parse(text).unwrap();
+        let mut timer = Timer::new("test", Some("0 2 * * *".parse().unwrap()), Duration::ZERO);
+        let mut due = |text: &str| timer.is_due(at(text), &calendar);
+        assert!(!due("2024-03-05 01:59:59") && due("2024-03-05 02:00:00"));
+        assert!(!due("2024-03-05 02:00:01") && !due("2024-03-06 01:00:00"));
+        assert!(due("2024-03-06 02:30:00"));
+        // By a day: two o'clock comes again, and not only after the time that was waited for.
+        assert!(!due("2024-03-05 01:00:00") && due("2024-03-05 02:00:00"));
+        assert!(!Timer::new("test", None, Duration::ZERO).is_due(at("2024-03-05 02:00:00"), &calendar));
+    }
+}

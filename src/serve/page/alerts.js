@@ -1,0 +1,53 @@
+// What needs attention now: one calm line per kind of trouble, its meaning and whom it concerns behind it.
+
+import { $, announce, count, h, plural } from './tools.js';
+import { lasting } from './words.js';
+import { go, route, state } from './state.js';
+
+/** Per kind: the line, what it means and what to do, and whether its examples are rooms. */
+const KINDS = {
+  data_late: [() => 'No readings are coming in', 'For longer than nights and weekends explain. Look at gateway, broker and network; the forecasts are made from what is known.'],
+  disconnected: [(n) => `${plural(n, 'connection')} lost`, 'The server cannot reach these, and tries again by itself. Brokers keep readings for it, within their limits.'],
+  silent_sensors: [(n) => `${plural(n, 'sensor')} silent`, 'No motion for far longer than usual, or gone as their gateway says. Look at battery and place.', true],
+  chattering_sensors: [(n) => `${plural(n, 'sensor')} chattering`, 'They fire far more often than the others: loose, or badly placed. Hours in use may be false.', true],
+  worse_than_baseline: [(n) => `${plural(n, 'room')} forecast worse than habit`, 'Over two weeks, and by more than chance explains. The next retraining takes them for due.', true],
+  retraining_failed: [() => 'The last retraining failed', 'The models in use stay. The server’s log says more.'],
+  upkeep_failed: [() => 'The store was not tidied', 'Packing old days or forgetting them failed; it is tried again the next night.'],
+  model_old: [() => 'The models are old', 'They have learned from nothing of the last 30 days. Retrain them, or look why that fails.'],
+};
+
+/** Draws the alerts; those that are open stay open, and nothing moves while nothing changes. */
+export function showAlerts() {
+  const box = $('alerts');
+  const alerts = route.at ? [] : state.alerts;
+  box.hidden = !alerts.length;
+  const drawn = JSON.stringify(alerts);
+  if (box.dataset.drawn === drawn) return tellAges(alerts);
+  box.dataset.drawn = drawn;
+  const open = new Set([...box.querySelectorAll('details[open]')].map((each) => each.dataset.kind));
+  const focused = document.activeElement?.closest?.('#alerts details')?.dataset.kind;
+  $('alert-list').replaceChildren(...alerts.map((alert) => h('li', {}, line(alert, open.has(alert.kind)))));
+  if (focused) box.querySelector(`details[data-kind="${focused}"] summary`)?.focus({ preventScroll: true });
+  announce($('alerts-title'), `${plural(alerts.length, 'thing')} to look at`);
+  tellAges(alerts);
+}
+
+function tellAges(alerts) {
+  for (const { kind, since } of alerts) {
+    const age = $('alerts').querySelector(`details[data-kind="${kind}"] .age`);
+    if (age) announce(age, `for ${lasting(since)}`);
+  }
+}
+
+function line({ kind, count: n, examples }, open) {
+  const [said, meaning, rooms] = KINDS[kind] ?? [() => kind.replaceAll('_', ' '), ''];
+  const rest = n - examples.length;
+  const names = examples.map((name) => h('li', {}, rooms && state.devices.has(name)
+    ? h('button', { type: 'button', className: 'link', onclick: () => go({ room: name, hour: null, view: null }) }, name)
+    : name));
+  if (rest > 0) names.push(h('li', {}, `and ${count(rest)} more`));
+  return h('details', { 'data-kind': kind, open },
+    h('summary', {}, h('strong', {}, said(n)), ' ', h('span', { className: 'age' })),
+    h('p', {}, meaning),
+    h('ul', { className: 'names' }, kind === 'data_late' || kind === 'model_old' ? [] : names));
+}

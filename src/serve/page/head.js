@@ -1,0 +1,81 @@
+// Headline, tools and notices above the grid.
+
+import { $, announce, count, h, plural, tell } from './tools.js';
+import { clock, date, DAY, shift, stamp, wall } from './words.js';
+import { FILTERS, go, originOf, route, state, tally } from './state.js';
+
+export function showHead() {
+  const head = headline();
+  announce($('headline'), head);
+  document.title = `${head} · Roomcast`;
+  const until = state.forecast.data_until;
+  announce($('lead'), `${until ? `Made from readings until ${date(until, 'year')}, ${clock(until)}. ` : ''}The chances are calibrated: of all ` +
+    'hours given 30 %, about 30 % turn out in use.');
+  const failing = state.models?.error;
+  $('open-model').hidden = false;
+  $('open-model').textContent = failing ? 'Model health: problem' : 'Model health';
+  showNotice(until);
+}
+
+function headline() {
+  const all = state.rooms.length;
+  if (!all) return 'No rooms yet';
+  const counts = tally(state.rooms);
+  const most = Math.max(...counts);
+  if (most === 0) return `${date(state.starts[0], 'long')}: no room expected in use for 24 hours`;
+  const peak = state.starts[counts.indexOf(most)];
+  const first = state.starts[counts.findIndex((n) => n > 0)];
+  const day = date(peak, 'long');
+  const said = `${day}: ${count(most)} of ${plural(all, 'room')} expected in use at ${clock(peak)}`;
+  if (first === peak) return `${said}; none before`;
+  return `${said}; first ${date(first, 'long') === day ? '' : `on ${date(first, 'long').split(' ')[0]} `}at ${clock(first)}`;
+}
+
+/** Says when nothing has come in for days. */
+function showNotice(until) {
+  const told = state.alerts.some((alert) => alert.kind === 'data_late');
+  const stale = Boolean(until && !route.at && !told && Date.now() - stamp(until) > 3 * DAY);
+  $('notice').hidden = !stale;
+  if (stale) announce($('notice'), `No reading has come in since ${date(until, 'year')}, ${clock(until)}. The forecast is made as of then.`);
+}
+
+export function showFilters() {
+  const select = $('show');
+  const chosen = select.value || 'all';
+  select.replaceChildren(...FILTERS.map(([id, label, passes]) => {
+    const n = state.rooms.filter(passes).length;
+    return h('option', { value: id, disabled: n === 0 && id !== chosen }, id === 'all' ? label : `${label} (${count(n)})`);
+  }));
+  select.value = chosen;
+}
+
+export function showTimes() {
+  const input = $('at');
+  const latest = !route.at;
+  if (document.activeElement !== input) input.value = originOf().slice(0, 16);
+  if (state.from) input.min = wall(state.from).slice(0, 16);
+  $('latest').setAttribute('aria-pressed', String(latest));
+  $('day-on').disabled = latest;
+  $('day-back').disabled = !state.from || stamp(midnightBy(-1)) <= stamp(state.from);
+}
+
+/** The midnight before or after the origin. */
+function midnightBy(days) {
+  const origin = stamp(originOf());
+  const today = Math.floor(origin / DAY) * DAY;
+  return shift(originOf(), today - origin + (days > 0 ? DAY : today === origin ? -DAY : 0));
+}
+
+export function step(days) {
+  const next = midnightBy(days);
+  go({ at: days > 0 && state.until && stamp(next) > stamp(state.until) ? null : next, hour: null });
+}
+
+export function showError(problem) {
+  const box = $('error');
+  box.hidden = !problem;
+  if (!problem) return;
+  const again = h('button', { type: 'button', className: 'link', onclick: () => tell('reload') }, 'Try again');
+  const latest = h('button', { type: 'button', className: 'link', onclick: () => go({ at: null }) }, 'Go to the latest forecast');
+  box.replaceChildren(h('strong', {}, problem.message), ' ', problem.hint, ' ', again, route.at ? latest : '');
+}

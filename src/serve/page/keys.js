@@ -1,0 +1,118 @@
+// The grid by keyboard and pointer, and the tooltip.
+
+import { $, h } from './tools.js';
+import { date, happened, HOURS, likelihood, percent, span, wall } from './words.js';
+import { arrange, go, route, state } from './state.js';
+import { cursor, draw, focusCursor, keyIndex, markCursor, redraw, rowHeight, showRows, SUM } from './grid.js';
+
+/** Moves to the row at `index` (-1: the building) and to a column, and into sight. */
+function moveTo(index, column) {
+  const row = Math.max(-1, Math.min(state.rows.length - 1, index));
+  cursor.key = row < 0 ? SUM : state.rows[row].key;
+  cursor.column = Math.max(0, Math.min(HOURS + 2, column));
+  if (row >= 0) intoSight(row);
+  draw();
+  focusCursor();
+}
+
+function intoSight(index) {
+  const top = $('grid-body').getBoundingClientRect().top + index * rowHeight;
+  const ceiling = $('grid-head').getBoundingClientRect().height + 8;
+  if (top < ceiling) scrollBy(0, top - ceiling);
+  else if (top + 2 * rowHeight > innerHeight) scrollBy(0, top + 2 * rowHeight - innerHeight);
+}
+
+function onGridKey(event) {
+  const index = keyIndex(cursor.key) - 1;
+  const page = Math.max(1, Math.floor(innerHeight / rowHeight) - 6);
+  const far = event.ctrlKey || event.metaKey;
+  const moves = {
+    ArrowLeft: [index, cursor.column - 1], ArrowRight: [index, cursor.column + 1],
+    ArrowUp: [index - 1, cursor.column], ArrowDown: [index + 1, cursor.column],
+    PageUp: [Math.max(0, index - page), cursor.column], PageDown: [index + page, cursor.column],
+    Home: [far ? 0 : index, 0], End: [far ? state.rows.length - 1 : index, HOURS + 2],
+  };
+  if (moves[event.key] && !event.altKey) {
+    event.preventDefault();
+    moveTo(...moves[event.key]);
+  } else if (event.key === 'Enter' || event.key === ' ') {
+    event.preventDefault();
+    activate(event.target.closest('[data-column]'));
+  }
+}
+
+function activate(cell) {
+  const key = cell?.closest('.row')?.dataset.key;
+  const row = state.rows.find((each) => each.key === key);
+  if (!row) return;
+  cursor.key = key;
+  cursor.column = Number(cell.dataset.column);
+  if (row.kind === 'group') {
+    if (!state.folded.delete(row.prefix)) state.folded.add(row.prefix);
+    showRows();
+    focusCursor();
+    return;
+  }
+  const hour = cursor.column >= 1 && cursor.column <= HOURS ? state.starts[cursor.column - 1] : null;
+  go({ room: row.name, hour: hour && wall(hour), view: null }, Boolean(route.room));
+}
+
+function showTip(cell) {
+  const tip = $('tip');
+  const row = state.rows.find((each) => each.key === cell?.closest('.row')?.dataset.key);
+  const column = Number(cell?.dataset.column);
+  tip.hidden = !cell || !(column >= 1 && column <= HOURS);
+  if (tip.hidden) return;
+  const hour = column - 1;
+  tip.replaceChildren(...(row?.kind === 'room' ? roomTip(row, hour) : countTip(row, cell, hour)));
+  place(tip, cell.getBoundingClientRect());
+}
+
+function roomTip(row, hour) {
+  const p = row.chances[hour];
+  const actual = state.past ? state.actual.get(row.name)?.get(state.starts[hour]) : null;
+  return [
+    h('span', { className: 'tip-head' }, `${row.name} · ${date(state.starts[hour])}, ${span(state.starts[hour])}`),
+    h('strong', {}, `${percent(p)} chance of use`),
+    h('span', {}, `${likelihood(p)}${row.used[hour] ? '; expected in use' : ''}`),
+    actual ? h('span', { className: 'tip-was' }, `In fact it ${happened[actual]}`) : null,
+  ].filter(Boolean);
+}
+
+function countTip(row, cell, hour) {
+  return [
+    h('span', { className: 'tip-head' }, `${row?.prefix ?? 'All rooms shown'} · ${date(state.starts[hour])}, ${span(state.starts[hour])}`),
+    h('strong', {}, cell.getAttribute('aria-label').split(', ')[1]),
+  ];
+}
+
+function place(tip, box) {
+  const { width, height } = tip.getBoundingClientRect();
+  const left = Math.max(8, Math.min(innerWidth - width - 8, box.left + box.width / 2 - width / 2));
+  const above = box.top - height - 10;
+  tip.style.left = `${left}px`;
+  tip.style.top = `${above > $('grid-head').getBoundingClientRect().height ? above : box.bottom + 12}px`;
+}
+
+export const hideTip = () => { $('tip').hidden = true; };
+
+export function listenToGrid() {
+  const grid = $('rooms');
+  grid.addEventListener('keydown', onGridKey);
+  grid.addEventListener('click', (event) => activate(event.target.closest('[data-column]')));
+  grid.addEventListener('pointerover', (event) => { if (event.pointerType !== 'touch') showTip(event.target.closest('[data-column]')); });
+  grid.addEventListener('pointerleave', hideTip);
+  grid.addEventListener('focusout', hideTip);
+  grid.addEventListener('focusin', (event) => {
+    const cell = event.target.closest('[data-column]');
+    if (!cell) return;
+    cursor.key = cell.closest('.row').dataset.key;
+    cursor.column = Number(cell.dataset.column);
+    markCursor();
+    showTip(cell);
+  });
+  let frame = 0;
+  const later = () => { frame = frame || requestAnimationFrame(() => { frame = 0; hideTip(); draw(); }); };
+  addEventListener('scroll', later, { passive: true });
+  addEventListener('resize', () => { if (state.forecast) { hideTip(); redraw(arrange()); } });
+}

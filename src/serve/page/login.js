@@ -1,0 +1,39 @@
+// Sign-in.
+
+import { $, announce, tell } from './tools.js';
+import { ask, token } from './api.js';
+
+export function signIn(problem) {
+  const dialog = $('login');
+  const stale = Boolean(problem && token.get() !== null);
+  token.clear();
+  announce($('login-error'), stale ? `${problem.message}. ${problem.hint}` : '');
+  $('login-error').hidden = !stale;
+  $('no-auth').hidden = !/^(localhost|127\.|\[::1\])/.test(location.hostname);
+  $('sign-out').hidden = true;
+  if (!dialog.open) dialog.showModal();
+}
+
+export async function submitToken(event) {
+  event.preventDefault();
+  const secret = $('token').value.trim();
+  try {
+    await ask('/models', {}, secret);
+  } catch (problem) {
+    announce($('login-error'), problem.status === 401 ? 'The server does not know this token. Check for missing characters.' : `${problem.message}. ${problem.hint}`);
+    $('login-error').hidden = false;
+    $('token').setAttribute('aria-invalid', 'true');
+    $('token').select();
+    return;
+  }
+  token.set(secret, $('remember').checked);
+  $('token').value = '';
+  $('token').removeAttribute('aria-invalid');
+  $('login').close();
+  tell('reload');
+}
+
+export function signOut() {
+  token.clear();
+  location.reload();
+}

@@ -1,0 +1,112 @@
+// The panel of the model's health.
+
+import { $, count, h, plural, s, sum } from './tools.js';
+import { ago, clock, date, percent } from './words.js';
+import { FILTERS, go, state } from './state.js';
+import { showRows } from './grid.js';
+import { closePanel, label, liveSkill, panelHead, part, skillOf, skillWords, table } from './pieces.js';
+
+export function modelPanel() {
+  const { current, versions = [], error, reliability = [] } = state.models ?? {};
+  const now = versions.find((each) => each.version === current);
+  const problem = error ? h('p', { className: 'notice' }, h('strong', {}, 'The last reload failed, and what was loaded before stays in use. '), error) : null;
+  return [
+    panelHead('Model health', modelSummary(current, now)),
+    problem,
+    part('Better than habit?', ...skillPart()),
+    part('And on the last 14 days?', ...livePart()),
+    part('Do the chances hold?', ...reliabilityPart(reliability)),
+    part('Sensors', ...sensorsPart()),
+    part('Versions', ...versionsPart(versions, current)),
+  ].filter(Boolean);
+}
+
+function modelSummary(current, now) {
+  const { version, cutoff } = state.forecast.model ?? {};
+  if (version === 'baseline') return 'No model was trained yet: the forecasts are each room’s plain habit.';
+  const name = current ? `Version ${current}` : 'A model trained at the start of the server and not saved';
+  const learned = cutoff ? ` It learned from readings before ${date(cutoff, 'year')}, ${clock(cutoff)}.` : '';
+  return `${name}${now?.created_at ? `, ${ago(now.created_at)}` : ''}${now?.roomcast ? `, made by Roomcast ${now.roomcast}` : ''}.${learned}`;
+}
+
+function skillPart() {
+  const judged = [...state.devices.values()].map((about) => ({ about, skill: skillOf(about) })).filter((each) => each.skill !== null);
+  if (!judged.length) return [h('p', {}, 'Not judged yet: there are too few readings to set some aside.')];
+  const loss = (pick) => sum(judged.map(({ about }) => about.scores.rows * pick(about)));
+  const base = loss((about) => about.scores.baseline);
+  const own = loss((about) => about.scores.device);
+  const sources = ['model', 'building', 'baseline'].map((source) => state.rooms.filter((each) => each.source === source).length);
+  const worst = judged.filter((each) => each.skill < 0).length;
+  return [
+    h('p', {}, h('strong', { className: 'big' }, skillWords(1 - own / base)), ' than each room’s plain habit (its usual rate at that hour), in log loss on later hours than were learned from.'),
+    h('p', { className: 'small' }, `${plural(sources[0], 'room')} with a model of their own, ${count(sources[1])} on what all rooms share, ${count(sources[2])} on habit alone. ${worst ? `${plural(worst, 'room')} did worse than habit.` : 'No room did worse than habit.'}`),
+  ];
+}
+
+/** Forecasts as they were made, scored when their hours were over. */
+function livePart() {
+  const scored = [...state.devices.values()].filter((about) => liveSkill(about) !== null);
+  if (!scored.length) return [h('p', {}, 'Not scored yet: each hour is, some minutes after its end, while readings come in.')];
+  const loss = (pick) => sum(scored.map((about) => about.live.hours * about.live[pick]));
+  const worst = scored.filter((about) => about.live.skill < -0.005).sort((a, b) => a.live.skill - b.live.skill);
+  const rows = worst.slice(0, 5).map((about) => h('tr', {},
+    h('th', { scope: 'row' }, h('button', { type: 'button', className: 'link', onclick: () => go({ room: about.device, hour: null, view: null }) }, about.device)),
+    h('td', {}, count(about.live.hours)), h('td', {}, skillWords(about.live.skill))));
+  return [
+    h('p', {}, h('strong', { className: 'big' }, skillWords(1 - loss('log_loss') / loss('baseline'))), ` than each room’s plain habit, over ${plural(sum(scored.map((about) => about.live.hours)), 'hour')} of ${plural(scored.length, 'room')}, as they were forecast at their beginning.`),
+    worst.length
+      ? h('details', {}, h('summary', {}, `${plural(worst.length, 'room')} did worse than habit`), table(['Room', 'Hours', 'Against habit'], rows))
+      : h('p', { className: 'small' }, 'No room did worse than habit.'),
+  ];
+}
+
+function reliabilityPart(bins) {
+  const seen = bins.filter((bin) => bin.forecasts > 0).map((bin) => ({ ...bin, said: (bin.from + bin.to) / 2, was: bin.occupied / bin.forecasts }));
+  const all = sum(seen.map((bin) => bin.forecasts));
+  if (!all) return [h('p', {}, 'Not known yet: no forecast has been compared with what happened.')];
+  const off = sum(seen.map((bin) => bin.forecasts * Math.max(0, bin.from - bin.was, bin.was - bin.to))) / all;
+  const said = `Over ${count(all)} forecast hours, ${off < 0.005 ? 'what happened agrees with the chances given' : `what happened lies ${(100 * off).toFixed(1)} points off the chances given, on average`}.`;
+  const rows = seen.map((bin) => h('tr', {}, h('th', { scope: 'row' }, `${Math.round(bin.from * 100)}–${Math.round(bin.to * 100)} %`), h('td', {}, count(bin.forecasts)), h('td', {}, percent(bin.was))));
+  return [
+    reliabilityChart(seen, said),
+    h('p', {}, `${said} On the dotted line a chance is exactly what happens: of all hours given 30 %, 30 % turn out in use.`),
+    h('details', {}, h('summary', {}, 'As a table'), table(['Chance given', 'Hours', 'In use'], rows)),
+  ];
+}
+
+function reliabilityChart(bins, said) {
+  const [left, top, size] = [44, 8, 260];
+  const x = (p) => left + p * size;
+  const y = (p) => top + (1 - p) * size;
+  const most = Math.max(...bins.map((bin) => bin.forecasts));
+  const svg = s('svg', { viewBox: '0 0 330 318', role: 'img', class: 'reliability', 'aria-label': `Reliability diagram. ${said}` });
+  for (const p of [0, 0.25, 0.5, 0.75, 1]) {
+    svg.append(s('line', { class: 'rule', x1: x(0), x2: x(1), y1: y(p), y2: y(p) }), label(left - 8, y(p) + 4, `${p * 100}`, 'end'), label(x(p), y(0) + 18, `${p * 100}`, 'middle'));
+  }
+  svg.append(label(x(0.5), y(0) + 38, 'chance given, %', 'middle'), label(x(0) + 6, y(1) + 14, 'share in use, %'));
+  svg.append(s('line', { class: 'diagonal', x1: x(0), x2: x(1), y1: y(0), y2: y(1) }));
+  svg.append(s('path', { class: 'line', d: bins.map((bin, i) => `${i ? 'L' : 'M'}${x(bin.said)} ${y(bin.was)}`).join('') }));
+  for (const bin of bins) {
+    svg.append(s('circle', { class: 'point', cx: x(bin.said), cy: y(bin.was), r: 2.5 + 6 * Math.sqrt(bin.forecasts / most) },
+      s('title', {}, `Given ${Math.round(bin.from * 100)}–${Math.round(bin.to * 100)} %: ${percent(bin.was)} of ${plural(bin.forecasts, 'hour')} in use`)));
+  }
+  return svg;
+}
+
+function sensorsPart() {
+  const kinds = [['silent', 'silent: far longer still than usual'], ['chattering', 'chattering: readings without end'], ['new', 'new: known for less than a week']];
+  const found = kinds.map(([id, text]) => [id, text, state.rooms.filter(FILTERS.find((each) => each[0] === id)[2]).length]).filter((each) => each[2]);
+  if (!found.length) return [h('p', {}, `All ${plural(state.rooms.length, 'sensor')} live and plausible.`)];
+  const show = (id) => { $('show').value = id; showRows(); closePanel(); };
+  return [h('ul', { className: 'plain' }, found.map(([id, text, n]) =>
+    h('li', {}, h('button', { type: 'button', className: 'link', onclick: () => show(id) }, `Show ${count(n)}`), ` ${text}`)))];
+}
+
+function versionsPart(versions, current) {
+  if (!versions.length) return [h('p', {}, 'None.')];
+  const rows = versions.slice(0, 10).map((each) => h('tr', {},
+    h('th', { scope: 'row' }, each.version, each.version === current ? h('span', { className: 'tag' }, 'in use') : null),
+    h('td', {}, each.error ? 'damaged' : date(each.created_at, 'year')),
+    h('td', {}, each.error ? '–' : `${date(each.cutoff, 'year')}`)));
+  return [table(['Version', 'Made', 'Learned until'], rows)];
+}

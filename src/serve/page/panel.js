@@ -1,0 +1,50 @@
+// The panel: one room, or the model.
+
+import { $ } from './tools.js';
+import { Problem } from './api.js';
+import { arrange, route, state } from './state.js';
+import { focusCursor, redraw } from './grid.js';
+import { showError } from './head.js';
+import { pending } from './pieces.js';
+import { roomPanel, selectHour } from './room.js';
+import { modelPanel } from './model.js';
+
+/** What the panel shows now, so that a refresh does not draw it again. */
+let shownPanel = '';
+
+export function showPanel() {
+  if (!state.forecast) return;
+  const row = state.rooms.find((each) => each.name === route.room);
+  const kind = route.view ?? (row ? 'room' : null);
+  if (route.room && !row) showError(new Problem({ title: `There is no room ${route.room} in this forecast.` }));
+  const was = shownPanel;
+  shownPanel = kind ? JSON.stringify([kind, route.room, state.starts[0], row?.chances, state.models?.current, state.models?.error]) : '';
+  $('open-model').setAttribute('aria-expanded', String(kind === 'model'));
+  if (shownPanel !== was) {
+    const opened = Boolean(kind) && !was.startsWith(`["${kind}",${JSON.stringify(route.room)}`);
+    drawPanel(kind, row, opened, Boolean(was));
+  } else if (kind === 'room') {
+    selectHour(row);
+  }
+  for (const element of $('grid-body').children) element.classList.toggle('open', element.dataset.key === route.room);
+}
+
+function drawPanel(kind, row, opened, wasOpen) {
+  const panel = $('panel');
+  document.body.classList.toggle('with-panel', Boolean(kind));
+  panel.hidden = !kind;
+  const held = [panel.contains(document.activeElement) && document.activeElement.id, panel.scrollTop];
+  pending.length = 0;
+  if (kind) panel.replaceChildren(...(kind === 'model' ? modelPanel() : roomPanel(row)));
+  if (kind === 'room') selectHour(row);
+  if (kind && !opened) {
+    if (held[0]) $(held[0])?.focus({ preventScroll: true });
+    Promise.allSettled(pending).then(() => { panel.scrollTop = held[1]; });
+  } else if (opened) {
+    panel.scrollTop = 0;
+    $('panel-title').focus({ preventScroll: true });
+  } else if (!kind && wasOpen) {
+    focusCursor();
+  }
+  if (Boolean(kind) !== wasOpen) redraw(arrange());
+}

@@ -1,0 +1,118 @@
+// What is shown: the address, the forecast, and which rooms in which order.
+
+import { $, collator, sum, tell } from './tools.js';
+import { HOURS, stamp, wall } from './words.js';
+
+/** `at`: origin or null for the latest; `room` and `hour`, or `view=model`: what the panel shows. */
+export const route = { at: null, room: null, hour: null, view: null };
+
+export function readRoute() {
+  const hash = new URLSearchParams(location.hash.slice(1));
+  const at = hash.get('at');
+  return {
+    at: at && !Number.isNaN(stamp(at)) ? wall(at) : null,
+    room: hash.get('room'),
+    hour: hash.get('hour'),
+    view: hash.get('view') === 'model' ? 'model' : null,
+  };
+}
+
+export function go(change, replace = false) {
+  const next = { ...route, ...change };
+  const given = Object.entries(next).filter(([, value]) => value);
+  const address = given.length ? `#${new URLSearchParams(given)}` : location.pathname;
+  history[replace ? 'replaceState' : 'pushState'](null, '', address);
+  tell('route');
+}
+
+export const state = {
+  forecast: null,
+  devices: new Map(),
+  models: null,
+  /** What needs attention now. */
+  alerts: [],
+  rooms: [],
+  /** Rows of the grid: `{kind: 'group' | 'room', key, …}`. */
+  rows: [],
+  folded: new Set(),
+  starts: [],
+  /** First and last reading of all. */
+  from: null,
+  until: null,
+  past: false,
+  /** Per room, what happened: start → state. */
+  actual: new Map(),
+};
+
+export function room(forecast) {
+  const name = forecast.device;
+  const cut = name.includes('/') ? name.lastIndexOf('/') : name.lastIndexOf('_');
+  const first = forecast.hours.findIndex((hour) => hour.state === 1);
+  return {
+    kind: 'room',
+    key: name,
+    name,
+    prefix: cut > 0 ? name.slice(0, cut) : '',
+    rest: cut > 0 ? name.slice(cut + 1) : name,
+    status: forecast.status,
+    source: forecast.source,
+    until: forecast.data_until,
+    chances: forecast.hours.map((hour) => hour.probability),
+    used: forecast.hours.map((hour) => hour.state === 1),
+    expected: sum(forecast.hours.map((hour) => hour.probability)),
+    first: first < 0 ? null : first,
+    chattering: Boolean(state.devices.get(name)?.chattering),
+  };
+}
+
+export const FILTERS = [
+  ['all', 'All rooms', () => true],
+  ['used', 'Expected in use', (each) => each.first !== null],
+  ['unused', 'Not expected in use', (each) => each.first === null],
+  ['silent', 'Silent sensors', (each) => each.status === 'silent'],
+  ['chattering', 'Chattering sensors', (each) => each.chattering],
+  ['new', 'New sensors', (each) => each.status === 'new'],
+];
+
+const ORDERS = {
+  name: (a, b) => collator.compare(a.name, b.name),
+  hours: (a, b) => b.expected - a.expected || ORDERS.name(a, b),
+  first: (a, b) => (a.first ?? HOURS) - (b.first ?? HOURS) || ORDERS.name(a, b),
+};
+
+/** How many of the rooms are expected in use, per hour. */
+export function tally(rooms) {
+  return state.starts.map((_, hour) => rooms.filter((each) => each.used[hour]).length);
+}
+
+export function arrange() {
+  const wanted = $('search').value.trim().toLowerCase();
+  const passes = FILTERS.find(([id]) => id === $('show').value)?.[2] ?? FILTERS[0][2];
+  const shown = state.rooms
+    .filter((each) => passes(each) && each.name.toLowerCase().includes(wanted))
+    .sort(ORDERS[$('sort').value] ?? ORDERS.name);
+  const grouped = $('group').checked && !$('group-field').hidden;
+  state.rows = grouped ? groups(shown) : shown;
+  return shown;
+}
+
+function groups(rooms) {
+  const by = new Map();
+  for (const each of rooms) by.set(each.prefix, [...(by.get(each.prefix) ?? []), each]);
+  const prefixes = [...by.keys()].sort(collator.compare);
+  return prefixes.flatMap((prefix) => {
+    const members = by.get(prefix);
+    const folded = state.folded.has(prefix);
+    const head = { kind: 'group', key: `\n${prefix}`, prefix, folded, size: members.length, tally: tally(members) };
+    return [head, ...(folded ? [] : members)];
+  });
+}
+
+/** Whether grouping says something: several prefixes, and not one for every room. */
+export function groupable() {
+  const prefixes = new Set(state.rooms.map((each) => each.prefix));
+  return prefixes.size > 1 && prefixes.size < state.rooms.length;
+}
+
+/** The origin asked for, even while its forecast is on the way. */
+export const originOf = () => route.at ?? wall(state.forecast.origin);

@@ -1,0 +1,64 @@
+// Small tools: elements, numbers, preferences.
+
+export const $ = (id) => document.getElementById(id);
+
+/** An HTML element. Properties are set as properties, `data-`, `aria-` and `role` as attributes. */
+export function h(tag, props = {}, ...children) {
+  return fill(document.createElement(tag), props, children);
+}
+
+/** An SVG element; all properties become attributes. */
+export function s(tag, props = {}, ...children) {
+  const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  for (const [name, value] of Object.entries(props)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+function fill(element, props, children) {
+  for (const [name, value] of Object.entries(props)) {
+    if (value === null || value === undefined) continue;
+    if (name.startsWith('on')) element.addEventListener(name.slice(2), value);
+    else if (/^(aria-|data-|role$|for$|colspan$|scope$)/.test(name)) element.setAttribute(name, value);
+    else element[name] = value;
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+export function announce(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+export const collator = new Intl.Collator('en', { numeric: true, sensitivity: 'base' });
+export const sum = (values) => values.reduce((a, b) => a + b, 0);
+export const plural = (n, word) => `${count(n)} ${word}${n === 1 ? '' : 's'}`;
+export const count = (n) => n.toLocaleString('en-GB');
+export const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+
+const wanted = new Map();
+/** Has `act` called whenever some module tells `what`: modules know only those below them. */
+export const when = (what, act) => wanted.set(what, [...(wanted.get(what) ?? []), act]);
+export const tell = (what, ...about) => (wanted.get(what) ?? []).forEach((act) => act(...about));
+
+/** Runs at most `width` of the tasks at once. */
+export function queue(width) {
+  const waiting = [];
+  let running = 0;
+  const next = () => {
+    while (running < width && waiting.length) {
+      running += 1;
+      waiting.shift()().finally(() => { running -= 1; next(); });
+    }
+  };
+  return { add: (task) => { waiting.push(task); next(); }, clear: () => { waiting.length = 0; } };
+}
+
+export const prefer = (name, value) => localStorage.setItem(`roomcast.${name}`, JSON.stringify(value));
+export function prefers(name, otherwise) {
+  try {
+    return JSON.parse(localStorage.getItem(`roomcast.${name}`)) ?? otherwise;
+  } catch {
+    return otherwise;
+  }
+}

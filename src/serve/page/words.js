@@ -1,0 +1,64 @@
+// Times and chances in words.
+//
+// Times in the API are the site's local time; they are shown as they stand and never moved to the browser's zone. `wall`
+// is their first 19 characters, `2016-08-25T10:00:00`.
+
+import { plural } from './tools.js';
+
+export const HOUR = 3_600_000;
+export const DAY = 24 * HOUR;
+export const HOURS = 24;
+
+export const wall = (text) => text.slice(0, 19).replace(' ', 'T');
+export const stamp = (text) => Date.parse(`${wall(text)}Z`);
+export const clock = (text) => text.slice(11, 16);
+export const shift = (text, by) => new Date(stamp(text) + by).toISOString().slice(0, 19);
+const formats = {
+  long: { weekday: 'long', day: 'numeric', month: 'long' },
+  short: { weekday: 'short', day: 'numeric', month: 'short' },
+  day: { day: 'numeric', month: 'short' },
+  year: { day: 'numeric', month: 'long', year: 'numeric' },
+};
+for (const [name, options] of Object.entries(formats)) {
+  formats[name] = new Intl.DateTimeFormat('en-GB', { ...options, timeZone: 'UTC' });
+}
+export const date = (text, form = 'short') => formats[form].format(stamp(text)).replace(',', '');
+
+/** `10:00–11:00`. */
+export function span(start) {
+  return `${clock(start)}–${clock(shift(start, HOUR))}`;
+}
+
+/** How long ago a real instant was, roughly. */
+export function ago(text) {
+  const hours = Math.max(0, (Date.now() - Date.parse(text)) / HOUR);
+  if (!Number.isFinite(hours)) return 'of unknown age';
+  if (hours < 1) return 'less than an hour old';
+  if (hours < 48) return `${plural(Math.round(hours), 'hour')} old`;
+  return `${plural(Math.round(hours / 24), 'day')} old`;
+}
+
+/** How long something has lasted since a real instant, roughly. */
+export function lasting(text) {
+  const minutes = Math.max(0, (Date.now() - Date.parse(text)) / 60_000);
+  if (minutes < 1) return 'less than a minute';
+  if (minutes < 60) return plural(Math.round(minutes), 'minute');
+  if (minutes < 48 * 60) return plural(Math.round(minutes / 60), 'hour');
+  return plural(Math.round(minutes / (24 * 60)), 'day');
+}
+
+/** A chance as a whole percentage; never 0 or 100, which it is not. */
+export function percent(p) {
+  if (p > 0 && p < 0.005) return '<1 %';
+  if (p < 1 && p >= 0.995) return '>99 %';
+  return `${Math.round(p * 100)} %`;
+}
+export const bare = (p) => percent(p).replace(' %', '');
+
+export function likelihood(p) {
+  const steps = [[0.03, 'almost certainly empty'], [0.2, 'probably empty'], [0.4, 'more likely empty'],
+    [0.6, 'could go either way'], [0.8, 'likely in use'], [0.97, 'very likely in use']];
+  return (steps.find(([below]) => p < below) ?? [1, 'almost certainly in use'])[1];
+}
+
+export const happened = { occupied: 'was in use', vacant: 'was empty', unobserved: 'was not observed' };

@@ -1,0 +1,114 @@
+//! What a server does on its own: the first training, retrainings that fail, a store that is tidied.
+
+use serde_json::{Value, json};
+
+use super::client::{Server, registry, sample, wait};
+use crate::store::place::Place;
+use crate::stream::bench::{block_on, metric, post, serve, start, stored};
+use roomcast::calendar::Calendar;
+
+fn alert(server: &Server, kind: &str) -> Value {
+    let answer = server.get("/alerts").json();
+    answer["alerts"].as_array().unwrap().iter().find(|alert| alert["kind"] == kind).cloned().unwrap_or_default()
+}
+
+#[test]
+fn a_server_without_readings_trains_models_once_it_has_enough() {
+    let (models, place) = (tempfile::tempdir().unwrap(), Place::sqlite());
+    let server = serve(&place.url, &models, &[]);
+    let text = std::fs::read_to_string(sample()).unwrap();
+    let (head, rows) = text.split_once('\n').unwrap();
+    let send = |from: &str, to: &str| {
+        let rows = rows.lines().filter(|row| *row >= from && *row < to).map(|row| format!("{row}\n"));
+        let answer = post(&server, "text/csv", &[], format!("{head}\n{}", rows.collect::<String>()).as_bytes());
+        assert!(answer.json()["stored"].as_u64().unwrap() > 0, "{}", answer.text());
+    };
+    let version = || server.get("/predict").json()["model"]["version"].as_str().map(str::to_owned);
+    send("2016-07-01", "2016-07-08");
+    wait("the devices", || server.get("/devices").json()["devices"].as_array().is_some_and(|all| all.len() == 6));
+    assert_eq!(version().as_deref(), Some("baseline"));
+    let sources: Vec<Value> = server.get("/devices").json()["devices"].as_array().unwrap().clone();
+    assert!(sources.iter().all(|device| device["source"] == "baseline"), "{sources:?}");
+    assert!(!models.path().join("current").exists(), "too little is saved as a model: {}", server.log());
+    send("2016-07-08", "2016-07-13");
+    wait("models", || version().as_deref() != Some("baseline"));
+    assert_eq!(version(), std::fs::read_to_string(models.path().join("current")).ok().map(|name| name.trim().into()));
+    wait("the end of the training", || metric(&server, "roomcast_retrainings_total") == 1.0);
+    assert_eq!(metric(&server, "roomcast_retraining_failures_total"), 0.0);
+}
+
+#[test]
+fn a_retraining_that_fails_is_shown_until_one_works() {
+    let models = registry();
+    let every_second = ["--retrain", "* * * * * *", "--retrain-jitter", "0", "--retrain-max-age", "400d"];
+    let server = Server::start(models.path(), &every_second);
+    let (current, aside) = (models.path().join("current"), models.path().join("aside"));
+    std::fs::rename(&current, &aside).unwrap();
+    wait("an alert", || alert(&server, "retraining_failed")["count"] == 1);
+    let error = server.get("/models").json()["error"].as_str().unwrap_or_default().to_owned();
+    assert!(error.contains("retraining failed") && error.contains("models activate"), "{error}");
+    assert!(metric(&server, "roomcast_retraining_failures_total") >= 1.0);
+    assert_eq!(server.get("/predict").status, 200);
+    std::fs::rename(&aside, &current).unwrap();
+    wait("a retraining that works", || server.get("/models").json()["error"].is_null());
+    wait("no alert", || alert(&server, "retraining_failed") == Value::Null);
+}
+
+/// Posts a reading an hour for 20 days, and says when the last one is.
+fn twenty_days(server: &Server) -> i64 {
+    let calendar = Calendar::default();
+    let row = |n: i64| format!("{},hall,1\n", calendar.format(start() + n * 3600));
+    let rows: String = (0..480).map(row).collect();
+    let answer = post(server, "text/csv", &[], format!("time,device,device_activated\n{rows}").as_bytes());
+    assert_eq!(answer.json()["stored"], 480, "{}", answer.text());
+    start() + 479 * 3600
+}
+
+const TIDY: [&str; 6] = ["--upkeep", "* * * * * *", "--pack", "2d", "--retain", "10d"];
+
+/// Whether a server serves nothing older than ten days before its last reading.
+fn has_forgotten(server: &Server, last: i64) -> bool {
+    let device = server.get("/devices/hall").json();
+    let first = device["first_reading"].as_str().map(|first| first.replace('T', " "));
+    first.and_then(|first| Calendar::default().parse(&first).ok()).is_some_and(|first| last - first <= 11 * 86_400)
+}
+
+#[test]
+fn old_days_are_packed_and_forgotten() {
+    let (models, place) = (registry(), Place::sqlite());
+    let server = serve(&place.url, &models, &TIDY);
+    let last = twenty_days(&server);
+    wait("what is forgotten", || has_forgotten(&server, last));
+    wait("what is packed", || metric(&server, "roomcast_store_packed_total") > 0.0);
+    let dropped = metric(&server, "roomcast_store_dropped_total");
+    assert!((200.0..=240.0).contains(&dropped), "{dropped}");
+    assert!(metric(&server, "roomcast_store_tidied_seconds") > 1_700_000_000.0);
+    assert_eq!((alert(&server, "upkeep_failed"), stored(&place.url).len()), (Value::Null, 480 - dropped as usize));
+    // What comes too late for a packed day still counts, once.
+    let late = Calendar::default().format(last - 5 * 86_400 + 7);
+    let send =
+        || post(&server, "application/json", &[], json!([{ "time": late, "device": "hall" }]).to_string().as_bytes());
+    assert_eq!((send().json()["stored"].clone(), send().json()["stored"].clone()), (json!(1), json!(0)));
+    assert_eq!(stored(&place.url).len(), 481 - dropped as usize);
+}
+
+#[test]
+fn of_two_servers_one_tidies_the_store_and_both_forget() {
+    let Some(place) = block_on(Place::postgres()) else { return };
+    let models = registry();
+    let first = serve(&place.url, &models, &TIDY);
+    wait("the right to tidy", || metric(&first, "roomcast_store_tidied_seconds") > 0.0);
+    let last = twenty_days(&first);
+    let second = serve(&place.url, &models, &TIDY);
+    for server in [&first, &second] {
+        wait("what is forgotten", || has_forgotten(server, last));
+    }
+    wait("the other's turn", || second.log().contains("another server does it"));
+    let dropped = |server| metric(server, "roomcast_store_dropped_total");
+    assert!(dropped(&first) >= 200.0 && dropped(&second) == 0.0, "{} {}", dropped(&first), dropped(&second));
+    // A server that stops gives its right back, and the other need not wait for its end.
+    let mut first = first;
+    first.signal("TERM");
+    first.child.wait().unwrap();
+    wait("the turn", || metric(&second, "roomcast_store_tidied_seconds") > 0.0);
+}
