@@ -354,22 +354,21 @@ fn judge_device(
     let prior: Vec<f64> = after.column(0).iter().map(|&prior| f64::from(prior)).collect();
     let base = site.scores(&after);
     let mut best = base.clone();
-    let parameters = device_parameters();
-    let (start, labels) = (site.scores(&before), &own.labels[..own.before]);
-    let worth_growing = || {
+    if own.before >= FEWEST_OWN_ROWS {
+        let (start, labels) = (site.scores(&before), &own.labels[..own.before]);
+        let parameters = device_parameters();
         let looked = screen::steps(&before, labels, &start, &after, &parameters.columns);
-        judge.gain(&base, &mix(&base, FIRST_LOOK.0, &looked)) >= FIRST_LOOK.1
-    };
-    if own.before >= FEWEST_OWN_ROWS && worth_growing() {
-        let train = samples(&before, labels, &own.weights[..own.before], &start);
-        let held_out = samples(&after, &own.labels[own.before..], &own.weights[own.before..], &base);
-        let trees = grow(lightgbm::fit(train, Some(held_out), &parameters))?;
-        let steps = trees.scores(&after.data, after.rows);
-        let share = judge.best_share(&base, &steps);
-        if judge.gain(&base, &mix(&base, share, &steps)) >= OWN_GAIN {
-            model.tree_weight = OWN_SHARE * share;
-            best = mix(&base, model.tree_weight, &steps);
-            count = Some(trees.len());
+        if judge.gain(&base, &mix(&base, FIRST_LOOK.0, &looked)) >= FIRST_LOOK.1 {
+            let train = samples(&before, labels, &own.weights[..own.before], &start);
+            let held_out = samples(&after, &own.labels[own.before..], &own.weights[own.before..], &base);
+            let trees = grow(lightgbm::fit(train, Some(held_out), &parameters))?;
+            let steps = trees.scores(&after.data, after.rows);
+            let share = judge.best_share(&base, &steps);
+            if judge.gain(&base, &mix(&base, share, &steps)) >= OWN_GAIN {
+                model.tree_weight = OWN_SHARE * share;
+                best = mix(&base, model.tree_weight, &steps);
+                count = Some(trees.len());
+            }
         }
     }
     if judge.gain(&prior, &best) <= LEAVE_LOSS {

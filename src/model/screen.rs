@@ -1,4 +1,4 @@
-//! Whether a device's own trees are worth growing: a first look that costs a twentieth of them.
+//! Whether a device's own trees are worth growing: a first look that costs far less than they do.
 
 use crate::features::{Matrix, sigmoid};
 
@@ -9,11 +9,12 @@ const LOOKED_AT: usize = 96;
 /// Pull of a bin's step toward zero, in rows of evidence at even odds.
 const SHRINK: f64 = 5.0;
 
-/// For each row of `after`, the step in log-odds that the rows of `before` suggest: for each of some columns the mean
-/// residual of the bin that the row falls into, all columns added up.
+/// For each row of `after`, the step in log-odds that the rows of `before` suggest: for each of some columns the Newton
+/// step of the bin that the row falls into, and of these the mean over the columns.
 ///
 /// One round of boosting in which every column gets its own tree. What it does not see at all after the cut,
-/// a booster on the same columns hardly ever does. `labels` and `start` (log-odds) have one entry per row of `before`.
+/// a booster on the same columns hardly ever does. `labels` and `start` (log-odds) have one entry per row of `before`;
+/// `columns` are positions in the design matrix, at least one.
 pub(super) fn steps(before: &Matrix, labels: &[f32], start: &[f64], after: &Matrix, columns: &[usize]) -> Vec<f64> {
     let residuals: Vec<(f64, f64)> = labels
         .iter()
@@ -54,4 +55,57 @@ fn edges(values: &[f32]) -> [f32; BINS - 1] {
 /// The bin of a value; NaN has the last.
 fn bin(edges: &[f32; BINS - 1], value: f32) -> usize {
     if value.is_nan() { BINS } else { edges.iter().map(|&edge| usize::from(value > edge)).sum() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::WIDTH;
+    use crate::model::rows::hash;
+
+    /// Rows of which column 0 is evenly spread over 0 to 1 and all others are 0.
+    fn matrix(rows: usize, salt: u64) -> Matrix {
+        let mut data = vec![0.0; WIDTH * rows];
+        data[..rows]
+            .iter_mut()
+            .zip(0..)
+            .for_each(|(value, row)| *value = (hash(salt ^ row) >> 40) as f32 / (1 << 24) as f32);
+        Matrix { rows, data }
+    }
+
+    #[test]
+    fn a_habit_is_found_again_and_chance_is_not() {
+        let (before, after) = (matrix(2_000, 1), matrix(500, 2));
+        let start = vec![0.0; before.rows];
+        let habit: Vec<f32> = before.column(0).iter().map(|&x| f32::from(x > 0.7)).collect();
+        let found = steps(&before, &habit, &start, &after, &[0]);
+        for (step, &x) in found.iter().zip(after.column(0)) {
+            // Bins that hold the edge may say either.
+            assert!(
+                (0.6..0.8).contains(&x) || (*step > 1.0) == (x > 0.7) && (*step < -1.0) == (x <= 0.7),
+                "{x}: {step}"
+            );
+        }
+        let chance: Vec<f32> = (0..before.rows as u64).map(|row| (hash(row) % 2) as f32).collect();
+        let found = steps(&before, &chance, &start, &after, &[0]);
+        assert!(found.iter().all(|step| step.abs() < 0.5), "{found:?}");
+    }
+
+    #[test]
+    fn what_is_not_known_has_a_bin_of_its_own_and_columns_are_averaged() {
+        let mut before = matrix(1_000, 1);
+        before.data[..500].fill(f32::NAN);
+        let labels: Vec<f32> = before.column(0).iter().map(|x| f32::from(x.is_nan())).collect();
+        let mut after = matrix(2, 2);
+        after.data[0] = f32::NAN;
+        let start = vec![0.0; before.rows];
+        let alone = steps(&before, &labels, &start, &after, &[0]);
+        assert!(alone[0] > 1.0 && alone[1] < -1.0, "{alone:?}");
+        // The other column says the same of all rows, and half of them are occupied: nothing.
+        let both = steps(&before, &labels, &start, &after, &[0, 1]);
+        assert!((both[0] - alone[0] / 2.0).abs() < 1e-9, "{both:?}");
+        // Nothing known at all.
+        before.data[..1_000].fill(f32::NAN);
+        assert!(steps(&before, &labels, &start, &after, &[0]).iter().all(|step| step.is_finite()));
+    }
 }
