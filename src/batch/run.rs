@@ -18,12 +18,12 @@ use polars::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::site::Site;
-use super::steps::{self, MODELS, hex};
+use super::steps::{self, MODELS};
 use crate::calendar::{Calendar, Instant};
 use crate::model::registry::{self, About};
 use crate::model::rule::OutOfSample;
 use crate::model::{DeviceModel, Models, SiteModel};
-use crate::readings::{self, field};
+use crate::readings::{self, field, hex};
 
 const SUCCESS: &str = "_SUCCESS";
 
@@ -108,7 +108,7 @@ pub fn read(directory: &Path) -> Result<Run, RunError> {
     };
     let site = Site::decode(bytes).map_err(|error| damaged(&at, error))?;
     let Some((_, all)) = &site.layers else { return Err(damaged(&at, "its site has no layers: too little history")) };
-    let mut found = Found { site: &site, site_sha256: hex(&Sha256::digest(bytes)), devices: BTreeMap::new() };
+    let mut found = Found { site: &site, site_sha256: registry::sha256(bytes), devices: BTreeMap::new() };
     for part in device_parts {
         let frame = frame(&part, &MODELS.each_ref().map(|(name, _)| *name))?;
         found.take(&frame).map_err(|what| damaged(&part, what))?;
@@ -190,7 +190,7 @@ impl Found<'_> {
         let bytes = |column| cell(frame, column, row, |column, row| column.binary().ok()?.get(row).map(<[u8]>::to_vec));
         let float = |column| cell(frame, column, row, |column, row| column.f64().ok()?.get(row));
         let (packed, sha256) = (bytes("model")?, text("sha256")?);
-        if hex(&Sha256::digest(&packed)) != sha256 {
+        if registry::sha256(&packed) != sha256 {
             return Err("the model is damaged: the checksum does not match".into());
         }
         if text("site_sha256")? != self.site_sha256 {

@@ -6,7 +6,6 @@ use std::time::Instant as Stopwatch;
 
 use polars::prelude::*;
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
 use super::BatchError;
 use super::site::Site;
@@ -16,7 +15,7 @@ use crate::features::Building;
 use crate::model::fit::{self, Sample, TrainError};
 use crate::model::rule::OutOfSample;
 use crate::model::{DeviceModel, Source, registry};
-use crate::readings::{DeviceReadings, Readings, field};
+use crate::readings::{DeviceReadings, Readings, field, hex};
 
 /// Devices of which a worker holds the readings at a time.
 const CHUNK: usize = 256;
@@ -149,7 +148,7 @@ pub fn devices(input: impl Read, output: impl Write, site: &Site) -> Result<(), 
     let Some((early, all)) = &site.layers else {
         return Err(BatchError::Site("it has no layers: there was too little history to learn from".into()));
     };
-    let site_sha256 = hex(&Sha256::digest(site.encode()?));
+    let site_sha256 = registry::sha256(&site.encode()?);
     let mut output = Output::start(output, &MODELS)?;
     each_chunk(input, site, |chunk| {
         let of = |device: usize| -> Result<Fitted, BatchError> {
@@ -194,7 +193,7 @@ fn columns(chunk: &Chunk, fitted: &[Fitted], site: &Site, site_sha256: &str) -> 
     vec![
         text("device", chunk.readings.devices.iter().map(|d| Some(d.device.clone())).collect()),
         Column::new("model".into(), fitted.iter().map(|f| f.bytes.as_slice()).collect::<Vec<_>>()),
-        text("sha256", fitted.iter().map(|f| Some(hex(&Sha256::digest(&f.bytes)))).collect()),
+        text("sha256", fitted.iter().map(|f| Some(registry::sha256(&f.bytes))).collect()),
         text("site_sha256", same(site_sha256)),
         text("source", fitted.iter().map(|f| Some(source(&f.model).into())).collect()),
         Column::new("rows".into(), fitted.iter().map(|f| f.model.check.map(|c| i64::from(c.rows))).collect::<Vec<_>>()),
@@ -221,10 +220,6 @@ fn packed(value: &impl serde::Serialize) -> Result<Vec<u8>, BatchError> {
 /// The histogram that was packed into the column `judged`.
 pub(super) fn judged(packed: &[u8]) -> Result<OutOfSample, String> {
     registry::whole(packed)
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn one_site(site: &Site, output: impl Write) -> Result<(), BatchError> {

@@ -125,7 +125,12 @@ impl DeviceReadings {
 
 /// [`Readings::fingerprint`] of devices with these fingerprints, in ascending order of name.
 pub fn fingerprint(devices: &[[u8; 32]]) -> String {
-    Sha256::digest(devices.as_flattened()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(devices.as_flattened()))
+}
+
+/// Bytes in lower-case hexadecimal, as fingerprints and checksums are written.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// How strictly, and how far, to read.

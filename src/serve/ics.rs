@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::schedule::Block;
 use crate::calendar::{Calendar, Instant};
+use crate::readings::hex;
 
 /// How often a subscriber should look again.
 const REFRESH: TimeDelta = TimeDelta::minutes(15);
@@ -68,8 +69,8 @@ fn uid(device: &str, occupied_from: Instant) -> String {
     let mut hash = Sha256::new();
     hash.update(device.as_bytes());
     hash.update(occupied_from.to_le_bytes());
-    let hex: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("{hex}@roomcast")
+    let name = hex(&hash.finalize()[..16]);
+    format!("{name}@roomcast")
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ pub use self::error::{Damage, RegistryError};
 pub use self::manifest::{About, LIGHTGBM, Manifest, Scores, Sources};
 pub use self::packed::{SCHEMA, decode_device, encode_device};
 pub(crate) use self::packed::{bytes, whole};
+pub(crate) use self::sum::sha256;
 use crate::model::Models;
 
 const CURRENT: &str = "current";

@@ -2,9 +2,11 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::readings::hex;
+
 /// SHA-256 of bytes, in lower-case hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 /// A line of `SHA256SUMS`.
