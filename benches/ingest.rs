@@ -13,8 +13,9 @@ use std::time::{Duration, Instant as Stopwatch};
 
 use roomcast::calendar::Calendar;
 use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{Connection, Executor, QueryBuilder, SqliteConnection};
+use sqlx::{Connection, QueryBuilder};
+
+mod common;
 
 /// Rows of a request and of a transaction.
 const BATCH: usize = 1000;
@@ -76,14 +77,7 @@ fn row(n: usize) -> (String, i64) {
 /// The same rows, durable batch by batch, from a loop that does nothing else. It keeps devices by name and counts no
 /// hours, which the server does.
 async fn bare_loop(path: &Path, together: usize) -> Duration {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full);
-    let mut connection = SqliteConnection::connect_with(&options).await.expect("a file");
-    let table = "CREATE TABLE readings (time INTEGER NOT NULL, device TEXT NOT NULL, PRIMARY KEY (time, device))";
-    connection.execute(table).await.expect("a table");
+    let mut connection = common::bare_table(path).await;
     let rows: Vec<_> = (0..BATCH * BATCHES).map(row).collect();
     let watch = Stopwatch::now();
     for batch in rows.chunks(BATCH) {

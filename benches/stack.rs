@@ -1,9 +1,10 @@
 //! Training of the whole stack against plain boosters, one per device, in one run.
 //!
 //! Plain: for each device its columns, one dataset with every row, and 100 trees without early stopping, with
-//! the device layer's other parameters. Stack: everything [`fit::train`] does, that is the same columns, the
-//! linear layer, the building's trees twice, each device's trees with early stopping and the judging on held-out
-//! hours. The goal is at most twice the processor time of the plain boosters.
+//! the device layer's other parameters, on all columns. Stack: everything [`fit::train`] does, that is the same columns, the
+//! linear layer, the building's trees twice, the first look at each device, its trees with early stopping where
+//! that finds something, and the judging on held-out hours. The goal is at most twice the processor time of the plain
+//! boosters.
 
 use rayon::prelude::*;
 use roomcast::features::{Building, Table, WIDTH, monotone};
@@ -18,7 +19,7 @@ const DAYS: u64 = 60;
 /// Rounds of which the median counts; the two take turns.
 const ROUNDS: usize = 3;
 
-/// As in `fit::device_parameters`, but 100 trees.
+/// What a device would get if it had nothing but its own trees: those of the device layer, 100 of them, on all columns.
 fn parameters() -> Parameters {
     Parameters {
         trees: 100,

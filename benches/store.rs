@@ -13,8 +13,9 @@ use std::time::{Duration, Instant as Stopwatch};
 
 use roomcast::calendar::Calendar;
 use roomcast::store::{self, Batch, Event, Kind, Store};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{Connection, Executor, SqliteConnection};
+use sqlx::Connection;
+
+mod common;
 
 /// Readings of one transaction.
 const BATCH: usize = 1000;
@@ -114,14 +115,7 @@ async fn fill_from(store: &dyn Store, devices: usize, start: i64, batches: Range
 
 /// What anybody would write: one prepared statement, run for each row of a transaction, synced at its end.
 async fn bare_loop(path: &Path) -> Duration {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full);
-    let mut connection = SqliteConnection::connect_with(&options).await.expect("a file");
-    let table = "CREATE TABLE readings (time INTEGER NOT NULL, device TEXT NOT NULL, PRIMARY KEY (time, device))";
-    connection.execute(table).await.expect("a table");
+    let mut connection = common::bare_table(path).await;
     let batches: Vec<Vec<_>> = (0..BATCHES).map(|batch| readings(100, START, batch).collect()).collect();
     let watch = Stopwatch::now();
     for batch in &batches {

@@ -1,11 +1,14 @@
-//! What the benches share: a simulated building's readings, and the processor time of this process.
+//! What the benches share: a simulated building's readings, the processor time of this process, a plain table.
 
 use chrono::{Days, NaiveDate};
 use roomcast::calendar::Calendar;
 use roomcast::hourly::Hourly;
 use roomcast::simulate::Building;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{Connection, Executor, SqliteConnection};
 
 /// A simulated building whose last day is a Thursday.
+#[allow(dead_code, reason = "not every bench needs it")]
 pub fn building(devices: usize, days: u64) -> Building {
     let to = NaiveDate::from_ymd_opt(2024, 3, 7).unwrap_or_default();
     Building::new(7, devices, to - Days::new(days - 1), to)
@@ -30,4 +33,18 @@ pub fn cpu_seconds(of_children: bool) -> f64 {
     // In units of USER_HZ, which is 100 on every architecture Linux still runs on.
     let from = if of_children { 2 } else { 0 };
     (ticks[from] + ticks[from + 1]) / 100.0
+}
+
+/// A table of readings with the durability of Roomcast's store and nothing else of it, in a new file.
+#[allow(dead_code, reason = "not every bench needs it")]
+pub async fn bare_table(path: &std::path::Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full);
+    let mut connection = SqliteConnection::connect_with(&options).await.expect("a file");
+    let table = "CREATE TABLE readings (time INTEGER NOT NULL, device TEXT NOT NULL, PRIMARY KEY (time, device))";
+    connection.execute(table).await.expect("a table");
+    connection
 }

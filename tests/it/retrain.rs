@@ -326,14 +326,20 @@ fn killed_at_any_moment_it_leaves_the_old_or_the_new_version() {
     }
 }
 
-#[test]
-fn a_server_killed_while_it_retrains_leaves_the_old_or_the_new_version() {
+/// A registry with models of two weeks, their version, and in its directory a file with the readings of three.
+fn few_weeks() -> (tempfile::TempDir, String, std::path::PathBuf) {
     let models = tempfile::tempdir().unwrap();
     let old = train(models.path(), "2016-07-15 00:00:00");
     let file = models.path().join("readings.csv");
     let text = std::fs::read_to_string(sample()).unwrap();
     let early = text.lines().filter(|line| *line < "2016-07-23" || line.starts_with("time"));
     std::fs::write(&file, early.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    (models, old, file)
+}
+
+#[test]
+fn a_server_killed_while_it_retrains_leaves_the_old_or_the_new_version() {
+    let (models, old, file) = few_weeks();
     let mut ends = std::collections::BTreeSet::new();
     for pause in [200, 1200, 3000] {
         let place = tempfile::tempdir().unwrap();
@@ -360,12 +366,7 @@ fn a_server_killed_while_it_retrains_leaves_the_old_or_the_new_version() {
 #[test]
 fn a_server_retrains_by_itself_and_takes_the_result() {
     // Few weeks again: the child gets what the other tests leave it.
-    let models = tempfile::tempdir().unwrap();
-    let old = train(models.path(), "2016-07-15 00:00:00");
-    let file = models.path().join("readings.csv");
-    let text = std::fs::read_to_string(sample()).unwrap();
-    let early = text.lines().filter(|line| *line < "2016-07-23" || line.starts_with("time"));
-    std::fs::write(&file, early.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    let (models, old, file) = few_weeks();
     let server = Server::with(
         &["--input", file.to_str().unwrap(), "--models", models.path().to_str().unwrap()],
         &["--retrain", "* * * * * *", "--retrain-jitter", "0", "--retrain-max-age", "6d", "--retrain-keep", "3"],
