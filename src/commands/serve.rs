@@ -15,7 +15,7 @@ use super::site::SiteArgs;
 use crate::publish::Publisher;
 use crate::retrain::schedule::Schedule;
 use crate::serve::auth::Tokens;
-use crate::serve::live::{JOBS, PUBLISHING};
+use crate::serve::lease::{JOBS, PUBLISHING};
 use crate::serve::retrain::Retraining;
 use crate::serve::run::{self, Listen};
 use crate::serve::site::{Settings, Site};

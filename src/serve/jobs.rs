@@ -1,11 +1,9 @@
 //! What the server does by night and when it must, one thing after the other: renewing models, the first training of a
 //! store that was empty, packing and forgetting old readings.
 //!
-//! Servers of one store share one [`Lease`] for all of it, so that one of them does it.
+//! Servers of one store share one [`Lease`](super::lease::Lease) for all of it, so that one of them does it.
 
-use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::load;
@@ -17,25 +15,11 @@ use crate::model::fit;
 use crate::model::registry::RegistryError;
 use crate::retrain::schedule::Schedule;
 
-/// How often the clock, a child and the server's phase are looked at.
-pub const LOOK: Duration = Duration::from_millis(200);
+/// How often the clock and the server's phase are looked at.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// A clock that goes back by more than this was set, and the time to wait for is worked out anew.
 const SET_BACK: i64 = 60;
-
-/// How often a lease is renewed.
-pub const RENEW: Duration = Duration::from_secs(30);
-
-/// Takes or renews a right that one of several servers has at a time; false when another has it. Called off the async
-/// threads.
-#[derive(Clone)]
-pub struct Lease(pub Arc<dyn Fn() -> anyhow::Result<bool> + Send + Sync>);
-
-impl fmt::Debug for Lease {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Lease")
-    }
-}
 
 /// Does what is due, until the server stops.
 pub fn watch(site: &Site) {

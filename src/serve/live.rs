@@ -9,7 +9,7 @@ use anyhow::Context;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use super::jobs::Lease;
+use super::lease::{JOBS, Lease, PUBLISHING, Right};
 use super::metrics;
 use crate::calendar::{Calendar, Instant};
 use crate::readings::Readings;
@@ -24,17 +24,6 @@ use crate::stream::writer::{Hook, Limits, Writer};
 
 /// Looks at the store, at most, between two questions for what other processes stored.
 const OTHERS: u32 = 3;
-
-/// Something that one of several servers does, by its name in the store, and the seconds after which another may do it when
-/// nothing is heard of that one.
-#[derive(Debug, Clone, Copy)]
-pub struct Right(&'static str, i64);
-
-/// Retraining and upkeep. Asked for every [`super::jobs::RENEW`].
-pub const JOBS: Right = Right("retrain", 120);
-
-/// Publishing. Asked for every [`crate::publish::ASK`].
-pub const PUBLISHING: Right = Right("publish", 45);
 
 /// How long a server that stops tries to give its rights back.
 const LEAVING: Duration = Duration::from_secs(2);
@@ -185,9 +174,9 @@ impl Live {
     }
 
     /// A right that one of the servers of a store has at a time, for so many seconds after it was last asked for.
-    pub fn lease(&self, name: Right) -> Lease {
+    pub fn lease(&self, right: Right) -> Lease {
         let (store, runtime, holder) = (self.store.clone(), self.runtime.clone(), self.holder.clone());
-        Lease(Arc::new(move || Ok(runtime.block_on(store.lease(name.0, &holder, name.1))?)))
+        Lease(Arc::new(move || Ok(runtime.block_on(store.lease(right.0, &holder, right.1))?)))
     }
 
     /// Gives all rights back, so that others need not wait until they end by themselves.

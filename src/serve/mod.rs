@@ -18,6 +18,7 @@ pub mod gate;
 pub mod health;
 pub mod ics;
 pub mod jobs;
+pub mod lease;
 pub mod limits;
 pub mod live;
 pub mod load;

@@ -15,10 +15,13 @@ use std::time::{Duration, Instant as Stopwatch};
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use super::jobs::{LOOK, Lease, RENEW};
+use super::lease::{Lease, RENEW};
 use super::site::{Phase, Site};
 use crate::calendar::Calendar;
 use crate::retrain::schedule::Schedule;
+
+/// How often the child is looked at.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Lines of a failed child's standard error that are shown.
 const SHOWN: usize = 3;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant as Stopwatch};
 
 use anyhow::Context;
 
-use super::jobs::{Lease, RENEW};
+use super::lease::{Lease, RENEW};
 use super::live::Live;
 use super::site::Site;
 use crate::calendar::Instant;
