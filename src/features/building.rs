@@ -87,6 +87,11 @@ impl Building {
     pub fn hours(&self) -> usize {
         self.observed.iter().map(|&devices| devices as usize).sum()
     }
+
+    /// Most devices observed in one hour.
+    pub fn devices(&self) -> usize {
+        self.observed.iter().copied().fold(0.0, f32::max) as usize
+    }
 }
 
 impl Totals {

@@ -86,18 +86,19 @@ pub(super) fn rates(values: &[f32], locals: &[LocalHour], building: &[f32], dela
     let mut recent = [[Cell::default(); 24]; 2];
     let mut level = Cell::default();
     let day0 = locals.first().map_or(0, |l| l.day);
-    let mut weights = (i32::MIN, 0.0, 0.0, 0.0);
-    let mut weights_at = |day: i32| {
-        if weights.0 != day {
-            let days = f64::from(day - day0);
-            weights = (day, growth(HALF_LIFE, days), growth(RECENT_HALF_LIFE, days), growth(LEVEL_HALF_LIFE, days));
-        }
-        weights
+    let weights_at = |day: i32| {
+        let days = f64::from(day - day0);
+        (day, growth(HALF_LIFE, days), growth(RECENT_HALF_LIFE, days), growth(LEVEL_HALF_LIFE, days))
     };
+    // Each is asked for 24 times in a row.
+    let (mut then, mut now) = (weights_at(day0), weights_at(day0));
     for (t, at) in locals.iter().enumerate() {
         if let Some(past) = t.checked_sub(delay).filter(|&past| past < values.len() && !values[past].is_nan()) {
             let (y, l) = (f64::from(values[past]), &locals[past]);
-            let (_, slow, fast, lev) = weights_at(l.day);
+            if then.0 != l.day {
+                then = weights_at(l.day);
+            }
+            let (_, slow, fast, lev) = then;
             let (hour, off) = (l.hour as usize, l.off as usize);
             // A holiday's hours say nothing about its weekday.
             if !l.special {
@@ -107,7 +108,10 @@ pub(super) fn rates(values: &[f32], locals: &[LocalHour], building: &[f32], dela
             recent[off][hour].add(y * fast, fast);
             level.add(y * lev, f64::from(out.prior[past]) * lev);
         }
-        let (_, slow, fast, lev) = weights_at(at.day);
+        if now.0 != at.day {
+            now = weights_at(at.day);
+        }
+        let (_, slow, fast, lev) = now;
         let (hour, off) = (at.hour as usize, at.off as usize);
         let same = &kind[off];
         let (earlier, later) = (same[(hour + 23) % 24], same[(hour + 1) % 24]);

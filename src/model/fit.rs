@@ -12,12 +12,12 @@ use super::lightgbm::{self, FitError, Parameters};
 use super::linear::Linear;
 use super::rule::OutOfSample;
 pub use super::sample::Sample;
-use super::sample::samples;
+use super::sample::{first_look, samples};
 use super::screen;
 use super::trees::Trees;
 use super::{Check, DeviceModel, Models, SiteModel, rows};
 use crate::calendar::{Hour, Instant};
-use crate::features::{Building, Matrix, columns, monotone, sigmoid};
+use crate::features::{Building, Matrix, Table, columns, monotone, sigmoid};
 use crate::hourly::{Hourly, Status};
 
 /// Fewest days of history before anything beyond the prior is fitted.
@@ -67,7 +67,7 @@ const OWN_COLUMNS: [&str; 20] = [
 /// Share of the first look's steps, and their gain over the site's score in standard errors, from which on a device's own trees are
 /// grown at all. Of 1,000 simulated rooms 5 in 100 end up with such trees; the look finds nine tenths of them and
 /// spares three quarters of the others.
-const FIRST_LOOK: (f64, f64) = (0.5, 1.0);
+const FIRST_LOOK: (f64, f64) = (0.3, 1.0);
 /// How much of the best share of a device's own trees is taken: the best was found on the rows it is judged on.
 const OWN_SHARE: f64 = 0.8;
 
@@ -343,31 +343,28 @@ fn judge_device(
     let mut model = DeviceModel { follows_site: true, cutoff: hourly.origin, ..Default::default() };
     let mut seen = OutOfSample::default();
     let mut count = None;
-    let Some(own) = Sample::of_device(hourly, building, device, cut, |_| true)? else {
-        return Ok(Judged { model, seen, trees: count });
-    };
-    if own.before == own.matrix.rows {
+    let rows = rows::rows(hourly, device);
+    let before = rows.partition_point(|labelled| labelled.row.hour < cut);
+    if before == rows.len() {
         return Ok(Judged { model, seen, trees: count });
     }
+    let table = Table::new(hourly, building, device)?;
+    let own = Sample::gather(hourly, &table, &first_look(hourly, building, device, &rows, cut), cut)?;
     let judge = Judge::new(&own);
-    let (before, after) = own.halves();
-    let prior: Vec<f64> = after.column(0).iter().map(|&prior| f64::from(prior)).collect();
-    let base = site.scores(&after);
-    let mut best = base.clone();
-    if own.before >= FEWEST_OWN_ROWS {
-        let (start, labels) = (site.scores(&before), &own.labels[..own.before]);
+    let prior: Vec<f64> = own.matrix.column(0)[own.before..].iter().map(|&prior| f64::from(prior)).collect();
+    let scores = site.scores(&own.matrix);
+    let (start, base) = scores.split_at(own.before);
+    let mut best = base.to_vec();
+    if before >= FEWEST_OWN_ROWS {
         let parameters = device_parameters();
-        let looked = screen::steps(&before, labels, &start, &after, &parameters.columns);
-        if judge.gain(&base, &mix(&base, FIRST_LOOK.0, &looked)) >= FIRST_LOOK.1 {
-            let train = samples(&before, labels, &own.weights[..own.before], &start);
-            let held_out = samples(&after, &own.labels[own.before..], &own.weights[own.before..], &base);
-            let trees = grow(lightgbm::fit(train, Some(held_out), &parameters))?;
-            let steps = trees.scores(&after.data, after.rows);
-            let share = judge.best_share(&base, &steps);
-            if judge.gain(&base, &mix(&base, share, &steps)) >= OWN_GAIN {
+        let looked = screen::steps(&own.matrix, own.before, &own.labels[..own.before], start, &parameters.columns);
+        if judge.gain(base, &mix(base, FIRST_LOOK.0, &looked)) >= FIRST_LOOK.1 {
+            let (trees, steps) = grow_own(&Sample::gather(hourly, &table, &rows, cut)?, site, &parameters)?;
+            let share = judge.best_share(base, &steps);
+            if judge.gain(base, &mix(base, share, &steps)) >= OWN_GAIN {
                 model.tree_weight = OWN_SHARE * share;
-                best = mix(&base, model.tree_weight, &steps);
-                count = Some(trees.len());
+                best = mix(base, model.tree_weight, &steps);
+                count = Some(trees);
             }
         }
     }
@@ -380,12 +377,23 @@ fn judge_device(
         seen.add(sigmoid(*score), *label > 0.5);
     }
     model.check = Some(Check {
-        rows: after.rows as u32,
+        rows: base.len() as u32,
         prior: judge.loss(&prior),
-        building: judge.loss(&base),
+        building: judge.loss(base),
         device: judge.loss(&best),
     });
     Ok(Judged { model, seen, trees: count })
+}
+
+/// A device's own trees before the cut, stopped by the rows after it: how many there are, and their steps on these rows.
+fn grow_own(own: &Sample, site: &SiteModel, parameters: &Parameters) -> Result<(usize, Vec<f64>), TrainError> {
+    let (before, after) = own.halves();
+    let scores = site.scores(&own.matrix);
+    let (start, base) = scores.split_at(own.before);
+    let train = samples(&before, &own.labels[..own.before], &own.weights[..own.before], start);
+    let held_out = samples(&after, &own.labels[own.before..], &own.weights[own.before..], base);
+    let trees = grow(lightgbm::fit(train, Some(held_out), parameters))?;
+    Ok((trees.len(), trees.scores(&after.data, after.rows)))
 }
 
 /// Fits a device's own trees, as many as were chosen, on everything and on top of the site's final score.
@@ -399,11 +407,9 @@ fn refit_device(
     trees: Option<usize>,
 ) -> Result<DeviceModel, TrainError> {
     let Some(trees) = trees else { return Ok(model) };
-    if let Some(own) = Sample::of_device(hourly, building, device, cut, |_| true)? {
-        let start = site.scores(&own.matrix);
-        let parameters = Parameters { trees, ..device_parameters() };
-        let rows = samples(&own.matrix, &own.labels, &own.weights, &start);
-        model.trees = grow(lightgbm::fit(rows, None, &parameters))?;
-    }
+    let own = Sample::gather(hourly, &Table::new(hourly, building, device)?, &rows::rows(hourly, device), cut)?;
+    let start = site.scores(&own.matrix);
+    let parameters = Parameters { trees, ..device_parameters() };
+    model.trees = grow(lightgbm::fit(samples(&own.matrix, &own.labels, &own.weights, &start), None, &parameters))?;
     Ok(model)
 }

@@ -71,7 +71,8 @@ impl Linear {
             for (b, step) in fitted.coefficients.iter_mut().zip(step) {
                 *b += step;
             }
-            if step.iter().all(|s| s.abs() < 1e-9) {
+            // The error after a step is of the order of its square.
+            if step.iter().all(|s| s.abs() < 1e-5) {
                 break;
             }
         }

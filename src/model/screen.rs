@@ -9,13 +9,13 @@ const LOOKED_AT: usize = 96;
 /// Pull of a bin's step toward zero, in rows of evidence at even odds.
 const SHRINK: f64 = 5.0;
 
-/// For each row of `after`, the step in log-odds that the rows of `before` suggest: for each of some columns the Newton
-/// step of the bin that the row falls into, and of these the mean over the columns.
+/// For each row of a matrix from position `before` on, the step in log-odds that the rows before it suggest: for each of some
+/// columns the Newton step of the bin that the row falls into, and of these the mean over the columns.
 ///
 /// One round of boosting in which every column gets its own tree. What it does not see at all after the cut,
-/// a booster on the same columns hardly ever does. `labels` and `start` (log-odds) have one entry per row of `before`;
+/// a booster on the same columns hardly ever does. `labels` and `start` (log-odds) have one entry per row up to `before`;
 /// `columns` are positions in the design matrix, at least one.
-pub(super) fn steps(before: &Matrix, labels: &[f32], start: &[f64], after: &Matrix, columns: &[usize]) -> Vec<f64> {
+pub(super) fn steps(matrix: &Matrix, before: usize, labels: &[f32], start: &[f64], columns: &[usize]) -> Vec<f64> {
     let residuals: Vec<(f64, f64)> = labels
         .iter()
         .zip(start)
@@ -24,9 +24,9 @@ pub(super) fn steps(before: &Matrix, labels: &[f32], start: &[f64], after: &Matr
             (f64::from(label) - p, p * (1.0 - p))
         })
         .collect();
-    let mut steps = vec![0.0; after.rows];
+    let mut steps = vec![0.0; matrix.rows - before];
     for &column in columns {
-        let seen = before.column(column);
+        let (seen, after) = matrix.column(column).split_at(before);
         let edges = edges(seen);
         let mut sums = [(0.0, SHRINK / 4.0); BINS + 1];
         for (&value, residual) in seen.iter().zip(&residuals) {
@@ -34,7 +34,7 @@ pub(super) fn steps(before: &Matrix, labels: &[f32], start: &[f64], after: &Matr
             sum.0 += residual.0;
             sum.1 += residual.1;
         }
-        for (step, &value) in steps.iter_mut().zip(after.column(column)) {
+        for (step, &value) in steps.iter_mut().zip(after) {
             let sum = sums[bin(&edges, value)];
             *step += sum.0 / sum.1;
         }
@@ -76,9 +76,10 @@ mod tests {
     #[test]
     fn a_habit_is_found_again_and_chance_is_not() {
         let (before, after) = (matrix(2_000, 1), matrix(500, 2));
-        let start = vec![0.0; before.rows];
+        let (both, start) = (Matrix::stack(&[&before, &after]), vec![0.0; before.rows]);
+        let look = |labels: &[f32], columns: &[usize]| steps(&both, before.rows, labels, &start, columns);
         let habit: Vec<f32> = before.column(0).iter().map(|&x| f32::from(x > 0.7)).collect();
-        let found = steps(&before, &habit, &start, &after, &[0]);
+        let found = look(&habit, &[0]);
         for (step, &x) in found.iter().zip(after.column(0)) {
             // Bins that hold the edge may say either.
             assert!(
@@ -87,7 +88,7 @@ mod tests {
             );
         }
         let chance: Vec<f32> = (0..before.rows as u64).map(|row| (hash(row) % 2) as f32).collect();
-        let found = steps(&before, &chance, &start, &after, &[0]);
+        let found = look(&chance, &[0]);
         assert!(found.iter().all(|step| step.abs() < 0.5), "{found:?}");
     }
 
@@ -98,14 +99,16 @@ mod tests {
         let labels: Vec<f32> = before.column(0).iter().map(|x| f32::from(x.is_nan())).collect();
         let mut after = matrix(2, 2);
         after.data[0] = f32::NAN;
-        let start = vec![0.0; before.rows];
-        let alone = steps(&before, &labels, &start, &after, &[0]);
+        let look = |before: &Matrix, columns: &[usize]| {
+            steps(&Matrix::stack(&[before, &after]), before.rows, &labels, &vec![0.0; before.rows], columns)
+        };
+        let alone = look(&before, &[0]);
         assert!(alone[0] > 1.0 && alone[1] < -1.0, "{alone:?}");
         // The other column says the same of all rows, and half of them are occupied: nothing.
-        let both = steps(&before, &labels, &start, &after, &[0, 1]);
+        let both = look(&before, &[0, 1]);
         assert!((both[0] - alone[0] / 2.0).abs() < 1e-9, "{both:?}");
         // Nothing known at all.
         before.data[..1_000].fill(f32::NAN);
-        assert!(steps(&before, &labels, &start, &after, &[0]).iter().all(|step| step.is_finite()));
+        assert!(look(&before, &[0]).iter().all(|step| step.is_finite()));
     }
 }
