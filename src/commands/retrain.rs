@@ -11,9 +11,7 @@ use serde_json::{Value, json};
 use super::backtest::duration;
 use super::output;
 use super::site::SiteArgs;
-use crate::calendar::{Calendar, Instant};
-use crate::model::Models;
-use crate::model::registry::{self, About, Registry, RegistryError};
+use crate::model::registry::{About, Registry};
 use crate::retrain::report::Report;
 use crate::retrain::{self, Options, Outcome};
 
@@ -91,7 +89,7 @@ pub fn run(args: &RetrainArgs) -> anyhow::Result<()> {
     let watch = Stopwatch::now();
     let until = until.unwrap_or_else(|| calendar.start(calendar.hour(last_reading) + 1));
     let in_use = registry.current()?;
-    let (champion, refused) = champion(&registry, last_reading, &calendar)?;
+    let (champion, refused) = retrain::champion(&registry, last_reading, &calendar)?;
     let options = Options {
         until,
         max_age: args.max_age.as_secs() as i64,
@@ -123,30 +121,6 @@ pub fn run(args: &RetrainArgs) -> anyhow::Result<()> {
     }
     let text = if args.json { pretty(&machine(&report, &done))? } else { human(&report, &done, args) };
     output::write("-".as_ref(), text.as_bytes())
-}
-
-/// The models in use; none where there are none or they must not be used, with why.
-pub(super) fn champion(
-    registry: &Registry,
-    last_reading: Instant,
-    calendar: &Calendar,
-) -> anyhow::Result<(Option<Models>, Option<String>)> {
-    let loaded = registry.load(None).and_then(|(models, manifest)| {
-        registry::present(&manifest.version, models.cutoff, Some(last_reading), calendar)?;
-        Ok((models, manifest))
-    });
-    let why = match loaded {
-        Ok((models, manifest)) => match manifest.mismatch(calendar) {
-            None => return Ok((Some(models), None)),
-            Some(difference) => format!("{}: {difference}", manifest.version),
-        },
-        Err(RegistryError::Empty { .. }) => return Ok((None, None)),
-        Err(error @ (RegistryError::Damaged { .. } | RegistryError::Schema { .. })) => error.to_string(),
-        Err(error @ (RegistryError::Features { .. } | RegistryError::Future { .. })) => error.to_string(),
-        Err(error) => return Err(error.into()),
-    };
-    tracing::error!(why, "the current models are refused: everything is trained anew");
-    Ok((None, Some(why)))
 }
 
 /// A count of fits on standard error, silent when that is no terminal.
