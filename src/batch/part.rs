@@ -152,8 +152,7 @@ impl Fitting {
     /// # Errors
     /// None in practice: writing to memory does not fail.
     pub fn unfitted(&self, device: &DeviceReadings, why: &str) -> Result<Row, BatchError> {
-        let model =
-            DeviceModel { follows_site: true, cutoff: self.ground.site.until, ..DeviceModel::default() };
+        let model = DeviceModel { follows_site: true, cutoff: self.ground.site.until, ..DeviceModel::default() };
         self.row(device, &model, &OutOfSample::default(), Some(format!("not fitted: {why}")))
     }
 

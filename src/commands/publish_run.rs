@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::backtest::duration;
 use super::output;
-use super::retrain::pretty;
+use super::retrain::{became, pretty, unjudged};
 use super::site::read_inputs;
 use crate::batch::assemble::Run;
 use crate::batch::run;
@@ -17,9 +17,6 @@ use crate::batch::takeover::{self, Rules};
 use crate::model::registry::Registry;
 use crate::readings::{ReadOptions, Readings};
 use crate::retrain::report::Report;
-
-/// Most devices listed with a reason each.
-const LISTED: usize = 20;
 
 /// Take over the models of a run of deploy/spark, where they are not worse.
 ///
@@ -100,18 +97,9 @@ fn machine(report: &Report, version: Option<&(String, bool)>) -> anyhow::Result<
 }
 
 fn human(report: &Report, version: Option<&(String, bool)>, run: &Run, args: &PublishRunArgs) -> String {
-    let mut text = report.text();
-    for (device, why) in run.skipped.iter().take(LISTED) {
-        text.push_str(&format!("  {device}, without a model of its own: {why}\n"));
-    }
-    if run.skipped.len() > LISTED {
-        text.push_str(&format!("  … and {} more\n", run.skipped.len() - LISTED));
-    }
     let version = match version {
         None if args.dry_run => "none: a dry run".into(),
-        None => "none: the models in use stay".into(),
-        Some((version, true)) => format!("{version} in {} (current)", args.models.display()),
-        Some((version, false)) => format!("{version}, not activated: another version was made current meanwhile"),
+        version => became(version, &args.models),
     };
-    text + &format!("{:<12} {version}\n", "version")
+    report.text() + &unjudged(&run.skipped) + &format!("{:<12} {version}\n", "version")
 }

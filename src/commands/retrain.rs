@@ -1,6 +1,6 @@
 //! `roomcast retrain`: renew the models that are due, where the new ones are not worse.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant as Stopwatch};
 
 use anyhow::{Context, bail};
@@ -14,6 +14,9 @@ use super::site::SiteArgs;
 use crate::model::registry::{About, Registry};
 use crate::retrain::report::Report;
 use crate::retrain::{self, Options, Outcome};
+
+/// Most devices listed with a reason each.
+const LISTED: usize = 20;
 
 /// Renew the models that are due, where the new ones are not worse.
 ///
@@ -146,13 +149,30 @@ fn machine(report: &Report, done: &Done) -> Value {
     value
 }
 
+/// What became of a version, if one was made, and whether it is current.
+pub(super) fn became(version: Option<&(String, bool)>, models: &Path) -> String {
+    match version {
+        None => "none: the models in use stay".into(),
+        Some((version, true)) => format!("{version} in {} (current)", models.display()),
+        Some((version, false)) => format!("{version}, not activated: another version was made current meanwhile"),
+    }
+}
+
+/// Lines for the first devices without a model of their own that was judged, with the reason.
+pub(super) fn unjudged(skipped: &[(String, String)]) -> String {
+    let line = |(device, why): &(String, String)| format!("  {device}, without a model of its own: {why}\n");
+    let mut text: String = skipped.iter().take(LISTED).map(line).collect();
+    if skipped.len() > LISTED {
+        text.push_str(&format!("  … and {} more\n", skipped.len() - LISTED));
+    }
+    text
+}
+
 fn human(report: &Report, done: &Done, args: &RetrainArgs) -> String {
     let mut text = report.text();
     let version = match &done.version {
         None if args.dry_run => "none: a dry run".into(),
-        None => "none: the models in use stay".into(),
-        Some(version) if done.activated => format!("{version} in {} (current)", args.models.display()),
-        Some(version) => format!("{version}, not activated: another version was made current meanwhile"),
+        version => became(version.clone().map(|version| (version, done.activated)).as_ref(), &args.models),
     };
     text.push_str(&format!("{:<12} {version}\n", "version"));
     for version in &done.removed {

@@ -2,8 +2,8 @@
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 
-use super::super::read::{LOOK, moment};
 use super::super::begin;
+use super::super::read::{LOOK, moment};
 use super::{Lease, Rounds, clear, stands};
 use crate::calendar::Instant;
 use crate::readings::{DeviceReadings, Times};

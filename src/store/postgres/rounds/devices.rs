@@ -152,12 +152,7 @@ impl Rounds {
     }
 
     /// What was written of at most `limit` devices of a round, in order of name, after a name.
-    pub async fn outcomes(
-        &self,
-        round: i64,
-        after: &str,
-        limit: usize,
-    ) -> Result<Vec<(String, Outcome)>, StoreError> {
+    pub async fn outcomes(&self, round: i64, after: &str, limit: usize) -> Result<Vec<(String, Outcome)>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(
             "SELECT device, result, failed, CASE WHEN failed IS NOT NULL THEN times END AS times
              FROM round_devices WHERE round = $1 AND device > $2 ORDER BY device LIMIT $3",
