@@ -16,6 +16,9 @@ use crate::model::registry::Registry;
 use crate::rounds::{Event, Options, Stop, Stopper, Worker};
 use crate::store::rounds::Rounds;
 
+/// How long to wait at the end for a fit that is under way.
+const LEAVING: Duration = Duration::from_secs(10);
+
 /// Renew all models of a site again and again, together with any number of other workers on the same PostgreSQL store.
 ///
 /// When the models are over age one worker makes the site's layers, all fit devices on top of them, a hundred at a time, and
@@ -72,8 +75,8 @@ pub fn run(args: &ContinuousArgs) -> anyhow::Result<()> {
         let worker = Worker::new(rounds, Registry::open(&args.models), calendar.clone(), options, stop);
         worker.run(&mut |event| say(&event, args)).await
     });
-    // A fit that is under way leads to nothing any more.
-    runtime.shutdown_background();
+    // What is under way leads to nothing any more, but LightGBM is not to be torn down in the middle of it.
+    runtime.shutdown_timeout(LEAVING);
     Ok(done?)
 }
 

@@ -73,7 +73,8 @@ pub enum Step {
 /// Does one step, or works on all of it.
 ///
 /// # Errors
-/// As [`continuous::run`]; for an input that is not whole or not what the step reads, and a site that does not fit; the output has no end then.
+/// As [`continuous::run`]; for an input that is not whole or not what the step reads, and a site that does not fit: the output
+/// has no end then.
 pub fn run(args: &WorkerArgs) -> anyhow::Result<()> {
     if let Some(jobs) = args.jobs {
         // Fails only when something in this process has already used the pool.
