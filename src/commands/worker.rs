@@ -16,8 +16,9 @@ use crate::batch::steps;
 /// `continuous` renews all models of a site again and again, together with any number of other such workers; they meet in a
 /// PostgreSQL store.
 ///
-/// The others do one step each, a table in on standard input, a table out on standard output. Tables are Arrow IPC streams. The last row of an input has no device; its second column holds the number of rows
-/// before it, so that a stream that was cut off is not taken for a whole one. deploy/spark runs the steps on Apache Spark.
+/// The others do one step each, a table in on standard input, a table out on standard output. Tables are Arrow IPC streams. The
+/// last row of an input has no device; its second column holds the number of rows before it, so that a stream that was cut
+/// off is not taken for a whole one. deploy/spark runs the steps on Apache Spark.
 #[derive(Debug, Args)]
 pub struct WorkerArgs {
     /// Which part.

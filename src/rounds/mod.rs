@@ -16,6 +16,7 @@ mod fit;
 mod prepare;
 mod settle;
 mod stop;
+mod tasks;
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -166,7 +167,7 @@ impl Worker {
                     return Err(error);
                 }
                 Err(error) => {
-                    tracing::error!(error = chain(&error), "the work is tried again");
+                    tracing::error!(error = format!("{:#}", anyhow::Error::from(error)), "the work is tried again");
                     REST
                 }
             };
@@ -256,57 +257,4 @@ impl Worker {
             }
         }
     }
-
-    /// Something that takes long, off the async threads.
-    ///
-    /// # Errors
-    /// [`RoundsError::Stopped`] when the worker is stopped first; what is done then leads to nothing.
-    async fn apart<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, RoundsError> {
-        let working = tokio::task::spawn_blocking(work);
-        tokio::select! {
-            () = self.stop.requested() => Err(RoundsError::Stopped),
-            done = working => done.map_err(|error| RoundsError::Broken(error.to_string())),
-        }
-    }
-
-    /// Renews a lease, three times before it ends, until the value is dropped.
-    fn renewing<F>(&self, renew: impl Fn(Arc<Rounds>, i64) -> F + Send + 'static) -> Renewing
-    where
-        F: Future<Output = Result<bool, StoreError>> + Send + 'static,
-    {
-        let (rounds, seconds) = (self.rounds.clone(), self.options.lease);
-        Renewing(tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(Duration::from_secs(u64::from(seconds)) / 3).await;
-                match renew(rounds.clone(), i64::from(seconds)).await {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        tracing::warn!("a lease ended and was taken over");
-                        return;
-                    }
-                    Err(error) => tracing::warn!(%error, "a lease could not be renewed"),
-                }
-            }
-        }))
-    }
-}
-
-/// A lease is renewed as long as this is there.
-struct Renewing(tokio::task::JoinHandle<()>);
-
-impl Drop for Renewing {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// An error with what caused it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
