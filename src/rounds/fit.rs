@@ -24,7 +24,7 @@ impl Worker {
         let renewing = self.renewing(move |rounds, seconds| async move { Ok(rounds.renew(lease, seconds).await? > 0) });
         let stop = self.stop.clone();
         let fitted = self.apart(move || site.fit(devices, &|| stop.is_requested())).await;
-        drop(renewing);
+        renewing.end().await;
         let fitted = match fitted {
             Ok(fitted) => fitted,
             Err(RoundsError::Broken(why)) => {

@@ -223,7 +223,7 @@ impl Worker {
         tracing::info!(round = round.id, fence = lead.fence, prepared = round.prepared, "leading");
         let renewing = self.renewing(move |rounds, seconds| async move { rounds.renew_lead(lead, seconds).await });
         let done = if round.prepared { self.settle(lead, tell).await } else { self.prepare(lead, round, tell).await };
-        drop(renewing);
+        renewing.end().await;
         if done.is_err()
             && let Err(error) = self.rounds.release_lead(lead).await
         {

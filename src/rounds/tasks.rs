@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::{RoundsError, Worker};
@@ -10,11 +11,17 @@ use crate::store::StoreError;
 use crate::store::rounds::Rounds;
 
 /// A lease is renewed as long as this is there.
-pub(super) struct Renewing(JoinHandle<()>);
+pub(super) struct Renewing {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
 
-impl Drop for Renewing {
-    fn drop(&mut self) {
-        self.0.abort();
+impl Renewing {
+    /// Ends it, and waits for what is under way: two statements on the same rows might wait for each other.
+    pub(super) async fn end(self) {
+        drop(self.stop);
+        // It does not matter here how it ended.
+        let _ = self.task.await;
     }
 }
 
@@ -40,9 +47,13 @@ impl Worker {
         F: Future<Output = Result<bool, StoreError>> + Send + 'static,
     {
         let (rounds, seconds) = (self.rounds.clone(), self.options.lease);
-        Renewing(tokio::spawn(async move {
+        let (stop, mut stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
             loop {
-                tokio::time::sleep(Duration::from_secs(u64::from(seconds)) / 3).await;
+                tokio::select! {
+                    _ = &mut stopped => return,
+                    () = tokio::time::sleep(Duration::from_secs(u64::from(seconds)) / 3) => {}
+                }
                 match renew(rounds.clone(), i64::from(seconds)).await {
                     Ok(true) => {}
                     Ok(false) => {
@@ -52,6 +63,7 @@ impl Worker {
                     Err(error) => tracing::warn!(%error, "a lease could not be renewed"),
                 }
             }
-        }))
+        });
+        Renewing { stop, task }
     }
 }
