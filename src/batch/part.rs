@@ -84,7 +84,7 @@ impl Ground {
     /// [`BatchError::Train`].
     pub fn samples(&self, devices: Vec<DeviceReadings>) -> Result<Vec<(String, Sample)>, BatchError> {
         let hourly = self.site.lay(&Readings { devices }, &self.calendar);
-        let of = |device: usize| {
+        let of = |device: usize| -> Result<Option<(String, Sample)>, BatchError> {
             let sample = fit::sample(&hourly, &self.building, device)?;
             Ok(sample.map(|sample| (hourly.devices[device].device.clone(), sample)))
         };

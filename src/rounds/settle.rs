@@ -84,7 +84,7 @@ impl Worker {
                         failed += 1;
                         let fitting = match &fitting {
                             Some(fitting) => fitting,
-                            None => fitting.insert(Fitting::new(Site::decode(&bytes)?)?),
+                            None => &*fitting.insert(Fitting::new(Site::decode(&bytes)?)?),
                         };
                         fitting.unfitted(&device, &why)?
                     }

@@ -61,7 +61,7 @@ async fn a_round_holds_readings_of_one_moment_and_none_from_after_its_end() {
     store.retain(START + 86_400).await.unwrap();
     let mut held: Vec<DeviceReadings> = Vec::new();
     loop {
-        let after = held.last().map_or("", |device| &device.device);
+        let after = held.last().map_or("", |device| device.device.as_str());
         let more = rounds.of_round(lead.round, after, 50).await.unwrap();
         if more.is_empty() {
             break;
