@@ -2,20 +2,18 @@
 
 use std::io::{Read, Write};
 use std::ops::Range;
-use std::time::Instant as Stopwatch;
 
 use polars::prelude::*;
-use rayon::prelude::*;
 
 use super::BatchError;
+use super::part::{self, Fitting, Ground};
+use super::row::{Row, Scores, pack};
 use super::site::Site;
 use super::stream::{Input, Output};
 use crate::calendar::{Calendar, HOUR, Instant};
-use crate::features::Building;
 use crate::model::fit::{self, Sample, TrainError};
-use crate::model::rule::OutOfSample;
-use crate::model::{DeviceModel, Source, registry};
-use crate::readings::{DeviceReadings, Readings, field, hex};
+use crate::model::{Source, registry};
+use crate::readings::{DeviceReadings, Readings, field};
 
 /// Devices of which a worker holds the readings at a time.
 const CHUNK: usize = 256;
@@ -77,16 +75,7 @@ pub fn building(
     while let Some((frame, before)) = input.next_rows()? {
         devices.take(&frame, before)?;
     }
-    let readings = Readings { devices: devices.drain(0) };
-    let Some((_, last)) = readings.span() else {
-        return Err(BatchError::Site("there are no readings to train on".into()));
-    };
-    let until = until.unwrap_or(last + HOUR);
-    if until > registry::latest(Some(last), calendar) {
-        let until = calendar.format(until);
-        return Err(BatchError::Site(format!("{until} has not come yet: nobody knows what happens until then")));
-    }
-    one_site(&Site::new(&readings, calendar, until), output)
+    one_site(&part::bare_site(&Readings { devices: devices.drain(0) }, calendar, until)?, output)
 }
 
 /// From readings of some devices to the rows of them that the site's layers are fitted on.
@@ -95,17 +84,14 @@ pub fn building(
 /// [`BatchError`].
 pub fn sample(input: impl Read, output: impl Write, site: &Site) -> Result<(), BatchError> {
     let mut output = Output::start(output, &SAMPLE)?;
-    each_chunk(input, site, |chunk| {
-        let of = |device: usize| {
-            let found = fit::sample(&chunk.hourly, chunk.building, device)?;
-            found.map(|sample| Ok((device, sample.rows() as i64, packed(&sample)?))).transpose()
-        };
-        let parts: Vec<_> = (0..chunk.hourly.devices.len()).into_par_iter().filter_map(|d| of(d).transpose()).collect();
-        let parts = parts.into_iter().collect::<Result<Vec<_>, BatchError>>()?;
+    let ground = Ground::new(site.clone());
+    each_chunk(input, &ground, |devices| {
+        let parts = ground.samples(devices)?;
+        let bytes = parts.iter().map(|(_, sample)| pack(sample)).collect::<Result<Vec<_>, _>>()?;
         output.write(vec![
-            Column::new("device".into(), parts.iter().map(|p| chunk.name(p.0)).collect::<Vec<_>>()),
-            Column::new("rows".into(), parts.iter().map(|p| p.1).collect::<Vec<_>>()),
-            Column::new("sample".into(), parts.iter().map(|p| p.2.as_slice()).collect::<Vec<_>>()),
+            Column::new("device".into(), parts.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>()),
+            Column::new("rows".into(), parts.iter().map(|(_, sample)| sample.rows() as i64).collect::<Vec<_>>()),
+            Column::new("sample".into(), bytes.iter().map(Vec::as_slice).collect::<Vec<_>>()),
         ])
     })?;
     output.finish().map(drop)
@@ -145,81 +131,52 @@ pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), B
 /// # Errors
 /// [`BatchError`]; for a site of which nothing could be learned too.
 pub fn devices(input: impl Read, output: impl Write, site: &Site) -> Result<(), BatchError> {
-    let Some((early, all)) = &site.layers else {
-        return Err(BatchError::Site("it has no layers: there was too little history to learn from".into()));
-    };
-    let site_sha256 = registry::sha256(&site.encode()?);
+    let fitting = Fitting::new(site.clone())?;
     let mut output = Output::start(output, &MODELS)?;
-    each_chunk(input, site, |chunk| {
-        let of = |device: usize| -> Result<Fitted, BatchError> {
-            let watch = Stopwatch::now();
-            let (model, seen) = fit::fit_device(&chunk.hourly, chunk.building, device, early, all)?;
-            let (bytes, judged) = (registry::encode_device(&model).map_err(BatchError::Site)?, packed(&seen)?);
-            Ok(Fitted { model, bytes, judged, seconds: watch.elapsed().as_secs_f64() })
-        };
-        let fitted: Vec<_> = (0..chunk.hourly.devices.len()).into_par_iter().map(of).collect::<Result<_, _>>()?;
-        output.write(columns(&chunk, &fitted, site, &site_sha256))
+    each_chunk(input, fitting.ground(), |devices| {
+        let rows = fitting.fit(devices, &|| false).into_iter().filter_map(|(_, row)| row);
+        output.write(columns(&rows.collect::<Result<Vec<_>, _>>()?)?)
     })?;
     output.finish().map(drop)
 }
 
-struct Fitted {
-    model: DeviceModel,
-    bytes: Vec<u8>,
-    /// [`OutOfSample`], packed.
-    judged: Vec<u8>,
-    seconds: f64,
-}
-
 /// The columns of [`MODELS`].
-fn columns(chunk: &Chunk, fitted: &[Fitted], site: &Site, site_sha256: &str) -> Vec<Column> {
-    let all = || chunk.readings.devices.iter().zip(&chunk.hourly.devices).zip(fitted);
-    let text = |name: &str, values: Vec<Option<String>>| Column::new(name.into(), values);
-    let number = |name: &str, of: &dyn Fn(&DeviceReadings) -> i64| {
-        Column::new(name.into(), chunk.readings.devices.iter().map(of).collect::<Vec<i64>>())
+fn columns(rows: &[Row]) -> Result<Vec<Column>, BatchError> {
+    let text = |name: &str, of: fn(&Row) -> String| Column::new(name.into(), rows.iter().map(of).collect::<Vec<_>>());
+    let bytes = |name: &str, of: fn(&Row) -> &[u8]| Column::new(name.into(), rows.iter().map(of).collect::<Vec<_>>());
+    let number = |name: &str, of: fn(&Row) -> i64| Column::new(name.into(), rows.iter().map(of).collect::<Vec<_>>());
+    let loss = |name: &str, of: fn(Scores) -> f64| {
+        Column::new(name.into(), rows.iter().map(|row| row.scores.map(of)).collect::<Vec<_>>())
     };
-    let loss = |name: &str, of: fn(&crate::model::Check) -> f64| {
-        Column::new(name.into(), fitted.iter().map(|f| f.model.check.as_ref().map(of)).collect::<Vec<_>>())
-    };
-    let source = |model: &DeviceModel| match model.source() {
-        Source::Model => "model",
-        Source::Building => "building",
-        Source::Baseline => "baseline",
-    };
-    let hours = |device: &DeviceReadings| {
-        device.times.chunk_by(|a, b| chunk.calendar.hour(*a) == chunk.calendar.hour(*b)).count() as i64
-    };
-    let same = |value: &str| vec![Some(value.to_owned()); fitted.len()];
-    vec![
-        text("device", chunk.readings.devices.iter().map(|d| Some(d.device.clone())).collect()),
-        Column::new("model".into(), fitted.iter().map(|f| f.bytes.as_slice()).collect::<Vec<_>>()),
-        text("sha256", fitted.iter().map(|f| Some(registry::sha256(&f.bytes))).collect()),
-        text("site_sha256", same(site_sha256)),
-        text("source", fitted.iter().map(|f| Some(source(&f.model).into())).collect()),
-        Column::new("rows".into(), fitted.iter().map(|f| f.model.check.map(|c| i64::from(c.rows))).collect::<Vec<_>>()),
-        loss("prior_loss", |check| check.prior),
-        loss("building_loss", |check| check.building),
-        loss("device_loss", |check| check.device),
-        Column::new("judged".into(), fitted.iter().map(|f| f.judged.as_slice()).collect::<Vec<_>>()),
-        text("reason", all().map(|((_, hours), f)| fit::skipped(hours.status, &f.model).map(String::from)).collect()),
-        number("cutoff", &|_| site.until),
-        number("hours", &hours),
-        number("readings", &|device| device.times.len() as i64),
-        number("first_reading", &|device| device.times.first().copied().unwrap_or_default()),
-        number("last_reading", &|device| device.times.last().copied().unwrap_or_default()),
-        text("readings_sha256", chunk.readings.devices.iter().map(|d| Some(hex(&d.fingerprint()))).collect()),
-        Column::new("fit_seconds".into(), fitted.iter().map(|f| f.seconds).collect::<Vec<_>>()),
-        text("roomcast", same(env!("CARGO_PKG_VERSION"))),
-    ]
-}
-
-fn packed(value: &impl serde::Serialize) -> Result<Vec<u8>, BatchError> {
-    registry::bytes(value).map_err(BatchError::Site)
-}
-
-/// The histogram that was packed into the column `judged`.
-pub(super) fn judged(packed: &[u8]) -> Result<OutOfSample, String> {
-    registry::whole(packed)
+    let sources = rows.iter().map(|row| {
+        let model = registry::decode_device(&row.device, &row.model).map_err(BatchError::Site)?;
+        Ok(match model.source() {
+            Source::Model => "model",
+            Source::Building => "building",
+            Source::Baseline => "baseline",
+        })
+    });
+    Ok(vec![
+        text("device", |row| row.device.clone()),
+        bytes("model", |row| &row.model),
+        text("sha256", |row| row.sha256.clone()),
+        text("site_sha256", |row| row.site_sha256.clone()),
+        Column::new("source".into(), sources.collect::<Result<Vec<_>, BatchError>>()?),
+        Column::new("rows".into(), rows.iter().map(|row| row.scores.map(|scores| scores.0)).collect::<Vec<_>>()),
+        loss("prior_loss", |scores| scores.1),
+        loss("building_loss", |scores| scores.2),
+        loss("device_loss", |scores| scores.3),
+        bytes("judged", |row| &row.judged),
+        Column::new("reason".into(), rows.iter().map(|row| row.reason.clone()).collect::<Vec<_>>()),
+        number("cutoff", |row| row.cutoff),
+        number("hours", |row| row.hours),
+        number("readings", |row| row.readings),
+        number("first_reading", |row| row.first_reading),
+        number("last_reading", |row| row.last_reading),
+        text("readings_sha256", |row| row.readings_sha256.clone()),
+        Column::new("fit_seconds".into(), rows.iter().map(|row| row.fit_seconds).collect::<Vec<_>>()),
+        text("roomcast", |_| env!("CARGO_PKG_VERSION").to_owned()),
+    ])
 }
 
 fn one_site(site: &Site, output: impl Write) -> Result<(), BatchError> {
@@ -228,41 +185,21 @@ fn one_site(site: &Site, output: impl Write) -> Result<(), BatchError> {
     output.finish().map(drop)
 }
 
-/// Some devices with all their readings, on the site's grid.
-struct Chunk<'a> {
-    readings: Readings,
-    hourly: crate::hourly::Hourly,
-    building: &'a Building,
-    calendar: &'a Calendar,
-}
-
-impl Chunk<'_> {
-    fn name(&self, device: usize) -> &str {
-        &self.hourly.devices[device].device
-    }
-}
-
 /// Gives the devices of an input to `each`, some at a time.
 fn each_chunk(
     input: impl Read,
-    site: &Site,
-    mut each: impl FnMut(Chunk) -> Result<(), BatchError>,
+    ground: &Ground,
+    mut each: impl FnMut(Vec<DeviceReadings>) -> Result<(), BatchError>,
 ) -> Result<(), BatchError> {
     let mut input = Input::open(input, &readings())?;
-    let (calendar, building) = (site.calendar(), site.building());
-    let mut devices = Devices::new(&calendar, site.until, calendar.start(site.days.first_hour));
-    let mut chunk = |devices: Vec<DeviceReadings>| {
-        let readings = Readings { devices };
-        let hourly = site.lay(&readings, &calendar);
-        each(Chunk { readings, hourly, building: &building, calendar: &calendar })
-    };
+    let mut devices = Devices::new(ground.calendar(), ground.site().until, ground.beginning());
     while let Some((frame, before)) = input.next_rows()? {
         devices.take(&frame, before)?;
         while devices.complete() >= CHUNK {
-            chunk(devices.drain(1))?;
+            each(devices.drain(1))?;
         }
     }
-    chunk(devices.drain(0))
+    each(devices.drain(0))
 }
 
 /// Devices as their rows come in.

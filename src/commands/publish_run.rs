@@ -9,16 +9,14 @@ use serde_json::json;
 
 use super::backtest::duration;
 use super::output;
-use super::retrain::{champion, pretty};
+use super::retrain::{became, pretty, unjudged};
 use super::site::read_inputs;
-use crate::batch::run::{self, Run};
+use crate::batch::assemble::Run;
+use crate::batch::run;
+use crate::batch::takeover::{self, Rules};
 use crate::model::registry::Registry;
 use crate::readings::{ReadOptions, Readings};
 use crate::retrain::report::Report;
-use crate::retrain::{self, Options};
-
-/// Most devices listed with a reason each.
-const LISTED: usize = 20;
 
 /// Take over the models of a run of deploy/spark, where they are not worse.
 ///
@@ -66,12 +64,9 @@ pub fn run(args: &PublishRunArgs) -> anyhow::Result<()> {
     if lease.is_none() && !args.dry_run {
         bail!("{} is being retrained: nothing done", args.models.display());
     }
-    let (id, calendar) = (&found.id, &found.calendar);
-    let in_use = registry.current()?;
-    if let Some(version) = &in_use
-        && published(&registry, version).as_ref() == Some(id)
-    {
-        let value = json!({ "run": id, "version": version, "activated": true, "note": "published before" });
+    let calendar = &found.calendar;
+    if let Some(version) = takeover::published(&registry, &found)? {
+        let value = json!({ "run": found.id, "version": version, "activated": true, "note": "published before" });
         let text =
             if args.json { pretty(&value)? } else { format!("version      {version}: this run, published before\n") };
         return output::write("-".as_ref(), text.as_bytes());
@@ -82,37 +77,14 @@ pub fn run(args: &PublishRunArgs) -> anyhow::Result<()> {
         [] => Readings::default(),
         paths => read_inputs(paths, &options, calendar).context("cannot read the readings")?.0,
     };
-    let end = |last| until.unwrap_or_else(|| calendar.start(calendar.hour(last) + 1));
-    let known = readings.span().map_or(found.models.cutoff, |(_, last)| end(last).max(found.models.cutoff));
-    let last = readings.span().map_or(found.span.1, |(_, last)| last.max(found.span.1));
-    let options = Options {
-        until: known,
-        max_age: args.max_age.as_secs() as i64,
-        judge_days: u16::MAX,
-        all: true,
-        dry_run: args.dry_run,
-    };
-    let (champion, refused) = champion(&registry, last, calendar)?;
-    let outcome = retrain::settle(&readings, calendar, champion.as_ref(), found.models.clone(), &options);
-    let retrain::Outcome { mut report, models } = outcome.context("cannot judge the models")?;
-    report.run = Some(id.clone());
-    report.champion.clone_from(&in_use);
-    report.refused = refused;
-    let mut version = None;
-    if let Some(models) = models {
-        let report = pretty(&json!(report))?;
-        let (manifest, activated) = registry.promote(&models, &found.about(), &report, in_use.as_deref())?;
-        version = Some((manifest.version, activated));
-    }
+    let max_age = args.max_age.as_secs() as i64;
+    let rules = Rules { until, max_age, judge_days: u16::MAX, dry_run: args.dry_run };
+    let verdict = takeover::judge(&registry, &found, &readings, &rules)?;
+    let version = verdict.promote(&registry, &found)?;
+    let report = &verdict.report;
     let text =
-        if args.json { machine(&report, version.as_ref())? } else { human(&report, version.as_ref(), &found, args) };
+        if args.json { machine(report, version.as_ref())? } else { human(report, version.as_ref(), &found, args) };
     output::write("-".as_ref(), text.as_bytes())
-}
-
-/// The run that a version was published from, if it was one.
-fn published(registry: &Registry, version: &str) -> Option<String> {
-    let report = registry.report(version).ok()??;
-    serde_json::from_str::<Report>(&report).ok()?.run
 }
 
 fn machine(report: &Report, version: Option<&(String, bool)>) -> anyhow::Result<String> {
@@ -125,18 +97,9 @@ fn machine(report: &Report, version: Option<&(String, bool)>) -> anyhow::Result<
 }
 
 fn human(report: &Report, version: Option<&(String, bool)>, run: &Run, args: &PublishRunArgs) -> String {
-    let mut text = report.text();
-    for (device, why) in run.skipped.iter().take(LISTED) {
-        text.push_str(&format!("  {device}, without a model of its own: {why}\n"));
-    }
-    if run.skipped.len() > LISTED {
-        text.push_str(&format!("  … and {} more\n", run.skipped.len() - LISTED));
-    }
     let version = match version {
         None if args.dry_run => "none: a dry run".into(),
-        None => "none: the models in use stay".into(),
-        Some((version, true)) => format!("{version} in {} (current)", args.models.display()),
-        Some((version, false)) => format!("{version}, not activated: another version was made current meanwhile"),
+        version => became(version, &args.models),
     };
-    text + &format!("{:<12} {version}\n", "version")
+    report.text() + &unjudged(&run.skipped) + &format!("{:<12} {version}\n", "version")
 }

@@ -1,6 +1,6 @@
 //! `roomcast retrain`: renew the models that are due, where the new ones are not worse.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant as Stopwatch};
 
 use anyhow::{Context, bail};
@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 use super::backtest::duration;
 use super::output;
 use super::site::SiteArgs;
-use crate::calendar::{Calendar, Instant};
-use crate::model::Models;
-use crate::model::registry::{self, About, Registry, RegistryError};
+use crate::model::registry::{About, Registry};
 use crate::retrain::report::Report;
 use crate::retrain::{self, Options, Outcome};
+
+/// Most devices listed with a reason each.
+const LISTED: usize = 20;
 
 /// Renew the models that are due, where the new ones are not worse.
 ///
@@ -91,7 +92,7 @@ pub fn run(args: &RetrainArgs) -> anyhow::Result<()> {
     let watch = Stopwatch::now();
     let until = until.unwrap_or_else(|| calendar.start(calendar.hour(last_reading) + 1));
     let in_use = registry.current()?;
-    let (champion, refused) = champion(&registry, last_reading, &calendar)?;
+    let (champion, refused) = retrain::champion(&registry, last_reading, &calendar)?;
     let options = Options {
         until,
         max_age: args.max_age.as_secs() as i64,
@@ -125,30 +126,6 @@ pub fn run(args: &RetrainArgs) -> anyhow::Result<()> {
     output::write("-".as_ref(), text.as_bytes())
 }
 
-/// The models in use; none where there are none or they must not be used, with why.
-pub(super) fn champion(
-    registry: &Registry,
-    last_reading: Instant,
-    calendar: &Calendar,
-) -> anyhow::Result<(Option<Models>, Option<String>)> {
-    let loaded = registry.load(None).and_then(|(models, manifest)| {
-        registry::present(&manifest.version, models.cutoff, Some(last_reading), calendar)?;
-        Ok((models, manifest))
-    });
-    let why = match loaded {
-        Ok((models, manifest)) => match manifest.mismatch(calendar) {
-            None => return Ok((Some(models), None)),
-            Some(difference) => format!("{}: {difference}", manifest.version),
-        },
-        Err(RegistryError::Empty { .. }) => return Ok((None, None)),
-        Err(error @ (RegistryError::Damaged { .. } | RegistryError::Schema { .. })) => error.to_string(),
-        Err(error @ (RegistryError::Features { .. } | RegistryError::Future { .. })) => error.to_string(),
-        Err(error) => return Err(error.into()),
-    };
-    tracing::error!(why, "the current models are refused: everything is trained anew");
-    Ok((None, Some(why)))
-}
-
 /// A count of fits on standard error, silent when that is no terminal.
 fn progress() -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {msg} {pos}");
@@ -172,13 +149,30 @@ fn machine(report: &Report, done: &Done) -> Value {
     value
 }
 
+/// What became of a version, if one was made, and whether it is current.
+pub(super) fn became(version: Option<&(String, bool)>, models: &Path) -> String {
+    match version {
+        None => "none: the models in use stay".into(),
+        Some((version, true)) => format!("{version} in {} (current)", models.display()),
+        Some((version, false)) => format!("{version}, not activated: another version was made current meanwhile"),
+    }
+}
+
+/// Lines for the first devices without a model of their own that was judged, with the reason.
+pub(super) fn unjudged(skipped: &[(String, String)]) -> String {
+    let line = |(device, why): &(String, String)| format!("  {device}, without a model of its own: {why}\n");
+    let mut text: String = skipped.iter().take(LISTED).map(line).collect();
+    if skipped.len() > LISTED {
+        text.push_str(&format!("  … and {} more\n", skipped.len() - LISTED));
+    }
+    text
+}
+
 fn human(report: &Report, done: &Done, args: &RetrainArgs) -> String {
     let mut text = report.text();
     let version = match &done.version {
         None if args.dry_run => "none: a dry run".into(),
-        None => "none: the models in use stay".into(),
-        Some(version) if done.activated => format!("{version} in {} (current)", args.models.display()),
-        Some(version) => format!("{version}, not activated: another version was made current meanwhile"),
+        version => became(version.clone().map(|version| (version, done.activated)).as_ref(), &args.models),
     };
     text.push_str(&format!("{:<12} {version}\n", "version"));
     for version in &done.removed {

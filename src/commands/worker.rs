@@ -1,4 +1,4 @@
-//! `roomcast worker`: one step of training that is spread over many processes.
+//! `roomcast worker`: training that is spread over many processes, one step of it or all.
 
 use std::io::{self, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
@@ -6,17 +6,22 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
+use super::continuous::{self, ContinuousArgs};
 use super::site::ClockArgs;
 use crate::batch::site::Site;
 use crate::batch::steps;
 
-/// One step of training spread over many processes: a table in on standard input, a table out on standard output.
+/// Training spread over many processes: all of it, or one step of it.
 ///
-/// Tables are Arrow IPC streams. The last row of an input has no device; its second column holds the number of rows
-/// before it, so that a stream that was cut off is not taken for a whole one. deploy/spark runs the steps on Apache Spark.
+/// `continuous` renews all models of a site again and again, together with any number of other such workers; they meet in a
+/// PostgreSQL store.
+///
+/// The others do one step each, a table in on standard input, a table out on standard output. Tables are Arrow IPC streams. The
+/// last row of an input has no device; its second column holds the number of rows before it, so that a stream that was cut
+/// off is not taken for a whole one. deploy/spark runs the steps on Apache Spark.
 #[derive(Debug, Args)]
 pub struct WorkerArgs {
-    /// Which step.
+    /// Which part.
     #[command(subcommand)]
     pub step: Step,
     /// Fits at a time; without it, one per processor
@@ -24,9 +29,13 @@ pub struct WorkerArgs {
     pub jobs: Option<usize>,
 }
 
-/// The steps, in their order.
+/// All of it, and the steps in their order.
 #[derive(Debug, Subcommand)]
 pub enum Step {
+    /// Renew all models again and again, together with other workers on the same PostgreSQL store
+    #[command(after_help = "Example, on as many machines as wanted:\n  \
+                            ROOMCAST_STORE=postgres://roomcast:PASSWORD@db/site roomcast worker continuous --models /srv/models")]
+    Continuous(ContinuousArgs),
     /// From the hours with motion of all devices (device, hour) to the site, without layers
     #[command(
         after_help = "Example:\n  roomcast worker building --until '2016-08-25 00:00:00' < hours.arrow > site.arrow"
@@ -62,26 +71,28 @@ pub enum Step {
     },
 }
 
-/// Does one step.
+/// Does one step, or works on all of it.
 ///
 /// # Errors
-/// For an input that is not whole or not what the step reads, and a site that does not fit; the output has no end then.
+/// As [`continuous::run`]; for an input that is not whole or not what the step reads, and a site that does not fit: the output
+/// has no end then.
 pub fn run(args: &WorkerArgs) -> anyhow::Result<()> {
     if let Some(jobs) = args.jobs {
         // Fails only when something in this process has already used the pool.
         rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global().context("cannot set the number of jobs")?;
     }
-    let input = BufReader::with_capacity(1 << 20, io::stdin().lock());
-    let output = BufWriter::with_capacity(1 << 20, io::stdout().lock());
+    let input = || BufReader::with_capacity(1 << 20, io::stdin().lock());
+    let output = || BufWriter::with_capacity(1 << 20, io::stdout().lock());
     match &args.step {
+        Step::Continuous(args) => continuous::run(args)?,
         Step::Building { until, clock } => {
             let calendar = clock.calendar()?;
             let until = until.as_deref().map(|text| calendar.parse(text)).transpose().context("cannot read --until")?;
-            steps::building(input, output, &calendar, until)?;
+            steps::building(input(), output(), &calendar, until)?;
         }
-        Step::Sample { site } => steps::sample(input, output, &read(site)?)?,
-        Step::Site { site } => steps::layers(input, output, &read(site)?)?,
-        Step::Devices { site } => steps::devices(input, output, &read(site)?)?,
+        Step::Sample { site } => steps::sample(input(), output(), &read(site)?)?,
+        Step::Site { site } => steps::layers(input(), output(), &read(site)?)?,
+        Step::Devices { site } => steps::devices(input(), output(), &read(site)?)?,
     }
     Ok(())
 }

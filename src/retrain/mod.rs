@@ -17,6 +17,7 @@
 //!   ([`Models::older`], at most [`MOST_OLDER`]). It is due again the next time.
 //! - When they stay, due devices get challengers on the layers that are there.
 
+mod champion;
 mod contest;
 pub mod due;
 mod generations;
@@ -28,6 +29,7 @@ mod tests;
 
 use chrono::{Days, NaiveTime};
 
+pub use self::champion::champion;
 use self::contest::Run;
 use self::due::Reason;
 use self::report::{Report, Trial};
@@ -92,6 +94,12 @@ pub fn settle(
     Ok(Outcome { report, models })
 }
 
+/// The midnight at which the last whole local days before an instant begin that challengers are judged on.
+pub fn judged_from(until: Instant, judge_days: u16, calendar: &Calendar) -> Instant {
+    let midnight = calendar.wall(until).date() - Days::new(u64::from(judge_days));
+    calendar.instant(midnight.and_time(NaiveTime::MIN))
+}
+
 /// Renews what is due of `champion`, everything without one, and says why. `done` is called once per fit of a device.
 ///
 /// # Errors
@@ -105,8 +113,7 @@ pub fn run(
 ) -> Result<Outcome, TrainError> {
     let hourly = Hourly::new(readings, calendar, options.until);
     let building = Building::new(&hourly);
-    let midnight = calendar.wall(calendar.start(hourly.end)).date() - Days::new(u64::from(options.judge_days));
-    let latest = calendar.instant(midnight.and_time(NaiveTime::MIN));
+    let latest = judged_from(calendar.start(hourly.end), options.judge_days, calendar);
     let run = Run { readings, calendar, options, hourly, building, latest, done };
     let mut report = Report::new(calendar, options, run.hourly.devices.len());
     let models = match champion {

@@ -24,6 +24,7 @@ use crate::calendar::{Calendar, Hour, Instant};
 use crate::readings::{DeviceReadings, Readings};
 
 pub use error::StoreError;
+pub use postgres::rounds;
 
 /// What a store is about to answer.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

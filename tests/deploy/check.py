@@ -55,9 +55,11 @@ SEVERAL = {
     "sources": {"nats": "nats://nats:4222"},
     "publish": {"redis": "redis://redis/"},
 }
+WORKERS = SEVERAL | {"workers": {"replicas": 4}, "retrain": {"enabled": False}}
+BESIDE = WORKERS | {"replicas": 1, "persistence": {"accessModes": ["ReadWriteOnce"]}}
 PLAIN = {"retrain": {"enabled": False}, "networkPolicy": {"enabled": False}, "podDisruptionBudget": {"enabled": False}}
 MQTT = {"sources": {"mqtt": "mqtt://broker/"}, "publish": {"mqtt": "mqtt://broker/?client_id=forecasts"}, "persistence": {"existingClaim": "old"}}
-CASES = {"default": {}, "everything": EVERYTHING, "several": SEVERAL, "plain": PLAIN, "mqtt": MQTT}
+CASES = {"default": {}, "everything": EVERYTHING, "several": SEVERAL, "workers": WORKERS, "beside": BESIDE, "plain": PLAIN, "mqtt": MQTT}
 
 # What is refused, and a word of the reason.
 REFUSED = [
@@ -67,6 +69,8 @@ REFUSED = [
     (SEVERAL | {"persistence": {"accessModes": ["ReadWriteOnce"]}}, "ReadWriteMany"),
     (SEVERAL | {"sources": {"mqtt": "mqtt://broker/"}}, "one owner"),
     (SEVERAL | {"store": {"postgres": {"existingSecret": "Capitals"}}}, "/store/postgres/existingSecret"),
+    ({"workers": {"replicas": 2}, "retrain": {"enabled": False}}, "workers.replicas needs store.postgres.existingSecret"),
+    (WORKERS | {"retrain": {"enabled": True}}, "retrain.enabled: false"),
     ({"auth": {"existingSecret": ""}}, "/auth/existingSecret"),
     ({"ingress": {"enabled": True}}, "ingress.host"),
     ({"retrain": {"schedule": "0 2"}}, "/retrain/schedule"),
@@ -86,9 +90,15 @@ def of_kind(objects: list[dict], kind: str) -> list[dict]:
     return [one for one in objects if one["kind"] == kind]
 
 
+def deployed(objects: list[dict], component: str) -> list[dict]:
+    """The Deployments of one component."""
+    label = "app.kubernetes.io/component"
+    return [one for one in of_kind(objects, "Deployment") if one["spec"]["template"]["metadata"]["labels"][label] == component]
+
+
 def pods(objects: list[dict]) -> list[dict]:
-    servers = [one["spec"]["template"] for one in of_kind(objects, "Deployment")]
-    return servers + [one["spec"]["jobTemplate"]["spec"]["template"] for one in of_kind(objects, "CronJob")]
+    deployments = [one["spec"]["template"] for one in of_kind(objects, "Deployment")]
+    return deployments + [one["spec"]["jobTemplate"]["spec"]["template"] for one in of_kind(objects, "CronJob")]
 
 
 def chosen(selector: dict, labels: dict) -> bool:
@@ -180,7 +190,7 @@ class Chart(unittest.TestCase):
                     self.assertIn(volume["persistentVolumeClaim"]["claimName"], claims)
                 if "configMap" in volume:
                     self.assertIn(volume["configMap"]["name"], maps)
-        [deployment], [service] = of_kind(objects, "Deployment"), of_kind(objects, "Service")
+        [deployment], [service] = deployed(objects, "server"), of_kind(objects, "Service")
         labels = deployment["spec"]["template"]["metadata"]["labels"]
         self.assertTrue(chosen(deployment["spec"]["selector"]["matchLabels"], labels))
         self.assertTrue(chosen(service["spec"]["selector"], labels))
@@ -196,8 +206,11 @@ class Chart(unittest.TestCase):
         for monitor in of_kind(objects, "ServiceMonitor"):
             self.assertTrue(chosen(monitor["spec"]["selector"]["matchLabels"], service["metadata"]["labels"]))
             self.assertEqual([end["port"] for end in monitor["spec"]["endpoints"]], [service["spec"]["ports"][0]["name"]])
-        for job in of_kind(objects, "CronJob"):
-            template = job["spec"]["jobTemplate"]["spec"]["template"]
+        for worker in deployed(objects, "worker"):
+            self.assertTrue(chosen(worker["spec"]["selector"]["matchLabels"], worker["spec"]["template"]["metadata"]["labels"]))
+        for template in pods(objects):
+            if template is deployment["spec"]["template"]:
+                continue
             # Neither the Service nor the budget may take it for a server.
             self.assertFalse(chosen(service["spec"]["selector"], template["metadata"]["labels"]))
             affinity = template["spec"].get("affinity")
@@ -207,7 +220,7 @@ class Chart(unittest.TestCase):
 
     @in_every_case
     def test_no_two_owners_of_a_disk(self, objects):
-        [deployment] = of_kind(objects, "Deployment")
+        [deployment] = deployed(objects, "server")
         shared = any("ReadWriteMany" in one["spec"]["accessModes"] for one in of_kind(objects, "PersistentVolumeClaim"))
         self.assertEqual(deployment["spec"]["strategy"]["type"], "RollingUpdate" if shared else "Recreate")
 
@@ -329,8 +342,17 @@ class Running(unittest.TestCase):
             self.assertLess(time.monotonic(), end, f"no {what}")
             time.sleep(0.1)
 
+    def test_a_worker_takes_its_arguments(self):
+        """With a database that cannot be reached it must fail for that, and not for its arguments."""
+        self.secrets["database"] = {"url": "postgres://rooms:secret@127.0.0.1:9/rooms"}
+        [worker] = deployed(render(WORKERS), "worker")
+        self.assertEqual(self.start(worker["spec"]["template"], "worker.log").wait(PATIENCE), 1)
+        said = (self.place / "worker.log").read_text()
+        self.assertIn("127.0.0.1", said)
+        self.assertNotIn("secret", said)
+
     def test_server_and_retraining(self):
-        [deployment], [job] = of_kind(self.objects, "Deployment"), of_kind(self.objects, "CronJob")
+        [deployment], [job] = deployed(self.objects, "server"), of_kind(self.objects, "CronJob")
         pod = deployment["spec"]["template"]
         port_file = self.mounts["/tmp"] / "port"
         self.server = self.start(pod, "server.log", "--bind=127.0.0.1:0", f"--port-file={port_file}")

@@ -11,6 +11,7 @@ mod publish;
 mod readings;
 mod registry;
 mod retrain;
+mod rounds;
 mod serve;
 mod simulate;
 mod store;

@@ -6,6 +6,7 @@
 mod days;
 mod ingest;
 mod read;
+pub mod rounds;
 mod schema;
 mod small;
 

@@ -13,17 +13,25 @@ use crate::store::gather::Gathered;
 use crate::store::packed::{day, unpack};
 use crate::store::{Cursor, HourCount};
 
-/// A look at the whole store as of one moment. The lock comes first, the moment after it: a day that is packed
-/// meanwhile is seen loose or packed, and not in between.
+/// What a look at the store begins with.
+pub(super) const LOOK: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
 async fn view(pool: &PgPool) -> Result<(Transaction<'static, Postgres>, Cursor), sqlx::Error> {
-    let mut view = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let mut view = pool.begin_with(LOOK).await?;
+    let cursor = moment(&mut view).await?;
+    Ok((view, cursor))
+}
+
+/// Makes a transaction that has just begun a look at the whole store as of one moment. The lock comes first, the moment after
+/// it: a day that is packed meanwhile is seen loose or packed, and not in between.
+pub(super) async fn moment(view: &mut PgConnection) -> Result<Cursor, sqlx::Error> {
     view.execute("LOCK TABLE ONLY readings IN ACCESS SHARE MODE").await?;
     let first = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
     let cursor = sqlx::query_scalar(first).fetch_one(&mut *view).await?;
     // Partitions that were attached between the lock and the moment hold rows of this moment, and this session learns of
     // them only when it takes another lock. Without it they would be left out, with the cursor past them.
     view.execute("LOCK TABLE ONLY devices IN ACCESS SHARE MODE").await?;
-    Ok((view, Cursor(cursor)))
+    Ok(Cursor(cursor))
 }
 
 pub(super) async fn load(pool: &PgPool, before: Option<Instant>) -> Result<(Readings, Cursor), sqlx::Error> {

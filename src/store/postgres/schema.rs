@@ -11,7 +11,7 @@ use crate::store::schema::{Meta, check, zone};
 const OLDEST: i32 = 150_000;
 
 /// Step n makes version n + 1 of version n. Steps are never changed, only added.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     // `xid` is the transaction that wrote a reading. `heard` is apart from `devices` because it changes with every
     // batch, and an upsert there uses up no number. Names are ordered by their bytes, as everywhere else.
     "CREATE TABLE devices (
@@ -37,6 +37,21 @@ const STEPS: [&str; 3] = [
      );
      CREATE INDEX packed_changed ON packed (changed);",
     "CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until BIGINT NOT NULL);",
+    // At most one round is open. Instants of the site are numbers, those of the database's clock are not.
+    "CREATE SEQUENCE fences;
+     CREATE TABLE rounds (
+         id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, until BIGINT NOT NULL, known BIGINT, site BYTEA,
+         holder TEXT, fence BIGINT NOT NULL, leased_until TIMESTAMPTZ NOT NULL,
+         started TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(), ended TIMESTAMPTZ, devices BIGINT NOT NULL DEFAULT 0,
+         failed BIGINT, version TEXT, promoted BIGINT, kept BIGINT, note TEXT
+     );
+     CREATE UNIQUE INDEX rounds_open ON rounds ((ended IS NULL)) WHERE ended IS NULL;
+     CREATE TABLE round_devices (
+         round BIGINT NOT NULL, device TEXT COLLATE \"C\" NOT NULL, times BYTEA NOT NULL, holder TEXT,
+         fence BIGINT NOT NULL DEFAULT 0, leased_until TIMESTAMPTZ NOT NULL DEFAULT '-infinity',
+         attempts INTEGER NOT NULL DEFAULT 0, trouble TEXT, result BYTEA, failed TEXT, PRIMARY KEY (round, device)
+     );
+     CREATE INDEX round_devices_open ON round_devices (round, attempts, device) WHERE result IS NULL AND failed IS NULL;",
 ];
 
 /// Makes the tables, or brings them up to date, and checks that the store is this site's; inside a transaction.

@@ -40,6 +40,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | quote }}
 {{- if and (gt (int .Values.replicas) 1) (include "roomcast.oneNode" .) }}
 {{- fail "several replicas need persistence.accessModes: [ReadWriteMany]" }}
 {{- end }}
+{{- if and (gt (int .Values.workers.replicas) 0) (not .Values.store.postgres.existingSecret) }}
+{{- fail "workers.replicas needs store.postgres.existingSecret: workers share what they do in PostgreSQL" }}
+{{- end }}
+{{- if and (gt (int .Values.workers.replicas) 0) .Values.retrain.enabled }}
+{{- fail "workers.replicas needs retrain.enabled: false: both renew the same models" }}
+{{- end }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) }}
 {{- fail "ingress.enabled needs ingress.host" }}
 {{- end }}
@@ -91,6 +97,20 @@ value: /var/lib/roomcast/readings.db
 - name: site
   configMap:
     name: {{ include "roomcast.name" . }}-site
+{{- end }}
+{{- end }}
+
+{{/* Where all that mount the volume must be on one node, it is the server's. */}}
+{{- define "roomcast.besideServer" -}}
+{{- if include "roomcast.oneNode" . }}
+affinity:
+  podAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+      - topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels:
+            {{- include "roomcast.selector" . | nindent 12 }}
+            app.kubernetes.io/component: server
 {{- end }}
 {{- end }}
 

@@ -1,0 +1,188 @@
+//! What was learned of each device, put together: verified, each device of the site once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::part;
+use super::row::Row;
+use super::site::Site;
+use crate::calendar::{Calendar, Instant};
+use crate::model::registry::{self, About};
+use crate::model::rule::OutOfSample;
+use crate::model::{DeviceModel, Models};
+use crate::readings::{self, field, hex};
+
+/// What a run has made, verified.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// SHA-256 over the site and the models: the same for the same result.
+    pub id: String,
+    /// All models.
+    pub models: Models,
+    /// The calendar they were trained with.
+    pub calendar: Calendar,
+    /// First and last reading that they learned from.
+    pub span: (Instant, Instant),
+    /// Number of these readings.
+    pub readings: usize,
+    /// As [`readings::Readings::fingerprint`] of them all.
+    pub fingerprint: String,
+    /// Time that the devices' fits took, added up.
+    pub training: Duration,
+    /// Devices without a model that was judged, with the reason.
+    pub skipped: Vec<(String, String)>,
+}
+
+impl Run {
+    /// For the registry.
+    pub fn about(&self) -> About<'_> {
+        About {
+            calendar: &self.calendar,
+            first_reading: self.span.0,
+            last_reading: self.span.1,
+            readings: self.readings,
+            fingerprint: self.fingerprint.clone(),
+            training: self.training,
+        }
+    }
+}
+
+/// One device's row, checked.
+struct Device {
+    model: DeviceModel,
+    sha256: String,
+    judged: OutOfSample,
+    reason: Option<String>,
+    hours: i64,
+    readings: i64,
+    span: (Instant, Instant),
+    fingerprint: [u8; 32],
+    seconds: f64,
+}
+
+/// A site with its layers, and the devices that were fitted on top of it.
+pub struct Assembly {
+    site: Site,
+    site_sha256: String,
+    devices: BTreeMap<String, Device>,
+}
+
+impl Assembly {
+    /// The site in these bytes, without devices yet.
+    ///
+    /// # Errors
+    /// When they are damaged, of another Roomcast, or the site has no layers.
+    pub fn new(bytes: &[u8]) -> Result<Assembly, String> {
+        let site = Site::decode(bytes).map_err(|error| error.to_string())?;
+        if site.layers.is_none() {
+            return Err("its site has no layers: too little history".into());
+        }
+        Ok(Assembly { site, site_sha256: registry::sha256(bytes), devices: BTreeMap::new() })
+    }
+
+    /// Adds a device.
+    ///
+    /// # Errors
+    /// When something is not what fitting gives, or the device is there already.
+    pub fn add(&mut self, row: Row) -> Result<(), String> {
+        let name = row.device.clone();
+        field::name(name.as_bytes()).map_err(|problem| format!("expected {}", problem.expected))?;
+        let device = self.device(row).map_err(|what| format!("device {name:?}: {what}"))?;
+        if self.devices.contains_key(&name) {
+            return Err(format!("device {name:?} is there twice"));
+        }
+        self.devices.insert(name, device);
+        Ok(())
+    }
+
+    fn device(&self, row: Row) -> Result<Device, String> {
+        if registry::sha256(&row.model) != row.sha256 {
+            return Err("the model is damaged: the checksum does not match".into());
+        }
+        if row.site_sha256 != self.site_sha256 {
+            return Err("it was fitted on top of another site".into());
+        }
+        let model = registry::decode_device(&row.device, &row.model)?;
+        let until = self.site.until;
+        if row.cutoff != until || model.cutoff != until {
+            return Err("its cutoff is not the site's".into());
+        }
+        let (first, last) = (row.first_reading, row.last_reading);
+        if last >= until || first > last || row.readings < 1 {
+            return Err("its readings are not before its cutoff".into());
+        }
+        if part::scores(&model) != row.scores {
+            return Err("its scores are not those in the model".into());
+        }
+        Ok(Device {
+            judged: row.out_of_sample()?,
+            fingerprint: unhex(&row.readings_sha256).ok_or("its readings have no checksum")?,
+            model,
+            sha256: row.sha256,
+            reason: row.reason,
+            hours: row.hours,
+            readings: row.readings,
+            span: (first, last),
+            seconds: row.fit_seconds,
+        })
+    }
+
+    /// All together.
+    ///
+    /// # Errors
+    /// When there are not all devices of the site with all their hours.
+    pub fn finish(self) -> Result<Run, String> {
+        let (site, devices) = (&self.site, &self.devices);
+        let (here, hours) = (devices.len() as u64, devices.values().map(|d| d.hours).sum::<i64>());
+        if (here, hours) != (site.devices, site.hours as i64) {
+            let (all, known) = (site.devices, site.hours);
+            return Err(format!("{here} devices with {hours} hours of motion, where the site has {all} with {known}"));
+        }
+        let (Some(first), Some(last)) =
+            (devices.values().map(|d| d.span.0).min(), devices.values().map(|d| d.span.1).max())
+        else {
+            return Err("there are no devices".into());
+        };
+        let calendar = site.calendar();
+        if site.until > registry::latest(Some(last), &calendar) {
+            return Err(format!(
+                "{} has not come yet: nobody knows what happens until then",
+                calendar.format(site.until)
+            ));
+        }
+        let mut id = Sha256::new_with_prefix(&self.site_sha256);
+        let Some((_, all)) = site.layers.clone() else { return Err("its site has no layers".into()) };
+        let mut models = Models { site: all, cutoff: site.until, ..Models::default() };
+        for (name, device) in devices {
+            id.update(format!("{name}\n{}\n", device.sha256));
+            models.site.out_of_sample.merge(&device.judged);
+        }
+        let fingerprints: Vec<[u8; 32]> = devices.values().map(|d| d.fingerprint).collect();
+        let skipped = devices.iter().filter_map(|(name, d)| Some((name.clone(), d.reason.clone()?)));
+        Ok(Run {
+            id: hex(&id.finalize()),
+            span: (first, last),
+            readings: devices.values().map(|d| d.readings as usize).sum(),
+            fingerprint: readings::fingerprint(&fingerprints),
+            training: Duration::try_from_secs_f64(devices.values().map(|d| d.seconds).sum()).unwrap_or_default(),
+            skipped: skipped.collect(),
+            models: Models { devices: self.devices.into_iter().map(|(name, d)| (name, d.model)).collect(), ..models },
+            calendar,
+        })
+    }
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+    let mut bytes = [0; 32];
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != bytes.len() || !rest.is_empty() {
+        return None;
+    }
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(bytes)
+}

@@ -1,0 +1,189 @@
+//! The steps on values: what of each device is learned on the grid of a site that was made of all.
+
+use std::time::Instant as Stopwatch;
+
+use rayon::prelude::*;
+
+use super::BatchError;
+use super::row::{Row, Scores, pack};
+use super::site::Site;
+use crate::calendar::{Calendar, HOUR, Instant};
+use crate::features::Building;
+use crate::hourly::Hourly;
+use crate::model::fit::{self, Sample};
+use crate::model::rule::OutOfSample;
+use crate::model::{DeviceModel, SiteModel, registry};
+use crate::readings::{DeviceReadings, Readings, hex};
+
+/// The site of these readings, of which only the hours matter, without layers. None may be at or after `until`; without it
+/// the last hour with motion is the last that is learned from.
+///
+/// # Errors
+/// [`BatchError::Site`] without readings, and for an `until` that has not come yet.
+pub fn bare_site(readings: &Readings, calendar: &Calendar, until: Option<Instant>) -> Result<Site, BatchError> {
+    let Some((_, last)) = readings.span() else {
+        return Err(BatchError::Site("there are no readings to train on".into()));
+    };
+    let until = until.unwrap_or(last + HOUR);
+    if until > registry::latest(Some(last), calendar) {
+        let until = calendar.format(until);
+        return Err(BatchError::Site(format!("{until} has not come yet: nobody knows what happens until then")));
+    }
+    Ok(Site::new(readings, calendar, until))
+}
+
+/// The beginnings of the hours in which a device moved.
+pub fn hours_with_motion(device: &DeviceReadings, calendar: &Calendar) -> DeviceReadings {
+    let mut hours: Vec<Instant> = device.times.iter().map(|&time| calendar.start(calendar.hour(time))).collect();
+    hours.dedup();
+    DeviceReadings { device: device.device.clone(), times: hours.into() }
+}
+
+/// A site, laid out to look at some of its devices at a time.
+#[derive(Debug)]
+pub struct Ground {
+    site: Site,
+    calendar: Calendar,
+    building: Building,
+}
+
+impl Ground {
+    /// Lays out a site.
+    pub fn new(site: Site) -> Ground {
+        let (calendar, building) = (site.calendar(), site.building());
+        Ground { site, calendar, building }
+    }
+
+    /// The site.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// The site's calendar.
+    pub fn calendar(&self) -> &Calendar {
+        &self.calendar
+    }
+
+    /// The first instant at which there may be a reading; none may be at or after the site's `until`.
+    pub fn beginning(&self) -> Instant {
+        self.calendar.start(self.site.days.first_hour)
+    }
+
+    /// Whether a device's readings are some that the site can have been made of.
+    fn holds(&self, device: &DeviceReadings) -> bool {
+        let (first, last) = (device.times.first(), device.times.last());
+        device.times.is_sorted()
+            && first.is_some_and(|&first| first >= self.beginning())
+            && last.is_some_and(|&last| last < self.site.until)
+    }
+
+    /// The rows of some devices, in ascending order of name, that the site's layers are fitted on, with the devices' names;
+    /// devices without any are left out.
+    ///
+    /// # Errors
+    /// [`BatchError::Train`].
+    pub fn samples(&self, devices: Vec<DeviceReadings>) -> Result<Vec<(String, Sample)>, BatchError> {
+        let hourly = self.site.lay(&Readings { devices }, &self.calendar);
+        let of = |device: usize| -> Result<Option<(String, Sample)>, BatchError> {
+            let sample = fit::sample(&hourly, &self.building, device)?;
+            Ok(sample.map(|sample| (hourly.devices[device].device.clone(), sample)))
+        };
+        (0..hourly.devices.len()).into_par_iter().filter_map(|device| of(device).transpose()).collect()
+    }
+}
+
+/// A site with its layers, to fit some of its devices on top of at a time.
+#[derive(Debug)]
+pub struct Fitting {
+    ground: Ground,
+    early: SiteModel,
+    all: SiteModel,
+    site_sha256: String,
+}
+
+impl Fitting {
+    /// Lays out a site.
+    ///
+    /// # Errors
+    /// [`BatchError::Site`] for a site without layers.
+    pub fn new(site: Site) -> Result<Fitting, BatchError> {
+        let Some((early, all)) = site.layers.clone() else {
+            return Err(BatchError::Site("it has no layers: there was too little history to learn from".into()));
+        };
+        let site_sha256 = registry::sha256(&site.encode()?);
+        Ok(Fitting { ground: Ground::new(site), early, all, site_sha256 })
+    }
+
+    /// The site.
+    pub fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
+    /// Fits devices, in ascending order of name: one result for each of them. Those that come after `stopped` says so are not
+    /// fitted and have none.
+    pub fn fit(
+        &self,
+        devices: Vec<DeviceReadings>,
+        stopped: &(dyn Fn() -> bool + Sync),
+    ) -> Vec<(String, Option<Result<Row, BatchError>>)> {
+        let (devices, others): (Vec<_>, Vec<_>) = devices.into_iter().partition(|device| self.ground.holds(device));
+        let readings = Readings { devices };
+        let hourly = self.ground.site.lay(&readings, &self.ground.calendar);
+        let of = |(at, device): (usize, &DeviceReadings)| {
+            let row = (!stopped()).then(|| self.fit_one(&hourly, at, device));
+            (device.device.clone(), row)
+        };
+        let mut fitted: Vec<_> = readings.devices.par_iter().enumerate().map(of).collect();
+        let foreign = || BatchError::Site("its readings are none that the site was made of".into());
+        fitted.extend(others.into_iter().map(|device| (device.device, Some(Err(foreign())))));
+        fitted
+    }
+
+    fn fit_one(&self, hourly: &Hourly, at: usize, device: &DeviceReadings) -> Result<Row, BatchError> {
+        let watch = Stopwatch::now();
+        let (model, seen) = fit::fit_device(hourly, &self.ground.building, at, &self.early, &self.all)?;
+        let reason = fit::skipped(hourly.devices[at].status, &model).map(String::from);
+        let row = self.row(device, &model, &seen, reason)?;
+        Ok(Row { fit_seconds: watch.elapsed().as_secs_f64(), ..row })
+    }
+
+    /// A device that cannot be fitted gets the site's forecast.
+    ///
+    /// # Errors
+    /// None in practice: writing to memory does not fail.
+    pub fn unfitted(&self, device: &DeviceReadings, why: &str) -> Result<Row, BatchError> {
+        let model = DeviceModel { follows_site: true, cutoff: self.ground.site.until, ..DeviceModel::default() };
+        self.row(device, &model, &OutOfSample::default(), Some(format!("not fitted: {why}")))
+    }
+
+    fn row(
+        &self,
+        device: &DeviceReadings,
+        model: &DeviceModel,
+        seen: &OutOfSample,
+        reason: Option<String>,
+    ) -> Result<Row, BatchError> {
+        let bytes = registry::encode_device(model).map_err(BatchError::Site)?;
+        Ok(Row {
+            device: device.device.clone(),
+            sha256: registry::sha256(&bytes),
+            model: bytes,
+            site_sha256: self.site_sha256.clone(),
+            scores: scores(model),
+            judged: pack(seen)?,
+            reason,
+            cutoff: self.ground.site.until,
+            hours: hours_with_motion(device, &self.ground.calendar).times.len() as i64,
+            readings: device.times.len() as i64,
+            first_reading: device.times.first().copied().unwrap_or_default(),
+            last_reading: device.times.last().copied().unwrap_or_default(),
+            readings_sha256: hex(&device.fingerprint()),
+            fit_seconds: 0.0,
+        })
+    }
+}
+
+/// The scores in a model.
+pub(super) fn scores(model: &DeviceModel) -> Option<Scores> {
+    model.check.map(|check| (i64::from(check.rows), check.prior, check.building, check.device))
+}

@@ -1,0 +1,98 @@
+//! A run's models in the place of those in use: judged, then taken over, once.
+
+use super::assemble::Run;
+use crate::calendar::Instant;
+use crate::model::Models;
+use crate::model::fit::TrainError;
+use crate::model::registry::{Registry, RegistryError};
+use crate::readings::Readings;
+use crate::retrain::report::Report;
+use crate::retrain::{self, Options, Outcome};
+
+/// Why a run cannot take over.
+#[derive(Debug, thiserror::Error)]
+pub enum TakeoverError {
+    /// The registry cannot be read or written.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The models cannot be judged.
+    #[error("cannot judge the models")]
+    Train(#[from] TrainError),
+    /// The report cannot be written down.
+    #[error("cannot write the report")]
+    Report(#[from] serde_json::Error),
+}
+
+/// How strictly to judge.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Only readings before this instant are known; without it, all at hand.
+    pub until: Option<Instant>,
+    /// Seconds after which models in use are replaced unjudged.
+    pub max_age: i64,
+    /// Days there are to judge on, at most: see [`Options::judge_days`].
+    pub judge_days: u16,
+    /// Whether nothing is to be changed.
+    pub dry_run: bool,
+}
+
+/// What became of a run before a judge.
+#[derive(Debug)]
+pub struct Verdict {
+    /// How it was judged, what was decided.
+    pub report: Report,
+    models: Option<Models>,
+    in_use: Option<String>,
+}
+
+/// The version in use, if it is of this run.
+///
+/// # Errors
+/// [`RegistryError`].
+pub fn published(registry: &Registry, run: &Run) -> Result<Option<String>, RegistryError> {
+    let Some(version) = registry.current()? else { return Ok(None) };
+    let report = registry.report(&version).ok().flatten();
+    let of = report.and_then(|report| serde_json::from_str::<Report>(&report).ok()?.run);
+    Ok((of.as_ref() == Some(&run.id)).then_some(version))
+}
+
+/// Judges a run against the models in use on readings after everything that both have learned from. Where nothing is in use
+/// no readings are needed.
+///
+/// # Errors
+/// [`TakeoverError`].
+pub fn judge(registry: &Registry, run: &Run, readings: &Readings, rules: &Rules) -> Result<Verdict, TakeoverError> {
+    let calendar = &run.calendar;
+    let in_use = registry.current()?;
+    let end = |last| rules.until.unwrap_or_else(|| calendar.start(calendar.hour(last) + 1));
+    let known = readings.span().map_or(run.models.cutoff, |(_, last)| end(last).max(run.models.cutoff));
+    let last = readings.span().map_or(run.span.1, |(_, last)| last.max(run.span.1));
+    let options = Options {
+        until: known,
+        max_age: rules.max_age,
+        judge_days: rules.judge_days,
+        all: true,
+        dry_run: rules.dry_run,
+    };
+    let (champion, refused) = retrain::champion(registry, last, calendar)?;
+    let outcome = retrain::settle(readings, calendar, champion.as_ref(), run.models.clone(), &options)?;
+    let Outcome { mut report, models } = outcome;
+    report.run = Some(run.id.clone());
+    report.champion.clone_from(&in_use);
+    report.refused = refused;
+    Ok(Verdict { report, models, in_use })
+}
+
+impl Verdict {
+    /// Saves what takes over, and makes it current if what it was judged against still is; the version, and whether it is.
+    /// None where the models in use stay.
+    ///
+    /// # Errors
+    /// [`TakeoverError`].
+    pub fn promote(&self, registry: &Registry, run: &Run) -> Result<Option<(String, bool)>, TakeoverError> {
+        let Some(models) = &self.models else { return Ok(None) };
+        let report = serde_json::to_string_pretty(&serde_json::json!(self.report))? + "\n";
+        let (manifest, activated) = registry.promote(models, &run.about(), &report, self.in_use.as_deref())?;
+        Ok(Some((manifest.version, activated)))
+    }
+}
