@@ -30,8 +30,8 @@ pub struct PublishRunArgs {
     /// What the run has written
     #[arg(long, value_name = "DIR")]
     pub run: PathBuf,
-    /// Where the models go
-    #[arg(long, value_name = "DIR", default_value = "models", env = "ROOMCAST_MODELS")]
+    /// Where the models go: a directory, postgres://…, or s3://bucket/prefix
+    #[arg(long, value_name = "PLACE", default_value = "models", env = "ROOMCAST_MODELS", hide_env_values = true)]
     pub models: PathBuf,
     /// Readings to judge on, some weeks before the run's cutoff and all since: files or a store (repeatable)
     #[arg(long, short, value_name = "FILE", value_delimiter = ',')]
@@ -64,7 +64,7 @@ pub fn run(args: &PublishRunArgs) -> anyhow::Result<()> {
     // A dry run leaves no trace, not even a lock.
     let lease = if args.dry_run { None } else { registry.lease()? };
     if lease.is_none() && !args.dry_run {
-        bail!("{} is being retrained: nothing done", args.models.display());
+        bail!("{} is being retrained: nothing done", registry.name());
     }
     let (id, calendar) = (&found.id, &found.calendar);
     let in_use = registry.current()?;
@@ -105,7 +105,7 @@ pub fn run(args: &PublishRunArgs) -> anyhow::Result<()> {
         version = Some((manifest.version, activated));
     }
     let text =
-        if args.json { machine(&report, version.as_ref())? } else { human(&report, version.as_ref(), &found, args) };
+        if args.json { machine(&report, version.as_ref())? } else { human(&report, version.as_ref(), &found, args.dry_run, &registry.name()) };
     output::write("-".as_ref(), text.as_bytes())
 }
 
@@ -124,7 +124,13 @@ fn machine(report: &Report, version: Option<&(String, bool)>) -> anyhow::Result<
     pretty(&value)
 }
 
-fn human(report: &Report, version: Option<&(String, bool)>, run: &Run, args: &PublishRunArgs) -> String {
+fn human(
+    report: &Report,
+    version: Option<&(String, bool)>,
+    run: &Run,
+    is_dry: bool,
+    registry: &str,
+) -> String {
     let mut text = report.text();
     for (device, why) in run.skipped.iter().take(LISTED) {
         text.push_str(&format!("  {device}, without a model of its own: {why}\n"));
@@ -133,9 +139,9 @@ fn human(report: &Report, version: Option<&(String, bool)>, run: &Run, args: &Pu
         text.push_str(&format!("  … and {} more\n", run.skipped.len() - LISTED));
     }
     let version = match version {
-        None if args.dry_run => "none: a dry run".into(),
+        None if is_dry => "none: a dry run".into(),
         None => "none: the models in use stay".into(),
-        Some((version, true)) => format!("{version} in {} (current)", args.models.display()),
+        Some((version, true)) => format!("{version} in {registry} (current)"),
         Some((version, false)) => format!("{version}, not activated: another version was made current meanwhile"),
     };
     text + &format!("{:<12} {version}\n", "version")
