@@ -15,7 +15,14 @@ use crate::retrain::report::Report;
 #[command(after_help = "Example:\n  roomcast models list\n  roomcast models activate 20160810T235959Z-3f9a1c07")]
 pub struct ModelsArgs {
     /// Where models are: a directory, postgres://…, or s3://bucket/prefix
-    #[arg(long, value_name = "DIR", env = "ROOMCAST_MODELS", default_value = "models", global = true)]
+    #[arg(
+        long,
+        value_name = "PLACE",
+        env = "ROOMCAST_MODELS",
+        default_value = "models",
+        global = true,
+        hide_env_values = true
+    )]
     pub models: PathBuf,
     /// What to do.
     #[command(subcommand)]

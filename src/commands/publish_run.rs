@@ -104,8 +104,11 @@ pub fn run(args: &PublishRunArgs) -> anyhow::Result<()> {
         let (manifest, activated) = registry.promote(&models, &found.about(), &report, in_use.as_deref())?;
         version = Some((manifest.version, activated));
     }
-    let text =
-        if args.json { machine(&report, version.as_ref())? } else { human(&report, version.as_ref(), &found, args.dry_run, &registry.name()) };
+    let text = if args.json {
+        machine(&report, version.as_ref())?
+    } else {
+        human(&report, version.as_ref(), &found, args.dry_run, &registry.name())
+    };
     output::write("-".as_ref(), text.as_bytes())
 }
 
@@ -124,13 +127,7 @@ fn machine(report: &Report, version: Option<&(String, bool)>) -> anyhow::Result<
     pretty(&value)
 }
 
-fn human(
-    report: &Report,
-    version: Option<&(String, bool)>,
-    run: &Run,
-    is_dry: bool,
-    registry: &str,
-) -> String {
+fn human(report: &Report, version: Option<&(String, bool)>, run: &Run, is_dry: bool, registry: &str) -> String {
     let mut text = report.text();
     for (device, why) in run.skipped.iter().take(LISTED) {
         text.push_str(&format!("  {device}, without a model of its own: {why}\n"));

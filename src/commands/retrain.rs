@@ -121,7 +121,11 @@ pub fn run(args: &RetrainArgs) -> anyhow::Result<()> {
     if let Some(keep) = args.keep.filter(|_| !args.dry_run) {
         done.removed = registry.prune_besides(keep as usize, in_use.as_deref())?;
     }
-    let text = if args.json { pretty(&machine(&report, &done))? } else { human(&report, &done, args.dry_run, &registry.name()) };
+    let text = if args.json {
+        pretty(&machine(&report, &done))?
+    } else {
+        human(&report, &done, args.dry_run, &registry.name())
+    };
     output::write("-".as_ref(), text.as_bytes())
 }
 

@@ -105,7 +105,9 @@ fn warm(site: &Site) {
 
 /// Trains on the whole history and saves the result, if the registry can be written.
 fn train(site: &Site, history: &History) -> Loaded {
-    let Some((first_reading, last_reading)) = history.span else { return Loaded::baseline(&history.readings, &site.calendar) };
+    let Some((first_reading, last_reading)) = history.span else {
+        return Loaded::baseline(&history.readings, &site.calendar);
+    };
     let watch = Stopwatch::now();
     tracing::info!("there are no models: training some, the baseline answers until then");
     let cutoff = site.calendar.start(site.calendar.hour(last_reading) + 1);

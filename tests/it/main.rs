@@ -12,6 +12,7 @@ mod readings;
 mod registry;
 mod retrain;
 mod serve;
+mod shared;
 mod simulate;
 mod store;
 mod stream;

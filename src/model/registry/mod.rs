@@ -230,11 +230,8 @@ impl Registry {
         look: impl Fn(&str) -> Result<Manifest, RegistryError> + Sync,
     ) -> Result<Vec<Entry>, RegistryError> {
         let current = self.current().unwrap_or(None);
-        let entry = |version: String| Entry {
-            current: current.as_ref() == Some(&version),
-            manifest: look(&version),
-            version,
-        };
+        let entry =
+            |version: String| Entry { current: current.as_ref() == Some(&version), manifest: look(&version), version };
         let mut entries: Vec<Entry> = self.versions()?.into_par_iter().map(entry).collect();
         // Names begin with the cutoff; what has the same one is ordered by when it was made.
         let made = |entry: &Entry| entry.manifest.as_ref().map_or(String::new(), |m| m.created_at.clone());

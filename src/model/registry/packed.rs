@@ -117,7 +117,8 @@ pub fn encode(models: &Models) -> Result<Vec<u8>, String> {
         devices: entries.collect::<Result<_, String>>()?,
     };
     let contents = bytes(&contents)?;
-    let mut packed = Vec::with_capacity(HEAD + contents.len() + blobs.iter().map(|(_, blob)| blob.len()).sum::<usize>());
+    let mut packed =
+        Vec::with_capacity(HEAD + contents.len() + blobs.iter().map(|(_, blob)| blob.len()).sum::<usize>());
     packed.extend(MAGIC);
     packed.extend(SCHEMA.to_le_bytes());
     packed.extend(length(&contents)?.to_le_bytes());

@@ -41,12 +41,7 @@ pub fn is_name(text: &str) -> bool {
 ///
 /// # Errors
 /// Whatever the place reports.
-pub fn write(
-    place: &dyn Place,
-    manifest: &Manifest,
-    packed: &[u8],
-    report: Option<&str>,
-) -> Result<(), RegistryError> {
+pub fn write(place: &dyn Place, manifest: &Manifest, packed: &[u8], report: Option<&str>) -> Result<(), RegistryError> {
     let version = &manifest.version;
     let text = serde_json::to_string_pretty(manifest);
     let mut text = text.map_err(|error| RegistryError::content(place.file(version, MANIFEST), error))?;

@@ -63,7 +63,11 @@ pub(crate) fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
         .application_name("roomcast")
         // Whatever the server's default is: what was acknowledged is on disk. A server that hangs in the middle of
         // a transaction does not hold up the others for ever.
-        .options([("synchronous_commit", "on"), ("lock_timeout", "30s"), ("idle_in_transaction_session_timeout", "60s")])
+        .options([
+            ("synchronous_commit", "on"),
+            ("lock_timeout", "30s"),
+            ("idle_in_transaction_session_timeout", "60s"),
+        ])
         .disable_statement_logging())
 }
 

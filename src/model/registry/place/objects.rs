@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
-use object_store::{ClientConfigKey, Error, ObjectStore, ObjectStoreExt, PutMode, PutPayload, RetryConfig, UpdateVersion};
+use object_store::{
+    ClientConfigKey, Error, ObjectStore, ObjectStoreExt, PutMode, PutPayload, RetryConfig, UpdateVersion,
+};
 
 use super::super::error::{Damage, RegistryError};
 use super::wait::{BRIEF, LONG, wait};
@@ -52,7 +54,9 @@ impl Clients {
         let rest = url.strip_prefix("s3://").ok_or(known)?;
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() || bucket.contains(['@', ':', '?']) {
-            return Err(format!("{known}\nhint: who may use it is said by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"));
+            return Err(format!(
+                "{known}\nhint: who may use it is said by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            ));
         }
         // Whoever was first has chosen; all choose the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -105,8 +109,7 @@ impl Objects {
     /// The bytes of an object of at most `limit` bytes, and its mark; none where there is none.
     pub fn get(&self, path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Mark)>, RegistryError> {
         let clients = self.clients()?;
-        let (client, patience) =
-            if limit <= SHORT as u64 { (&clients.brief, BRIEF) } else { (&clients.long, LONG) };
+        let (client, patience) = if limit <= SHORT as u64 { (&clients.brief, BRIEF) } else { (&clients.long, LONG) };
         wait(&self.name, patience, async {
             let found = match client.get(path).await {
                 Err(Error::NotFound { .. }) => return Ok(None),
@@ -158,8 +161,7 @@ impl Objects {
 
     fn put_as(&self, path: &Path, bytes: Vec<u8>, mode: PutMode) -> Result<Option<Mark>, RegistryError> {
         let clients = self.clients()?;
-        let (client, patience) =
-            if bytes.len() <= SHORT { (&clients.brief, BRIEF) } else { (&clients.long, LONG) };
+        let (client, patience) = if bytes.len() <= SHORT { (&clients.brief, BRIEF) } else { (&clients.long, LONG) };
         wait(&self.name, patience, async {
             match client.put_opts(path, PutPayload::from(bytes), mode.into()).await {
                 Ok(put) => Ok(Some(Mark(put.into()))),
