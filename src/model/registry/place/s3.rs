@@ -95,7 +95,7 @@ impl Place for Bucket {
         self.0.delete(&self.0.path(&[version, SUMS]))?;
         let (last, first): (Vec<_>, Vec<_>) = files.iter().partition(|(name, _)| *name == SUMS);
         let mut ordered = first.into_iter().chain(last);
-        ordered.try_for_each(|(name, bytes)| self.0.put(&self.0.path(&[version, name]), bytes.to_vec()))
+        ordered.try_for_each(|&(name, bytes)| self.0.put(&self.0.path(&[version, name]), bytes.to_vec()))
     }
 
     fn remove(&self, version: &str) -> Result<(), RegistryError> {
