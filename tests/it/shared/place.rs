@@ -12,6 +12,10 @@ use tempfile::TempDir;
 use crate::serve::client::{Answer, receive};
 use crate::store::place::Place as Database;
 
+/// The emulator wants requests signed, and does not look at the signature.
+const SIGNED: &str =
+    "AWS4-HMAC-SHA256 Credential=tests/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+
 /// The bucket that tests use.
 const BUCKET: &str = "models";
 
@@ -104,7 +108,7 @@ impl Shared {
         let Kind::S3(emulator) = &self.kind else { panic!("this is no bucket") };
         let mut stream = TcpStream::connect(("127.0.0.1", emulator.port)).unwrap();
         let head = format!(
-            "{method} /{BUCKET}{key} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            "{method} /{BUCKET}{key} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {SIGNED}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         stream.write_all(head.as_bytes()).unwrap();
