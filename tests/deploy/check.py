@@ -55,9 +55,13 @@ SEVERAL = {
     "sources": {"nats": "nats://nats:4222"},
     "publish": {"redis": "redis://redis/"},
 }
+ELSEWHERE = SEVERAL | {
+    "persistence": {"accessModes": ["ReadWriteOnce"]},
+    "models": {"existingSecret": "registry", "env": [{"name": "AWS_REGION", "value": "eu-central-1"}]},
+}
 PLAIN = {"retrain": {"enabled": False}, "networkPolicy": {"enabled": False}, "podDisruptionBudget": {"enabled": False}}
 MQTT = {"sources": {"mqtt": "mqtt://broker/"}, "publish": {"mqtt": "mqtt://broker/?client_id=forecasts"}, "persistence": {"existingClaim": "old"}}
-CASES = {"default": {}, "everything": EVERYTHING, "several": SEVERAL, "plain": PLAIN, "mqtt": MQTT}
+CASES = {"default": {}, "everything": EVERYTHING, "several": SEVERAL, "elsewhere": ELSEWHERE, "plain": PLAIN, "mqtt": MQTT}
 
 # What is refused, and a word of the reason.
 REFUSED = [
@@ -65,6 +69,7 @@ REFUSED = [
     ({"replicas": "2"}, "/replicas"),
     ({"replicas": 2}, "store.postgres.existingSecret"),
     (SEVERAL | {"persistence": {"accessModes": ["ReadWriteOnce"]}}, "ReadWriteMany"),
+    (ELSEWHERE | {"store": {"postgres": {"existingSecret": ""}}}, "store.postgres.existingSecret"),
     (SEVERAL | {"sources": {"mqtt": "mqtt://broker/"}}, "one owner"),
     (SEVERAL | {"store": {"postgres": {"existingSecret": "Capitals"}}}, "/store/postgres/existingSecret"),
     ({"auth": {"existingSecret": ""}}, "/auth/existingSecret"),
@@ -208,7 +213,9 @@ class Chart(unittest.TestCase):
     @in_every_case
     def test_no_two_owners_of_a_disk(self, objects):
         [deployment] = of_kind(objects, "Deployment")
+        volumes = [volume for pod in pods(objects) for volume in pod["spec"]["volumes"]]
         shared = any("ReadWriteMany" in one["spec"]["accessModes"] for one in of_kind(objects, "PersistentVolumeClaim"))
+        shared = shared or not any("persistentVolumeClaim" in volume for volume in volumes)
         self.assertEqual(deployment["spec"]["strategy"]["type"], "RollingUpdate" if shared else "Recreate")
 
     def test_rules_and_dashboard_are_those_on_record(self):
