@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::calendar::Hour;
 use crate::features::{Building, FLOOR, Table, WIDTH, columns, horizon, sigmoid};
 use crate::hourly::{Hourly, Status};
-use crate::model::{DeviceModel, Models, Source};
+use crate::model::{Layers, Models, Source};
 
 /// One hour of a forecast.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -46,10 +46,21 @@ pub fn forecast_all(hourly: &Hourly, building: &Building, models: &Models) -> Po
 /// # Errors
 /// Whatever Polars reports while the features are built.
 pub fn forecast(hourly: &Hourly, building: &Building, device: usize, models: &Models) -> PolarsResult<DeviceForecast> {
+    forecast_with(hourly, building, device, models.layers(&hourly.devices[device].device))
+}
+
+/// The same from the device's own layers.
+///
+/// # Errors
+/// Whatever Polars reports while the features are built.
+pub fn forecast_with(
+    hourly: &Hourly,
+    building: &Building,
+    device: usize,
+    layers: Layers<'_>,
+) -> PolarsResult<DeviceForecast> {
     let hours_of = &hourly.devices[device];
-    let newcomer = DeviceModel { follows_site: true, ..Default::default() };
-    let model = models.devices.get(&hours_of.device).unwrap_or(&newcomer);
-    let site = models.site_of(model);
+    let Layers { device: model, site, threshold } = layers;
     let rows = horizon(hourly.origin, hourly.end);
     let matrix = Table::new(hourly, building, device)?.matrix(&rows)?;
     // What the model says of a silent device it would say of a live one; most silent ones stay silent.
@@ -62,7 +73,7 @@ pub fn forecast(hourly: &Hourly, building: &Building, device: usize, models: &Mo
             matrix.row(at, &mut row);
             let probability = sigmoid(model.score(site, &row)) * alive;
             let probability = probability.clamp(f64::from(FLOOR), 1.0 - f64::from(FLOOR));
-            HourForecast { hour: asked.hour, probability, occupied: probability >= models.threshold.0 }
+            HourForecast { hour: asked.hour, probability, occupied: probability >= threshold.0 }
         })
         .collect();
     Ok(DeviceForecast { device: hours_of.device.clone(), status: hours_of.status, source: model.source(), hours })
@@ -110,16 +121,28 @@ pub fn explain(
     models: &Models,
     hour: Hour,
 ) -> PolarsResult<Explanation> {
-    let forecast = forecast(hourly, building, device, models)?;
+    explain_with(hourly, building, device, models.layers(&hourly.devices[device].device), hour)
+}
+
+/// The same from the device's own layers.
+///
+/// # Errors
+/// As [`explain`].
+pub fn explain_with(
+    hourly: &Hourly,
+    building: &Building,
+    device: usize,
+    layers: Layers<'_>,
+    hour: Hour,
+) -> PolarsResult<Explanation> {
+    let forecast = forecast_with(hourly, building, device, layers)?;
     let at = (hour - hourly.end) as usize;
     polars::prelude::polars_ensure!(at < forecast.hours.len(), ComputeError: "hour {hour} is outside the forecast");
     let matrix = Table::new(hourly, building, device)?.matrix(&horizon(hourly.origin, hourly.end)[at..=at])?;
     let mut row = [0.0; WIDTH];
     matrix.row(0, &mut row);
-    let newcomer = DeviceModel { follows_site: true, ..Default::default() };
-    let model = models.devices.get(&forecast.device).unwrap_or(&newcomer);
     let mut parts = [0.0; WIDTH];
-    let site = models.site_of(model);
+    let Layers { device: model, site, .. } = layers;
     let base = model.contributions(site, &row, &mut parts);
     let mut contributions: Vec<Contribution> = columns()
         .into_iter()

@@ -30,8 +30,8 @@ pub struct ContinuousArgs {
     /// The store: postgres://…; in the environment a password is seen by nobody else
     #[arg(long, value_name = "URL", env = "ROOMCAST_STORE", hide_env_values = true)]
     pub store: String,
-    /// Where the models are; the same for all workers
-    #[arg(long, value_name = "DIR", default_value = "models", env = "ROOMCAST_MODELS")]
+    /// Where the models are, the same for all workers: a directory, postgres://…, or s3://bucket/prefix
+    #[arg(long, value_name = "PLACE", default_value = "models", env = "ROOMCAST_MODELS", hide_env_values = true)]
     pub models: PathBuf,
     /// Clock and calendar.
     #[command(flatten)]
@@ -68,12 +68,14 @@ pub fn run(args: &ContinuousArgs) -> anyhow::Result<()> {
     };
     let runtime =
         Builder::new_multi_thread().worker_threads(2).enable_all().build().context("cannot start the runtime")?;
+    let registry = Registry::open(&args.models);
+    let name = registry.name();
     let done = runtime.block_on(async {
         let (stopper, stop) = Stop::new();
         tokio::spawn(stop_on_signal(stopper));
         let rounds = Rounds::open(&args.store, &calendar).await?;
-        let worker = Worker::new(rounds, Registry::open(&args.models), calendar.clone(), options, stop);
-        worker.run(&mut |event| say(&event, args)).await
+        let worker = Worker::new(rounds, registry, calendar.clone(), options, stop);
+        worker.run(&mut |event| say(&event, &name)).await
     });
     // What is under way leads to nothing any more, but LightGBM is not to be torn down in the middle of it.
     runtime.shutdown_timeout(LEAVING);
@@ -94,10 +96,10 @@ async fn stop_on_signal(stopper: Stopper) {
     stopper.stop();
 }
 
-fn say(event: &Event, args: &ContinuousArgs) {
+fn say(event: &Event, registry: &str) {
     let text = match event {
         Event::Settled { round, report, version, skipped } => {
-            let version = became(version.as_ref(), &args.models);
+            let version = became(version.as_ref(), registry);
             format!("{:<12} {round}\n", "round")
                 + &report.text()
                 + &unjudged(skipped)

@@ -24,8 +24,8 @@ pub struct ExplainArgs {
     /// The instant the forecast is made at; without it, the midnight before the hour
     #[arg(long, value_name = "TIMESTAMP")]
     pub at: Option<String>,
-    /// Use the models saved here instead of training on the readings before that instant
-    #[arg(long, value_name = "DIR")]
+    /// Use the models saved here (a directory, postgres://…, or s3://bucket/prefix) instead of training on the readings before that instant
+    #[arg(long, value_name = "PLACE")]
     pub models: Option<PathBuf>,
     /// Print the explanation as JSON
     #[arg(long)]

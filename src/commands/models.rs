@@ -14,8 +14,15 @@ use crate::retrain::report::Report;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  roomcast models list\n  roomcast models activate 20160810T235959Z-3f9a1c07")]
 pub struct ModelsArgs {
-    /// Where models are saved
-    #[arg(long, value_name = "DIR", env = "ROOMCAST_MODELS", default_value = "models", global = true)]
+    /// Where models are: a directory, postgres://…, or s3://bucket/prefix
+    #[arg(
+        long,
+        value_name = "PLACE",
+        env = "ROOMCAST_MODELS",
+        default_value = "models",
+        global = true,
+        hide_env_values = true
+    )]
     pub models: PathBuf,
     /// What to do.
     #[command(subcommand)]
@@ -67,7 +74,7 @@ pub fn run(args: &ModelsArgs) -> anyhow::Result<()> {
             let entries = registry.list()?;
             print(&if *json { pretty(&entries.iter().map(entry_json).collect())? } else { table(&rows(&entries)) })?;
             if entries.is_empty() {
-                let _ = writeln!(io::stderr(), "{}", RegistryError::Empty { root: args.models.display().to_string() });
+                let _ = writeln!(io::stderr(), "{}", RegistryError::Empty { root: registry.name() });
             }
             // Where the file is damaged the list shows none as current: say why.
             registry.current()?;

@@ -30,8 +30,8 @@ pub struct PredictArgs {
     /// Where the forecast goes (- for standard output)
     #[arg(value_name = "OUTPUT")]
     pub output: PathBuf,
-    /// Use the models saved here instead of training on the readings before the timestamp
-    #[arg(long, value_name = "DIR")]
+    /// Use the models saved here (a directory, postgres://…, or s3://bucket/prefix) instead of training on the readings before the timestamp
+    #[arg(long, value_name = "PLACE")]
     pub models: Option<PathBuf>,
     /// Only this device (repeatable)
     #[arg(long, value_name = "DEVICE")]

@@ -28,8 +28,8 @@ pub struct PublishRunArgs {
     /// What the run has written
     #[arg(long, value_name = "DIR")]
     pub run: PathBuf,
-    /// Where the models go
-    #[arg(long, value_name = "DIR", default_value = "models", env = "ROOMCAST_MODELS")]
+    /// Where the models go: a directory, postgres://…, or s3://bucket/prefix
+    #[arg(long, value_name = "PLACE", default_value = "models", env = "ROOMCAST_MODELS", hide_env_values = true)]
     pub models: PathBuf,
     /// Readings to judge on, some weeks before the run's cutoff and all since: files or a store (repeatable)
     #[arg(long, short, value_name = "FILE", value_delimiter = ',')]
@@ -62,7 +62,7 @@ pub fn run(args: &PublishRunArgs) -> anyhow::Result<()> {
     // A dry run leaves no trace, not even a lock.
     let lease = if args.dry_run { None } else { registry.lease()? };
     if lease.is_none() && !args.dry_run {
-        bail!("{} is being retrained: nothing done", args.models.display());
+        bail!("{} is being retrained: nothing done", registry.name());
     }
     let calendar = &found.calendar;
     if let Some(version) = takeover::published(&registry, &found)? {
@@ -82,8 +82,11 @@ pub fn run(args: &PublishRunArgs) -> anyhow::Result<()> {
     let verdict = takeover::judge(&registry, &found, &readings, &rules)?;
     let version = verdict.promote(&registry, &found)?;
     let report = &verdict.report;
-    let text =
-        if args.json { machine(report, version.as_ref())? } else { human(report, version.as_ref(), &found, args) };
+    let text = if args.json {
+        machine(report, version.as_ref())?
+    } else {
+        human(report, version.as_ref(), &found, args.dry_run, &registry.name())
+    };
     output::write("-".as_ref(), text.as_bytes())
 }
 
@@ -96,10 +99,10 @@ fn machine(report: &Report, version: Option<&(String, bool)>) -> anyhow::Result<
     pretty(&value)
 }
 
-fn human(report: &Report, version: Option<&(String, bool)>, run: &Run, args: &PublishRunArgs) -> String {
+fn human(report: &Report, version: Option<&(String, bool)>, run: &Run, is_dry: bool, registry: &str) -> String {
     let version = match version {
-        None if args.dry_run => "none: a dry run".into(),
-        version => became(version, &args.models),
+        None if is_dry => "none: a dry run".into(),
+        version => became(version, registry),
     };
     report.text() + &unjudged(&run.skipped) + &format!("{:<12} {version}\n", "version")
 }

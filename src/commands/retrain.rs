@@ -28,8 +28,8 @@ pub struct RetrainArgs {
     /// Readings and site.
     #[command(flatten)]
     pub site: SiteArgs,
-    /// Where the models are
-    #[arg(long, value_name = "DIR", default_value = "models", env = "ROOMCAST_MODELS")]
+    /// Where the models are: a directory, postgres://…, or s3://bucket/prefix
+    #[arg(long, value_name = "PLACE", default_value = "models", env = "ROOMCAST_MODELS", hide_env_values = true)]
     pub models: PathBuf,
     /// Know only readings before this instant, local time
     #[arg(long, value_name = "TIMESTAMP")]
@@ -79,7 +79,7 @@ pub fn run(args: &RetrainArgs) -> anyhow::Result<()> {
     // A dry run leaves no trace, not even a lock.
     let lease = if args.dry_run { None } else { registry.lease()? };
     if lease.is_none() && !args.dry_run {
-        let note = format!("another retraining of {} is under way: nothing done", args.models.display());
+        let note = format!("another retraining of {} is under way: nothing done", registry.name());
         let text = if args.json { pretty(&json!({ "note": note }))? } else { note + "\n" };
         return output::write("-".as_ref(), text.as_bytes());
     }
@@ -122,7 +122,11 @@ pub fn run(args: &RetrainArgs) -> anyhow::Result<()> {
     if let Some(keep) = args.keep.filter(|_| !args.dry_run) {
         done.removed = registry.prune_besides(keep as usize, in_use.as_deref())?;
     }
-    let text = if args.json { pretty(&machine(&report, &done))? } else { human(&report, &done, args) };
+    let text = if args.json {
+        pretty(&machine(&report, &done))?
+    } else {
+        human(&report, &done, args.dry_run, &registry.name())
+    };
     output::write("-".as_ref(), text.as_bytes())
 }
 
@@ -150,10 +154,10 @@ fn machine(report: &Report, done: &Done) -> Value {
 }
 
 /// What became of a version, if one was made, and whether it is current.
-pub(super) fn became(version: Option<&(String, bool)>, models: &Path) -> String {
+pub(super) fn became(version: Option<&(String, bool)>, registry: &str) -> String {
     match version {
         None => "none: the models in use stay".into(),
-        Some((version, true)) => format!("{version} in {} (current)", models.display()),
+        Some((version, true)) => format!("{version} in {registry} (current)"),
         Some((version, false)) => format!("{version}, not activated: another version was made current meanwhile"),
     }
 }
@@ -168,11 +172,11 @@ pub(super) fn unjudged(skipped: &[(String, String)]) -> String {
     text
 }
 
-fn human(report: &Report, done: &Done, args: &RetrainArgs) -> String {
+fn human(report: &Report, done: &Done, is_dry: bool, registry: &str) -> String {
     let mut text = report.text();
     let version = match &done.version {
-        None if args.dry_run => "none: a dry run".into(),
-        version => became(version.clone().map(|version| (version, done.activated)).as_ref(), &args.models),
+        None if is_dry => "none: a dry run".into(),
+        version => became(version.clone().map(|version| (version, done.activated)).as_ref(), registry),
     };
     text.push_str(&format!("{:<12} {version}\n", "version"));
     for version in &done.removed {

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::site::SiteArgs;
 use crate::features::Building;
 use crate::hourly::Hourly;
-use crate::model::registry::{self, About, Manifest, Registry};
+use crate::model::registry::{self, About, Registry};
 use crate::model::{DeviceModel, Models, Source, fit};
 
 /// What `train` is asked.
@@ -20,8 +20,8 @@ pub struct TrainArgs {
     /// Readings and site.
     #[command(flatten)]
     pub site: SiteArgs,
-    /// Where the models go: a new version beside those that are there
-    #[arg(long, value_name = "DIR", default_value = "models", env = "ROOMCAST_MODELS")]
+    /// Where the models go, a new version beside those that are there: a directory, postgres://…, or s3://bucket/prefix
+    #[arg(long, value_name = "PLACE", default_value = "models", env = "ROOMCAST_MODELS", hide_env_values = true)]
     pub models: PathBuf,
     /// Learn only from readings before this instant, local time
     #[arg(long, value_name = "TIMESTAMP")]
@@ -72,8 +72,11 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
         fingerprint,
         training: watch.elapsed(),
     };
-    let manifest = Registry::open(&args.models).save(&models, &about, !args.no_activate)?;
-    let text = summary(&hourly, &models, &manifest, watch.elapsed().as_secs_f64(), args);
+    let registry = Registry::open(&args.models);
+    let manifest = registry.save(&models, &about, !args.no_activate)?;
+    let mut text = summary(&hourly, &models, watch.elapsed().as_secs_f64());
+    let state = if args.no_activate { "saved, not activated" } else { "current" };
+    text.push_str(&format!("\nversion      {} in {} ({state})\n", manifest.version, registry.name()));
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot write the summary"),
         _ => Ok(()),
@@ -91,7 +94,7 @@ fn progress(devices: u64) -> ProgressBar {
 /// Most devices listed with a reason each.
 const LISTED: usize = 20;
 
-fn summary(hourly: &Hourly, models: &Models, manifest: &Manifest, seconds: f64, args: &TrainArgs) -> String {
+fn summary(hourly: &Hourly, models: &Models, seconds: f64) -> String {
     let rows: usize = hourly.devices.iter().map(|d| d.states.len()).sum();
     let of = |source: Source| hourly.devices.iter().filter(|d| source_of(models, &d.device) == source).count();
     let mut text = format!(
@@ -120,8 +123,6 @@ fn summary(hourly: &Hourly, models: &Models, manifest: &Manifest, seconds: f64, 
             text.push_str(&format!("  … and {} more\n", skipped.len() - LISTED));
         }
     }
-    let state = if args.no_activate { "saved, not activated" } else { "current" };
-    text.push_str(&format!("\nversion      {} in {} ({state})\n", manifest.version, args.models.display()));
     text
 }
 

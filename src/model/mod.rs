@@ -16,6 +16,7 @@ mod screen;
 pub mod trees;
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +86,20 @@ pub struct Models {
     pub threshold: Threshold,
 }
 
+/// What one device's forecast is made of, beside its history.
+#[derive(Debug, Clone, Copy)]
+pub struct Layers<'a> {
+    /// What the device adds.
+    pub device: &'a DeviceModel,
+    /// The site's layers it sits on.
+    pub site: &'a SiteModel,
+    /// The probability from which an hour is called occupied.
+    pub threshold: Threshold,
+}
+
+/// A device without a layer of its own.
+static NEWCOMER: LazyLock<DeviceModel> = LazyLock::new(|| DeviceModel { follows_site: true, ..Default::default() });
+
 /// What a device's forecast comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -102,6 +117,17 @@ impl Models {
     pub fn site_of(&self, device: &DeviceModel) -> &SiteModel {
         let older = usize::from(device.sits_on).checked_sub(1).and_then(|at| self.older.get(at));
         older.unwrap_or(&self.site)
+    }
+
+    /// What the forecast of a device is made of.
+    pub fn layers(&self, device: &str) -> Layers<'_> {
+        self.layers_with(self.devices.get(device))
+    }
+
+    /// The same with the layer of a device that is kept elsewhere; without one, the site's forecast.
+    pub fn layers_with<'a>(&'a self, device: Option<&'a DeviceModel>) -> Layers<'a> {
+        let device = device.unwrap_or(&NEWCOMER);
+        Layers { device, site: self.site_of(device), threshold: self.threshold }
     }
 
     /// Nothing at or after this instant was learned from by what a device's forecast is made of.
@@ -163,6 +189,11 @@ impl DeviceModel {
             }
         }
         base
+    }
+
+    /// Bytes that it takes in memory.
+    pub fn size(&self) -> usize {
+        size_of::<Self>() + self.trees.heap()
     }
 
     /// What this device's forecast comes from.

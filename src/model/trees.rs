@@ -63,6 +63,11 @@ impl Trees {
         all
     }
 
+    /// Bytes of its arrays.
+    pub fn heap(&self) -> usize {
+        size_of_val(&*self.nodes) + size_of_val(&*self.leaves) + size_of_val(&*self.starts)
+    }
+
     /// Number of trees.
     pub fn len(&self) -> usize {
         self.starts.len()

@@ -6,7 +6,8 @@ use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::snapshot::{Grid, Loaded};
+use super::loaded::Loaded;
+use super::snapshot::Grid;
 use crate::calendar::{Calendar, Instant};
 use crate::forecast::DeviceForecast;
 use crate::hourly::{HORIZON, Status};

@@ -233,7 +233,6 @@ fn device(at: usize, site: &Site, snapshot: &Snapshot, grid: &Grid) -> Option<De
     let readings = &snapshot.history.readings.devices[at];
     let profile = &snapshot.history.profile(&site.calendar).devices;
     let profile = profile.binary_search_by(|d| d.device.cmp(&readings.device)).ok().map(|at| &profile[at])?;
-    let model = snapshot.loaded.models.devices.get(&readings.device);
     let status = grid.hourly.position(&readings.device).map_or(Status::New, |at| grid.hourly.devices[at].status);
     Some(Device {
         device: readings.device.clone(),
@@ -244,7 +243,7 @@ fn device(at: usize, site: &Site, snapshot: &Snapshot, grid: &Grid) -> Option<De
         readings: profile.readings,
         share_occupied: profile.occupied_share,
         chattering: profile.chattering,
-        scores: model.and_then(|model| model.check).map(|check| Scores {
+        scores: snapshot.loaded.check(&readings.device).map(|check| Scores {
             rows: check.rows,
             baseline: check.prior,
             building: check.building,

@@ -80,8 +80,10 @@ pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
         let grid = snapshot.grid(origin, &site.calendar);
         drop(turn);
         let Some(at) = grid.hourly.position(&name) else { return Err(unknown(&name, std::iter::empty())) };
-        let models = &snapshot.loaded.models;
-        let found = forecast::explain(&grid.hourly, &grid.building, at, models, hour).map_err(Problem::internal)?;
+        let at_hand = snapshot.loaded.at_hand(std::iter::once(name.as_str()), &site.metrics)?;
+        let layers = at_hand.layers(&name);
+        let found = forecast::explain_with(&grid.hourly, &grid.building, at, layers, hour);
+        let found = found.map_err(Problem::internal)?;
         let contribution = |part: &forecast::Contribution| ContributionAnswer {
             feature: part.feature,
             value: (!part.value.is_nan()).then_some(part.value),

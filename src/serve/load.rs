@@ -1,4 +1,4 @@
-//! Loading and reloading: what is on disk becomes what is served, whole or not at all.
+//! Loading and reloading: what is stored becomes what is served, whole or not at all.
 
 use std::fs;
 use std::path::Path;
@@ -8,19 +8,17 @@ use std::time::{Duration, Instant as Stopwatch, SystemTime};
 
 use anyhow::Context;
 
+use super::loaded::Loaded;
 use super::site::{Phase, Site};
-use super::snapshot::{History, Loaded, Snapshot};
+use super::snapshot::{History, Snapshot};
 use crate::calendar::Instant;
 use crate::features::Building;
 use crate::hourly::Hourly;
 use crate::model::registry::{self, About, Registry, RegistryError};
 use crate::model::{Models, fit};
 
-/// How often the registry and the input are looked at.
+/// How often the input is looked at.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// Looks after which models that could not be loaded are tried again though nothing seems to have changed.
-const PATIENCE: u32 = 30;
 
 /// Loads history and models for the first time; without models in the registry the baseline answers while
 /// some are trained.
@@ -43,7 +41,7 @@ pub fn start(site: &Site) -> anyhow::Result<()> {
         }
     };
     let trained = loaded.is_some();
-    let loaded = Arc::new(loaded.unwrap_or_else(|| Loaded::baseline(&history, &site.calendar)));
+    let loaded = Arc::new(loaded.unwrap_or_else(|| Loaded::baseline(&history.readings, &site.calendar)));
     let (devices, readings, version) = (history.readings.devices.len(), history.count, loaded.version.clone());
     site.swap(Snapshot::new(history.clone(), loaded));
     warm(site);
@@ -73,18 +71,24 @@ fn history(site: &Site) -> anyhow::Result<History> {
 
 /// A version of the registry, the current one without a name, for a history that ends with the reading `last`.
 fn named(site: &Site, version: Option<&str>, last: Option<Instant>) -> Result<Loaded, RegistryError> {
-    let (mut models, manifest) = site.registry.load(version)?;
+    let (mut models, manifest, shelf) = match site.registry.is_near() {
+        true => site.registry.load(version).map(|(models, manifest)| (models, manifest, None))?,
+        false => {
+            let found = site.registry.shelf(version, &site.hot);
+            found.map(|(models, manifest, shelf)| (models, manifest, Some(shelf)))?
+        }
+    };
     registry::present(&manifest.version, models.cutoff, last, &site.calendar)?;
     models.threshold = site.settings.rule.threshold(&models.site.out_of_sample);
     if let Some(difference) = manifest.mismatch(&site.calendar) {
         tracing::warn!(version = manifest.version, difference, "these models were trained with another calendar");
     }
-    Ok(Loaded { models, version: manifest.version.clone(), manifest: Some(manifest) })
+    Ok(Loaded { models, version: manifest.version.clone(), manifest: Some(manifest), shelf })
 }
 
 /// The newest models of the registry that can be used, where the current ones cannot.
 fn older(site: &Site, last: Option<Instant>) -> Option<Loaded> {
-    let entries = site.registry.list().unwrap_or_default();
+    let entries = site.registry.overview().unwrap_or_default();
     let usable = entries.into_iter().filter(|entry| entry.manifest.is_ok() && !entry.current);
     let loaded = usable.filter_map(|entry| named(site, Some(&entry.version), last).ok()).next()?;
     tracing::warn!(version = loaded.version, "using other models of the registry");
@@ -101,21 +105,23 @@ fn warm(site: &Site) {
 
 /// Trains on the whole history and saves the result, if the registry can be written.
 fn train(site: &Site, history: &History) -> Loaded {
-    let Some((first_reading, last_reading)) = history.span else { return Loaded::baseline(history, &site.calendar) };
+    let Some((first_reading, last_reading)) = history.span else {
+        return Loaded::baseline(&history.readings, &site.calendar);
+    };
     let watch = Stopwatch::now();
     tracing::info!("there are no models: training some, the baseline answers until then");
     let cutoff = site.calendar.start(site.calendar.hour(last_reading) + 1);
     let hourly = Hourly::new(&history.readings, &site.calendar, cutoff);
     if !fit::enough(&hourly) {
         tracing::info!("too little history to learn from: the baseline answers until there is enough");
-        return Loaded::baseline(history, &site.calendar);
+        return Loaded::baseline(&history.readings, &site.calendar);
     }
     let mut models = match fit::train(&hourly, &Building::new(&hourly), &|| ()) {
         Ok(models) => models,
         Err(error) => {
             tracing::error!(%error, "training failed, the baseline goes on answering");
             site.set_trouble(|trouble| trouble.models = Some(format!("training failed: {error}")));
-            return Loaded::baseline(history, &site.calendar);
+            return Loaded::baseline(&history.readings, &site.calendar);
         }
     };
     let about = About {
@@ -128,9 +134,14 @@ fn train(site: &Site, history: &History) -> Loaded {
     };
     tracing::info!(seconds = watch.elapsed().as_secs_f64(), "trained");
     let manifest = save(&site.registry, &models, &about);
+    if let Some(manifest) = manifest.as_ref().filter(|_| !site.registry.is_near())
+        && let Ok(loaded) = named(site, Some(&manifest.version), Some(last_reading))
+    {
+        return loaded;
+    }
     models.threshold = site.settings.rule.threshold(&models.site.out_of_sample);
     let version = manifest.as_ref().map_or("unsaved".into(), |manifest| manifest.version.clone());
-    Loaded { models, version, manifest }
+    Loaded { models, version, manifest, shelf: None }
 }
 
 /// Saves what was trained. Versions that are there without being current, or cannot be read, were somebody's choice
@@ -245,11 +256,9 @@ fn marks(site: &Site) -> Vec<Option<(u64, SystemTime)>> {
     site.settings.input.input.iter().map(|path| mark(path)).collect()
 }
 
-/// Watches registry and input until the server stops, and serves what is new. `seen` are the marks from before
-/// the first load, so that nothing is missed in between.
+/// Watches the input until the server stops, and serves what is new. `seen` are the marks from before the first load, so that
+/// nothing is missed in between.
 pub fn watch(site: &Site, mut seen: Marks) {
-    let mut tried = site.snapshot().ok().map(|snapshot| snapshot.loaded.version.clone());
-    let mut looks = 0;
     while site.phase() != Phase::Draining {
         std::thread::sleep(LOOK);
         let now = Marks::of(site);
@@ -260,25 +269,6 @@ pub fn watch(site: &Site, mut seen: Marks) {
         }
         follow(site);
         site.limits.tidy();
-        let current = match site.registry.current() {
-            Ok(Some(current)) => current,
-            Ok(None) => continue,
-            Err(error) => {
-                site.set_trouble(|trouble| trouble.models = Some(error.to_string()));
-                continue;
-            }
-        };
-        let in_use = site.snapshot().is_ok_and(|snapshot| snapshot.loaded.version == current);
-        looks = if in_use || tried.as_ref() != Some(&current) { 0 } else { looks + 1 };
-        if in_use {
-            // Whatever was wrong with another version is over.
-            site.set_trouble(|trouble| trouble.models = None);
-        } else if looks % PATIENCE == 0 {
-            let _lock = site.lock();
-            // The error is logged and shown where it happens.
-            let _ = take(site);
-        }
-        tried = Some(current);
     }
 }
 

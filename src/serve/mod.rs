@@ -4,6 +4,7 @@
 //! its handler ([`auth`]), takes the [`snapshot`] of this moment, and gets bytes that were made once ([`cache`]).
 //! [`load`] swaps the snapshot whole when readings or models change on disk. [`rounds`] publishes, scores and watches.
 
+pub mod activations;
 pub mod alerts;
 pub mod answer;
 pub mod auth;
@@ -22,6 +23,7 @@ pub mod lease;
 pub mod limits;
 pub mod live;
 pub mod load;
+pub mod loaded;
 pub mod metrics;
 pub mod models;
 pub mod openapi;

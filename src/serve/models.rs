@@ -15,6 +15,7 @@ use super::predict::work;
 use super::problem::{Code, Problem, ProblemBody};
 use super::query::Query;
 use super::site::Site;
+use crate::model::registry::RegistryError;
 use crate::model::rule::OutOfSample;
 
 /// How long a list of versions is taken for the present one: verifying them reads every byte.
@@ -98,15 +99,23 @@ pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resu
 pub async fn reload(_: AdminAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
     Query::parse(request.query_string(), &[])?;
     site.snapshot()?;
-    let current = work(move || load::reload(&site).map_err(|error| problem(&error.to_string()))).await?;
+    let current = work(move || load::reload(&site).map_err(|error| problem(&error))).await?;
     Ok(HttpResponse::Ok().json(Reloaded { current }))
 }
 
 /// The registry's messages end in a line `hint: …`.
-fn problem(message: &str) -> Problem {
+fn problem(error: &RegistryError) -> Problem {
+    let message = error.to_string();
     match message.split_once("\nhint: ") {
         Some((detail, hint)) => Problem::new(Code::ReloadFailed, detail).hint(hint),
         None => Problem::new(Code::ReloadFailed, message),
+    }
+}
+
+fn unreadable(error: &RegistryError) -> Problem {
+    match error.is_temporary() {
+        true => Problem::new(Code::ModelsUnavailable, error.to_string()).retry_after(5),
+        false => Problem::internal(error),
     }
 }
 
@@ -117,7 +126,7 @@ fn versions(site: &Site) -> Result<Value, Problem> {
     {
         return Ok(versions.clone());
     }
-    let entries = site.registry.list().map_err(Problem::internal)?;
+    let entries = site.registry.overview().map_err(|error| unreadable(&error))?;
     let entry = |entry: &crate::model::registry::Entry| match &entry.manifest {
         Ok(manifest) => {
             let mut value = json!(manifest);

@@ -54,6 +54,8 @@ pub enum Code {
     NotReady,
     /// The store for readings is away; nothing was stored.
     StoreUnavailable,
+    /// The model of a device is neither at hand nor can be read from the registry.
+    ModelsUnavailable,
 }
 
 impl Code {
@@ -88,6 +90,9 @@ impl Code {
             Code::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "not_ready", "the server is not ready"),
             Code::StoreUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "the store for readings is away")
+            }
+            Code::ModelsUnavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "models_unavailable", "a device's model cannot be read")
             }
         }
     }

@@ -148,7 +148,6 @@ fn spawn(site: &Site, plan: &Retraining, output: &File) -> anyhow::Result<Child>
 fn complete(command: &mut Command, site: &Site, plan: &Retraining) {
     let settings = &site.settings;
     command.args(["retrain", "--json", "--jobs", "1"]);
-    command.arg("--models").arg(&settings.models);
     command.arg("--max-age").arg(format!("{}m", plan.max_age.as_secs() / 60));
     command.arg("--keep").arg(plan.keep.to_string());
     let clock = &settings.input.clock;
@@ -166,7 +165,8 @@ fn complete(command: &mut Command, site: &Site, plan: &Retraining) {
     if clock.skip_bad_rows {
         command.arg("--skip-bad-rows");
     }
-    // Everybody on the machine can read arguments, and a store's address may hold a password.
+    // Everybody on the machine can read arguments, and the address of a store or a registry may hold a password.
+    command.env("ROOMCAST_MODELS", &settings.models);
     let files = settings.input.input.iter().map(|path| path.display().to_string());
     let inputs: Vec<String> = files.chain(settings.store.clone()).collect();
     command.env("ROOMCAST_INPUT", inputs.join(","));

@@ -12,7 +12,7 @@ use actix_web::{App, HttpServer, rt};
 use anyhow::Context;
 
 use super::site::{Phase, Site};
-use super::{gate, jobs, load, rounds, routes, tls};
+use super::{activations, gate, jobs, load, rounds, routes, tls};
 
 /// How long a request's head may take, and how long an idle connection is kept.
 const HEAD: Duration = Duration::from_secs(10);
@@ -115,6 +115,10 @@ fn start_loading(site: Data<Site>, handle: ServerHandle) -> std::sync::mpsc::Rec
         if failed {
             rt::System::new().block_on(handle.stop(false));
         } else {
+            std::thread::spawn({
+                let site = site.clone();
+                move || activations::follow(&site)
+            });
             load::watch(&site, marks);
         }
     });

@@ -1,41 +1,42 @@
 //! Keeps the forecasts of each hour and each day, and scores them when their hours have closed.
 
-use std::path::PathBuf;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{MutexGuard, PoisonError};
 
 use polars::prelude::PolarsResult;
 use rayon::prelude::*;
 
+use super::loaded::Loaded;
 use super::problem::Problem;
 use super::rounds::{self, AT_ONCE};
 use super::site::Site;
-use super::snapshot::{Grid, History, Loaded, Snapshot};
+use super::snapshot::{Grid, History, Snapshot};
 use crate::calendar::{Calendar, HOUR, Hour, Instant};
-use crate::commands::output;
 use crate::forecast::{self, DeviceForecast};
 use crate::scores::Scores;
 
-/// The file beside the models in which scores outlive the process.
+/// The name beside the models under which scores outlive the process.
 const FILE: &str = "live-scores";
 
-/// Where scores are written.
+/// Scores on their way to where they are kept.
+#[derive(Default)]
 pub struct Scoring {
-    file: PathBuf,
     failing: bool,
 }
 
 impl Scoring {
     /// Takes up what an earlier process has scored.
     pub fn start(site: &Site) -> Scoring {
-        let file = site.settings.models.join(FILE);
-        match Scores::read(&file) {
+        let kept = site.registry.read_beside(FILE).map_err(anyhow::Error::from);
+        let scores = kept.and_then(|kept| kept.map_or(Ok(Scores::default()), |bytes| Ok(Scores::parse(&bytes)?)));
+        match scores {
             Ok(scores) => *lock(site) = scores,
             Err(error) => {
-                tracing::warn!(file = %file.display(), %error, "earlier scores cannot be read, they begin anew");
+                let error = format!("{error:#}");
+                tracing::warn!(file = FILE, error, "earlier scores cannot be read, they begin anew");
             }
         }
-        Scoring { file, failing: false }
+        Scoring::default()
     }
 
     /// Keeps and scores what is due, while readings come in.
@@ -74,7 +75,8 @@ impl Scoring {
 
     fn save(&mut self, site: &Site) {
         let bytes = lock(site).bytes();
-        let saved = bytes.map_err(anyhow::Error::from).and_then(|bytes| output::write(&self.file, &bytes));
+        let bytes = bytes.map_err(anyhow::Error::from);
+        let saved = bytes.and_then(|bytes| Ok(site.registry.write_beside(FILE, &bytes)?));
         if let Err(error) = &saved
             && !self.failing
         {
@@ -110,7 +112,7 @@ fn midnight(hour: Hour, calendar: &Calendar) -> Hour {
 
 /// What the baseline forecasts for all devices of a grid.
 fn baseline(grid: &Grid, history: &History, calendar: &Calendar) -> PolarsResult<Vec<DeviceForecast>> {
-    let models = Loaded::baseline(history, calendar).models;
+    let models = Loaded::baseline(&history.readings, calendar).models;
     let all: Vec<usize> = (0..grid.hourly.devices.len()).collect();
     let mut forecasts = Vec::with_capacity(all.len());
     for some in all.chunks(AT_ONCE) {

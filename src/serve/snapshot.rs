@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::answer::{self, Cell};
 use super::cache::Answers;
+use super::loaded::Loaded;
 use super::metrics::Metrics;
 use super::problem::{Code, Problem};
 use crate::calendar::{Calendar, HOUR, Instant};
@@ -14,8 +15,6 @@ use crate::commands::predict::closest;
 use crate::features::Building;
 use crate::forecast;
 use crate::hourly::Hourly;
-use crate::model::registry::Manifest;
-use crate::model::{DeviceModel, Models, Source};
 use crate::readings::{DeviceReadings, Profile, Readings, profile};
 
 /// How far past the last reading a forecast may begin: beyond, the data are history and "now" means their end.
@@ -123,51 +122,6 @@ pub fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Problem 
     }
 }
 
-/// The version of models that have learned nothing.
-const BASELINE: &str = "baseline";
-
-/// Models in use.
-#[derive(Debug, Default)]
-pub struct Loaded {
-    /// The models.
-    pub models: Models,
-    /// The registry's name for them, or `baseline` or `unsaved`.
-    pub version: String,
-    /// What the registry says of them, if they come from there.
-    pub manifest: Option<Manifest>,
-}
-
-impl Loaded {
-    /// The baseline for all devices of a history: nothing is learned.
-    pub fn baseline(history: &History, calendar: &Calendar) -> Loaded {
-        let names = history.readings.devices.iter().map(|d| d.device.clone());
-        let cutoff = history.span.map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1));
-        let devices = names.map(|name| (name, DeviceModel::default())).collect();
-        let models = Models { devices, cutoff, ..Models::default() };
-        Loaded { models, version: BASELINE.into(), manifest: None }
-    }
-
-    /// Whether nothing was learned yet.
-    pub fn is_baseline(&self) -> bool {
-        self.version == BASELINE
-    }
-
-    /// These models for a history that has grown: the baseline is that of new devices too.
-    fn grown(self: &Arc<Self>, history: &History, calendar: &Calendar) -> Arc<Loaded> {
-        if !self.is_baseline() || self.models.devices.len() == history.readings.devices.len() {
-            return self.clone();
-        }
-        let mut baseline = Loaded::baseline(history, calendar);
-        baseline.models.cutoff = self.models.cutoff;
-        Arc::new(baseline)
-    }
-
-    /// What forecasts of a device come from.
-    pub fn source(&self, device: &str) -> Source {
-        self.models.devices.get(device).map_or(Source::Building, DeviceModel::source)
-    }
-}
-
 /// The grid of one origin and the forecasts made from it so far.
 pub struct Grid {
     /// The grid.
@@ -205,10 +159,15 @@ impl Grid {
         Some(Grid { building: self.building.clone(), made_at: calendar.now(), cells, hourly })
     }
 
+    /// The name of the device at a position.
+    pub fn name(&self, at: usize) -> &str {
+        &self.hourly.devices[at].device
+    }
+
     /// Forecasts of the devices at these positions, ascending, those that are missing computed by all processors.
     ///
     /// # Errors
-    /// Whatever Polars reports.
+    /// Whatever Polars reports, and [`Code::ModelsUnavailable`] for a device whose layer cannot be read.
     pub fn cells(
         &self,
         devices: &[usize],
@@ -218,14 +177,18 @@ impl Grid {
     ) -> Result<Vec<&Arc<Cell>>, Problem> {
         let watch = std::time::Instant::now();
         let missing: Vec<usize> = devices.iter().copied().filter(|&at| self.cells[at].get().is_none()).collect();
-        missing.par_iter().try_for_each(|&at| {
-            let made =
-                forecast::forecast(&self.hourly, &self.building, at, &loaded.models).map_err(Problem::internal)?;
-            let last = self.hourly.devices[at].times.last().copied();
-            let json = answer::device(&made, last, &loaded.version, calendar).map_err(Problem::internal)?;
-            self.cells[at].get_or_init(|| Arc::new(Cell { forecast: made, json }));
-            Ok::<(), Problem>(())
-        })?;
+        for some in missing.chunks(loaded.at_once()) {
+            let at_hand = loaded.at_hand(some.iter().map(|&at| self.name(at)), metrics)?;
+            some.par_iter().try_for_each(|&at| {
+                let layers = at_hand.layers(self.name(at));
+                let made = forecast::forecast_with(&self.hourly, &self.building, at, layers);
+                let made = made.map_err(Problem::internal)?;
+                let last = self.hourly.devices[at].times.last().copied();
+                let json = answer::device(&made, last, &loaded.version, calendar).map_err(Problem::internal)?;
+                self.cells[at].get_or_init(|| Arc::new(Cell { forecast: made, json }));
+                Ok::<(), Problem>(())
+            })?;
+        }
         metrics.forecasts.add(missing.len() as u64);
         metrics.forecast_nanoseconds.add(watch.elapsed().as_nanos() as u64);
         Ok(devices.iter().filter_map(|&at| self.cells[at].get()).collect())
@@ -256,7 +219,7 @@ impl Snapshot {
         let grids = self.grids.lock().unwrap_or_else(PoisonError::into_inner);
         let grids = grids.iter().filter_map(|grid| grid.grown(&history.readings, changed, calendar)).map(Arc::new);
         let grids = Mutex::new(grids.collect());
-        let loaded = self.loaded.grown(&history, calendar);
+        let loaded = self.loaded.grown(&history.readings, calendar);
         Snapshot { history, loaded, answers: Answers::default(), grids, computing: Mutex::default() }
     }
 
@@ -311,7 +274,7 @@ mod tests {
         let readings = crate::simulate::Building::new(5, 4, day("2024-02-20"), day("2024-03-05")).readings();
         let running = calendar.parse("2024-03-05 10:00:00").unwrap();
         let history = Arc::new(History::new(readings.before(running)));
-        let loaded = Arc::new(Loaded::baseline(&history, &calendar));
+        let loaded = Arc::new(Loaded::baseline(&history.readings, &calendar));
         let old = Snapshot::new(history.clone(), loaded);
         let (metrics, all) = (Metrics::default(), [0, 1, 2, 3]);
         let json = |snapshot: &Snapshot, grid: &Grid| -> Vec<Vec<u8>> {

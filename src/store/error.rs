@@ -71,7 +71,7 @@ impl StoreError {
     }
 
     /// What an error of the database means for whoever asked.
-    pub(super) fn of(store: &str, error: sqlx::Error) -> Self {
+    pub(crate) fn of(store: &str, error: sqlx::Error) -> Self {
         use sqlx::Error as E;
         match &error {
             E::Database(database) => match Class::of(database.as_ref()) {

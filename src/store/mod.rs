@@ -25,6 +25,7 @@ use crate::readings::{DeviceReadings, Readings};
 
 pub use error::StoreError;
 pub use postgres::rounds;
+pub(crate) use postgres::{SCHEMA_LOCK, options as postgres_options};
 
 /// What a store is about to answer.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -182,7 +183,8 @@ pub fn is_store(text: &str) -> bool {
     is_postgres(text) || text.starts_with("sqlite:") || [".db", ".sqlite"].iter().any(|end| text.ends_with(end))
 }
 
-fn is_postgres(text: &str) -> bool {
+/// Whether a text names a PostgreSQL database.
+pub(crate) fn is_postgres(text: &str) -> bool {
     text.starts_with("postgres://") || text.starts_with("postgresql://")
 }
 

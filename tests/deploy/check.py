@@ -57,9 +57,13 @@ SEVERAL = {
 }
 WORKERS = SEVERAL | {"workers": {"replicas": 4}, "retrain": {"enabled": False}}
 BESIDE = WORKERS | {"replicas": 1, "persistence": {"accessModes": ["ReadWriteOnce"]}}
+ELSEWHERE = SEVERAL | {
+    "persistence": {"accessModes": ["ReadWriteOnce"]},
+    "models": {"existingSecret": "registry", "env": [{"name": "AWS_REGION", "value": "eu-central-1"}]},
+}
 PLAIN = {"retrain": {"enabled": False}, "networkPolicy": {"enabled": False}, "podDisruptionBudget": {"enabled": False}}
 MQTT = {"sources": {"mqtt": "mqtt://broker/"}, "publish": {"mqtt": "mqtt://broker/?client_id=forecasts"}, "persistence": {"existingClaim": "old"}}
-CASES = {"default": {}, "everything": EVERYTHING, "several": SEVERAL, "workers": WORKERS, "beside": BESIDE, "plain": PLAIN, "mqtt": MQTT}
+CASES = {"default": {}, "everything": EVERYTHING, "several": SEVERAL, "workers": WORKERS, "beside": BESIDE, "elsewhere": ELSEWHERE, "plain": PLAIN, "mqtt": MQTT}
 
 # What is refused, and a word of the reason.
 REFUSED = [
@@ -67,6 +71,7 @@ REFUSED = [
     ({"replicas": "2"}, "/replicas"),
     ({"replicas": 2}, "store.postgres.existingSecret"),
     (SEVERAL | {"persistence": {"accessModes": ["ReadWriteOnce"]}}, "ReadWriteMany"),
+    (ELSEWHERE | {"store": {"postgres": {"existingSecret": ""}}}, "store.postgres.existingSecret"),
     (SEVERAL | {"sources": {"mqtt": "mqtt://broker/"}}, "one owner"),
     (SEVERAL | {"store": {"postgres": {"existingSecret": "Capitals"}}}, "/store/postgres/existingSecret"),
     ({"workers": {"replicas": 2}, "retrain": {"enabled": False}}, "workers.replicas needs store.postgres.existingSecret"),
@@ -221,7 +226,9 @@ class Chart(unittest.TestCase):
     @in_every_case
     def test_no_two_owners_of_a_disk(self, objects):
         [deployment] = deployed(objects, "server")
+        volumes = [volume for pod in pods(objects) for volume in pod["spec"]["volumes"]]
         shared = any("ReadWriteMany" in one["spec"]["accessModes"] for one in of_kind(objects, "PersistentVolumeClaim"))
+        shared = shared or not any("persistentVolumeClaim" in volume for volume in volumes)
         self.assertEqual(deployment["spec"]["strategy"]["type"], "RollingUpdate" if shared else "Recreate")
 
     def test_rules_and_dashboard_are_those_on_record(self):

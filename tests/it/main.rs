@@ -13,6 +13,7 @@ mod registry;
 mod retrain;
 mod rounds;
 mod serve;
+mod shared;
 mod simulate;
 mod store;
 mod stream;

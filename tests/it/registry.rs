@@ -29,7 +29,7 @@ fn trees(leaf: f64) -> Trees {
 }
 
 /// Models of `devices` rooms that learned up to a day after 2016-08-01.
-fn models(day: i64, devices: usize) -> Models {
+pub fn models(day: i64, devices: usize) -> Models {
     let device = |at: usize| DeviceModel {
         trees: trees(at as f64 / 7.0 + day as f64),
         tree_weight: 0.5,
@@ -45,7 +45,7 @@ fn models(day: i64, devices: usize) -> Models {
     }
 }
 
-fn save(registry: &Registry, models: &Models, activate: bool) -> Result<Manifest, RegistryError> {
+pub fn save(registry: &Registry, models: &Models, activate: bool) -> Result<Manifest, RegistryError> {
     let about = About {
         calendar: &Calendar::default(),
         first_reading: models.cutoff - 30 * DAY,

@@ -3,19 +3,21 @@
 use std::io;
 use std::path::Path;
 
+use crate::store::StoreError;
+
 /// Why models cannot be saved, found, read or made current.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// The directory is missing or holds no version.
+    /// The place is missing or holds no version.
     #[error("{root}: no models here\nhint: make some with `roomcast train --models {root}`")]
     Empty {
-        /// The registry's directory.
+        /// The registry's name, without a password.
         root: String,
     },
     /// There are versions, but none is in use.
     #[error("{root}: no version is current\nhint: choose one with `roomcast models activate {newest} --models {root}`")]
     NoneCurrent {
-        /// The registry's directory.
+        /// The registry's name, without a password.
         root: String,
         /// The version with the latest cutoff.
         newest: String,
@@ -25,7 +27,7 @@ pub enum RegistryError {
         "{root}: no version {version}\nhint: the closest is {closest}; `roomcast models list --models {root}` shows all"
     )]
     Unknown {
-        /// The registry's directory.
+        /// The registry's name, without a password.
         root: String,
         /// What was asked for.
         version: String,
@@ -92,6 +94,22 @@ pub enum RegistryError {
         /// The present, local wall time.
         now: String,
     },
+    /// A registry that servers share cannot be reached, or is busy: the same may work later.
+    #[error("{root}: not available: {message}")]
+    Unavailable {
+        /// The registry's name, without a password.
+        root: String,
+        /// What was met.
+        message: String,
+    },
+    /// The database or object store does not allow it, or the location names none.
+    #[error("{root}: {message}")]
+    Refused {
+        /// The registry's name, without a password.
+        root: String,
+        /// What was refused and why.
+        message: String,
+    },
     /// Models that must not be saved.
     #[error("these models cannot be saved: {0}")]
     Unsound(String),
@@ -130,13 +148,43 @@ pub enum Damage {
 }
 
 impl RegistryError {
+    /// Whether the same may work later without anybody changing what is asked.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, RegistryError::Unavailable { .. })
+    }
+
+    /// Whether it is because a file is not there.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, RegistryError::Damaged { damage: Damage::Missing, .. })
+    }
+
+    /// What cannot be reached now.
+    pub(super) fn unavailable(root: &str, message: impl ToString) -> Self {
+        RegistryError::Unavailable { root: root.to_owned(), message: message.to_string() }
+    }
+
+    /// What is not allowed, or not there at all.
+    pub(super) fn refused(root: &str, message: impl ToString) -> Self {
+        RegistryError::Refused { root: root.to_owned(), message: message.to_string() }
+    }
+
+    /// What an error of the database means.
+    pub(super) fn of_database(root: &str, error: sqlx::Error) -> Self {
+        match StoreError::of(root, error) {
+            StoreError::Unavailable { message, .. } => Self::unavailable(root, message),
+            StoreError::Full { .. } => Self::unavailable(root, "there is no room left to write"),
+            StoreError::Damaged { message, .. } | StoreError::Refused { message, .. } => Self::refused(root, message),
+            other => Self::refused(root, other),
+        }
+    }
+
     /// A damaged file.
-    pub(super) fn damaged(file: &Path, damage: Damage) -> Self {
-        RegistryError::Damaged { file: file.display().to_string(), damage }
+    pub(super) fn damaged(file: impl AsRef<Path>, damage: Damage) -> Self {
+        RegistryError::Damaged { file: file.as_ref().display().to_string(), damage }
     }
 
     /// A file whose content makes no sense.
-    pub(super) fn content(file: &Path, what: impl ToString) -> Self {
+    pub(super) fn content(file: impl AsRef<Path>, what: impl ToString) -> Self {
         Self::damaged(file, Damage::Content(what.to_string()))
     }
 

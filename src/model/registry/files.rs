@@ -15,29 +15,11 @@ pub const STAGING: &str = ".staging-";
 /// Writers hold a lock on this file.
 const LOCK: &str = ".lock";
 
-/// No file but the models themselves is longer.
-const SMALL: u64 = 1 << 20;
-
-/// The bytes of a file that should have `expected` bytes.
+/// The bytes of a file, which has at most `limit`.
 ///
 /// # Errors
-/// [`RegistryError::Damaged`] when it is missing or of another length, before anything is read.
-pub fn read(path: &Path, expected: u64) -> Result<Vec<u8>, RegistryError> {
-    match read_at_most(path, expected)? {
-        bytes if bytes.len() as u64 == expected => Ok(bytes),
-        bytes => Err(RegistryError::damaged(path, Damage::Length { found: bytes.len() as u64, expected })),
-    }
-}
-
-/// The text of a file that people may read too, as a manifest.
-///
-/// # Errors
-/// [`RegistryError::Damaged`] when it is missing, longer than such a file can be, or not UTF-8.
-pub fn read_small(path: &Path) -> Result<String, RegistryError> {
-    String::from_utf8(read_at_most(path, SMALL)?).map_err(|_| RegistryError::content(path, "the text is not UTF-8"))
-}
-
-fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>, RegistryError> {
+/// [`RegistryError::Damaged`] when it is missing or longer, before anything is read.
+pub fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>, RegistryError> {
     let file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Err(RegistryError::damaged(path, Damage::Missing));

@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::packed::SCHEMA;
+use super::packed::{self, SCHEMA};
 use super::sum::sha256;
 use crate::calendar::{Calendar, Instant};
 use crate::features;
@@ -73,6 +73,10 @@ pub struct Manifest {
     pub models_bytes: u64,
     /// SHA-256 of `models.bin`.
     pub models_sha256: String,
+    /// Length of its beginning, which says where the layer of each device is.
+    pub index_bytes: u64,
+    /// SHA-256 of this beginning.
+    pub index_sha256: String,
     /// SHA-256 of `report.json`, if these models come from a retraining.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report_sha256: Option<String>,
@@ -114,6 +118,7 @@ impl Manifest {
     /// What is wrong, as [`Manifest::check`].
     pub(super) fn new(models: &Models, about: &About, packed: &[u8]) -> Result<Manifest, String> {
         let calendar = about.calendar;
+        let index = packed::index(packed)?;
         let time = |instant| calendar.rfc3339(instant);
         let now = DateTime::from_timestamp(Calendar::utc_now(), 0).unwrap_or_default();
         let weekend = WEEKDAYS.iter().zip(calendar.weekend()).filter(|(_, off)| *off);
@@ -136,11 +141,13 @@ impl Manifest {
             training_seconds: rounded(about.training.as_secs_f64(), 1e3),
             models_bytes: packed.len() as u64,
             models_sha256: sha256(packed),
+            index_bytes: index.len() as u64,
+            index_sha256: sha256(index),
             report_sha256: None,
             report_bytes: None,
             features: features::columns().map(String::from).to_vec(),
         };
-        manifest.check(models)?;
+        manifest.check(models.cutoff, models.devices.len())?;
         let cutoff = DateTime::from_timestamp(models.cutoff, 0).unwrap_or_default().format("%Y%m%dT%H%M%S");
         let utc = if manifest.timezone.is_some() { "Z" } else { "" };
         manifest.version = format!("{cutoff}{utc}-{}", &manifest.content()[..8]);
@@ -164,25 +171,25 @@ impl Manifest {
         sha256(parts.into_iter().map(|part| format!("{part}\n")).collect::<String>().as_bytes())
     }
 
-    /// Checks that these are the models described, and that they did not learn from after their own cutoff.
+    /// Checks that models with this cutoff and so many devices are those described, and that they did not learn from after their own cutoff.
     ///
     /// # Errors
     /// What is wrong.
-    pub(super) fn check(&self, models: &Models) -> Result<(), String> {
+    pub(super) fn check(&self, cutoff: Instant, devices: usize) -> Result<(), String> {
         // With a zone the texts carry their offsets, so any zone reads them.
         let calendar = Calendar::new(self.timezone.as_ref().map(|_| Tz::UTC));
         let instant = |text: &str| calendar.parse(text).map_err(|error| error.to_string());
-        if instant(&self.cutoff)? != models.cutoff {
+        if instant(&self.cutoff)? != cutoff {
             return Err(format!("{} is not the cutoff of these models", self.cutoff));
         }
-        if instant(&self.last_reading)? >= models.cutoff {
+        if instant(&self.last_reading)? >= cutoff {
             return Err(format!("the last reading, {}, is not before the cutoff, {}", self.last_reading, self.cutoff));
         }
         if instant(&self.first_reading)? > instant(&self.last_reading)? {
             return Err(format!("the first reading, {}, is after the last, {}", self.first_reading, self.last_reading));
         }
-        if self.devices != models.devices.len() {
-            return Err(format!("{} devices where the manifest counts {}", models.devices.len(), self.devices));
+        if self.devices != devices {
+            return Err(format!("{devices} devices where the manifest counts {}", self.devices));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The registry: versions of the models on disk, one of them current.
+//! The registry: versions of the models, one of them current. It is in a directory,
 //!
 //! ```text
 //! models/
@@ -10,42 +10,51 @@
 //!     SHA256SUMS                 checksums of them, for `sha256sum --check`
 //! ```
 //!
-//! A version is written into a directory beside, synced, and renamed; then `current` is replaced by renaming. A
-//! crash at any moment leaves what was there whole. Writers hold a lock; readers need none, and a read-only
-//! disk is enough for them.
+//! or, laid out alike, in PostgreSQL or an S3-compatible object store: see `place`.
+//!
+//! A version is there whole or not at all, and a crash at any moment leaves what was there. Writers hold a lock; readers
+//! need none, nor the right to write.
 
 mod check;
 mod error;
 mod files;
 mod manifest;
 mod packed;
+mod place;
+mod shelf;
 mod sum;
 #[cfg(test)]
 mod tests;
 mod version;
 
-use std::fs::{self, File};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use rayon::prelude::*;
 
 pub use self::check::{latest, present};
 pub use self::error::{Damage, RegistryError};
 pub use self::manifest::{About, LIGHTGBM, Manifest, Scores, Sources};
-pub use self::packed::{SCHEMA, decode_device, encode_device};
+pub use self::packed::{Known, SCHEMA, decode_device, encode_device};
 pub(crate) use self::packed::{bytes, whole};
+use self::place::{CURRENT, Held, Place};
+pub use self::shelf::{Hot, Shelf, Taken};
 pub(crate) use self::sum::sha256;
 use crate::model::Models;
 
-const CURRENT: &str = "current";
+/// `current` is no longer.
+const LINE: u64 = 1 << 10;
 
-/// Who retrains holds a lock on this file.
-const LEASE: &str = ".retraining";
+/// What others keep beside the models is no longer.
+const BESIDE: u64 = 1 << 30;
 
-/// A directory with versions of models. Opening touches nothing.
+/// A place with versions of models. Opening touches nothing.
+///
+/// All that is asked of it is waited for: call it off the async threads.
 #[derive(Debug, Clone)]
 pub struct Registry {
+    place: Arc<dyn Place>,
     root: PathBuf,
 }
 
@@ -62,7 +71,7 @@ pub struct Entry {
 
 /// The right to retrain: see [`Registry::lease`].
 #[derive(Debug)]
-pub struct Lease(#[expect(dead_code, reason = "it is there to be dropped, which unlocks it")] Option<File>);
+pub struct Lease(#[expect(dead_code, reason = "it is there to be dropped, which unlocks it")] Held);
 
 /// Manifest and bytes of models that may be saved.
 fn describe(models: &Models, about: &About) -> Result<(Manifest, Vec<u8>), RegistryError> {
@@ -73,14 +82,30 @@ fn describe(models: &Models, about: &About) -> Result<(Manifest, Vec<u8>), Regis
 }
 
 impl Registry {
-    /// The registry in a directory, which need not exist yet.
-    pub fn open(root: impl Into<PathBuf>) -> Registry {
-        Registry { root: root.into() }
+    /// The registry in a directory, which need not exist yet, at `postgres://…`, or at `s3://bucket/prefix`.
+    pub fn open(location: impl Into<PathBuf>) -> Registry {
+        let place = place::at(location.into());
+        Registry { root: place.name(), place }
     }
 
-    /// The registry's directory.
+    /// The registry's directory; its name, without a password, where it is in none.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The registry's name to show, without a password.
+    pub fn name(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    /// Whether it is near, so that models may be loaded whole and every byte verified whenever somebody asks.
+    pub fn is_near(&self) -> bool {
+        self.place.is_near()
+    }
+
+    /// How long to wait between two looks at what is current.
+    pub fn pace(&self) -> Duration {
+        self.place.pace()
     }
 
     /// Saves models as a new version and, if wanted, makes it the current one. What was made of the same readings
@@ -88,11 +113,10 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::Unsound`] for models with a number that is not finite or that learned from after their own
-    /// cutoff, [`RegistryError::Io`] when they cannot be written; what is current stays so.
+    /// cutoff, and what keeps them from being written; what is current stays so.
     pub fn save(&self, models: &Models, about: &About, activate: bool) -> Result<Manifest, RegistryError> {
         let (manifest, packed) = describe(models, about)?;
-        files::create_root(&self.root)?;
-        let _lock = files::lock(&self.root)?;
+        let _lock = self.place.lock()?;
         let manifest = self.publish(manifest, &packed, None)?;
         if activate {
             self.set_current(&manifest.version)?;
@@ -113,13 +137,13 @@ impl Registry {
         champion: Option<&str>,
     ) -> Result<(Manifest, bool), RegistryError> {
         let (manifest, packed) = describe(models, about)?;
-        files::create_root(&self.root)?;
-        let _lock = files::lock(&self.root)?;
+        let _lock = self.place.lock()?;
         let manifest = self.publish(manifest.with_report(report), &packed, Some(report))?;
-        let unchanged = self.current()?.as_deref() == champion;
-        if unchanged {
-            self.set_current(&manifest.version)?;
-        }
+        // What is current must be readable, even if it turns out not to be the champion.
+        let unchanged = self.current()?.as_deref() == champion && {
+            let expected = champion.map(line);
+            self.place.swap(CURRENT, expected.as_deref().map(str::as_bytes), line(&manifest.version).as_bytes())?
+        };
         Ok((manifest, unchanged))
     }
 
@@ -128,17 +152,17 @@ impl Registry {
     /// # Errors
     /// As [`Registry::load`].
     pub fn report(&self, version: &str) -> Result<Option<String>, RegistryError> {
-        version::report(&self.directory(version)?)
+        self.require(version)?;
+        version::report(&*self.place, version)
     }
 
-    /// The right to retrain, which one process of those that share the directory has at a time; none while another has
+    /// The right to retrain, which one process of those that share the registry has at a time; none while another has
     /// it. It ends with the value, or with the process. Without locks in the file system everybody gets it.
     ///
     /// # Errors
-    /// [`RegistryError::Io`] when the registry cannot be written to.
+    /// When the registry cannot be written to.
     pub fn lease(&self) -> Result<Option<Lease>, RegistryError> {
-        files::create_root(&self.root)?;
-        Ok(files::try_lock(&self.root, LEASE)?.map(Lease))
+        Ok(self.place.lease()?.map(Lease))
     }
 
     /// Loads a version, the current one without a name. All of it is verified on the way.
@@ -146,14 +170,32 @@ impl Registry {
     /// # Errors
     /// [`RegistryError`]: no models, no such version, damage, another schema, other features.
     pub fn load(&self, version: Option<&str>) -> Result<(Models, Manifest), RegistryError> {
+        self.read(version, |version| version::read(&*self.place, version))
+    }
+
+    /// Loads a version without the layers of its devices, which can be taken from the shelf one by one.
+    ///
+    /// # Errors
+    /// As [`Registry::load`]; damage of a device's layer shows when it is taken.
+    pub fn shelf(&self, version: Option<&str>, hot: &Arc<Hot>) -> Result<(Models, Manifest, Shelf), RegistryError> {
+        let (index, manifest) = self.read(version, |version| version::read_index(&*self.place, version))?;
+        let shelf = Shelf::new(self.place.clone(), manifest.version.clone(), index.devices, hot.clone());
+        Ok((index.models, manifest, shelf))
+    }
+
+    fn read<T>(
+        &self,
+        version: Option<&str>,
+        read: impl Fn(&str) -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
+        let read = |version: &str| self.require(version).and_then(|()| read(version));
         if let Some(version) = version {
-            return version::read(&self.directory(version)?);
+            return read(version);
         }
         let mut version = self.require_current()?;
         loop {
-            let result = self.directory(&version).and_then(|directory| version::read(&directory));
-            match result {
-                Ok(loaded) => return Ok(loaded),
+            match read(&version) {
+                Ok(found) => return Ok(found),
                 Err(error) => {
                     // While it was being read another may have become current, and this one been pruned.
                     let now = self.require_current()?;
@@ -170,14 +212,26 @@ impl Registry {
     /// but models are not decoded. An unreadable `current` makes none current here: see [`Registry::current`].
     ///
     /// # Errors
-    /// [`RegistryError::Io`] when the directory cannot be listed; one that is missing is empty.
+    /// When the registry cannot be listed; one that is missing is empty.
     pub fn list(&self) -> Result<Vec<Entry>, RegistryError> {
+        self.entries(|version| version::verify(&*self.place, version))
+    }
+
+    /// The same, where it would take long without more than a look at the manifests.
+    ///
+    /// # Errors
+    /// As [`Registry::list`].
+    pub fn overview(&self) -> Result<Vec<Entry>, RegistryError> {
+        if self.is_near() { self.list() } else { self.entries(|version| version::read_manifest(&*self.place, version)) }
+    }
+
+    fn entries(
+        &self,
+        look: impl Fn(&str) -> Result<Manifest, RegistryError> + Sync,
+    ) -> Result<Vec<Entry>, RegistryError> {
         let current = self.current().unwrap_or(None);
-        let entry = |version: String| Entry {
-            current: current.as_ref() == Some(&version),
-            manifest: version::verify(&self.root.join(&version)),
-            version,
-        };
+        let entry =
+            |version: String| Entry { current: current.as_ref() == Some(&version), manifest: look(&version), version };
         let mut entries: Vec<Entry> = self.versions()?.into_par_iter().map(entry).collect();
         // Names begin with the cutoff; what has the same one is ordered by when it was made.
         let made = |entry: &Entry| entry.manifest.as_ref().map_or(String::new(), |m| m.created_at.clone());
@@ -191,8 +245,8 @@ impl Registry {
     /// # Errors
     /// As [`Registry::load`]; what is current stays so.
     pub fn activate(&self, version: &str) -> Result<Manifest, RegistryError> {
-        self.directory(version)?;
-        let _lock = files::lock(&self.root)?;
+        self.require(version)?;
+        let _lock = self.place.lock()?;
         let (_, manifest) = self.load(Some(version))?;
         self.set_current(version)?;
         Ok(manifest)
@@ -202,7 +256,7 @@ impl Registry {
     /// saves that crashed left behind. Returns the names of the versions removed.
     ///
     /// # Errors
-    /// [`RegistryError::Io`] when something cannot be removed, [`RegistryError::Damaged`] when it cannot be told
+    /// When something cannot be removed, [`RegistryError::Damaged`] when it cannot be told
     /// which version is current.
     pub fn prune(&self, keep: usize) -> Result<Vec<String>, RegistryError> {
         self.prune_besides(keep, None)
@@ -213,45 +267,54 @@ impl Registry {
     /// # Errors
     /// As [`Registry::prune`].
     pub fn prune_besides(&self, keep: usize, besides: Option<&str>) -> Result<Vec<String>, RegistryError> {
-        if !self.root.exists() {
+        if !self.place.is_there()? {
             return Ok(Vec::new());
         }
-        let lock = files::lock(&self.root)?;
+        let lock = self.place.lock()?;
         let current = self.current()?;
-        let old = self.list()?.into_iter().skip(keep).map(|entry| entry.version);
+        let old = self.overview()?.into_iter().skip(keep).map(|entry| entry.version);
         let kept = |version: &String| Some(version) == current.as_ref() || besides == Some(version.as_str());
         let old: Vec<String> = old.filter(|version| !kept(version)).collect();
         for version in &old {
-            self.set_aside(version)?;
+            self.place.remove(version)?;
         }
-        files::sync(&self.root)?;
-        if lock.is_some() {
-            files::clear_staging(&self.root)?;
-        }
+        self.place.tidy(&lock)?;
         Ok(old)
     }
 
     /// The name of the version in use, if one is. Cheap enough to ask every second.
     ///
     /// # Errors
-    /// [`RegistryError::Damaged`] when the file holds no version's name, [`RegistryError::Io`] when it cannot be read.
+    /// [`RegistryError::Damaged`] when the file holds no version's name, and what keeps it from being read.
     pub fn current(&self) -> Result<Option<String>, RegistryError> {
-        let path = self.root.join(CURRENT);
-        let text = match files::read_small(&path) {
-            Err(RegistryError::Damaged { damage: Damage::Missing, .. }) => return Ok(None),
-            text => text?,
-        };
-        match text.strip_suffix('\n') {
+        let Some(text) = self.place.small(CURRENT, LINE)? else { return Ok(None) };
+        match std::str::from_utf8(&text).ok().and_then(|text| text.strip_suffix('\n')) {
             Some(version) if version::is_name(version) => Ok(Some(version.to_owned())),
-            _ => Err(RegistryError::content(&path, "it holds no version's name")),
+            _ => Err(RegistryError::content(self.root.join(CURRENT), "it holds no version's name")),
         }
+    }
+
+    /// What somebody keeps beside the models under a name; none where there is nothing.
+    ///
+    /// # Errors
+    /// What keeps it from being read.
+    pub fn read_beside(&self, name: &str) -> Result<Option<Vec<u8>>, RegistryError> {
+        self.place.small(name, BESIDE)
+    }
+
+    /// Keeps something beside the models, in place of what was there under this name. The registry must be there.
+    ///
+    /// # Errors
+    /// What keeps it from being written; the old is there then.
+    pub fn write_beside(&self, name: &str, bytes: &[u8]) -> Result<(), RegistryError> {
+        self.place.replace(name, bytes)
     }
 
     fn require_current(&self) -> Result<String, RegistryError> {
         if let Some(version) = self.current()? {
             return Ok(version);
         }
-        let root = self.root.display().to_string();
+        let root = self.name();
         match self.versions()?.pop() {
             Some(newest) => Err(RegistryError::NoneCurrent { root, newest }),
             None => Err(RegistryError::Empty { root }),
@@ -259,47 +322,36 @@ impl Registry {
     }
 
     fn set_current(&self, version: &str) -> Result<(), RegistryError> {
-        files::replace(&self.root, CURRENT, format!("{version}\n").as_bytes())
+        self.place.replace(CURRENT, line(version).as_bytes())
     }
 
-    /// Writes a version beside and renames it into its place; the manifest of what is there if it is the same.
+    /// Puts a version into its place; the manifest of what is there if it is the same.
     fn publish(&self, manifest: Manifest, packed: &[u8], report: Option<&str>) -> Result<Manifest, RegistryError> {
-        let target = self.root.join(&manifest.version);
-        let taken = target.exists();
-        if taken && let Ok(found) = version::verify(&target) {
-            return match found.content() == manifest.content() {
-                true => Ok(found),
-                false => Err(RegistryError::Unsound(format!("other models have the name {}", found.version))),
-            };
+        if self.place.holds(&manifest.version)? {
+            match version::verify(&*self.place, &manifest.version) {
+                Ok(found) if found.content() == manifest.content() => return Ok(found),
+                Ok(found) => {
+                    return Err(RegistryError::Unsound(format!("other models have the name {}", found.version)));
+                }
+                // Who knows whether it is damaged?
+                Err(error) if error.is_temporary() => return Err(error),
+                // It is damaged: the same content made anew replaces it.
+                Err(_) => {}
+            }
         }
-        let staging = files::staging(&self.root)?;
-        version::write(staging.path(), &manifest, packed, report)?;
-        if taken {
-            // It is damaged: the same content made anew replaces it.
-            self.set_aside(&manifest.version)?;
-        }
-        files::rename(staging.path(), &target)?;
-        files::sync(&self.root)?;
+        version::write(&*self.place, &manifest, packed, report)?;
         Ok(manifest)
     }
 
-    /// Takes a version away at once, so that a crash on the way leaves no half of it, and removes it then.
-    fn set_aside(&self, version: &str) -> Result<(), RegistryError> {
-        let staging = files::staging(&self.root)?;
-        files::rename(&self.root.join(version), &staging.path().join(version))?;
-        staging.close().map_err(RegistryError::io(&self.root.join(version), "remove"))
-    }
-
-    /// The directory of a version that is there.
-    fn directory(&self, version: &str) -> Result<PathBuf, RegistryError> {
+    /// Makes sure that a version is there.
+    fn require(&self, version: &str) -> Result<(), RegistryError> {
         if !version::is_name(version) {
             return Err(RegistryError::Name { version: version.to_owned() });
         }
-        let directory = self.root.join(version);
-        if directory.is_dir() {
-            return Ok(directory);
+        if self.place.holds(version)? {
+            return Ok(());
         }
-        let root = self.root.display().to_string();
+        let root = self.name();
         let common = |name: &String| name.bytes().zip(version.bytes()).take_while(|(a, b)| a == b).count();
         match self.versions()?.into_iter().max_by_key(common) {
             Some(closest) => Err(RegistryError::Unknown { root, version: version.to_owned(), closest }),
@@ -309,20 +361,11 @@ impl Registry {
 
     /// The names of all versions, ascending.
     fn versions(&self) -> Result<Vec<String>, RegistryError> {
-        let entries = match fs::read_dir(&self.root) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(RegistryError::io(&self.root, "list"))?,
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(RegistryError::io(&self.root, "list"))?;
-            if let Ok(name) = entry.file_name().into_string()
-                && version::is_name(&name)
-            {
-                names.push(name);
-            }
-        }
-        names.sort();
-        Ok(names)
+        Ok(self.place.versions()?.into_iter().filter(|name| version::is_name(name)).collect())
     }
+}
+
+/// What `current` holds.
+fn line(version: &str) -> String {
+    format!("{version}\n")
 }

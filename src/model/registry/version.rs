@@ -1,24 +1,25 @@
-//! One version's directory: `manifest.json`, `models.bin`, after a retraining `report.json`, and `SHA256SUMS` over all.
+//! One version: `manifest.json`, `models.bin`, after a retraining `report.json`, and `SHA256SUMS` over all.
 //!
 //! The manifest says what the other files must be, `SHA256SUMS` says what the manifest must be. What is found
 //! out about another schema is found out before anything else is understood.
 
-use std::path::Path;
-
 use serde::Deserialize;
 
 use super::error::{Damage, RegistryError};
-use super::files;
 use super::manifest::Manifest;
-use super::packed::{self, SCHEMA};
+use super::packed::{self, Index, SCHEMA};
+use super::place::Place;
 use super::sum::{line, sha256};
 use crate::features;
 use crate::model::Models;
 
 const MANIFEST: &str = "manifest.json";
-const MODELS: &str = "models.bin";
+pub const MODELS: &str = "models.bin";
 const REPORT: &str = "report.json";
-const SUMS: &str = "SHA256SUMS";
+pub const SUMS: &str = "SHA256SUMS";
+
+/// No file but the models themselves, and a report, is longer.
+const SMALL: u64 = 1 << 20;
 
 /// What every schema has in its manifest.
 #[derive(Deserialize)]
@@ -36,22 +37,20 @@ pub fn is_name(text: &str) -> bool {
     digits(date, 8) && digits(time, 6) && (6..=64).contains(&hash.len()) && hash.bytes().all(hex)
 }
 
-/// Writes the files of a version into an empty directory, down to the disk.
+/// Puts the files of a version into a place, in the order in which they are needed.
 ///
 /// # Errors
-/// [`RegistryError::Io`].
-pub fn write(directory: &Path, manifest: &Manifest, packed: &[u8], report: Option<&str>) -> Result<(), RegistryError> {
-    let path = directory.join(MANIFEST);
-    let mut text = serde_json::to_string_pretty(manifest).map_err(|error| RegistryError::content(&path, error))?;
+/// Whatever the place reports.
+pub fn write(place: &dyn Place, manifest: &Manifest, packed: &[u8], report: Option<&str>) -> Result<(), RegistryError> {
+    let version = &manifest.version;
+    let text = serde_json::to_string_pretty(manifest);
+    let mut text = text.map_err(|error| RegistryError::content(place.file(version, MANIFEST), error))?;
     text.push('\n');
     let sums = line(&sha256(text.as_bytes()), MANIFEST) + &others(manifest);
-    files::write(&directory.join(MODELS), packed)?;
-    if let Some(report) = report {
-        files::write(&directory.join(REPORT), report.as_bytes())?;
-    }
-    files::write(&path, text.as_bytes())?;
-    files::write(&directory.join(SUMS), sums.as_bytes())?;
-    files::sync(directory)
+    let mut files = vec![(MODELS, packed)];
+    files.extend(report.map(|report| (REPORT, report.as_bytes())));
+    files.extend([(MANIFEST, text.as_bytes()), (SUMS, sums.as_bytes())]);
+    place.put(version, &files)
 }
 
 /// The lines of `SHA256SUMS` after the manifest's.
@@ -63,75 +62,125 @@ fn others(manifest: &Manifest) -> String {
 /// Reads a whole version: manifest, checksums, models, and whether they belong together.
 ///
 /// # Errors
-/// [`RegistryError::Damaged`], [`RegistryError::Schema`], [`RegistryError::Features`], [`RegistryError::Io`].
-pub fn read(directory: &Path) -> Result<(Models, Manifest), RegistryError> {
-    let (manifest, packed) = read_packed(directory)?;
-    let models = packed::decode(&packed).map_err(|what| RegistryError::content(&directory.join(MODELS), what))?;
-    manifest.check(&models).map_err(|what| RegistryError::content(&directory.join(MANIFEST), what))?;
+/// [`RegistryError::Damaged`], [`RegistryError::Schema`], [`RegistryError::Features`], and what the place reports.
+pub fn read(place: &dyn Place, version: &str) -> Result<(Models, Manifest), RegistryError> {
+    let (manifest, packed) = read_packed(place, version)?;
+    let content = |what| RegistryError::content(place.file(version, MODELS), what);
+    let models = packed::decode(&packed).map_err(content)?;
+    belong(place, version, &manifest, &models, models.devices.len())?;
     Ok((models, manifest))
+}
+
+/// Reads a version but for the layers of its devices.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_index(place: &dyn Place, version: &str) -> Result<(Index, Manifest), RegistryError> {
+    let manifest = read_manifest(place, version)?;
+    let file = place.file(version, MODELS);
+    if manifest.index_bytes > manifest.models_bytes {
+        return Err(RegistryError::content(place.file(version, MANIFEST), "the index is longer than the models"));
+    }
+    let bytes = place.range(version, MODELS, 0..manifest.index_bytes)?;
+    if sha256(&bytes) != manifest.index_sha256 {
+        return Err(RegistryError::damaged(&file, Damage::Checksum));
+    }
+    let index = packed::decode_index(&bytes).map_err(|what| RegistryError::content(&file, what))?;
+    if index.length != manifest.models_bytes {
+        let damage = Damage::Length { found: index.length, expected: manifest.models_bytes };
+        return Err(RegistryError::damaged(&file, damage));
+    }
+    belong(place, version, &manifest, &index.models, index.devices.len())?;
+    Ok((index, manifest))
+}
+
+fn belong(
+    place: &dyn Place,
+    version: &str,
+    manifest: &Manifest,
+    models: &Models,
+    devices: usize,
+) -> Result<(), RegistryError> {
+    let checked = manifest.check(models.cutoff, devices);
+    checked.map_err(|what| RegistryError::content(place.file(version, MANIFEST), what))
 }
 
 /// Reads a manifest, and makes sure that every byte of the version is what was saved.
 ///
 /// # Errors
 /// As [`read`].
-pub fn verify(directory: &Path) -> Result<Manifest, RegistryError> {
-    Ok(read_packed(directory)?.0)
+pub fn verify(place: &dyn Place, version: &str) -> Result<Manifest, RegistryError> {
+    Ok(read_packed(place, version)?.0)
 }
 
 /// The report of the retraining that made a version, if one did.
 ///
 /// # Errors
 /// As [`read`].
-pub fn report(directory: &Path) -> Result<Option<String>, RegistryError> {
-    read_report(directory, &read_manifest(directory)?)
+pub fn report(place: &dyn Place, version: &str) -> Result<Option<String>, RegistryError> {
+    read_report(place, version, &read_manifest(place, version)?)
 }
 
-fn read_report(directory: &Path, manifest: &Manifest) -> Result<Option<String>, RegistryError> {
+fn read_report(place: &dyn Place, version: &str, manifest: &Manifest) -> Result<Option<String>, RegistryError> {
     let Some((sum, bytes)) = manifest.report_sha256.as_ref().zip(manifest.report_bytes) else { return Ok(None) };
-    let path = directory.join(REPORT);
-    let report = files::read(&path, bytes)?;
+    let report = read_exact(place, version, REPORT, bytes)?;
+    let file = place.file(version, REPORT);
     if sha256(&report) != *sum {
-        return Err(RegistryError::damaged(&path, Damage::Checksum));
+        return Err(RegistryError::damaged(file, Damage::Checksum));
     }
-    let report = String::from_utf8(report);
-    report.map(Some).map_err(|_| RegistryError::content(&path, "the text is not UTF-8"))
+    String::from_utf8(report).map(Some).map_err(|_| RegistryError::content(file, "the text is not UTF-8"))
 }
 
-fn read_packed(directory: &Path) -> Result<(Manifest, Vec<u8>), RegistryError> {
-    let manifest = read_manifest(directory)?;
-    let path = directory.join(MODELS);
-    let packed = files::read(&path, manifest.models_bytes)?;
+fn read_packed(place: &dyn Place, version: &str) -> Result<(Manifest, Vec<u8>), RegistryError> {
+    let manifest = read_manifest(place, version)?;
+    let packed = read_exact(place, version, MODELS, manifest.models_bytes)?;
     if sha256(&packed) != manifest.models_sha256 {
-        return Err(RegistryError::damaged(&path, Damage::Checksum));
+        return Err(RegistryError::damaged(place.file(version, MODELS), Damage::Checksum));
     }
-    read_report(directory, &manifest)?;
+    read_report(place, version, &manifest)?;
     Ok((manifest, packed))
 }
 
-fn read_manifest(directory: &Path) -> Result<Manifest, RegistryError> {
-    let (path, sums_path) = (directory.join(MANIFEST), directory.join(SUMS));
-    let text = files::read_small(&path)?;
-    let sums = files::read_small(&sums_path)?;
+/// Reads a manifest, and makes sure that it is what was saved.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_manifest(place: &dyn Place, version: &str) -> Result<Manifest, RegistryError> {
+    let (file, sums_file) = (place.file(version, MANIFEST), place.file(version, SUMS));
+    let text = read_text(place, version, MANIFEST)?;
+    let sums = read_text(place, version, SUMS)?;
     let rest = sums.strip_prefix(&line(&sha256(text.as_bytes()), MANIFEST));
-    let rest = rest.ok_or_else(|| RegistryError::damaged(&path, Damage::Checksum))?;
-    let content = |error: serde_json::Error| RegistryError::content(&path, error);
-    let file = path.display().to_string();
+    let rest = rest.ok_or_else(|| RegistryError::damaged(&file, Damage::Checksum))?;
+    let content = |error: serde_json::Error| RegistryError::content(&file, error);
     let Head { schema_version: found, roomcast } = serde_json::from_str(&text).map_err(content)?;
     if found != SCHEMA {
         return Err(RegistryError::Schema { file, found, expected: SCHEMA, roomcast });
     }
     let manifest: Manifest = serde_json::from_str(&text).map_err(content)?;
     if rest != others(&manifest) {
-        return Err(RegistryError::damaged(&sums_path, Damage::Checksum));
+        return Err(RegistryError::damaged(&sums_file, Damage::Checksum));
     }
-    if directory.file_name().is_none_or(|name| name != manifest.version.as_str()) {
-        return Err(RegistryError::content(&path, format!("it describes version {}", manifest.version)));
+    if manifest.version != version {
+        return Err(RegistryError::content(&file, format!("it describes version {}", manifest.version)));
     }
     match difference(&manifest.features) {
         Some(difference) => Err(RegistryError::Features { file, roomcast, difference }),
         None => Ok(manifest),
     }
+}
+
+fn read_exact(place: &dyn Place, version: &str, file: &str, expected: u64) -> Result<Vec<u8>, RegistryError> {
+    let bytes = place.read(version, file, expected)?;
+    let found = bytes.len() as u64;
+    match found == expected {
+        true => Ok(bytes),
+        false => Err(RegistryError::damaged(place.file(version, file), Damage::Length { found, expected })),
+    }
+}
+
+fn read_text(place: &dyn Place, version: &str, file: &str) -> Result<String, RegistryError> {
+    let text = String::from_utf8(place.read(version, file, SMALL)?);
+    text.map_err(|_| RegistryError::content(place.file(version, file), "the text is not UTF-8"))
 }
 
 /// The first of a manifest's columns that is not this binary's.

@@ -48,6 +48,30 @@ enum Lock {
     Quarantine,
 }
 
+/// The lock under which tables of Roomcast are made or changed, whatever they are for.
+pub(crate) const SCHEMA_LOCK: i64 = Lock::Schema as i64;
+
+/// How to connect, for everything of Roomcast's in a database: in a schema `roomcast` unless the address names another.
+///
+/// # Errors
+/// For an address that is none.
+pub(crate) fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
+    let mut options: PgConnectOptions = url.parse()?;
+    if !url.contains("search_path") {
+        options = options.options([("search_path", "roomcast")]);
+    }
+    Ok(options
+        .application_name("roomcast")
+        // Whatever the server's default is: what was acknowledged is on disk. A server that hangs in the middle of
+        // a transaction does not hold up the others for ever.
+        .options([
+            ("synchronous_commit", "on"),
+            ("lock_timeout", "30s"),
+            ("idle_in_transaction_session_timeout", "60s"),
+        ])
+        .disable_statement_logging())
+}
+
 /// Begins a transaction that writes: each of its statements sees what others committed before it, whatever the
 /// server's default is.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
@@ -65,20 +89,7 @@ impl PostgresStore {
     pub async fn open(url: &str, calendar: &Calendar) -> Result<Self, StoreError> {
         let name = super::shown(url);
         let failed = |error| StoreError::of(&name, error);
-        let mut options: PgConnectOptions = url.parse().map_err(failed)?;
-        if !url.contains("search_path") {
-            options = options.options([("search_path", "roomcast")]);
-        }
-        let options = options
-            .application_name("roomcast")
-            // Whatever the server's default is: what was acknowledged is on disk. A server that hangs in the middle of
-            // a transaction does not hold up the others for ever.
-            .options([
-                ("synchronous_commit", "on"),
-                ("lock_timeout", "30s"),
-                ("idle_in_transaction_session_timeout", "60s"),
-            ])
-            .disable_statement_logging();
+        let options = options(url).map_err(failed)?;
         // Not through the pool, which tries again for as long as it may and does not say why it failed.
         let connected = tokio::time::timeout(PATIENCE, options.connect()).await;
         let mut connection = connected.map_err(|_| StoreError::unavailable(&name, "no answer"))?.map_err(failed)?;

@@ -22,9 +22,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | quote }}
 {{ .Values.persistence.existingClaim | default (include "roomcast.name" .) }}
 {{- end }}
 
+{{/* Whether nothing is kept here: models and readings are elsewhere. */}}
+{{- define "roomcast.stateless" -}}
+{{- if and .Values.models.existingSecret .Values.store.postgres.existingSecret }}yes{{ end }}
+{{- end }}
+
 {{/* Whether all that mount the volume must be on one node. */}}
 {{- define "roomcast.oneNode" -}}
-{{- if not (has "ReadWriteMany" .Values.persistence.accessModes) }}yes{{ end }}
+{{- if include "roomcast.stateless" . }}{{ else if not (has "ReadWriteMany" .Values.persistence.accessModes) }}yes{{ end }}
 {{- end }}
 
 {{/* Whether there may be but one server at a time: a SQLite file, or an MQTT session that has a single owner. */}}
@@ -38,7 +43,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | quote }}
 {{- fail "several replicas need store.postgres.existingSecret, and neither sources.mqtt nor publish.mqtt: an MQTT session has one owner" }}
 {{- end }}
 {{- if and (gt (int .Values.replicas) 1) (include "roomcast.oneNode" .) }}
-{{- fail "several replicas need persistence.accessModes: [ReadWriteMany]" }}
+{{- fail "several replicas need models.existingSecret, or persistence.accessModes: [ReadWriteMany]" }}
 {{- end }}
 {{- if and (gt (int .Values.workers.replicas) 0) (not .Values.store.postgres.existingSecret) }}
 {{- fail "workers.replicas needs store.postgres.existingSecret: workers share what they do in PostgreSQL" }}
@@ -65,7 +70,17 @@ value: /var/lib/roomcast/readings.db
 
 {{- define "roomcast.siteEnv" -}}
 - name: ROOMCAST_MODELS
+{{- if .Values.models.existingSecret }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.models.existingSecret }}
+      key: {{ .Values.models.key }}
+{{- else }}
   value: /var/lib/roomcast/models
+{{- end }}
+{{- with .Values.models.env }}
+{{ toYaml . }}
+{{- end }}
 - name: ROOMCAST_TIMEZONE
   value: {{ .Values.site.timezone | quote }}
 {{- if .Values.site.holidays }}
@@ -88,8 +103,13 @@ value: /var/lib/roomcast/readings.db
 
 {{- define "roomcast.volumes" -}}
 - name: data
+{{- if include "roomcast.stateless" . }}
+  emptyDir:
+    sizeLimit: 1Gi
+{{- else }}
   persistentVolumeClaim:
     claimName: {{ include "roomcast.claim" . }}
+{{- end }}
 - name: tmp
   emptyDir:
     sizeLimit: 1Gi

@@ -1,0 +1,132 @@
+//! What one process has at a time in an object store: an object that says who has it and until when.
+//!
+//! It is written only where it is still what was read (`If-None-Match`, `If-Match`), so of several who want it one gets it. Who has
+//! it renews it on a thread of its own; who died is waited for until the end that stands there. Clocks may be apart by less
+//! than the time between two renewals.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use object_store::path::Path;
+
+use super::objects::{Mark, Objects};
+use crate::calendar::Calendar;
+use crate::model::registry::RegistryError;
+
+/// Seconds after the last renewal at which another may have it.
+const TERM: i64 = 60;
+
+/// How often it is renewed.
+const RENEW: Duration = Duration::from_secs(15);
+
+/// How often who waits for it looks.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// No such object is longer.
+const LONGEST: u64 = 1024;
+
+/// A claim that is renewed until it is dropped.
+pub(super) struct Claim {
+    stop: Option<Sender<()>>,
+    renewing: Option<JoinHandle<()>>,
+}
+
+impl Claim {
+    /// Takes what an object stands for, if nobody has it.
+    ///
+    /// # Errors
+    /// When the object store does not answer or does not allow it.
+    pub fn take(objects: &Arc<Objects>, at: Path) -> Result<Option<Claim>, RegistryError> {
+        let found = objects.get(&at, LONGEST)?;
+        let (mark, is_free) = match &found {
+            None => (None, true),
+            Some((text, mark)) => (Some(mark), until(text) <= Calendar::utc_now()),
+        };
+        if !is_free {
+            return Ok(None);
+        }
+        // Nobody else draws the same: the standard library seeds its hashes from the operating system.
+        let holder = format!("{:016x}", RandomState::new().build_hasher().finish());
+        let Some(mark) = objects.put_if(&at, text(&holder, Calendar::utc_now() + TERM), mark)? else { return Ok(None) };
+        let (stop, stopped) = channel();
+        let objects = objects.clone();
+        let renewing = std::thread::spawn(move || renew(&objects, &at, &holder, mark, &stopped));
+        Ok(Some(Claim { stop: Some(stop), renewing: Some(renewing) }))
+    }
+
+    /// The same, waiting until nobody has it: whoever does may just have died.
+    ///
+    /// # Errors
+    /// As [`Claim::take`], and when somebody goes on having it.
+    pub fn wait_for(objects: &Arc<Objects>, at: &Path) -> Result<Claim, RegistryError> {
+        let looks = 2 * TERM as u128 * 1000 / LOOK.as_millis();
+        for _ in 0..looks {
+            if let Some(claim) = Claim::take(objects, at.clone())? {
+                return Ok(claim);
+            }
+            std::thread::sleep(LOOK);
+        }
+        Err(RegistryError::unavailable(&objects.name, "others go on writing"))
+    }
+}
+
+/// Renews a claim until it is given back or lost.
+fn renew(objects: &Objects, at: &Path, holder: &str, mut mark: Mark, stopped: &Receiver<()>) {
+    loop {
+        let is_over = !matches!(stopped.recv_timeout(RENEW), Err(RecvTimeoutError::Timeout));
+        let end = if is_over { 0 } else { Calendar::utc_now() + TERM };
+        match objects.put_if(at, text(holder, end), Some(&mark)) {
+            Ok(Some(renewed)) => mark = renewed,
+            // It may have been this process whose answer was lost.
+            Ok(None) => match objects.get(at, LONGEST) {
+                Ok(Some((found, own))) if found.starts_with(format!("holder {holder}\n").as_bytes()) => {
+                    mark = own;
+                    if is_over {
+                        let _ = objects.put_if(at, text(holder, end), Some(&mark));
+                    }
+                }
+                _ => {
+                    tracing::warn!(object = %at, "another process has taken what this one held for too long");
+                    return;
+                }
+            },
+            Err(error) => tracing::warn!(%error, "what is held in the registry could not be renewed"),
+        }
+        if is_over {
+            return;
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(renewing) = self.renewing.take() {
+            let _ = renewing.join();
+        }
+    }
+}
+
+fn text(holder: &str, until: i64) -> Vec<u8> {
+    format!("holder {holder}\nuntil {until}\n").into_bytes()
+}
+
+/// When a claim ends, seconds since 1970 UTC; long ago where it does not say.
+fn until(text: &[u8]) -> i64 {
+    let text = std::str::from_utf8(text).unwrap_or_default();
+    text.lines().find_map(|line| line.strip_prefix("until ")?.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_says_when_it_ends() {
+        assert_eq!(until(&text("a", 1_470_000_000)), 1_470_000_000);
+        assert_eq!((until(b""), until(b"until soon\n"), until(b"\xff")), (0, 0, 0));
+    }
+}

@@ -1,0 +1,198 @@
+//! Objects under one prefix of an S3-compatible store. Where it is and who may use it is said by the usual variables
+//! (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_REGION` and so on).
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::path::Path;
+use object_store::{
+    ClientConfigKey, Error, ObjectStore, ObjectStoreExt, PutMode, PutPayload, RetryConfig, UpdateVersion,
+};
+
+use super::super::error::{Damage, RegistryError};
+use super::wait::{BRIEF, LONG, wait};
+
+/// Bytes up to which an object is brief.
+const SHORT: usize = 4 << 20;
+
+/// Tries again after the first, and how long after it.
+const RETRIES: usize = 2;
+const RETRYING: Duration = Duration::from_secs(4);
+
+/// Which of the objects that had a name one time is meant.
+#[derive(Debug, Clone)]
+pub(super) struct Mark(UpdateVersion);
+
+/// The objects of one registry.
+pub(super) struct Objects {
+    /// The registry's name, without what should not be in it.
+    pub name: String,
+    url: String,
+    clients: OnceLock<Result<Clients, String>>,
+}
+
+struct Clients {
+    prefix: String,
+    /// For what is answered at once, or not.
+    brief: AmazonS3,
+    /// For the layers of all devices.
+    long: AmazonS3,
+}
+
+impl fmt::Debug for Objects {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("Objects").field(&self.name).finish()
+    }
+}
+
+impl Clients {
+    fn new(url: &str) -> Result<Clients, String> {
+        let known = "a registry is in a directory, at postgres://…, or at s3://bucket/prefix";
+        let rest = url.strip_prefix("s3://").ok_or(known)?;
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() || bucket.contains(['@', ':', '?']) {
+            return Err(format!(
+                "{known}\nhint: who may use it is said by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            ));
+        }
+        // Whoever was first has chosen; all choose the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = |limit: Duration| {
+            let retry = RetryConfig { max_retries: RETRIES, retry_timeout: RETRYING, ..RetryConfig::default() };
+            let key = AmazonS3ConfigKey::Client;
+            AmazonS3Builder::from_env()
+                .with_bucket_name(bucket)
+                .with_retry(retry)
+                .with_config(key(ClientConfigKey::ConnectTimeout), "3s")
+                .with_config(key(ClientConfigKey::Timeout), format!("{}s", limit.as_secs()))
+                .build()
+                .map_err(|error| error.to_string())
+        };
+        Ok(Clients { prefix: prefix.to_owned(), brief: client(BRIEF / 2)?, long: client(LONG)? })
+    }
+}
+
+impl Objects {
+    pub fn new(url: &str) -> Objects {
+        let url = url.trim_end_matches('/').to_owned();
+        let (scheme, rest) = url.split_once("://").unwrap_or(("s3", &url));
+        // Neither a user nor a query belongs there, and either may hold a secret.
+        let rest = rest.split('?').next().unwrap_or_default();
+        let name = format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, rest)| rest));
+        Objects { name, url, clients: OnceLock::new() }
+    }
+
+    fn clients(&self) -> Result<&Clients, RegistryError> {
+        let clients = self.clients.get_or_init(|| Clients::new(&self.url));
+        clients.as_ref().map_err(|why| RegistryError::refused(&self.name, why))
+    }
+
+    fn failed(&self, error: Error) -> RegistryError {
+        match error {
+            Error::Generic { .. } | Error::JoinError { .. } => RegistryError::unavailable(&self.name, error),
+            _ => RegistryError::refused(&self.name, error),
+        }
+    }
+
+    /// Where something of this registry is.
+    pub fn path(&self, parts: &[&str]) -> Path {
+        let prefix = match self.clients.get_or_init(|| Clients::new(&self.url)) {
+            Ok(clients) => clients.prefix.as_str(),
+            Err(_) => "",
+        };
+        Path::from(format!("{prefix}/{}", parts.join("/")))
+    }
+
+    /// The bytes of an object of at most `limit` bytes, and its mark; none where there is none.
+    pub fn get(&self, path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Mark)>, RegistryError> {
+        let clients = self.clients()?;
+        let (client, patience) = if limit <= SHORT as u64 { (&clients.brief, BRIEF) } else { (&clients.long, LONG) };
+        wait(&self.name, patience, async {
+            let found = match client.get(path).await {
+                Err(Error::NotFound { .. }) => return Ok(None),
+                found => found.map_err(|error| self.failed(error))?,
+            };
+            if found.meta.size > limit {
+                let damage = Damage::Length { found: found.meta.size, expected: limit };
+                return Err(RegistryError::damaged(self.shown(path), damage));
+            }
+            let mark = Mark(UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() });
+            let bytes = found.bytes().await.map_err(|error| self.failed(error))?;
+            Ok(Some((bytes.to_vec(), mark)))
+        })
+    }
+
+    /// Some of the bytes of an object, fewer where it is shorter; none where there is none.
+    pub fn range(&self, path: &Path, bytes: Range<u64>) -> Result<Option<Vec<u8>>, RegistryError> {
+        let clients = self.clients()?;
+        wait(&self.name, BRIEF, async {
+            match clients.brief.get_range(path, bytes).await {
+                Err(Error::NotFound { .. }) => Ok(None),
+                Err(error) => Err(self.failed(error)),
+                Ok(bytes) => Ok(Some(bytes.to_vec())),
+            }
+        })
+    }
+
+    /// Whether there is such an object.
+    pub fn is_there(&self, path: &Path) -> Result<bool, RegistryError> {
+        let clients = self.clients()?;
+        wait(&self.name, BRIEF, async {
+            match clients.brief.head(path).await {
+                Err(Error::NotFound { .. }) => Ok(false),
+                Err(error) => Err(self.failed(error)),
+                Ok(_) => Ok(true),
+            }
+        })
+    }
+
+    /// Puts an object in the place of any that is there.
+    pub fn put(&self, path: &Path, bytes: Vec<u8>) -> Result<(), RegistryError> {
+        self.put_as(path, bytes, PutMode::Overwrite).map(|_| ())
+    }
+
+    /// Puts an object in the place of the one with this mark, or where there is none; none where there is another.
+    pub fn put_if(&self, path: &Path, bytes: Vec<u8>, mark: Option<&Mark>) -> Result<Option<Mark>, RegistryError> {
+        self.put_as(path, bytes, mark.map_or(PutMode::Create, |mark| PutMode::Update(mark.0.clone())))
+    }
+
+    fn put_as(&self, path: &Path, bytes: Vec<u8>, mode: PutMode) -> Result<Option<Mark>, RegistryError> {
+        let clients = self.clients()?;
+        let (client, patience) = if bytes.len() <= SHORT { (&clients.brief, BRIEF) } else { (&clients.long, LONG) };
+        wait(&self.name, patience, async {
+            match client.put_opts(path, PutPayload::from(bytes), mode.into()).await {
+                Ok(put) => Ok(Some(Mark(put.into()))),
+                Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(None),
+                Err(error) => Err(self.failed(error)),
+            }
+        })
+    }
+
+    /// Removes an object, if it is there.
+    pub fn delete(&self, path: &Path) -> Result<(), RegistryError> {
+        let clients = self.clients()?;
+        wait(&self.name, BRIEF, async {
+            match clients.brief.delete(path).await {
+                Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+                Err(error) => Err(self.failed(error)),
+            }
+        })
+    }
+
+    /// What is right below a prefix: further prefixes, and objects.
+    pub fn list(&self, prefix: &Path) -> Result<(Vec<Path>, Vec<Path>), RegistryError> {
+        let clients = self.clients()?;
+        let prefix = (!prefix.as_ref().is_empty()).then_some(prefix);
+        wait(&self.name, BRIEF, async {
+            let found = clients.brief.list_with_delimiter(prefix).await.map_err(|error| self.failed(error))?;
+            Ok((found.common_prefixes, found.objects.into_iter().map(|object| object.location).collect()))
+        })
+    }
+
+    fn shown(&self, path: &Path) -> String {
+        format!("{}: {path}", self.name)
+    }
+}

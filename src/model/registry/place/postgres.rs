@@ -1,0 +1,339 @@
+//! A registry in PostgreSQL, in the same database as a store or in one of its own.
+//!
+//! A version is put there in one transaction. Files are in parts of a MiB, which are stored uncompressed, so that the server reads
+//! of a part what is asked for. Locks are advisory ones of a session: who dies loses them with the connection.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
+
+use super::super::error::{Damage, RegistryError};
+use super::wait::{BRIEF, LONG, wait};
+use super::{Held, LEASE, LOCK, Place};
+use crate::store;
+
+/// Connections of one handle.
+const CONNECTIONS: u32 = 4;
+
+/// How long to wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Bytes of a part.
+const PART: usize = 1 << 20;
+
+/// Step n makes version n + 1 of version n. Steps are never changed, only added.
+const STEPS: [&str; 1] = ["CREATE TABLE model_versions (version TEXT COLLATE \"C\" PRIMARY KEY);
+     CREATE TABLE model_files (
+         version TEXT COLLATE \"C\" NOT NULL REFERENCES model_versions ON DELETE CASCADE, name TEXT COLLATE \"C\" NOT NULL,
+         part BIGINT NOT NULL, data BYTEA NOT NULL, PRIMARY KEY (version, name, part)
+     );
+     ALTER TABLE model_files ALTER COLUMN data SET STORAGE EXTERNAL;
+     CREATE TABLE model_small (name TEXT COLLATE \"C\" PRIMARY KEY, data BYTEA NOT NULL);"];
+
+/// What is asked of one advisory lock: those of other schemas of the database are others.
+const KEY: &str = "hashtextextended('roomcast registry ' || current_schema() || $1, 0)";
+
+pub(super) struct Postgres {
+    url: String,
+    name: String,
+    pool: OnceLock<PgPool>,
+    /// Whether the tables are known to be there.
+    ready: AtomicBool,
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("Postgres").field(&self.name).finish()
+    }
+}
+
+impl Postgres {
+    pub fn new(url: &str) -> Postgres {
+        Postgres { url: url.into(), name: store::shown(url), pool: OnceLock::new(), ready: AtomicBool::new(false) }
+    }
+
+    fn options(&self) -> Result<PgConnectOptions, RegistryError> {
+        store::postgres_options(&self.url).map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: sqlx::Error) -> RegistryError {
+        RegistryError::of_database(&self.name, error)
+    }
+
+    /// Does something with connections to a database that holds a registry; none where it holds none yet.
+    fn read_with<T>(
+        &self,
+        limit: Duration,
+        work: impl AsyncFnOnce(PgPool) -> Result<T, sqlx::Error>,
+    ) -> Result<Option<T>, RegistryError> {
+        wait(&self.name, limit, async {
+            let pool = self.pool()?;
+            if !self.ready.load(SeqCst) {
+                let mut connection = pool.acquire().await.map_err(|error| self.failed(error))?;
+                if version(&mut connection).await.map_err(|error| self.failed(error))?.is_none() {
+                    return Ok(None);
+                }
+                self.prepare(&mut connection).await?;
+            }
+            work(pool).await.map(Some).map_err(|error| self.failed(error))
+        })
+    }
+
+    /// The same where it must hold one: nothing is there otherwise.
+    fn write_with<T>(
+        &self,
+        limit: Duration,
+        work: impl AsyncFnOnce(PgPool) -> Result<T, sqlx::Error>,
+    ) -> Result<T, RegistryError> {
+        let done = self.read_with(limit, work)?;
+        done.ok_or_else(|| RegistryError::refused(&self.name, "there is no registry in this database"))
+    }
+
+    fn pool(&self) -> Result<PgPool, RegistryError> {
+        if let Some(pool) = self.pool.get() {
+            return Ok(pool.clone());
+        }
+        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
+        let options = self.options()?;
+        Ok(self.pool.get_or_init(|| pool.connect_lazy_with(options)).clone())
+    }
+
+    /// Makes the tables, or brings them up to date.
+    async fn prepare(&self, connection: &mut PgConnection) -> Result<(), RegistryError> {
+        let found = upgrade(connection).await.map_err(|error| self.failed(error))?;
+        let known = STEPS.len() as i64;
+        if found > known {
+            let message = format!(
+                "made by a newer roomcast: the registry's tables have version {found}, known are 1 to {known}\nhint: update roomcast"
+            );
+            return Err(RegistryError::refused(&self.name, message));
+        }
+        self.ready.store(true, SeqCst);
+        Ok(())
+    }
+
+    /// A connection that holds an advisory lock; none where another has it and nobody waits.
+    fn locked(&self, what: &'static str, waits: bool) -> Result<Option<Held>, RegistryError> {
+        let options = self.options()?;
+        wait(&self.name, BRIEF + LOCK_TIMEOUT, async {
+            let failed = |error| self.failed(error);
+            let connected = tokio::time::timeout(PATIENCE, options.connect()).await;
+            let no_answer = |_| RegistryError::unavailable(&self.name, "no answer");
+            let mut connection = connected.map_err(no_answer)?.map_err(failed)?;
+            if !self.ready.load(SeqCst) {
+                self.prepare(&mut connection).await?;
+            }
+            let taken = take(&mut connection, what, waits).await.map_err(failed)?;
+            Ok(taken.then(|| Held::of(Session { name: self.name.clone(), connection: Some(connection) })))
+        })
+    }
+}
+
+/// How long a session waits for a lock, as the store's options say, and a little.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+
+async fn take(connection: &mut PgConnection, what: &str, waits: bool) -> Result<bool, sqlx::Error> {
+    if waits {
+        let sql = format!("SELECT pg_advisory_lock({KEY})");
+        sqlx::query(sqlx::AssertSqlSafe(sql)).bind(what).execute(connection).await?;
+        return Ok(true);
+    }
+    let sql = format!("SELECT pg_try_advisory_lock({KEY})");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(what).fetch_one(connection).await
+}
+
+/// A connection whose end unlocks.
+struct Session {
+    name: String,
+    connection: Option<PgConnection>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            // A connection that is broken has unlocked already. A goodbye alone would be heard some time later.
+            let _ = wait(&self.name, PATIENCE, async {
+                let failed = |error| RegistryError::of_database(&self.name, error);
+                sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut connection).await.map_err(failed)?;
+                connection.close().await.map_err(failed)
+            });
+        }
+    }
+}
+
+/// The version of the tables; none where there are none.
+async fn version(connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Error> {
+    let there = "SELECT to_regclass('model_registry') IS NOT NULL";
+    if !sqlx::query_scalar::<_, bool>(there).fetch_one(&mut *connection).await? {
+        return Ok(None);
+    }
+    sqlx::query_scalar("SELECT version FROM model_registry").fetch_one(connection).await.map(Some)
+}
+
+/// Applies the steps that are missing; the version that is there then, or was there if it is newer.
+async fn upgrade(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    let mut making = connection.begin().await?;
+    // The store's own lock: both may have to make the schema.
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(store::SCHEMA_LOCK).execute(&mut *making).await?;
+    let found = version(&mut making).await?;
+    let from = found.unwrap_or(0);
+    let known = STEPS.len() as i64;
+    if from >= known {
+        return Ok(from);
+    }
+    if found.is_none() {
+        let schema: Option<String> = sqlx::query_scalar("SELECT current_schema()").fetch_one(&mut *making).await?;
+        if schema.is_none() {
+            sqlx::query("CREATE SCHEMA IF NOT EXISTS roomcast").execute(&mut *making).await?;
+        }
+        sqlx::query("CREATE TABLE model_registry (version BIGINT NOT NULL)").execute(&mut *making).await?;
+        sqlx::query("INSERT INTO model_registry (version) VALUES (0)").execute(&mut *making).await?;
+    }
+    for &step in STEPS.iter().skip(usize::try_from(from).unwrap_or(0)) {
+        sqlx::raw_sql(step).execute(&mut *making).await?;
+    }
+    sqlx::query("UPDATE model_registry SET version = $1").bind(known).execute(&mut *making).await?;
+    making.commit().await?;
+    Ok(known)
+}
+
+impl Place for Postgres {
+    fn name(&self) -> PathBuf {
+        self.name.clone().into()
+    }
+
+    fn file(&self, version: &str, file: &str) -> String {
+        format!("{}: {version}/{file}", self.name)
+    }
+
+    fn is_near(&self) -> bool {
+        false
+    }
+
+    fn pace(&self) -> Duration {
+        Duration::from_secs(2)
+    }
+
+    fn is_there(&self) -> Result<bool, RegistryError> {
+        Ok(self.read_with(BRIEF, async |_| Ok(()))?.is_some())
+    }
+
+    fn versions(&self) -> Result<Vec<String>, RegistryError> {
+        let sql = "SELECT version FROM model_versions ORDER BY version";
+        let found = self.read_with(BRIEF, async |pool| sqlx::query_scalar(sql).fetch_all(&pool).await)?;
+        Ok(found.unwrap_or_default())
+    }
+
+    fn holds(&self, version: &str) -> Result<bool, RegistryError> {
+        let query = sqlx::query_scalar("SELECT EXISTS (SELECT FROM model_versions WHERE version = $1)").bind(version);
+        Ok(self.read_with(BRIEF, async |pool| query.fetch_one(&pool).await)?.unwrap_or(false))
+    }
+
+    fn read(&self, version: &str, file: &str, limit: u64) -> Result<Vec<u8>, RegistryError> {
+        let of = "FROM model_files WHERE version = $1 AND name = $2";
+        let length = format!("SELECT sum(octet_length(data))::bigint {of}");
+        let length = sqlx::query_scalar(sqlx::AssertSqlSafe(length)).bind(version).bind(file);
+        let found: Option<Option<i64>> = self.read_with(BRIEF, async |pool| length.fetch_one(&pool).await)?;
+        let damaged = |damage| RegistryError::damaged(self.file(version, file), damage);
+        let found = found.flatten().map(|length| length as u64).ok_or_else(|| damaged(Damage::Missing))?;
+        if found > limit {
+            return Err(damaged(Damage::Length { found, expected: limit }));
+        }
+        let parts = format!("SELECT data {of} ORDER BY part");
+        let parts = sqlx::query_scalar(sqlx::AssertSqlSafe(parts)).bind(version).bind(file);
+        let parts: Option<Vec<Vec<u8>>> = self.read_with(LONG, async |pool| parts.fetch_all(&pool).await)?;
+        Ok(parts.unwrap_or_default().concat())
+    }
+
+    fn range(&self, version: &str, file: &str, bytes: Range<u64>) -> Result<Vec<u8>, RegistryError> {
+        let query = sqlx::query_scalar(
+            "SELECT substring(data FROM (greatest($3 - part * $5, 0) + 1)::integer
+                 FOR (least($4, (part + 1) * $5) - greatest($3, part * $5))::integer)
+             FROM model_files
+             WHERE version = $1 AND name = $2 AND part BETWEEN $3 / $5 AND ($4 - 1) / $5 ORDER BY part",
+        );
+        let query = query.bind(version).bind(file).bind(bytes.start as i64).bind(bytes.end as i64).bind(PART as i64);
+        let parts: Option<Vec<Vec<u8>>> = self.read_with(BRIEF, async |pool| query.fetch_all(&pool).await)?;
+        let read = parts.unwrap_or_default().concat();
+        let damage = match (read.len() as u64, bytes.end - bytes.start) {
+            (found, expected) if found == expected => return Ok(read),
+            (0, _) if !self.holds(version)? => Damage::Missing,
+            (found, expected) => Damage::Length { found, expected },
+        };
+        Err(RegistryError::damaged(self.file(version, file), damage))
+    }
+
+    fn put(&self, version: &str, files: &[(&str, &[u8])]) -> Result<(), RegistryError> {
+        self.write_with(LONG, async |pool| {
+            let mut putting = pool.begin().await?;
+            sqlx::query("DELETE FROM model_versions WHERE version = $1").bind(version).execute(&mut *putting).await?;
+            sqlx::query("INSERT INTO model_versions VALUES ($1)").bind(version).execute(&mut *putting).await?;
+            for (name, bytes) in files {
+                for (part, data) in (0_i64..).zip(bytes.chunks(PART)) {
+                    let query = sqlx::query("INSERT INTO model_files VALUES ($1, $2, $3, $4)");
+                    query.bind(version).bind(*name).bind(part).bind(data).execute(&mut *putting).await?;
+                }
+            }
+            putting.commit().await
+        })
+    }
+
+    fn remove(&self, version: &str) -> Result<(), RegistryError> {
+        let query = sqlx::query("DELETE FROM model_versions WHERE version = $1").bind(version);
+        self.write_with(LONG, async |pool| query.execute(&pool).await)?;
+        Ok(())
+    }
+
+    fn tidy(&self, _: &Held) -> Result<(), RegistryError> {
+        Ok(())
+    }
+
+    fn small(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, RegistryError> {
+        let sql = "SELECT octet_length(data)::bigint, CASE WHEN octet_length(data) <= $2 THEN data END
+                   FROM model_small WHERE name = $1";
+        let query = sqlx::query_as(sql).bind(name).bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        let found: Option<Option<(i64, Option<Vec<u8>>)>> =
+            self.read_with(BRIEF, async |pool| query.fetch_optional(&pool).await)?;
+        match found.flatten() {
+            None => Ok(None),
+            Some((_, Some(data))) => Ok(Some(data)),
+            Some((found, None)) => {
+                let damage = Damage::Length { found: found as u64, expected: limit };
+                Err(RegistryError::damaged(format!("{}: {name}", self.name), damage))
+            }
+        }
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), RegistryError> {
+        let sql = "INSERT INTO model_small (name, data) VALUES ($1, $2)
+                   ON CONFLICT (name) DO UPDATE SET data = excluded.data";
+        let query = sqlx::query(sql).bind(name).bind(bytes);
+        self.write_with(BRIEF, async |pool| query.execute(&pool).await)?;
+        Ok(())
+    }
+
+    fn swap(&self, name: &str, expected: Option<&[u8]>, bytes: &[u8]) -> Result<bool, RegistryError> {
+        let query = match expected {
+            None => sqlx::query("INSERT INTO model_small (name, data) VALUES ($1, $2) ON CONFLICT DO NOTHING"),
+            Some(_) => sqlx::query("UPDATE model_small SET data = $2 WHERE name = $1 AND data = $3"),
+        };
+        let query = query.bind(name).bind(bytes);
+        let query = if let Some(expected) = expected { query.bind(expected) } else { query };
+        Ok(self.write_with(BRIEF, async |pool| query.execute(&pool).await)?.rows_affected() == 1)
+    }
+
+    fn lock(&self) -> Result<Held, RegistryError> {
+        let held = self.locked(LOCK, true)?;
+        held.ok_or_else(|| RegistryError::unavailable(&self.name, "others are writing"))
+    }
+
+    fn lease(&self) -> Result<Option<Held>, RegistryError> {
+        self.locked(LEASE, false)
+    }
+}

@@ -1,0 +1,50 @@
+//! Following the registry: what is made current there is served within seconds. On a thread of its own, since a registry that is
+//! far away may take long to say that it is away.
+
+use std::time::{Duration, Instant as Stopwatch};
+
+use super::load;
+use super::site::{Phase, Site};
+
+/// How often to see whether it is time to look.
+const STEP: Duration = Duration::from_secs(1);
+
+/// Time after which models that could not be loaded are tried again though nothing seems to have changed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Follows until the server stops.
+pub fn follow(site: &Site) {
+    let mut tried = site.snapshot().ok().map(|snapshot| snapshot.loaded.version.clone());
+    let (mut looked, mut taken) = (Stopwatch::now(), Stopwatch::now());
+    while site.phase() != Phase::Draining {
+        std::thread::sleep(STEP);
+        // A version that is gone was pruned because another is current, most likely.
+        let is_gone = site.snapshot().is_ok_and(|s| s.loaded.shelf.as_ref().is_some_and(|shelf| shelf.is_gone()));
+        if !is_gone && looked.elapsed() < site.registry.pace() {
+            continue;
+        }
+        looked = Stopwatch::now();
+        let current = match site.registry.current() {
+            Ok(Some(current)) => current,
+            Ok(None) => continue,
+            Err(error) => {
+                site.set_trouble(|trouble| trouble.models = Some(error.to_string()));
+                continue;
+            }
+        };
+        let in_use = !is_gone && site.snapshot().is_ok_and(|snapshot| snapshot.loaded.version == current);
+        if in_use {
+            // Whatever was wrong with another version is over.
+            site.set_trouble(|trouble| trouble.models = None);
+        } else if tried.as_ref() != Some(&current) || taken.elapsed() >= PATIENCE {
+            // The error is logged and shown where it happens. What is away is tried again at the next look.
+            let is_away = load::reload(site).is_err_and(|error| error.is_temporary());
+            taken = Stopwatch::now();
+            if is_away {
+                tried = None;
+                continue;
+            }
+        }
+        tried = Some(current);
+    }
+}
