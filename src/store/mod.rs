@@ -14,6 +14,7 @@ mod plan;
 mod postgres;
 mod schema;
 mod sqlite;
+mod varint;
 
 use std::future::Future;
 use std::path::Path;
