@@ -158,6 +158,9 @@ pub trait Store: Send + Sync {
     /// Takes rows out of the quarantine; says how many were there.
     fn release<'a>(&'a self, ids: &'a [i64]) -> Pending<'a, u64>;
 
+    /// When the first day begins of which any reading is held; none without readings.
+    fn begins(&self) -> Pending<'_, Option<Instant>>;
+
     /// Packs the days that end at or before an instant, one transaction per day; says how many readings were packed.
     fn pack(&self, before: Instant) -> Pending<'_, u64>;
 

@@ -200,6 +200,10 @@ impl Store for SqliteStore {
         Box::pin(async move { read::heard(&self.readers).await.map_err(|error| self.error(error)) })
     }
 
+    fn begins(&self) -> Pending<'_, Option<Instant>> {
+        Box::pin(async move { read::begins(&self.readers).await.map_err(|error| self.error(error)) })
+    }
+
     fn quarantined(&self, after_id: i64, limit: usize) -> Pending<'_, Vec<Quarantined>> {
         Box::pin(
             async move { small::quarantined(&self.readers, after_id, limit).await.map_err(|error| self.error(error)) },

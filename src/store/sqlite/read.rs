@@ -120,3 +120,12 @@ fn name(names: &HashMap<i64, String>, device: i64) -> Result<String, sqlx::Error
     let nameless = || sqlx::Error::Decode(format!("device {device} has no name").into());
     names.get(&device).cloned().ok_or_else(nameless)
 }
+
+/// When the first day begins of which any reading is held.
+pub(super) async fn begins(readers: &Pool<Sqlite>) -> Result<Option<Instant>, sqlx::Error> {
+    let (time, packed): (Option<i64>, Option<i64>) =
+        sqlx::query_as("SELECT (SELECT min(time) FROM readings), (SELECT min(day) FROM packed)")
+            .fetch_one(readers)
+            .await?;
+    Ok([time.map(day), packed].into_iter().flatten().min().map(|day| day * DAY))
+}
