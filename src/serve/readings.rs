@@ -23,7 +23,8 @@ use crate::stream::writer::{Failure, Full, Patience, Tally};
 const SOON: u64 = 1;
 const LATER: u64 = 5;
 
-/// Bytes of a body that are read in less time than it takes to hand them to another thread and back, and wait for it.
+/// Bytes of a body that take a fraction of a millisecond to read: handing them to another thread and waiting for it would
+/// cost about as much again.
 const SMALL: usize = 64 << 10;
 
 /// What became of the rows of a body. All of them are accounted for, and what is stored is on disk.
