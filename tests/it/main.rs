@@ -13,5 +13,6 @@ mod registry;
 mod retrain;
 mod serve;
 mod simulate;
+mod soak;
 mod store;
 mod stream;
