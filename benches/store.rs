@@ -195,7 +195,9 @@ async fn insert<const N: usize>(connection: &mut SqliteConnection, before: &str,
     for rows in rows.chunks(500) {
         let mut insert = QueryBuilder::new(before);
         insert.push_values(rows, |mut values, row| {
-            row.iter().for_each(|value| drop(values.push_bind(*value)));
+            for value in row {
+                values.push_bind(*value);
+            }
         });
         insert.push(behind);
         insert.build().execute(&mut *connection).await.expect("rows");
