@@ -6,6 +6,7 @@
 //! ROWS=50000000 cargo bench --bench store   # as long as it takes to store them
 //! ```
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use std::time::{Duration, Instant as Stopwatch};
 
 use roomcast::calendar::Calendar;
 use roomcast::store::{self, Batch, Event, Kind, Store};
-use sqlx::Connection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{Connection, QueryBuilder, SqliteConnection};
 
 mod common;
 
@@ -63,6 +65,19 @@ async fn measure(rows: usize) {
     let (ten, thousands) = (median(ten), median(thousands));
     println!("10 devices                    {:>8.2} µs/reading", cost(ten));
     println!("10,000 devices                {:>8.2} µs/reading   {:.2} times", cost(thousands), ratio(thousands, ten));
+    let (mut ten, mut thousands) = (Vec::new(), Vec::new());
+    let (few, many) = (at("few rows.db"), at("many rows.db"));
+    for turn in 0..4 {
+        let start = START + turn * 86_400;
+        let times = (row_per_device(&few, 10, start).await, row_per_device(&many, 10_000, start).await);
+        if turn > 0 {
+            ten.push(times.0);
+            thousands.push(times.1);
+        }
+    }
+    let (ten, thousands) = (median(ten), median(thousands));
+    println!("a row per device: 10          {:>8.2} µs/reading", cost(ten));
+    println!("a row per device: 10,000      {:>8.2} µs/reading   {:.2} times", cost(thousands), ratio(thousands, ten));
 
     let full = open(&at("full.db")).await;
     // A part at a time: millions of rows are not held in memory.
@@ -127,6 +142,66 @@ async fn bare_loop(path: &Path) -> Duration {
         transaction.commit().await.expect("a commit");
     }
     watch.elapsed()
+}
+
+/// The same readings, counts and times last heard from a loop that knows each device by a number, looks nothing up and
+/// keeps a row per device, and per device and hour; 500 rows per statement. What it costs more with many devices is
+/// what rows cost.
+async fn row_per_device(path: &Path, devices: usize, start: i64) -> Duration {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("temp_store", "MEMORY")
+        .pragma("wal_autocheckpoint", "4096");
+    let mut connection = SqliteConnection::connect_with(&options).await.expect("a file");
+    let tables = "CREATE TABLE IF NOT EXISTS readings (
+            seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, device INTEGER NOT NULL, UNIQUE (time, device));
+        CREATE TABLE IF NOT EXISTS heard (device INTEGER PRIMARY KEY, time INTEGER NOT NULL);
+        CREATE TABLE IF NOT EXISTS hourly (
+            hour INTEGER, device INTEGER, count INTEGER, PRIMARY KEY (hour, device)) WITHOUT ROWID";
+    sqlx::raw_sql(tables).execute(&mut connection).await.expect("tables");
+    let batches: Vec<Vec<(i64, i64)>> = (0..BATCHES)
+        .map(|batch| {
+            let number = |(name, time): (String, i64)| (time, name[7..].parse().expect("a number"));
+            let mut rows: Vec<_> = readings(devices, start, batch).map(number).collect();
+            rows.sort_unstable();
+            rows
+        })
+        .collect();
+    let watch = Stopwatch::now();
+    for batch in &batches {
+        let (mut heard, mut counts) = (BTreeMap::new(), BTreeMap::new());
+        for &(time, device) in batch {
+            heard.insert(device, time);
+            *counts.entry((time / 3600, device)).or_insert(0_i64) += 1;
+        }
+        let mut transaction = connection.begin().await.expect("a transaction");
+        let heard: Vec<[i64; 2]> = heard.into_iter().map(|(device, time)| [device, time]).collect();
+        let counts: Vec<[i64; 3]> = counts.into_iter().map(|((hour, device), count)| [hour, device, count]).collect();
+        let readings: Vec<[i64; 2]> = batch.iter().map(|&(time, device)| [time, device]).collect();
+        let update = " ON CONFLICT DO UPDATE SET time = excluded.time WHERE excluded.time > heard.time";
+        insert(&mut transaction, "INSERT INTO heard (device, time) ", &heard, update).await;
+        insert(&mut transaction, "INSERT INTO readings (time, device) ", &readings, " ON CONFLICT DO NOTHING").await;
+        let update = " ON CONFLICT DO UPDATE SET count = count + excluded.count";
+        insert(&mut transaction, "INSERT INTO hourly (hour, device, count) ", &counts, update).await;
+        transaction.commit().await.expect("a commit");
+    }
+    watch.elapsed()
+}
+
+async fn insert<const N: usize>(connection: &mut SqliteConnection, before: &str, rows: &[[i64; N]], behind: &str) {
+    for rows in rows.chunks(500) {
+        let mut insert = QueryBuilder::new(before);
+        insert.push_values(rows, |mut values, row| {
+            for value in row {
+                values.push_bind(*value);
+            }
+        });
+        insert.push(behind);
+        insert.build().execute(&mut *connection).await.expect("rows");
+    }
 }
 
 fn median(mut times: Vec<Duration>) -> f64 {

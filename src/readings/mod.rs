@@ -60,6 +60,15 @@ impl Readings {
         Readings { devices: devices.collect() }
     }
 
+    /// Only what happened at `from` or later; devices without any reading then are left out.
+    pub fn since(&self, from: Instant) -> Readings {
+        let devices = self.devices.iter().filter_map(|d| {
+            let times = &d.times[d.times.partition_point(|&time| time < from)..];
+            (!times.is_empty()).then(|| DeviceReadings { device: d.device.clone(), times: times.to_vec().into() })
+        });
+        Readings { devices: devices.collect() }
+    }
+
     /// These readings and others together, each once.
     pub fn merged(self, more: Readings) -> Readings {
         clean::merge(vec![self, more]).0

@@ -55,8 +55,8 @@ pub struct Live {
     dirty: Arc<AtomicBool>,
     looks: AtomicU32,
     cursor: Mutex<Cursor>,
-    /// Whether readings that are served are no longer stored.
-    pub(super) stale: AtomicBool,
+    /// The instant before which the store forgets readings, while these are still served.
+    pub(super) forgets: Mutex<Option<Instant>>,
     /// Whether the last question for changes failed.
     pub(super) away: AtomicBool,
 }
@@ -90,7 +90,7 @@ impl Live {
             dirty,
             looks: AtomicU32::new(0),
             cursor: Mutex::default(),
-            stale: AtomicBool::default(),
+            forgets: Mutex::default(),
             away: AtomicBool::default(),
         })
     }
@@ -122,6 +122,14 @@ impl Live {
         let (devices, reached) = self.runtime.block_on(self.store.changes(*cursor))?;
         *cursor = reached;
         Ok(Readings { devices })
+    }
+
+    /// Whether the store has forgotten what is older than an instant. Call it off the async threads.
+    ///
+    /// # Errors
+    /// As [`Store::begins`].
+    pub fn has_forgotten(&self, before: Instant) -> Result<bool, StoreError> {
+        Ok(self.runtime.block_on(self.store.begins())?.is_none_or(|begins| begins >= before))
     }
 
     /// The latest event of any sensor, if the store can say. Call it off the async threads.

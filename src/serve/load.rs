@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant as Stopwatch, SystemTime};
 
 use anyhow::Context;
@@ -213,6 +213,34 @@ fn reread(site: &Site) {
     }
 }
 
+/// Serves no longer what the store has forgotten, as soon as it has.
+fn forget(site: &Site) {
+    let Some(live) = &site.live else { return };
+    let mut forgets = live.forgets.lock().unwrap_or_else(PoisonError::into_inner);
+    let (Some(before), Ok(old)) = (*forgets, site.snapshot()) else { return };
+    if old.history.span.is_none_or(|(first, _)| first >= before) {
+        *forgets = None;
+        return;
+    }
+    // Another server may not have come to it yet; and it is asked again when the store is away.
+    if !live.has_forgotten(before).unwrap_or(false) {
+        return;
+    }
+    *forgets = None;
+    drop(forgets);
+    // What files hold is served whatever its age. Without any, nothing has to be read.
+    if !site.settings.input.input.is_empty() {
+        return reread(site);
+    }
+    let _lock = site.lock();
+    let Ok(old) = site.snapshot() else { return };
+    let history = History::new(old.history.readings.since(before));
+    tracing::info!(readings = history.count, "old readings are forgotten");
+    site.swap(Snapshot::new(Arc::new(history), old.loaded.clone()));
+    warm(site);
+    site.events.readings(std::iter::empty());
+}
+
 /// Whether the input can be read as often as wanted, which standard input cannot.
 pub fn can_read_again(site: &Site) -> bool {
     site.settings.input.input.iter().all(|path| path.as_os_str() != "-")
@@ -262,11 +290,11 @@ pub fn watch(site: &Site, mut seen: Marks) {
     while site.phase() != Phase::Draining {
         std::thread::sleep(LOOK);
         let now = Marks::of(site);
-        let stale = site.live.as_ref().is_some_and(|live| live.stale.swap(false, SeqCst));
-        if now.0 != seen.0 || stale {
+        if now.0 != seen.0 {
             seen = now;
             reread(site);
         }
+        forget(site);
         follow(site);
         site.limits.tidy();
     }

@@ -23,6 +23,10 @@ use crate::stream::writer::{Failure, Full, Patience, Tally};
 const SOON: u64 = 1;
 const LATER: u64 = 5;
 
+/// Bytes of a body that take a fraction of a millisecond to read: handing them to another thread and waiting for it would
+/// cost about as much again.
+const SMALL: usize = 64 << 10;
+
 /// What became of the rows of a body. All of them are accounted for, and what is stored is on disk.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Stored {
@@ -107,16 +111,17 @@ pub async fn post(
     let mut room = live.writer.room(length(&request)?).map_err(|full| turned_away(live, full))?;
     let body = body::read(body).await?;
     room.shrink(body.len());
+    let is_small = encoding == Encoding::Identity && body.len() <= SMALL;
     let shared = site.clone();
-    let (read, room) = work(move || {
+    let read = move || {
         let live = self::live(&shared)?;
         let body = decode::unpack(encoding, body, |bytes| {
             room.join(live.writer.room(bytes).map_err(|full| turned_away(live, full))?);
             Ok(())
         })?;
         Ok((rows::read(media, &body, &shared.calendar).map_err(unreadable)?, room))
-    })
-    .await?;
+    };
+    let (read, room) = if is_small { read()? } else { work(read).await? };
     let Rows { events, refused: rows } = read;
     let refused = rows.iter().map(|row| Refused {
         source: Source::Http.name().into(),

@@ -1,6 +1,6 @@
 //! Keeping the store small: closed days are packed, what is older than wanted is forgotten.
 
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant as Stopwatch};
 
 use anyhow::Context;
@@ -8,7 +8,7 @@ use anyhow::Context;
 use super::lease::{Lease, RENEW};
 use super::live::Live;
 use super::site::Site;
-use crate::calendar::Instant;
+use crate::calendar::{HOUR, Instant};
 use crate::retrain::schedule::Schedule;
 
 /// When and how to tidy the store.
@@ -29,22 +29,20 @@ pub fn run(site: &Site, upkeep: &Upkeep, live: &Live) {
     let watch = Stopwatch::now();
     let done = attempt(site, upkeep, live);
     match &done {
-        Ok(None) => {
-            tracing::info!("no upkeep: another server does it");
-            // What that one forgets is forgotten here too.
-            live.stale.store(upkeep.retain.is_some(), SeqCst);
-        }
+        Ok(None) => tracing::info!("no upkeep: another server does it"),
         Ok(Some((packed, dropped))) => {
             site.metrics.packed.add(*packed);
             site.metrics.dropped.add(*dropped);
             site.metrics.kept_up_at.set(crate::calendar::Calendar::utc_now().max(0) as u64);
             tracing::info!(packed, dropped, seconds = watch.elapsed().as_secs_f64(), "the store was tidied");
-            if *dropped > 0 {
-                // What is served must not hold what is forgotten.
-                live.stale.store(true, SeqCst);
-            }
         }
         Err(error) => tracing::error!(error = format!("{error:#}"), "the store could not be tidied"),
+    }
+    // What is served must not hold what is forgotten, by this server or another.
+    if done.is_ok()
+        && let Some(from) = from(site, upkeep.retain)
+    {
+        *live.forgets.lock().unwrap_or_else(PoisonError::into_inner) = Some(from - from.rem_euclid(24 * HOUR));
     }
     let trouble = done.err().map(|error| format!("the store could not be tidied: {error:#}"));
     site.set_trouble(|known| known.upkeep = trouble);
@@ -56,8 +54,6 @@ fn attempt(site: &Site, upkeep: &Upkeep, live: &Live) -> anyhow::Result<Option<(
     if !may()? {
         return Ok(None);
     }
-    let Some(now) = reference(site) else { return Ok(Some((0, 0))) };
-    let ago = |age: Option<Duration>| age.map(|age| now - age.as_secs() as Instant);
     let renew = || {
         if let Err(error) = may() {
             tracing::warn!(error = format!("{error:#}"), "the lease could not be renewed");
@@ -65,16 +61,17 @@ fn attempt(site: &Site, upkeep: &Upkeep, live: &Live) -> anyhow::Result<Option<(
     };
     // What is forgotten need not be packed.
     let dropped =
-        ago(upkeep.retain).map(|from| live.wait(|store| async move { store.retain(from).await }, RENEW, renew));
+        from(site, upkeep.retain).map(|from| live.wait(|store| async move { store.retain(from).await }, RENEW, renew));
     let dropped = dropped.transpose().context("cannot drop readings")?.unwrap_or(0);
     let packed =
-        ago(upkeep.pack).map(|before| live.wait(|store| async move { store.pack(before).await }, RENEW, renew));
+        from(site, upkeep.pack).map(|before| live.wait(|store| async move { store.pack(before).await }, RENEW, renew));
     Ok(Some((packed.transpose().context("cannot pack days")?.unwrap_or(0), dropped)))
 }
 
-/// The instant that ages are counted from: the present, or the last reading where that is earlier. A clock that runs years
-/// ahead, or sensors that fell silent, must not empty the store.
-fn reference(site: &Site) -> Option<Instant> {
+/// The instant that lies so far back; none without an age or without readings. Ages are counted from the present, or from
+/// the last reading where that is earlier: a clock that runs years ahead, or sensors that fell silent, must not empty the
+/// store.
+fn from(site: &Site, age: Option<Duration>) -> Option<Instant> {
     let (_, last) = site.snapshot().ok()?.history.span?;
-    Some(last.min(site.calendar.now()))
+    Some(last.min(site.calendar.now()) - age?.as_secs() as Instant)
 }

@@ -14,6 +14,7 @@ mod plan;
 mod postgres;
 mod schema;
 mod sqlite;
+mod varint;
 
 use std::future::Future;
 use std::path::Path;
@@ -158,6 +159,9 @@ pub trait Store: Send + Sync {
 
     /// Takes rows out of the quarantine; says how many were there.
     fn release<'a>(&'a self, ids: &'a [i64]) -> Pending<'a, u64>;
+
+    /// When the first day begins of which any reading is held; none without readings.
+    fn begins(&self) -> Pending<'_, Option<Instant>>;
 
     /// Packs the days that end at or before an instant, one transaction per day; says how many readings were packed.
     fn pack(&self, before: Instant) -> Pending<'_, u64>;

@@ -1,5 +1,6 @@
 //! Readings of one device and day in a few bytes: differences as variable-length integers, then zstd.
 
+use super::varint;
 use crate::calendar::Instant;
 
 /// Seconds of a day.
@@ -21,12 +22,7 @@ pub(super) fn pack(day: i64, times: &[Instant]) -> Result<Vec<u8>, sqlx::Error> 
     let mut bytes = Vec::with_capacity(2 * times.len());
     let mut last = day * DAY;
     for &time in times {
-        let mut rest = (time - last) as u64;
-        while rest >= 0x80 {
-            bytes.push(rest as u8 | 0x80);
-            rest >>= 7;
-        }
-        bytes.push(rest as u8);
+        varint::put(&mut bytes, (time - last) as u64);
         last = time;
     }
     zstd::bulk::compress(&bytes, LEVEL).map_err(sqlx::Error::Io)
@@ -39,26 +35,17 @@ pub(super) fn pack(day: i64, times: &[Instant]) -> Result<Vec<u8>, sqlx::Error> 
 pub(super) fn unpack(day: i64, packed: &[u8]) -> Result<Vec<Instant>, sqlx::Error> {
     let damaged = || sqlx::Error::Decode(format!("the packed readings of day {day} are damaged").into());
     let bytes = zstd::bulk::decompress(packed, LIMIT).map_err(|_| damaged())?;
-    let end = (day + 1) * DAY;
-    let (mut time, mut rest, mut shift) = (day * DAY, 0_i64, 0);
+    let (mut time, end) = (day * DAY, (day + 1) * DAY);
     let mut times = Vec::with_capacity(bytes.len());
-    for byte in bytes {
-        rest |= i64::from(byte & 0x7f) << shift;
-        if byte & 0x80 != 0 {
-            shift += 7;
-            if shift > 14 {
-                return Err(damaged());
-            }
-            continue;
-        }
-        time += rest;
+    for rest in varint::all(&bytes).ok_or_else(damaged)? {
+        // Below 2^35, so that nothing overflows.
+        time += rest as i64;
         if time >= end || (rest == 0 && !times.is_empty()) {
             return Err(damaged());
         }
         times.push(time);
-        (rest, shift) = (0, 0);
     }
-    if shift == 0 { Ok(times) } else { Err(damaged()) }
+    Ok(times)
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! A batch in the order in which it is written, and what became of it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::hash_map::Entry as Place;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
 use super::packed::day;
-use super::{Batch, Kind, Receipt, Verdict};
+use super::{Batch, Event, Kind, Receipt, Verdict};
 use crate::calendar::{Calendar, Hour, Instant};
 
 /// Longest payload kept in quarantine, in bytes.
@@ -21,7 +22,7 @@ pub(super) type Reading = (Instant, i64);
 
 /// A batch, ordered.
 pub(super) struct Plan<'a> {
-    /// Each device once, in order of name, and the time of its latest event.
+    /// Each device once, in the order in which they first come, and the time of its latest event.
     pub devices: Vec<(&'a str, Instant)>,
     /// What goes into quarantine, each once, in the order in which it came.
     pub refused: Vec<Reject<'a>>,
@@ -49,20 +50,25 @@ pub(super) struct Reject<'a> {
 
 impl<'a> Plan<'a> {
     pub fn new(batch: &'a Batch) -> Self {
-        let mut latest: BTreeMap<&str, Instant> = BTreeMap::new();
-        for event in &batch.events {
-            latest.entry(&event.device).and_modify(|time| *time = event.time.max(*time)).or_insert(event.time);
-        }
-        let devices: Vec<_> = latest.into_iter().collect();
-        let places: HashMap<&str, usize> =
-            devices.iter().enumerate().map(|(place, &(name, _))| (name, place)).collect();
-        let events = batch.events.iter().map(|event| Entry {
-            device: places[event.device.as_str()],
-            time: event.time,
-            motion: event.kind == Kind::Motion,
-            id: event.id.as_ref().map(|id| (day(event.time), hash([event.device.as_str(), id.as_str()]))),
-        });
-        Self { events: events.collect(), refused: rejects(batch), devices }
+        let mut devices: Vec<(&str, Instant)> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        let entry = |event: &'a Event| {
+            let device = match places.entry(&event.device) {
+                Place::Occupied(place) => {
+                    let latest = &mut devices[*place.get()].1;
+                    *latest = event.time.max(*latest);
+                    *place.get()
+                }
+                Place::Vacant(place) => {
+                    devices.push((&event.device, event.time));
+                    *place.insert(devices.len() - 1)
+                }
+            };
+            let id = event.id.as_ref().map(|id| (day(event.time), hash([event.device.as_str(), id.as_str()])));
+            Entry { device, time: event.time, motion: event.kind == Kind::Motion, id }
+        };
+        let events = batch.events.iter().map(entry).collect();
+        Self { events, refused: rejects(batch), devices }
     }
 
     /// The days with motion, in order, each once.
@@ -93,10 +99,12 @@ impl<'a> Plan<'a> {
 
     /// What became of the events whose readings, if any, are `readings`, when those in `stored` are new.
     pub fn receipt(&self, readings: &[Option<Reading>], stored: &[Reading]) -> Receipt {
-        let mut new: HashSet<Reading> = stored.iter().copied().collect();
+        // Mostly all are new, and each comes once: then there is nothing to look up.
+        let all = stored.len() == readings.iter().flatten().count();
+        let mut new: HashSet<Reading> = if all { HashSet::new() } else { stored.iter().copied().collect() };
         let verdict = |(event, reading): (&Entry, &Option<Reading>)| match reading {
             _ if !event.motion => Verdict::NoMotion,
-            Some(reading) if new.remove(reading) => Verdict::Stored,
+            Some(reading) if all || new.remove(reading) => Verdict::Stored,
             _ => Verdict::Duplicate,
         };
         Receipt { verdicts: self.events.iter().zip(readings).map(verdict).collect() }
@@ -131,12 +139,10 @@ pub(super) fn distinct(readings: &[Option<Reading>]) -> Vec<Reading> {
 }
 
 /// How many readings there are per hour and device, in order.
-pub(super) fn by_hour(readings: &[Reading], calendar: &Calendar) -> BTreeMap<(Hour, i64), i64> {
-    let mut counts = BTreeMap::new();
-    for &(time, device) in readings {
-        *counts.entry((calendar.hour(time), device)).or_default() += 1;
-    }
-    counts
+pub(super) fn by_hour(readings: &[Reading], calendar: &Calendar) -> Vec<((Hour, i64), i64)> {
+    let mut keys: Vec<(Hour, i64)> = readings.iter().map(|&(time, device)| (calendar.hour(time), device)).collect();
+    keys.sort_unstable();
+    keys.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as i64)).collect()
 }
 
 fn rejects(batch: &Batch) -> Vec<Reject<'_>> {

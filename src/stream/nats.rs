@@ -7,14 +7,17 @@
 //! Publishers spread their load, and keep each device's readings in order, by putting the device's [`partition`] into
 //! the subject: `readings.0`, `readings.1`, … The consumer takes them all with `readings.>`.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Stopwatch};
 
-use async_nats::jetstream::consumer::{AckPolicy, pull};
-use async_nats::jetstream::{self, stream};
-use async_nats::{Client, ConnectOptions, Event, Message, Request, StatusCode};
+use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
+use async_nats::jetstream::{self, AckKind, Message, stream};
+use async_nats::{Client, ConnectOptions, Event};
+use futures_core::Stream;
 use sha2::{Digest, Sha256};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use super::Source;
@@ -27,9 +30,16 @@ use crate::calendar::Calendar;
 use crate::store::{Batch, Refused};
 
 /// Messages that one server works on at a time; JetStream keeps all others.
-const AT_A_TIME: usize = 128;
+const AT_A_TIME: usize = 1024;
 
-/// How long the server keeps a question for the next message open.
+/// Most messages, and bytes of them, that answer one question. A message that is larger is asked for alone.
+const AT_ONCE: usize = 128;
+const BYTES: usize = 8 << 20;
+
+/// Questions that are open at a time: while the answers to one are taken the server looks for those to the next.
+const QUESTIONS: usize = 4;
+
+/// How long the server keeps a question for messages open.
 const OPEN: Duration = Duration::from_secs(10);
 
 /// How long JetStream waits for word of a message before it sends it again, and how often it gets word of one that is
@@ -67,7 +77,7 @@ pub fn partition(device: &str, partitions: u64) -> u64 {
 /// Receives until the runtime ends.
 pub async fn listen(settings: Settings, calendar: Calendar, writer: Writer, counts: Arc<Counts>) {
     let mut waits = Backoff::new(WAITS.0, WAITS.1);
-    let client = loop {
+    let (client, consumer) = loop {
         match connect(&settings, &counts).await {
             Ok(connected) => break connected,
             Err(error) => {
@@ -77,20 +87,16 @@ pub async fn listen(settings: Settings, calendar: Calendar, writer: Writer, coun
         }
     };
     tracing::info!(stream = settings.stream, subject = settings.subject, "receiving from JetStream");
-    let source = Arc::new(Consumer { client, settings, mended: Mutex::new(Stopwatch::now()) });
-    for _ in 0..AT_A_TIME {
-        let worker = Worker {
-            source: source.clone(),
-            calendar: calendar.clone(),
-            writer: writer.clone(),
-            counts: counts.clone(),
-        };
-        tokio::spawn(worker.run());
+    let source = Durable { client, consumer, settings, mended: Mutex::new(Stopwatch::now()) };
+    let receiver = Arc::new(Receiver { source, calendar, writer, counts });
+    let room = Arc::new(Semaphore::new(AT_A_TIME));
+    for _ in 0..QUESTIONS {
+        tokio::spawn(receiver.clone().run(room.clone()));
     }
 }
 
 /// Connects, and finds or makes stream and consumer.
-async fn connect(settings: &Settings, counts: &Arc<Counts>) -> Result<Client, async_nats::Error> {
+async fn connect(settings: &Settings, counts: &Arc<Counts>) -> Result<(Client, PullConsumer), async_nats::Error> {
     let watched = counts.clone();
     let options = ConnectOptions::new().name("roomcast").event_callback(move |event| {
         let arrived = watched.of(Source::Nats);
@@ -106,12 +112,12 @@ async fn connect(settings: &Settings, counts: &Arc<Counts>) -> Result<Client, as
     });
     let servers: Vec<&str> = settings.servers.split(',').map(str::trim).collect();
     let client = options.connect(servers).await?;
-    prepare(&client, settings).await?;
-    Ok(client)
+    let consumer = prepare(&client, settings).await?;
+    Ok((client, consumer))
 }
 
 /// Finds stream and consumer, or makes them.
-async fn prepare(client: &Client, settings: &Settings) -> Result<(), async_nats::Error> {
+async fn prepare(client: &Client, settings: &Settings) -> Result<PullConsumer, async_nats::Error> {
     let jetstream = jetstream::new(client.clone());
     let stream = stream::Config {
         name: settings.stream.clone(),
@@ -128,28 +134,23 @@ async fn prepare(client: &Client, settings: &Settings) -> Result<(), async_nats:
         max_waiting: 16_384,
         ..pull::Config::default()
     };
-    stream.get_or_create_consumer(&settings.durable, consumer).await?;
-    Ok(())
+    Ok(stream.get_or_create_consumer(&settings.durable, consumer).await?)
 }
 
-/// The durable consumer that all workers ask.
-struct Consumer {
+/// The durable consumer, and what it takes to make it again.
+struct Durable {
     client: Client,
+    consumer: PullConsumer,
     settings: Settings,
     /// When it was last looked whether it is there.
     mended: Mutex<Stopwatch>,
 }
 
-impl Consumer {
-    /// The subject to ask for the next message.
-    fn next(&self) -> String {
-        format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.settings.stream, self.settings.durable)
-    }
-
+impl Durable {
     /// Makes what somebody deleted again. A new consumer brings everything that the stream holds once more; what is stored
     /// counts once.
     async fn mend(&self) {
-        // All workers notice at the same time, one of them acts.
+        // All who ask notice at the same time, one of them acts.
         let Ok(mut mended) = self.mended.try_lock() else { return };
         if mended.elapsed() < MENDING {
             return;
@@ -161,56 +162,66 @@ impl Consumer {
     }
 }
 
-/// Takes one message after the other. Many workers ask at a time: the writer stores together what they have, and
-/// when it has no room they do not ask.
-struct Worker {
-    source: Arc<Consumer>,
+/// Asks for messages and takes each in a task of its own: the writer stores together what they have, and one that is
+/// not stored holds up no other.
+struct Receiver {
+    source: Durable,
     calendar: Calendar,
     writer: Writer,
     counts: Arc<Counts>,
 }
 
-impl Worker {
-    async fn run(self) {
+impl Receiver {
+    /// Asks one question after the other, each for no more than there is `room` for.
+    async fn run(self: Arc<Self>, room: Arc<Semaphore>) {
         let mut waits = Backoff::new(WAITS.0, WAITS.1);
-        loop {
-            match self.ask().await {
-                Ok(Some(message)) => {
-                    waits.reset();
-                    if let Err(error) = self.take(message).await {
-                        tracing::warn!(%error, "a message could not be acknowledged; it will come again");
-                    }
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::debug!(%error, "no message could be asked for");
+        let mut most = AT_ONCE;
+        // The semaphore is never closed.
+        while let Ok(mut room) = room.clone().acquire_many_owned(most as u32).await {
+            let mut came = 0;
+            match self.ask(most, &mut room, &mut came).await {
+                // Only what came with nothing is trouble: a question ends with an error when the next message is too many bytes.
+                Err(error) if came == 0 => {
+                    tracing::debug!(%error, "no messages could be asked for");
                     self.source.mend().await;
                     sleep(waits.step()).await;
+                    // The next message may be larger than all answers may be together.
+                    most = 1;
                 }
+                _ if came > 0 => {
+                    waits.reset();
+                    most = AT_ONCE;
+                }
+                _ => {}
             }
         }
     }
 
-    /// The next message, if one comes while the question is open.
-    async fn ask(&self) -> Result<Option<Message>, async_nats::Error> {
-        let question = serde_json::json!({ "batch": 1, "expires": OPEN.as_nanos() as u64 }).to_string();
-        // An inbox of its own: a message comes under its own subject, and so cannot be told from others by that.
-        let request = Request::new()
-            .payload(question.into_bytes().into())
-            .inbox(self.source.client.new_inbox())
-            .timeout(Some(OPEN + Duration::from_secs(5)));
-        let message = self.source.client.send_request(self.source.next(), request).await?;
-        match message.status {
-            None => Ok(Some(message)),
-            // Nothing came.
-            Some(StatusCode::TIMEOUT | StatusCode::NOT_FOUND) => Ok(None),
-            Some(status) => Err(format!("{status}: {}", message.description.unwrap_or_default()).into()),
+    /// Takes what comes while the question is open, at most so many messages; each takes its part of the room along.
+    async fn ask(
+        self: &Arc<Self>,
+        most: usize,
+        room: &mut OwnedSemaphorePermit,
+        came: &mut usize,
+    ) -> Result<(), async_nats::Error> {
+        let question = self.source.consumer.batch().max_messages(most).expires(OPEN);
+        let question = if most > 1 { question.max_bytes(BYTES) } else { question };
+        let mut answers = question.messages().await?;
+        while let Some(message) = poll_fn(|context| Pin::new(&mut answers).poll_next(context)).await {
+            let (receiver, message, place) = (self.clone(), message?, room.split(1));
+            *came += 1;
+            tokio::spawn(async move {
+                if let Err(error) = receiver.take(message).await {
+                    tracing::warn!(%error, "a message could not be acknowledged; it will come again");
+                }
+                drop(place);
+            });
         }
+        Ok(())
     }
 
     async fn take(&self, message: Message) -> Result<(), async_nats::Error> {
         self.counts.of(Source::Nats).received.add(1);
-        let reply = message.reply.ok_or("the message cannot be acknowledged")?;
         let batch = batch(&message.payload, &self.calendar);
         if !batch.events.is_empty() || !batch.refused.is_empty() {
             let stored = self.store(batch, message.payload.len());
@@ -218,15 +229,14 @@ impl Worker {
             let stored = loop {
                 match timeout(WORD, &mut stored).await {
                     Ok(stored) => break stored,
-                    Err(_) => self.source.client.publish(reply.clone(), "+WPI".into()).await?,
+                    Err(_) => message.ack_with(AckKind::Progress).await?,
                 }
             };
             if !stored {
                 return Ok(());
             }
         }
-        self.source.client.publish(reply, "+ACK".into()).await?;
-        Ok(())
+        message.ack().await
     }
 
     /// Whether a batch was stored, which may take as long as the store is away.

@@ -15,5 +15,6 @@ mod rounds;
 mod serve;
 mod shared;
 mod simulate;
+mod soak;
 mod store;
 mod stream;

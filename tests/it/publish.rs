@@ -1,6 +1,7 @@
 //! Forecasts that leave the server, at a real broker and a real Redis, and what they were worth.
 
 mod homeassistant;
+mod takeover;
 
 use std::process::{Command, Stdio};
 

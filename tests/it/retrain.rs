@@ -1,5 +1,7 @@
 //! Retraining: what is due, what is promoted, what stays, and that a registry is never half renewed.
 
+mod server;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -324,76 +326,4 @@ fn killed_at_any_moment_it_leaves_the_old_or_the_new_version() {
         assert!(registry.load(Some(&old)).is_ok());
         assert!(registry.lease().unwrap().is_some(), "a dead process holds nothing");
     }
-}
-
-/// A registry with models of two weeks, their version, and in its directory a file with the readings of three.
-fn few_weeks() -> (tempfile::TempDir, String, std::path::PathBuf) {
-    let models = tempfile::tempdir().unwrap();
-    let old = train(models.path(), "2016-07-15 00:00:00");
-    let file = models.path().join("readings.csv");
-    let text = std::fs::read_to_string(sample()).unwrap();
-    let early = text.lines().filter(|line| *line < "2016-07-23" || line.starts_with("time"));
-    std::fs::write(&file, early.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
-    (models, old, file)
-}
-
-#[test]
-fn a_server_killed_while_it_retrains_leaves_the_old_or_the_new_version() {
-    let (models, old, file) = few_weeks();
-    let mut ends = std::collections::BTreeSet::new();
-    for pause in [200, 1200, 3000] {
-        let place = tempfile::tempdir().unwrap();
-        copy_all(models.path(), place.path());
-        let server = Server::with(
-            &["--input", file.to_str().unwrap(), "--models", place.path().to_str().unwrap()],
-            &["--retrain", "* * * * * *", "--retrain-jitter", "0", "--retrain-max-age", "6d"],
-        );
-        let registry = Registry::open(place.path());
-        wait("a retraining", || registry.lease().unwrap().is_none());
-        std::thread::sleep(Duration::from_millis(pause));
-        // SIGKILL: the child is left behind, and ends by itself.
-        drop(server);
-        wait("the end of the child", || registry.lease().unwrap().is_some());
-        let (loaded, manifest) = registry.load(None).unwrap();
-        assert!(!loaded.devices.is_empty());
-        assert!(registry.list().unwrap().iter().all(|entry| entry.manifest.is_ok()));
-        assert!(registry.load(Some(&old)).is_ok());
-        ends.insert(manifest.version == old);
-    }
-    assert!(ends.contains(&false), "no child came to its end");
-}
-
-#[test]
-fn a_server_retrains_by_itself_and_takes_the_result() {
-    // Few weeks again: the child gets what the other tests leave it.
-    let (models, old, file) = few_weeks();
-    let server = Server::with(
-        &["--input", file.to_str().unwrap(), "--models", models.path().to_str().unwrap()],
-        &["--retrain", "* * * * * *", "--retrain-jitter", "0", "--retrain-max-age", "6d", "--retrain-keep", "3"],
-    );
-    let version = || server.get("/predict?device=device_1").json()["model"]["version"].as_str().unwrap().to_owned();
-    let begun = Instant::now();
-    while version() == old {
-        assert!(begun.elapsed() < Duration::from_secs(300), "no new models: {}", server.log());
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    assert_eq!(version(), current(models.path()));
-    let figure = |name: &str| -> u64 {
-        let text = server.get("/metrics").text();
-        let line = text.lines().find_map(|line| line.strip_prefix(&format!("roomcast_{name} "))).unwrap();
-        line.parse().unwrap()
-    };
-    // The registry changed before the child had ended.
-    wait("the figures", || figure("retrainings_total") >= 1);
-    assert_eq!(figure("retraining_failures_total"), 0);
-    assert!(figure("retraining_last_success_seconds") > 1_700_000_000);
-    assert!(server.log().contains("retrained") && server.log().contains("next retraining"));
-
-    let (input, dir) = (sample(), models.path().to_str().unwrap());
-    let serve = ["serve", "--no-auth", "--models", dir, "--input", input.to_str().unwrap(), "--retrain"];
-    let wrong = roomcast(&[&serve[..], &["every night"]].concat());
-    assert_eq!(wrong.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&wrong.stderr).contains("expected a cron expression"), "{wrong:?}");
-    let piped = ["serve", "--no-auth", "--models", dir, "--input", "-", "--retrain", "0 2 * * *"];
-    assert!(String::from_utf8_lossy(&roomcast(&piped).stderr).contains("standard input"));
 }

@@ -4,6 +4,7 @@ mod commands;
 mod crash;
 mod days;
 mod follow;
+mod full;
 pub mod place;
 mod refusal;
 

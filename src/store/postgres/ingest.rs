@@ -1,6 +1,6 @@
 //! A batch into PostgreSQL.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
@@ -99,10 +99,9 @@ async fn devices(
             .bind(&missing)
             .fetch_all(&mut *connection)
             .await?;
-        for (name, id) in found {
-            if let Ok(place) = plan.devices.binary_search_by(|&(known, _)| known.cmp(name.as_str())) {
-                numbers[place] = Some(id);
-            }
+        let found: HashMap<String, i64> = found.into_iter().collect();
+        for (number, (name, _)) in numbers.iter_mut().zip(&plan.devices) {
+            *number = number.or_else(|| found.get(*name).copied());
         }
     }
     numbers.into_iter().collect::<Option<Vec<i64>>>().ok_or(sqlx::Error::RowNotFound)

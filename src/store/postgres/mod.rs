@@ -139,6 +139,10 @@ impl Store for PostgresStore {
         Box::pin(async move { read::heard(&self.pool).await.map_err(|error| self.error(error)) })
     }
 
+    fn begins(&self) -> Pending<'_, Option<Instant>> {
+        Box::pin(async move { read::begins(&self.pool).await.map_err(|error| self.error(error)) })
+    }
+
     fn quarantined(&self, after_id: i64, limit: usize) -> Pending<'_, Vec<Quarantined>> {
         Box::pin(
             async move { small::quarantined(&self.pool, after_id, limit).await.map_err(|error| self.error(error)) },

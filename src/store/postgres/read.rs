@@ -10,7 +10,7 @@ use sqlx::{Executor, PgConnection, PgPool, Postgres, Row, Transaction};
 use crate::calendar::{Hour, Instant};
 use crate::readings::{DeviceReadings, Readings};
 use crate::store::gather::Gathered;
-use crate::store::packed::{day, unpack};
+use crate::store::packed::{DAY, day, unpack};
 use crate::store::{Cursor, HourCount};
 
 /// What a look at the store begins with.
@@ -96,4 +96,13 @@ pub(super) async fn hours(pool: &PgPool, from: Option<Hour>) -> Result<Vec<HourC
 
 pub(super) async fn heard(pool: &PgPool) -> Result<Vec<(String, Instant)>, sqlx::Error> {
     sqlx::query_as("SELECT name, time FROM heard JOIN devices ON id = device ORDER BY name").fetch_all(pool).await
+}
+
+/// When the first day begins of which any reading is held.
+pub(super) async fn begins(pool: &PgPool) -> Result<Option<Instant>, sqlx::Error> {
+    let (time, packed): (Option<i64>, Option<i64>) =
+        sqlx::query_as("SELECT (SELECT min(time) FROM readings), (SELECT min(day) FROM packed)")
+            .fetch_one(pool)
+            .await?;
+    Ok([time.map(day), packed].into_iter().flatten().min().map(|day| day * DAY))
 }

@@ -1,49 +1,79 @@
-//! One statement over many rows of integers. A statement for every row would spend more on the way to
-//! SQLite's thread and back than on the row.
+//! One statement over many rows. A statement for every row would spend more on the way to SQLite's thread and back than
+//! on the row.
 
 use std::sync::Arc;
 
+use sqlx::error::BoxDynError;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments, AssertSqlSafe, Sqlite};
+use sqlx::{Arguments, AssertSqlSafe, Sqlite, SqliteConnection};
 
 /// Rows of one statement: the smallest that holds what is left is taken, so that SQLite has to parse each
-/// statement three times and no more.
-const SIZES: [usize; 3] = [8, 64, 512];
+/// statement four times and no more.
+const SIZES: [usize; 4] = [8, 64, 256, 1024];
 
-/// A statement over rows of `width` integers.
-pub(super) struct Bulk {
-    width: usize,
-    sql: [Arc<str>; SIZES.len()],
+/// A statement over rows.
+pub(super) struct Bulk([Arc<str>; SIZES.len()]);
+
+/// What a statement takes for one row.
+pub(super) trait Row: Sync {
+    /// Columns.
+    const WIDTH: usize;
+
+    fn add(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError>;
+}
+
+impl<const N: usize> Row for [i64; N] {
+    const WIDTH: usize = N;
+
+    fn add(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
+        self.iter().try_for_each(|&value| arguments.add(value))
+    }
+}
+
+/// A key, and bytes.
+impl<const N: usize> Row for ([i64; N], Vec<u8>) {
+    const WIDTH: usize = N + 1;
+
+    fn add(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
+        self.0.add(arguments)?;
+        arguments.add(&self.1)
+    }
 }
 
 impl Bulk {
     /// A statement made of a text before the rows and one behind them. The rows are a table `given` with the columns
-    /// `column1`, `column2` …; where `column1` is null there is no row.
+    /// `column1`, `column2` …, as many as `width`; where `column1` is null there is no row.
     pub fn new(width: usize, before: &str, behind: &str) -> Self {
         let row = format!("({})", vec!["?"; width].join(","));
-        let sql = SIZES.map(|size| {
+        Self(SIZES.map(|size| {
             let rows = vec![row.as_str(); size].join(",");
             format!("{before} (VALUES {rows}) AS given {behind}").into()
-        });
-        Self { width, sql }
+        }))
     }
 
     /// The statements that do it for all rows, in order.
-    pub fn over<'a>(
+    pub fn over<'a, R: Row>(
         &'a self,
-        rows: &'a [i64],
+        rows: &'a [R],
     ) -> impl Iterator<Item = Result<Query<'static, Sqlite, SqliteArguments>, sqlx::Error>> + Send + 'a {
         let largest = SIZES[SIZES.len() - 1];
-        rows.chunks(largest * self.width).map(|rows| {
-            let size = SIZES.iter().position(|size| rows.len() <= size * self.width).unwrap_or(SIZES.len() - 1);
+        rows.chunks(largest).map(move |rows| {
+            let size = SIZES.iter().position(|&size| rows.len() <= size).unwrap_or(SIZES.len() - 1);
             let mut arguments = SqliteArguments::default();
-            arguments.reserve(rows.len(), 0);
-            for &value in rows {
-                arguments.add(value).map_err(sqlx::Error::Encode)?;
-            }
+            arguments.reserve(rows.len() * R::WIDTH, 0);
+            rows.iter().try_for_each(|row| row.add(&mut arguments)).map_err(sqlx::Error::Encode)?;
             // Places without an argument are null. The text has no data in it.
-            Ok(sqlx::query_with(AssertSqlSafe(self.sql[size].clone()), arguments))
+            Ok(sqlx::query_with(AssertSqlSafe(self.0[size].clone()), arguments))
         })
+    }
+
+    /// Runs the statements for all rows; says how many rows they changed.
+    pub async fn run<R: Row>(&self, connection: &mut SqliteConnection, rows: &[R]) -> Result<u64, sqlx::Error> {
+        let mut changed = 0;
+        for query in self.over(rows) {
+            changed += query?.execute(&mut *connection).await?.rows_affected();
+        }
+        Ok(changed)
     }
 }

@@ -94,7 +94,7 @@ async fn drop_until(connection: &mut SqliteConnection, keep: i64, store: &Sqlite
     for (sql, end) in [
         ("DELETE FROM packed WHERE day < ?", keep),
         ("DELETE FROM ids WHERE day < ?", keep),
-        ("DELETE FROM hourly WHERE hour < ?", i64::from(hour)),
+        ("DELETE FROM hour_blocks WHERE hour < ?", i64::from(hour)),
     ] {
         sqlx::query(sql).bind(end).execute(&mut *connection).await?;
     }

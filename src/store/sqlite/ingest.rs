@@ -4,20 +4,28 @@ use std::collections::HashSet;
 
 use sqlx::{Row, SqliteConnection};
 
+use super::blocks;
 use super::bulk::Bulk;
 use crate::calendar::Calendar;
 use crate::store::Receipt;
 use crate::store::packed::{day, unpack};
 use crate::store::plan::{Id, Plan, Reading, Reject, by_hour, distinct};
 
+/// Begins a transaction that writes readings, and says what is there: the last packed day, and the number of the
+/// reading stored last. One question costs less than three.
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE;
+    SELECT (SELECT max(day) FROM packed), (SELECT seq FROM sqlite_sequence WHERE name = 'readings')";
+
+/// What is there when a transaction begins.
+pub(super) type There = (Option<i64>, Option<i64>);
+
 /// Statements over many rows.
 pub(super) struct Statements {
-    heard: Bulk,
+    blocks: blocks::Statements,
     known_ids: Bulk,
     ids: Bulk,
     packed: Bulk,
     readings: Bulk,
-    hourly: Bulk,
     /// Takes rows out of the quarantine.
     pub release: Bulk,
 }
@@ -26,11 +34,7 @@ impl Statements {
     pub fn new() -> Self {
         let real = "WHERE column1 IS NOT NULL";
         Self {
-            heard: Bulk::new(
-                2,
-                "INSERT INTO heard (device, time) SELECT column1, column2 FROM",
-                &format!("{real} ON CONFLICT DO UPDATE SET time = excluded.time WHERE excluded.time > heard.time"),
-            ),
+            blocks: blocks::Statements::new(),
             known_ids: Bulk::new(
                 2,
                 "SELECT column1, column2 FROM",
@@ -51,11 +55,6 @@ impl Statements {
                 "INSERT INTO readings (time, device) SELECT column1, column2 FROM",
                 &format!("{real} ON CONFLICT DO NOTHING"),
             ),
-            hourly: Bulk::new(
-                3,
-                "INSERT INTO hourly (hour, device, count) SELECT column1, column2, column3 FROM",
-                &format!("{real} ON CONFLICT DO UPDATE SET count = count + excluded.count"),
-            ),
             release: Bulk::new(1, "DELETE FROM quarantine WHERE id IN (SELECT column1 FROM", ")"),
         }
     }
@@ -67,30 +66,19 @@ pub(super) async fn write(
     statements: &Statements,
     plan: &Plan<'_>,
     known: &[Option<i64>],
+    (last_packed, before): There,
     calendar: &Calendar,
 ) -> Result<(Receipt, Vec<i64>), sqlx::Error> {
     let numbers = devices(connection, plan, known).await?;
-    let heard: Vec<i64> = numbers.iter().zip(&plan.devices).flat_map(|(&number, &(_, time))| [number, time]).collect();
-    run(connection, &statements.heard, &heard).await?;
+    let heard = numbers.iter().zip(&plan.devices).map(|(&number, &(_, time))| (number, time)).collect();
+    blocks::hear(connection, &statements.blocks, heard).await?;
     let readings = plan.readings(&numbers, ids(connection, statements, &plan.ids()).await?);
     let mut stored = distinct(&readings);
-    drop_packed(connection, statements, &mut stored).await?;
-    store(connection, statements, &mut stored).await?;
-    let hours: Vec<i64> = by_hour(&stored, calendar)
-        .into_iter()
-        .flat_map(|((hour, device), count)| [i64::from(hour), device, count])
-        .collect();
-    run(connection, &statements.hourly, &hours).await?;
+    drop_packed(connection, statements, last_packed, &mut stored).await?;
+    store(connection, statements, before.unwrap_or(0), &mut stored).await?;
+    blocks::count(connection, &statements.blocks, &by_hour(&stored, calendar)).await?;
     quarantine(connection, &plan.refused).await?;
     Ok((plan.receipt(&readings, &stored), numbers))
-}
-
-async fn run(connection: &mut SqliteConnection, statement: &Bulk, rows: &[i64]) -> Result<u64, sqlx::Error> {
-    let mut changed = 0;
-    for query in statement.over(rows) {
-        changed += query?.execute(&mut *connection).await?.rows_affected();
-    }
-    Ok(changed)
 }
 
 /// The numbers of the plan's devices; those that have none get one.
@@ -119,14 +107,14 @@ async fn ids(
     statements: &Statements,
     ids: &[Id],
 ) -> Result<HashSet<Id>, sqlx::Error> {
-    let rows: Vec<i64> = ids.iter().flat_map(|&(day, key)| [day, key]).collect();
+    let rows: Vec<[i64; 2]> = ids.iter().map(|&(day, key)| [day, key]).collect();
     let mut known = HashSet::new();
     for query in statements.known_ids.over(&rows) {
         for row in query?.fetch_all(&mut *connection).await? {
             known.insert((row.try_get(0)?, row.try_get(1)?));
         }
     }
-    run(connection, &statements.ids, &rows).await?;
+    statements.ids.run(connection, &rows).await?;
     Ok(known)
 }
 
@@ -134,16 +122,16 @@ async fn ids(
 async fn drop_packed(
     connection: &mut SqliteConnection,
     statements: &Statements,
+    last: Option<i64>,
     readings: &mut Vec<Reading>,
 ) -> Result<(), sqlx::Error> {
     let Some(&(first, _)) = readings.first() else { return Ok(()) };
-    let last: Option<i64> = sqlx::query_scalar("SELECT max(day) FROM packed").fetch_one(&mut *connection).await?;
     let Some(last) = last.filter(|&last| day(first) <= last) else { return Ok(()) };
     let mut days: Vec<(i64, i64)> =
         readings.iter().map(|&(time, device)| (day(time), device)).take_while(|&(day, _)| day <= last).collect();
     days.sort_unstable();
     days.dedup();
-    let rows: Vec<i64> = days.iter().flat_map(|&(day, device)| [day, device]).collect();
+    let rows: Vec<[i64; 2]> = days.iter().map(|&(day, device)| [day, device]).collect();
     let mut packed = HashSet::new();
     for query in statements.packed.over(&rows) {
         for row in query?.fetch_all(&mut *connection).await? {
@@ -155,23 +143,20 @@ async fn drop_packed(
     Ok(())
 }
 
-/// Writes readings; leaves of them those that are new.
+/// Writes readings after the one of number `before`; leaves of them those that are new.
 async fn store(
     connection: &mut SqliteConnection,
     statements: &Statements,
+    before: i64,
     readings: &mut Vec<Reading>,
 ) -> Result<(), sqlx::Error> {
-    if readings.is_empty() {
-        return Ok(());
-    }
-    let before: Option<i64> = sqlx::query_scalar("SELECT max(seq) FROM readings").fetch_one(&mut *connection).await?;
-    let rows: Vec<i64> = readings.iter().flat_map(|&(time, device)| [time, device]).collect();
-    match run(connection, &statements.readings, &rows).await? as usize {
+    let rows: Vec<[i64; 2]> = readings.iter().map(|&(time, device)| [time, device]).collect();
+    match statements.readings.run(connection, &rows).await? as usize {
         0 => readings.clear(),
         all if all == readings.len() => {}
         _ => {
             let new = sqlx::query_as("SELECT time, device FROM readings WHERE seq > ? ORDER BY time, device");
-            *readings = new.bind(before.unwrap_or(0)).fetch_all(&mut *connection).await?;
+            *readings = new.bind(before).fetch_all(&mut *connection).await?;
         }
     }
     Ok(())

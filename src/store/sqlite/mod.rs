@@ -3,6 +3,7 @@
 //! One connection writes, a few read; SQLite keeps other processes in turn. A reading's row number is its
 //! place in the order of commits.
 
+mod blocks;
 mod bulk;
 mod days;
 mod ingest;
@@ -42,7 +43,7 @@ pub(super) struct SqliteStore {
     numbers: Numbers,
 }
 
-/// A transaction that writes. Without a commit its connection is closed, which undoes it: after some failures
+/// The connection that writes, and its transaction. Without a commit its connection is closed, which undoes it: after some failures
 /// SQLite has already rolled back and after others not, and a new connection costs less than to tell.
 struct Writing<'a> {
     slot: MutexGuard<'a, Option<SqliteConnection>>,
@@ -69,6 +70,8 @@ impl SqliteStore {
             .foreign_keys(false)
             // 64 MiB, so that the hours and devices of large sites stay in memory.
             .pragma("cache_size", "-65536")
+            // Some statements can be undone alone; what that takes would otherwise go to a file as soon as they touch 16 pages.
+            .pragma("temp_store", "MEMORY")
             // 16 MiB of log between checkpoints: hot pages are written back once and not at every batch.
             .pragma("wal_autocheckpoint", "4096")
             .disable_statement_logging();
@@ -97,15 +100,21 @@ impl SqliteStore {
         })
     }
 
-    /// Begins a transaction that writes, after all who asked before.
-    async fn begin(&self) -> Result<Writing<'_>, sqlx::Error> {
+    /// The connection that writes, after all who asked before.
+    async fn turn(&self) -> Result<Writing<'_>, sqlx::Error> {
         let mut slot = self.writer.lock().await;
-        let mut connection = match slot.take() {
+        let connection = match slot.take() {
             Some(connection) => connection,
             None => connect(&self.options).await?,
         };
-        connection.execute("BEGIN IMMEDIATE").await?;
         Ok(Writing { slot, connection })
+    }
+
+    /// Begins a transaction that writes.
+    async fn begin(&self) -> Result<Writing<'_>, sqlx::Error> {
+        let mut writing = self.turn().await?;
+        writing.connection.execute("BEGIN IMMEDIATE").await?;
+        Ok(writing)
     }
 
     fn error(&self, error: sqlx::Error) -> StoreError {
@@ -115,9 +124,11 @@ impl SqliteStore {
     async fn write_batch(&self, batch: &Batch) -> Result<Receipt, sqlx::Error> {
         let plan = Plan::new(batch);
         let known = self.numbers.of(&plan);
-        let mut writing = self.begin().await?;
+        let mut writing = self.turn().await?;
         let connection = &mut writing.connection;
-        let (receipt, numbers) = ingest::write(connection, &self.statements, &plan, &known, &self.calendar).await?;
+        let there = sqlx::query_as(ingest::BEGIN).fetch_one(&mut *connection).await?;
+        let (receipt, numbers) =
+            ingest::write(connection, &self.statements, &plan, &known, there, &self.calendar).await?;
         writing.commit().await?;
         self.numbers.learn(&plan, &known, &numbers);
         Ok(receipt)
@@ -187,6 +198,10 @@ impl Store for SqliteStore {
 
     fn heard(&self) -> Pending<'_, Vec<(String, Instant)>> {
         Box::pin(async move { read::heard(&self.readers).await.map_err(|error| self.error(error)) })
+    }
+
+    fn begins(&self) -> Pending<'_, Option<Instant>> {
+        Box::pin(async move { read::begins(&self.readers).await.map_err(|error| self.error(error)) })
     }
 
     fn quarantined(&self, after_id: i64, limit: usize) -> Pending<'_, Vec<Quarantined>> {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::{Pool, Row, Sqlite, SqliteConnection};
 
+use super::blocks;
 use crate::calendar::{Hour, Instant};
 use crate::readings::{DeviceReadings, Readings};
 use crate::store::gather::Gathered;
@@ -86,15 +87,45 @@ pub(super) fn instants(text: &str) -> Result<Vec<Instant>, sqlx::Error> {
 }
 
 pub(super) async fn hours(readers: &Pool<Sqlite>, from: Option<Hour>) -> Result<Vec<HourCount>, sqlx::Error> {
-    let rows: Vec<(String, Hour, i64)> = sqlx::query_as(
-        "SELECT name, hour, count FROM hourly JOIN devices ON id = device WHERE hour >= ? ORDER BY name, hour",
-    )
-    .bind(from.unwrap_or(Hour::MIN))
-    .fetch_all(readers)
-    .await?;
-    Ok(rows.into_iter().map(|(device, hour, count)| HourCount { device, hour, count }).collect())
+    let mut view = readers.begin().await?;
+    let names = names(&mut view).await?;
+    let rows = sqlx::query("SELECT hour, block, counts FROM hour_blocks WHERE hour >= ?");
+    let mut hours = Vec::new();
+    for row in rows.bind(from.unwrap_or(Hour::MIN)).fetch_all(&mut *view).await? {
+        let hour: Hour = row.try_get(0)?;
+        for (device, count) in blocks::counts(row.try_get(1)?, row.try_get(2)?)? {
+            hours.push(HourCount { device: name(&names, device)?, hour, count });
+        }
+    }
+    view.commit().await?;
+    hours.sort_unstable();
+    Ok(hours)
 }
 
 pub(super) async fn heard(readers: &Pool<Sqlite>) -> Result<Vec<(String, Instant)>, sqlx::Error> {
-    sqlx::query_as("SELECT name, time FROM heard JOIN devices ON id = device ORDER BY name").fetch_all(readers).await
+    let mut view = readers.begin().await?;
+    let names = names(&mut view).await?;
+    let mut heard = Vec::with_capacity(names.len());
+    for row in sqlx::query("SELECT block, times FROM heard_blocks").fetch_all(&mut *view).await? {
+        for (device, time) in blocks::times(row.try_get(0)?, row.try_get(1)?)? {
+            heard.push((name(&names, device)?, time));
+        }
+    }
+    view.commit().await?;
+    heard.sort_unstable();
+    Ok(heard)
+}
+
+fn name(names: &HashMap<i64, String>, device: i64) -> Result<String, sqlx::Error> {
+    let nameless = || sqlx::Error::Decode(format!("device {device} has no name").into());
+    names.get(&device).cloned().ok_or_else(nameless)
+}
+
+/// When the first day begins of which any reading is held.
+pub(super) async fn begins(readers: &Pool<Sqlite>) -> Result<Option<Instant>, sqlx::Error> {
+    let (time, packed): (Option<i64>, Option<i64>) =
+        sqlx::query_as("SELECT (SELECT min(time) FROM readings), (SELECT min(day) FROM packed)")
+            .fetch_one(readers)
+            .await?;
+    Ok([time.map(day), packed].into_iter().flatten().min().map(|day| day * DAY))
 }

@@ -2,12 +2,13 @@
 
 use sqlx::{Executor, SqliteConnection};
 
+use super::blocks;
 use crate::calendar::Calendar;
 use crate::store::StoreError;
 use crate::store::schema::{Meta, check, zone};
 
 /// Step n makes version n + 1 of version n. Steps are never changed, only added.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     // A reading's `seq` is its place in the order of commits; AUTOINCREMENT, so that numbers of rows that were
     // dropped are not given again. `heard` is apart from `devices` because it changes with every batch.
     "CREATE TABLE devices (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -30,7 +31,15 @@ const STEPS: [&str; 3] = [
      ) WITHOUT ROWID;
      CREATE INDEX packed_changed ON packed (changed);",
     "CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;",
+    // Instead of `heard` and `hourly`, which are moved here.
+    "CREATE TABLE heard_blocks (block INTEGER PRIMARY KEY, times BLOB NOT NULL);
+     CREATE TABLE hour_blocks (
+         hour INTEGER NOT NULL, block INTEGER NOT NULL, counts BLOB NOT NULL, PRIMARY KEY (hour, block)
+     ) WITHOUT ROWID;",
 ];
+
+/// The version that has blocks.
+const BLOCKS: usize = 4;
 
 /// Makes the tables, or brings them up to date, and checks that the store is this site's.
 pub(super) async fn prepare(
@@ -60,8 +69,11 @@ async fn upgrade(connection: &mut SqliteConnection, from: usize, calendar: &Cale
         let first = sqlx::query("INSERT INTO meta (version, zone) VALUES (0, ?)").bind(zone(calendar));
         first.execute(&mut *connection).await?;
     }
-    for &step in &STEPS[from..] {
+    for (version, &step) in (1..).zip(&STEPS).skip(from) {
         sqlx::raw_sql(step).execute(&mut *connection).await?;
+        if version == BLOCKS {
+            blocks::convert(connection).await?;
+        }
     }
     let now = sqlx::query("UPDATE meta SET version = ?").bind(STEPS.len() as i64);
     now.execute(connection).await?;

@@ -25,10 +25,8 @@ pub(super) async fn quarantined(
 
 pub(super) async fn release(store: &SqliteStore, ids: &[i64]) -> Result<u64, sqlx::Error> {
     let mut writing = store.begin().await?;
-    let mut released = 0;
-    for query in store.statements.release.over(ids) {
-        released += query?.execute(&mut writing.connection).await?.rows_affected();
-    }
+    let rows: Vec<[i64; 1]> = ids.iter().map(|&id| [id]).collect();
+    let released = store.statements.release.run(&mut writing.connection, &rows).await?;
     writing.commit().await?;
     Ok(released)
 }

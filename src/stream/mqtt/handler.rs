@@ -30,8 +30,17 @@ pub struct Handler {
     writer: Writer,
     /// What was made of the last message of each number. When the broker sends it again, it means what it meant
     /// then, at the time it first came.
-    made: HashMap<u16, (u64, Batch)>,
+    made: HashMap<u16, (u64, Made)>,
     hasher: RandomState,
+}
+
+/// What was made of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Made {
+    /// It is about no sensor, or says nothing about now.
+    Nothing,
+    Event(Event),
+    Refused(Refused),
 }
 
 /// Messages that are stored together, at most.
@@ -77,9 +86,11 @@ impl Handler {
             }
             let (mut batch, mut bytes) = (Batch::default(), 0);
             for Received { publish, .. } in &mut messages {
-                let Batch { events, refused } = self.batch(publish);
-                batch.events.extend(events);
-                batch.refused.extend(refused);
+                match self.make(publish) {
+                    Made::Nothing => {}
+                    Made::Event(event) => batch.events.push(event),
+                    Made::Refused(refused) => batch.refused.push(refused),
+                }
                 bytes += std::mem::take(&mut publish.payload).len();
             }
             let answer = match batch.events.is_empty() && batch.refused.is_empty() {
@@ -92,34 +103,32 @@ impl Handler {
     }
 
     /// What is to be stored of a message.
-    fn batch(&mut self, publish: &Publish) -> Batch {
+    fn make(&mut self, publish: &Publish) -> Made {
         if publish.qos == QoS::AtMostOnce {
             return self.read(publish);
         }
         let sum = self.hasher.hash_one((&publish.topic, &publish.payload[..]));
         if publish.dup
-            && let Some((known, batch)) = self.made.get(&publish.pkid)
+            && let Some((known, made)) = self.made.get(&publish.pkid)
             && *known == sum
         {
-            return batch.clone();
+            return made.clone();
         }
-        let batch = self.read(publish);
-        self.made.insert(publish.pkid, (sum, batch.clone()));
-        batch
+        let made = self.read(publish);
+        self.made.insert(publish.pkid, (sum, made.clone()));
+        made
     }
 
-    fn read(&mut self, publish: &Publish) -> Batch {
-        let mut batch = Batch::default();
+    fn read(&mut self, publish: &Publish) -> Made {
         match self.reader.read(&publish.topic, &publish.payload, &self.calendar) {
-            Ok(None) => {}
-            Ok(Some(message)) => batch.events.extend(self.event(message, publish.retain)),
+            Ok(None) => Made::Nothing,
+            Ok(Some(message)) => self.event(message, publish.retain).map_or(Made::Nothing, Made::Event),
             Err(reason) => {
                 let payload = serde_json::json!({ "topic": publish.topic, "payload": kept(&publish.payload) });
                 let payload = kept(payload.to_string().as_bytes());
-                batch.refused.push(Refused { source: Source::Mqtt.name().into(), payload, reason });
+                Made::Refused(Refused { source: Source::Mqtt.name().into(), payload, reason })
             }
         }
-        batch
     }
 
     /// The event a message is, if it is one. A retained message may be of any age: without a time of its own it says
@@ -153,12 +162,14 @@ pub(super) async fn acknowledge(mut due: mpsc::UnboundedReceiver<Due>, backlog: 
             // The writer answers such senders only when all is stored.
             Some(answer) => matches!(answer.await, Ok(Ok(_))),
         };
-        for Received { publish, client, weight } in messages {
-            backlog.fetch_sub(weight, SeqCst);
-            if stored {
-                // A connection that is gone takes no acknowledgement; its successor brings the message again.
-                let _ = client.ack(&publish).await;
-            }
+        backlog.fetch_sub(messages.iter().map(|message| message.weight).sum(), SeqCst);
+        if !stored {
+            continue;
+        }
+        for together in messages.chunk_by(|a, b| a.acks.same_channel(&b.acks)) {
+            let acknowledged = together.iter().filter(|message| message.publish.qos == QoS::AtLeastOnce);
+            // A connection that is gone takes no acknowledgement; its successor brings the message again.
+            let _ = together[0].acks.send(acknowledged.map(|message| message.publish.pkid).collect());
         }
     }
 }
@@ -184,6 +195,13 @@ mod tests {
         Handler::new(reader, calendar, Edges::new(3600), Arc::default(), writer)
     }
 
+    fn event(made: Made) -> Event {
+        match made {
+            Made::Event(event) => event,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[tokio::test]
     async fn what_the_broker_sends_again_means_what_it_meant() {
         let place = tempfile::tempdir().unwrap();
@@ -193,12 +211,12 @@ mod tests {
             publish
         };
         let (fired, rested) = (publish("z/a", "{\"occupancy\":true}", 1), publish("z/a", "{\"occupancy\":false}", 2));
-        let (first, second) = (handler.batch(&fired), handler.batch(&rested));
-        assert_eq!((first.events[0].kind, second.events[0].kind), (Kind::Motion, Kind::Rest));
-        assert_eq!((handler.batch(&again(fired)), handler.batch(&again(rested))), (first, second));
+        let (first, second) = (handler.make(&fired), handler.make(&rested));
+        assert_eq!((event(first.clone()).kind, event(second.clone()).kind), (Kind::Motion, Kind::Rest));
+        assert_eq!((handler.make(&again(fired)), handler.make(&again(rested))), (first, second));
         // Another message under a number that was used before.
-        let other = handler.batch(&again(publish("z/b", "{\"occupancy\":true}", 2)));
-        assert_eq!((other.events[0].device.as_str(), other.events[0].kind), ("b", Kind::Motion));
+        let other = event(handler.make(&again(publish("z/b", "{\"occupancy\":true}", 2))));
+        assert_eq!((other.device.as_str(), other.kind), ("b", Kind::Motion));
     }
 
     #[tokio::test]
@@ -207,14 +225,14 @@ mod tests {
         let mut handler = handler(&place.path().join("a.db")).await;
         let mut retained = publish("z/a", "{\"occupancy\":true}", 1);
         retained.retain = true;
-        assert_eq!(handler.batch(&retained), Batch::default());
-        assert_eq!(handler.batch(&publish("z/a", "{\"temperature\":20}", 2)), Batch::default());
-        assert_eq!(handler.batch(&publish("z/a/availability", "offline", 3)), Batch::default());
+        assert_eq!(handler.make(&retained), Made::Nothing);
+        assert_eq!(handler.make(&publish("z/a", "{\"temperature\":20}", 2)), Made::Nothing);
+        assert_eq!(handler.make(&publish("z/a/availability", "offline", 3)), Made::Nothing);
         assert_eq!(handler.health.offline(), ["a"]);
-        assert_eq!(handler.batch(&publish("z/a", "{\"occupancy\":false}", 4)).events[0].kind, Kind::Rest);
-        assert_eq!(handler.batch(&publish("z/a", "{\"temperature\":20}", 5)).events[0].kind, Kind::Rest);
+        assert_eq!(event(handler.make(&publish("z/a", "{\"occupancy\":false}", 4))).kind, Kind::Rest);
+        assert_eq!(event(handler.make(&publish("z/a", "{\"temperature\":20}", 5))).kind, Kind::Rest);
         assert_eq!(handler.health.count(), 0);
-        let refused = handler.batch(&publish("z/a", "{", 6)).refused.remove(0);
+        let Made::Refused(refused) = handler.make(&publish("z/a", "{", 6)) else { panic!("it is taken") };
         assert_eq!((refused.source.as_str(), refused.payload.as_str()), ("mqtt", r#"{"payload":"{","topic":"z/a"}"#));
     }
 }

@@ -5,8 +5,9 @@
 //! only reads and answers the broker; `handler` makes events of messages and waits for room in the queue; a third
 //! waits for each message to be stored and acknowledges them in the order in which they came.
 //!
-//! Each connection has its own client. An acknowledgement that comes too late for its connection goes nowhere, and so never
-//! to another message that the next connection gives the same number.
+//! Each connection has a channel of its own for acknowledgements. One that comes too late for its connection goes nowhere,
+//! and so never to another message that the next connection gives the same number. What is there to acknowledge goes
+//! out together: a write for each would cost more than all else that is done with a message.
 
 pub mod broker;
 mod handler;
@@ -15,9 +16,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant as Stopwatch};
 
-use rumqttc::{AsyncClient, ConnectionError, Event, Packet, Publish, QoS, SubscribeFilter, SubscribeReasonCode};
+use rumqttc::{
+    AsyncClient, ConnectionError, Event, EventLoop, Packet, PubAck, Publish, QoS, StateError, SubscribeFilter,
+    SubscribeReasonCode,
+};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::Source;
 use super::backoff::Backoff;
@@ -32,17 +36,24 @@ const BACKLOG: usize = 64 << 20;
 /// What a message takes beside its payload.
 const OVERHEAD: usize = 256;
 
-/// Requests to the broker that may wait on a connection.
-const REQUESTS: usize = 1024;
+/// Requests to the broker that may wait on a connection: acknowledgements are none.
+const REQUESTS: usize = 16;
+
+/// Groups of acknowledgements that are written together, and how long the broker has to take them.
+const GROUPS: usize = 64;
+const TAKING: Duration = Duration::from_secs(5);
 
 /// Waits between connections; a connection that held so long was a good one.
 const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
 const GOOD: Duration = Duration::from_secs(5);
 
+/// Numbers of messages that are stored, on their way to the connection they came by.
+type Acks = mpsc::UnboundedSender<Vec<u16>>;
+
 /// A message on its way, with the connection it came by.
 struct Received {
     publish: Publish,
-    client: AsyncClient,
+    acks: Acks,
     weight: usize,
 }
 
@@ -96,8 +107,20 @@ impl Session {
         let mut options = self.broker.options(true);
         options.set_manual_acks(true);
         let (client, mut connection) = AsyncClient::new(options, REQUESTS);
+        let (acks, mut stored) = mpsc::unbounded_channel();
+        let mut groups = Vec::new();
         loop {
-            match connection.poll().await {
+            let event = tokio::select! {
+                // Not while a connection is made, which must not be broken off; there is nothing to acknowledge then.
+                _ = stored.recv_many(&mut groups, GROUPS), if connection.network.is_some() => {
+                    match acknowledge(&mut connection, groups.drain(..).flatten()).await {
+                        Ok(()) => continue,
+                        Err(error) => return End::Connection(Box::new(error)),
+                    }
+                }
+                event = connection.poll() => event,
+            };
+            match event {
                 Ok(Event::Incoming(Packet::ConnAck(ack))) => {
                     tracing::info!(broker = %self.broker, session = ack.session_present, "connected to the broker");
                     self.counts.of(Source::Mqtt).connected.set(1);
@@ -116,7 +139,7 @@ impl Session {
                     }
                 }
                 Ok(Event::Incoming(Packet::Publish(publish))) => {
-                    if let Err(end) = self.take(publish, &client) {
+                    if let Err(end) = self.take(publish, &acks) {
                         return end;
                     }
                 }
@@ -126,7 +149,7 @@ impl Session {
         }
     }
 
-    fn take(&self, publish: Publish, client: &AsyncClient) -> Result<(), End> {
+    fn take(&self, publish: Publish, acks: &Acks) -> Result<(), End> {
         let arrived = self.counts.of(Source::Mqtt);
         arrived.received.add(1);
         let weight = publish.payload.len() + publish.topic.len() + OVERHEAD;
@@ -140,7 +163,20 @@ impl Session {
         }
         self.backlog.fetch_add(weight, SeqCst);
         // The handler lives as long as this.
-        let _ = self.messages.send(Received { publish, client: client.clone(), weight });
+        let _ = self.messages.send(Received { publish, acks: acks.clone(), weight });
         Ok(())
     }
+}
+
+/// Acknowledges messages of this connection. The client would write to the broker once for each.
+async fn acknowledge(connection: &mut EventLoop, messages: impl Iterator<Item = u16>) -> Result<(), ConnectionError> {
+    let Some(network) = &mut connection.network else { return Ok(()) };
+    let written = async {
+        for message in messages {
+            network.write(Packet::PubAck(PubAck::new(message))).await?;
+        }
+        network.flush().await
+    };
+    let written: Result<(), StateError> = timeout(TAKING, written).await.map_err(|_| ConnectionError::FlushTimeout)?;
+    Ok(written?)
 }

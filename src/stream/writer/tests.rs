@@ -61,6 +61,10 @@ impl Store for Shelf {
         nothing()
     }
 
+    fn begins(&self) -> Pending<'_, Option<Instant>> {
+        nothing()
+    }
+
     fn quarantined(&self, _: i64, _: usize) -> Pending<'_, Vec<Quarantined>> {
         nothing()
     }

@@ -11,20 +11,20 @@ use crate::serve::client::{registry, wait};
 use crate::store::place::Place;
 use crate::stream::bench::{BROKER, fresh, has, post, publish, serve};
 
-struct Heard {
-    topic: String,
-    retained: bool,
-    payload: String,
+pub struct Heard {
+    pub topic: String,
+    pub retained: bool,
+    pub payload: String,
 }
 
 /// Listens to topics until the test ends.
-struct Listener {
-    heard: Arc<Mutex<Vec<Heard>>>,
+pub struct Listener {
+    pub heard: Arc<Mutex<Vec<Heard>>>,
     client: Client,
 }
 
 impl Listener {
-    fn start(filters: &[String]) -> Listener {
+    pub fn start(filters: &[String]) -> Listener {
         let (client, mut connection) = Client::new(MqttOptions::new(fresh("listener"), "127.0.0.1", BROKER), 10);
         for filter in filters {
             client.subscribe(filter, QoS::AtLeastOnce).unwrap();
@@ -53,12 +53,20 @@ impl Listener {
     }
 
     /// The last payload of a topic.
-    fn last(&self, topic: &str) -> Option<String> {
+    pub fn last(&self, topic: &str) -> Option<String> {
         self.heard.lock().unwrap().iter().rev().find(|heard| heard.topic == topic).map(|heard| heard.payload.clone())
     }
 
     fn json(&self, topic: &str) -> Value {
         self.last(topic).and_then(|payload| serde_json::from_str(&payload).ok()).unwrap_or_default()
+    }
+
+    /// Takes back whatever is retained of what was heard, so that nothing stays behind at the broker.
+    pub fn erase(&self) {
+        let topics: std::collections::BTreeSet<String> =
+            self.heard.lock().unwrap().iter().map(|heard| heard.topic.clone()).collect();
+        let empty: Vec<_> = topics.into_iter().map(|topic| (topic, String::new())).collect();
+        publish(BROKER, &empty, true, Duration::ZERO);
     }
 }
 
@@ -131,9 +139,5 @@ fn home_assistant_finds_every_room_and_hears_when_the_server_is_gone() {
     wait("a new room", || listener.count("/config") == before + 8 && listener.count("/forecast") > states);
     drop(server);
     wait("that it is gone", || listener.last(&availability).as_deref() == Some("offline"));
-    // Nothing stays behind at the broker.
-    let topics: std::collections::BTreeSet<String> =
-        listener.heard.lock().unwrap().iter().map(|heard| heard.topic.clone()).collect();
-    let empty: Vec<_> = topics.into_iter().map(|topic| (topic, String::new())).collect();
-    publish(BROKER, &empty, true, Duration::ZERO);
+    listener.erase();
 }

@@ -1,12 +1,10 @@
-//! Killed, out of room, copied while in use: nothing acknowledged is lost, nothing counts twice.
+//! Killed, damaged, copied while in use: nothing acknowledged is lost, nothing counts twice.
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use roomcast::calendar::Calendar;
 use roomcast::store::{self, Kind, StoreError};
-use tempfile::TempDir;
 
 use super::commands::{csv, ok};
 use super::place::{Numbers, Place, batch, held, on_both, stream, sums};
@@ -99,68 +97,4 @@ async fn a_damaged_file_is_an_error_that_says_so() {
     };
     assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
     assert!(error.to_string().contains("hint: restore a backup"), "{error}");
-}
-
-/// A file system of a few megabytes; none where this user may not mount one.
-struct Small(TempDir);
-
-impl Small {
-    fn mount(size: &str) -> Option<Small> {
-        let dir = tempfile::tempdir().unwrap();
-        let options = format!("size={size},mode=1777");
-        let arguments = ["mount", "-t", "tmpfs", "-o", &options, "tmpfs", dir.path().to_str().unwrap()];
-        if !Small::run(&arguments) {
-            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "cannot mount a file system");
-            println!("skipped: this user may not mount a file system");
-            return None;
-        }
-        Some(Small(dir))
-    }
-
-    /// As this user, or with sudo where it does not ask.
-    fn run(arguments: &[&str]) -> bool {
-        let quiet = |command: &mut Command| {
-            command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
-        };
-        quiet(Command::new(arguments[0]).args(&arguments[1..])) || quiet(Command::new("sudo").arg("-n").args(arguments))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        Small::run(&["umount", "-l", self.0.path().to_str().unwrap()]);
-    }
-}
-
-#[tokio::test]
-async fn a_full_disk_is_said_clearly_and_the_store_goes_on_when_there_is_room() {
-    let Some(small) = Small::mount("6m") else { return };
-    let filler: PathBuf = small.path().join("filler");
-    std::fs::write(&filler, vec![0; 3 << 20]).unwrap();
-    let store = store::open(small.path().join("readings.db").to_str().unwrap(), &Calendar::default()).await.unwrap();
-    let events = stream(41, 60_000, 50, 30);
-    let mut parts = events.chunks(1000);
-    let mut stored = Vec::new();
-    let refused = loop {
-        let part = parts.next().expect("the disk is small");
-        match store.ingest(&batch(part.to_vec())).await {
-            Ok(_) => stored.extend_from_slice(part),
-            Err(error) => {
-                assert!(matches!(error, StoreError::Full { .. }) && error.is_temporary(), "{error}");
-                assert!(error.to_string().contains("hint: make room"), "{error}");
-                break part;
-            }
-        }
-    };
-    // Again, and it is still full; what was stored can be read all the while.
-    assert!(matches!(store.ingest(&batch(refused.to_vec())).await, Err(StoreError::Full { .. })));
-    assert_eq!(held(&*store).await, sums(&stored));
-    std::fs::remove_file(filler).unwrap();
-    store.ingest(&batch(refused.to_vec())).await.unwrap();
-    stored.extend_from_slice(refused);
-    assert_eq!(held(&*store).await, sums(&stored));
 }

@@ -1,6 +1,7 @@
 //! Stores to test on: SQLite in a directory of its own, PostgreSQL in a database of its own.
 
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -28,17 +29,48 @@ impl Place {
 
     /// None where there is no server and none has to be.
     pub async fn postgres() -> Option<Place> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        if TcpStream::connect("127.0.0.1:5432").is_err() {
-            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no PostgreSQL on port 5432");
-            println!("skipped: no PostgreSQL on port 5432");
+        if !Place::has_server() {
             return None;
         }
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let database = format!("roomcast_store_{}_{number}", std::process::id());
-        admin(format!("CREATE DATABASE {database}")).await;
+        Some(Place::create("").await)
+    }
+
+    /// In a place of the server's own.
+    pub async fn within(space: &Tablespace) -> Place {
+        Place::create(&format!("TABLESPACE {}", space.0)).await
+    }
+
+    async fn create(options: &str) -> Place {
+        let database = unused();
+        admin(format!("CREATE DATABASE {database} {options}")).await;
         let url = format!("{SERVER}/{database}");
-        Some(Place { url, dir: tempfile::tempdir().unwrap(), database: Some(database) })
+        Place { url, dir: tempfile::tempdir().unwrap(), database: Some(database) }
+    }
+
+    fn has_server() -> bool {
+        let there = TcpStream::connect("127.0.0.1:5432").is_ok();
+        if !there {
+            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no PostgreSQL on port 5432");
+            println!("skipped: no PostgreSQL on port 5432");
+        }
+        there
+    }
+
+    /// Where the server keeps its data; none without a server, or when it is not on this machine.
+    pub async fn server_directory() -> Option<PathBuf> {
+        if !Place::has_server() {
+            return None;
+        }
+        let mut connection = PgConnection::connect(&format!("{SERVER}/postgres")).await.unwrap();
+        let directory: String =
+            sqlx::query_scalar("SELECT current_setting('data_directory')").fetch_one(&mut connection).await.unwrap();
+        let directory = PathBuf::from(directory);
+        if !directory.exists() {
+            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "PostgreSQL's data is not on this machine");
+            println!("skipped: PostgreSQL's data is not on this machine");
+            return None;
+        }
+        Some(directory)
     }
 
     pub fn is_postgres(&self) -> bool {
@@ -50,6 +82,38 @@ impl Place {
     }
 }
 
+/// A place for databases, in a directory that belongs to the server's user; gone when dropped.
+pub struct Tablespace(String);
+
+impl Tablespace {
+    pub async fn create(directory: &Path) -> Tablespace {
+        let name = unused();
+        admin(format!("CREATE TABLESPACE {name} LOCATION '{}'", directory.display())).await;
+        Tablespace(name)
+    }
+}
+
+impl Drop for Tablespace {
+    fn drop(&mut self) {
+        afterwards(format!("DROP TABLESPACE IF EXISTS {}", self.0));
+    }
+}
+
+/// A name that no other test uses.
+fn unused() -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    format!("roomcast_store_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Has the server do something when a test is over, which may have a runtime or none.
+fn afterwards(sql: String) {
+    let doing = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(admin(sql));
+    });
+    let _ = doing.join();
+}
+
 async fn admin(sql: String) {
     let mut connection = PgConnection::connect(&format!("{SERVER}/postgres")).await.unwrap();
     connection.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
@@ -58,11 +122,7 @@ async fn admin(sql: String) {
 impl Drop for Place {
     fn drop(&mut self) {
         if let Some(database) = self.database.take() {
-            let dropping = std::thread::spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                runtime.block_on(admin(format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")));
-            });
-            let _ = dropping.join();
+            afterwards(format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use roomcast::calendar::Calendar;
-use roomcast::store::{self, StoreError};
+use roomcast::store::{self, Kind, StoreError};
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 
 use super::place::{Place, START, batch, held, motion, on_both, stream, sums};
@@ -85,10 +85,22 @@ async fn a_damaged_day_is_an_error_and_no_nonsense() {
     .await;
 }
 
-/// Makes a store of version 1, by taking from one what later versions added.
+/// Makes a store of version 1, by taking from one what later versions added and giving it what they took away.
 async fn age(place: &Place) {
     if place.is_postgres() {
         for sql in ["DROP TABLE rounds", "DROP TABLE round_devices", "DROP SEQUENCE fences"] {
+            tamper(place, sql).await;
+        }
+    } else {
+        for sql in [
+            "DROP TABLE heard_blocks",
+            "DROP TABLE hour_blocks",
+            "CREATE TABLE heard (device INTEGER PRIMARY KEY, time INTEGER NOT NULL)",
+            "CREATE TABLE hourly (hour INTEGER NOT NULL, device INTEGER NOT NULL, count INTEGER NOT NULL,
+                PRIMARY KEY (hour, device)) WITHOUT ROWID",
+            "INSERT INTO heard SELECT device, max(time) FROM readings GROUP BY device",
+            "INSERT INTO hourly SELECT time / 3600, device, count(*) FROM readings GROUP BY 1, 2",
+        ] {
             tamper(place, sql).await;
         }
     }
@@ -100,7 +112,9 @@ async fn age(place: &Place) {
 #[tokio::test]
 async fn an_older_store_is_brought_up_to_date_or_left_as_it_is() {
     on_both(async |place: Place| {
-        let events = stream(43, 1000, 5, 2);
+        // More devices than a block has.
+        let mut events = stream(43, 3000, 300, 2);
+        events.retain(|event| event.kind == Kind::Motion);
         place.open().await.ingest(&batch(events.clone())).await.unwrap();
         age(&place).await;
         // The second of two steps fails: the first is undone.
@@ -111,6 +125,9 @@ async fn an_older_store_is_brought_up_to_date_or_left_as_it_is() {
         tamper(&place, "DROP TABLE leases").await;
         let (one, other) = tokio::join!(place.open(), place.open());
         assert_eq!(held(&*one).await, sums(&events));
+        let (readings, _) = one.load(None).await.unwrap();
+        let last = readings.devices.iter().map(|d| (d.device.clone(), *d.times.last().unwrap()));
+        assert_eq!(one.heard().await.unwrap(), last.collect::<Vec<_>>());
         one.pack(START + 2 * 86_400).await.unwrap();
         assert!(other.lease("x", "y", 1).await.unwrap());
         assert_eq!(held(&*other).await, sums(&events));
