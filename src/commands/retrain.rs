@@ -1,6 +1,6 @@
 //! `roomcast retrain`: renew the models that are due, where the new ones are not worse.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant as Stopwatch};
 
 use anyhow::{Context, bail};
