@@ -3,10 +3,10 @@
 //! They share a PostgreSQL store, which holds the work of a round ([`crate::store::rounds`]), and a registry:
 //!
 //! 1. When the models in use are over age, one worker takes the *lead*: it copies the readings into the round and makes the
-//!    site of them ([`prepare`]).
-//! 2. All workers lease devices, a hundred at a time, fit them on top of that site and write what they got ([`fit`]).
+//!    site of them (`prepare`).
+//! 2. All workers lease devices, a hundred at a time, fit them on top of that site and write what they got (`fit`).
 //! 3. When all are done one takes the lead again, puts them together, judges them against the models in use on readings after
-//!    everything that both have learned from, and publishes them ([`settle`]).
+//!    everything that both have learned from, and publishes them (`settle`).
 //!
 //! Each part calls what `roomcast train` and the steps of [`crate::batch`] call. The lead and the devices are leases with fences:
 //! whoever dies or falls asleep over one is replaced, and what they still write afterwards is dropped.
