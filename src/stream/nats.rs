@@ -42,6 +42,9 @@ const QUESTIONS: usize = 4;
 /// How long the server keeps a question for messages open.
 const OPEN: Duration = Duration::from_secs(10);
 
+/// How much longer it takes until a question counts as not heard; the client gives up later than that.
+const SILENCE: Duration = Duration::from_secs(2);
+
 /// How long JetStream waits for word of a message before it sends it again, and how often it gets word of one that is
 /// not stored yet.
 const ACK_WAIT: Duration = Duration::from_secs(10);
@@ -147,7 +150,7 @@ struct Durable {
 }
 
 impl Durable {
-    /// Makes what somebody deleted again. A new consumer brings everything that the stream holds once more; what is stored
+    /// Makes what somebody deleted again, when it was not looked for just before. A new consumer brings everything that the stream holds once more; what is stored
     /// counts once.
     async fn mend(&self) {
         // All who ask notice at the same time, one of them acts.
@@ -178,21 +181,25 @@ impl Receiver {
         let mut most = AT_ONCE;
         // The semaphore is never closed.
         while let Ok(mut room) = room.clone().acquire_many_owned(most as u32).await {
-            let mut came = 0;
-            match self.ask(most, &mut room, &mut came).await {
-                // Only what came with nothing is trouble: a question ends with an error when the next message is too many bytes.
-                Err(error) if came == 0 => {
-                    tracing::debug!(%error, "no messages could be asked for");
-                    self.source.mend().await;
-                    sleep(waits.step()).await;
-                    // The next message may be larger than all answers may be together.
-                    most = 1;
-                }
-                _ if came > 0 => {
-                    waits.reset();
-                    most = AT_ONCE;
-                }
-                _ => {}
+            let (mut came, watch) = (0, Stopwatch::now());
+            let asked = self.ask(most, &mut room, &mut came).await;
+            let trouble = match asked {
+                Err(error) => Some(error),
+                // The server says so when a question's time is over. Of a consumer that is gone it says nothing.
+                Ok(()) if came == 0 && watch.elapsed() > OPEN + SILENCE => Some("no answer".into()),
+                Ok(()) => None,
+            };
+            if let Some(error) = &trouble {
+                tracing::debug!(%error, came, "a question for messages ended early");
+                self.source.mend().await;
+            }
+            if came > 0 {
+                waits.reset();
+                most = AT_ONCE;
+            } else if trouble.is_some() {
+                sleep(waits.step()).await;
+                // The next message may be larger than all answers may be together.
+                most = 1;
             }
         }
     }
