@@ -32,6 +32,17 @@ impl Gathered {
         Ok(())
     }
 
+    /// Adds one reading of each of these devices; as [`Gathered::add`].
+    pub fn each(&mut self, devices: &[i64], times: &[Instant]) -> Result<(), sqlx::Error> {
+        for (&device, &time) in devices.iter().zip(times) {
+            match self.times.get_mut(&device) {
+                Some(times) => times.push(time),
+                None => self.add(device, vec![time])?,
+            }
+        }
+        Ok(())
+    }
+
     /// What was added, by device in order of name, times ascending, each once.
     pub fn finish(mut self) -> Vec<DeviceReadings> {
         let times = self.times.into_iter().filter(|(_, times)| !times.is_empty());

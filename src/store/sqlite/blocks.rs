@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::bulk::Bulk;
@@ -16,19 +17,19 @@ use crate::store::varint;
 /// single readings write much for each.
 const BLOCK: i64 = 256;
 
-/// Statements over blocks.
+/// Statements over blocks. What they read has a number in front that says which it is.
 pub(super) struct Statements {
-    heard: Bulk,
-    set_heard: Bulk,
-    hours: Bulk,
-    set_hours: Bulk,
+    pub heard: Bulk,
+    pub set_heard: Bulk,
+    pub hours: Bulk,
+    pub set_hours: Bulk,
 }
 
 impl Statements {
     pub fn new() -> Self {
         let real = "WHERE column1 IS NOT NULL";
         Self {
-            heard: Bulk::new(1, "SELECT block, times FROM", "CROSS JOIN heard_blocks ON block = column1"),
+            heard: Bulk::new(1, "SELECT 1, block, NULL, times FROM", "CROSS JOIN heard_blocks ON block = column1"),
             set_heard: Bulk::new(
                 2,
                 "INSERT OR REPLACE INTO heard_blocks (block, times) SELECT column1, column2 FROM",
@@ -36,7 +37,7 @@ impl Statements {
             ),
             hours: Bulk::new(
                 2,
-                "SELECT hour, block, counts FROM",
+                "SELECT 2, hour, block, counts FROM",
                 "CROSS JOIN hour_blocks ON hour = column1 AND block = column2",
             ),
             set_hours: Bulk::new(
@@ -48,7 +49,27 @@ impl Statements {
     }
 }
 
+/// Blocks as they are stored.
+#[derive(Default)]
+pub(super) struct Stored {
+    heard: HashMap<[i64; 1], Block>,
+    hours: HashMap<[i64; 2], Block>,
+}
+
+impl Stored {
+    /// Takes a row that one of the statements gave.
+    pub fn take(&mut self, row: &SqliteRow) -> Result<(), sqlx::Error> {
+        let block = Block::read(row.try_get(3)?)?;
+        match row.try_get::<Option<i64>, _>(2)? {
+            None => drop(self.heard.insert([row.try_get(1)?], block)),
+            Some(of_hour) => drop(self.hours.insert([row.try_get(1)?, of_hour], block)),
+        }
+        Ok(())
+    }
+}
+
 /// The numbers of a block's devices, by their place in it; 0 is none.
+#[derive(Default)]
 struct Block(Vec<u64>);
 
 impl Block {
@@ -78,62 +99,57 @@ impl Block {
     }
 }
 
-/// Moves the times at which devices were last heard forward; each device comes once.
-pub(super) async fn hear(
-    connection: &mut SqliteConnection,
-    statements: &Statements,
-    mut heard: Vec<(i64, Instant)>,
-) -> Result<(), sqlx::Error> {
-    heard.sort_unstable();
-    let of_block = |a: &(i64, Instant), b: &(i64, Instant)| a.0.div_euclid(BLOCK) == b.0.div_euclid(BLOCK);
-    let keys: Vec<[i64; 1]> = heard.chunk_by(of_block).map(|same| [same[0].0.div_euclid(BLOCK)]).collect();
-    let mut old = HashMap::new();
-    for query in statements.heard.over(&keys) {
-        for row in query?.fetch_all(&mut *connection).await? {
-            old.insert([row.try_get(0)?], Block::read(row.try_get(1)?)?);
-        }
-    }
-    let mut changed = Vec::with_capacity(keys.len());
-    for (key, devices) in keys.into_iter().zip(heard.chunk_by(of_block)) {
-        let mut numbers = old.remove(&key).unwrap_or(Block(Vec::new()));
+/// A device, and when it was heard.
+type Heard = (i64, Instant);
+
+/// Readings of an hour and device.
+type Count = ((Hour, i64), i64);
+
+fn heard_key(&(device, _): &Heard) -> [i64; 1] {
+    [device.div_euclid(BLOCK)]
+}
+
+fn hour_key(&((hour, device), _): &Count) -> [i64; 2] {
+    [i64::from(hour), device.div_euclid(BLOCK)]
+}
+
+/// The blocks of devices, which are in order.
+pub(super) fn heard_keys(heard: &[Heard]) -> Vec<[i64; 1]> {
+    heard.chunk_by(|a, b| heard_key(a) == heard_key(b)).map(|same| heard_key(&same[0])).collect()
+}
+
+/// The blocks of hours and devices, which are in order.
+pub(super) fn hour_keys(counts: &[Count]) -> Vec<[i64; 2]> {
+    counts.chunk_by(|a, b| hour_key(a) == hour_key(b)).map(|same| hour_key(&same[0])).collect()
+}
+
+/// Moves the times at which devices, in order and each once, were last heard forward; gives the blocks that change.
+pub(super) fn hear(stored: &mut Stored, heard: &[Heard]) -> Vec<([i64; 1], Vec<u8>)> {
+    let changed = heard.chunk_by(|a, b| heard_key(a) == heard_key(b)).filter_map(|devices| {
+        let key = heard_key(&devices[0]);
+        let mut block = stored.heard.remove(&key).unwrap_or_default();
         let mut moved = false;
         for &(device, time) in devices {
-            let (latest, time) = (numbers.of(device), u64::try_from(time).unwrap_or(0));
+            let (latest, time) = (block.of(device), u64::try_from(time).unwrap_or(0));
             moved |= time > *latest;
             *latest = time.max(*latest);
         }
-        if moved {
-            changed.push((key, numbers.bytes()));
-        }
-    }
-    statements.set_heard.run(connection, &changed).await?;
-    Ok(())
+        moved.then(|| (key, block.bytes()))
+    });
+    changed.collect()
 }
 
-/// Adds to the counts of hours and devices, which are in order.
-pub(super) async fn count(
-    connection: &mut SqliteConnection,
-    statements: &Statements,
-    counts: &[((Hour, i64), i64)],
-) -> Result<(), sqlx::Error> {
-    let key = |&((hour, device), _): &((Hour, i64), i64)| [i64::from(hour), device.div_euclid(BLOCK)];
-    let keys: Vec<[i64; 2]> = counts.chunk_by(|a, b| key(a) == key(b)).map(|same| key(&same[0])).collect();
-    let mut old = HashMap::new();
-    for query in statements.hours.over(&keys) {
-        for row in query?.fetch_all(&mut *connection).await? {
-            old.insert([row.try_get(0)?, row.try_get(1)?], Block::read(row.try_get(2)?)?);
-        }
-    }
-    let mut changed = Vec::with_capacity(keys.len());
-    for (at, same) in keys.into_iter().zip(counts.chunk_by(|a, b| key(a) == key(b))) {
-        let mut numbers = old.remove(&at).unwrap_or(Block(Vec::new()));
+/// Adds to the counts of hours and devices, in order; gives the blocks that change.
+pub(super) fn count(stored: &mut Stored, counts: &[Count]) -> Vec<([i64; 2], Vec<u8>)> {
+    let changed = counts.chunk_by(|a, b| hour_key(a) == hour_key(b)).map(|same| {
+        let key = hour_key(&same[0]);
+        let mut block = stored.hours.remove(&key).unwrap_or_default();
         for &((_, device), count) in same {
-            *numbers.of(device) += count.unsigned_abs();
+            *block.of(device) += count.unsigned_abs();
         }
-        changed.push((at, numbers.bytes()));
-    }
-    statements.set_hours.run(connection, &changed).await?;
-    Ok(())
+        (key, block.bytes())
+    });
+    changed.collect()
 }
 
 /// The counts in a row of `hour_blocks`, by device.
@@ -149,17 +165,20 @@ pub(super) fn times(block: i64, bytes: &[u8]) -> Result<impl Iterator<Item = (i6
 /// Moves what stores up to version 3 had in a row per device into blocks.
 pub(super) async fn convert(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     let statements = Statements::new();
-    let old = sqlx::query_as("SELECT device, time FROM heard").fetch_all(&mut *connection).await?;
-    hear(connection, &statements, old).await?;
+    let heard: Vec<Heard> =
+        sqlx::query_as("SELECT device, time FROM heard ORDER BY device").fetch_all(&mut *connection).await?;
+    statements.set_heard.run(connection, &hear(&mut Stored::default(), &heard)).await?;
     // An hour at a time: all of them would not fit into memory.
     let next = "SELECT min(hour) FROM hourly WHERE hour > ?";
     let mut last = i64::from(Hour::MIN);
     while let Some(hour) = sqlx::query_scalar::<_, Option<i64>>(next).bind(last).fetch_one(&mut *connection).await? {
-        let of_hour =
-            sqlx::query_as("SELECT hour, device, count FROM hourly WHERE hour = ? ORDER BY device").bind(hour);
-        let rows: Vec<(Hour, i64, i64)> = of_hour.fetch_all(&mut *connection).await?;
-        let counts_of: Vec<_> = rows.into_iter().map(|(hour, device, count)| ((hour, device), count)).collect();
-        count(connection, &statements, &counts_of).await?;
+        let rows: Vec<(Hour, i64, i64)> =
+            sqlx::query_as("SELECT hour, device, count FROM hourly WHERE hour = ? ORDER BY device")
+                .bind(hour)
+                .fetch_all(&mut *connection)
+                .await?;
+        let counts: Vec<Count> = rows.into_iter().map(|(hour, device, count)| ((hour, device), count)).collect();
+        statements.set_hours.run(connection, &count(&mut Stored::default(), &counts)).await?;
         last = hour;
     }
     sqlx::raw_sql("DROP TABLE heard; DROP TABLE hourly").execute(connection).await?;

@@ -1,5 +1,5 @@
-//! One statement over many rows. A statement for every row would spend more on the way to SQLite's thread and back than
-//! on the row.
+//! One statement over many rows, and several statements as one. A statement for every row would spend more on the way to
+//! SQLite's thread and back than on the row.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use sqlx::{Arguments, AssertSqlSafe, Sqlite, SqliteConnection};
 /// Rows of one statement: the smallest that holds what is left is taken, so that SQLite has to parse each
 /// statement four times and no more.
 const SIZES: [usize; 4] = [8, 64, 256, 1024];
+const LARGEST: usize = SIZES[SIZES.len() - 1];
 
 /// A statement over rows.
 pub(super) struct Bulk([Arc<str>; SIZES.len()]);
@@ -41,6 +42,8 @@ impl<const N: usize> Row for ([i64; N], Vec<u8>) {
     }
 }
 
+type Prepared = Query<'static, Sqlite, SqliteArguments>;
+
 impl Bulk {
     /// A statement made of a text before the rows and one behind them. The rows are a table `given` with the columns
     /// `column1`, `column2` …, as many as `width`; where `column1` is null there is no row.
@@ -56,15 +59,12 @@ impl Bulk {
     pub fn over<'a, R: Row>(
         &'a self,
         rows: &'a [R],
-    ) -> impl Iterator<Item = Result<Query<'static, Sqlite, SqliteArguments>, sqlx::Error>> + Send + 'a {
-        let largest = SIZES[SIZES.len() - 1];
-        rows.chunks(largest).map(move |rows| {
-            let size = SIZES.iter().position(|&size| rows.len() <= size).unwrap_or(SIZES.len() - 1);
+    ) -> impl Iterator<Item = Result<Prepared, sqlx::Error>> + Send + 'a {
+        rows.chunks(LARGEST).map(move |rows| {
             let mut arguments = SqliteArguments::default();
-            arguments.reserve(rows.len() * R::WIDTH, 0);
-            rows.iter().try_for_each(|row| row.add(&mut arguments)).map_err(sqlx::Error::Encode)?;
-            // Places without an argument are null. The text has no data in it.
-            Ok(sqlx::query_with(AssertSqlSafe(self.0[size].clone()), arguments))
+            let text = self.fill(rows, &mut arguments).map_err(sqlx::Error::Encode)?;
+            // The text has no data in it.
+            Ok(sqlx::query_with(AssertSqlSafe(text.clone()), arguments))
         })
     }
 
@@ -75,5 +75,46 @@ impl Bulk {
             changed += query?.execute(&mut *connection).await?.rows_affected();
         }
         Ok(changed)
+    }
+
+    /// The statement for some rows, at most the largest number, with all its arguments.
+    fn fill<R: Row>(&self, rows: &[R], arguments: &mut SqliteArguments) -> Result<&Arc<str>, BoxDynError> {
+        let at = SIZES.iter().position(|&size| rows.len() <= size).unwrap_or(SIZES.len() - 1);
+        arguments.reserve(SIZES[at] * R::WIDTH, 0);
+        rows.iter().try_for_each(|row| row.add(arguments))?;
+        for _ in rows.len() * R::WIDTH..SIZES[at] * R::WIDTH {
+            arguments.add(None::<i64>)?;
+        }
+        Ok(&self.0[at])
+    }
+}
+
+/// Statements that go to SQLite's thread together.
+#[derive(Default)]
+pub(super) struct Script {
+    text: String,
+    arguments: SqliteArguments,
+}
+
+impl Script {
+    /// With a statement at its end.
+    pub fn then(mut self, statement: &str) -> Self {
+        self.text.push_str(statement);
+        self.text.push(';');
+        self
+    }
+
+    /// With a statement over rows at its end, as often as it takes.
+    pub fn over<R: Row>(mut self, statement: &Bulk, rows: &[R]) -> Result<Self, sqlx::Error> {
+        for rows in rows.chunks(LARGEST) {
+            let text = statement.fill(rows, &mut self.arguments).map_err(sqlx::Error::Encode)?;
+            self = self.then(text);
+        }
+        Ok(self)
+    }
+
+    /// All of it. The text is one of few, and has no data in it.
+    pub fn query(self) -> Prepared {
+        sqlx::query_with(AssertSqlSafe(self.text), self.arguments)
     }
 }

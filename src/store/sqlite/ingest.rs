@@ -2,22 +2,20 @@
 
 use std::collections::HashSet;
 
-use sqlx::{Row, SqliteConnection};
+use sqlx::{Executor, Row, SqliteConnection};
 
 use super::blocks;
-use super::bulk::Bulk;
+use super::bulk::{Bulk, Script};
 use crate::calendar::Calendar;
 use crate::store::Receipt;
 use crate::store::packed::{day, unpack};
 use crate::store::plan::{Id, Plan, Reading, Reject, by_hour, distinct};
 
-/// Begins a transaction that writes readings, and says what is there: the last packed day, and the number of the
-/// reading stored last. One question costs less than three.
-pub(super) const BEGIN: &str = "BEGIN IMMEDIATE;
-    SELECT (SELECT max(day) FROM packed), (SELECT seq FROM sqlite_sequence WHERE name = 'readings')";
+/// Begins a transaction that writes.
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 
-/// What is there when a transaction begins.
-pub(super) type There = (Option<i64>, Option<i64>);
+/// What a transaction begins with: the last packed day, and the number of the reading stored last.
+const LAST: &str = "SELECT 0, (SELECT max(day) FROM packed), (SELECT seq FROM sqlite_sequence WHERE name = 'readings')";
 
 /// Statements over many rows.
 pub(super) struct Statements {
@@ -60,24 +58,49 @@ impl Statements {
     }
 }
 
-/// Writes a batch inside a transaction; gives the receipt and the numbers of its devices, some of which are `known`.
+/// Writes a batch in a transaction of its own; gives the receipt and the numbers of its devices, some of which are `known`.
+///
+/// Mostly that is three scripts: what has to be looked up, the readings, and what follows from those that were new.
 pub(super) async fn write(
     connection: &mut SqliteConnection,
     statements: &Statements,
     plan: &Plan<'_>,
     known: &[Option<i64>],
-    (last_packed, before): There,
     calendar: &Calendar,
 ) -> Result<(Receipt, Vec<i64>), sqlx::Error> {
-    let numbers = devices(connection, plan, known).await?;
-    let heard = numbers.iter().zip(&plan.devices).map(|(&number, &(_, time))| (number, time)).collect();
-    blocks::hear(connection, &statements.blocks, heard).await?;
-    let readings = plan.readings(&numbers, ids(connection, statements, &plan.ids()).await?);
+    let (new_ids, numbers) = (plan.ids(), known.iter().copied().collect::<Option<Vec<i64>>>());
+    let mut look_up = Script::default();
+    let (numbers, known_ids) = match numbers {
+        Some(numbers) if new_ids.is_empty() => {
+            look_up = look_up.then(BEGIN);
+            (numbers, HashSet::new())
+        }
+        _ => {
+            connection.execute(BEGIN).await?;
+            (devices(connection, plan, known).await?, ids(connection, statements, &new_ids).await?)
+        }
+    };
+    let readings = plan.readings(&numbers, known_ids);
     let mut stored = distinct(&readings);
-    drop_packed(connection, statements, last_packed, &mut stored).await?;
-    store(connection, statements, before.unwrap_or(0), &mut stored).await?;
-    blocks::count(connection, &statements.blocks, &by_hour(&stored, calendar)).await?;
+    let mut heard: Vec<_> = numbers.iter().zip(&plan.devices).map(|(&number, &(_, time))| (number, time)).collect();
+    heard.sort_unstable();
+
+    let blocks = &statements.blocks;
+    look_up = look_up.then(LAST).over(&blocks.heard, &blocks::heard_keys(&heard))?;
+    look_up = look_up.over(&blocks.hours, &blocks::hour_keys(&by_hour(&stored, calendar)))?;
+    let (mut last, mut old) = ((None, None), blocks::Stored::default());
+    for row in look_up.query().fetch_all(&mut *connection).await? {
+        match row.try_get::<i64, _>(0)? {
+            0 => last = (row.try_get(1)?, row.try_get(2)?),
+            _ => old.take(&row)?,
+        }
+    }
+    drop_packed(connection, statements, last.0, &mut stored).await?;
+    store(connection, statements, last.1.unwrap_or(0), &mut stored).await?;
     quarantine(connection, &plan.refused).await?;
+    let follow = Script::default().over(&blocks.set_heard, &blocks::hear(&mut old, &heard))?;
+    let follow = follow.over(&blocks.set_hours, &blocks::count(&mut old, &by_hour(&stored, calendar)))?;
+    follow.then("COMMIT").query().execute(connection).await?;
     Ok((plan.receipt(&readings, &stored), numbers))
 }
 

@@ -53,8 +53,13 @@ struct Writing<'a> {
 impl Writing<'_> {
     async fn commit(mut self) -> Result<(), sqlx::Error> {
         self.connection.execute("COMMIT").await?;
-        *self.slot = Some(self.connection);
+        self.keep();
         Ok(())
+    }
+
+    /// Leaves the connection to the next, when its transaction has come to its end.
+    fn keep(mut self) {
+        *self.slot = Some(self.connection);
     }
 }
 
@@ -113,7 +118,7 @@ impl SqliteStore {
     /// Begins a transaction that writes.
     async fn begin(&self) -> Result<Writing<'_>, sqlx::Error> {
         let mut writing = self.turn().await?;
-        writing.connection.execute("BEGIN IMMEDIATE").await?;
+        writing.connection.execute(ingest::BEGIN).await?;
         Ok(writing)
     }
 
@@ -125,11 +130,9 @@ impl SqliteStore {
         let plan = Plan::new(batch);
         let known = self.numbers.of(&plan);
         let mut writing = self.turn().await?;
-        let connection = &mut writing.connection;
-        let there = sqlx::query_as(ingest::BEGIN).fetch_one(&mut *connection).await?;
         let (receipt, numbers) =
-            ingest::write(connection, &self.statements, &plan, &known, there, &self.calendar).await?;
-        writing.commit().await?;
+            ingest::write(&mut writing.connection, &self.statements, &plan, &known, &self.calendar).await?;
+        writing.keep();
         self.numbers.learn(&plan, &known, &numbers);
         Ok(receipt)
     }
