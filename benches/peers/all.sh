@@ -3,7 +3,7 @@
 #
 #   benches/peers/all.sh [SIZE] [SECTION…]
 #
-# SIZE is full (default: 1,000 devices, three rounds, half an hour on two cores) or small (to see that everything works).
+# SIZE is full (default: 1,000 devices, three rounds, ten minutes on two cores) or small (to see that everything works).
 # Sections: training, forecasts, growth, limits. When some are named, or with `small`, the report goes to standard
 # output. Needs the release binary (`make build`) and Python 3.10 or later; the peers' packages go into virtual environments
 # of their own.
