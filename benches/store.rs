@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant as Stopwatch};
+use std::time::Instant as Stopwatch;
 
 use roomcast::calendar::Calendar;
 use roomcast::store::{self, Batch, Event, Kind, Store};
@@ -45,12 +45,9 @@ async fn measure(rows: usize) {
         ours.push(fill(&*open(&at(&format!("ours-{turn}.db"))).await, 100, START, BATCHES).await);
     }
     let (bare, ours) = (median(bare), median(ours));
-    println!("bare loop                     {:>8.0} readings/s", rate(bare));
-    println!(
-        "ingest                        {:>8.0} readings/s   {:.2} of the bare loop",
-        rate(ours),
-        ratio(bare, ours)
-    );
+    println!("                                    elapsed         processor, per reading");
+    show("a statement per row", &bare, None);
+    show("ingest", &ours, Some(&bare));
 
     let (few, many) = (open(&at("few.db")).await, open(&at("many.db")).await);
     for (store, devices) in [(&few, 10), (&many, 10_000)] {
@@ -63,8 +60,8 @@ async fn measure(rows: usize) {
         thousands.push(fill(&*many, 10_000, START + turn * 86_400, BATCHES).await);
     }
     let (ten, thousands) = (median(ten), median(thousands));
-    println!("10 devices                    {:>8.2} µs/reading", cost(ten));
-    println!("10,000 devices                {:>8.2} µs/reading   {:.2} times", cost(thousands), ratio(thousands, ten));
+    show("10 devices", &ten, None);
+    show("10,000 devices", &thousands, Some(&ten));
     let (mut ten, mut thousands) = (Vec::new(), Vec::new());
     let (few, many) = (at("few rows.db"), at("many rows.db"));
     for turn in 0..4 {
@@ -76,8 +73,8 @@ async fn measure(rows: usize) {
         }
     }
     let (ten, thousands) = (median(ten), median(thousands));
-    println!("a row per device: 10          {:>8.2} µs/reading", cost(ten));
-    println!("a row per device: 10,000      {:>8.2} µs/reading   {:.2} times", cost(thousands), ratio(thousands, ten));
+    show("a row per device, 10", &ten, None);
+    show("a row per device, 10,000", &thousands, Some(&ten));
 
     let full = open(&at("full.db")).await;
     // A part at a time: millions of rows are not held in memory.
@@ -93,11 +90,11 @@ async fn measure(rows: usize) {
         grown.push(fill(&*full, 1000, after + turn * 86_400, BATCHES).await);
     }
     let (empty, grown) = (median(empty), median(grown));
-    println!("empty                         {:>8.2} µs/reading", cost(empty));
-    println!("{rows:>9} readings stored    {:>8.2} µs/reading   {:.2} times", cost(grown), ratio(grown, empty));
+    show("empty", &empty, None);
+    show(&format!("{rows} readings stored"), &grown, Some(&empty));
     let watch = Stopwatch::now();
     let (readings, _) = full.load(None).await.expect("readings");
-    println!("load                          {:>8.0} readings/s", readings.len() as f64 / watch.elapsed().as_secs_f64());
+    println!("load                         {:>8.0} readings/s", readings.len() as f64 / watch.elapsed().as_secs_f64());
 }
 
 async fn open(path: &Path) -> Arc<dyn Store> {
@@ -111,28 +108,28 @@ fn readings(devices: usize, start: i64, batch: usize) -> impl Iterator<Item = (S
     numbers.map(move |n| (format!("device {:05}", n * 7 % devices), start + (n / devices.min(100)) as i64))
 }
 
-async fn fill(store: &dyn Store, devices: usize, start: i64, batches: usize) -> Duration {
+async fn fill(store: &dyn Store, devices: usize, start: i64, batches: usize) -> Spent {
     fill_from(store, devices, start, 0..batches).await
 }
 
-async fn fill_from(store: &dyn Store, devices: usize, start: i64, batches: Range<usize>) -> Duration {
+async fn fill_from(store: &dyn Store, devices: usize, start: i64, batches: Range<usize>) -> Spent {
     let batch = |batch| {
         let event = |(device, time)| Event { device, time, kind: Kind::Motion, id: None };
         Batch { events: readings(devices, start, batch).map(event).collect(), refused: Vec::new() }
     };
     let batches: Vec<Batch> = batches.map(batch).collect();
-    let watch = Stopwatch::now();
+    let watch = Watch::start();
     for batch in &batches {
         store.ingest(batch).await.expect("stored");
     }
-    watch.elapsed()
+    watch.spent()
 }
 
 /// What anybody would write: one prepared statement, run for each row of a transaction, synced at its end.
-async fn bare_loop(path: &Path) -> Duration {
+async fn bare_loop(path: &Path) -> Spent {
     let mut connection = common::bare_table(path).await;
     let batches: Vec<Vec<_>> = (0..BATCHES).map(|batch| readings(100, START, batch).collect()).collect();
-    let watch = Stopwatch::now();
+    let watch = Watch::start();
     for batch in &batches {
         let mut transaction = connection.begin().await.expect("a transaction");
         for (device, time) in batch {
@@ -141,13 +138,13 @@ async fn bare_loop(path: &Path) -> Duration {
         }
         transaction.commit().await.expect("a commit");
     }
-    watch.elapsed()
+    watch.spent()
 }
 
 /// The same readings, counts and times last heard from a loop that knows each device by a number, looks nothing up and
 /// keeps a row per device, and per device and hour; 500 rows per statement. What it costs more with many devices is
 /// what rows cost.
-async fn row_per_device(path: &Path, devices: usize, start: i64) -> Duration {
+async fn row_per_device(path: &Path, devices: usize, start: i64) -> Spent {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -170,7 +167,7 @@ async fn row_per_device(path: &Path, devices: usize, start: i64) -> Duration {
             rows
         })
         .collect();
-    let watch = Stopwatch::now();
+    let watch = Watch::start();
     for batch in &batches {
         let (mut heard, mut counts) = (BTreeMap::new(), BTreeMap::new());
         for &(time, device) in batch {
@@ -188,7 +185,7 @@ async fn row_per_device(path: &Path, devices: usize, start: i64) -> Duration {
         insert(&mut transaction, "INSERT INTO hourly (hour, device, count) ", &counts, update).await;
         transaction.commit().await.expect("a commit");
     }
-    watch.elapsed()
+    watch.spent()
 }
 
 async fn insert<const N: usize>(connection: &mut SqliteConnection, before: &str, rows: &[[i64; N]], behind: &str) {
@@ -204,19 +201,52 @@ async fn insert<const N: usize>(connection: &mut SqliteConnection, before: &str,
     }
 }
 
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort();
-    times[times.len() / 2].as_secs_f64()
+/// What 60 batches take.
+struct Spent {
+    elapsed: f64,
+    /// Of all threads, seconds: others on the machine disturb it less.
+    processor: f64,
 }
 
-fn rate(seconds: f64) -> f64 {
-    (BATCHES * BATCH) as f64 / seconds
+struct Watch(Stopwatch, f64);
+
+impl Watch {
+    fn start() -> Watch {
+        // Connections that were dropped have threads that take their time to end, and their processor time with them.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        Watch(Stopwatch::now(), processor())
+    }
+
+    fn spent(&self) -> Spent {
+        Spent { elapsed: self.0.elapsed().as_secs_f64(), processor: processor() - self.1 }
+    }
 }
 
-fn cost(seconds: f64) -> f64 {
-    1e6 / rate(seconds)
+/// Seconds on a processor of all threads that live, to the nanosecond.
+fn processor() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux").flatten();
+    let times = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok());
+    times.filter_map(|times| times.split(' ').next()?.parse::<f64>().ok()).sum::<f64>() / 1e9
 }
 
-fn ratio(a: f64, b: f64) -> f64 {
-    a / b
+fn median(spent: Vec<Spent>) -> Spent {
+    let middle = |of: fn(&Spent) -> f64| {
+        let mut times: Vec<f64> = spent.iter().map(of).collect();
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    };
+    Spent { elapsed: middle(|spent| spent.elapsed), processor: middle(|spent| spent.processor) }
+}
+
+fn show(what: &str, spent: &Spent, against: Option<&Spent>) {
+    let each = 1e6 / (BATCHES * BATCH) as f64;
+    let times =
+        |of: fn(&Spent) -> f64| against.map_or(String::new(), |base| format!("{:.2} times", of(spent) / of(base)));
+    println!(
+        "{what:<26} {:>6.2} µs {:>11} {:>6.2} µs {:>11}",
+        spent.elapsed * each,
+        times(|spent| spent.elapsed),
+        spent.processor * each,
+        times(|spent| spent.processor)
+    );
 }
