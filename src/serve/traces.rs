@@ -66,6 +66,8 @@ mod otel {
             if named.iter().all(|name| std::env::var_os(name).is_none_or(|value| value.is_empty())) {
                 return Ok(Traces::default());
             }
+            // The HTTP client brings none of its own; an error says that there is one already.
+            let _ = rustls::crypto::ring::default_provider().install_default();
             let exporter = SpanExporter::builder().with_http().build().context("cannot use the collector")?;
             let resource = Resource::builder().with_service_name("roomcast").build();
             let provider = SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build();
