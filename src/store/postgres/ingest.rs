@@ -13,6 +13,11 @@ use crate::store::plan::{Id, Plan, Reading, Reject, by_hour, distinct};
 /// Most days of a batch: the server holds a few locks for each, of which it has some thousand in all.
 const MOST_DAYS: usize = 1000;
 
+/// Rows of one statement: three columns of so many fit into one record of TLS (16 KiB). The rest of a longer message waits
+/// until the server acknowledges the first record (sqlx leaves Nagle's algorithm on), and the server, which waits for the
+/// rest, takes 40 ms for that.
+const TOGETHER: usize = 448;
+
 /// Writes a batch inside a transaction; gives the receipt and the numbers of its devices, some of which are `known`.
 pub(super) async fn write(
     connection: &mut PgConnection,
@@ -108,35 +113,38 @@ async fn devices(
 }
 
 async fn heard(connection: &mut PgConnection, plan: &Plan<'_>, numbers: &[i64]) -> Result<(), sqlx::Error> {
-    let times: Vec<i64> = plan.devices.iter().map(|&(_, time)| time).collect();
-    sqlx::query(
-        "INSERT INTO heard (device, time) SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS new (device, time)
-         ORDER BY device ON CONFLICT (device) DO UPDATE SET time = excluded.time WHERE excluded.time > heard.time",
-    )
-    .bind(numbers)
-    .bind(times)
-    .execute(connection)
-    .await?;
+    let mut heard: Vec<(i64, i64)> = numbers.iter().copied().zip(plan.devices.iter().map(|&(_, time)| time)).collect();
+    heard.sort_unstable();
+    for some in heard.chunks(TOGETHER) {
+        let (devices, times): (Vec<i64>, Vec<i64>) = some.iter().copied().unzip();
+        sqlx::query(
+            "INSERT INTO heard (device, time) SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS new (device, time)
+             ORDER BY device ON CONFLICT (device) DO UPDATE SET time = excluded.time WHERE excluded.time > heard.time",
+        )
+        .bind(devices)
+        .bind(times)
+        .execute(&mut *connection)
+        .await?;
+    }
     Ok(())
 }
 
 /// Writes ids; gives those that were there before.
 async fn ids(connection: &mut PgConnection, ids: &[Id]) -> Result<HashSet<Id>, sqlx::Error> {
-    if ids.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let (days, keys): (Vec<i64>, Vec<i64>) = ids.iter().copied().unzip();
-    let new: Vec<Id> = sqlx::query_as(
-        "INSERT INTO ids (day, key) SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS new (day, key)
-         ORDER BY day, key ON CONFLICT DO NOTHING RETURNING day, key",
-    )
-    .bind(days)
-    .bind(keys)
-    .fetch_all(connection)
-    .await?;
     let mut known: HashSet<Id> = ids.iter().copied().collect();
-    for id in new {
-        known.remove(&id);
+    for some in ids.chunks(TOGETHER) {
+        let (days, keys): (Vec<i64>, Vec<i64>) = some.iter().copied().unzip();
+        let new: Vec<Id> = sqlx::query_as(
+            "INSERT INTO ids (day, key) SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS new (day, key)
+             ORDER BY day, key ON CONFLICT DO NOTHING RETURNING day, key",
+        )
+        .bind(days)
+        .bind(keys)
+        .fetch_all(&mut *connection)
+        .await?;
+        for id in new {
+            known.remove(&id);
+        }
     }
     Ok(known)
 }
@@ -167,40 +175,40 @@ async fn drop_packed(connection: &mut PgConnection, readings: &mut Vec<Reading>)
 
 /// Writes readings; leaves of them those that are new.
 async fn store(connection: &mut PgConnection, readings: &mut Vec<Reading>) -> Result<(), sqlx::Error> {
-    if readings.is_empty() {
-        return Ok(());
+    let mut new = Vec::with_capacity(readings.len());
+    for some in readings.chunks(TOGETHER) {
+        let (times, devices): (Vec<i64>, Vec<i64>) = some.iter().copied().unzip();
+        let stored: Vec<Reading> = sqlx::query_as(
+            "INSERT INTO readings (time, device, xid)
+             SELECT time, device, pg_current_xact_id()::text::bigint
+             FROM unnest($1::bigint[], $2::bigint[]) AS new (time, device) ORDER BY time, device
+             ON CONFLICT DO NOTHING RETURNING time, device",
+        )
+        .bind(times)
+        .bind(devices)
+        .fetch_all(&mut *connection)
+        .await?;
+        new.extend(stored);
     }
-    let (times, devices): (Vec<i64>, Vec<i64>) = readings.iter().copied().unzip();
-    *readings = sqlx::query_as(
-        "INSERT INTO readings (time, device, xid)
-         SELECT time, device, pg_current_xact_id()::text::bigint
-         FROM unnest($1::bigint[], $2::bigint[]) AS new (time, device) ORDER BY time, device
-         ON CONFLICT DO NOTHING RETURNING time, device",
-    )
-    .bind(times)
-    .bind(devices)
-    .fetch_all(connection)
-    .await?;
+    *readings = new;
     Ok(())
 }
 
 async fn hourly(connection: &mut PgConnection, stored: &[Reading], calendar: &Calendar) -> Result<(), sqlx::Error> {
-    if stored.is_empty() {
-        return Ok(());
+    for some in by_hour(stored, calendar).chunks(TOGETHER) {
+        let (keys, counts): (Vec<(i32, i64)>, Vec<i64>) = some.iter().copied().unzip();
+        let (hours, devices): (Vec<i32>, Vec<i64>) = keys.into_iter().unzip();
+        sqlx::query(
+            "INSERT INTO hourly (hour, device, count)
+             SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS new (hour, device, count)
+             ORDER BY hour, device ON CONFLICT (hour, device) DO UPDATE SET count = hourly.count + excluded.count",
+        )
+        .bind(hours)
+        .bind(devices)
+        .bind(counts)
+        .execute(&mut *connection)
+        .await?;
     }
-    let counts = by_hour(stored, calendar);
-    let (keys, counts): (Vec<(i32, i64)>, Vec<i64>) = counts.into_iter().unzip();
-    let (hours, devices): (Vec<i32>, Vec<i64>) = keys.into_iter().unzip();
-    sqlx::query(
-        "INSERT INTO hourly (hour, device, count)
-         SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS new (hour, device, count)
-         ORDER BY hour, device ON CONFLICT (hour, device) DO UPDATE SET count = hourly.count + excluded.count",
-    )
-    .bind(hours)
-    .bind(devices)
-    .bind(counts)
-    .execute(connection)
-    .await?;
     Ok(())
 }
 
