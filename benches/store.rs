@@ -151,6 +151,7 @@ async fn row_per_device(path: &Path, devices: usize, start: i64) -> Spent {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("temp_store", "MEMORY")
+        .pragma("cache_size", "-65536")
         .pragma("wal_autocheckpoint", "4096");
     let mut connection = SqliteConnection::connect_with(&options).await.expect("a file");
     let tables = "CREATE TABLE IF NOT EXISTS readings (

@@ -34,7 +34,7 @@ ROW_HALF_LIFE = 90.0
 FLOOR = 1e-3
 BATCH = 25
 
-MOST_ROWS, FEW_ROWS = 100_000, 30_000
+MOST_ROWS, FEW_ROWS, ENOUGH_DEVICES = 100_000, 30_000, 700
 
 # As in src/model/lightgbm.rs and src/model/fit.rs (site_parameters, device_parameters).
 COMMON = {
@@ -58,8 +58,8 @@ DEVICE = COMMON | {"num_leaves": 6, "min_data_in_leaf": 40, "lambda_l2": 20.0, "
 TREES, PATIENCE = 60, 8
 RIDGES = [30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0]
 OWN_GAIN, LEAVE_LOSS, OWN_SHARE = 2.5, -2.0, 0.8
-# As in src/model/screen.rs.
-FIRST_LOOK, BINS, LOOKED_AT, SHRINK = (0.5, 1.0), 12, 96, 5.0
+# As in src/model/screen.rs; on large sites one of so many rows is looked at, as in src/model/sample.rs.
+FIRST_LOOK, ONE_OF, BINS, LOOKED_AT, SHRINK = (0.3, 1.0), 3, 12, 96, 5.0
 RISING = {"prior", "last_day", "lag_1d", "lag_7d", "share_week", "so_far", "last_hour"}
 
 TARGET = [
@@ -383,7 +383,7 @@ def first_look(rows: np.ndarray, labels: np.ndarray, start: np.ndarray, after: n
     return steps / len(OWN_AT)
 
 
-def grow(sample: tuple, before: Site, site: Site) -> tuple[lgb.Booster | None, float, bool]:
+def grow(sample: tuple, before: Site, site: Site, large: bool) -> tuple[lgb.Booster | None, float, bool]:
     """A device's own booster where it convinces, its share, and whether the device follows the site."""
     rows, labels, weights, days, early = sample
     if early == 0 or early == len(labels):
@@ -391,11 +391,13 @@ def grow(sample: tuple, before: Site, site: Site) -> tuple[lgb.Booster | None, f
     late = slice(early, None)
     base = best = before.scores(rows[late])
     trees, share = 0, 0.0
-    start = before.scores(rows[:early])
-    looked = base + FIRST_LOOK[0] * first_look(rows[:early], labels[:early], start, rows[late])
+    shown = slice(0, early, ONE_OF if large else 1)
+    start = before.scores(rows[shown])
+    looked = base + FIRST_LOOK[0] * first_look(rows[shown], labels[shown], start, rows[late])
     worth_growing = gain(base, looked, labels[late], weights[late], days[late]) >= FIRST_LOOK[1]
     if early >= FEWEST_OWN_ROWS and worth_growing and 0.0 < labels[:early].mean() < 1.0:
         held_out = (rows[late], labels[late], weights[late], base)
+        start = before.scores(rows[:early]) if large else start
         booster = boost(rows[:early], labels[:early], weights[:early], start, TREES, held_out)
         steps = booster.predict(rows[late][:, OWN_AT], raw_score=True, num_iteration=booster.best_iteration)
         share = best_share(base, steps, labels[late], weights[late])
@@ -424,8 +426,9 @@ def ahead(rows: np.ndarray, site: Site, own: tuple[lgb.Booster | None, float, bo
     return 1.0 / (1.0 + np.exp(-score))
 
 
-def sample_batch(site: pl.DataFrame, batch: list, share: float, place: str) -> list:
-    """Makes the rows of some devices, keeps them in a file each, returns the building's part of them."""
+def sample_batch(site: pl.DataFrame, batch: list, of_devices: float, share: float, place: str) -> list:
+    """Makes the rows of some devices, keeps them in a file each, returns the building's part of them: of a share of the devices a
+    share of the rows."""
     parts = []
     for name, occupied, seed in batch:
         table, first = features(site, occupied)
@@ -434,18 +437,19 @@ def sample_batch(site: pl.DataFrame, batch: list, share: float, place: str) -> l
             for array in (*sample[:4], next_day(table)):
                 np.save(file, array)
         rows, labels, weights, _, early = sample
-        lucky = np.random.default_rng(seed ^ 0x5EED).random(len(labels)) <= share
+        dice = np.random.default_rng(seed ^ 0x5EED)
+        lucky = (dice.random() <= of_devices) & (dice.random(len(labels)) <= share)
         parts.append((seed, early, rows[lucky], labels[lucky], weights[lucky], np.arange(len(labels))[lucky] < early))
     return parts
 
 
-def fit_batch(batch: list, earlies: list, before: Site, site: Site, place: str) -> list:
+def fit_batch(batch: list, earlies: list, before: Site, site: Site, large: bool, place: str) -> list:
     """Fits devices; of each its name, 24 probabilities and number of trees."""
     fitted = []
     for (name, _, seed), early in zip(batch, earlies):
         with open(Path(place, str(seed)), "rb") as file:
             *sample, following = (np.load(file) for _ in range(5))
-        own = grow((*sample, early), before, site)
+        own = grow((*sample, early), before, site, large)
         fitted.append((name, ahead(following, site, own), own[0].num_trees() if own[0] else 0))
     return fitted
 
@@ -465,11 +469,12 @@ def main() -> None:
     shared = "/dev/shm" if os.path.isdir("/dev/shm") else None
     with tempfile.TemporaryDirectory(dir=shared) as place, Parallel(n_jobs=options.jobs) as parallel:
         share = MOST_ROWS / max(total, 1)
-        parts = parallel(delayed(sample_batch)(site_hours, batch, share, place) for batch in batches)
+        of_devices = min(max(ENOUGH_DEVICES / len(work), min(share, 1.0)), 1.0)
+        parts = parallel(delayed(sample_batch)(site_hours, batch, of_devices, share / of_devices, place) for batch in batches)
         earlies = [[part[1] for part in batch] for batch in parts]
         rows, labels, weights, early = (np.concatenate([part[at] for batch in parts for part in batch]) for at in range(2, 6))
         before, site = fit_site(rows, labels, weights, early)
-        fitted = parallel(delayed(fit_batch)(batch, e, before, site, place) for batch, e in zip(batches, earlies))
+        fitted = parallel(delayed(fit_batch)(batch, e, before, site, share < 1.0, place) for batch, e in zip(batches, earlies))
     fitted = [one for batch in fitted for one in batch]
     times = grid["hour"][past:].to_list()
     names = [name for name, _, _ in fitted for _ in range(HORIZON)]

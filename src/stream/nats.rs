@@ -150,7 +150,8 @@ struct Durable {
 }
 
 impl Durable {
-    /// Makes what somebody deleted again, when it was not looked for just before. A new consumer brings everything that the stream holds once more; what is stored
+    /// Makes what somebody deleted again, when it was not looked for just before. A new consumer brings everything that the
+    /// stream holds once more; what is stored
     /// counts once.
     async fn mend(&self) {
         // All who ask notice at the same time, one of them acts.
