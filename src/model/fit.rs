@@ -359,7 +359,14 @@ fn judge_device(
         let parameters = device_parameters();
         let looked = screen::steps(&own.matrix, own.before, &own.labels[..own.before], start, &parameters.columns);
         if judge.gain(base, &mix(base, FIRST_LOOK.0, &looked)) >= FIRST_LOOK.1 {
-            let (trees, steps) = grow_own(&Sample::gather(hourly, &table, &rows, cut)?, site, &parameters)?;
+            let more;
+            let all = if own.rows() == rows.len() {
+                &own
+            } else {
+                more = Sample::gather(hourly, &table, &rows, cut)?;
+                &more
+            };
+            let (trees, steps) = grow_own(all, site, &parameters)?;
             let share = judge.best_share(base, &steps);
             if judge.gain(base, &mix(base, share, &steps)) >= OWN_GAIN {
                 model.tree_weight = OWN_SHARE * share;

@@ -17,7 +17,7 @@ const MOST_ROWS: usize = 100_000;
 /// common (with 250 of 1,000 simulated rooms the layers lose 0.5 %, with 700 nothing), and the others' features are not made.
 const ENOUGH_DEVICES: usize = 700;
 /// On sites with more than [`MOST_ROWS`] one of so many rows is looked at to see whether a device's own trees are worth growing.
-const LOOKED_AT: u64 = 3;
+const ONE_OF: u64 = 3;
 
 /// Rows with labels; those before the cut come first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -122,7 +122,7 @@ pub(super) fn first_look(
     let salt = rows::hash(rows::seed(&hourly.devices[device].device));
     let whole = building.hours() <= MOST_ROWS;
     let chosen =
-        |c: &&Labelled| whole || c.row.hour >= cut || rows::hash(salt ^ c.row.hour as u64).is_multiple_of(LOOKED_AT);
+        |c: &&Labelled| whole || c.row.hour >= cut || rows::hash(salt ^ c.row.hour as u64).is_multiple_of(ONE_OF);
     all.iter().filter(chosen).copied().collect()
 }
 

@@ -63,8 +63,8 @@ impl Readings {
     /// Only what happened at `from` or later; devices without any reading then are left out.
     pub fn since(&self, from: Instant) -> Readings {
         let devices = self.devices.iter().filter_map(|d| {
-            let times = &d.times[d.times.partition_point(|&time| time < from)..];
-            (!times.is_empty()).then(|| DeviceReadings { device: d.device.clone(), times: times.to_vec().into() })
+            let times = d.times.since(from);
+            (!times.is_empty()).then(|| DeviceReadings { device: d.device.clone(), times })
         });
         Readings { devices: devices.collect() }
     }

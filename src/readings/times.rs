@@ -15,6 +15,12 @@ impl Times {
         let n = self.partition_point(|&time| time < origin);
         if n == self.len() { self.clone() } else { self[..n].to_vec().into() }
     }
+
+    /// Those at `from` or later, of a list in ascending order; the very same list where that is all of them.
+    pub fn since(&self, from: Instant) -> Times {
+        let n = self.partition_point(|&time| time < from);
+        if n == 0 { self.clone() } else { self[n..].to_vec().into() }
+    }
 }
 
 impl Deref for Times {

@@ -27,7 +27,8 @@ pub struct Upkeep {
 /// Packs and forgets what is due. What goes wrong is shown until it has worked again.
 pub fn run(site: &Site, upkeep: &Upkeep, live: &Live) {
     let watch = Stopwatch::now();
-    let done = attempt(site, upkeep, live);
+    let keep = from(site, upkeep.retain);
+    let done = attempt(site, upkeep, live, keep);
     match &done {
         Ok(None) => tracing::info!("no upkeep: another server does it"),
         Ok(Some((packed, dropped))) => {
@@ -40,7 +41,7 @@ pub fn run(site: &Site, upkeep: &Upkeep, live: &Live) {
     }
     // What is served must not hold what is forgotten, by this server or another.
     if done.is_ok()
-        && let Some(from) = from(site, upkeep.retain)
+        && let Some(from) = keep
     {
         *live.forgets.lock().unwrap_or_else(PoisonError::into_inner) = Some(from - from.rem_euclid(24 * HOUR));
     }
@@ -48,8 +49,8 @@ pub fn run(site: &Site, upkeep: &Upkeep, live: &Live) {
     site.set_trouble(|known| known.upkeep = trouble);
 }
 
-/// How many readings were packed and dropped; none when another server does it.
-fn attempt(site: &Site, upkeep: &Upkeep, live: &Live) -> anyhow::Result<Option<(u64, u64)>> {
+/// How many readings were packed and dropped, all before `keep`; none when another server does it.
+fn attempt(site: &Site, upkeep: &Upkeep, live: &Live, keep: Option<Instant>) -> anyhow::Result<Option<(u64, u64)>> {
     let may = || upkeep.lease.as_ref().map_or(Ok(true), |lease| (lease.0)()).context("cannot take the lease");
     if !may()? {
         return Ok(None);
@@ -60,8 +61,7 @@ fn attempt(site: &Site, upkeep: &Upkeep, live: &Live) -> anyhow::Result<Option<(
         }
     };
     // What is forgotten need not be packed.
-    let dropped =
-        from(site, upkeep.retain).map(|from| live.wait(|store| async move { store.retain(from).await }, RENEW, renew));
+    let dropped = keep.map(|from| live.wait(|store| async move { store.retain(from).await }, RENEW, renew));
     let dropped = dropped.transpose().context("cannot drop readings")?.unwrap_or(0);
     let packed =
         from(site, upkeep.pack).map(|before| live.wait(|store| async move { store.pack(before).await }, RENEW, renew));

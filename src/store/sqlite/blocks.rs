@@ -17,7 +17,7 @@ use crate::store::varint;
 /// single readings write much for each.
 const BLOCK: i64 = 256;
 
-/// Statements over blocks. What they read has a number in front that says which it is.
+/// Statements over blocks. What they read begins with 1, hour (none for the times heard), block, and the bytes.
 pub(super) struct Statements {
     pub heard: Bulk,
     pub set_heard: Bulk,
@@ -29,7 +29,7 @@ impl Statements {
     pub fn new() -> Self {
         let real = "WHERE column1 IS NOT NULL";
         Self {
-            heard: Bulk::new(1, "SELECT 1, block, NULL, times FROM", "CROSS JOIN heard_blocks ON block = column1"),
+            heard: Bulk::new(1, "SELECT 1, NULL, block, times FROM", "CROSS JOIN heard_blocks ON block = column1"),
             set_heard: Bulk::new(
                 2,
                 "INSERT OR REPLACE INTO heard_blocks (block, times) SELECT column1, column2 FROM",
@@ -37,7 +37,7 @@ impl Statements {
             ),
             hours: Bulk::new(
                 2,
-                "SELECT 2, hour, block, counts FROM",
+                "SELECT 1, hour, block, counts FROM",
                 "CROSS JOIN hour_blocks ON hour = column1 AND block = column2",
             ),
             set_hours: Bulk::new(
@@ -60,9 +60,9 @@ impl Stored {
     /// Takes a row that one of the statements gave.
     pub fn take(&mut self, row: &SqliteRow) -> Result<(), sqlx::Error> {
         let block = Block::read(row.try_get(3)?)?;
-        match row.try_get::<Option<i64>, _>(2)? {
-            None => drop(self.heard.insert([row.try_get(1)?], block)),
-            Some(of_hour) => drop(self.hours.insert([row.try_get(1)?, of_hour], block)),
+        match row.try_get::<Option<i64>, _>(1)? {
+            None => drop(self.heard.insert([row.try_get(2)?], block)),
+            Some(hour) => drop(self.hours.insert([hour, row.try_get(2)?], block)),
         }
         Ok(())
     }

@@ -85,9 +85,12 @@ pub(super) async fn write(
     let mut heard: Vec<_> = numbers.iter().zip(&plan.devices).map(|(&number, &(_, time))| (number, time)).collect();
     heard.sort_unstable();
 
+    let mut hours = by_hour(&stored, calendar);
+    let offered = stored.len();
+
     let blocks = &statements.blocks;
     look_up = look_up.then(LAST).over(&blocks.heard, &blocks::heard_keys(&heard))?;
-    look_up = look_up.over(&blocks.hours, &blocks::hour_keys(&by_hour(&stored, calendar)))?;
+    look_up = look_up.over(&blocks.hours, &blocks::hour_keys(&hours))?;
     let (mut last, mut old) = ((None, None), blocks::Stored::default());
     for row in look_up.query().fetch_all(&mut *connection).await? {
         match row.try_get::<i64, _>(0)? {
@@ -98,8 +101,12 @@ pub(super) async fn write(
     drop_packed(connection, statements, last.0, &mut stored).await?;
     store(connection, statements, last.1.unwrap_or(0), &mut stored).await?;
     quarantine(connection, &plan.refused).await?;
+    // Mostly all of them are new.
+    if stored.len() < offered {
+        hours = by_hour(&stored, calendar);
+    }
     let follow = Script::default().over(&blocks.set_heard, &blocks::hear(&mut old, &heard))?;
-    let follow = follow.over(&blocks.set_hours, &blocks::count(&mut old, &by_hour(&stored, calendar)))?;
+    let follow = follow.over(&blocks.set_hours, &blocks::count(&mut old, &hours))?;
     follow.then("COMMIT").query().execute(connection).await?;
     Ok((plan.receipt(&readings, &stored), numbers))
 }
@@ -116,10 +123,15 @@ async fn devices(
             numbers.push(number);
             continue;
         }
-        let new = sqlx::query("INSERT INTO devices (name) VALUES (?) ON CONFLICT DO NOTHING").bind(name);
-        new.execute(&mut *connection).await?;
-        let number = sqlx::query_scalar("SELECT id FROM devices WHERE name = ?").bind(name);
-        numbers.push(number.fetch_one(&mut *connection).await?);
+        // After a start those that are stored are not known yet.
+        let old = sqlx::query_scalar("SELECT id FROM devices WHERE name = ?").bind(name);
+        numbers.push(match old.fetch_optional(&mut *connection).await? {
+            Some(number) => number,
+            None => {
+                let new = sqlx::query_scalar("INSERT INTO devices (name) VALUES (?) RETURNING id").bind(name);
+                new.fetch_one(&mut *connection).await?
+            }
+        });
     }
     Ok(numbers)
 }
