@@ -66,7 +66,12 @@ async fn pack_day(connection: &mut PgConnection, day: i64) -> Result<u64, sqlx::
 
 /// Drops a day's partition, if it is still there.
 async fn drop_partition(connection: &mut PgConnection, day: i64) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(AssertSqlSafe(format!("DROP TABLE IF EXISTS readings_{day}"))).execute(connection).await?;
+    // Whoever writes readings waits behind whoever waits for readers of the table: not for long. What could not be dropped is
+    // dropped the next time.
+    let sql = format!(
+        "SET LOCAL lock_timeout = '2s'; DROP TABLE IF EXISTS readings_{day}; SET LOCAL lock_timeout TO DEFAULT"
+    );
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::{Executor, PgConnection, PgPool, Postgres, Row, Transaction};
+use sqlx::{Connection, Executor, PgConnection, PgPool, Postgres, Row, Transaction};
 
 use crate::calendar::{Hour, Instant};
 use crate::readings::{DeviceReadings, Readings};
@@ -35,12 +35,17 @@ pub(super) async fn moment(view: &mut PgConnection) -> Result<Cursor, sqlx::Erro
 }
 
 pub(super) async fn load(pool: &PgPool, before: Option<Instant>) -> Result<(Readings, Cursor), sqlx::Error> {
-    let (mut view, cursor) = view(pool).await?;
-    let mut gathered = Gathered::new(names(&mut view).await?);
+    let mut view = pool.begin_with(LOOK).await?;
     let end = before.unwrap_or(Instant::MAX);
+    // The locks go with the savepoint, the moment stays: nobody waits with a day to drop until all is fetched.
+    let mut locked = view.begin().await?;
+    let cursor = moment(&mut locked).await?;
     // One row per device and not per reading: rows are what costs.
     let loose = sqlx::query("SELECT device, array_agg(time) FROM readings WHERE time < $1 GROUP BY device").bind(end);
-    for row in loose.fetch_all(&mut *view).await? {
+    let loose = loose.fetch_all(&mut *locked).await?;
+    locked.rollback().await?;
+    let mut gathered = Gathered::new(names(&mut view).await?);
+    for row in loose {
         gathered.add(row.try_get(0)?, row.try_get(1)?)?;
     }
     let packed = sqlx::query("SELECT day, device, times FROM packed WHERE day <= $1").bind(day(end));
