@@ -11,7 +11,7 @@ use super::site::Site;
 use crate::calendar::{Calendar, Instant};
 use crate::model::registry::{self, About};
 use crate::model::rule::OutOfSample;
-use crate::model::{DeviceModel, Models};
+use crate::model::{DeviceModel, Models, SiteModel};
 use crate::readings::{self, field, hex};
 
 /// What a run has made, verified.
@@ -65,6 +65,7 @@ struct Device {
 /// A site with its layers, and the devices that were fitted on top of it.
 pub struct Assembly {
     site: Site,
+    layers: SiteModel,
     site_sha256: String,
     devices: BTreeMap<String, Device>,
 }
@@ -75,11 +76,11 @@ impl Assembly {
     /// # Errors
     /// When they are damaged, of another Roomcast, or the site has no layers.
     pub fn new(bytes: &[u8]) -> Result<Assembly, String> {
-        let site = Site::decode(bytes).map_err(|error| error.to_string())?;
-        if site.layers.is_none() {
+        let mut site = Site::decode(bytes).map_err(|error| error.to_string())?;
+        let Some((_, layers)) = site.layers.take() else {
             return Err("its site has no layers: too little history".into());
-        }
-        Ok(Assembly { site, site_sha256: registry::sha256(bytes), devices: BTreeMap::new() })
+        };
+        Ok(Assembly { site, layers, site_sha256: registry::sha256(bytes), devices: BTreeMap::new() })
     }
 
     /// Adds a device.
@@ -153,8 +154,7 @@ impl Assembly {
             ));
         }
         let mut id = Sha256::new_with_prefix(&self.site_sha256);
-        let Some((_, all)) = site.layers.clone() else { return Err("its site has no layers".into()) };
-        let mut models = Models { site: all, cutoff: site.until, ..Models::default() };
+        let mut models = Models { site: self.layers, cutoff: site.until, ..Models::default() };
         for (name, device) in devices {
             id.update(format!("{name}\n{}\n", device.sha256));
             models.site.out_of_sample.merge(&device.judged);

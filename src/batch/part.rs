@@ -102,15 +102,14 @@ pub struct Fitting {
 }
 
 impl Fitting {
-    /// Lays out a site.
+    /// Lays out a site; its bytes have this SHA-256.
     ///
     /// # Errors
     /// [`BatchError::Site`] for a site without layers.
-    pub fn new(site: Site) -> Result<Fitting, BatchError> {
-        let Some((early, all)) = site.layers.clone() else {
+    pub fn new(mut site: Site, site_sha256: String) -> Result<Fitting, BatchError> {
+        let Some((early, all)) = site.layers.take() else {
             return Err(BatchError::Site("it has no layers: there was too little history to learn from".into()));
         };
-        let site_sha256 = registry::sha256(&site.encode()?);
         Ok(Fitting { ground: Ground::new(site), early, all, site_sha256 })
     }
 

@@ -131,7 +131,7 @@ pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), B
 /// # Errors
 /// [`BatchError`]; for a site of which nothing could be learned too.
 pub fn devices(input: impl Read, output: impl Write, site: &Site) -> Result<(), BatchError> {
-    let fitting = Fitting::new(site.clone())?;
+    let fitting = Fitting::new(site.clone(), registry::sha256(&site.encode()?))?;
     let mut output = Output::start(output, &MODELS)?;
     each_chunk(input, fitting.ground(), |devices| {
         let rows = fitting.fit(devices, &|| false).into_iter().filter_map(|(_, row)| row);

@@ -45,15 +45,18 @@ pub struct Verdict {
     in_use: Option<String>,
 }
 
-/// The version in use, if it is of this run.
+/// The version in use with its report, if it is of this run.
 ///
 /// # Errors
-/// [`RegistryError`].
-pub fn published(registry: &Registry, run: &Run) -> Result<Option<String>, RegistryError> {
+/// [`RegistryError`]. A report that is damaged is of no run.
+pub fn published(registry: &Registry, run: &Run) -> Result<Option<(String, Report)>, RegistryError> {
     let Some(version) = registry.current()? else { return Ok(None) };
-    let report = registry.report(&version).ok().flatten();
-    let of = report.and_then(|report| serde_json::from_str::<Report>(&report).ok()?.run);
-    Ok((of.as_ref() == Some(&run.id)).then_some(version))
+    let text = match registry.report(&version) {
+        Err(error) if error.is_temporary() => return Err(error),
+        text => text.ok().flatten(),
+    };
+    let report = text.and_then(|text| serde_json::from_str::<Report>(&text).ok());
+    Ok(report.filter(|report| report.run.as_ref() == Some(&run.id)).map(|report| (version, report)))
 }
 
 /// Judges a run against the models in use on readings after everything that both have learned from. Where nothing is in use

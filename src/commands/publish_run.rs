@@ -65,7 +65,7 @@ pub fn run(args: &PublishRunArgs) -> anyhow::Result<()> {
         bail!("{} is being retrained: nothing done", registry.name());
     }
     let calendar = &found.calendar;
-    if let Some(version) = takeover::published(&registry, &found)? {
+    if let Some((version, _)) = takeover::published(&registry, &found)? {
         let value = json!({ "run": found.id, "version": version, "activated": true, "note": "published before" });
         let text =
             if args.json { pretty(&value)? } else { format!("version      {version}: this run, published before\n") };

@@ -5,7 +5,8 @@ use crate::calendar::Instant;
 use crate::retrain;
 use crate::store::rounds::{Lease, Round};
 
-/// After a round, whatever came of it, at least so many seconds of readings are waited for.
+/// After a round that has ended, whatever came of it, so many seconds of readings are waited for, or the age that is allowed where
+/// that is less.
 const AGAIN: i64 = 86_400;
 
 /// Whether a round was begun.
@@ -66,8 +67,9 @@ impl Worker {
             {
                 return Ok((in_use, seen.and_then(|(_, learned)| learned)));
             }
-            let (models, _) = retrain::champion(&registry, known, &calendar)?;
-            Ok::<_, RoundsError>((in_use, models.map(|models| models.site.cutoff)))
+            // The last reading is before the end of its hour.
+            let learned = retrain::learned_until(&registry, known - 1, &calendar)?;
+            Ok::<_, RoundsError>((in_use, learned))
         });
         let (version, learned) = found.await??;
         memory.champion = version.map(|version| (version, learned));

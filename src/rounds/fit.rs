@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant as Stopwatch;
 
-use super::{RoundsError, Worker};
+use super::{LOOK, RoundsError, Worker};
 use crate::batch::BatchError;
 use crate::batch::part::Fitting;
 use crate::batch::row::Row;
@@ -59,7 +59,16 @@ impl Worker {
                 None => {}
             }
         }
-        let written = self.rounds.write(lease, &done).await?;
+        let written = loop {
+            match self.rounds.write(lease, &done).await {
+                // What was fitted outlives a database that is away for a while; the fence says whether it still counts.
+                Err(error) if error.is_temporary() && !self.stop.is_requested() => {
+                    tracing::warn!(round = lease.round, %error, "results are written again");
+                    tokio::time::sleep(LOOK).await;
+                }
+                written => break written?,
+            }
+        };
         if !reasons.is_empty() {
             self.rounds.trouble(lease, &reasons).await?;
         }

@@ -9,7 +9,7 @@
 //!    everything that both have learned from, and publishes them (`settle`).
 //!
 //! Each part calls what `roomcast train` and the steps of [`crate::batch`] call. The lead and the devices are leases with fences:
-//! whoever dies or falls asleep over one is replaced, and what they still write afterwards is dropped.
+//! whoever dies or falls asleep over one is replaced, and what they still write to the store afterwards is dropped.
 
 mod due;
 mod fit;
@@ -18,8 +18,6 @@ mod settle;
 mod stop;
 mod tasks;
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,10 +27,10 @@ use crate::batch::part::Fitting;
 use crate::batch::site::Site;
 use crate::batch::takeover::TakeoverError;
 use crate::calendar::{Calendar, Instant};
-use crate::model::registry::{Registry, RegistryError};
+use crate::model::registry::{self, Registry, RegistryError};
 use crate::retrain::report::Report;
-use crate::store::StoreError;
 use crate::store::rounds::{Lease, Round, Rounds};
+use crate::store::{self, StoreError};
 
 /// How long to wait for others of the same round.
 const LOOK: Duration = Duration::from_secs(1);
@@ -84,6 +82,29 @@ pub enum RoundsError {
     /// The worker was stopped.
     #[error("stopped")]
     Stopped,
+}
+
+impl RoundsError {
+    /// Whether the same may work later.
+    fn is_temporary(&self) -> bool {
+        match self {
+            RoundsError::Store(error) => error.is_temporary(),
+            RoundsError::Registry(error) | RoundsError::Takeover(TakeoverError::Registry(error)) => {
+                error.is_temporary()
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether whoever leads next would come to the same error on the same round.
+fn comes_again(error: &RoundsError) -> bool {
+    match error {
+        RoundsError::Broken(_) | RoundsError::Batch(_) | RoundsError::Damaged { .. } => true,
+        RoundsError::Takeover(TakeoverError::Registry(error)) => matches!(error, RegistryError::Unsound(_)),
+        RoundsError::Takeover(_) => true,
+        _ => false,
+    }
 }
 
 /// What became of a round that this worker had the lead of.
@@ -146,9 +167,7 @@ enum Next {
 impl Worker {
     /// A worker on a store's rounds, for the models in a registry.
     pub fn new(rounds: Rounds, registry: Registry, calendar: Calendar, options: Options, stop: Stop) -> Worker {
-        // Nobody else draws the same: the standard library seeds its hashes from the operating system.
-        let holder = format!("{:016x}", RandomState::new().build_hasher().finish());
-        Worker { rounds: Arc::new(rounds), registry, calendar, options, stop, holder }
+        Worker { rounds: Arc::new(rounds), registry, calendar, options, stop, holder: store::holder() }
     }
 
     /// Works until it is stopped; with [`Options::once`], until a round has ended or none is due. What goes wrong is tried again
@@ -163,9 +182,7 @@ impl Worker {
                 Ok(Next::More) => continue,
                 Ok(Next::Wait(pause)) => pause,
                 Ok(Next::Over) | Err(RoundsError::Stopped) => return Ok(()),
-                Err(error) if self.options.once && !matches!(&error, RoundsError::Store(e) if e.is_temporary()) => {
-                    return Err(error);
-                }
+                Err(error) if self.options.once && !error.is_temporary() => return Err(error),
                 Err(error) => {
                     tracing::error!(error = format!("{:#}", anyhow::Error::from(error)), "the work is tried again");
                     REST
@@ -222,7 +239,13 @@ impl Worker {
     async fn lead(&self, lead: Lease, round: Round, tell: &mut dyn FnMut(Event)) -> Result<(), RoundsError> {
         tracing::info!(round = round.id, fence = lead.fence, prepared = round.prepared, "leading");
         let renewing = self.renewing(move |rounds, seconds| async move { rounds.renew_lead(lead, seconds).await });
-        let done = if round.prepared { self.settle(lead, tell).await } else { self.prepare(lead, round, tell).await };
+        let done = if round.prepared { self.settle(lead, tell).await } else { self.prepare(lead, round).await };
+        let done = match done {
+            Err(error) if comes_again(&error) => {
+                self.end_without(lead, format!("{:#}", anyhow::Error::from(error)), tell).await
+            }
+            done => done,
+        };
         renewing.end().await;
         if done.is_err()
             && let Err(error) = self.rounds.release_lead(lead).await
@@ -241,7 +264,7 @@ impl Worker {
         }
         memory.site = None;
         let Some(bytes) = self.rounds.site(round.id).await? else { return Ok(None) };
-        match self.apart(move || Fitting::new(Site::decode(&bytes)?)).await? {
+        match self.apart(move || Fitting::new(Site::decode(&bytes)?, registry::sha256(&bytes))).await? {
             Ok(site) => {
                 let site = Arc::new(site);
                 memory.site = Some((round.id, site.clone()));

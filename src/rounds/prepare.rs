@@ -13,26 +13,16 @@ use crate::store::rounds::{Ending, Lease, Round};
 const CHUNK: usize = 256;
 
 impl Worker {
-    /// Prepares a round; ends it where nothing can be learned.
+    /// Prepares a round.
     ///
     /// # Errors
     /// [`RoundsError`]; the lead may be given back then, and the next one begins anew.
-    pub(super) async fn prepare(
-        &self,
-        lead: Lease,
-        round: Round,
-        tell: &mut dyn FnMut(Event),
-    ) -> Result<(), RoundsError> {
-        let site = match self.site_of(lead, round).await {
-            Ok(site) => site,
-            Err(RoundsError::Batch(error)) => return self.end_without(lead, error.to_string(), tell).await,
-            Err(error) => return Err(error),
-        };
-        let Some(site) = site else {
+    pub(super) async fn prepare(&self, lead: Lease, round: Round) -> Result<(), RoundsError> {
+        let Some(site) = self.site_of(lead, round).await? else {
             tracing::warn!(round = lead.round, "another has taken the lead: what was prepared is dropped");
             return Ok(());
         };
-        if self.rounds.prepared(lead, &site).await? {
+        if self.rounds.prepared(lead, &site, i64::from(self.options.lease)).await? {
             tracing::info!(round = lead.round, bytes = site.len(), "the site is made, devices can be leased");
         } else {
             tracing::warn!(round = lead.round, "another has taken the lead: the site is dropped");
@@ -47,10 +37,12 @@ impl Worker {
         note: String,
         tell: &mut dyn FnMut(Event),
     ) -> Result<(), RoundsError> {
-        tracing::error!(round = lead.round, note, "the round ends without models");
         let ending = Ending { note: Some(note.clone()), ..Ending::default() };
         if self.rounds.end(lead, &ending).await? {
+            tracing::error!(round = lead.round, note, "the round ends without models");
             tell(Event::Ended { round: lead.round, note });
+        } else {
+            tracing::warn!(round = lead.round, note, "another has taken the lead, and goes on");
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use crate::batch::part::Fitting;
 use crate::batch::row::Row;
 use crate::batch::site::Site;
 use crate::batch::takeover::{self, Rules, TakeoverError};
+use crate::model::registry;
 use crate::readings::Readings;
 use crate::retrain::report::Report;
 use crate::store::rounds::{Ending, Lease, Outcome};
@@ -21,23 +22,14 @@ impl Worker {
     /// # Errors
     /// [`RoundsError`]; the lead may be given back then.
     pub(super) async fn settle(&self, lead: Lease, tell: &mut dyn FnMut(Event)) -> Result<(), RoundsError> {
-        let (run, failed) = match self.assemble(lead).await {
-            Ok(Some(assembled)) => assembled,
-            Ok(None) => return Ok(()),
-            Err(RoundsError::Damaged { what, .. }) => return self.end_without(lead, what, tell).await,
-            Err(error) => return Err(error),
-        };
+        let Some((run, failed)) = self.assemble(lead).await? else { return Ok(()) };
         let run = Arc::new(run);
         let (registry, found) = (self.registry.clone(), run.clone());
         let (in_use, before) = self
             .apart(move || Ok::<_, TakeoverError>((registry.current()?, takeover::published(&registry, &found)?)))
             .await??;
-        if let Some(version) = before {
+        if let Some((version, report)) = before {
             // Whoever did it has not come to say so.
-            let registry = self.registry.clone();
-            let name = version.clone();
-            let report = self.apart(move || registry.report(&name)).await??;
-            let report = report.and_then(|report| serde_json::from_str::<Report>(&report).ok());
             return self.finish(lead, &run, failed, report, Some((version, true)), tell).await;
         }
         // Without anything to be judged against there is nothing to look at.
@@ -57,7 +49,7 @@ impl Worker {
             Ok::<_, TakeoverError>((verdict.report, version))
         });
         let (report, version) = promoting.await.map_err(|error| RoundsError::Broken(error.to_string()))??;
-        self.finish(lead, &run, failed, Some(report), version, tell).await
+        self.finish(lead, &run, failed, report, version, tell).await
     }
 
     /// All models of a round, verified, and how many devices failed; none when another has taken the lead.
@@ -84,7 +76,7 @@ impl Worker {
                         failed += 1;
                         let fitting = match &fitting {
                             Some(fitting) => fitting,
-                            None => &*fitting.insert(Fitting::new(Site::decode(&bytes)?)?),
+                            None => &*fitting.insert(Fitting::new(Site::decode(&bytes)?, registry::sha256(&bytes))?),
                         };
                         fitting.unfitted(&device, &why)?
                     }
@@ -105,16 +97,15 @@ impl Worker {
         lead: Lease,
         run: &Run,
         failed: i64,
-        report: Option<Report>,
+        report: Report,
         version: Option<(String, bool)>,
         tell: &mut dyn FnMut(Event),
     ) -> Result<(), RoundsError> {
-        let count = |of: fn(&Report) -> usize| report.as_ref().map_or(0, of) as i64;
         let ending = Ending {
             failed,
             version: version.as_ref().map(|(name, _)| name.clone()),
-            promoted: count(Report::promoted),
-            kept: count(Report::kept),
+            promoted: report.promoted() as i64,
+            kept: report.kept() as i64,
             note: match &version {
                 None => Some("the models in use stay".into()),
                 Some((_, false)) => Some("not activated: another version was made current meanwhile".into()),
@@ -128,10 +119,8 @@ impl Worker {
         let (promoted, kept, version_made) =
             (ending.promoted, ending.kept, ending.version.as_deref().unwrap_or("none"));
         tracing::info!(round = lead.round, version = version_made, promoted, kept, failed, "the round is settled");
-        if let Some(report) = report {
-            let (round, skipped) = (lead.round, run.skipped.clone());
-            tell(Event::Settled { round, report: Box::new(report), version, skipped });
-        }
+        let (round, skipped) = (lead.round, run.skipped.clone());
+        tell(Event::Settled { round, report: Box::new(report), version, skipped });
         Ok(())
     }
 }

@@ -41,7 +41,7 @@ impl Worker {
         }
     }
 
-    /// Renews a lease, three times before it ends, until the value is dropped.
+    /// Renews a lease, twice before it would end, until the value is dropped.
     pub(super) fn renewing<F>(&self, renew: impl Fn(Arc<Rounds>, i64) -> F + Send + 'static) -> Renewing
     where
         F: Future<Output = Result<bool, StoreError>> + Send + 'static,

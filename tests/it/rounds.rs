@@ -29,7 +29,7 @@ async fn begun(place: &Place, seconds: i64) -> (Rounds, Lease) {
 async fn prepared(place: &Place) -> (Rounds, i64) {
     let (rounds, lead) = begun(place, 60).await;
     assert!(rounds.copy(lead, UNTIL, |_| ()).await.unwrap());
-    assert!(rounds.prepared(lead, b"a site").await.unwrap());
+    assert!(rounds.prepared(lead, b"a site", 0).await.unwrap());
     (rounds, lead.round)
 }
 
@@ -70,7 +70,7 @@ async fn a_round_holds_readings_of_one_moment_and_none_from_after_its_end() {
     }
     assert_eq!(held, expected);
     assert!(held.iter().all(|device| *device.times.last().unwrap() < UNTIL));
-    assert!(rounds.prepared(lead, b"a site").await.unwrap());
+    assert!(rounds.prepared(lead, b"a site", 0).await.unwrap());
     let first = rounds.lease(lead.round, "a", 60).await.unwrap().unwrap();
     let second = rounds.lease(lead.round, "b", 60).await.unwrap().unwrap();
     assert_eq!((first.devices.len(), second.devices.len()), (100, 30));
@@ -89,12 +89,12 @@ async fn a_lead_that_was_replaced_can_do_nothing_more() {
     assert_eq!(rounds.lead(old.round, "c", 60).await.unwrap(), None);
     assert!(!rounds.copy(old, UNTIL, |_| ()).await.unwrap());
     assert!(!rounds.renew_lead(old, 60).await.unwrap());
-    assert!(!rounds.prepared(old, b"old").await.unwrap());
+    assert!(!rounds.prepared(old, b"old", 60).await.unwrap());
     assert!(!rounds.end(old, &Ending::default()).await.unwrap());
     rounds.release_lead(old).await.unwrap();
     assert_eq!(rounds.lead(old.round, "c", 60).await.unwrap(), None);
     assert!(rounds.copy(new, UNTIL, |_| ()).await.unwrap());
-    assert!(rounds.prepared(new, b"new").await.unwrap());
+    assert!(rounds.prepared(new, b"new", 0).await.unwrap());
     assert_eq!(rounds.site(old.round).await.unwrap().unwrap(), b"new");
     // Devices are left to do, so there is nothing to lead.
     assert_eq!(rounds.lead(old.round, "c", 60).await.unwrap(), None);

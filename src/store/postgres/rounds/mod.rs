@@ -148,9 +148,10 @@ impl Rounds {
         let fence = sqlx::query_scalar(
             "UPDATE rounds SET holder = $2, fence = nextval('fences'),
                  leased_until = clock_timestamp() + make_interval(secs => $3)
-             WHERE id = $1 AND ended IS NULL AND leased_until <= clock_timestamp() AND (site IS NULL OR NOT EXISTS (
-                 SELECT FROM round_devices WHERE round = $1 AND result IS NULL AND failed IS NULL
-             )) RETURNING fence",
+             WHERE id = $1 AND ended IS NULL AND (holder IS NULL OR leased_until <= clock_timestamp()) AND (
+                 site IS NULL
+                 OR NOT EXISTS (SELECT FROM round_devices WHERE round = $1 AND result IS NULL AND failed IS NULL)
+             ) RETURNING fence",
         )
         .bind(round)
         .bind(holder)
@@ -165,7 +166,7 @@ impl Rounds {
     pub async fn renew_lead(&self, lead: Lease, seconds: i64) -> Result<bool, StoreError> {
         let renewed = sqlx::query(
             "UPDATE rounds SET leased_until = clock_timestamp() + make_interval(secs => $3)
-             WHERE id = $1 AND fence = $2 AND ended IS NULL",
+             WHERE id = $1 AND fence = $2 AND holder IS NOT NULL AND ended IS NULL",
         )
         .bind(lead.round)
         .bind(lead.fence)
@@ -186,16 +187,18 @@ impl Rounds {
         Ok(())
     }
 
-    /// Writes what all devices share, from when on they can be leased, and gives the lead back; false when another has it.
-    pub async fn prepared(&self, lead: Lease, site: &[u8]) -> Result<bool, StoreError> {
+    /// Writes what all devices share, from when on they can be leased, and gives the lead back; false when another has it. For so
+    /// many seconds nobody abandons the round: those who understand it have to look at it first.
+    pub async fn prepared(&self, lead: Lease, site: &[u8], seconds: i64) -> Result<bool, StoreError> {
         let written = sqlx::query(
-            "UPDATE rounds SET site = $3, holder = NULL, leased_until = '-infinity',
+            "UPDATE rounds SET site = $3, holder = NULL, leased_until = clock_timestamp() + make_interval(secs => $4),
                  devices = (SELECT count(*) FROM round_devices WHERE round = $1)
              WHERE id = $1 AND fence = $2 AND ended IS NULL AND site IS NULL",
         )
         .bind(lead.round)
         .bind(lead.fence)
         .bind(site)
+        .bind(seconds as f64)
         .execute(&self.store.pool)
         .await;
         Ok(written.map_err(|error| self.failed(error))?.rows_affected() > 0)
@@ -236,7 +239,8 @@ impl Rounds {
         Ok(true)
     }
 
-    /// Ends a round that nobody works on, as if it had never been; false when somebody does.
+    /// Ends a round that nobody works on, as if it had never been; false when somebody does, or has finished something while the
+    /// lease of it would still stand.
     pub async fn abandon(&self, round: i64, note: &str) -> Result<bool, StoreError> {
         self.abandoned(round, note).await.map_err(|error| self.failed(error))
     }
@@ -246,8 +250,7 @@ impl Rounds {
         let ended = sqlx::query(
             "UPDATE rounds SET ended = clock_timestamp(), known = NULL, site = NULL, holder = NULL, note = $2
              WHERE id = $1 AND ended IS NULL AND leased_until <= clock_timestamp() AND NOT EXISTS (
-                 SELECT FROM round_devices
-                 WHERE round = $1 AND result IS NULL AND failed IS NULL AND leased_until > clock_timestamp()
+                 SELECT FROM round_devices WHERE round = $1 AND leased_until > clock_timestamp()
              )",
         )
         .bind(round)
