@@ -29,7 +29,7 @@ mod tests;
 
 use chrono::{Days, NaiveTime};
 
-pub use self::champion::champion;
+pub use self::champion::{champion, learned_until};
 use self::contest::Run;
 use self::due::Reason;
 use self::report::{Report, Trial};

@@ -12,7 +12,6 @@ use super::site::{Phase, Site};
 use super::upkeep;
 use crate::calendar::{Calendar, Hour, Instant};
 use crate::model::fit;
-use crate::model::registry::RegistryError;
 use crate::retrain::schedule::Schedule;
 
 /// How often the clock and the server's phase are looked at.
@@ -102,7 +101,7 @@ impl First {
         }
         self.days = days;
         // Versions of which none is current were somebody's choice.
-        let is_first = matches!(site.registry.load(None), Err(RegistryError::Empty { .. }));
+        let is_first = site.registry.is_empty();
         if is_first {
             tracing::info!(days, "the history is long enough to train the first models");
         }

@@ -1,6 +1,5 @@
 //! The server's store, and what brings readings into it.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -83,8 +82,7 @@ impl Live {
             store,
             counts,
             health: Arc::default(),
-            // Nobody else draws the same: the standard library seeds its hashes from the operating system.
-            holder: format!("{:016x}", RandomState::new().build_hasher().finish()),
+            holder: store::holder(),
             runtime: runtime.handle().clone(),
             sources: Mutex::new(sources),
             dirty,

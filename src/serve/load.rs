@@ -147,7 +147,7 @@ fn train(site: &Site, history: &History) -> Loaded {
 /// Saves what was trained. Versions that are there without being current, or cannot be read, were somebody's choice
 /// or are somebody's to look at: then the new one does not take their place.
 fn save(registry: &Registry, models: &Models, about: &About) -> Option<crate::model::registry::Manifest> {
-    if !matches!(registry.load(None), Err(RegistryError::Empty { .. })) {
+    if !registry.is_empty() {
         return None;
     }
     match registry.save(models, about, true) {
@@ -164,13 +164,11 @@ fn save(registry: &Registry, models: &Models, about: &About) -> Option<crate::mo
 /// # Errors
 /// When they cannot be used; the old ones stay.
 pub fn reload(site: &Site) -> Result<String, RegistryError> {
-    let _lock = site.lock();
-    take(site)
-}
-
-fn take(site: &Site) -> Result<String, RegistryError> {
     let last = site.snapshot().ok().and_then(|snapshot| snapshot.history.span).map(|span| span.1);
-    match named(site, None, last) {
+    // It may take long: new readings do not wait for it.
+    let loaded = named(site, None, last);
+    let _lock = site.lock();
+    match loaded {
         Ok(loaded) => {
             site.metrics.model_reloads.add(1);
             site.set_trouble(|trouble| trouble.models = None);

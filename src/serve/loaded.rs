@@ -1,12 +1,11 @@
 //! Models in use: whole, or of a registry that is far away, from which a device's layer is fetched when it is asked for.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::metrics::Metrics;
 use super::problem::{Code, Problem};
 use crate::calendar::Calendar;
-use crate::model::registry::{Manifest, RegistryError, Shelf};
+use crate::model::registry::{Manifest, Shelf, Taken};
 use crate::model::{Check, DeviceModel, Layers, Models, Source};
 use crate::readings::Readings;
 
@@ -15,9 +14,6 @@ const BASELINE: &str = "baseline";
 
 /// Devices whose layers are fetched, and in use, at a time.
 const AT_ONCE: usize = 256;
-
-/// Seconds after which another try may succeed while the registry is away.
-const RETRY: u64 = 5;
 
 /// Models in use.
 #[derive(Debug, Default)]
@@ -35,16 +31,25 @@ pub struct Loaded {
 /// Models of which the layers of some devices are at hand.
 pub struct AtHand<'a> {
     models: &'a Models,
-    fetched: Option<HashMap<String, Arc<DeviceModel>>>,
+    taken: Option<Taken>,
 }
 
 impl AtHand<'_> {
     /// What the forecast of one of these devices is made of.
-    pub fn layers(&self, device: &str) -> Layers<'_> {
-        match &self.fetched {
-            None => self.models.layers(device),
-            Some(fetched) => self.models.layers_with(fetched.get(device).map(|model| &**model)),
+    ///
+    /// # Errors
+    /// [`Code::ModelsUnavailable`] where its layer is damaged: nothing is forecast from other layers than the device's own.
+    pub fn layers(&self, device: &str) -> Result<Layers<'_>, Problem> {
+        let Some(taken) = &self.taken else { return Ok(self.models.layers(device)) };
+        match taken.damaged.get(device) {
+            Some(error) => Err(Problem::registry(Code::ModelsUnavailable, error)),
+            None => Ok(self.models.layers_with(taken.devices.get(device).map(|model| &**model))),
         }
+    }
+
+    /// Whether a device's layer is damaged.
+    pub fn is_damaged(&self, device: &str) -> bool {
+        self.taken.as_ref().is_some_and(|taken| taken.damaged.contains_key(device))
     }
 }
 
@@ -97,28 +102,29 @@ impl Loaded {
     /// Has the layers of these devices at hand. Call it off the async threads.
     ///
     /// # Errors
-    /// [`Code::ModelsUnavailable`] when they are on a shelf from which not all can be taken.
+    /// [`Code::ModelsUnavailable`] when they are on a shelf that is away.
     pub fn at_hand<'a>(
         &self,
         devices: impl Iterator<Item = &'a str>,
         metrics: &Metrics,
     ) -> Result<AtHand<'_>, Problem> {
         let models = &self.models;
-        let Some(shelf) = &self.shelf else { return Ok(AtHand { models, fetched: None }) };
+        let Some(shelf) = &self.shelf else { return Ok(AtHand { models, taken: None }) };
         let taken = shelf.take(devices).map_err(|error| {
             metrics.model_fetch_failures.add(1);
-            problem(&error)
+            Problem::registry(Code::ModelsUnavailable, &error)
         })?;
         metrics.model_fetches.add(taken.fetched);
         metrics.model_hits.add(taken.devices.len() as u64 - taken.fetched);
-        Ok(AtHand { models, fetched: Some(taken.devices) })
+        metrics.model_fetch_failures.add(taken.damaged.len() as u64);
+        Ok(AtHand { models, taken: Some(taken) })
     }
-}
 
-/// Nothing is forecast from other layers than the device's own.
-fn problem(error: &RegistryError) -> Problem {
-    tracing::error!(%error, "models of devices cannot be read from the registry");
-    let message = error.to_string();
-    let (detail, hint) = message.split_once("\nhint: ").unwrap_or((&message, "ask again later"));
-    Problem::new(Code::ModelsUnavailable, detail).hint(hint).retry_after(RETRY)
+    /// Fetches the first of these devices' layers, if they are on a shelf: what has to wait for a registry that does not answer
+    /// should do so here, and not where others wait for it. Afterwards the registry is known to be away.
+    pub fn reach<'a>(&self, devices: impl Iterator<Item = &'a str>, metrics: &Metrics) {
+        if self.shelf.is_some() {
+            let _ = self.at_hand(devices.take(AT_ONCE), metrics);
+        }
+    }
 }

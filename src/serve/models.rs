@@ -15,10 +15,9 @@ use super::predict::work;
 use super::problem::{Code, Problem, ProblemBody};
 use super::query::Query;
 use super::site::Site;
-use crate::model::registry::RegistryError;
 use crate::model::rule::OutOfSample;
 
-/// How long a list of versions is taken for the present one: verifying them reads every byte.
+/// How long a list of versions is taken for the present one: in a directory every byte of them is verified.
 const FRESH: Duration = Duration::from_secs(10);
 
 /// Bins of the reliability table.
@@ -73,11 +72,12 @@ pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resu
     let snapshot = site.snapshot()?;
     let answer = work(move || {
         let trouble = site.trouble();
-        let errors: Vec<String> =
-            trouble.models.into_iter().chain(trouble.readings).chain(trouble.retraining).collect();
+        let (versions, away) = versions(&site)?;
+        let models = trouble.models.or(away);
+        let errors: Vec<String> = models.into_iter().chain(trouble.readings).chain(trouble.retraining).collect();
         Ok(ModelsAnswer {
             current: snapshot.loaded.manifest.as_ref().map(|manifest| manifest.version.clone()),
-            versions: versions(&site)?,
+            versions,
             error: (!errors.is_empty()).then(|| errors.join("\n")),
             reliability: reliability(&snapshot.loaded.models.site.out_of_sample),
         })
@@ -99,34 +99,28 @@ pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resu
 pub async fn reload(_: AdminAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
     Query::parse(request.query_string(), &[])?;
     site.snapshot()?;
-    let current = work(move || load::reload(&site).map_err(|error| problem(&error))).await?;
+    let current =
+        work(move || load::reload(&site).map_err(|error| Problem::registry(Code::ReloadFailed, &error))).await?;
     Ok(HttpResponse::Ok().json(Reloaded { current }))
 }
 
-/// The registry's messages end in a line `hint: …`.
-fn problem(error: &RegistryError) -> Problem {
-    let message = error.to_string();
-    match message.split_once("\nhint: ") {
-        Some((detail, hint)) => Problem::new(Code::ReloadFailed, detail).hint(hint),
-        None => Problem::new(Code::ReloadFailed, message),
-    }
-}
-
-fn unreadable(error: &RegistryError) -> Problem {
-    match error.is_temporary() {
-        true => Problem::new(Code::ModelsUnavailable, error.to_string()).retry_after(5),
-        false => Problem::internal(error),
-    }
-}
-
-fn versions(site: &Site) -> Result<Value, Problem> {
+/// The registry's versions as they were last known, and why that is not now where the registry is away.
+fn versions(site: &Site) -> Result<(Value, Option<String>), Problem> {
     let mut listed = site.listed.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((when, versions)) = listed.as_ref()
+    if let Some((when, versions, away)) = listed.as_ref()
         && when.elapsed() < FRESH
     {
-        return Ok(versions.clone());
+        return Ok((versions.clone(), away.clone()));
     }
-    let entries = site.registry.overview().map_err(|error| unreadable(&error))?;
+    let entries = match site.registry.overview() {
+        Err(error) if error.is_temporary() => {
+            let last = listed.take().map_or(Value::Array(Vec::new()), |(_, versions, _)| versions);
+            let now = (last, Some(error.to_string()));
+            *listed = Some((Stopwatch::now(), now.0.clone(), now.1.clone()));
+            return Ok(now);
+        }
+        entries => entries.map_err(Problem::internal)?,
+    };
     let entry = |entry: &crate::model::registry::Entry| match &entry.manifest {
         Ok(manifest) => {
             let mut value = json!(manifest);
@@ -136,8 +130,8 @@ fn versions(site: &Site) -> Result<Value, Problem> {
         Err(error) => json!({ "version": entry.version, "current": entry.current, "error": error.to_string() }),
     };
     let versions: Value = entries.iter().map(entry).collect();
-    *listed = Some((Stopwatch::now(), versions.clone()));
-    Ok(versions)
+    *listed = Some((Stopwatch::now(), versions.clone(), None));
+    Ok((versions, None))
 }
 
 /// The two halves of [`OutOfSample`] as they are stored.

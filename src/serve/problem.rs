@@ -8,6 +8,8 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::model::registry::RegistryError;
+
 /// Every way in which a request can fail. The name of a code never changes once released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -156,6 +158,21 @@ impl Problem {
     pub fn retry_after(mut self, seconds: u64) -> Problem {
         self.retry_after = Some(seconds.max(1));
         self
+    }
+
+    /// Why the registry cannot do something: `code`, or [`Code::ModelsUnavailable`] while it is away. Its messages end in a line
+    /// `hint: …`.
+    pub fn registry(code: Code, error: &RegistryError) -> Problem {
+        let message = error.to_string();
+        let (detail, hint) =
+            message.split_once("\nhint: ").map_or((&*message, None), |(what, hint)| (what, Some(hint)));
+        let mut problem = Problem::new(if error.is_temporary() { Code::ModelsUnavailable } else { code }, detail);
+        problem.hint = hint.map(String::from);
+        if problem.code == Code::ModelsUnavailable {
+            problem.hint.get_or_insert_with(|| "ask again later".into());
+            problem.retry_after = Some(5);
+        }
+        problem
     }
 
     /// A parameter with a value that cannot be used.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant as Stopwatch};
 
 use super::problem::Problem;
-use super::rounds;
+use super::rounds::{self, All};
 use super::site::Site;
 use super::snapshot::Snapshot;
 use crate::calendar::{Calendar, Hour, Instant};
@@ -45,9 +45,9 @@ impl Publishing {
             return Ok(());
         }
         let watch = Stopwatch::now();
-        let forecasts = rounds::forecasts(site, snapshot, origin)?.1;
+        let All { forecasts, left_out, .. } = rounds::forecasts(site, snapshot, origin)?;
         let (made_at, version) = (Calendar::utc_now(), snapshot.loaded.version.clone());
-        publisher.publish(Edition { origin, made_at, version, forecasts });
+        publisher.publish(Edition { origin, made_at, version, forecasts, left_out });
         *self = Publishing {
             snapshot: Arc::downgrade(snapshot),
             origin,

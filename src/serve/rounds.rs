@@ -21,7 +21,7 @@ pub const AT_ONCE: usize = 64;
 
 /// Goes round until the server stops.
 pub fn run(site: &Site) {
-    let mut scoring = Scoring::start(site);
+    let mut scoring = Scoring::default();
     let mut publishing = Publishing::default();
     let mut watching = alerts::Watching::default();
     let mut failing = [false; 2];
@@ -45,24 +45,33 @@ pub fn run(site: &Site) {
     }
 }
 
-/// The grid of an origin and the forecasts of all its devices, shared with those who ask over HTTP.
+/// The forecasts of all devices from one origin.
+pub struct All {
+    /// The grid they are made on.
+    pub grid: Arc<Grid>,
+    /// The forecasts, in order of name.
+    pub forecasts: Vec<DeviceForecast>,
+    /// Devices that have none since their models are damaged.
+    pub left_out: Vec<String>,
+}
+
+/// The forecasts of all devices from an origin, shared with those who ask over HTTP.
 ///
 /// # Errors
-/// Whatever Polars reports.
-pub fn forecasts(
-    site: &Site,
-    snapshot: &Snapshot,
-    origin: Instant,
-) -> Result<(Arc<Grid>, Vec<DeviceForecast>), Problem> {
+/// Whatever Polars reports, and when models cannot be read from a registry that is away.
+pub fn forecasts(site: &Site, snapshot: &Snapshot, origin: Instant) -> Result<All, Problem> {
     let grid = grid(site, snapshot, origin);
     let all: Vec<usize> = (0..grid.hourly.devices.len()).collect();
-    let mut forecasts = Vec::with_capacity(all.len());
+    let (mut forecasts, mut left_out) = (Vec::with_capacity(all.len()), Vec::new());
     for some in all.chunks(AT_ONCE) {
+        let names = some.iter().map(|&at| grid.hourly.devices[at].device.as_str());
+        snapshot.loaded.reach(names, &site.metrics);
         let _turn = snapshot.turn();
-        let cells = grid.cells(some, &snapshot.loaded, &site.calendar, &site.metrics)?;
+        let (cells, damaged) = grid.sound_cells(some, &snapshot.loaded, &site.calendar, &site.metrics)?;
         forecasts.extend(cells.into_iter().map(|cell| cell.forecast.clone()));
+        left_out.extend(damaged);
     }
-    Ok((grid, forecasts))
+    Ok(All { grid, forecasts, left_out })
 }
 
 /// The grid of an origin.

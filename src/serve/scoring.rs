@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::loaded::Loaded;
 use super::problem::Problem;
-use super::rounds::{self, AT_ONCE};
+use super::rounds::{self, AT_ONCE, All};
 use super::site::Site;
 use super::snapshot::{Grid, History, Snapshot};
 use crate::calendar::{Calendar, HOUR, Hour, Instant};
@@ -21,13 +21,23 @@ const FILE: &str = "live-scores";
 /// Scores on their way to where they are kept.
 #[derive(Default)]
 pub struct Scoring {
+    taken_up: bool,
     failing: bool,
 }
 
 impl Scoring {
-    /// Takes up what an earlier process has scored.
-    pub fn start(site: &Site) -> Scoring {
-        let kept = site.registry.read_beside(FILE).map_err(anyhow::Error::from);
+    /// Takes up what an earlier process has scored; not while the registry is away, or they would be lost.
+    fn take_up(&mut self, site: &Site) {
+        let kept = match site.registry.read_beside(FILE) {
+            Err(error) if error.is_temporary() => {
+                if !self.failing {
+                    tracing::warn!(%error, "earlier scores cannot be read now: scoring waits for them");
+                }
+                self.failing = true;
+                return;
+            }
+            kept => kept.map_err(anyhow::Error::from),
+        };
         let scores = kept.and_then(|kept| kept.map_or(Ok(Scores::default()), |bytes| Ok(Scores::parse(&bytes)?)));
         match scores {
             Ok(scores) => *lock(site) = scores,
@@ -36,7 +46,7 @@ impl Scoring {
                 tracing::warn!(file = FILE, error, "earlier scores cannot be read, they begin anew");
             }
         }
-        Scoring::default()
+        *self = Scoring { taken_up: true, failing: false };
     }
 
     /// Keeps and scores what is due, while readings come in.
@@ -44,6 +54,12 @@ impl Scoring {
     /// # Errors
     /// Whatever Polars reports.
     pub fn round(&mut self, site: &Site, snapshot: &Snapshot) -> Result<(), Problem> {
+        if !self.taken_up {
+            self.take_up(site);
+        }
+        if !self.taken_up {
+            return Ok(());
+        }
         let calendar = &site.calendar;
         let Some(now) = clock(site, &snapshot.history) else { return Ok(()) };
         let hour = calendar.hour(now);
@@ -55,8 +71,8 @@ impl Scoring {
             let start = calendar.start(origin);
             // Models that have seen the hour are not asked what it will bring.
             if snapshot.loaded.models.cutoff <= start {
-                let (grid, made) = rounds::forecasts(site, snapshot, start)?;
-                let base = baseline(&grid, &snapshot.history, calendar).map_err(Problem::internal)?;
+                let All { grid, forecasts: made, .. } = rounds::forecasts(site, snapshot, start)?;
+                let base = baseline(&grid, &made, &snapshot.history, calendar).map_err(Problem::internal)?;
                 lock(site).keep(origin, hour, midnight, &made, &base);
                 changed = true;
             }
@@ -110,12 +126,17 @@ fn midnight(hour: Hour, calendar: &Calendar) -> Hour {
     (hour - 25..=hour).find(|&earlier| calendar.local(earlier).day == day).unwrap_or(hour)
 }
 
-/// What the baseline forecasts for all devices of a grid.
-fn baseline(grid: &Grid, history: &History, calendar: &Calendar) -> PolarsResult<Vec<DeviceForecast>> {
+/// What the baseline forecasts for the devices of these forecasts.
+fn baseline(
+    grid: &Grid,
+    made: &[DeviceForecast],
+    history: &History,
+    calendar: &Calendar,
+) -> PolarsResult<Vec<DeviceForecast>> {
     let models = Loaded::baseline(&history.readings, calendar).models;
-    let all: Vec<usize> = (0..grid.hourly.devices.len()).collect();
-    let mut forecasts = Vec::with_capacity(all.len());
-    for some in all.chunks(AT_ONCE) {
+    let those: Vec<usize> = made.iter().filter_map(|made| grid.hourly.position(&made.device)).collect();
+    let mut forecasts = Vec::with_capacity(those.len());
+    for some in those.chunks(AT_ONCE) {
         let made = some.par_iter().map(|&at| forecast::forecast(&grid.hourly, &grid.building, at, &models));
         forecasts.extend(made.collect::<PolarsResult<Vec<_>>>()?);
     }

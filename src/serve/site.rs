@@ -125,8 +125,8 @@ pub struct Site {
     loading: Mutex<()>,
     /// Held while a history out of a request's body is worked on: one at a time.
     pub visiting: Mutex<()>,
-    /// The registry's list as it was last asked for.
-    pub listed: Mutex<Option<(std::time::Instant, serde_json::Value)>>,
+    /// The registry's list as it was last asked for, and why it is older than that where the registry was away.
+    pub listed: Mutex<Option<(std::time::Instant, serde_json::Value, Option<String>)>>,
 }
 
 impl Site {

@@ -175,12 +175,44 @@ impl Grid {
         calendar: &Calendar,
         metrics: &Metrics,
     ) -> Result<Vec<&Arc<Cell>>, Problem> {
+        self.make(devices, loaded, calendar, metrics, false)?;
+        Ok(devices.iter().filter_map(|&at| self.cells[at].get()).collect())
+    }
+
+    /// The same without devices whose layers are damaged, and these by name.
+    ///
+    /// # Errors
+    /// As [`Grid::cells`], but for damage.
+    pub fn sound_cells(
+        &self,
+        devices: &[usize],
+        loaded: &Loaded,
+        calendar: &Calendar,
+        metrics: &Metrics,
+    ) -> Result<(Vec<&Arc<Cell>>, Vec<String>), Problem> {
+        self.make(devices, loaded, calendar, metrics, true)?;
+        let missing = devices.iter().filter(|&&at| self.cells[at].get().is_none());
+        let missing = missing.map(|&at| self.name(at).to_owned()).collect();
+        Ok((devices.iter().filter_map(|&at| self.cells[at].get()).collect(), missing))
+    }
+
+    fn make(
+        &self,
+        devices: &[usize],
+        loaded: &Loaded,
+        calendar: &Calendar,
+        metrics: &Metrics,
+        leaves_out: bool,
+    ) -> Result<(), Problem> {
         let watch = std::time::Instant::now();
         let missing: Vec<usize> = devices.iter().copied().filter(|&at| self.cells[at].get().is_none()).collect();
         for some in missing.chunks(loaded.at_once()) {
             let at_hand = loaded.at_hand(some.iter().map(|&at| self.name(at)), metrics)?;
             some.par_iter().try_for_each(|&at| {
-                let layers = at_hand.layers(self.name(at));
+                if leaves_out && at_hand.is_damaged(self.name(at)) {
+                    return Ok(());
+                }
+                let layers = at_hand.layers(self.name(at))?;
                 let made = forecast::forecast_with(&self.hourly, &self.building, at, layers);
                 let made = made.map_err(Problem::internal)?;
                 let last = self.hourly.devices[at].times.last().copied();
@@ -191,7 +223,7 @@ impl Grid {
         }
         metrics.forecasts.add(missing.len() as u64);
         metrics.forecast_nanoseconds.add(watch.elapsed().as_nanos() as u64);
-        Ok(devices.iter().filter_map(|&at| self.cells[at].get()).collect())
+        Ok(())
     }
 }
 

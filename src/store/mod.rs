@@ -17,6 +17,7 @@ mod sqlite;
 mod varint;
 
 use std::future::Future;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,7 +27,13 @@ use crate::readings::{DeviceReadings, Readings};
 
 pub use error::StoreError;
 pub use postgres::rounds;
-pub(crate) use postgres::{SCHEMA_LOCK, options as postgres_options};
+pub(crate) use postgres::{BEGIN, SCHEMA_LOCK, options as postgres_options};
+
+/// A name for what holds leases, in this process and no other.
+pub(crate) fn holder() -> String {
+    // Nobody else draws the same: the standard library seeds its hashes from the operating system.
+    format!("{:016x}", RandomState::new().build_hasher().finish())
+}
 
 /// What a store is about to answer.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

@@ -12,6 +12,10 @@ use super::error::{Damage, RegistryError};
 /// What the names of unfinished files and directories begin with.
 pub const STAGING: &str = ".staging-";
 
+/// What the names of files begin with that are about to replace others. Not cleared away: whoever writes what is kept beside the
+/// models holds no lock.
+const REPLACING: &str = ".roomcast-";
+
 /// Writers hold a lock on this file.
 const LOCK: &str = ".lock";
 
@@ -57,7 +61,7 @@ pub fn replace(root: &Path, name: &str, bytes: &[u8]) -> Result<(), RegistryErro
     let write = || -> std::io::Result<()> {
         // Temporary files are their owner's alone; this one is as readable as others here.
         let mode = Permissions::from_mode(0o666);
-        let mut file = Builder::new().prefix(STAGING).permissions(mode).tempfile_in(root)?;
+        let mut file = Builder::new().prefix(REPLACING).permissions(mode).tempfile_in(root)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(&path)?;

@@ -157,7 +157,8 @@ impl Registry {
     }
 
     /// The right to retrain, which one process of those that share the registry has at a time; none while another has
-    /// it. It ends with the value, or with the process. Without locks in the file system everybody gets it.
+    /// it. It ends with the value, or with the process (in an object store up to a minute later). Without locks in the file system
+    /// everybody gets it.
     ///
     /// # Errors
     /// When the registry cannot be written to.
@@ -275,11 +276,22 @@ impl Registry {
         let old = self.overview()?.into_iter().skip(keep).map(|entry| entry.version);
         let kept = |version: &String| Some(version) == current.as_ref() || besides == Some(version.as_str());
         let old: Vec<String> = old.filter(|version| !kept(version)).collect();
-        for version in &old {
-            self.place.remove(version)?;
+        let mut removed = Vec::new();
+        for version in old {
+            // Who lost the lock without noticing it must not remove what another has made current since.
+            if self.current()?.as_ref() != Some(&version) {
+                self.place.remove(&version)?;
+                removed.push(version);
+            }
         }
         self.place.tidy(&lock)?;
-        Ok(old)
+        Ok(removed)
+    }
+
+    /// Whether no version is there at all; not so where that cannot be told.
+    pub fn is_empty(&self) -> bool {
+        let found = self.require_current().and_then(|version| self.require(&version));
+        matches!(found, Err(RegistryError::Empty { .. }))
     }
 
     /// The name of the version in use, if one is. Cheap enough to ask every second.

@@ -127,7 +127,8 @@ pub fn encode(models: &Models) -> Result<Vec<u8>, String> {
     Ok(packed)
 }
 
-/// The models in the bytes of `models.bin`, checked as [`check::models`] does.
+/// The models in the bytes of `models.bin`, checked as [`check::models`] does; that the bytes are those that were saved is to
+/// be known before.
 ///
 /// # Errors
 /// What is wrong with the bytes.
@@ -138,7 +139,7 @@ pub fn decode(packed: &[u8]) -> Result<Models, String> {
     }
     let device = |slot: &Slot| {
         let from = slot.from as usize;
-        Ok((slot.name.clone(), decode_slot(slot, &packed[from..from + slot.length as usize])?))
+        Ok((slot.name.clone(), decode_known(slot, &packed[from..from + slot.length as usize])?))
     };
     let devices: Vec<_> = devices.par_iter().map(device).collect::<Result<_, String>>()?;
     models.devices = devices.into_iter().collect();
@@ -196,13 +197,16 @@ pub(super) fn decode_index(bytes: &[u8]) -> Result<Index, String> {
 /// # Errors
 /// When they are not the bytes that were saved, with the device's name.
 pub(super) fn decode_slot(slot: &Slot, packed: &[u8]) -> Result<DeviceModel, String> {
-    let Slot { name, digest: expected, known, .. } = slot;
-    if digest(packed) != *expected {
-        return Err(format!("device {name:?}: the checksum does not match"));
+    if digest(packed) != slot.digest {
+        return Err(format!("device {:?}: the checksum does not match", slot.name));
     }
-    let model = decode_device(name, packed)?;
-    if Known::of(&model) != *known {
-        return Err(format!("device {name:?}: it is not what the contents say"));
+    decode_known(slot, packed)
+}
+
+fn decode_known(slot: &Slot, packed: &[u8]) -> Result<DeviceModel, String> {
+    let model = decode_device(&slot.name, packed)?;
+    if Known::of(&model) != slot.known {
+        return Err(format!("device {:?}: it is not what the contents say", slot.name));
     }
     Ok(model)
 }

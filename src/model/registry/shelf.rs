@@ -3,7 +3,7 @@
 //! What the manifest says of the index and the index of each device is checked before anything is used, so what was damaged on
 //! the way or where it lies is an error and never another forecast.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -93,6 +93,8 @@ pub struct Shelf {
     away: Mutex<Option<(Instant, Duration, String)>>,
     /// Whether the version was found gone.
     gone: AtomicBool,
+    /// Devices whose layers were found damaged.
+    damaged: Mutex<BTreeSet<String>>,
 }
 
 /// Layers that were asked for, by device.
@@ -102,26 +104,26 @@ pub struct Taken {
     pub devices: HashMap<String, Arc<DeviceModel>>,
     /// How many of them had to be fetched.
     pub fetched: u64,
+    /// Devices whose layers are not what was saved, with what is wrong.
+    pub damaged: HashMap<String, RegistryError>,
 }
 
 impl Shelf {
     pub(super) fn new(place: Arc<dyn Place>, version: String, devices: Vec<Slot>, hot: Arc<Hot>) -> Shelf {
-        Shelf { place, version, devices, hot, away: Mutex::default(), gone: AtomicBool::new(false) }
+        Shelf {
+            place,
+            version,
+            devices,
+            hot,
+            away: Mutex::default(),
+            gone: AtomicBool::new(false),
+            damaged: Mutex::default(),
+        }
     }
 
     /// Whether the version was not there any more when something was asked for.
     pub fn is_gone(&self) -> bool {
         self.gone.load(SeqCst)
-    }
-
-    /// Number of devices.
-    pub fn len(&self) -> usize {
-        self.devices.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.devices.is_empty()
     }
 
     /// What is known of a device without fetching anything.
@@ -134,12 +136,11 @@ impl Shelf {
         Some(&self.devices[at])
     }
 
-    /// The layers of these devices, those that are not hot fetched together. All or an error: nobody must take a device for
-    /// one without a layer of its own.
+    /// The layers of these devices, those that are not hot fetched together. All but the damaged ones, or an error: nobody must
+    /// take a device for one without a layer of its own.
     ///
     /// # Errors
-    /// [`RegistryError::Unavailable`] while the registry is away, [`RegistryError::Damaged`] for bytes that are not what was
-    /// saved, or a version that was removed.
+    /// [`RegistryError::Unavailable`] while the registry is away, [`RegistryError::Damaged`] for a version that was removed.
     pub fn take<'a>(&self, devices: impl Iterator<Item = &'a str>) -> Result<Taken, RegistryError> {
         let mut taken = Taken::default();
         let mut missing = Vec::new();
@@ -159,24 +160,37 @@ impl Shelf {
         let fetched = pieces.into_par_iter().map(|piece| self.fetch(piece)).collect::<Result<Vec<_>, _>>();
         self.note(fetched.as_ref().err());
         for (slot, model) in fetched?.into_iter().flatten() {
-            self.hot.put(slot.digest, &model);
-            taken.devices.insert(slot.name.clone(), model);
-            taken.fetched += 1;
+            match model {
+                Ok(model) => {
+                    self.hot.put(slot.digest, &model);
+                    taken.devices.insert(slot.name.clone(), model);
+                    taken.fetched += 1;
+                }
+                Err(what) => drop(taken.damaged.insert(slot.name.clone(), self.found_damaged(slot, what))),
+            }
         }
         Ok(taken)
     }
 
+    /// What is wrong with a device's layer; said once, however often somebody asks for it.
+    fn found_damaged(&self, slot: &Slot, what: String) -> RegistryError {
+        let error = RegistryError::content(self.place.file(&self.version, MODELS), what);
+        if self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(slot.name.clone()) {
+            tracing::error!(device = slot.name, %error, "the models of a device cannot be used");
+        }
+        error
+    }
+
     /// Reads and checks the layers of neighbours.
-    fn fetch<'a>(&self, piece: &[&'a Slot]) -> Result<Vec<(&'a Slot, Arc<DeviceModel>)>, RegistryError> {
+    fn fetch<'a>(&self, piece: &[&'a Slot]) -> Result<Vec<(&'a Slot, Decoded)>, RegistryError> {
         let end = |slot: &Slot| slot.from + u64::from(slot.length);
         let (from, to) = piece.iter().fold((u64::MAX, 0), |(from, to), slot| (from.min(slot.from), to.max(end(slot))));
         let bytes = self.place.range(&self.version, MODELS, from..to)?;
         let model = |&slot: &&'a Slot| {
             let own = &bytes[(slot.from - from) as usize..(end(slot) - from) as usize];
-            packed::decode_slot(slot, own).map(|model| (slot, Arc::new(model)))
+            (slot, packed::decode_slot(slot, own).map(Arc::new))
         };
-        let models: Result<Vec<_>, String> = piece.iter().map(model).collect();
-        models.map_err(|what| RegistryError::content(self.place.file(&self.version, MODELS), what))
+        Ok(piece.iter().map(model).collect())
     }
 
     fn may_ask(&self) -> Result<(), RegistryError> {
@@ -192,16 +206,24 @@ impl Shelf {
     fn note(&self, error: Option<&RegistryError>) {
         let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(RegistryError::Unavailable { message, .. }) = error else {
-            *away = None;
+            if away.take().is_some() && error.is_none() {
+                tracing::info!("models of devices can be read from the registry again");
+            }
             if error.is_some_and(RegistryError::is_missing) {
                 self.gone.store(true, SeqCst);
             }
             return;
         };
+        if away.is_none() {
+            tracing::error!(error = message, "models of devices cannot be read from the registry");
+        }
         let pause = away.as_ref().map_or(PAUSE, |(_, pause, _)| (*pause * 2).min(LONGEST_PAUSE));
         *away = Some((Instant::now() + pause, pause, message.clone()));
     }
 }
+
+/// A layer, or what is wrong with it.
+type Decoded = Result<Arc<DeviceModel>, String>;
 
 /// Devices in order of place, cut where it is far to the next or the piece would be long.
 fn pieces<'a, 's>(slots: &'a [&'s Slot]) -> Vec<&'a [&'s Slot]> {

@@ -200,8 +200,9 @@ impl Sender<'_> {
             }
             self.sent.insert(forecast.device.clone(), Sent { hour, sums });
         }
-        let there: BTreeSet<&str> = edition.forecasts.iter().map(|forecast| forecast.device.as_str()).collect();
-        let gone: Vec<String> = self.known.iter().filter(|known| !there.contains(known.as_str())).cloned().collect();
+        let forecast = edition.forecasts.iter().map(|forecast| &forecast.device);
+        let there: BTreeSet<&String> = forecast.chain(&edition.left_out).collect();
+        let gone: Vec<String> = self.known.iter().filter(|&known| !there.contains(known)).cloned().collect();
         for device in gone {
             for message in self.topics.farewell(&slug::unique(&device)) {
                 self.send(message).await?;

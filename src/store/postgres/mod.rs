@@ -74,7 +74,7 @@ pub(crate) fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
 
 /// Begins a transaction that writes: each of its statements sees what others committed before it, whatever the
 /// server's default is.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
     pool.begin_with(BEGIN).await

@@ -59,7 +59,7 @@ fn behaves(location: &str) {
     // The layers of devices one by one are those of the whole.
     let hot = Arc::new(Hot::new(1 << 20));
     let (site, manifest, shelf) = registry.shelf(Some(&first.version), &hot).unwrap();
-    assert_eq!((manifest, &site.site, site.devices.len(), shelf.len()), (first.clone(), &models(1, 50).site, 0, 50));
+    assert_eq!((manifest, &site.site, site.devices.len()), (first.clone(), &models(1, 50).site, 0));
     let whole = models(1, 50);
     let some = ["room_7", "room_31", "room_8", "nobody"];
     let taken = shelf.take(some.into_iter()).unwrap();

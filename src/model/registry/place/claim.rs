@@ -2,9 +2,8 @@
 //!
 //! It is written only where it is still what was read (`If-None-Match`, `If-Match`), so of several who want it one gets it. Who has
 //! it renews it on a thread of its own; who died is waited for until the end that stands there. Clocks may be apart by less
-//! than the time between two renewals.
+//! than half a minute: what was renewed every 15 seconds, or once in 30, lasts for 60.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -15,6 +14,7 @@ use object_store::path::Path;
 use super::objects::{Mark, Objects};
 use crate::calendar::Calendar;
 use crate::model::registry::RegistryError;
+use crate::store;
 
 /// Seconds after the last renewal at which another may have it.
 const TERM: i64 = 60;
@@ -48,8 +48,7 @@ impl Claim {
         if !is_free {
             return Ok(None);
         }
-        // Nobody else draws the same: the standard library seeds its hashes from the operating system.
-        let holder = format!("{:016x}", RandomState::new().build_hasher().finish());
+        let holder = store::holder();
         let Some(mark) = objects.put_if(&at, text(&holder, Calendar::utc_now() + TERM), mark)? else { return Ok(None) };
         let (stop, stopped) = channel();
         let objects = objects.clone();
@@ -88,7 +87,8 @@ fn renew(objects: &Objects, at: &Path, holder: &str, mut mark: Mark, stopped: &R
                         let _ = objects.put_if(at, text(holder, end), Some(&mark));
                     }
                 }
-                _ => {
+                Err(error) => tracing::warn!(%error, "what is held in the registry could not be renewed"),
+                Ok(_) => {
                     tracing::warn!(object = %at, "another process has taken what this one held for too long");
                     return;
                 }

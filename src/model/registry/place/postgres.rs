@@ -1,7 +1,8 @@
 //! A registry in PostgreSQL, in the same database as a store or in one of its own.
 //!
 //! A version is put there in one transaction. Files are in parts of a MiB, which are stored uncompressed, so that the server reads
-//! of a part what is asked for. Locks are advisory ones of a session: who dies loses them with the connection.
+//! of a part what is asked for. Locks are advisory ones of a session: who dies loses them with the
+//! connection, and the server notices within a minute when a whole machine is gone.
 
 use std::fmt;
 use std::ops::Range;
@@ -120,7 +121,9 @@ impl Postgres {
 
     /// A connection that holds an advisory lock; none where another has it and nobody waits.
     fn locked(&self, what: &'static str, waits: bool) -> Result<Option<Held>, RegistryError> {
-        let options = self.options()?;
+        // Otherwise the server waits for two hours before it takes a machine that is gone for gone.
+        let alive = [("tcp_keepalives_idle", "15"), ("tcp_keepalives_interval", "15"), ("tcp_keepalives_count", "3")];
+        let options = self.options()?.options(alive);
         wait(&self.name, BRIEF + LOCK_TIMEOUT, async {
             let failed = |error| self.failed(error);
             let connected = tokio::time::timeout(PATIENCE, options.connect()).await;
@@ -178,7 +181,7 @@ async fn version(connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Err
 
 /// Applies the steps that are missing; the version that is there then, or was there if it is newer.
 async fn upgrade(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
-    let mut making = connection.begin().await?;
+    let mut making = connection.begin_with(store::BEGIN).await?;
     // The store's own lock: both may have to make the schema.
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(store::SCHEMA_LOCK).execute(&mut *making).await?;
     let found = version(&mut making).await?;
@@ -271,7 +274,7 @@ impl Place for Postgres {
 
     fn put(&self, version: &str, files: &[(&str, &[u8])]) -> Result<(), RegistryError> {
         self.write_with(LONG, async |pool| {
-            let mut putting = pool.begin().await?;
+            let mut putting = pool.begin_with(store::BEGIN).await?;
             sqlx::query("DELETE FROM model_versions WHERE version = $1").bind(version).execute(&mut *putting).await?;
             sqlx::query("INSERT INTO model_versions VALUES ($1)").bind(version).execute(&mut *putting).await?;
             for (name, bytes) in files {

@@ -1,7 +1,7 @@
 //! A registry in a bucket: one prefix per version, laid out as in a directory.
 //!
 //! Objects appear one by one, so `SHA256SUMS` comes last and goes first: a version without it is not there. Writers hold a claim
-//! ([`super::claim`]), and `current` is only replaced where it is still what was read.
+//! ([`super::claim`]); a promotion replaces `current` only where it is still what was read.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -133,7 +133,11 @@ impl Place for Bucket {
         if found.as_ref().map(|(bytes, _)| bytes.as_slice()) != expected {
             return Ok(false);
         }
-        Ok(self.0.put_if(&path, bytes.to_vec(), found.as_ref().map(|(_, mark)| mark))?.is_some())
+        if self.0.put_if(&path, bytes.to_vec(), found.as_ref().map(|(_, mark)| mark))?.is_some() {
+            return Ok(true);
+        }
+        // It may have been this process whose answer was lost.
+        Ok(self.0.get(&path, bytes.len() as u64).is_ok_and(|now| now.is_some_and(|(now, _)| now == bytes)))
     }
 
     fn lock(&self) -> Result<Held, RegistryError> {
