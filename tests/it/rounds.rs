@@ -94,7 +94,10 @@ async fn a_lead_that_was_replaced_can_do_nothing_more() {
     rounds.release_lead(old).await.unwrap();
     assert_eq!(rounds.lead(old.round, "c", 60).await.unwrap(), None);
     assert!(rounds.copy(new, UNTIL, |_| ()).await.unwrap());
-    assert!(rounds.prepared(new, b"new", 0).await.unwrap());
+    assert!(rounds.prepared(new, b"new", 1).await.unwrap());
+    // Whoever understands the site has to look at it before anybody can lease a device.
+    assert!(!rounds.abandon(old.round, "too early").await.unwrap());
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     assert_eq!(rounds.site(old.round).await.unwrap().unwrap(), b"new");
     // Devices are left to do, so there is nothing to lead.
     assert_eq!(rounds.lead(old.round, "c", 60).await.unwrap(), None);

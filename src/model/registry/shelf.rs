@@ -205,14 +205,17 @@ impl Shelf {
     /// Remembers what came of a question.
     fn note(&self, error: Option<&RegistryError>) {
         let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(RegistryError::Unavailable { message, .. }) = error else {
-            if away.take().is_some() && error.is_none() {
-                tracing::info!("models of devices can be read from the registry again");
+        let message = match error {
+            Some(RegistryError::Unavailable { message, .. } | RegistryError::Refused { message, .. }) => message,
+            _ => {
+                if away.take().is_some() && error.is_none() {
+                    tracing::info!("models of devices can be read from the registry again");
+                }
+                if error.is_some_and(RegistryError::is_missing) {
+                    self.gone.store(true, SeqCst);
+                }
+                return;
             }
-            if error.is_some_and(RegistryError::is_missing) {
-                self.gone.store(true, SeqCst);
-            }
-            return;
         };
         if away.is_none() {
             tracing::error!(error = message, "models of devices cannot be read from the registry");

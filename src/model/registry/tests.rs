@@ -1,10 +1,11 @@
 //! What cannot be seen from outside: the form of `models.bin`, names, checks before saving.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::manifest::{About, Manifest};
 use super::sum::sha256;
-use super::{LIGHTGBM, Registry, RegistryError, files, packed, version};
+use super::{Hot, LIGHTGBM, Registry, RegistryError, files, packed, version};
 use crate::calendar::Calendar;
 use crate::features::WIDTH;
 use crate::model::trees::Trees;
@@ -50,6 +51,26 @@ fn models_come_back_from_their_bytes() {
     two.devices.get_mut("küche").unwrap().sits_on = 1;
     for models in [models(), two, Models { cutoff: 1, ..Default::default() }] {
         assert_eq!(packed::decode(&packed::encode(&models).unwrap()), Ok(models));
+    }
+}
+
+#[test]
+fn what_is_damaged_of_a_device_is_that_of_no_other() {
+    let place = tempfile::tempdir().unwrap();
+    let registry = Registry::open(place.path());
+    let version = registry.save(&models(), &about(&Calendar::default()), true).unwrap().version;
+    let file = place.path().join(version).join("models.bin");
+    let mut bytes = std::fs::read(&file).unwrap();
+    // The last device's.
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let shelf = registry.shelf(None, &Arc::new(Hot::new(1 << 20))).unwrap().2;
+    for fetched in [1, 0] {
+        let taken = shelf.take(["empty", "küche", "unknown"].into_iter()).unwrap();
+        assert_eq!((taken.fetched, taken.devices.len()), (fetched, 1));
+        assert_eq!(*taken.devices["empty"], DeviceModel::default());
+        let damaged: Vec<_> = taken.damaged.iter().map(|(device, why)| (device.as_str(), why.to_string())).collect();
+        assert!(matches!(damaged.as_slice(), [("küche", why)] if why.contains("checksum")), "{damaged:?}");
     }
 }
 
