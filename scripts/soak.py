@@ -44,6 +44,8 @@ def percentile(values, share):
 
 # What the page asks for, as often as it does: all of it after each change, at most every second or so.
 PAGE = ["/predict", "/devices", "/models", "/alerts"]
+# Half of the time all of it has to be there within so many seconds; far more than it takes, and less than people wait.
+USABLE = 1.0
 samples, latencies = [], []
 begun = time.monotonic()
 while runs(player) and time.monotonic() - begun < seconds + 120:
@@ -93,6 +95,8 @@ if growth > 0.25:
     failed.append(f"memory grew by {growth:.0%} from the second quarter to the end")
 if now["roomcast_retrainings_total"] < 1:
     failed.append("nothing was retrained")
+if statistics.median(latencies) > USABLE:
+    failed.append(f"the page waited {statistics.median(latencies):.1f} s for what it asks")
 received = now['roomcast_ingest_stored_total{source="http"}']
 print(f"readings stored        {received:>10.0f}   {received / (time.monotonic() - begun):.0f} a second")
 print(f"retrainings            {now['roomcast_retrainings_total']:>10.0f}   failed {now['roomcast_retraining_failures_total']:.0f}, version {live['model']['version']}")

@@ -12,7 +12,7 @@ use super::live::LiveArgs;
 use super::predict::RuleArgs;
 use super::publish::PublishArgs;
 use super::site::SiteArgs;
-use crate::publish::Publisher;
+use crate::publish::{Publisher, Turn};
 use crate::retrain::schedule::Schedule;
 use crate::serve::auth::Tokens;
 use crate::serve::lease::{JOBS, PUBLISHING};
@@ -187,7 +187,8 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         .build()
         .context("cannot start threads")?;
     let live = args.live.open(&runtime, &calendar)?;
-    let turn = live.as_ref().map(|live| live.lease(PUBLISHING).0);
+    let lasts = Duration::from_secs(PUBLISHING.1.unsigned_abs());
+    let turn = live.as_ref().map(|live| Turn { ask: live.lease(PUBLISHING).0, lasts });
     let publisher = Publisher::start(runtime.handle(), targets, &calendar, turn);
     if let Some(live) = &live {
         // One for both: they take turns here, and no other server does the one while this does the other.

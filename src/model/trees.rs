@@ -4,6 +4,8 @@
 //! any row: `x <= t` and `x <= floor32(t)` agree for every 32-bit `x`. Leaf values stay 64-bit
 //! and are added in LightGBM's order, so scores are equal to its own to the last bit.
 
+use std::sync::OnceLock;
+
 use serde::{Deserialize, Serialize};
 
 /// Why a text is no model of ours.
@@ -47,6 +49,8 @@ pub struct Trees {
     leaves: Vec<f64>,
     /// First node and first leaf of each tree.
     starts: Vec<(u32, u32)>,
+    #[serde(skip)]
+    plans: Plans,
 }
 
 impl Trees {
@@ -63,9 +67,11 @@ impl Trees {
         all
     }
 
-    /// Bytes of its arrays.
+    /// Bytes of its arrays, and of the plans that come with the first [`Trees::scores`].
     pub fn heap(&self) -> usize {
-        size_of_val(&*self.nodes) + size_of_val(&*self.leaves) + size_of_val(&*self.starts)
+        let plans =
+            self.nodes.len() * size_of::<Cut>() + size_of_val(&*self.leaves) + self.len() * size_of::<Option<Plan>>();
+        size_of_val(&*self.nodes) + size_of_val(&*self.leaves) + size_of_val(&*self.starts) + plans
     }
 
     /// Number of trees.
@@ -91,8 +97,8 @@ impl Trees {
     pub fn scores(&self, columns: &[f32], rows: usize) -> Vec<f64> {
         // An empty sum, as in `score`, is -0.
         let mut out = vec![-0.0; rows];
-        let plans: Vec<Option<Plan>> =
-            (0..self.len()).map(|tree| Plan::new(self.nodes(tree), self.leaves(tree))).collect();
+        let lay_out = || (0..self.len()).map(|tree| Plan::new(self.nodes(tree), self.leaves(tree))).collect();
+        let plans: &Vec<Option<Plan>> = self.plans.0.get_or_init(lay_out);
         let mut reachable = [0; BLOCK];
         for (block, out) in out.chunks_mut(BLOCK).enumerate() {
             let first = block * BLOCK;
@@ -190,6 +196,7 @@ impl Trees {
 
     /// The same trees over a wider matrix, in which their column `i` is column `columns[i]`.
     pub(super) fn over(mut self, columns: &[usize]) -> Trees {
+        self.plans = Plans::default();
         for node in &mut self.nodes {
             node.feature = columns[node.feature as usize] as u8;
         }
@@ -285,7 +292,19 @@ impl Trees {
 /// Rows that [`Trees::scores`] takes together.
 const BLOCK: usize = 1024;
 
-/// A tree of at most 32 leaves, laid out for [`Trees::scores`].
+/// The trees laid out for [`Trees::scores`]; none in place of one with too many leaves. Laying them out costs more than the
+/// scores of a day, so it is done once. What follows from the trees makes no difference between them.
+#[derive(Debug, Clone, Default)]
+struct Plans(OnceLock<Vec<Option<Plan>>>);
+
+impl PartialEq for Plans {
+    fn eq(&self, _: &Plans) -> bool {
+        true
+    }
+}
+
+/// A tree of at most 32 leaves.
+#[derive(Debug, Clone)]
 struct Plan {
     cuts: Vec<Cut>,
     /// Leaf values from left to right.
@@ -293,6 +312,7 @@ struct Plan {
 }
 
 /// A node that strikes out leaves: those to the left of it, for rows that go right.
+#[derive(Debug, Clone)]
 struct Cut {
     threshold: f32,
     feature: u8,

@@ -8,9 +8,9 @@ pub mod homeassistant;
 mod redis;
 mod slug;
 
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::time::Duration;
+use std::time::{Duration, Instant as Stopwatch};
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -26,9 +26,42 @@ pub use redis::{Redis, RedisUrlError};
 /// How often it is asked whose turn it is.
 pub const ASK: Duration = Duration::from_secs(10);
 
+/// Longer than any server runs.
+const ALWAYS: Duration = Duration::from_secs(u32::MAX as u64);
+
 /// Whether it is for this server to publish, when several share a store: they take the same forecasts to the same places.
-/// Called off the async threads.
-pub type Turn = Arc<dyn Fn() -> anyhow::Result<bool> + Send + Sync>;
+#[derive(Clone)]
+pub struct Turn {
+    /// Takes or renews the turn; false when another server has it. Called off the async threads.
+    pub ask: Arc<dyn Fn() -> anyhow::Result<bool> + Send + Sync>,
+    /// For how long nobody else can get it from then on.
+    pub lasts: Duration,
+}
+
+impl fmt::Debug for Turn {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Turn of {:?}", self.lasts)
+    }
+}
+
+/// Until when it is known that nobody else publishes. It ends by itself: a server that cannot reach the store does not learn
+/// that another has taken its turn.
+#[derive(Debug, Clone)]
+pub struct Hold(watch::Receiver<Stopwatch>);
+
+impl Hold {
+    fn lasts(&self) -> bool {
+        Stopwatch::now() < *self.0.borrow()
+    }
+
+    /// Waits until it is this server's turn.
+    async fn begin(&mut self) {
+        if self.0.wait_for(|until| Stopwatch::now() < *until).await.is_err() {
+            // The runtime is about to end.
+            std::future::pending().await
+        }
+    }
+}
 
 /// Where forecasts go.
 #[derive(Debug, Clone, Default)]
@@ -54,7 +87,7 @@ pub struct Given {
 pub struct Publisher {
     editions: watch::Sender<Option<Arc<Edition>>>,
     given: Vec<(&'static str, Arc<Given>)>,
-    active: Arc<AtomicBool>,
+    hold: Hold,
 }
 
 impl Publisher {
@@ -70,15 +103,18 @@ impl Publisher {
         if given.is_empty() {
             return None;
         }
-        let active = Arc::new(AtomicBool::new(turn.is_none()));
-        let work = Work { targets, editions: receiver, calendar: calendar.clone(), given: given.clone() };
-        runtime.spawn(work.run(turn, active.clone()));
-        Some(Publisher { editions, given, active })
+        let now = Stopwatch::now();
+        let (until, hold) = watch::channel(if turn.is_none() { now + ALWAYS } else { now });
+        let hold = Hold(hold);
+        let work =
+            Work { targets, editions: receiver, calendar: calendar.clone(), given: given.clone(), hold: hold.clone() };
+        runtime.spawn(work.run(turn, until));
+        Some(Publisher { editions, given, hold })
     }
 
-    /// Whether it is this server that publishes.
+    /// Whether it is this server that publishes, and no other.
     pub fn is_active(&self) -> bool {
-        self.active.load(SeqCst)
+        self.hold.lasts()
     }
 
     /// Hands over an edition in place of any that was not taken yet.
@@ -102,27 +138,38 @@ struct Work {
     editions: watch::Receiver<Option<Arc<Edition>>>,
     calendar: Calendar,
     given: Vec<(&'static str, Arc<Given>)>,
+    hold: Hold,
 }
 
 impl Work {
-    /// Connects to the targets while it is this server's turn.
-    async fn run(self, turn: Option<Turn>, active: Arc<AtomicBool>) {
+    /// Connects to the targets while it is this server's turn. While that is not known, connections stay as they are, so
+    /// that nobody is told that the forecasts are gone, but nothing new is published and no connection made: the next server
+    /// uses the same name at the broker.
+    async fn run(self, turn: Option<Turn>, until: watch::Sender<Stopwatch>) {
         let Some(turn) = turn else {
             self.start().join_all().await;
             return;
         };
         let mut tasks: Option<JoinSet<()>> = None;
+        let mut is_unknown = false;
         loop {
-            let ask = turn.clone();
+            let (ask, asked) = (turn.ask.clone(), Stopwatch::now());
             let mine = match tokio::task::spawn_blocking(move || ask()).await {
                 Ok(Ok(mine)) => mine,
-                // Nobody else can have got it from a store that is away.
                 Ok(Err(error)) => {
-                    tracing::debug!(error = format!("{error:#}"), "it is not known whose turn it is to publish");
-                    tasks.is_some()
+                    let error = format!("{error:#}");
+                    if tasks.is_some() && !self.hold.lasts() && !std::mem::replace(&mut is_unknown, true) {
+                        tracing::warn!(error, "it is not known whether another server publishes now: this one waits");
+                    }
+                    sleep(ASK).await;
+                    continue;
                 }
                 Err(_) => return,
             };
+            if std::mem::take(&mut is_unknown) && mine {
+                tracing::info!("this server publishes again");
+            }
+            until.send_replace(if mine { asked + turn.lasts } else { asked });
             match &mut tasks {
                 None if mine => {
                     tracing::info!("this server publishes forecasts");
@@ -136,7 +183,6 @@ impl Work {
                 }
                 _ => {}
             }
-            active.store(mine, SeqCst);
             sleep(ASK).await;
         }
     }
@@ -145,12 +191,12 @@ impl Work {
     fn start(&self) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         let given = |name| self.given.iter().find(|(known, _)| *known == name).map(|(_, given)| given.clone());
-        let (editions, calendar) = (&self.editions, &self.calendar);
+        let (editions, calendar, hold) = (&self.editions, &self.calendar, &self.hold);
         if let (Some(settings), Some(given)) = (&self.targets.homeassistant, given(MQTT)) {
-            tasks.spawn(homeassistant::run(settings.clone(), editions.clone(), calendar.clone(), given));
+            tasks.spawn(homeassistant::run(settings.clone(), editions.clone(), calendar.clone(), given, hold.clone()));
         }
         if let (Some(target), Some(given)) = (&self.targets.redis, given(REDIS)) {
-            tasks.spawn(redis::run(target.clone(), editions.clone(), calendar.clone(), given));
+            tasks.spawn(redis::run(target.clone(), editions.clone(), calendar.clone(), given, hold.clone()));
         }
         tasks
     }

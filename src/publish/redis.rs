@@ -11,7 +11,7 @@ use ::redis::{
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::{Edition, Given};
+use super::{Edition, Given, Hold};
 use crate::calendar::Calendar;
 use crate::stream::backoff::Backoff;
 
@@ -72,17 +72,19 @@ impl Redis {
     }
 }
 
-/// Writes each edition until the runtime ends. A server that is away is tried again and again; when it is back it gets the
+/// Writes each edition until the runtime ends, and connects while nobody else publishes. A server that is away is tried again and again; when it is back it gets the
 /// newest edition.
 pub async fn run(
     target: Redis,
     mut editions: watch::Receiver<Option<Arc<Edition>>>,
     calendar: Calendar,
     given: Arc<Given>,
+    mut hold: Hold,
 ) {
     let mut waits = Backoff::new(WAITS.0, WAITS.1);
     let mut failing = false;
     loop {
+        hold.begin().await;
         let Err(error) = session(&target, &mut editions, &calendar, &given, &mut waits, &mut failing).await else {
             return;
         };

@@ -155,7 +155,7 @@ pub trait Store: Send + Sync {
     fn changes(&self, after: Cursor) -> Pending<'_, (Vec<DeviceReadings>, Cursor)>;
 
     /// Readings per device and hour from the hour of an instant on (of all time without one), ordered by device,
-    /// then hour; hours without any are left out.
+    /// then hour; hours without any are left out. For people and their reports: forecasts are made from the readings.
     fn hours(&self, from: Option<Instant>) -> Pending<'_, Vec<HourCount>>;
 
     /// Per device in order of name, the time of its latest event of any kind.

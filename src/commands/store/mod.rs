@@ -1,4 +1,4 @@
-//! `roomcast store`: backup, packing, retention and quarantine.
+//! `roomcast store`: hourly counts, backup, packing, retention and quarantine.
 
 mod quarantine;
 
@@ -10,10 +10,11 @@ use clap::{Args, Subcommand};
 
 use super::output;
 use super::stores::{Opened, StoreArgs};
-use crate::calendar::Instant;
+use crate::calendar::{Calendar, Instant};
+use crate::store::HourCount;
 use quarantine::QuarantineArgs;
 
-/// Back up, pack, shorten and repair a store.
+/// Sum up, back up, pack, shorten and repair a store.
 #[derive(Debug, Args)]
 pub struct StoreCommand {
     /// What to do.
@@ -24,6 +25,19 @@ pub struct StoreCommand {
 /// What to do with a store.
 #[derive(Debug, Subcommand)]
 pub enum Action {
+    /// Write how many readings each device has in each hour, as CSV: hour, device, readings
+    #[command(after_help = "Example:\n  roomcast store hours --store readings.db --days 7 hours.csv")]
+    Hours {
+        /// Store and zone.
+        #[command(flatten)]
+        at: StoreArgs,
+        /// Only the last days, counted from now; all of them without it
+        #[arg(long, value_name = "N")]
+        days: Option<u32>,
+        /// The file; - for standard output
+        #[arg(value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+    },
     /// Copy a SQLite store to a file while it is in use; the copy is a store of one moment
     #[command(after_help = "Example:\n  roomcast store backup --store readings.db backup/readings.db")]
     Backup {
@@ -64,6 +78,13 @@ pub enum Action {
 /// As [`crate::store::StoreError`]. A reader that closes the pipe early is no error.
 pub fn run(args: &StoreCommand) -> anyhow::Result<()> {
     match &args.action {
+        Action::Hours { at, days, file } => {
+            output::check(file)?;
+            let opened = at.open()?;
+            let from = days.map(|days| days_ago(&opened, days));
+            let hours = opened.wait(opened.store.hours(from)).context("cannot read the store")?;
+            output::write(file, &csv_of(&hours, &opened.calendar)?)
+        }
         Action::Backup { at, file } => {
             output::check(file)?;
             let opened = at.open()?;
@@ -84,6 +105,16 @@ pub fn run(args: &StoreCommand) -> anyhow::Result<()> {
         }
         Action::Quarantine(args) => quarantine::run(args),
     }
+}
+
+/// The hours by when they begin, with the offset of the zone: an hour may come twice.
+fn csv_of(hours: &[HourCount], calendar: &Calendar) -> anyhow::Result<Vec<u8>> {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    out.write_record(["hour", "device", "readings"])?;
+    for HourCount { device, hour, count } in hours {
+        out.write_record([&calendar.rfc3339(calendar.start(*hour)), device, &count.to_string()])?;
+    }
+    Ok(out.into_inner()?)
 }
 
 fn days_ago(opened: &Opened, days: u32) -> Instant {

@@ -17,7 +17,7 @@ use rumqttc::{
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
-use super::{Edition, Given, slug};
+use super::{Edition, Given, Hold, slug};
 use crate::calendar::{Calendar, Hour};
 use crate::stream::backoff::Backoff;
 use crate::stream::mqtt::Broker;
@@ -50,18 +50,20 @@ struct Sent {
     sums: [u64; 2],
 }
 
-/// Publishes editions until the runtime ends.
+/// Publishes editions until the runtime ends, and connects while nobody else publishes.
 pub async fn run(
     settings: Settings,
     mut editions: watch::Receiver<Option<Arc<Edition>>>,
     calendar: Calendar,
     given: Arc<Given>,
+    mut hold: Hold,
 ) {
     let topics = Topics::new(&settings.prefix, &settings.broker.client_id);
     let mut waits = Backoff::new(WAITS.0, WAITS.1);
     let mut known = BTreeSet::new();
     let mut failing = false;
     loop {
+        hold.begin().await;
         let mut options = settings.broker.options(false);
         options.set_last_will(LastWill::new(topics.availability(), OFFLINE, QoS::AtLeastOnce, true));
         let (client, connection) = AsyncClient::new(options, REQUESTS);

@@ -10,7 +10,7 @@ use super::homeassistant::Listener;
 use super::{REDIS, fill, now, row};
 use crate::serve::client::{Server, registry, wait};
 use crate::store::place::Place;
-use crate::stream::bench::{BROKER, block_on, fresh, has, metric, post, serve};
+use crate::stream::bench::{BROKER, Proxy, block_on, fresh, has, metric, post, serve};
 
 /// Seconds after which nothing has to be heard of a server that publishes, and in which the other asks at least once.
 const LEASE: u64 = 45;
@@ -92,5 +92,48 @@ fn when_the_server_that_publishes_is_killed_the_other_takes_over_and_contradicts
         // Neither went back to what it knew before the other.
         assert!(time(0, "made_at") <= time(1, "made_at") && time(0, "origin") <= time(1, "origin"), "{pair:?}");
     }
+    listener.erase();
+}
+
+#[test]
+fn a_server_cut_off_from_the_store_alone_leaves_publishing_to_the_other() {
+    if !has(BROKER, "broker") || !has(REDIS, "Redis") {
+        return;
+    }
+    let Some(place) = block_on(Place::postgres()) else { return };
+    let (models, node, device) = (registry(), fresh("site").replace('-', "_"), fresh("shared"));
+    let mqtt = format!("mqtt://127.0.0.1:{BROKER}/?client_id={node}");
+    let redis = format!("redis://127.0.0.1:{REDIS}");
+    let start = |url: &str| {
+        serve(url, &models, &["--publish-mqtt", &mqtt, "--publish-prefix", &node, "--publish-redis", &redis])
+    };
+    let proxy = Proxy::to(5432);
+    let first = start(&place.url.replace(":5432", &format!(":{}", proxy.port)));
+    fill(&first, &[&device], &format!("{device}-attic"));
+    wait("forecasts of the first", || sent(&first).into_iter().all(|sent| sent > 0.0));
+    let second = start(&place.url);
+    let of = |server: &Server, what: &str| metric(server, &format!("roomcast_publish_{what}{{target=\"mqtt\"}}"));
+    proxy.set_away(true);
+    let cut = Instant::now();
+    wait("forecasts of the second", || sent(&second).into_iter().all(|sent| sent > 0.0));
+    assert!(cut.elapsed() > Duration::from_secs(LEASE - ASK - 5), "{:?}", cut.elapsed());
+    // Both have the same name at the broker, which drops the one when the other comes.
+    wait("the first to be dropped", || of(&first, "connected") == 0.0);
+    let before = sent(&first);
+    let quiet = Instant::now();
+    while quiet.elapsed() < Duration::from_secs(2 * ASK) {
+        assert_eq!((of(&second, "connected"), of(&second, "failures_total"), of(&first, "connected")), (1.0, 0.0, 0.0));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(sent(&first), before);
+    assert!(first.log().contains("it is not known whether another server publishes"), "{}", first.log());
+    proxy.set_away(false);
+    wait("the first to learn of it", || first.log().contains("another server publishes forecasts"));
+    assert_eq!((of(&second, "connected"), of(&second, "failures_total")), (1.0, 0.0));
+    drop((first, second));
+    let mut redis = redis::Client::open(redis).unwrap().get_connection().unwrap();
+    let _: i64 = redis.del(format!("prediction:{device}")).unwrap();
+    let listener = Listener::start(&[format!("{node}/#")]);
+    wait("what is retained", || listener.last(&format!("{node}/status")).is_some());
     listener.erase();
 }

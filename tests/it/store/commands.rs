@@ -38,6 +38,31 @@ pub fn csv(path: &Path, events: &[Event]) {
 }
 
 #[tokio::test]
+async fn hours_are_counted_as_the_file_has_them() {
+    let file = sample();
+    let rows = std::fs::read_to_string(&file).unwrap();
+    let mut expected = std::collections::BTreeMap::<(String, String), u32>::new();
+    let distinct: std::collections::BTreeSet<&str> = rows.lines().skip(1).collect();
+    for row in distinct {
+        let [time, device, "1"] = row.split(',').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        *expected.entry((device.to_owned(), time[..13].replace(' ', "T") + ":00:00")).or_default() += 1;
+    }
+    let expected: String =
+        expected.iter().map(|((device, hour), count)| format!("{hour},{device},{count}\n")).collect();
+    on_both(async |place: Place| {
+        ok(&["import", "--store", &place.url, &file]);
+        let hours = ["store", "hours", "--store", &place.url];
+        assert_eq!(ok(&hours), format!("hour,device,readings\n{expected}"));
+        ok(&["store", "pack", "--store", &place.url]);
+        let target = place.dir.path().join("hours.csv");
+        assert_eq!(ok(&[&hours[..], &[target.to_str().unwrap()]].concat()), "");
+        assert_eq!(std::fs::read_to_string(target).unwrap(), format!("hour,device,readings\n{expected}"));
+        assert_eq!(ok(&[&hours[..], &["--days", "1"]].concat()), "hour,device,readings\n");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_store_forecasts_to_the_last_bit_what_its_file_does() {
     let (file, at) = (sample(), "2016-08-24 23:59:59");
     let expected = ok(&["predict", at, &file, "-", "--format", "json"]);
