@@ -1,10 +1,12 @@
 //! What all devices of a site say together, hour by hour.
 
-use polars::prelude::IdxCa;
+use polars::prelude::{Column, IdxCa};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::kernel::{self, Cell};
+use super::logit;
+use super::table::series;
 use crate::calendar::LocalHour;
 use crate::hourly::{DeviceHours, HORIZON, Hourly};
 
@@ -42,6 +44,23 @@ pub struct Building {
     pub silent_share: f64,
     /// Positions on the grid, for each hour, of the hours that calendar lags point to.
     pub lags: Lags,
+    /// What is the same in the design matrices of all devices.
+    pub(super) shared: Shared,
+}
+
+/// What is the same in the design matrices of all devices, worked out once.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    /// Log-odds of the building's rate of each hour.
+    pub logits: Vec<f32>,
+    /// By the number of hours since a device was first heard of, what is said of its history.
+    pub histories: Vec<f32>,
+    /// `building_last_pull` and `building_level`.
+    pub building: [Column; 2],
+    /// The calendar's columns, from `hour` to `special`.
+    pub calendar: [Column; 6],
+    /// `building_rate`.
+    pub rate: Column,
 }
 
 /// What of a [`Building`] comes from its devices; the rest follows from these and the calendar. As long as the history.
@@ -57,7 +76,8 @@ pub struct Totals {
     pub silent_share: f64,
 }
 
-/// For each hour of the grid the position of a related earlier hour, or null.
+/// For each hour of the grid the position of a related earlier hour; where that is not known, the last of the horizon, of
+/// which nobody knows anything.
 #[derive(Debug, Clone)]
 pub struct Lags {
     /// The same local hour 1, 2, 7 and 14 local days before.
@@ -80,7 +100,26 @@ impl Building {
         let Totals { occupied, observed, expected, silent_share } = totals;
         let rate = rate(&occupied, &observed, &hourly.locals);
         let level = level(&occupied, &expected, &hourly.locals);
-        Building { occupied, observed, expected, rate, level, silent_share, lags: lags(&hourly.locals) }
+        let lags = lags(&hourly.locals);
+        let busy = |at: usize| (*observed.get(at)? > 0.0).then(|| occupied[at] / observed[at]);
+        let pull = |(at, rate): (u32, &f32)| busy(at as usize).map_or(0.0, |y| y - rate);
+        let pulls = series("building_last_pull", lags.same_type[0].into_no_null_iter().zip(&rate).map(pull));
+        let local = |name: &str, of: fn(&LocalHour) -> f32| series(name, hourly.locals.iter().map(of)).into();
+        let shared = Shared {
+            logits: rate.iter().map(|&rate| logit(rate)).collect(),
+            histories: (0..rate.len()).map(|hours| (hours as f32 / 24.0).ln_1p()).collect(),
+            building: [pulls.into(), series("building_level", level.iter().copied()).into()],
+            calendar: [
+                local("hour", |l| f32::from(l.hour)),
+                local("weekday", |l| f32::from(l.weekday)),
+                local("off", |l| f32::from(l.off)),
+                local("off_before", |l| f32::from(l.off_before)),
+                local("off_after", |l| f32::from(l.off_after)),
+                local("special", |l| f32::from(l.special)),
+            ],
+            rate: series("building_rate", rate.iter().copied()).into(),
+        };
+        Building { occupied, observed, expected, rate, level, silent_share, lags, shared }
     }
 
     /// Number of hours observed, over all devices.
@@ -113,7 +152,7 @@ impl Totals {
             .par_iter()
             .map(|device| {
                 let values = values(hourly, device);
-                let prior = kernel::rates(&values, &hourly.locals, &rate, HORIZON).prior;
+                let prior = kernel::priors(&values, &hourly.locals, &rate, HORIZON, None);
                 let skip = (device.first - hourly.first) as usize;
                 let expected = (skip..past).map(|at| if values[at].is_nan() { 0.0 } else { prior[at] }).collect();
                 (skip, expected, silent(hourly, device, &values, &prior))
@@ -214,7 +253,12 @@ fn lags(locals: &[LocalHour]) -> Lags {
         let found = *usize::try_from(day - day0).ok().and_then(|d| days.get(d))?.get(hour as usize)?;
         found.filter(|&at| at as usize + HORIZON <= t)
     };
-    let by_days = LAG_DAYS.map(|back| locals.iter().enumerate().map(|(t, l)| known(t, l.day - back, l.hour)).collect());
+    let nowhere = locals.len().saturating_sub(1) as u32;
+    let positions = |of: &dyn Fn(usize, &LocalHour) -> Option<u32>| {
+        let found = locals.iter().enumerate().map(|(t, l)| of(t, l).unwrap_or(nowhere));
+        IdxCa::from_vec("".into(), found.collect())
+    };
+    let by_days = LAG_DAYS.map(|back| positions(&|t, l| known(t, l.day - back, l.hour)));
     let mut off = vec![None; days.len()];
     for local in locals {
         off[(local.day - day0) as usize] = Some(local.off);
@@ -223,6 +267,6 @@ fn lags(locals: &[LocalHour]) -> Lags {
         let before = (day0..l.day).rev().filter(|&d| off[(d - day0) as usize] == Some(l.off));
         before.take(21).nth(n).and_then(|day| known(t, day, l.hour))
     };
-    let same_type = [0, 1, 2].map(|n| locals.iter().enumerate().map(|(t, l)| nth(t, l, n)).collect());
+    let same_type = [0, 1, 2].map(|n| positions(&|t, l| nth(t, l, n)));
     Lags { days: by_days, same_type }
 }

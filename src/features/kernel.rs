@@ -50,10 +50,8 @@ impl Cell {
     }
 }
 
-/// Per hour of the site grid (history and horizon), what the kernel says of one device.
+/// Per hour of the site grid (history and horizon), what the kernel says of one device beside the prior probability.
 pub(super) struct Rates {
-    /// The prior probability.
-    pub prior: Vec<f32>,
     /// Rate of the same weekday and hour, shrunk toward the prior.
     pub weekday: Vec<f32>,
     /// Rate of the same day type and hour with a short memory, shrunk toward the prior.
@@ -66,21 +64,27 @@ pub(super) struct Rates {
     pub level: Vec<f32>,
 }
 
-/// Computes [`Rates`] on the site grid.
+impl Rates {
+    /// Room for so many hours.
+    pub(super) fn with_capacity(n: usize) -> Rates {
+        let [weekday, recent, before, after, level] = [(); 5].map(|()| Vec::with_capacity(n));
+        Rates { weekday, recent, before, after, level }
+    }
+}
+
+/// Computes the prior probability of each hour of the site grid and, where they are wanted, appends the other rates.
 ///
 /// `values`: state of each hour (1, 0 or NaN for unobserved), as long as the history; `locals`: history and
 /// horizon; `building`: the building's rate for each hour of `locals`. The value at hour `t`
 /// uses hours up to `t - delay` only.
-pub(super) fn rates(values: &[f32], locals: &[LocalHour], building: &[f32], delay: usize) -> Rates {
-    let n = locals.len();
-    let mut out = Rates {
-        prior: Vec::with_capacity(n),
-        weekday: Vec::with_capacity(n),
-        recent: Vec::with_capacity(n),
-        before: Vec::with_capacity(n),
-        after: Vec::with_capacity(n),
-        level: Vec::with_capacity(n),
-    };
+pub(super) fn priors(
+    values: &[f32],
+    locals: &[LocalHour],
+    building: &[f32],
+    delay: usize,
+    mut rates: Option<&mut Rates>,
+) -> Vec<f32> {
+    let mut out = Vec::with_capacity(locals.len());
     let mut week = [[Cell::default(); 24]; 7];
     let mut kind = [[Cell::default(); 24]; 2];
     let mut recent = [[Cell::default(); 24]; 2];
@@ -106,7 +110,7 @@ pub(super) fn rates(values: &[f32], locals: &[LocalHour], building: &[f32], dela
             }
             kind[off][hour].add(y * slow, slow);
             recent[off][hour].add(y * fast, fast);
-            level.add(y * lev, f64::from(out.prior[past]) * lev);
+            level.add(y * lev, f64::from(out[past]) * lev);
         }
         if now.0 != at.day {
             now = weights_at(at.day);
@@ -119,13 +123,15 @@ pub(super) fn rates(values: &[f32], locals: &[LocalHour], building: &[f32], dela
         let b = f64::from(building[t]);
         let all = same[hour].plus(weekday, SAME_WEEKDAY).plus(earlier, NEIGHBOUR).plus(later, NEIGHBOUR);
         let prior = all.rate(b, SHRINK * slow);
-        out.prior.push(prior as f32);
-        out.weekday.push(weekday.rate(prior, slow) as f32);
-        out.recent.push(recent[off][hour].rate(prior, 0.5 * fast) as f32);
-        out.before.push(earlier.rate(prior, slow) as f32);
-        out.after.push(later.rate(prior, slow) as f32);
-        let pull = LEVEL_SHRINK * lev;
-        out.level.push(((level.occupied + pull) / (level.observed + pull)).ln() as f32);
+        out.push(prior as f32);
+        if let Some(rates) = &mut rates {
+            rates.weekday.push(weekday.rate(prior, slow) as f32);
+            rates.recent.push(recent[off][hour].rate(prior, 0.5 * fast) as f32);
+            rates.before.push(earlier.rate(prior, slow) as f32);
+            rates.after.push(later.rate(prior, slow) as f32);
+            let pull = LEVEL_SHRINK * lev;
+            rates.level.push(((level.occupied + pull) / (level.observed + pull)).ln() as f32);
+        }
     }
     out
 }

@@ -6,7 +6,7 @@ use polars_time::prelude::SeriesOpsTime;
 use super::building::{Building, values};
 use super::kernel::{self, Rates};
 use super::{MOMENT, Matrix, ORIGIN, Row, TARGET, WIDTH, logit};
-use crate::calendar::{HOUR, LocalHour};
+use crate::calendar::HOUR;
 use crate::hourly::{HORIZON, Hourly};
 
 /// Leads, in hours, over which the state at the origin stops mattering.
@@ -43,14 +43,14 @@ impl<'a> Table<'a> {
     /// Whatever Polars reports; with a grid made by [`Hourly::new`] there is nothing to report.
     pub fn new(hourly: &'a Hourly, building: &Building, device: usize) -> PolarsResult<Table<'a>> {
         let values = values(hourly, &hourly.devices[device]);
-        let rates = kernel::rates(&values, &hourly.locals, &building.rate, HORIZON);
-        let surprise: Vec<f32> =
-            values.iter().zip(&rates.prior).map(|(y, p)| if y.is_nan() { 0.0 } else { y - p }).collect();
-        let others = others(&values, &rates.prior, building);
+        let mut rates = Rates::with_capacity(hourly.locals.len());
+        let prior = kernel::priors(&values, &hourly.locals, &building.rate, HORIZON, Some(&mut rates));
+        let surprise: Vec<f32> = values.iter().zip(&prior).map(|(y, p)| if y.is_nan() { 0.0 } else { y - p }).collect();
+        let others = others(&values, &prior, building);
         let today = today(hourly, &surprise);
-        let target = target_columns(hourly, building, &values, &rates, device)?;
+        let target = target_columns(hourly, building, &values, &prior, &rates, device)?;
         let origin = origin_columns(hourly, device, &values, &today)?;
-        Ok(Table { hourly, device, target, origin, prior: rates.prior, surprise, others, today })
+        Ok(Table { hourly, device, target, origin, prior, surprise, others, today })
     }
 
     /// Gathers rows into a design matrix.
@@ -148,80 +148,79 @@ fn today(hourly: &Hourly, surprise: &[f32]) -> Vec<f32> {
     out
 }
 
-/// A column of the site grid's length from a history and its horizon, NaN made null.
-fn series(name: &str, values: impl Iterator<Item = f32>) -> Series {
-    let values: Vec<f32> = values.collect();
-    let known = values.iter().any(|value| value.is_nan()).then(|| values.iter().map(|value| !value.is_nan()).collect());
-    Float32Chunked::from_vec_validity(name.into(), values, known).into_series()
+/// A column of as many values; NaN is "not known".
+pub(super) fn series(name: &str, values: impl Iterator<Item = f32>) -> Series {
+    Float32Chunked::from_vec(name.into(), values.collect()).into_series()
 }
 
 fn target_columns(
     hourly: &Hourly,
     building: &Building,
     values: &[f32],
+    prior: &[f32],
     rates: &Rates,
     device: usize,
 ) -> PolarsResult<DataFrame> {
     let n = hourly.locals.len();
     let padding = std::iter::repeat_n(f32::NAN, n - values.len());
     let state = series("state", values.iter().copied().chain(padding));
-    let of_building =
-        |at: usize| if building.observed[at] > 0.0 { building.occupied[at] / building.observed[at] } else { f32::NAN };
-    let padding = std::iter::repeat_n(f32::NAN, n - values.len());
-    let busy = series("busy", (0..values.len()).map(of_building).chain(padding));
     let lag = |index: &IdxCa| state.take(index);
     let lags = &building.lags;
     let last = [lag(&lags.same_type[0])?, lag(&lags.same_type[1])?, lag(&lags.same_type[2])?];
-    let pull = |name: &str, seen: &Series, expected: &[f32]| -> PolarsResult<Series> {
-        Ok(series(name, seen.f32()?.iter().zip(expected).map(|(y, p)| y.map_or(0.0, |y| y - p))))
+    let pull = |name: &str, seen: &Series| -> PolarsResult<Series> {
+        let seen = seen.f32()?.into_no_null_iter().zip(prior);
+        Ok(series(name, seen.map(|(y, p)| if y.is_nan() { 0.0 } else { y - p })))
     };
-    let three: Vec<&Float32Chunked> = last.iter().map(Series::f32).collect::<PolarsResult<_>>()?;
-    let mean_of_three = series(
-        "three",
-        (0..n).map(|at| {
-            let (sum, count) = three.iter().filter_map(|c| c.get(at)).fold((0.0, 0.0), |(s, c), y| (s + y, c + 1.0));
-            if count > 0.0 { sum / count } else { f32::NAN }
-        }),
-    );
-    let prior: Vec<f32> = rates.prior.iter().map(|&p| logit(p)).collect();
-    let shift = |name: &str, to: &[f32]| series(name, to.iter().zip(&prior).map(|(to, p)| logit(*to) - p));
-    let local = |name: &str, of: fn(&LocalHour) -> f32| series(name, hourly.locals.iter().map(of));
-    let first = (hourly.devices[device].first - hourly.first) as f32;
-    let columns = vec![
-        series("prior", prior.iter().copied()),
-        shift("weekday_shift", &rates.weekday),
-        shift("recent_shift", &rates.recent),
-        shift("building_shift", &building.rate),
-        pull("last_day_pull", &last[0], &rates.prior)?,
-        pull("last_three_pull", &mean_of_three, &rates.prior)?,
-        pull("lag_7d_pull", &lag(&lags.days[2])?, &rates.prior)?,
-        pull("building_last_pull", &busy.take(&lags.same_type[0])?, &building.rate)?,
-        series("device_level", rates.level.iter().copied()),
-        series("building_level", building.level.iter().copied()),
-        series("hour_before", rates.before.iter().copied()),
-        series("hour_after", rates.after.iter().copied()),
-        last[0].clone().with_name("last_day".into()),
-        lag(&lags.days[0])?.with_name("lag_1d".into()),
-        lag(&lags.days[1])?.with_name("lag_2d".into()),
-        lag(&lags.days[2])?.with_name("lag_7d".into()),
-        lag(&lags.days[3])?.with_name("lag_14d".into()),
-        local("hour", |l| f32::from(l.hour)),
-        local("weekday", |l| f32::from(l.weekday)),
-        local("off", |l| f32::from(l.off)),
-        local("off_before", |l| f32::from(l.off_before)),
-        local("off_after", |l| f32::from(l.off_after)),
-        local("special", |l| f32::from(l.special)),
-        series("history", (0..n).map(|at| ((at as f32 - first) / 24.0).max(0.0).ln_1p())),
-        series("building_rate", building.rate.iter().copied()),
+    let mean = |three: [f32; 3]| {
+        let known = three.into_iter().filter(|y| !y.is_nan());
+        let (sum, count) = known.fold((0.0, 0.0), |(sum, count), y| (sum + y, count + 1.0));
+        if count > 0.0 { sum / count } else { f32::NAN }
+    };
+    let [one, two, three] = [0, 1, 2].map(|at| last[at].f32().map(|c| c.into_no_null_iter()));
+    let three = one?.zip(two?).zip(three?).map(|((a, b), c)| mean([a, b, c]));
+    let mean_of_three = series("three", three);
+    let lag_7d = lag(&lags.days[2])?;
+    let logits: Vec<f32> = prior.iter().map(|&p| logit(p)).collect();
+    let shift = |name: &str, to: &[f32]| series(name, to.iter().zip(&logits).map(|(to, p)| logit(*to) - p));
+    let building_shift = building.shared.logits.iter().zip(&logits).map(|(to, p)| to - p);
+    let first = (hourly.devices[device].first - hourly.first) as usize;
+    let history = std::iter::repeat_n(0.0, first).chain(building.shared.histories.iter().copied()).take(n);
+    let own = |column: Series| Column::from(column);
+    let mut columns = vec![
+        own(series("prior", logits.iter().copied())),
+        own(shift("weekday_shift", &rates.weekday)),
+        own(shift("recent_shift", &rates.recent)),
+        own(series("building_shift", building_shift)),
+        own(pull("last_day_pull", &last[0])?),
+        own(pull("last_three_pull", &mean_of_three)?),
+        own(pull("lag_7d_pull", &lag_7d)?),
     ];
+    let [last_pull, level] = building.shared.building.clone();
+    columns.extend([
+        last_pull,
+        own(series("device_level", rates.level.iter().copied())),
+        level,
+        own(series("hour_before", rates.before.iter().copied())),
+        own(series("hour_after", rates.after.iter().copied())),
+        own(last[0].clone().with_name("last_day".into())),
+        own(lag(&lags.days[0])?.with_name("lag_1d".into())),
+        own(lag(&lags.days[1])?.with_name("lag_2d".into())),
+        own(lag_7d.with_name("lag_7d".into())),
+        own(lag(&lags.days[3])?.with_name("lag_14d".into())),
+    ]);
+    columns.extend(building.shared.calendar.clone());
+    columns.extend([own(series("history", history)), building.shared.rate.clone()]);
     debug_assert!(columns.iter().map(|c| c.name().as_str()).eq(TARGET));
-    DataFrame::new(n, columns.into_iter().map(Column::from).collect())
+    DataFrame::new(n, columns)
 }
 
 fn origin_columns(hourly: &Hourly, device: usize, values: &[f32], today: &[f32]) -> PolarsResult<DataFrame> {
     // One more than the history: the origin of a forecast is the end of the grid.
     let n = values.len() + 1;
-    let before = series("last_hour", std::iter::once(f32::NAN).chain(values.iter().copied()));
+    let before = std::iter::once(f32::NAN).chain(values.iter().copied());
+    // What is not known is no part of a mean.
+    let known = before.clone().map(|value| !value.is_nan()).collect();
+    let before = Float32Chunked::from_vec_validity("last_hour".into(), before.collect(), Some(known)).into_series();
     let rolling = |name: &str, window_size: usize| -> PolarsResult<Series> {
         let options = RollingOptionsFixedWindow { window_size, min_periods: 1, ..Default::default() };
         Ok(before.rolling_mean(options)?.with_name(name.into()))
