@@ -99,7 +99,7 @@ pub enum Command {
     /// Write the readings of a store to Parquet files
     #[command(after_help = "Example:\n  roomcast export --store readings.db --output readings --buckets 16")]
     Export(export::ExportArgs),
-    /// Back up, pack, shorten and repair a store
+    /// Sum up, back up, pack, shorten and repair a store
     #[command(after_help = "Example:\n  roomcast store pack --store readings.db --days 7")]
     Store(store::StoreCommand),
     /// Take part in training spread over many processes: all of it, or a step of it as deploy/spark does on Apache Spark

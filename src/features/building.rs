@@ -1,12 +1,11 @@
 //! What all devices of a site say together, hour by hour.
 
-use polars::prelude::{Column, IdxCa};
+use polars::prelude::{Column, Float32Chunked, IdxCa, IntoSeries, Series};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::kernel::{self, Cell};
 use super::logit;
-use super::table::series;
 use crate::calendar::LocalHour;
 use crate::hourly::{DeviceHours, HORIZON, Hourly};
 
@@ -169,6 +168,11 @@ impl Totals {
         let silent_share = silent.rate(SILENT_SHARE, SILENT_START).min(1.0);
         Totals { occupied, observed, expected, silent_share }
     }
+}
+
+/// A column of as many values; NaN is "not known".
+pub(super) fn series(name: &str, values: impl Iterator<Item = f32>) -> Series {
+    Float32Chunked::from_vec(name.into(), values.collect()).into_series()
 }
 
 /// A device's states on the site grid: 1, 0 or NaN.

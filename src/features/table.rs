@@ -3,7 +3,7 @@
 use polars::prelude::*;
 use polars_time::prelude::SeriesOpsTime;
 
-use super::building::{Building, values};
+use super::building::{Building, series, values};
 use super::kernel::{self, Rates};
 use super::{MOMENT, Matrix, ORIGIN, Row, TARGET, WIDTH, logit};
 use crate::calendar::HOUR;
@@ -146,11 +146,6 @@ fn today(hourly: &Hourly, surprise: &[f32]) -> Vec<f32> {
         sum += surprise.get(at).copied().unwrap_or(0.0);
     }
     out
-}
-
-/// A column of as many values; NaN is "not known".
-pub(super) fn series(name: &str, values: impl Iterator<Item = f32>) -> Series {
-    Float32Chunked::from_vec(name.into(), values.collect()).into_series()
 }
 
 fn target_columns(

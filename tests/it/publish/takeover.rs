@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use redis::Commands;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::homeassistant::Listener;
 use super::{REDIS, fill, now, row};
@@ -18,6 +19,28 @@ const ASK: u64 = 10;
 
 fn sent(server: &Server) -> [f64; 2] {
     ["mqtt", "redis"].map(|target| metric(server, &format!("roomcast_publish_sent_total{{target=\"{target}\"}}")))
+}
+
+/// What servers of one site share.
+struct Site {
+    place: Place,
+    models: TempDir,
+    node: String,
+    device: String,
+    mqtt: String,
+    redis: String,
+}
+
+impl Site {
+    fn new() -> Option<Site> {
+        if !has(BROKER, "broker") || !has(REDIS, "Redis") {
+            return None;
+        }
+        let (place, node) = (block_on(Place::postgres())?, fresh("site").replace('-', "_"));
+        let mqtt = format!("mqtt://127.0.0.1:{BROKER}/?client_id={node}");
+        let redis = format!("redis://127.0.0.1:{REDIS}");
+        Some(Site { place, models: registry(), node, device: fresh("shared"), mqtt, redis })
+    }
 }
 
 /// Every value a key of Redis had, as long as somebody looks.
@@ -38,13 +61,7 @@ fn watched(key: &str, over: &AtomicBool) -> Vec<Value> {
 
 #[test]
 fn when_the_server_that_publishes_is_killed_the_other_takes_over_and_contradicts_nothing() {
-    if !has(BROKER, "broker") || !has(REDIS, "Redis") {
-        return;
-    }
-    let Some(place) = block_on(Place::postgres()) else { return };
-    let (models, node, device) = (registry(), fresh("site").replace('-', "_"), fresh("shared"));
-    let mqtt = format!("mqtt://127.0.0.1:{BROKER}/?client_id={node}");
-    let redis = format!("redis://127.0.0.1:{REDIS}");
+    let Some(Site { place, models, node, device, mqtt, redis }) = Site::new() else { return };
     let start = || {
         let targets = ["--publish-mqtt", &mqtt, "--publish-prefix", &node, "--publish-redis", &redis];
         serve(&place.url, &models, &targets)
@@ -97,13 +114,7 @@ fn when_the_server_that_publishes_is_killed_the_other_takes_over_and_contradicts
 
 #[test]
 fn a_server_cut_off_from_the_store_alone_leaves_publishing_to_the_other() {
-    if !has(BROKER, "broker") || !has(REDIS, "Redis") {
-        return;
-    }
-    let Some(place) = block_on(Place::postgres()) else { return };
-    let (models, node, device) = (registry(), fresh("site").replace('-', "_"), fresh("shared"));
-    let mqtt = format!("mqtt://127.0.0.1:{BROKER}/?client_id={node}");
-    let redis = format!("redis://127.0.0.1:{REDIS}");
+    let Some(Site { place, models, node, device, mqtt, redis }) = Site::new() else { return };
     let start = |url: &str| {
         serve(url, &models, &["--publish-mqtt", &mqtt, "--publish-prefix", &node, "--publish-redis", &redis])
     };
