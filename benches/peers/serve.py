@@ -42,7 +42,7 @@ def fit() -> tuple:
     rows, labels, weights = (np.concatenate([sample[at] for sample in samples.values()]) for at in range(3))
     early = np.concatenate([np.arange(len(sample[1])) < sample[4] for sample in samples.values()])
     before, site = fit_site(rows, labels, weights, early)
-    return site, {name: grow(sample, before, site, False) for name, sample in samples.items()}
+    return site, {name: grow(sample, before, site, large=False) for name, sample in samples.items()}
 
 
 SITE, OWN = fit()

@@ -1,6 +1,6 @@
 //! What all devices of a site say together, hour by hour.
 
-use polars::prelude::{Column, Float32Chunked, IdxCa, IntoSeries, Series};
+use polars::prelude::{Float32Chunked, IdxCa, IntoSeries, Series};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -55,11 +55,11 @@ pub(super) struct Shared {
     /// By the number of hours since a device was first heard of, what is said of its history.
     pub histories: Vec<f32>,
     /// `building_last_pull` and `building_level`.
-    pub building: [Column; 2],
+    pub building: [Series; 2],
     /// The calendar's columns, from `hour` to `special`.
-    pub calendar: [Column; 6],
+    pub calendar: [Series; 6],
     /// `building_rate`.
-    pub rate: Column,
+    pub rate: Series,
 }
 
 /// What of a [`Building`] comes from its devices; the rest follows from these and the calendar. As long as the history.
@@ -103,11 +103,11 @@ impl Building {
         let busy = |at: usize| (*observed.get(at)? > 0.0).then(|| occupied[at] / observed[at]);
         let pull = |(at, rate): (u32, &f32)| busy(at as usize).map_or(0.0, |y| y - rate);
         let pulls = series("building_last_pull", lags.same_type[0].into_no_null_iter().zip(&rate).map(pull));
-        let local = |name: &str, of: fn(&LocalHour) -> f32| series(name, hourly.locals.iter().map(of)).into();
+        let local = |name: &str, of: fn(&LocalHour) -> f32| series(name, hourly.locals.iter().map(of));
         let shared = Shared {
             logits: rate.iter().map(|&rate| logit(rate)).collect(),
             histories: (0..rate.len()).map(|hours| (hours as f32 / 24.0).ln_1p()).collect(),
-            building: [pulls.into(), series("building_level", level.iter().copied()).into()],
+            building: [pulls, series("building_level", level.iter().copied())],
             calendar: [
                 local("hour", |l| f32::from(l.hour)),
                 local("weekday", |l| f32::from(l.weekday)),
@@ -116,7 +116,7 @@ impl Building {
                 local("off_after", |l| f32::from(l.off_after)),
                 local("special", |l| f32::from(l.special)),
             ],
-            rate: series("building_rate", rate.iter().copied()).into(),
+            rate: series("building_rate", rate.iter().copied()),
         };
         Building { occupied, observed, expected, rate, level, silent_share, lags, shared }
     }

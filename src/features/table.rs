@@ -5,7 +5,7 @@ use polars_time::prelude::SeriesOpsTime;
 
 use super::building::{Building, series, values};
 use super::kernel::{self, Rates};
-use super::{MOMENT, Matrix, ORIGIN, Row, TARGET, WIDTH, logit};
+use super::{MOMENT, Matrix, Row, WIDTH, logit};
 use crate::calendar::HOUR;
 use crate::hourly::{HORIZON, Hourly};
 
@@ -171,42 +171,44 @@ fn target_columns(
         let (sum, count) = known.fold((0.0, 0.0), |(sum, count), y| (sum + y, count + 1.0));
         if count > 0.0 { sum / count } else { f32::NAN }
     };
-    let [one, two, three] = [0, 1, 2].map(|at| last[at].f32().map(|c| c.into_no_null_iter()));
-    let three = one?.zip(two?).zip(three?).map(|((a, b), c)| mean([a, b, c]));
-    let mean_of_three = series("three", three);
+    let [one, two, three] = [0, 1, 2].map(|at| last[at].f32().map(|column| column.into_no_null_iter()));
+    let mean_of_three = series("three", one?.zip(two?).zip(three?).map(|((a, b), c)| mean([a, b, c])));
     let lag_7d = lag(&lags.days[2])?;
     let logits: Vec<f32> = prior.iter().map(|&p| logit(p)).collect();
     let shift = |name: &str, to: &[f32]| series(name, to.iter().zip(&logits).map(|(to, p)| logit(*to) - p));
     let building_shift = building.shared.logits.iter().zip(&logits).map(|(to, p)| to - p);
     let first = (hourly.devices[device].first - hourly.first) as usize;
     let history = std::iter::repeat_n(0.0, first).chain(building.shared.histories.iter().copied()).take(n);
-    let own = |column: Series| Column::from(column);
-    let mut columns = vec![
-        own(series("prior", logits.iter().copied())),
-        own(shift("weekday_shift", &rates.weekday)),
-        own(shift("recent_shift", &rates.recent)),
-        own(series("building_shift", building_shift)),
-        own(pull("last_day_pull", &last[0])?),
-        own(pull("last_three_pull", &mean_of_three)?),
-        own(pull("lag_7d_pull", &lag_7d)?),
-    ];
     let [last_pull, level] = building.shared.building.clone();
-    columns.extend([
+    let [hour, weekday, off, off_before, off_after, special] = building.shared.calendar.clone();
+    let columns = vec![
+        series("prior", logits.iter().copied()),
+        shift("weekday_shift", &rates.weekday),
+        shift("recent_shift", &rates.recent),
+        series("building_shift", building_shift),
+        pull("last_day_pull", &last[0])?,
+        pull("last_three_pull", &mean_of_three)?,
+        pull("lag_7d_pull", &lag_7d)?,
         last_pull,
-        own(series("device_level", rates.level.iter().copied())),
+        series("device_level", rates.level.iter().copied()),
         level,
-        own(series("hour_before", rates.before.iter().copied())),
-        own(series("hour_after", rates.after.iter().copied())),
-        own(last[0].clone().with_name("last_day".into())),
-        own(lag(&lags.days[0])?.with_name("lag_1d".into())),
-        own(lag(&lags.days[1])?.with_name("lag_2d".into())),
-        own(lag_7d.with_name("lag_7d".into())),
-        own(lag(&lags.days[3])?.with_name("lag_14d".into())),
-    ]);
-    columns.extend(building.shared.calendar.clone());
-    columns.extend([own(series("history", history)), building.shared.rate.clone()]);
-    debug_assert!(columns.iter().map(|c| c.name().as_str()).eq(TARGET));
-    DataFrame::new(n, columns)
+        series("hour_before", rates.before.iter().copied()),
+        series("hour_after", rates.after.iter().copied()),
+        last[0].clone().with_name("last_day".into()),
+        lag(&lags.days[0])?.with_name("lag_1d".into()),
+        lag(&lags.days[1])?.with_name("lag_2d".into()),
+        lag_7d.with_name("lag_7d".into()),
+        lag(&lags.days[3])?.with_name("lag_14d".into()),
+        hour,
+        weekday,
+        off,
+        off_before,
+        off_after,
+        special,
+        series("history", history),
+        building.shared.rate.clone(),
+    ];
+    DataFrame::new(n, columns.into_iter().map(Column::from).collect())
 }
 
 fn origin_columns(hourly: &Hourly, device: usize, values: &[f32], today: &[f32]) -> PolarsResult<DataFrame> {
@@ -231,6 +233,25 @@ fn origin_columns(hourly: &Hourly, device: usize, values: &[f32], today: &[f32])
         rolling("last_three_hours", 3)?,
         series("today", today.iter().copied()),
     ];
-    debug_assert!(columns.iter().map(|c| c.name().as_str()).eq(ORIGIN));
     DataFrame::new(n, columns.into_iter().map(Column::from).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ORIGIN, TARGET};
+    use super::*;
+    use crate::calendar::Calendar;
+    use crate::readings::{DeviceReadings, Readings};
+
+    /// Columns are told apart by their place from here on.
+    #[test]
+    fn columns_stand_in_the_order_of_their_names() {
+        let times = (0..240).map(|hour| hour * 5 * HOUR).collect::<Vec<_>>().into();
+        let readings = Readings { devices: vec![DeviceReadings { device: "hall".into(), times }] };
+        let hourly = Hourly::new(&readings, &Calendar::default(), 1200 * HOUR);
+        let table = Table::new(&hourly, &Building::new(&hourly), 0).unwrap();
+        let names = |frame: &DataFrame| frame.columns().iter().map(|c| c.name().to_string()).collect::<Vec<_>>();
+        assert_eq!(names(&table.target), TARGET);
+        assert_eq!(names(&table.origin), ORIGIN);
+    }
 }

@@ -8,7 +8,6 @@ pub mod homeassistant;
 mod redis;
 mod slug;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Stopwatch};
 
@@ -30,18 +29,11 @@ pub const ASK: Duration = Duration::from_secs(10);
 const ALWAYS: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Whether it is for this server to publish, when several share a store: they take the same forecasts to the same places.
-#[derive(Clone)]
 pub struct Turn {
     /// Takes or renews the turn; false when another server has it. Called off the async threads.
     pub ask: Arc<dyn Fn() -> anyhow::Result<bool> + Send + Sync>,
     /// For how long nobody else can get it from then on.
     pub lasts: Duration,
-}
-
-impl fmt::Debug for Turn {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Turn of {:?}", self.lasts)
-    }
 }
 
 /// Until when it is known that nobody else publishes. It ends by itself: a server that cannot reach the store does not learn
@@ -160,6 +152,8 @@ impl Work {
                     let error = format!("{error:#}");
                     if tasks.is_some() && !self.hold.lasts() && !std::mem::replace(&mut is_unknown, true) {
                         tracing::warn!(error, "it is not known whether another server publishes now: this one waits");
+                    } else {
+                        tracing::debug!(error, "it is not known whose turn it is to publish");
                     }
                     sleep(ASK).await;
                     continue;

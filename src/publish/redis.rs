@@ -72,8 +72,8 @@ impl Redis {
     }
 }
 
-/// Writes each edition until the runtime ends, and connects while nobody else publishes. A server that is away is tried again and again; when it is back it gets the
-/// newest edition.
+/// Writes each edition until the runtime ends, and connects while nobody else publishes. A server that is away is tried
+/// again and again; when it is back it gets the newest edition.
 pub async fn run(
     target: Redis,
     mut editions: watch::Receiver<Option<Arc<Edition>>>,
