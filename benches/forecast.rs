@@ -37,7 +37,7 @@ fn benches(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("one_device");
     group.sample_size(20).measurement_time(Duration::from_secs(4)).warm_up_time(Duration::from_secs(1));
     group.bench_function("features", |bencher| {
-        bencher.iter(|| Table::new(&hourly, &building, device).and_then(|table| table.matrix(black_box(&rows))));
+        bencher.iter(|| Table::new(&hourly, &building, device).matrix(black_box(&rows)));
     });
     group.bench_function("forecast", |bencher| {
         bencher.iter(|| forecast(&hourly, &building, black_box(device), &models));

@@ -40,7 +40,7 @@ fn parameters() -> Parameters {
 fn plain(hourly: &Hourly, building: &Building, device: usize) -> usize {
     let rows = rows::rows(hourly, device);
     let asked: Vec<_> = rows.iter().map(|labelled| labelled.row).collect();
-    let matrix = Table::new(hourly, building, device).and_then(|table| table.matrix(&asked)).expect("rows of the grid");
+    let matrix = Table::new(hourly, building, device).matrix(&asked).expect("rows of the grid");
     let labels: Vec<f32> = rows.iter().map(|labelled| f32::from(labelled.occupied)).collect();
     let start: Vec<f64> = matrix.data[..matrix.rows].iter().map(|&prior| f64::from(prior)).collect();
     let weights = vec![1.0; matrix.rows];

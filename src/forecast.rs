@@ -62,7 +62,7 @@ pub fn forecast_with(
     let hours_of = &hourly.devices[device];
     let Layers { device: model, site, threshold } = layers;
     let rows = horizon(hourly.origin, hourly.end);
-    let matrix = Table::new(hourly, building, device)?.matrix(&rows)?;
+    let matrix = Table::new(hourly, building, device).matrix(&rows)?;
     // What the model says of a silent device it would say of a live one; most silent ones stay silent.
     let alive = if hours_of.status == Status::Silent { building.silent_share } else { 1.0 };
     let mut row = [0.0; WIDTH];
@@ -138,7 +138,7 @@ pub fn explain_with(
     let forecast = forecast_with(hourly, building, device, layers)?;
     let at = (hour - hourly.end) as usize;
     polars::prelude::polars_ensure!(at < forecast.hours.len(), ComputeError: "hour {hour} is outside the forecast");
-    let matrix = Table::new(hourly, building, device)?.matrix(&horizon(hourly.origin, hourly.end)[at..=at])?;
+    let matrix = Table::new(hourly, building, device).matrix(&horizon(hourly.origin, hourly.end)[at..=at])?;
     let mut row = [0.0; WIDTH];
     matrix.row(0, &mut row);
     let mut parts = [0.0; WIDTH];

@@ -60,15 +60,15 @@ pub(super) struct Rates {
     pub before: Vec<f32>,
     /// Rate of the same day type, one hour after.
     pub after: Vec<f32>,
-    /// Log of observed against expected occupancy of the last days.
-    pub level: Vec<f32>,
+    /// Observed against expected occupancy of the last days.
+    pub level: Vec<f64>,
 }
 
 impl Rates {
     /// Room for so many hours.
     pub(super) fn with_capacity(n: usize) -> Rates {
-        let [weekday, recent, before, after, level] = [(); 5].map(|()| Vec::with_capacity(n));
-        Rates { weekday, recent, before, after, level }
+        let [weekday, recent, before, after] = [(); 4].map(|()| Vec::with_capacity(n));
+        Rates { weekday, recent, before, after, level: Vec::with_capacity(n) }
     }
 }
 
@@ -130,7 +130,7 @@ pub(super) fn priors(
             rates.before.push(earlier.rate(prior, slow) as f32);
             rates.after.push(later.rate(prior, slow) as f32);
             let pull = LEVEL_SHRINK * lev;
-            rates.level.push(((level.occupied + pull) / (level.observed + pull)).ln() as f32);
+            rates.level.push((level.occupied + pull) / (level.observed + pull));
         }
     }
     out

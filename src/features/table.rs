@@ -1,9 +1,11 @@
-//! The columns of one device on the site grid, and the rows gathered from them.
+//! The design matrix of one device, for the rows that are asked for.
+
+use std::sync::LazyLock;
 
 use polars::prelude::*;
 use polars_time::prelude::SeriesOpsTime;
 
-use super::building::{Building, series, values};
+use super::building::{Building, Shared, series, values};
 use super::kernel::{self, Rates};
 use super::{MOMENT, Matrix, Row, WIDTH, logit};
 use crate::calendar::HOUR;
@@ -17,52 +19,62 @@ const MOTION_FADES: f32 = 0.4;
 const TODAY_FADES: f32 = 6.0;
 /// Hours since the last motion are told apart up to here.
 const LONGEST_STILLNESS: f32 = 14.0 * 24.0;
+/// Hours of the longest rolling window.
+const WEEK: usize = 168;
 
-/// The columns of one device: each has one value per hour of the site grid, history and horizon.
+/// What is left at each lead of the state at the origin, and of the day so far.
+static FADED: LazyLock<[(f32, f32); 256]> = LazyLock::new(|| {
+    let left = |lead: usize, over: f32| (-(lead as f32 - 1.0) / over).exp();
+    std::array::from_fn(|lead| (left(lead, STATE_FADES), left(lead, TODAY_FADES)))
+});
+
+/// What one device shows in each hour of the site grid; the columns are made of it for the rows that are asked for.
 pub struct Table<'a> {
     hourly: &'a Hourly,
+    building: &'a Building,
     device: usize,
-    /// Columns that depend on the target hour only.
-    target: DataFrame,
-    /// Columns that describe the time before an origin at the start of each hour.
-    origin: DataFrame,
-    /// The device's prior probability of each hour.
+    /// The device's state of each hour of the history: 1, 0 or NaN.
+    values: Vec<f32>,
+    /// The same for the history and the horizon, of which nothing is known.
+    state: Series,
+    /// The device's prior probability of each hour of the history and the horizon.
     prior: Vec<f32>,
-    /// The device's state of each hour of the history minus its prior.
+    rates: Rates,
+    /// The device's state of each hour of the history minus its prior; 0 where it is not known.
     surprise: Vec<f32>,
-    /// The same for the other devices, as a share of them.
-    others: Vec<f32>,
     /// Sum of the day's surprises before each hour.
     today: Vec<f32>,
 }
 
 impl<'a> Table<'a> {
-    /// Computes the columns of the device at position `device` of the grid.
-    ///
-    /// # Errors
-    /// Whatever Polars reports; with a grid made by [`Hourly::new`] there is nothing to report.
-    pub fn new(hourly: &'a Hourly, building: &Building, device: usize) -> PolarsResult<Table<'a>> {
+    /// What the device at position `device` of the grid shows.
+    pub fn new(hourly: &'a Hourly, building: &'a Building, device: usize) -> Table<'a> {
         let values = values(hourly, &hourly.devices[device]);
+        let padding = std::iter::repeat_n(f32::NAN, hourly.locals.len() - values.len());
+        let state = series("state", values.iter().copied().chain(padding));
         let mut rates = Rates::with_capacity(hourly.locals.len());
         let prior = kernel::priors(&values, &hourly.locals, &building.rate, HORIZON, Some(&mut rates));
-        let surprise: Vec<f32> = values.iter().zip(&prior).map(|(y, p)| if y.is_nan() { 0.0 } else { y - p }).collect();
-        let others = others(&values, &prior, building);
+        let surprise: Vec<f32> = values.iter().zip(&prior).map(|(&y, p)| known(y - p)).collect();
         let today = today(hourly, &surprise);
-        let target = target_columns(hourly, building, &values, &prior, &rates, device)?;
-        let origin = origin_columns(hourly, device, &values, &today)?;
-        Ok(Table { hourly, device, target, origin, prior, surprise, others, today })
+        Table { hourly, building, device, values, state, prior, rates, surprise, today }
     }
 
-    /// Gathers rows into a design matrix.
+    /// The design matrix of some rows.
     ///
     /// # Errors
     /// When a row lies outside the grid and its horizon.
     pub fn matrix(&self, rows: &[Row]) -> PolarsResult<Matrix> {
-        let mut data = Vec::with_capacity(rows.len() * WIDTH);
+        let inside = |row: &Row| {
+            let at = usize::try_from(row.hour - self.hourly.first);
+            at.is_ok_and(|at| at < self.prior.len()) && self.hourly.place(row.origin).0 <= self.values.len()
+        };
+        polars_ensure!(rows.iter().all(inside), OutOfBounds: "a row lies outside the grid and its horizon");
         let targets: Vec<usize> = rows.iter().map(|row| (row.hour - self.hourly.first) as usize).collect();
         let places: Vec<(usize, f32)> = rows.iter().map(|row| self.hourly.place(row.origin)).collect();
-        gather(&self.target, targets.iter().copied(), &mut data)?;
-        gather(&self.origin, places.iter().map(|place| place.0), &mut data)?;
+        let mut data = Vec::with_capacity(rows.len() * WIDTH);
+        for column in self.target_columns(&targets)?.iter().chain(&self.origin_columns(&places)?) {
+            append(column.f32()?, &mut data);
+        }
         let moments: Vec<[f32; MOMENT.len()]> = rows
             .iter()
             .zip(&targets)
@@ -75,6 +87,90 @@ impl<'a> Table<'a> {
         Ok(Matrix { rows: rows.len(), data })
     }
 
+    /// The columns of [`TARGET`](super::TARGET) for these hours of the grid.
+    fn target_columns(&self, targets: &[usize]) -> PolarsResult<[Series; 25]> {
+        let index = index(targets.iter().copied());
+        let Shared { logits: building_logits, histories, building, calendar, rate } = &self.building.shared;
+        let shared = |column: &Series| column.take(&index);
+        let lags = &self.building.lags;
+        let lag = |name: &str, places: &IdxCa| -> PolarsResult<Series> {
+            Ok(self.state.take(&places.take(&index)?)?.with_name(name.into()))
+        };
+        let [one, two, three] = &lags.same_type;
+        let last = [lag("last_day", one)?, lag("", two)?, lag("", three)?];
+        let lag_7d = lag("lag_7d", &lags.days[2])?;
+        let prior: Vec<f32> = targets.iter().map(|&at| self.prior[at]).collect();
+        let logits: Vec<f32> = prior.iter().map(|&p| logit(p)).collect();
+        let of = |name: &str, values: &[f32]| series(name, targets.iter().map(|&at| values[at]));
+        let shift = |name: &str, to: &[f32]| {
+            series(name, targets.iter().zip(&logits).map(|(&at, p)| logit(to[at]) - p))
+        };
+        let pull = |name: &str, seen: &Series| -> PolarsResult<Series> {
+            Ok(series(name, seen.f32()?.into_no_null_iter().zip(&prior).map(|(y, p)| known(y - p))))
+        };
+        let [one, two, three] = last.each_ref().map(|column| column.f32().map(|column| column.into_no_null_iter()));
+        let last_three = series("", one?.zip(two?).zip(three?).map(|((a, b), c)| mean([a, b, c])));
+        let building_shift = targets.iter().zip(&logits).map(|(&at, p)| building_logits[at] - p);
+        let first = (self.hourly.devices[self.device].first - self.hourly.first) as usize;
+        let history = targets.iter().map(|at| at.checked_sub(first).map_or(0.0, |hours| histories[hours]));
+        let level = targets.iter().map(|&at| self.rates.level[at].ln() as f32);
+        Ok([
+            series("prior", logits.iter().copied()),
+            shift("weekday_shift", &self.rates.weekday),
+            shift("recent_shift", &self.rates.recent),
+            series("building_shift", building_shift),
+            pull("last_day_pull", &last[0])?,
+            pull("last_three_pull", &last_three)?,
+            pull("lag_7d_pull", &lag_7d)?,
+            shared(&building[0])?,
+            series("device_level", level),
+            shared(&building[1])?,
+            of("hour_before", &self.rates.before),
+            of("hour_after", &self.rates.after),
+            last[0].clone(),
+            lag("lag_1d", &lags.days[0])?,
+            lag("lag_2d", &lags.days[1])?,
+            lag_7d,
+            lag("lag_14d", &lags.days[3])?,
+            shared(&calendar[0])?,
+            shared(&calendar[1])?,
+            shared(&calendar[2])?,
+            shared(&calendar[3])?,
+            shared(&calendar[4])?,
+            shared(&calendar[5])?,
+            series("history", history),
+            shared(rate)?,
+        ])
+    }
+
+    /// The columns of [`ORIGIN`](super::ORIGIN) for origins in these hours of the grid; the last is the end of the history.
+    fn origin_columns(&self, places: &[(usize, f32)]) -> PolarsResult<[Series; 6]> {
+        let hours = || places.iter().map(|place| place.0);
+        // Nothing before the longest window of the first origin is looked at.
+        let first = hours().min().unwrap_or(0).saturating_sub(WEEK - 1);
+        let before = |at: usize| at.checked_sub(1).map_or(f32::NAN, |past| self.values[past]);
+        let states: Vec<f32> = (first..=hours().max().unwrap_or(first)).map(before).collect();
+        // What is not known is no part of a mean.
+        let known = states.iter().map(|state| !state.is_nan()).collect();
+        let states = Float32Chunked::from_vec_validity(PlSmallStr::EMPTY, states, Some(known)).into_series();
+        let index = index(hours().map(|at| at - first));
+        let share = |name: &str, window_size: usize| -> PolarsResult<Series> {
+            let options = RollingOptionsFixedWindow { window_size, min_periods: 1, ..Default::default() };
+            Ok(states.rolling_mean(options)?.take(&index)?.with_name(name.into()))
+        };
+        let device = &self.hourly.devices[self.device];
+        let skip = self.values.len() - device.states.len();
+        let silence = hours().map(|at| at.checked_sub(skip).map_or(0.0, |at| f32::from(device.silence[at])));
+        Ok([
+            share("share_day", 24)?,
+            share("share_week", WEEK)?,
+            series("silence", silence),
+            series("last_hour", hours().map(before)),
+            share("last_three_hours", 3)?,
+            series("today", hours().map(|at| self.today[at])),
+        ])
+    }
+
     /// The values of [`MOMENT`] for one row.
     fn moment(&self, row: &Row, target: usize, (at, elapsed): (usize, f32)) -> [f32; MOMENT.len()] {
         let hourly = self.hourly;
@@ -82,56 +178,64 @@ impl<'a> Table<'a> {
         let last = times[..times.partition_point(|&time| time < row.origin)].last();
         let still = last.map_or(LONGEST_STILLNESS, |&time| (row.origin - time) as f32 / HOUR as f32);
         let so_far = elapsed > 0.0 && last.is_some_and(|&time| time >= hourly.start + at as i64 * HOUR);
-        let lead = f32::from(row.lead);
         // The last full hour speaks until the running one does.
-        let before = at.checked_sub(1).map_or((0.0, 0.0), |past| (self.surprise[past], self.others[past]));
-        let expected = self.prior.get(at).copied().unwrap_or(0.0);
+        let before = at.checked_sub(1).map_or((0.0, 0.0), |past| (self.surprise[past], self.others(past)));
+        let expected = self.prior[at];
         let state = if so_far { 1.0 - expected } else { before.0 * (1.0 - elapsed) - expected * elapsed };
         // Who moved a minute ago is likelier to be still there than who moved fifty minutes ago.
-        let motion = (-still / MOTION_FADES).exp() - 0.5 * self.prior.get(at.saturating_sub(1)).copied().unwrap_or(0.0);
+        let motion = (-still / MOTION_FADES).exp() - 0.5 * self.prior[at.saturating_sub(1)];
         let same_day = hourly.locals[target].day == hourly.locals[at].day;
         let today = if same_day { self.today[at] } else { 0.0 };
+        let (fresh, day) = FADED[usize::from(row.lead)];
         [
-            state * (-(lead - 1.0) / STATE_FADES).exp(),
-            today * (-(lead - 1.0) / TODAY_FADES).exp(),
-            before.1 * (-(lead - 1.0) / STATE_FADES).exp(),
-            motion * (-(lead - 1.0) / STATE_FADES).exp(),
-            lead,
+            state * fresh,
+            today * day,
+            before.1 * fresh,
+            motion * fresh,
+            f32::from(row.lead),
             still.min(LONGEST_STILLNESS).ln_1p(),
             f32::from(so_far),
             elapsed,
         ]
     }
-}
 
-/// Appends the rows of every column of a frame to `data`, one column after the other; null becomes NaN.
-fn gather(frame: &DataFrame, rows: impl Iterator<Item = usize>, data: &mut Vec<f32>) -> PolarsResult<()> {
-    let index: IdxCa = IdxCa::from_vec(PlSmallStr::EMPTY, rows.map(|row| row as IdxSize).collect());
-    for column in frame.columns() {
-        let picked = column.take(&index)?;
-        for chunk in picked.f32()?.downcast_iter() {
-            match chunk.validity() {
-                Some(known) if known.unset_bits() > 0 => {
-                    let known =
-                        chunk.values().iter().zip(known).map(|(&value, known)| if known { value } else { f32::NAN });
-                    data.extend(known);
-                }
-                _ => data.extend_from_slice(chunk.values()),
-            }
-        }
-    }
-    Ok(())
-}
-
-/// What the other devices did in each hour of the history beyond what their priors expected, as a share of them.
-fn others(values: &[f32], prior: &[f32], building: &Building) -> Vec<f32> {
-    let of = |at: usize| {
-        let own = if values[at].is_nan() { (0.0, 0.0, 0.0) } else { (values[at], prior[at], 1.0) };
+    /// What the other devices did in an hour of the history beyond what their priors expected, as a share of them.
+    fn others(&self, at: usize) -> f32 {
+        let (building, value) = (self.building, self.values[at]);
+        let own = if value.is_nan() { (0.0, 0.0, 0.0) } else { (value, self.prior[at], 1.0) };
         let (occupied, expected) = (building.occupied[at] - own.0, building.expected[at] - own.1);
         let observed = building.observed[at] - own.2;
         if observed > 0.0 { (occupied - expected) / observed } else { 0.0 }
-    };
-    (0..values.len()).map(of).collect()
+    }
+}
+
+/// Positions as Polars takes them.
+fn index(positions: impl Iterator<Item = usize>) -> IdxCa {
+    IdxCa::from_vec(PlSmallStr::EMPTY, positions.map(|at| at as IdxSize).collect())
+}
+
+/// Appends the values of a column; null becomes NaN.
+fn append(column: &Float32Chunked, data: &mut Vec<f32>) {
+    for chunk in column.downcast_iter() {
+        match chunk.validity() {
+            Some(known) if known.unset_bits() > 0 => {
+                data.extend(chunk.values().iter().zip(known).map(|(&value, known)| if known { value } else { f32::NAN }));
+            }
+            _ => data.extend_from_slice(chunk.values()),
+        }
+    }
+}
+
+/// 0, "nothing to add", for what is not known.
+fn known(value: f32) -> f32 {
+    if value.is_nan() { 0.0 } else { value }
+}
+
+/// The mean of those that are known; NaN without any.
+fn mean(states: [f32; 3]) -> f32 {
+    let known = states.into_iter().filter(|y| !y.is_nan());
+    let (sum, count) = known.fold((0.0, 0.0), |(sum, count), y| (sum + y, count + 1.0));
+    if count > 0.0 { sum / count } else { f32::NAN }
 }
 
 /// Running sum of the surprises of each local day before each hour.
@@ -148,94 +252,6 @@ fn today(hourly: &Hourly, surprise: &[f32]) -> Vec<f32> {
     out
 }
 
-fn target_columns(
-    hourly: &Hourly,
-    building: &Building,
-    values: &[f32],
-    prior: &[f32],
-    rates: &Rates,
-    device: usize,
-) -> PolarsResult<DataFrame> {
-    let n = hourly.locals.len();
-    let padding = std::iter::repeat_n(f32::NAN, n - values.len());
-    let state = series("state", values.iter().copied().chain(padding));
-    let lag = |index: &IdxCa| state.take(index);
-    let lags = &building.lags;
-    let last = [lag(&lags.same_type[0])?, lag(&lags.same_type[1])?, lag(&lags.same_type[2])?];
-    let pull = |name: &str, seen: &Series| -> PolarsResult<Series> {
-        let seen = seen.f32()?.into_no_null_iter().zip(prior);
-        Ok(series(name, seen.map(|(y, p)| if y.is_nan() { 0.0 } else { y - p })))
-    };
-    let mean = |three: [f32; 3]| {
-        let known = three.into_iter().filter(|y| !y.is_nan());
-        let (sum, count) = known.fold((0.0, 0.0), |(sum, count), y| (sum + y, count + 1.0));
-        if count > 0.0 { sum / count } else { f32::NAN }
-    };
-    let [one, two, three] = [0, 1, 2].map(|at| last[at].f32().map(|column| column.into_no_null_iter()));
-    let mean_of_three = series("three", one?.zip(two?).zip(three?).map(|((a, b), c)| mean([a, b, c])));
-    let lag_7d = lag(&lags.days[2])?;
-    let logits: Vec<f32> = prior.iter().map(|&p| logit(p)).collect();
-    let shift = |name: &str, to: &[f32]| series(name, to.iter().zip(&logits).map(|(to, p)| logit(*to) - p));
-    let building_shift = building.shared.logits.iter().zip(&logits).map(|(to, p)| to - p);
-    let first = (hourly.devices[device].first - hourly.first) as usize;
-    let history = std::iter::repeat_n(0.0, first).chain(building.shared.histories.iter().copied()).take(n);
-    let [last_pull, level] = building.shared.building.clone();
-    let [hour, weekday, off, off_before, off_after, special] = building.shared.calendar.clone();
-    let columns = vec![
-        series("prior", logits.iter().copied()),
-        shift("weekday_shift", &rates.weekday),
-        shift("recent_shift", &rates.recent),
-        series("building_shift", building_shift),
-        pull("last_day_pull", &last[0])?,
-        pull("last_three_pull", &mean_of_three)?,
-        pull("lag_7d_pull", &lag_7d)?,
-        last_pull,
-        series("device_level", rates.level.iter().copied()),
-        level,
-        series("hour_before", rates.before.iter().copied()),
-        series("hour_after", rates.after.iter().copied()),
-        last[0].clone().with_name("last_day".into()),
-        lag(&lags.days[0])?.with_name("lag_1d".into()),
-        lag(&lags.days[1])?.with_name("lag_2d".into()),
-        lag_7d.with_name("lag_7d".into()),
-        lag(&lags.days[3])?.with_name("lag_14d".into()),
-        hour,
-        weekday,
-        off,
-        off_before,
-        off_after,
-        special,
-        series("history", history),
-        building.shared.rate.clone(),
-    ];
-    DataFrame::new(n, columns.into_iter().map(Column::from).collect())
-}
-
-fn origin_columns(hourly: &Hourly, device: usize, values: &[f32], today: &[f32]) -> PolarsResult<DataFrame> {
-    // One more than the history: the origin of a forecast is the end of the grid.
-    let n = values.len() + 1;
-    let before = std::iter::once(f32::NAN).chain(values.iter().copied());
-    // What is not known is no part of a mean.
-    let known = before.clone().map(|value| !value.is_nan()).collect();
-    let before = Float32Chunked::from_vec_validity("last_hour".into(), before.collect(), Some(known)).into_series();
-    let rolling = |name: &str, window_size: usize| -> PolarsResult<Series> {
-        let options = RollingOptionsFixedWindow { window_size, min_periods: 1, ..Default::default() };
-        Ok(before.rolling_mean(options)?.with_name(name.into()))
-    };
-    let hours = &hourly.devices[device];
-    let skip = values.len() - hours.states.len();
-    let silence = (0..n).map(|at| at.checked_sub(skip).map_or(0.0, |i| f32::from(hours.silence[i])));
-    let columns = vec![
-        rolling("share_day", 24)?,
-        rolling("share_week", 168)?,
-        series("silence", silence),
-        before.clone(),
-        rolling("last_three_hours", 3)?,
-        series("today", today.iter().copied()),
-    ];
-    DataFrame::new(n, columns.into_iter().map(Column::from).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{ORIGIN, TARGET};
@@ -249,9 +265,10 @@ mod tests {
         let times = (0..240).map(|hour| hour * 5 * HOUR).collect::<Vec<_>>().into();
         let readings = Readings { devices: vec![DeviceReadings { device: "hall".into(), times }] };
         let hourly = Hourly::new(&readings, &Calendar::default(), 1200 * HOUR);
-        let table = Table::new(&hourly, &Building::new(&hourly), 0).unwrap();
-        let names = |frame: &DataFrame| frame.columns().iter().map(|c| c.name().to_string()).collect::<Vec<_>>();
-        assert_eq!(names(&table.target), TARGET);
-        assert_eq!(names(&table.origin), ORIGIN);
+        let building = Building::new(&hourly);
+        let table = Table::new(&hourly, &building, 0);
+        let names = |columns: &[Series]| columns.iter().map(|c| c.name().to_string()).collect::<Vec<_>>();
+        assert_eq!(names(&table.target_columns(&[1100]).unwrap()), TARGET);
+        assert_eq!(names(&table.origin_columns(&[(1100, 0.0)]).unwrap()), ORIGIN);
     }
 }

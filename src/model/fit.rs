@@ -348,17 +348,18 @@ fn judge_device(
     if before == rows.len() {
         return Ok(Judged { model, seen, trees: count });
     }
-    let table = Table::new(hourly, building, device)?;
+    let table = Table::new(hourly, building, device);
     let own = Sample::gather(hourly, &table, &first_look(hourly, building, device, &rows, cut), cut)?;
     let judge = Judge::new(&own);
     let prior: Vec<f64> = own.matrix.column(0)[own.before..].iter().map(|&prior| f64::from(prior)).collect();
     let scores = site.scores(&own.matrix);
     let (start, base) = scores.split_at(own.before);
-    let mut best = base.to_vec();
+    let (prior_losses, base_losses) = (judge.losses(&prior), judge.losses(base));
+    let (mut best, mut losses) = (base.to_vec(), base_losses.clone());
     if before >= FEWEST_OWN_ROWS {
         let parameters = device_parameters();
         let looked = screen::steps(&own.matrix, own.before, &own.labels[..own.before], start, &parameters.columns);
-        if judge.gain(base, &mix(base, FIRST_LOOK.0, &looked)) >= FIRST_LOOK.1 {
+        if judge.gain(&base_losses, &judge.losses(&mix(base, FIRST_LOOK.0, &looked))) >= FIRST_LOOK.1 {
             let more;
             let all = if own.rows() == rows.len() {
                 &own
@@ -368,27 +369,26 @@ fn judge_device(
             };
             let (trees, steps) = grow_own(all, site, &parameters)?;
             let share = judge.best_share(base, &steps);
-            if judge.gain(base, &mix(base, share, &steps)) >= OWN_GAIN {
+            if judge.gain(&base_losses, &judge.losses(&mix(base, share, &steps))) >= OWN_GAIN {
                 model.tree_weight = OWN_SHARE * share;
                 best = mix(base, model.tree_weight, &steps);
+                losses = judge.losses(&best);
                 count = Some(trees);
             }
         }
     }
-    if judge.gain(&prior, &best) <= LEAVE_LOSS {
+    let rows = base.len() as u32;
+    if judge.gain(&prior_losses, &losses) <= LEAVE_LOSS {
         model = DeviceModel { cutoff: hourly.origin, ..Default::default() };
         count = None;
         best.clone_from(&prior);
+        losses.clone_from(&prior_losses);
     }
     for (score, label) in best.iter().zip(&own.labels[own.before..]) {
         seen.add(sigmoid(*score), *label > 0.5);
     }
-    model.check = Some(Check {
-        rows: base.len() as u32,
-        prior: judge.loss(&prior),
-        building: judge.loss(base),
-        device: judge.loss(&best),
-    });
+    let [prior, building, device] = [prior_losses, base_losses, losses].map(|losses| judge.mean(&losses));
+    model.check = Some(Check { rows, prior, building, device });
     Ok(Judged { model, seen, trees: count })
 }
 
@@ -414,7 +414,7 @@ fn refit_device(
     trees: Option<usize>,
 ) -> Result<DeviceModel, TrainError> {
     let Some(trees) = trees else { return Ok(model) };
-    let own = Sample::gather(hourly, &Table::new(hourly, building, device)?, &rows::rows(hourly, device), cut)?;
+    let own = Sample::gather(hourly, &Table::new(hourly, building, device), &rows::rows(hourly, device), cut)?;
     let start = site.scores(&own.matrix);
     let parameters = Parameters { trees, ..device_parameters() };
     model.trees = grow(lightgbm::fit(samples(&own.matrix, &own.labels, &own.weights, &start), None, &parameters))?;

@@ -1,7 +1,5 @@
 //! Judging layers on hours after those they were fitted on.
 
-use std::collections::BTreeMap;
-
 use super::sample::Sample;
 
 /// The rows of a sample after its cut.
@@ -21,21 +19,30 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Weighted mean log loss of log-odds, one per row.
-    pub(super) fn loss(&self, scores: &[f64]) -> f64 {
-        let sum: f64 = (0..scores.len()).map(|at| f64::from(self.weights[at]) * self.row_loss(at, scores[at])).sum();
-        sum / self.weights.iter().map(|&w| f64::from(w)).sum::<f64>().max(1e-9)
+    /// Weighted log loss of each row, of log-odds.
+    pub(super) fn losses(&self, scores: &[f64]) -> Vec<f64> {
+        let rows = scores.iter().zip(self.labels).zip(self.weights);
+        rows.map(|((&score, &label), &weight)| f64::from(weight) * log_loss(score, label > 0.5)).collect()
     }
 
-    /// By how many of its own standard errors `new` loses less than `old`, with days as blocks: the hours of
-    /// a day rise and fall together, so counting them one by one would see differences that are not there.
+    /// The weighted mean of [`Judge::losses`].
+    pub(super) fn mean(&self, losses: &[f64]) -> f64 {
+        losses.iter().sum::<f64>() / self.weights.iter().map(|&w| f64::from(w)).sum::<f64>().max(1e-9)
+    }
+
+    /// Weighted mean log loss of log-odds, one per row.
+    pub(super) fn loss(&self, scores: &[f64]) -> f64 {
+        self.mean(&self.losses(scores))
+    }
+
+    /// By how many of its own standard errors `new` loses less than `old`, both from [`Judge::losses`], with days as blocks:
+    /// the hours of a day rise and fall together, so counting them one by one would see differences that are not there. For the
+    /// rows of one device, which are in order.
     pub(super) fn gain(&self, old: &[f64], new: &[f64]) -> f64 {
-        let mut days: BTreeMap<i32, f64> = BTreeMap::new();
-        for at in 0..self.labels.len() {
-            let gain = f64::from(self.weights[at]) * (self.row_loss(at, old[at]) - self.row_loss(at, new[at]));
-            *days.entry(self.days[at]).or_default() += gain;
-        }
-        standard_errors(days.values().copied())
+        let mut rows = old.iter().zip(new);
+        let days = self.days.chunk_by(|a, b| a == b);
+        let days: Vec<f64> = days.map(|day| rows.by_ref().take(day.len()).map(|(old, new)| old - new).sum()).collect();
+        standard_errors(days.iter().copied())
     }
 
     /// The share of `steps`, in tenths from 0 to 1, that added to `base` loses least.
@@ -43,10 +50,6 @@ impl<'a> Judge<'a> {
         let losses =
             (0..=10).map(|tenth| f64::from(tenth) / 10.0).map(|share| (share, self.loss(&mix(base, share, steps))));
         losses.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0.0, |best| best.0)
-    }
-
-    fn row_loss(&self, at: usize, score: f64) -> f64 {
-        log_loss(score, self.labels[at] > 0.5)
     }
 }
 

@@ -70,7 +70,7 @@ impl Sample {
         if rows.is_empty() {
             return Ok(None);
         }
-        Sample::gather(hourly, &Table::new(hourly, building, device)?, &rows, cut).map(Some)
+        Sample::gather(hourly, &Table::new(hourly, building, device), &rows, cut).map(Some)
     }
 
     /// Rows of several devices together; none when there are no rows on one side of the cut.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use foldhash::fast::RandomState;
 use rayon::prelude::*;
 
 use super::error::ReadError;
@@ -18,7 +19,7 @@ pub(super) struct Collector<'a> {
     summary: FileSummary,
     /// Where the device of a name stands in `devices`. Keys are valid names, so that a name is
     /// checked once and not in every row.
-    names: HashMap<Box<[u8]>, usize>,
+    names: HashMap<Box<[u8]>, usize, RandomState>,
     devices: Vec<Device>,
 }
 
@@ -50,7 +51,7 @@ impl Collected {
 impl<'a> Collector<'a> {
     pub fn new(file: &str, options: &'a ReadOptions) -> Self {
         let summary = FileSummary { file: file.to_owned(), ..FileSummary::default() };
-        Self { options, summary, names: HashMap::new(), devices: Vec::new() }
+        Self { options, summary, names: HashMap::default(), devices: Vec::new() }
     }
 
     /// Orders what was collected and drops what stands there twice.

@@ -71,7 +71,7 @@ impl Window {
         }
         let asked: Vec<_> = rows.iter().map(|labelled| labelled.row).collect();
         Ok(Some(Window {
-            matrix: Table::new(hourly, building, device)?.matrix(&asked)?,
+            matrix: Table::new(hourly, building, device).matrix(&asked)?,
             occupied: rows.iter().map(|labelled| labelled.occupied).collect(),
             hours: asked.iter().map(|row| row.hour).collect(),
             days: asked.iter().map(|row| hourly.local(row.hour).day).collect(),

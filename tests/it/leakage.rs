@@ -87,7 +87,7 @@ proptest! {
         let then = Hourly::new(&readings, &calendar, row.origin);
         let position = then.position(&whole.devices[device].device).unwrap();
         let row_of = |hourly: &Hourly, device| {
-            let matrix = Table::new(hourly, &Building::new(hourly), device).unwrap().matrix(&[row]).unwrap();
+            let matrix = Table::new(hourly, &Building::new(hourly), device).matrix(&[row]).unwrap();
             matrix.data.iter().map(|value| value.to_bits()).collect::<Vec<_>>()
         };
         let (now, before) = (row_of(&whole, device), row_of(&then, position));
