@@ -50,29 +50,22 @@ impl Cell {
     }
 }
 
-/// Per hour of the site grid (history and horizon), what the kernel says of one device beside the prior probability.
+/// What the kernel says of one device and hour beside the prior probability.
+#[derive(Clone, Copy)]
 pub(super) struct Rates {
     /// Rate of the same weekday and hour, shrunk toward the prior.
-    pub weekday: Vec<f32>,
+    pub weekday: f32,
     /// Rate of the same day type and hour with a short memory, shrunk toward the prior.
-    pub recent: Vec<f32>,
+    pub recent: f32,
     /// Rate of the same day type, one hour before.
-    pub before: Vec<f32>,
+    pub before: f32,
     /// Rate of the same day type, one hour after.
-    pub after: Vec<f32>,
+    pub after: f32,
     /// Observed against expected occupancy of the last days.
-    pub level: Vec<f64>,
+    pub level: f64,
 }
 
-impl Rates {
-    /// Room for so many hours.
-    pub(super) fn with_capacity(n: usize) -> Rates {
-        let [weekday, recent, before, after] = [(); 4].map(|()| Vec::with_capacity(n));
-        Rates { weekday, recent, before, after, level: Vec::with_capacity(n) }
-    }
-}
-
-/// Computes the prior probability of each hour of the site grid and, where they are wanted, appends the other rates.
+/// Computes the prior probability of each hour of the site grid and, where they are wanted, appends its other rates.
 ///
 /// `values`: state of each hour (1, 0 or NaN for unobserved), as long as the history; `locals`: history and
 /// horizon; `building`: the building's rate for each hour of `locals`. The value at hour `t`
@@ -82,7 +75,7 @@ pub(super) fn priors(
     locals: &[LocalHour],
     building: &[f32],
     delay: usize,
-    mut rates: Option<&mut Rates>,
+    mut rates: Option<&mut Vec<Rates>>,
 ) -> Vec<f32> {
     let mut out = Vec::with_capacity(locals.len());
     let mut week = [[Cell::default(); 24]; 7];
@@ -125,12 +118,13 @@ pub(super) fn priors(
         let prior = all.rate(b, SHRINK * slow);
         out.push(prior as f32);
         if let Some(rates) = &mut rates {
-            rates.weekday.push(weekday.rate(prior, slow) as f32);
-            rates.recent.push(recent[off][hour].rate(prior, 0.5 * fast) as f32);
-            rates.before.push(earlier.rate(prior, slow) as f32);
-            rates.after.push(later.rate(prior, slow) as f32);
-            let pull = LEVEL_SHRINK * lev;
-            rates.level.push((level.occupied + pull) / (level.observed + pull));
+            rates.push(Rates {
+                weekday: weekday.rate(prior, slow) as f32,
+                recent: recent[off][hour].rate(prior, 0.5 * fast) as f32,
+                before: earlier.rate(prior, slow) as f32,
+                after: later.rate(prior, slow) as f32,
+                level: level.rate(1.0, LEVEL_SHRINK * lev),
+            });
         }
     }
     out

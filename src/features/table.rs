@@ -39,7 +39,8 @@ pub struct Table<'a> {
     state: Series,
     /// The device's prior probability of each hour of the history and the horizon.
     prior: Vec<f32>,
-    rates: Rates,
+    /// What else is said of these hours.
+    rates: Vec<Rates>,
     /// The device's state of each hour of the history minus its prior; 0 where it is not known.
     surprise: Vec<f32>,
     /// Sum of the day's surprises before each hour.
@@ -52,7 +53,7 @@ impl<'a> Table<'a> {
         let values = values(hourly, &hourly.devices[device]);
         let padding = std::iter::repeat_n(f32::NAN, hourly.locals.len() - values.len());
         let state = series("state", values.iter().copied().chain(padding));
-        let mut rates = Rates::with_capacity(hourly.locals.len());
+        let mut rates = Vec::with_capacity(hourly.locals.len());
         let prior = kernel::priors(&values, &hourly.locals, &building.rate, HORIZON, Some(&mut rates));
         let surprise: Vec<f32> = values.iter().zip(&prior).map(|(&y, p)| known(y - p)).collect();
         let today = today(hourly, &surprise);
@@ -101,9 +102,9 @@ impl<'a> Table<'a> {
         let lag_7d = lag("lag_7d", &lags.days[2])?;
         let prior: Vec<f32> = targets.iter().map(|&at| self.prior[at]).collect();
         let logits: Vec<f32> = prior.iter().map(|&p| logit(p)).collect();
-        let of = |name: &str, values: &[f32]| series(name, targets.iter().map(|&at| values[at]));
-        let shift = |name: &str, to: &[f32]| {
-            series(name, targets.iter().zip(&logits).map(|(&at, p)| logit(to[at]) - p))
+        let of = |name: &str, rate: fn(&Rates) -> f32| series(name, targets.iter().map(|&at| rate(&self.rates[at])));
+        let shift = |name: &str, to: fn(&Rates) -> f32| {
+            series(name, targets.iter().zip(&logits).map(|(&at, p)| logit(to(&self.rates[at])) - p))
         };
         let pull = |name: &str, seen: &Series| -> PolarsResult<Series> {
             Ok(series(name, seen.f32()?.into_no_null_iter().zip(&prior).map(|(y, p)| known(y - p))))
@@ -113,20 +114,19 @@ impl<'a> Table<'a> {
         let building_shift = targets.iter().zip(&logits).map(|(&at, p)| building_logits[at] - p);
         let first = (self.hourly.devices[self.device].first - self.hourly.first) as usize;
         let history = targets.iter().map(|at| at.checked_sub(first).map_or(0.0, |hours| histories[hours]));
-        let level = targets.iter().map(|&at| self.rates.level[at].ln() as f32);
         Ok([
             series("prior", logits.iter().copied()),
-            shift("weekday_shift", &self.rates.weekday),
-            shift("recent_shift", &self.rates.recent),
+            shift("weekday_shift", |rates| rates.weekday),
+            shift("recent_shift", |rates| rates.recent),
             series("building_shift", building_shift),
             pull("last_day_pull", &last[0])?,
             pull("last_three_pull", &last_three)?,
             pull("lag_7d_pull", &lag_7d)?,
             shared(&building[0])?,
-            series("device_level", level),
+            of("device_level", |rates| rates.level.ln() as f32),
             shared(&building[1])?,
-            of("hour_before", &self.rates.before),
-            of("hour_after", &self.rates.after),
+            of("hour_before", |rates| rates.before),
+            of("hour_after", |rates| rates.after),
             last[0].clone(),
             lag("lag_1d", &lags.days[0])?,
             lag("lag_2d", &lags.days[1])?,
@@ -166,7 +166,10 @@ impl<'a> Table<'a> {
             share("share_week", WEEK)?,
             series("silence", silence),
             series("last_hour", hours().map(before)),
-            share("last_three_hours", 3)?,
+            series(
+                "last_three_hours",
+                hours().map(|at| mean([0, 1, 2].map(|back| at.checked_sub(back).map_or(f32::NAN, before)))),
+            ),
             series("today", hours().map(|at| self.today[at])),
         ])
     }
@@ -219,7 +222,9 @@ fn append(column: &Float32Chunked, data: &mut Vec<f32>) {
     for chunk in column.downcast_iter() {
         match chunk.validity() {
             Some(known) if known.unset_bits() > 0 => {
-                data.extend(chunk.values().iter().zip(known).map(|(&value, known)| if known { value } else { f32::NAN }));
+                data.extend(
+                    chunk.values().iter().zip(known).map(|(&value, known)| if known { value } else { f32::NAN }),
+                );
             }
             _ => data.extend_from_slice(chunk.values()),
         }

@@ -159,7 +159,8 @@ fn check(samples: &Samples, columns: &[usize], both_classes: bool) -> Result<(),
     if both_classes && samples.labels.iter().all(|&label| label == samples.labels[0]) {
         return fail("all labels are the same");
     }
-    if samples.features.iter().any(|value| value.is_infinite()) {
+    // All at once is faster than one after the other until the first.
+    if samples.features.iter().fold(false, |found, value| found | value.is_infinite()) {
         return fail("a feature is infinite");
     }
     if samples.weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0) {
@@ -223,7 +224,12 @@ impl Dataset {
         let rows = samples.labels.len();
         let features: Cow<[f32]> = match columns.len() == samples.width {
             true => samples.features.into(),
-            false => columns.iter().flat_map(|column| &samples.features[column * rows..][..rows]).copied().collect(),
+            false => columns
+                .iter()
+                .map(|column| &samples.features[column * rows..][..rows])
+                .collect::<Vec<_>>()
+                .concat()
+                .into(),
         };
         let mut handle: sys::DatasetHandle = ptr::null_mut();
         // SAFETY: `features` holds exactly columns * rows floats (lengths are checked in `check`), LightGBM copies them into

@@ -3,12 +3,17 @@
 //! `score = prior + b0 + b . x`, where `x` are the prior itself and the centred columns. The penalty pulls `b`
 //! to zero, that is to the plain prior, so that with little data next to nothing is learned.
 
+use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
 use crate::features::{LINEAR_WIDTH, Matrix, columns, linear_columns, sigmoid};
 
 /// Coefficients: one per linear column, then the intercept.
 const PARAMETERS: usize = LINEAR_WIDTH + 1;
+/// The same in whole registers of a processor.
+const PADDED: usize = 16;
+/// Rows that are taken together.
+const CHUNK: usize = 256;
 /// How much more the columns that say the same of every device on a day are pulled toward zero:
 /// they have as many independent values as there were days.
 const SITE_PENALTY: f64 = 5.0;
@@ -26,7 +31,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Fits by Newton's method. `labels` and `weights` have one entry per row of `matrix`; `ridge` is the
+    /// Fits by Newton's method. `labels` and `weights` begin with one entry per row of `matrix`; `ridge` is the
     /// number of rows of evidence that the pull of a standardised coefficient toward zero is worth.
     pub fn fit(matrix: &Matrix, labels: &[f32], weights: &[f32], ridge: f64) -> Linear {
         let names = linear_columns().map(|column| columns()[column]);
@@ -35,37 +40,32 @@ impl Linear {
             Some(&"state_pull" | &"today_pull" | &"others_pull" | &"motion_pull") => STATE_PENALTY,
             _ => 1.0,
         };
-        let columns = linear_columns().map(|column| matrix.column(column));
-        let input = |row: usize| inputs(|i| columns[i][row]);
-        let mut scale = [0.0; PARAMETERS];
-        let mut total = 0.0;
-        for (row, &weight) in weights.iter().enumerate().take(matrix.rows) {
-            let (x, w) = (input(row), f64::from(weight));
-            total += w;
-            for (s, x) in scale.iter_mut().zip(x) {
-                *s += w * x * x;
-            }
-        }
-        let penalty: [f64; PARAMETERS] =
-            std::array::from_fn(|i| ridge * strictness(i) * (scale[i] / f64::max(total, 1.0)).max(1e-6));
+        let (labels, weights) = (&labels[..matrix.rows], &weights[..matrix.rows]);
+        let total: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
+        let scales = linear_columns().map(|column| {
+            let inputs = matrix.column(column).iter().map(|&x| input(x)).zip(weights);
+            inputs.map(|(x, &weight)| f64::from(weight) * x * x).sum::<f64>()
+        });
+        let penalty: [f64; PARAMETERS] = std::array::from_fn(|i| {
+            let scale = scales.get(i).copied().unwrap_or(total);
+            ridge * strictness(i) * (scale / f64::max(total, 1.0)).max(1e-6)
+        });
         let mut fitted = Linear::default();
         for _ in 0..STEPS {
-            let mut gradient = [0.0; PARAMETERS];
-            let mut hessian = [[0.0; PARAMETERS]; PARAMETERS];
-            for (row, (&label, &weight)) in labels.iter().zip(weights).enumerate().take(matrix.rows) {
-                let (x, w) = (input(row), f64::from(weight));
-                let p = sigmoid(fitted.raw(&x));
-                let (slope, curve) = (w * (f64::from(label) - p), w * p * (1.0 - p));
-                for (i, row) in hessian.iter_mut().enumerate() {
-                    gradient[i] += slope * x[i];
-                    for (cell, other) in row.iter_mut().zip(&x[..=i]) {
-                        *cell += curve * x[i] * other;
-                    }
-                }
+            let mut sums = Sums::default();
+            let mut rows = labels.iter().zip(weights);
+            for (columns, scores) in fitted.chunks(matrix) {
+                let rows = rows.by_ref().zip(scores);
+                let rows = rows.map(|((&label, &weight), score)| {
+                    let (w, p) = (f64::from(weight), sigmoid(score));
+                    (w * (f64::from(label) - p), w * p * (1.0 - p))
+                });
+                add(&mut sums, &columns, &rows.collect::<Vec<_>>());
             }
-            for (i, row) in hessian.iter_mut().enumerate() {
+            let Sums { mut gradient, mut hessian } = sums;
+            for i in 0..PARAMETERS {
                 gradient[i] -= penalty[i] * fitted.coefficients[i];
-                row[i] += penalty[i];
+                hessian[i][i] += penalty[i];
             }
             let Some(step) = solve(hessian, gradient) else { break };
             for (b, step) in fitted.coefficients.iter_mut().zip(step) {
@@ -100,8 +100,18 @@ impl Linear {
 
     /// The log-odds of every row of a matrix.
     pub fn scores(&self, matrix: &Matrix) -> Vec<f64> {
+        self.chunks(matrix).flat_map(|(_, scores)| scores).map(|score| score.clamp(-LIMIT, LIMIT)).collect()
+    }
+
+    /// The linear columns of some rows at a time, with the log-odds of these rows before they are limited.
+    fn chunks<'a>(&self, matrix: &'a Matrix) -> impl Iterator<Item = (Columns<'a>, Vec<f64>)> {
         let columns = linear_columns().map(|column| matrix.column(column));
-        (0..matrix.rows).map(|row| self.raw(&inputs(|i| columns[i][row])).clamp(-LIMIT, LIMIT)).collect()
+        (0..matrix.rows).step_by(CHUNK).map(move |first| {
+            let columns = columns.map(|column| &column[first..matrix.rows.min(first + CHUNK)]);
+            let mut scores = vec![-0.0; columns[0].len()];
+            raw(&self.coefficients, &columns, &mut scores);
+            (columns, scores)
+        })
     }
 
     /// The coefficients of the linear columns, then the intercept.
@@ -114,19 +124,94 @@ impl Linear {
     }
 }
 
-/// The inputs of a row: its linear columns with NaN as 0 ("nothing to add"), and 1 for the intercept.
+/// The linear columns of some rows.
+type Columns<'a> = [&'a [f32]; LINEAR_WIDTH];
+
+/// What a value of a column is to the layer: NaN is 0, "nothing to add".
+#[inline(always)]
+fn input(value: f32) -> f64 {
+    if value.is_nan() { 0.0 } else { f64::from(value) }
+}
+
+/// The inputs of a row: its linear columns, and 1 for the intercept.
 fn inputs(value: impl Fn(usize) -> f32) -> [f64; PARAMETERS] {
-    std::array::from_fn(|i| match i {
-        LINEAR_WIDTH => 1.0,
-        _ => {
-            let x = f64::from(value(i));
-            if x.is_nan() { 0.0 } else { x }
+    std::array::from_fn(|i| if i < LINEAR_WIDTH { input(value(i)) } else { 1.0 })
+}
+
+/// Adds the log-odds of rows to `scores`, which are -0: what [`Linear::raw`] says of each, to the last bit.
+#[multiversion(targets("x86_64+avx2"))]
+fn raw(coefficients: &[f64; PARAMETERS], columns: &Columns, scores: &mut [f64]) {
+    for (b, column) in coefficients.iter().zip(columns) {
+        for (score, &x) in scores.iter_mut().zip(*column) {
+            *score += b * input(x);
         }
-    })
+    }
+    for (score, &prior) in scores.iter_mut().zip(columns[0]) {
+        *score = input(prior) + (*score + coefficients[LINEAR_WIDTH]);
+    }
+}
+
+/// Gradient and Hessian (its lower triangle) of the loss; what stands beyond [`PARAMETERS`] is nothing.
+#[derive(Default)]
+struct Sums {
+    gradient: [f64; PADDED],
+    hessian: [[f64; PADDED]; PADDED],
+}
+
+/// Adds rows to the sums, in their order; of each, `rows` has the slope and the curvature of its loss.
+#[multiversion(targets("x86_64+avx2"))]
+fn add(sums: &mut Sums, columns: &Columns, rows: &[(f64, f64)]) {
+    // A sum is loaded and stored once for four rows.
+    let (fours, rest) = rows.as_chunks::<4>();
+    for (at, four) in fours.iter().enumerate() {
+        add_some(sums, columns, 4 * at, four);
+    }
+    for (at, row) in rest.iter().enumerate() {
+        add_some(sums, columns, 4 * fours.len() + at, &[*row]);
+    }
+}
+
+#[inline(always)]
+fn add_some<const ROWS: usize>(sums: &mut Sums, columns: &Columns, first: usize, rows: &[(f64, f64); ROWS]) {
+    let mut x = [[0.0; PADDED]; ROWS];
+    for (i, column) in columns.iter().enumerate() {
+        let values = &column[first..first + ROWS];
+        for row in 0..ROWS {
+            x[row][i] = input(values[row]);
+        }
+    }
+    for x in &mut x {
+        x[LINEAR_WIDTH] = 1.0;
+    }
+    for (i, sum) in sums.gradient.iter_mut().enumerate() {
+        *sum = (0..ROWS).fold(*sum, |sum, row| sum + rows[row].0 * x[row][i]);
+    }
+    let curves = rows.map(|row| row.1);
+    let [first, second, third, fourth] = sums.hessian.as_chunks_mut::<4>().0 else { return };
+    add_to::<ROWS, 4>(first, &curves, &x, 0);
+    add_to::<ROWS, 8>(second, &curves, &x, 4);
+    add_to::<ROWS, 12>(third, &curves, &x, 8);
+    add_to::<ROWS, 16>(fourth, &curves, &x, 12);
+}
+
+/// Adds to four lines of the Hessian, from position `from` on, as far as their diagonal reaches in whole registers.
+#[inline(always)]
+fn add_to<const ROWS: usize, const WIDTH: usize>(
+    lines: &mut [[f64; PADDED]; 4],
+    curves: &[f64; ROWS],
+    x: &[[f64; PADDED]; ROWS],
+    from: usize,
+) {
+    for (i, line) in lines.iter_mut().enumerate() {
+        let slopes: [f64; ROWS] = std::array::from_fn(|row| curves[row] * x[row][from + i]);
+        for (j, sum) in line[..WIDTH].iter_mut().enumerate() {
+            *sum = (0..ROWS).fold(*sum, |sum, row| sum + slopes[row] * x[row][j]);
+        }
+    }
 }
 
 /// Solves a symmetric positive definite system given by its lower triangle (Cholesky).
-fn solve(mut a: [[f64; PARAMETERS]; PARAMETERS], b: [f64; PARAMETERS]) -> Option<[f64; PARAMETERS]> {
+fn solve(mut a: [[f64; PADDED]; PADDED], b: [f64; PADDED]) -> Option<[f64; PADDED]> {
     for i in 0..PARAMETERS {
         for j in 0..=i {
             let sum = a[i][j] - (0..j).map(|k| a[i][k] * a[j][k]).sum::<f64>();

@@ -21,12 +21,17 @@ pub struct Labelled {
 ///
 /// The choice depends only on the device's name and the hour, so equal histories give equal rows.
 pub fn rows(hourly: &Hourly, device: usize) -> Vec<Labelled> {
+    rows_of(hourly, device, |_| true)
+}
+
+/// Those of [`rows`] whose hour is one of the chosen.
+pub fn rows_of(hourly: &Hourly, device: usize, chosen: impl Fn(Hour) -> bool) -> Vec<Labelled> {
     let hours = &hourly.devices[device];
     let seed = seed(&hours.device);
-    let observed = hours.states.iter().enumerate().skip(WARM_UP as usize).filter(|(_, s)| **s != State::Unobserved);
+    let observed = (hours.first..).zip(&hours.states).skip(WARM_UP as usize).filter(|(_, s)| **s != State::Unobserved);
     observed
-        .map(|(at, state)| {
-            let hour = hours.first + at as Hour;
+        .filter(|&(hour, _)| chosen(hour))
+        .map(|(hour, state)| {
             let dice = hash(seed ^ hour as u64);
             let local = hourly.local(hour).hour;
             let (lead, passed) = match dice % 4 {

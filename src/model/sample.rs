@@ -65,8 +65,7 @@ impl Sample {
         if hours.status == Status::New || !lucky(rows::hash(!salt), of_devices) {
             return Ok(None);
         }
-        let mut rows = rows::rows(hourly, device);
-        rows.retain(|c| lucky(rows::hash(salt ^ c.row.hour as u64), share / of_devices));
+        let rows = rows::rows_of(hourly, device, |hour| lucky(rows::hash(salt ^ hour as u64), share / of_devices));
         if rows.is_empty() {
             return Ok(None);
         }

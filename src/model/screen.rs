@@ -1,5 +1,7 @@
 //! Whether a device's own trees are worth growing: a first look that costs far less than they do.
 
+use multiversion::multiversion;
+
 use crate::features::{Matrix, sigmoid};
 
 /// Bins of a column besides that of NaN.
@@ -25,18 +27,20 @@ pub(super) fn steps(matrix: &Matrix, before: usize, labels: &[f32], start: &[f64
         })
         .collect();
     let mut steps = vec![0.0; matrix.rows - before];
+    let mut bins = vec![0; matrix.rows];
     for &column in columns {
-        let (seen, after) = matrix.column(column).split_at(before);
-        let edges = edges(seen);
+        let values = matrix.column(column);
+        fill(&mut bins, &edges(&values[..before]), values);
+        let (seen, after) = bins.split_at(before);
         let mut sums = [(0.0, SHRINK / 4.0); BINS + 1];
-        for (&value, residual) in seen.iter().zip(&residuals) {
-            let sum = &mut sums[bin(&edges, value)];
+        for (&bin, residual) in seen.iter().zip(&residuals) {
+            let sum = &mut sums[bin as usize];
             sum.0 += residual.0;
             sum.1 += residual.1;
         }
-        for (step, &value) in steps.iter_mut().zip(after) {
-            let sum = sums[bin(&edges, value)];
-            *step += sum.0 / sum.1;
+        let newton = sums.map(|sum| sum.0 / sum.1);
+        for (step, &bin) in steps.iter_mut().zip(after) {
+            *step += newton[bin as usize];
         }
     }
     let share = 1.0 / columns.len() as f64;
@@ -52,9 +56,17 @@ fn edges(values: &[f32]) -> [f32; BINS - 1] {
     std::array::from_fn(|i| some.get((i + 1) * some.len() / BINS).copied().unwrap_or(f32::INFINITY))
 }
 
-/// The bin of a value; NaN has the last.
-fn bin(edges: &[f32; BINS - 1], value: f32) -> usize {
-    if value.is_nan() { BINS } else { edges.iter().map(|&edge| usize::from(value > edge)).sum() }
+/// The bin of each value; NaN has the last.
+#[multiversion(targets("x86_64+avx2"))]
+fn fill(bins: &mut [u32], edges: &[f32; BINS - 1], values: &[f32]) {
+    for (bin, &value) in bins.iter_mut().zip(values) {
+        *bin = if value.is_nan() { BINS as u32 } else { 0 };
+    }
+    for &edge in edges {
+        for (bin, &value) in bins.iter_mut().zip(values) {
+            *bin += u32::from(value > edge);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -354,8 +354,11 @@ fn add(plan: &Plan, columns: &[f32], rows: usize, first: usize, reachable: &mut 
     for cut in &plan.cuts {
         cut.strike(&columns[cut.feature as usize * rows + first..][..out.len()], reachable);
     }
-    for (out, leaves) in out.iter_mut().zip(reachable) {
-        *out += plan.leaves[leaves.trailing_zeros() as usize];
+    // As many as a mask can tell, so that no position need be checked.
+    let mut leaves = [0.0; u32::BITS as usize];
+    leaves[..plan.leaves.len()].copy_from_slice(&plan.leaves);
+    for (out, reachable) in out.iter_mut().zip(reachable) {
+        *out += leaves[reachable.trailing_zeros() as usize % leaves.len()];
     }
 }
 

@@ -64,8 +64,7 @@ impl Window {
     /// # Errors
     /// Whatever Polars reports.
     pub fn new(hourly: &Hourly, building: &Building, device: usize, from: Hour) -> PolarsResult<Option<Window>> {
-        let mut rows = rows::rows(hourly, device);
-        rows.retain(|labelled| labelled.row.hour >= from);
+        let rows = rows::rows_of(hourly, device, |hour| hour >= from);
         if rows.is_empty() {
             return Ok(None);
         }
