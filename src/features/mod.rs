@@ -13,6 +13,8 @@ pub use building::{Building, Totals};
 pub use kernel::growth;
 pub use table::Table;
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::{Hour, Instant};
@@ -126,13 +128,13 @@ impl Matrix {
         }
     }
 
-    /// The rows of several matrices, one below the other.
-    pub fn stack(parts: &[&Matrix]) -> Matrix {
-        let rows = parts.iter().map(|m| m.rows).sum();
+    /// Some rows of several matrices, one below the other.
+    pub fn stack(parts: &[(&Matrix, Range<usize>)]) -> Matrix {
+        let rows = parts.iter().map(|(_, rows)| rows.len()).sum();
         let mut data = Vec::with_capacity(rows * WIDTH);
         for column in 0..WIDTH {
-            for part in parts {
-                data.extend_from_slice(part.column(column));
+            for (part, rows) in parts {
+                data.extend_from_slice(&part.column(column)[rows.clone()]);
             }
         }
         Matrix { rows, data }
@@ -140,20 +142,12 @@ impl Matrix {
 
     /// The first `rows` rows.
     pub fn head(&self, rows: usize) -> Matrix {
-        self.slice(0..rows)
+        Matrix::stack(&[(self, 0..rows)])
     }
 
     /// All rows from position `from` on.
     pub fn tail(&self, from: usize) -> Matrix {
-        self.slice(from..self.rows)
-    }
-
-    fn slice(&self, rows: std::ops::Range<usize>) -> Matrix {
-        let mut data = Vec::with_capacity(rows.len() * WIDTH);
-        for column in 0..WIDTH {
-            data.extend_from_slice(&self.column(column)[rows.clone()]);
-        }
-        Matrix { rows: rows.len(), data }
+        Matrix::stack(&[(self, from..self.rows)])
     }
 }
 

@@ -65,13 +65,12 @@ impl<'a> Table<'a> {
     /// # Errors
     /// When a row lies outside the grid and its horizon.
     pub fn matrix(&self, rows: &[Row]) -> PolarsResult<Matrix> {
-        let inside = |row: &Row| {
-            let at = usize::try_from(row.hour - self.hourly.first);
-            at.is_ok_and(|at| at < self.prior.len()) && self.hourly.place(row.origin).0 <= self.values.len()
-        };
-        polars_ensure!(rows.iter().all(inside), OutOfBounds: "a row lies outside the grid and its horizon");
         let targets: Vec<usize> = rows.iter().map(|row| (row.hour - self.hourly.first) as usize).collect();
         let places: Vec<(usize, f32)> = rows.iter().map(|row| self.hourly.place(row.origin)).collect();
+        // Before the grid is as far outside as can be.
+        let inside =
+            targets.iter().all(|&at| at < self.prior.len()) && places.iter().all(|at| at.0 <= self.values.len());
+        polars_ensure!(inside, OutOfBounds: "a row lies outside the grid and its horizon");
         let mut data = Vec::with_capacity(rows.len() * WIDTH);
         for column in self.target_columns(&targets)?.iter().chain(&self.origin_columns(&places)?) {
             append(column.f32()?, &mut data);
@@ -146,20 +145,22 @@ impl<'a> Table<'a> {
     /// The columns of [`ORIGIN`](super::ORIGIN) for origins in these hours of the grid; the last is the end of the history.
     fn origin_columns(&self, places: &[(usize, f32)]) -> PolarsResult<[Series; 6]> {
         let hours = || places.iter().map(|place| place.0);
-        // Nothing before the longest window of the first origin is looked at.
-        let first = hours().min().unwrap_or(0).saturating_sub(WEEK - 1);
+        let device = &self.hourly.devices[self.device];
+        let skip = self.values.len() - device.states.len();
         let before = |at: usize| at.checked_sub(1).map_or(f32::NAN, |past| self.values[past]);
+        // Before the longest window of the first origin nothing is looked at, before the device was heard of nothing is known.
+        let earliest = hours().min().unwrap_or(0);
+        let first = earliest.saturating_sub(WEEK - 1).max(earliest.min(skip + 1));
         let states: Vec<f32> = (first..=hours().max().unwrap_or(first)).map(before).collect();
         // What is not known is no part of a mean.
-        let known = states.iter().map(|state| !state.is_nan()).collect();
-        let states = Float32Chunked::from_vec_validity(PlSmallStr::EMPTY, states, Some(known)).into_series();
+        let unknown = states.iter().any(|state| state.is_nan());
+        let known = unknown.then(|| states.iter().map(|state| !state.is_nan()).collect());
+        let states = Float32Chunked::from_vec_validity(PlSmallStr::EMPTY, states, known).into_series();
         let index = index(hours().map(|at| at - first));
         let share = |name: &str, window_size: usize| -> PolarsResult<Series> {
             let options = RollingOptionsFixedWindow { window_size, min_periods: 1, ..Default::default() };
             Ok(states.rolling_mean(options)?.take(&index)?.with_name(name.into()))
         };
-        let device = &self.hourly.devices[self.device];
-        let skip = self.values.len() - device.states.len();
         let silence = hours().map(|at| at.checked_sub(skip).map_or(0.0, |at| f32::from(device.silence[at])));
         Ok([
             share("share_day", 24)?,
@@ -196,7 +197,7 @@ impl<'a> Table<'a> {
             before.1 * fresh,
             motion * fresh,
             f32::from(row.lead),
-            still.min(LONGEST_STILLNESS).ln_1p(),
+            (1.0 + still.min(LONGEST_STILLNESS)).ln(),
             f32::from(so_far),
             elapsed,
         ]

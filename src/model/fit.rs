@@ -349,7 +349,8 @@ fn judge_device(
         return Ok(Judged { model, seen, trees: count });
     }
     let table = Table::new(hourly, building, device);
-    let own = Sample::gather(hourly, &table, &first_look(hourly, building, device, &rows, cut), cut)?;
+    let (look, rest) = first_look(hourly, building, device, rows, cut);
+    let own = Sample::gather(hourly, &table, &look, cut)?;
     let judge = Judge::new(&own);
     let prior: Vec<f64> = own.matrix.column(0)[own.before..].iter().map(|&prior| f64::from(prior)).collect();
     let scores = site.scores(&own.matrix);
@@ -360,14 +361,9 @@ fn judge_device(
         let parameters = device_parameters();
         let looked = screen::steps(&own.matrix, own.before, &own.labels[..own.before], start, &parameters.columns);
         if judge.gain(&base_losses, &judge.losses(&mix(base, FIRST_LOOK.0, &looked))) >= FIRST_LOOK.1 {
-            let more;
-            let all = if own.rows() == rows.len() {
-                &own
-            } else {
-                more = Sample::gather(hourly, &table, &rows, cut)?;
-                &more
-            };
-            let (trees, steps) = grow_own(all, site, &parameters)?;
+            let rest = Sample::gather(hourly, &table, &rest, cut)?;
+            let start = [start, &site.scores(&rest.matrix)].concat();
+            let (trees, steps) = grow_own(&own, &rest, &start, base, &parameters)?;
             let share = judge.best_share(base, &steps);
             if judge.gain(&base_losses, &judge.losses(&mix(base, share, &steps))) >= OWN_GAIN {
                 model.tree_weight = OWN_SHARE * share;
@@ -392,13 +388,22 @@ fn judge_device(
     Ok(Judged { model, seen, trees: count })
 }
 
-/// A device's own trees before the cut, stopped by the rows after it: how many there are, and their steps on these rows.
-fn grow_own(own: &Sample, site: &SiteModel, parameters: &Parameters) -> Result<(usize, Vec<f64>), TrainError> {
-    let (before, after) = own.halves();
-    let scores = site.scores(&own.matrix);
-    let (start, base) = scores.split_at(own.before);
-    let train = samples(&before, &own.labels[..own.before], &own.weights[..own.before], start);
-    let held_out = samples(&after, &own.labels[own.before..], &own.weights[own.before..], base);
+/// A device's own trees before the cut, stopped by the rows after it: how many there are, and their steps on these rows. The `rest`
+/// are more rows before the cut; `start` and `base` are the site's scores before and after it.
+fn grow_own(
+    own: &Sample,
+    rest: &Sample,
+    start: &[f64],
+    base: &[f64],
+    parameters: &Parameters,
+) -> Result<(usize, Vec<f64>), TrainError> {
+    let cut = own.before;
+    let before = Matrix::stack(&[(&own.matrix, 0..cut), (&rest.matrix, 0..rest.rows())]);
+    let after = own.matrix.tail(cut);
+    let labels = [&own.labels[..cut], &rest.labels].concat();
+    let weights = [&own.weights[..cut], &rest.weights].concat();
+    let train = samples(&before, &labels, &weights, start);
+    let held_out = samples(&after, &own.labels[cut..], &own.weights[cut..], base);
     let trees = grow(lightgbm::fit(train, Some(held_out), parameters))?;
     Ok((trees.len(), trees.scores(&after.data, after.rows)))
 }

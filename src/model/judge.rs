@@ -56,7 +56,7 @@ impl<'a> Judge<'a> {
 /// Log loss of log-odds.
 pub fn log_loss(score: f64, occupied: bool) -> f64 {
     let against = if occupied { -score } else { score };
-    against.max(0.0) + (-against.abs()).exp().ln_1p()
+    against.max(0.0) + (1.0 + (-against.abs()).exp()).ln()
 }
 
 /// By how many of its own standard errors the mean of numbers, one a day, is above 0; 0 where they tell nothing.

@@ -75,11 +75,9 @@ impl Sample {
     /// Rows of several devices together; none when there are no rows on one side of the cut.
     pub(super) fn stack(parts: &[Sample]) -> Option<Sample> {
         let before = parts.iter().map(|p| p.before).sum();
-        let halves: Vec<Matrix> = [Matrix::head, Matrix::tail]
-            .iter()
-            .flat_map(|half| parts.iter().map(move |p| half(&p.matrix, p.before)))
-            .collect();
-        let matrix = Matrix::stack(&halves.iter().collect::<Vec<_>>());
+        let heads = parts.iter().map(|p| (&p.matrix, 0..p.before));
+        let matrix =
+            Matrix::stack(&heads.chain(parts.iter().map(|p| (&p.matrix, p.before..p.rows()))).collect::<Vec<_>>());
         if before == 0 || before == matrix.rows {
             return None;
         }
@@ -109,20 +107,20 @@ impl Sample {
     }
 }
 
-/// Of a device's rows those that show whether trees of its own are worth growing: all after the cut, and on large sites a part of
-/// those before.
+/// A device's rows in two parts: those that show whether trees of its own are worth growing, which are all after the cut, and
+/// the rest, which on large sites is the greater part of those before.
 pub(super) fn first_look(
     hourly: &Hourly,
     building: &Building,
     device: usize,
-    all: &[Labelled],
+    all: Vec<Labelled>,
     cut: Hour,
-) -> Vec<Labelled> {
+) -> (Vec<Labelled>, Vec<Labelled>) {
     let salt = rows::hash(rows::seed(&hourly.devices[device].device));
     let whole = building.hours() <= MOST_ROWS;
     let chosen =
-        |c: &&Labelled| whole || c.row.hour >= cut || rows::hash(salt ^ c.row.hour as u64).is_multiple_of(ONE_OF);
-    all.iter().filter(chosen).copied().collect()
+        |c: &Labelled| whole || c.row.hour >= cut || rows::hash(salt ^ c.row.hour as u64).is_multiple_of(ONE_OF);
+    all.into_iter().partition(chosen)
 }
 
 /// A matrix with labels, weights and starting scores of its rows, as LightGBM wants it.

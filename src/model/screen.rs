@@ -85,10 +85,14 @@ mod tests {
         Matrix { rows, data }
     }
 
+    fn both(before: &Matrix, after: &Matrix) -> Matrix {
+        Matrix::stack(&[(before, 0..before.rows), (after, 0..after.rows)])
+    }
+
     #[test]
     fn a_habit_is_found_again_and_chance_is_not() {
         let (before, after) = (matrix(2_000, 1), matrix(500, 2));
-        let (both, start) = (Matrix::stack(&[&before, &after]), vec![0.0; before.rows]);
+        let (both, start) = (both(&before, &after), vec![0.0; before.rows]);
         let look = |labels: &[f32], columns: &[usize]| steps(&both, before.rows, labels, &start, columns);
         let habit: Vec<f32> = before.column(0).iter().map(|&x| f32::from(x > 0.7)).collect();
         let found = look(&habit, &[0]);
@@ -112,13 +116,13 @@ mod tests {
         let mut after = matrix(2, 2);
         after.data[0] = f32::NAN;
         let look = |before: &Matrix, columns: &[usize]| {
-            steps(&Matrix::stack(&[before, &after]), before.rows, &labels, &vec![0.0; before.rows], columns)
+            steps(&both(before, &after), before.rows, &labels, &vec![0.0; before.rows], columns)
         };
         let alone = look(&before, &[0]);
         assert!(alone[0] > 1.0 && alone[1] < -1.0, "{alone:?}");
         // The other column says the same of all rows, and half of them are occupied: nothing.
-        let both = look(&before, &[0, 1]);
-        assert!((both[0] - alone[0] / 2.0).abs() < 1e-9, "{both:?}");
+        let two = look(&before, &[0, 1]);
+        assert!((two[0] - alone[0] / 2.0).abs() < 1e-9, "{two:?}");
         // Nothing known at all.
         before.data[..1_000].fill(f32::NAN);
         assert!(look(&before, &[0]).iter().all(|step| step.is_finite()));

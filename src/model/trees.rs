@@ -197,16 +197,16 @@ impl Trees {
     }
 
     fn push(&mut self, block: &str, width: usize) -> Result<(), TreeError> {
-        let field = |name: &str| {
-            block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).ok_or_else(|| missing(name))
-        };
+        // In the order in which LightGBM writes them.
+        let mut lines = block.lines();
+        let mut field =
+            |name: &str| lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).ok_or_else(|| missing(name));
         fn list<T: std::str::FromStr>(name: &str, text: &str) -> Result<Vec<T>, TreeError> {
             text.split_ascii_whitespace()
                 .map(|v| v.parse().map_err(|_| TreeError(format!("{name}: bad value {v}"))))
                 .collect()
         }
         let start = (self.nodes.len() as u32, self.leaves.len() as u32);
-        self.leaves.extend(list::<f64>("leaf_value", field("leaf_value")?)?);
         if field("num_leaves")? != "1" {
             let features: Vec<usize> = list("split_feature", field("split_feature")?)?;
             let thresholds: Vec<f64> = list("threshold", field("threshold")?)?;
@@ -237,6 +237,7 @@ impl Trees {
                 });
             }
         }
+        self.leaves.extend(list::<f64>("leaf_value", field("leaf_value")?)?);
         self.starts.push(start);
         Ok(())
     }
