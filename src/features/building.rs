@@ -4,7 +4,7 @@ use polars::prelude::{Float32Chunked, IdxCa, IntoSeries, Series};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::kernel::{self, Cell};
+use super::kernel::{self, Cell, Weights};
 use super::logit;
 use crate::calendar::LocalHour;
 use crate::hourly::{DeviceHours, HORIZON, Hourly};
@@ -50,6 +50,8 @@ pub struct Building {
 /// What is the same in the design matrices of all devices, worked out once.
 #[derive(Debug, Clone)]
 pub(super) struct Shared {
+    /// What an hour of each day weighs in a device's rates.
+    pub weights: Vec<Weights>,
     /// Log-odds of the building's rate of each hour.
     pub logits: Vec<f32>,
     /// By the number of hours since a device was first heard of, what is said of its history.
@@ -105,6 +107,7 @@ impl Building {
         let pulls = series("building_last_pull", lags.same_type[0].into_no_null_iter().zip(&rate).map(pull));
         let local = |name: &str, of: fn(&LocalHour) -> f32| series(name, hourly.locals.iter().map(of));
         let shared = Shared {
+            weights: kernel::weights(&hourly.locals),
             logits: rate.iter().map(|&rate| logit(rate)).collect(),
             histories: (0..rate.len()).map(|hours| (hours as f32 / 24.0).ln_1p()).collect(),
             building: [pulls, series("building_level", level.iter().copied())],
@@ -146,12 +149,13 @@ impl Totals {
             }
         }
         let rate = rate(&occupied, &observed, &hourly.locals);
+        let weights = kernel::weights(&hourly.locals);
         let priors: Vec<(usize, Vec<f32>, Cell)> = hourly
             .devices
             .par_iter()
             .map(|device| {
                 let values = values(hourly, device);
-                let prior = kernel::priors(&values, &hourly.locals, &rate, HORIZON, None);
+                let prior = kernel::priors(&values, &hourly.locals, &weights, &rate, HORIZON, None);
                 let skip = (device.first - hourly.first) as usize;
                 let expected = (skip..past).map(|at| if values[at].is_nan() { 0.0 } else { prior[at] }).collect();
                 (skip, expected, silent(hourly, device, &values, &prior))

@@ -27,6 +27,23 @@ pub fn growth(half_life: f64, days: f64) -> f64 {
     (std::f64::consts::LN_2 / half_life * days).exp()
 }
 
+/// What an hour of some day weighs in the rate, in the recent rate and in the level.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Weights {
+    slow: f64,
+    fast: f64,
+    level: f64,
+}
+
+/// The weights of each day from that of the first hour on.
+pub(super) fn weights(locals: &[LocalHour]) -> Vec<Weights> {
+    let days = locals.first().zip(locals.last()).map_or(0, |(first, last)| last.day - first.day + 1);
+    let of = |half_life: f64, day: i32| growth(half_life, f64::from(day));
+    let weights =
+        |day| Weights { slow: of(HALF_LIFE, day), fast: of(RECENT_HALF_LIFE, day), level: of(LEVEL_HALF_LIFE, day) };
+    (0..days).map(weights).collect()
+}
+
 /// Weighted occupied and observed hours.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Cell {
@@ -62,17 +79,18 @@ pub(super) struct Rates {
     /// Rate of the same day type, one hour after.
     pub after: f32,
     /// Observed against expected occupancy of the last days.
-    pub level: f64,
+    pub level: f32,
 }
 
 /// Computes the prior probability of each hour of the site grid and, where they are wanted, appends its other rates.
 ///
 /// `values`: state of each hour (1, 0 or NaN for unobserved), as long as the history; `locals`: history and
-/// horizon; `building`: the building's rate for each hour of `locals`. The value at hour `t`
+/// horizon; `weights`: of its days; `building`: the building's rate for each hour of `locals`. The value at hour `t`
 /// uses hours up to `t - delay` only.
 pub(super) fn priors(
     values: &[f32],
     locals: &[LocalHour],
+    weights: &[Weights],
     building: &[f32],
     delay: usize,
     mut rates: Option<&mut Vec<Rates>>,
@@ -83,19 +101,11 @@ pub(super) fn priors(
     let mut recent = [[Cell::default(); 24]; 2];
     let mut level = Cell::default();
     let day0 = locals.first().map_or(0, |l| l.day);
-    let weights_at = |day: i32| {
-        let days = f64::from(day - day0);
-        (day, growth(HALF_LIFE, days), growth(RECENT_HALF_LIFE, days), growth(LEVEL_HALF_LIFE, days))
-    };
-    // Each is asked for 24 times in a row.
-    let (mut then, mut now) = (weights_at(day0), weights_at(day0));
+    let weights = |l: &LocalHour| weights[(l.day - day0) as usize];
     for (t, at) in locals.iter().enumerate() {
         if let Some(past) = t.checked_sub(delay).filter(|&past| past < values.len() && !values[past].is_nan()) {
             let (y, l) = (f64::from(values[past]), &locals[past]);
-            if then.0 != l.day {
-                then = weights_at(l.day);
-            }
-            let (_, slow, fast, lev) = then;
+            let Weights { slow, fast, level: lev } = weights(l);
             let (hour, off) = (l.hour as usize, l.off as usize);
             // A holiday's hours say nothing about its weekday.
             if !l.special {
@@ -105,10 +115,7 @@ pub(super) fn priors(
             recent[off][hour].add(y * fast, fast);
             level.add(y * lev, f64::from(out[past]) * lev);
         }
-        if now.0 != at.day {
-            now = weights_at(at.day);
-        }
-        let (_, slow, fast, lev) = now;
+        let Weights { slow, fast, level: lev } = weights(at);
         let (hour, off) = (at.hour as usize, at.off as usize);
         let same = &kind[off];
         let (earlier, later) = (same[(hour + 23) % 24], same[(hour + 1) % 24]);
@@ -123,7 +130,7 @@ pub(super) fn priors(
                 recent: recent[off][hour].rate(prior, 0.5 * fast) as f32,
                 before: earlier.rate(prior, slow) as f32,
                 after: later.rate(prior, slow) as f32,
-                level: level.rate(1.0, LEVEL_SHRINK * lev),
+                level: level.rate(1.0, LEVEL_SHRINK * lev) as f32,
             });
         }
     }

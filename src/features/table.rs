@@ -54,7 +54,14 @@ impl<'a> Table<'a> {
         let padding = std::iter::repeat_n(f32::NAN, hourly.locals.len() - values.len());
         let state = series("state", values.iter().copied().chain(padding));
         let mut rates = Vec::with_capacity(hourly.locals.len());
-        let prior = kernel::priors(&values, &hourly.locals, &building.rate, HORIZON, Some(&mut rates));
+        let prior = kernel::priors(
+            &values,
+            &hourly.locals,
+            &building.shared.weights,
+            &building.rate,
+            HORIZON,
+            Some(&mut rates),
+        );
         let surprise: Vec<f32> = values.iter().zip(&prior).map(|(&y, p)| known(y - p)).collect();
         let today = today(hourly, &surprise);
         Table { hourly, building, device, values, state, prior, rates, surprise, today }
@@ -90,7 +97,7 @@ impl<'a> Table<'a> {
     /// The columns of [`TARGET`](super::TARGET) for these hours of the grid.
     fn target_columns(&self, targets: &[usize]) -> PolarsResult<[Series; 25]> {
         let index = index(targets.iter().copied());
-        let Shared { logits: building_logits, histories, building, calendar, rate } = &self.building.shared;
+        let Shared { logits: building_logits, histories, building, calendar, rate, weights: _ } = &self.building.shared;
         let shared = |column: &Series| column.take(&index);
         let lags = &self.building.lags;
         let lag = |name: &str, places: &IdxCa| -> PolarsResult<Series> {
@@ -122,7 +129,7 @@ impl<'a> Table<'a> {
             pull("last_three_pull", &last_three)?,
             pull("lag_7d_pull", &lag_7d)?,
             shared(&building[0])?,
-            of("device_level", |rates| rates.level.ln() as f32),
+            of("device_level", |rates| rates.level.ln()),
             shared(&building[1])?,
             of("hour_before", |rates| rates.before),
             of("hour_after", |rates| rates.after),

@@ -47,9 +47,17 @@ impl<'a> Judge<'a> {
 
     /// The share of `steps`, in tenths from 0 to 1, that added to `base` loses least.
     pub(super) fn best_share(&self, base: &[f64], steps: &[f64]) -> f64 {
-        let losses =
-            (0..=10).map(|tenth| f64::from(tenth) / 10.0).map(|share| (share, self.loss(&mix(base, share, steps))));
-        losses.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0.0, |best| best.0)
+        let mut best = (0.0, self.loss(base));
+        for tenth in 1..=10 {
+            let share = f64::from(tenth) / 10.0;
+            let loss = self.loss(&mix(base, share, steps));
+            // The loss is convex in the share: once it does not fall, it will not.
+            if loss >= best.1 {
+                break;
+            }
+            best = (share, loss);
+        }
+        best.0
     }
 }
 

@@ -72,7 +72,7 @@ impl Linear {
                 *b += step;
             }
             // The error after a step is of the order of its square.
-            if step.iter().all(|s| s.abs() < 1e-5) {
+            if step.iter().all(|s| s.abs() < 1e-3) {
                 break;
             }
         }

@@ -29,22 +29,22 @@ pub fn rows_of(hourly: &Hourly, device: usize, chosen: impl Fn(Hour) -> bool) ->
     let hours = &hourly.devices[device];
     let seed = seed(&hours.device);
     let observed = (hours.first..).zip(&hours.states).skip(WARM_UP as usize).filter(|(_, s)| **s != State::Unobserved);
-    observed
-        .filter(|&(hour, _)| chosen(hour))
-        .map(|(hour, state)| {
-            let dice = hash(seed ^ hour as u64);
-            let local = hourly.local(hour).hour;
-            let (lead, passed) = match dice % 4 {
-                0 | 1 => (local + 1, 0),
-                2 => (1 + (dice >> 8) as u8 % 4, (dice >> 16) as i64 % (HOUR - 60)),
-                _ => (1 + (dice >> 8) as u8 % HORIZON as u8, 0),
-            };
-            // The first whole hour at or after the origin has lead 1.
-            let start = hourly.start + i64::from(hour - hourly.first) * HOUR;
-            let origin = start - i64::from(lead - 1) * HOUR - if passed > 0 { HOUR - passed } else { 0 };
-            Labelled { row: Row { hour, lead, origin }, occupied: *state == State::Occupied }
-        })
-        .collect()
+    let labelled = observed.filter(|&(hour, _)| chosen(hour)).map(|(hour, state)| {
+        let dice = hash(seed ^ hour as u64);
+        let local = hourly.local(hour).hour;
+        let (lead, passed) = match dice % 4 {
+            0 | 1 => (local + 1, 0),
+            2 => (1 + (dice >> 8) as u8 % 4, (dice >> 16) as i64 % (HOUR - 60)),
+            _ => (1 + (dice >> 8) as u8 % HORIZON as u8, 0),
+        };
+        // The first whole hour at or after the origin has lead 1.
+        let start = hourly.start + i64::from(hour - hourly.first) * HOUR;
+        let origin = start - i64::from(lead - 1) * HOUR - if passed > 0 { HOUR - passed } else { 0 };
+        Labelled { row: Row { hour, lead, origin }, occupied: *state == State::Occupied }
+    });
+    let mut rows = Vec::with_capacity(hours.states.len());
+    rows.extend(labelled);
+    rows
 }
 
 /// What the choices about a device begin with: a hash of its name.

@@ -51,7 +51,8 @@ pub(super) fn steps(matrix: &Matrix, before: usize, labels: &[f32], start: &[f64
 /// Upper ends of all bins but the last, about as many rows in each.
 fn edges(values: &[f32]) -> [f32; BINS - 1] {
     let stride = values.len().div_ceil(LOOKED_AT).max(1);
-    let mut some: Vec<f32> = values.iter().step_by(stride).copied().filter(|value| !value.is_nan()).collect();
+    let mut some = Vec::with_capacity(LOOKED_AT);
+    some.extend(values.iter().step_by(stride).filter(|value| !value.is_nan()));
     some.sort_unstable_by(f32::total_cmp);
     std::array::from_fn(|i| some.get((i + 1) * some.len() / BINS).copied().unwrap_or(f32::INFINITY))
 }

@@ -100,12 +100,11 @@ impl Trees {
         let mut out = vec![-0.0; rows];
         let lay_out = || (0..self.len()).map(|tree| Plan::new(self.nodes(tree), self.leaves(tree))).collect();
         let plans: &Vec<Option<Plan>> = self.plans.0.get_or_init(lay_out);
-        let mut reachable = [0; BLOCK];
         for (block, out) in out.chunks_mut(BLOCK).enumerate() {
-            let (first, reachable) = (block * BLOCK, &mut reachable[..out.len()]);
+            let first = block * BLOCK;
             for (tree, plan) in plans.iter().enumerate() {
                 match plan {
-                    Some(plan) => add(plan, columns, rows, first, reachable, out),
+                    Some(plan) => add(plan, columns, rows, first, out),
                     None => out.iter_mut().enumerate().for_each(|(at, out)| {
                         *out += self.leaves[self.leaf(tree, |column| columns[column * rows + first + at])];
                     }),
@@ -283,8 +282,10 @@ impl Trees {
     }
 }
 
-/// Rows that [`Trees::scores`] takes together.
+/// Rows that all trees score before the next: they stay in the processor's cache.
 const BLOCK: usize = 1024;
+/// Rows that one tree takes together.
+const TOGETHER: usize = 64;
 
 /// The trees laid out for [`Trees::scores`]; none in place of one with too many leaves. Laying them out costs more than the
 /// scores of a day, so it is done once. What follows from the trees makes no difference between them.
@@ -306,7 +307,7 @@ struct Plan {
 }
 
 /// A node that strikes out leaves: those to the left of it, for rows that go right.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 struct Cut {
     threshold: f32,
     feature: u8,
@@ -345,35 +346,45 @@ impl Plan {
     }
 }
 
-/// Adds to `out` a tree's scores of as many of the `rows` rows of a column-major matrix, from position `first` on; `reachable` is
-/// room for the leaves of each.
+/// Adds to `out` a tree's scores of as many of the `rows` rows of a column-major matrix, from position `first` on.
 ///
-/// Compiled twice: rows are taken eight at a time where the processor can.
+/// Compiled twice: eight rows are taken at a time where the processor can.
 #[multiversion(targets("x86_64+avx2+bmi1"))]
-fn add(plan: &Plan, columns: &[f32], rows: usize, first: usize, reachable: &mut [u32], out: &mut [f64]) {
-    reachable.fill(u32::MAX);
-    for cut in &plan.cuts {
-        cut.strike(&columns[cut.feature as usize * rows + first..][..out.len()], reachable);
-    }
+fn add(plan: &Plan, columns: &[f32], rows: usize, first: usize, out: &mut [f64]) {
     // As many as a mask can tell, so that no position need be checked.
     let mut leaves = [0.0; u32::BITS as usize];
     leaves[..plan.leaves.len()].copy_from_slice(&plan.leaves);
-    for (out, reachable) in out.iter_mut().zip(reachable) {
-        *out += leaves[reachable.trailing_zeros() as usize % leaves.len()];
+    let (whole, rest) = out.as_chunks_mut::<TOGETHER>();
+    let last = first + TOGETHER * whole.len();
+    for (at, out) in whole.iter_mut().enumerate() {
+        add_some(&plan.cuts, &leaves, columns, rows, first + TOGETHER * at, &mut [u32::MAX; TOGETHER], out);
     }
+    add_some(&plan.cuts, &leaves, columns, rows, last, &mut [u32::MAX; TOGETHER][..rest.len()], rest);
 }
 
-impl Cut {
-    /// Strikes out of `reachable` what the rows with these values of the column cannot reach.
-    // Else it would be compiled once, for any processor.
-    #[inline(always)]
-    fn strike(&self, values: &[f32], reachable: &mut [u32]) {
+/// The same for rows of which `reachable` tells the leaves that they may still reach. Where their number is known to the compiler,
+/// these stay in registers.
+#[inline(always)]
+fn add_some(
+    cuts: &[Cut],
+    leaves: &[f64; u32::BITS as usize],
+    columns: &[f32],
+    rows: usize,
+    first: usize,
+    reachable: &mut [u32],
+    out: &mut [f64],
+) {
+    for &Cut { threshold, feature, nan_left, right } in cuts {
+        let values = &columns[feature as usize * rows + first..][..reachable.len()];
         let rows = reachable.iter_mut().zip(values);
-        if self.nan_left {
-            rows.for_each(|(leaves, &x)| *leaves &= if x > self.threshold { self.right } else { u32::MAX });
+        if nan_left {
+            rows.for_each(|(leaves, &x)| *leaves &= if x > threshold { right } else { u32::MAX });
         } else {
-            rows.for_each(|(leaves, &x)| *leaves &= if x <= self.threshold { u32::MAX } else { self.right });
+            rows.for_each(|(leaves, &x)| *leaves &= if x <= threshold { u32::MAX } else { right });
         }
+    }
+    for (out, reachable) in out.iter_mut().zip(reachable) {
+        *out += leaves[reachable.trailing_zeros() as usize % leaves.len()];
     }
 }
 
