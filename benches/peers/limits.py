@@ -119,7 +119,7 @@ def own_share(roomcast: Path, place: Path, devices: int) -> float | None:
     data = place / "perf.data"
     train = [roomcast, "train", "--input", readings, "--models", place / "profiled"]
     try:
-        measure.output(["perf", "record", "-q", "-e", "cpu-clock", "-F", "99", "--call-graph", "dwarf,16000", "-o", data, *train])
+        measure.output(["perf", "record", "-q", "-e", "cpu-clock", "-F", "999", "--call-graph", "dwarf,16000", "-o", data, *train])
         stacks = measure.output(["perf", "script", "-i", data, "--no-inline", "-F", "comm,ip,sym"])
     except (OSError, SystemExit):
         return None

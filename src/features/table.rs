@@ -8,7 +8,7 @@ use polars_time::prelude::SeriesOpsTime;
 use super::building::{Building, Shared, series, values};
 use super::kernel::{self, Rates};
 use super::{MOMENT, Matrix, Row, WIDTH, logit};
-use crate::calendar::HOUR;
+use crate::calendar::{HOUR, Instant};
 use crate::hourly::{HORIZON, Hourly};
 
 /// Leads, in hours, over which the state at the origin stops mattering.
@@ -82,11 +82,13 @@ impl<'a> Table<'a> {
         for column in self.target_columns(&targets)?.iter().chain(&self.origin_columns(&places)?) {
             append(column.f32()?, &mut data);
         }
+        let last = self.last_readings(rows, &places);
         let moments: Vec<[f32; MOMENT.len()]> = rows
             .iter()
             .zip(&targets)
             .zip(&places)
-            .map(|((row, &target), &place)| self.moment(row, target, place))
+            .zip(last)
+            .map(|(((row, &target), &place), last)| self.moment(row, target, place, last))
             .collect();
         for column in 0..MOMENT.len() {
             data.extend(moments.iter().map(|moment| moment[column]));
@@ -182,13 +184,38 @@ impl<'a> Table<'a> {
         ])
     }
 
-    /// The values of [`MOMENT`] for one row.
-    fn moment(&self, row: &Row, target: usize, (at, elapsed): (usize, f32)) -> [f32; MOMENT.len()] {
+    /// The device's last reading before the origin of each row.
+    fn last_readings(&self, rows: &[Row], places: &[(usize, f32)]) -> Vec<Option<Instant>> {
+        let times = &self.hourly.devices[self.device].times;
+        let hours = || places.iter().map(|place| place.0);
+        // The readings before each hour are counted once, so that little is searched for each origin, which lies in its hour
+        // or, nearly there, in the one before.
+        let (first, last) = (hours().min().unwrap_or(0).saturating_sub(1), hours().max().unwrap_or(0) + 1);
+        let start = |hour: usize| self.hourly.start + hour as Instant * HOUR;
+        let mut count = times.partition_point(|&time| time < start(first));
+        let counts = (first..=last).map(|hour| {
+            count += times[count..].iter().take_while(|&&time| time < start(hour)).count();
+            count
+        });
+        let counts: Vec<usize> = counts.collect();
+        let of = |(row, at): (&Row, usize)| {
+            let (from, to) = (counts[at.saturating_sub(1) - first], counts[at + 1 - first]);
+            times[..from + times[from..to].partition_point(|&time| time < row.origin)].last().copied()
+        };
+        rows.iter().zip(hours()).map(of).collect()
+    }
+
+    /// The values of [`MOMENT`] for one row; `last` is the device's last reading before its origin.
+    fn moment(
+        &self,
+        row: &Row,
+        target: usize,
+        (at, elapsed): (usize, f32),
+        last: Option<Instant>,
+    ) -> [f32; MOMENT.len()] {
         let hourly = self.hourly;
-        let times = &hourly.devices[self.device].times;
-        let last = times[..times.partition_point(|&time| time < row.origin)].last();
-        let still = last.map_or(LONGEST_STILLNESS, |&time| (row.origin - time) as f32 / HOUR as f32);
-        let so_far = elapsed > 0.0 && last.is_some_and(|&time| time >= hourly.start + at as i64 * HOUR);
+        let still = last.map_or(LONGEST_STILLNESS, |time| (row.origin - time) as f32 / HOUR as f32);
+        let so_far = elapsed > 0.0 && last.is_some_and(|time| time >= hourly.start + at as i64 * HOUR);
         // The last full hour speaks until the running one does.
         let before = at.checked_sub(1).map_or((0.0, 0.0), |past| (self.surprise[past], self.others(past)));
         let expected = self.prior[at];
