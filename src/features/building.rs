@@ -211,35 +211,47 @@ fn silent(hourly: &Hourly, device: &DeviceHours, values: &[f32], prior: &[f32]) 
 fn rate(occupied: &[f32], observed: &[f32], locals: &[LocalHour]) -> Vec<f32> {
     let mut kind = [[Cell::default(); 24]; 2];
     let mut all = Cell::default();
-    let day0 = locals.first().map_or(0, |l| l.day);
-    let weight = |l: &LocalHour| kernel::growth(HALF_LIFE, f64::from(l.day - day0));
+    let weights = weights(HALF_LIFE, locals);
+    let mut before = 0.0;
     let mut out = Vec::with_capacity(locals.len());
-    for (t, at) in locals.iter().enumerate() {
-        if let Some(past) = t.checked_sub(HORIZON).filter(|&past| past < occupied.len()) {
-            let l = &locals[past];
-            let (y, n, w) = (f64::from(occupied[past]), f64::from(observed[past]), weight(l));
-            kind[l.off as usize][l.hour as usize].add(y * w, n * w);
-            all.add(y * w, n * w);
+    for (t, (at, &w)) in locals.iter().zip(&weights).enumerate() {
+        if w < before {
+            kind.as_flattened_mut().iter_mut().chain([&mut all]).for_each(Cell::turn);
         }
-        let w = weight(at);
+        before = w;
+        if let Some(past) = t.checked_sub(HORIZON).filter(|&past| past < occupied.len()) {
+            let (l, then) = (&locals[past], kernel::turned(weights[past], w));
+            let (y, n) = (f64::from(occupied[past]) * then, f64::from(observed[past]) * then);
+            kind[l.off as usize][l.hour as usize].add(y, n);
+            all.add(y, n);
+        }
         let overall = all.rate(SHARE, START * w) * if at.off { QUIET } else { 1.0 };
         out.push(kind[at.off as usize][at.hour as usize].rate(overall, 2.0 * w) as f32);
     }
     out
 }
 
+/// What each hour weighs where weights double with every half-life.
+fn weights(half_life: f64, locals: &[LocalHour]) -> Vec<f64> {
+    let day0 = locals.first().map_or(0, |l| l.day);
+    locals.iter().map(|l| kernel::turning(half_life, l.day - day0)).collect()
+}
+
 fn level(occupied: &[f32], expected: &[f32], locals: &[LocalHour]) -> Vec<f32> {
     let mut sum = Cell::default();
-    let day0 = locals.first().map_or(0, |l| l.day);
-    let weight = |l: &LocalHour| kernel::growth(LEVEL_HALF_LIFE, f64::from(l.day - day0));
+    let weights = weights(LEVEL_HALF_LIFE, locals);
+    let mut before = 0.0;
     let mut out = Vec::with_capacity(locals.len());
-    for (t, at) in locals.iter().enumerate() {
-        if let Some(past) = t.checked_sub(HORIZON).filter(|&past| past < occupied.len()) {
-            let w = weight(&locals[past]);
-            sum.add(f64::from(occupied[past]) * w, f64::from(expected[past]) * w);
+    for (t, &w) in weights.iter().enumerate() {
+        if w < before {
+            sum.turn();
         }
-        let pull = 5.0 * weight(at);
-        out.push(((sum.occupied + pull) / (sum.observed + pull)).ln() as f32);
+        before = w;
+        if let Some(past) = t.checked_sub(HORIZON).filter(|&past| past < occupied.len()) {
+            let then = kernel::turned(weights[past], w);
+            sum.add(f64::from(occupied[past]) * then, f64::from(expected[past]) * then);
+        }
+        out.push(sum.rate(1.0, 5.0 * w).ln() as f32);
     }
     out
 }

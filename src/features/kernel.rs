@@ -27,6 +27,22 @@ pub fn growth(half_life: f64, days: f64) -> f64 {
     (std::f64::consts::LN_2 / half_life * days).exp()
 }
 
+/// Doublings after which [`turning`] weights begin at 1 again: some years of growth would leave the range of numbers.
+const TURN: i32 = 512;
+/// What a weight from before such a turn counts after it, two to the minus [`TURN`]: no ratio of sums changes by a bit.
+const TURNED: f64 = f64::from_bits((1023 - TURN as u64) << 52);
+
+/// As [`growth`] from day 0 on, for as many days as there may be.
+pub(super) fn turning(half_life: f64, day: i32) -> f64 {
+    let doublings = f64::from(day) / half_life;
+    (std::f64::consts::LN_2 * doublings.fract()).exp() * 2.0_f64.powi(doublings as i32 % TURN)
+}
+
+/// What a weight of at most some days before counts where the weight is `now`.
+pub(super) fn turned(then: f64, now: f64) -> f64 {
+    if then > now { then * TURNED } else { then }
+}
+
 /// What an hour of some day weighs in the rate, in the recent rate and in the level.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Weights {
@@ -38,9 +54,11 @@ pub(super) struct Weights {
 /// The weights of each day from that of the first hour on.
 pub(super) fn weights(locals: &[LocalHour]) -> Vec<Weights> {
     let days = locals.first().zip(locals.last()).map_or(0, |(first, last)| last.day - first.day + 1);
-    let of = |half_life: f64, day: i32| growth(half_life, f64::from(day));
-    let weights =
-        |day| Weights { slow: of(HALF_LIFE, day), fast: of(RECENT_HALF_LIFE, day), level: of(LEVEL_HALF_LIFE, day) };
+    let weights = |day| Weights {
+        slow: turning(HALF_LIFE, day),
+        fast: turning(RECENT_HALF_LIFE, day),
+        level: turning(LEVEL_HALF_LIFE, day),
+    };
     (0..days).map(weights).collect()
 }
 
@@ -55,6 +73,12 @@ impl Cell {
     pub(super) fn add(&mut self, occupied: f64, observed: f64) {
         self.occupied += occupied;
         self.observed += observed;
+    }
+
+    /// Begins to count weights from after a turn.
+    pub(super) fn turn(&mut self) {
+        self.occupied *= TURNED;
+        self.observed *= TURNED;
     }
 
     fn plus(self, other: Cell, weight: f64) -> Cell {
@@ -102,10 +126,24 @@ pub(super) fn priors(
     let mut level = Cell::default();
     let day0 = locals.first().map_or(0, |l| l.day);
     let weights = |l: &LocalHour| weights[(l.day - day0) as usize];
+    let mut before = Weights { slow: 0.0, fast: 0.0, level: 0.0 };
     for (t, at) in locals.iter().enumerate() {
+        let now = weights(at);
+        if now.slow < before.slow {
+            week.as_flattened_mut().iter_mut().chain(kind.as_flattened_mut()).for_each(Cell::turn);
+        }
+        if now.fast < before.fast {
+            recent.as_flattened_mut().iter_mut().for_each(Cell::turn);
+        }
+        if now.level < before.level {
+            level.turn();
+        }
+        before = now;
         if let Some(past) = t.checked_sub(delay).filter(|&past| past < values.len() && !values[past].is_nan()) {
             let (y, l) = (f64::from(values[past]), &locals[past]);
-            let Weights { slow, fast, level: lev } = weights(l);
+            let then = weights(l);
+            let (slow, fast) = (turned(then.slow, now.slow), turned(then.fast, now.fast));
+            let lev = turned(then.level, now.level);
             let (hour, off) = (l.hour as usize, l.off as usize);
             // A holiday's hours say nothing about its weekday.
             if !l.special {
@@ -115,7 +153,7 @@ pub(super) fn priors(
             recent[off][hour].add(y * fast, fast);
             level.add(y * lev, f64::from(out[past]) * lev);
         }
-        let Weights { slow, fast, level: lev } = weights(at);
+        let Weights { slow, fast, level: lev } = now;
         let (hour, off) = (at.hour as usize, at.off as usize);
         let same = &kind[off];
         let (earlier, later) = (same[(hour + 23) % 24], same[(hour + 1) % 24]);
@@ -135,4 +173,37 @@ pub(super) fn priors(
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendar::Calendar;
+
+    /// Rates of half a century, in which every weight turns: they stay those of a habit that stays.
+    #[test]
+    fn rates_do_not_wear_out() {
+        let calendar = Calendar::default();
+        let locals: Vec<LocalHour> = (0..52 * 365 * 24).map(|hour| calendar.local(hour)).collect();
+        let busy = |l: &LocalHour| f32::from(!l.off && (9..17).contains(&l.hour) && l.weekday != 2);
+        let values: Vec<f32> = locals.iter().map(busy).collect();
+        let (weights, building, mut rates) = (weights(&locals), vec![0.3; locals.len()], Vec::new());
+        let turns = |of: fn(&Weights) -> f64| weights.windows(2).filter(|pair| of(&pair[1]) < of(&pair[0])).count();
+        assert_eq!([turns(|w| w.slow), turns(|w| w.fast), turns(|w| w.level)], [1, 9, 9]);
+        let priors = priors(&values, &locals, &weights, &building, 24, Some(&mut rates));
+        let week = 7 * 24;
+        for t in 3 * 52 * week..locals.len() {
+            let (now, then) = (&rates[t], &rates[t - week]);
+            for (now, then) in [
+                (priors[t], priors[t - week]),
+                (now.weekday, then.weekday),
+                (now.recent, then.recent),
+                (now.before, then.before),
+                (now.after, then.after),
+                (now.level, then.level),
+            ] {
+                assert!((now - then).abs() < 1e-4, "hour {t}: {now} after {then}");
+            }
+        }
+    }
 }

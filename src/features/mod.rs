@@ -2,8 +2,8 @@
 //!
 //! Two kinds of columns. *Target columns* depend on the target hour alone and look only at hours at
 //! least [`HORIZON`] before it, so they are the same whatever the lead. *Origin columns* hold the state
-//! of the day at the origin. [`Table`] computes both per device in Polars; [`Table::matrix`] gathers
-//! the rows asked for. Training, `predict`, `serve` and the stream all come through here.
+//! of the day at the origin. [`Table`] holds what a device shows, hour by hour; [`Table::matrix`] makes the columns in Polars,
+//! for the rows that are asked for. Training, `predict`, `serve` and the stream all come through here.
 
 mod building;
 mod kernel;
