@@ -7,7 +7,7 @@ use polars_time::prelude::SeriesOpsTime;
 
 use super::building::{Building, Shared, series, values};
 use super::kernel::{self, Rates};
-use super::{MOMENT, Matrix, Row, WIDTH, logit};
+use super::{MOMENT, Matrix, ORIGIN, Row, TARGET, WIDTH, logit};
 use crate::calendar::{HOUR, Instant};
 use crate::hourly::{HORIZON, Hourly};
 
@@ -96,8 +96,8 @@ impl<'a> Table<'a> {
         Ok(Matrix { rows: rows.len(), data })
     }
 
-    /// The columns of [`TARGET`](super::TARGET) for these hours of the grid.
-    fn target_columns(&self, targets: &[usize]) -> PolarsResult<[Series; 25]> {
+    /// The columns of [`TARGET`] for these hours of the grid.
+    fn target_columns(&self, targets: &[usize]) -> PolarsResult<[Series; TARGET.len()]> {
         let index = index(targets.iter().copied());
         let Shared { logits: building_logits, histories, building, calendar, rate, weights: _ } = &self.building.shared;
         let shared = |column: &Series| column.take(&index);
@@ -151,8 +151,8 @@ impl<'a> Table<'a> {
         ])
     }
 
-    /// The columns of [`ORIGIN`](super::ORIGIN) for origins in these hours of the grid; the last is the end of the history.
-    fn origin_columns(&self, places: &[(usize, f32)]) -> PolarsResult<[Series; 6]> {
+    /// The columns of [`ORIGIN`] for origins in these hours of the grid; the last is the end of the history.
+    fn origin_columns(&self, places: &[(usize, f32)]) -> PolarsResult<[Series; ORIGIN.len()]> {
         let hours = || places.iter().map(|place| place.0);
         let device = &self.hourly.devices[self.device];
         let skip = self.values.len() - device.states.len();
@@ -294,7 +294,6 @@ fn today(hourly: &Hourly, surprise: &[f32]) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ORIGIN, TARGET};
     use super::*;
     use crate::calendar::Calendar;
     use crate::readings::{DeviceReadings, Readings};
