@@ -1,6 +1,6 @@
 //! What all devices of a site say together, hour by hour.
 
-use polars::prelude::{Float32Chunked, IdxCa, IntoSeries, Series};
+use polars::prelude::{Float32Chunked, IdxSize, IntoSeries, Series};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -82,9 +82,9 @@ pub struct Totals {
 #[derive(Debug, Clone)]
 pub struct Lags {
     /// The same local hour 1, 2, 7 and 14 local days before.
-    pub days: [IdxCa; 4],
+    pub days: [Vec<IdxSize>; 4],
     /// The same local hour of the last, last but one and last but two days of the same type.
-    pub same_type: [IdxCa; 3],
+    pub same_type: [Vec<IdxSize>; 3],
 }
 
 /// Days before, in the order of [`Lags::days`].
@@ -103,8 +103,8 @@ impl Building {
         let level = level(&occupied, &expected, &hourly.locals);
         let lags = lags(&hourly.locals);
         let busy = |at: usize| (*observed.get(at)? > 0.0).then(|| occupied[at] / observed[at]);
-        let pull = |(at, rate): (u32, &f32)| busy(at as usize).map_or(0.0, |y| y - rate);
-        let pulls = series("building_last_pull", lags.same_type[0].into_no_null_iter().zip(&rate).map(pull));
+        let pull = |(&at, rate): (&IdxSize, &f32)| busy(at as usize).map_or(0.0, |y| y - rate);
+        let pulls = series("building_last_pull", lags.same_type[0].iter().zip(&rate).map(pull));
         let local = |name: &str, of: fn(&LocalHour) -> f32| series(name, hourly.locals.iter().map(of));
         let shared = Shared {
             weights: kernel::weights(&hourly.locals),
@@ -275,8 +275,7 @@ fn lags(locals: &[LocalHour]) -> Lags {
     };
     let nowhere = locals.len().saturating_sub(1) as u32;
     let positions = |of: &dyn Fn(usize, &LocalHour) -> Option<u32>| {
-        let found = locals.iter().enumerate().map(|(t, l)| of(t, l).unwrap_or(nowhere));
-        IdxCa::from_vec("".into(), found.collect())
+        locals.iter().enumerate().map(|(t, l)| of(t, l).unwrap_or(nowhere)).collect::<Vec<_>>()
     };
     let by_days = LAG_DAYS.map(|back| positions(&|t, l| known(t, l.day - back, l.hour)));
     let mut off = vec![None; days.len()];

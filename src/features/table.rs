@@ -102,8 +102,9 @@ impl<'a> Table<'a> {
         let Shared { logits: building_logits, histories, building, calendar, rate, weights: _ } = &self.building.shared;
         let shared = |column: &Series| column.take(&index);
         let lags = &self.building.lags;
-        let lag = |name: &str, places: &IdxCa| -> PolarsResult<Series> {
-            Ok(self.state.take(&places.take(&index)?)?.with_name(name.into()))
+        let lag = |name: &str, places: &[IdxSize]| -> PolarsResult<Series> {
+            let places = IdxCa::from_vec(PlSmallStr::EMPTY, targets.iter().map(|&at| places[at]).collect());
+            Ok(self.state.take(&places)?.with_name(name.into()))
         };
         let [one, two, three] = &lags.same_type;
         let last = [lag("last_day", one)?, lag("", two)?, lag("", three)?];

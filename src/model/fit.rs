@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::judge::{Judge, mix};
 use super::lightgbm::{self, FitError, Parameters};
-use super::linear::Linear;
+use super::linear::{Fitting, Linear};
 use super::rule::OutOfSample;
 pub use super::sample::Sample;
 use super::sample::{first_look, samples};
@@ -255,8 +255,9 @@ struct Early {
 fn fit_early(sample: &Sample) -> Result<Early, TrainError> {
     let (before, after) = sample.halves();
     let judge = Judge::new(sample);
+    let rows = Fitting::new(&before, &sample.labels, &sample.weights);
     let fits = RIDGES.par_iter().map(|&ridge| {
-        let linear = Linear::fit(&before, &sample.labels, &sample.weights, ridge);
+        let linear = rows.fit(ridge);
         let start = linear.scores(&after);
         (judge.loss(&start), ridge, linear, start)
     });
@@ -279,7 +280,7 @@ fn fit_early(sample: &Sample) -> Result<Early, TrainError> {
 /// The site's layers fitted on everything, as strictly and with as many trees as was chosen.
 fn fit_all(sample: &Sample, early: &Early) -> Result<SiteModel, TrainError> {
     let matrix = &sample.matrix;
-    let linear = Linear::fit(matrix, &sample.labels, &sample.weights, early.ridge);
+    let linear = Fitting::new(matrix, &sample.labels, &sample.weights).fit(early.ridge);
     let mut all = SiteModel { linear, tree_weight: early.site.tree_weight, ..Default::default() };
     if all.tree_weight > 0.0 {
         let grown = bags(sample, matrix, &linear, |bag, weights, first| {

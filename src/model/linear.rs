@@ -31,54 +31,6 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Fits by Newton's method. `labels` and `weights` begin with one entry per row of `matrix`; `ridge` is the
-    /// number of rows of evidence that the pull of a standardised coefficient toward zero is worth.
-    pub fn fit(matrix: &Matrix, labels: &[f32], weights: &[f32], ridge: f64) -> Linear {
-        let names = linear_columns().map(|column| columns()[column]);
-        let strictness = |i: usize| match names.get(i) {
-            Some(&"building_last_pull" | &"building_level") => SITE_PENALTY,
-            Some(&"state_pull" | &"today_pull" | &"others_pull" | &"motion_pull") => STATE_PENALTY,
-            _ => 1.0,
-        };
-        let (labels, weights) = (&labels[..matrix.rows], &weights[..matrix.rows]);
-        let total: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
-        let scales = linear_columns().map(|column| {
-            let inputs = matrix.column(column).iter().map(|&x| input(x)).zip(weights);
-            inputs.map(|(x, &weight)| f64::from(weight) * x * x).sum::<f64>()
-        });
-        let penalty: [f64; PARAMETERS] = std::array::from_fn(|i| {
-            let scale = scales.get(i).copied().unwrap_or(total);
-            ridge * strictness(i) * (scale / f64::max(total, 1.0)).max(1e-6)
-        });
-        let mut fitted = Linear::default();
-        for _ in 0..STEPS {
-            let mut sums = Sums::default();
-            let mut rows = labels.iter().zip(weights);
-            for (columns, scores) in fitted.chunks(matrix) {
-                let rows = rows.by_ref().zip(scores);
-                let rows = rows.map(|((&label, &weight), score)| {
-                    let (w, p) = (f64::from(weight), sigmoid(score));
-                    (w * (f64::from(label) - p), w * p * (1.0 - p))
-                });
-                add(&mut sums, &columns, &rows.collect::<Vec<_>>());
-            }
-            let Sums { mut gradient, mut hessian } = sums;
-            for i in 0..PARAMETERS {
-                gradient[i] -= penalty[i] * fitted.coefficients[i];
-                hessian[i][i] += penalty[i];
-            }
-            let Some(step) = solve(hessian, gradient) else { break };
-            for (b, step) in fitted.coefficients.iter_mut().zip(step) {
-                *b += step;
-            }
-            // The error after a step is of the order of its square.
-            if step.iter().all(|s| s.abs() < 1e-3) {
-                break;
-            }
-        }
-        if fitted.coefficients.iter().all(|b| b.is_finite()) { fitted } else { Linear::default() }
-    }
-
     /// The log-odds of a full row of the design matrix.
     pub fn score(&self, row: &[f32]) -> f64 {
         let columns = linear_columns();
@@ -124,6 +76,78 @@ impl Linear {
     }
 }
 
+/// Rows that layers are fitted on, with what a pull toward the prior of any strength shares.
+pub struct Fitting<'a> {
+    matrix: &'a Matrix,
+    labels: &'a [f32],
+    weights: &'a [f32],
+    /// What each coefficient is pulled by for a ridge of 1: as much as it moves scores.
+    pull: [f64; PARAMETERS],
+    /// The sums of the plain prior, with which every fit begins.
+    prior: Sums,
+}
+
+impl<'a> Fitting<'a> {
+    /// `labels` and `weights` begin with one entry per row of `matrix`.
+    pub fn new(matrix: &'a Matrix, labels: &'a [f32], weights: &'a [f32]) -> Fitting<'a> {
+        let names = linear_columns().map(|column| columns()[column]);
+        let strictness = |i: usize| match names.get(i) {
+            Some(&"building_last_pull" | &"building_level") => SITE_PENALTY,
+            Some(&"state_pull" | &"today_pull" | &"others_pull" | &"motion_pull") => STATE_PENALTY,
+            _ => 1.0,
+        };
+        let (labels, weights) = (&labels[..matrix.rows], &weights[..matrix.rows]);
+        let total: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
+        let scales = linear_columns().map(|column| {
+            let inputs = matrix.column(column).iter().map(|&x| input(x)).zip(weights);
+            inputs.map(|(x, &weight)| f64::from(weight) * x * x).sum::<f64>()
+        });
+        let pull = std::array::from_fn(|i| {
+            let scale = scales.get(i).copied().unwrap_or(total);
+            strictness(i) * (scale / f64::max(total, 1.0)).max(1e-6)
+        });
+        let rows = Fitting { matrix, labels, weights, pull, prior: Sums::default() };
+        Fitting { prior: rows.sums(&Linear::default()), ..rows }
+    }
+
+    /// Fits by Newton's method. `ridge` is the number of rows of evidence that the pull of a standardised coefficient toward
+    /// zero is worth.
+    pub fn fit(&self, ridge: f64) -> Linear {
+        let mut fitted = Linear::default();
+        for step in 0..STEPS {
+            let sums = if step == 0 { self.prior.clone() } else { self.sums(&fitted) };
+            let Sums { mut gradient, mut hessian } = sums;
+            for i in 0..PARAMETERS {
+                gradient[i] -= ridge * self.pull[i] * fitted.coefficients[i];
+                hessian[i][i] += ridge * self.pull[i];
+            }
+            let Some(step) = solve(hessian, gradient) else { break };
+            for (b, step) in fitted.coefficients.iter_mut().zip(step) {
+                *b += step;
+            }
+            // The error after a step is of the order of its square.
+            if step.iter().all(|s| s.abs() < 1e-3) {
+                break;
+            }
+        }
+        if fitted.coefficients.iter().all(|b| b.is_finite()) { fitted } else { Linear::default() }
+    }
+
+    fn sums(&self, fitted: &Linear) -> Sums {
+        let mut sums = Sums::default();
+        let mut rows = self.labels.iter().zip(self.weights);
+        for (columns, scores) in fitted.chunks(self.matrix) {
+            let rows = rows.by_ref().zip(scores);
+            let rows = rows.map(|((&label, &weight), score)| {
+                let (w, p) = (f64::from(weight), sigmoid(score));
+                (w * (f64::from(label) - p), w * p * (1.0 - p))
+            });
+            add(&mut sums, &columns, &rows.collect::<Vec<_>>());
+        }
+        sums
+    }
+}
+
 /// The linear columns of some rows.
 type Columns<'a> = [&'a [f32]; LINEAR_WIDTH];
 
@@ -152,7 +176,7 @@ fn raw(coefficients: &[f64; PARAMETERS], columns: &Columns, scores: &mut [f64]) 
 }
 
 /// Gradient and Hessian (its lower triangle) of the loss; what stands beyond [`PARAMETERS`] is nothing.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Sums {
     gradient: [f64; PADDED],
     hessian: [[f64; PADDED]; PADDED],
