@@ -65,13 +65,11 @@ pub fn forecast_with(
     let matrix = Table::new(hourly, building, device).matrix(&rows)?;
     // What the model says of a silent device it would say of a live one; most silent ones stay silent.
     let alive = if hours_of.status == Status::Silent { building.silent_share } else { 1.0 };
-    let mut row = [0.0; WIDTH];
     let hours = rows
         .iter()
-        .enumerate()
-        .map(|(at, asked)| {
-            matrix.row(at, &mut row);
-            let probability = sigmoid(model.score(site, &row)) * alive;
+        .zip(model.scores(site, &matrix))
+        .map(|(asked, score)| {
+            let probability = sigmoid(score) * alive;
             let probability = probability.clamp(f64::from(FLOOR), 1.0 - f64::from(FLOOR));
             HourForecast { hour: asked.hour, probability, occupied: probability >= threshold.0 }
         })
