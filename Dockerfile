@@ -17,6 +17,8 @@ COPY . .
 RUN touch src/lib.rs src/main.rs && cargo build --release --locked --bins
 
 FROM debian:bookworm-slim
+# Roots of trust for TLS to the outside (s3://, brokers, databases): the slim image has none.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /opt/roomcast/target/release/roomcast /usr/local/bin/roomcast
 COPY --chown=10001:10001 data/device_activations.csv /data/
 RUN install -d -o 10001 -g 10001 /data /models
