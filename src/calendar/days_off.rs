@@ -26,6 +26,16 @@ pub enum DaysOffError {
         /// What stands there.
         found: String,
     },
+    /// An event says when it is in a way that is not understood: to ignore it would forecast a wrong day.
+    #[error("{}, line {line}: expected an event with DTSTART and DTEND, one for each day off, found {found:?}", path.display())]
+    Recurrence {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// What stands there.
+        found: String,
+    },
     /// The file is no iCalendar file.
     #[error("{} is not an iCalendar file: {message}", path.display())]
     ICalendar {
@@ -41,6 +51,7 @@ const LONGEST_EVENT: u64 = 366;
 
 /// Reads the dates of a holidays file: `.ics` as iCalendar (all-day events, `DTEND` exclusive),
 /// anything else as CSV (`YYYY-MM-DD` first, more columns ignored, a header and `#` lines skipped).
+/// Recurring events (`RRULE`, `RDATE`, `EXDATE`) and events with a `DURATION` are refused, not ignored.
 ///
 /// # Errors
 /// [`DaysOffError`] with file and line.
@@ -69,6 +80,9 @@ fn from_icalendar(text: &str, path: &Path) -> Result<Vec<NaiveDate>, DaysOffErro
     if !text.contains("BEGIN:VCALENDAR") {
         return Err(fail("expected BEGIN:VCALENDAR".into()));
     }
+    if let Some((at, found)) = recurrence(text) {
+        return Err(DaysOffError::Recurrence { path: path.into(), line: at + 1, found: found.into() });
+    }
     let calendar: ICalendar = text.parse().map_err(fail)?;
     let mut dates = Vec::new();
     for component in &calendar.components {
@@ -83,6 +97,31 @@ fn from_icalendar(text: &str, path: &Path) -> Result<Vec<NaiveDate>, DaysOffErro
         dates.extend(first.iter_days().take_while(|&date| date < end || date == first).take(LONGEST_EVENT as usize));
     }
     Ok(dates)
+}
+
+/// Returns the first line (from 0) of an event with a property that repeats or lengthens it.
+fn recurrence(text: &str) -> Option<(usize, &str)> {
+    const PROPERTIES: [&str; 5] = ["RRULE", "RDATE", "EXDATE", "EXRULE", "DURATION"];
+    // An event's parts (alarms) have a DURATION of their own, and zones an RRULE: only the event's own lines count.
+    let mut inside: Vec<&str> = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        // A line that begins with a space continues the one before it (RFC 5545, 3.1).
+        if line.starts_with([' ', '\t']) {
+            continue;
+        }
+        let end = line.find([':', ';']).unwrap_or(line.len());
+        let (name, value) = (&line[..end], line[end..].trim_start_matches(':').trim());
+        if name.eq_ignore_ascii_case("BEGIN") {
+            inside.push(value);
+        } else if name.eq_ignore_ascii_case("END") {
+            inside.pop();
+        } else if inside.last().is_some_and(|part| part.eq_ignore_ascii_case("VEVENT"))
+            && PROPERTIES.iter().any(|property| name.eq_ignore_ascii_case(property))
+        {
+            return Some((at, line));
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -110,5 +149,22 @@ mod tests {
         let dates = from_icalendar(text, Path::new("h.ics")).unwrap();
         assert_eq!(dates, ["2016-12-24", "2016-12-25", "2016-12-26", "2017-01-01"].map(date));
         assert!(from_icalendar("hello", Path::new("h.ics")).is_err());
+    }
+
+    #[test]
+    fn icalendar_refuses_recurring_events_with_their_line() {
+        let event = |own: &str| {
+            format!(
+                "BEGIN:VCALENDAR\r\nBEGIN:VTIMEZONE\r\nRRULE:FREQ=YEARLY\r\nEND:VTIMEZONE\r\nBEGIN:VEVENT\r\nUID:1\r\n\
+                 DTSTART;VALUE=DATE:20160815\r\n{own}END:VEVENT\r\nEND:VCALENDAR\r\n"
+            )
+        };
+        let read = |own: &str| from_icalendar(&event(own), Path::new("h.ics")).map_err(|error| error.to_string());
+        for own in ["RRULE:FREQ=YEARLY", "DURATION:P3D", "rdate;VALUE=DATE:20170815"] {
+            let expected = "h.ics, line 8: expected an event with DTSTART and DTEND, one for each day off, found";
+            assert_eq!(read(&format!("{own}\r\n")), Err(format!("{expected} {own:?}")));
+        }
+        let alarm = "SUMMARY:a\r\n RRULE:no\r\nBEGIN:VALARM\r\nDURATION:PT15M\r\nEND:VALARM\r\n";
+        assert_eq!(read(alarm), Ok(vec![date("2016-08-15")]));
     }
 }
