@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use chrono_tz::Tz;
 use serde::Serialize;
 
@@ -38,8 +38,8 @@ struct Report {
 /// Reads the inputs, leaving out bad rows, and prints what they hold to standard output.
 ///
 /// # Errors
-/// When an input cannot be read at all, or standard output cannot be written. A reader that closes the
-/// pipe early is no error.
+/// When an input cannot be read at all, every row was refused, or standard output cannot be written. A reader
+/// that closes the pipe early is no error.
 pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let calendar = Calendar::new(args.timezone);
     let options = ReadOptions { skip_bad_rows: true, until: None };
@@ -50,9 +50,14 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     let written = if args.json { json(&report, &mut out) } else { text(&report, &mut out) };
     match written.and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("cannot write to standard output"),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written.context("cannot write to standard output")?,
     }
+    let refused = report.summary.refused;
+    if refused > 0 && refused == report.summary.rows {
+        bail!("every row was refused ({refused} of {refused})");
+    }
+    Ok(())
 }
 
 fn json(report: &Report, out: &mut impl Write) -> io::Result<()> {
