@@ -26,6 +26,9 @@ const SILENT_AFTER: u32 = 5;
 /// Calendar days without motion before the only device of a site counts as silent.
 const ALONE_SILENT_AFTER: i32 = 14;
 
+/// Whole working days without a reading of any device, at least, before nothing is known of the site.
+const STALE_AFTER: u32 = 2;
+
 /// How much longer than its usual gaps a device's stillness must be before it counts as silent.
 const GAP_FACTOR: u32 = 2;
 
@@ -176,6 +179,54 @@ impl Hourly {
         let mut new = self.clone();
         new.devices[device] = Arc::new(DeviceHours { times, ..DeviceHours::clone(old) });
         Some(new)
+    }
+
+    /// Returns the last reading of the site when it is longer ago than its nights, days off and habits explain: two whole
+    /// working days or more, and more than any pause before. Nothing is known of the site since then.
+    pub fn stale_since(&self) -> Option<Instant> {
+        let last = self.devices.iter().filter_map(|device| device.times.last()).max().copied()?;
+        let (position, _) = self.place(self.origin);
+        let today = self.locals.get(position)?.day;
+        let mut days: Vec<(i32, bool)> = self.locals.iter().map(|hour| (hour.day, hour.off)).collect();
+        days.dedup();
+        days.retain(|&(day, _)| day < today);
+        let mut active: Vec<i32> = self.devices.iter().flat_map(|device| self.days_with_motion(device)).collect();
+        active.sort_unstable();
+        active.dedup();
+        let (mut still, mut longest) = (0, 0);
+        for (day, off) in days {
+            if active.binary_search(&day).is_ok() {
+                longest = longest.max(still);
+                still = 0;
+            } else if !off {
+                still += 1;
+            }
+        }
+        let is_heard_today = active.last().is_some_and(|&day| day >= today);
+        (!is_heard_today && still >= STALE_AFTER && still > longest).then_some(last)
+    }
+
+    /// Local days on which a device moved, ascending, with repetitions.
+    fn days_with_motion<'a>(&'a self, device: &'a DeviceHours) -> impl Iterator<Item = i32> + 'a {
+        let first = (device.first - self.first) as usize;
+        let occupied = device.states.iter().enumerate().filter(|(_, state)| **state == State::Occupied);
+        occupied.filter_map(move |(at, _)| self.locals.get(first + at)).map(|hour| hour.day)
+    }
+
+    /// The same grid with nothing known of any device from the hour after `since` on.
+    pub fn unobserved_since(mut self, since: Instant) -> Hourly {
+        let from = self.place(since).0 as Hour + 1 + self.first;
+        for device in &mut self.devices {
+            let device = Arc::make_mut(device);
+            let known = (from - device.first).clamp(0, device.states.len() as Hour) as usize;
+            device.states[known..].fill(State::Unobserved);
+            // A silence that all sensors share says nothing of one.
+            if device.status == Status::Silent && device.times.last().is_some_and(|&time| since - time < 7 * 24 * HOUR)
+            {
+                device.status = Status::Live;
+            }
+        }
+        self
     }
 
     /// The position of a device by name.

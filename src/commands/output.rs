@@ -36,7 +36,13 @@ pub fn csv(forecasts: &[DeviceForecast], calendar: &Calendar, probabilities: boo
 ///
 /// # Errors
 /// None in practice: every value can be written as JSON.
-pub fn json(forecasts: &[DeviceForecast], calendar: &Calendar, origin: Instant) -> anyhow::Result<Vec<u8>> {
+pub fn json(
+    forecasts: &[DeviceForecast],
+    calendar: &Calendar,
+    origin: Instant,
+    data_until: Instant,
+    stale: bool,
+) -> anyhow::Result<Vec<u8>> {
     let devices: Vec<_> = forecasts
         .iter()
         .map(|forecast| {
@@ -59,7 +65,12 @@ pub fn json(forecasts: &[DeviceForecast], calendar: &Calendar, origin: Instant) 
             })
         })
         .collect();
-    let mut bytes = serde_json::to_vec_pretty(&json!({ "origin": calendar.rfc3339(origin), "devices": devices }))?;
+    let mut bytes = serde_json::to_vec_pretty(&json!({
+        "origin": calendar.rfc3339(origin),
+        "data_until": calendar.rfc3339(data_until),
+        "stale": stale,
+        "devices": devices,
+    }))?;
     bytes.push(b'\n');
     Ok(bytes)
 }

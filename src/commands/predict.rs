@@ -2,14 +2,17 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
+use super::backtest::duration;
 use super::output;
 use super::site::ClockArgs;
+use crate::calendar::{Calendar, Instant};
 use crate::features::Building;
-use crate::forecast;
+use crate::forecast::{self, DeviceForecast};
 use crate::hourly::Hourly;
 use crate::model::registry::Registry;
 use crate::model::rule::Rule;
@@ -45,6 +48,9 @@ pub struct PredictArgs {
     /// How probabilities become states.
     #[command(flatten)]
     pub rule: RuleArgs,
+    /// Fail when the last reading is older than this at the timestamp, such as 2d, 36h
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub max_age: Option<Duration>,
     /// Show the forecast in the terminal as well, as a heat map on standard error
     #[arg(long)]
     pub show: bool,
@@ -114,12 +120,25 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     };
     output::check(&args.output)?;
     let (readings, _) = args.clock.read(std::slice::from_ref(&args.input), &calendar, Some(origin))?;
-    if readings.is_empty() {
+    let Some((_, last)) = readings.span() else {
         bail!("{}: no reading before {}", store::shown(&args.input.to_string_lossy()), args.timestamp);
+    };
+    let data_until = calendar.format(last);
+    if args.max_age.is_some_and(|age| origin - last > age.as_secs() as i64) {
+        bail!("the last reading, of {data_until}, is older than --max-age allows at {}", calendar.format(origin));
     }
-    let hourly = Hourly::new(&readings, &calendar, origin);
+    let mut hourly = Hourly::new(&readings, &calendar, origin);
+    let stale = hourly.stale_since();
+    if let Some(since) = stale {
+        let devices = readings.devices.len();
+        eprintln!("no sensor of {devices} has been heard since {data_until}: the forecast is the habit's rate");
+        hourly = hourly.unobserved_since(since);
+    }
     let building = Building::new(&hourly);
-    let mut models = models(args.models.as_deref(), &hourly, &building)?;
+    let mut models = match stale {
+        Some(_) => Models { cutoff: origin, ..Models::default() },
+        None => models(args.models.as_deref(), &hourly, &building)?,
+    };
     models.threshold = args.rule.rule().threshold(&models.site.out_of_sample);
     let chosen = choose(&readings, &args.device)?;
     let mut forecasts = forecast::forecast_all(&hourly, &building, &models).context("cannot build the features")?;
@@ -128,13 +147,26 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     }
     let bytes = match args.format {
         Format::Csv => output::csv(&forecasts, &calendar, args.probabilities),
-        Format::Json => output::json(&forecasts, &calendar, origin)?,
+        Format::Json => output::json(&forecasts, &calendar, origin, last, stale.is_some())?,
     };
     output::write(&args.output, &bytes)?;
     if args.show {
         let _ = std::io::stderr().write_all(super::heatmap::draw(&forecasts, &calendar).as_bytes());
     }
+    eprintln!("{}", summary(&forecasts, &calendar, origin, &args.output));
     Ok(())
+}
+
+/// Returns one line: rooms, hours expected in use, and where the forecast was written.
+fn summary(forecasts: &[DeviceForecast], calendar: &Calendar, origin: Instant, output: &Path) -> String {
+    let expected: f64 = forecasts.iter().flat_map(|forecast| &forecast.hours).map(|hour| hour.probability).sum();
+    let rooms = match forecasts.len() {
+        1 => "1 room".to_owned(),
+        number => format!("{number} rooms"),
+    };
+    let from = calendar.format(calendar.start(calendar.next_hour(origin)));
+    let place = if output == Path::new("-") { "standard output".into() } else { output.to_string_lossy() };
+    format!("{rooms}, 24 hours from {from}: {expected:.1} room-hours expected in use; written to {place}")
 }
 
 fn models(saved: Option<&Path>, hourly: &Hourly, building: &Building) -> anyhow::Result<Models> {

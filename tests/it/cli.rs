@@ -163,3 +163,44 @@ fn help_man_pages_and_completions_cover_every_subcommand() {
     ok(&["man", dir.path().to_str().unwrap()]);
     assert!(dir.path().join("roomcast-predict.1").exists());
 }
+
+#[test]
+fn inspect_of_a_file_of_which_every_row_was_refused_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("bad.csv");
+    std::fs::write(&file, "time,device,device_activated\nyesterday,a,1\n31.08.2016,a,1\n").unwrap();
+    let error = fails(&["inspect", file.to_str().unwrap()], 1);
+    assert!(error.contains("every row was refused (2 of 2)"), "{error}");
+    std::fs::write(&file, "time,device,device_activated\nyesterday,a,1\n2016-08-31 10:00:00,a,1\n").unwrap();
+    ok(&["inspect", file.to_str().unwrap()]);
+}
+
+#[test]
+fn predict_long_after_the_data_forecasts_the_habit_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out.json");
+    let (input, out) = (sample(), out.to_str().unwrap());
+    let input = input.to_str().unwrap();
+    let json = |origin: &str| -> (serde_json::Value, String) {
+        let output = roomcast(&["predict", origin, input, out, "--format", "json"]);
+        let errors = text(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+        (serde_json::from_slice(&std::fs::read(out).unwrap()).unwrap(), errors)
+    };
+    let hours = |forecast: &serde_json::Value| -> f64 {
+        let devices = forecast["devices"].as_array().unwrap().iter();
+        devices.flat_map(|d| d["hours"].as_array().unwrap()).map(|hour| hour["probability"].as_f64().unwrap()).sum()
+    };
+    let (fresh, said) = json("2016-08-23 23:59:59");
+    assert_eq!(fresh["stale"], false);
+    assert!(said.contains("room-hours expected in use") && said.contains(out) && !said.contains("silent"), "{said}");
+    // A Wednesday weeks after the last reading.
+    let (stale, said) = json("2016-10-18 23:59:59");
+    assert_eq!(stale["stale"], true);
+    assert!(stale["data_until"].as_str().unwrap().starts_with("2016-08-"), "{}", stale["data_until"]);
+    assert!(said.contains("no sensor of 7 has been heard since 2016-08-"), "{said}");
+    let (fresh, stale) = (hours(&fresh), hours(&stale));
+    assert!(stale > 0.5 * fresh && stale < 2.0 * fresh, "{stale} room-hours expected, {fresh} the day after the data");
+    let error = fails(&["predict", "2016-10-18 23:59:59", input, out, "--max-age", "2d"], 1);
+    assert!(error.contains("--max-age"), "{error}");
+}
