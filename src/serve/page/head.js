@@ -9,8 +9,7 @@ export function showHead() {
   announce($('headline'), head);
   document.title = `${head} · Roomcast`;
   const until = state.forecast.data_until;
-  announce($('lead'), `${until ? `Made from readings until ${date(until, 'year')}, ${clock(until)}. ` : ''}The chances are calibrated: of all ` +
-    'hours given 30 %, about 30 % turn out in use.');
+  announce($('lead'), until ? `Made from readings until ${date(until, 'year')}, ${clock(until)}.` : '');
   const failing = state.models?.error;
   $('open-model').hidden = false;
   $('open-model').textContent = failing ? 'Model health: problem' : 'Model health';
