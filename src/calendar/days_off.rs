@@ -26,14 +26,14 @@ pub enum DaysOffError {
         /// What stands there.
         found: String,
     },
-    /// An event says when it is in a way that is not understood: to ignore it would forecast a wrong day.
+    /// An event recurs or has a DURATION. Ignoring it would forecast a day off as a working day.
     #[error("{}, line {line}: expected an event with DTSTART and DTEND, one for each day off, found {found:?}", path.display())]
     Recurrence {
         /// The file.
         path: PathBuf,
         /// Line number, from 1.
         line: usize,
-        /// What stands there.
+        /// The line as it stands.
         found: String,
     },
     /// The file is no iCalendar file.

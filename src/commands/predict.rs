@@ -131,7 +131,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let stale = hourly.stale_since();
     if let Some(since) = stale {
         let devices = readings.devices.len();
-        eprintln!("no sensor of {devices} has been heard since {data_until}: the forecast is the habit's rate");
+        say(&format!("no sensor of {devices} has been heard since {data_until}: the forecast is the habit's rate"));
         hourly = hourly.unobserved_since(since);
     }
     let building = Building::new(&hourly);
@@ -151,10 +151,15 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     };
     output::write(&args.output, &bytes)?;
     if args.show {
-        let _ = std::io::stderr().write_all(super::heatmap::draw(&forecasts, &calendar).as_bytes());
+        say(super::heatmap::draw(&forecasts, &calendar).trim_end());
     }
-    eprintln!("{}", summary(&forecasts, &calendar, origin, &args.output));
+    say(&summary(&forecasts, &calendar, origin, &args.output));
     Ok(())
+}
+
+/// Writes a line to standard error. The forecast is what counts, so a reader that went away is no error.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Returns one line: rooms, hours expected in use, and where the forecast was written.
