@@ -57,21 +57,26 @@ fn what_a_killed_server_left_behind_keeps_the_next_one_waiting_and_overrules_nob
         ["--input".to_owned(), file, "--models".to_owned(), place]
     };
     let start = |place: &Path| Server::with(&arguments(place).each_ref().map(String::as_str), &EVERY_SECOND);
-    let killed = |place: &Path| {
-        copy_all(models.path(), place);
-        let server = start(place);
-        let registry = Registry::open(place);
-        wait("a retraining", || registry.lease().unwrap().is_none());
-        // SIGKILL: the child is left behind.
-        drop(server);
-        assert!(registry.lease().unwrap().is_none() && current(place) == other, "the child was too fast");
-        registry
+    // The server is killed while its child is at work. A child that ended before the kill is no such case: another is made.
+    let killed = || {
+        for _ in 0..5 {
+            let place = tempfile::tempdir().unwrap();
+            copy_all(models.path(), place.path());
+            let server = start(place.path());
+            let registry = Registry::open(place.path());
+            wait("a retraining", || registry.lease().unwrap().is_none());
+            // SIGKILL: the child is left behind.
+            drop(server);
+            if registry.lease().unwrap().is_none() && current(place.path()) == other {
+                return (place, registry);
+            }
+        }
+        panic!("five children in turn were too fast");
     };
     let versions = |registry: &Registry| registry.list().unwrap().len();
 
     // Its successor does not begin another while that is under way, and takes what it makes.
-    let place = tempfile::tempdir().unwrap();
-    let registry = killed(place.path());
+    let (place, registry) = killed();
     let server = start(place.path());
     let version = || server.get("/predict?device=device_1").json()["model"]["version"].as_str().unwrap().to_owned();
     if registry.lease().unwrap().is_none() {
@@ -84,8 +89,7 @@ fn what_a_killed_server_left_behind_keeps_the_next_one_waiting_and_overrules_nob
     // Somebody goes back to an older version meanwhile: that is what counts. A child that had not looked yet which one is
     // current finds the older one, and its own not better.
     let overruled = (0..5).any(|pause| {
-        let place = tempfile::tempdir().unwrap();
-        let registry = killed(place.path());
+        let (place, registry) = killed();
         std::thread::sleep(Duration::from_millis(200 * pause));
         said(&["models", "activate", &old, "--models", place.path().to_str().unwrap()]);
         let in_time = registry.lease().unwrap().is_none();
