@@ -29,6 +29,9 @@ const ALONE_SILENT_AFTER: i32 = 14;
 /// Whole working days without a reading of any device, at least, before nothing is known of the site.
 const STALE_AFTER: u32 = 2;
 
+/// Seconds before the origin in which a sign of life of any sensor shows that a site without motion is empty.
+const SIGN_OF_LIFE: i64 = 24 * HOUR;
+
 /// How much longer than its usual gaps a device's stillness must be before it counts as silent.
 const GAP_FACTOR: u32 = 2;
 
@@ -103,7 +106,8 @@ pub struct Hourly {
 }
 
 impl Hourly {
-    /// Lays readings before `origin` on the hourly grid. Devices without a reading before it are left out.
+    /// Lays readings before `origin` on the hourly grid, which begins where the site lived: see [`Readings::lived`].
+    /// Devices without a reading on it are left out.
     pub fn new(readings: &Readings, calendar: &Calendar, origin: Instant) -> Hourly {
         Hourly::with_days(readings, calendar, origin).0
     }
@@ -111,7 +115,9 @@ impl Hourly {
     /// The same, with what the site as a whole says of its days: with it [`Hourly::part`] lays some of the devices.
     pub fn with_days(readings: &Readings, calendar: &Calendar, origin: Instant) -> (Hourly, SiteDays) {
         let known = readings.before(origin);
-        let first = known.span().map_or(calendar.next_hour(origin), |(first, _)| calendar.hour(first));
+        let lived = known.lived(origin);
+        let first = lived.map_or(calendar.next_hour(origin), |(first, _)| calendar.hour(first));
+        let known = lived.map_or_else(Readings::default, |(first, _)| known.since(first));
         let mut hourly = Hourly::empty(calendar, origin, first);
         let motion: Vec<Vec<i32>> = known.devices.par_iter().map(|device| hourly.motion(device, calendar)).collect();
         let days = SiteDays::new(&motion, &hourly);
@@ -119,11 +125,11 @@ impl Hourly {
         (hourly, days)
     }
 
-    /// Lays readings of some of a site's devices on the site's grid: each is laid as among all of them. No reading may be
-    /// earlier than the site's first.
+    /// Lays readings of some of a site's devices on the site's grid: each is laid as among all of them. Readings before the
+    /// grid, and devices without any on it, are left out.
     pub fn part(readings: &Readings, calendar: &Calendar, origin: Instant, days: &SiteDays) -> Hourly {
-        let known = readings.before(origin);
         let mut hourly = Hourly::empty(calendar, origin, days.first_hour);
+        let known = readings.before(origin).since(hourly.start);
         let motion = known.devices.par_iter().map(|device| hourly.motion(device, calendar)).collect();
         hourly.fill(known, motion, calendar, days);
         hourly
@@ -168,7 +174,7 @@ impl Hourly {
     /// on the next.
     pub fn with_times(&self, device: usize, times: &Times) -> Option<Hourly> {
         let old = self.devices.get(device)?;
-        let times = times.before(self.origin);
+        let times = times.before(self.origin).since(self.start);
         let (at, passed) = self.place(self.origin);
         let running = self.start + at as i64 * HOUR;
         let known = old.times.partition_point(|&time| time < running);
@@ -182,8 +188,12 @@ impl Hourly {
     }
 
     /// Returns the last reading of the site when it is longer ago than its nights, days off and habits explain: two whole
-    /// working days or more, and more than any pause before. Nothing is known of the site since then.
-    pub fn stale_since(&self) -> Option<Instant> {
+    /// working days or more, and more than any pause before. Nothing is known of the site since then, unless one of its
+    /// sensors was `heard` in the last day before the origin (a "no motion" is a sign of life): then it really is empty.
+    pub fn stale_since(&self, heard: Option<Instant>) -> Option<Instant> {
+        if heard.is_some_and(|heard| heard < self.origin && self.origin - heard < SIGN_OF_LIFE) {
+            return None;
+        }
         let last = self.devices.iter().filter_map(|device| device.times.last()).max().copied()?;
         let (position, _) = self.place(self.origin);
         let today = self.locals.get(position)?.day;

@@ -21,7 +21,7 @@ use crate::readings::{DeviceReadings, Readings, hex};
 /// # Errors
 /// [`BatchError::Site`] without readings, and for an `until` that has not come yet.
 pub fn bare_site(readings: &Readings, calendar: &Calendar, until: Option<Instant>) -> Result<Site, BatchError> {
-    let Some((_, last)) = readings.span() else {
+    let Some((_, last)) = readings.lived(calendar.latest()) else {
         return Err(BatchError::Site("there are no readings to train on".into()));
     };
     let until = until.unwrap_or(last + HOUR);
@@ -64,17 +64,15 @@ impl Ground {
         &self.calendar
     }
 
-    /// The first instant at which there may be a reading; none may be at or after the site's `until`.
+    /// The instant at which the site's grid begins; no reading may be at or after the site's `until`.
     pub fn beginning(&self) -> Instant {
         self.calendar.start(self.site.days.first_hour)
     }
 
     /// Whether a device's readings are some that the site can have been made of.
     fn holds(&self, device: &DeviceReadings) -> bool {
-        let (first, last) = (device.times.first(), device.times.last());
-        device.times.is_sorted()
-            && first.is_some_and(|&first| first >= self.beginning())
-            && last.is_some_and(|&last| last < self.site.until)
+        let last = device.times.last();
+        device.times.is_sorted() && last.is_some_and(|&last| last >= self.beginning() && last < self.site.until)
     }
 
     /// The rows of some devices, in ascending order of name, that the site's layers are fitted on, with the devices' names;

@@ -68,8 +68,9 @@ pub fn judge(registry: &Registry, run: &Run, readings: &Readings, rules: &Rules)
     let calendar = &run.calendar;
     let in_use = registry.current()?;
     let end = |last| rules.until.unwrap_or_else(|| calendar.start(calendar.hour(last) + 1));
-    let known = readings.span().map_or(run.models.cutoff, |(_, last)| end(last).max(run.models.cutoff));
-    let last = readings.span().map_or(run.span.1, |(_, last)| last.max(run.span.1));
+    let lived = readings.lived(calendar.latest());
+    let known = lived.map_or(run.models.cutoff, |(_, last)| end(last).max(run.models.cutoff));
+    let last = lived.map_or(run.span.1, |(_, last)| last.max(run.span.1));
     let options = Options {
         until: known,
         max_age: rules.max_age,

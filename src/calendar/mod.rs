@@ -241,6 +241,12 @@ impl Calendar {
     pub fn now(&self) -> Instant {
         self.at(Self::utc_now())
     }
+
+    /// Returns the latest instant that a clock at the site can show now: an hour ahead of this one; without a zone 26 hours,
+    /// since this machine may keep the wall time of another part of the world.
+    pub fn latest(&self) -> Instant {
+        self.now() + if self.zone.is_some() { HOUR } else { 26 * HOUR }
+    }
 }
 
 /// `YYYY-MM-DD HH:MM:SS` and nothing else, as most times are: chrono's way from a form to a time is ten times as long.

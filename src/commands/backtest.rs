@@ -67,6 +67,8 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
         ensure!(page.as_os_str() != "-", "--html needs a file; standard output has the scores");
     }
     let (readings, calendar, _) = args.site.read(None)?;
+    // Replay and truth are laid on one grid: that of the time in which the site lived.
+    let readings = readings.alive(calendar.latest());
     let plan = plan(args, &readings, &calendar)?;
     known(&readings, &args.device)?;
     let wanted = |case: &Case| args.device.is_empty() || args.device.contains(&name(&readings, case));
@@ -120,7 +122,7 @@ fn known(readings: &Readings, asked: &[String]) -> anyhow::Result<()> {
 
 /// When to forecast and fit: as asked, otherwise the last third of the readings' days.
 fn plan(args: &BacktestArgs, readings: &Readings, calendar: &Calendar) -> anyhow::Result<Plan> {
-    let (first, last) = readings.span().context("there are no readings")?;
+    let (first, last) = readings.lived(calendar.latest()).context("there are no readings")?;
     let midnight = |date: chrono::NaiveDate| calendar.instant(date.and_time(NaiveTime::MIN));
     let (begin, end) = (calendar.wall(first).date(), calendar.wall(last).date());
     let days = (end - begin).num_days().max(0) as u64;

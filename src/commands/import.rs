@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::stores::{Opened, StoreArgs};
 use crate::readings::{self, FileRow};
 use crate::store::{Batch, Event, Kind, Refused, Verdict};
+use crate::stream::payload::{EARLIEST, latest};
 
 /// Most days of one transaction: a file ordered by device goes through all its days again and again, and in PostgreSQL
 /// every day is a table.
@@ -65,6 +66,15 @@ fn import(opened: &Opened, path: &Path, size: usize) -> anyhow::Result<Imported>
     let (mut batch, mut days) = (Batch::default(), BTreeSet::new());
     readings::rows::<anyhow::Error>(path, &opened.calendar, |row| {
         match row {
+            FileRow::Event { device, time, .. } if !(EARLIEST..=latest(&opened.calendar)).contains(&time) => {
+                let (time, device) = (opened.calendar.format(time), device.to_owned());
+                let payload = serde_json::json!({ "time": time, "device": device }).to_string();
+                let reason = format!(
+                    "{}: expected a year from 2001 on and no more than a day ahead, found {time}",
+                    path.display()
+                );
+                batch.refused.push(Refused { source: "file".into(), payload, reason });
+            }
             FileRow::Event { device, time, motion } => {
                 let kind = if motion { Kind::Motion } else { Kind::Rest };
                 days.insert(time.div_euclid(86_400));

@@ -69,6 +69,7 @@ fn text(report: &Report, out: &mut impl Write) -> io::Result<()> {
     let Report { summary, profile, fingerprint } = report;
     inputs(summary, out)?;
     refusals(summary, out)?;
+    strays(summary, out)?;
     let (Some(first), Some(last)) = (&profile.first, &profile.last) else {
         return writeln!(out, "\nno readings");
     };
@@ -108,6 +109,13 @@ fn refusals(summary: &ReadSummary, out: &mut impl Write) -> io::Result<()> {
         0 => Ok(()),
         more => writeln!(out, "and {more} more"),
     }
+}
+
+fn strays(summary: &ReadSummary, out: &mut impl Write) -> io::Result<()> {
+    if summary.set_aside > 0 {
+        writeln!(out, "\nset aside: {} readings ahead of the clock or far from all others", summary.set_aside)?;
+    }
+    summary.strays.iter().try_for_each(|stray| writeln!(out, "  {stray}"))
 }
 
 fn devices(profile: &Profile, out: &mut impl Write) -> io::Result<()> {

@@ -119,8 +119,8 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
         text => calendar.parse(text).context("cannot read the timestamp")?,
     };
     output::check(&args.output)?;
-    let (readings, _) = args.clock.read(std::slice::from_ref(&args.input), &calendar, Some(origin))?;
-    let Some((_, last)) = readings.span() else {
+    let (readings, summary) = args.clock.read(std::slice::from_ref(&args.input), &calendar, Some(origin))?;
+    let Some((_, last)) = readings.lived(origin) else {
         bail!("{}: no reading before {}", store::shown(&args.input.to_string_lossy()), args.timestamp);
     };
     let data_until = calendar.format(last);
@@ -128,7 +128,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
         bail!("the last reading, of {data_until}, is older than --max-age allows at {}", calendar.format(origin));
     }
     let mut hourly = Hourly::new(&readings, &calendar, origin);
-    let stale = hourly.stale_since();
+    let stale = hourly.stale_since(summary.heard);
     if let Some(since) = stale {
         let devices = readings.devices.len();
         say(&format!("no sensor of {devices} has been heard since {data_until}: the forecast is the habit's rate"));
@@ -136,7 +136,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     }
     let building = Building::new(&hourly);
     let mut models = match stale {
-        Some(_) => Models { cutoff: origin, ..Models::default() },
+        Some(_) => Models::habit(readings.devices.iter().map(|device| device.device.clone()), origin),
         None => models(args.models.as_deref(), &hourly, &building)?,
     };
     models.threshold = args.rule.rule().threshold(&models.site.out_of_sample);
@@ -153,7 +153,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     if args.show {
         say(super::heatmap::draw(&forecasts, &calendar).trim_end());
     }
-    say(&summary(&forecasts, &calendar, origin, &args.output));
+    say(&closing(&forecasts, &calendar, origin, &args.output));
     Ok(())
 }
 
@@ -163,7 +163,7 @@ fn say(line: &str) {
 }
 
 /// Returns one line: rooms, hours expected in use, and where the forecast was written.
-fn summary(forecasts: &[DeviceForecast], calendar: &Calendar, origin: Instant, output: &Path) -> String {
+fn closing(forecasts: &[DeviceForecast], calendar: &Calendar, origin: Instant, output: &Path) -> String {
     let expected: f64 = forecasts.iter().flat_map(|forecast| &forecast.hours).map(|hour| hour.probability).sum();
     let rooms = match forecasts.len() {
         1 => "1 room".to_owned(),

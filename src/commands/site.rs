@@ -70,6 +70,14 @@ impl ClockArgs {
             refused = summary.refused,
             "readings read"
         );
+        if summary.set_aside > 0 {
+            let examples: Vec<String> = summary.strays.iter().map(ToString::to_string).collect();
+            tracing::warn!(
+                readings = summary.set_aside,
+                devices = examples.join("; "),
+                "readings ahead of the clock or far from all others were set aside: is a sensor's clock wrong?"
+            );
+        }
         if summary.refused > 0 {
             tracing::warn!(
                 refused = summary.refused,

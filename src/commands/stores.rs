@@ -86,9 +86,12 @@ pub(crate) fn load(url: &str, calendar: &Calendar, until: Option<Instant>) -> an
             let store = store::open_existing(url, calendar).await?;
             let (readings, _) = store.load(until).await?;
             let is_known = |name: &String| readings.devices.binary_search_by(|d| d.device.cmp(name)).is_ok();
-            let names = store.heard().await?.into_iter().map(|(name, _)| name);
-            let quiet = names.filter(|name| !is_known(name)).collect();
-            Ok(Collected::of(&store::shown(url), readings, quiet))
+            let heard = store.heard().await?;
+            let latest = heard.iter().map(|&(_, time)| time).max();
+            let quiet = heard.into_iter().map(|(name, _)| name).filter(|name| !is_known(name)).collect();
+            let mut collected = Collected::of(&store::shown(url), readings, quiet);
+            collected.summary.heard = latest;
+            Ok(collected)
         })
     };
     // On a thread of its own, since whoever asks may be a task of another runtime.

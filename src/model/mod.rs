@@ -113,6 +113,12 @@ pub enum Source {
 }
 
 impl Models {
+    /// Models of some devices that have learned nothing: the decayed rate of the hour of the week, from readings before
+    /// `cutoff`.
+    pub fn habit(devices: impl Iterator<Item = String>, cutoff: Instant) -> Models {
+        Models { devices: devices.map(|name| (name, DeviceModel::default())).collect(), cutoff, ..Models::default() }
+    }
+
     /// The site's layers that a device's layer sits on.
     pub fn site_of(&self, device: &DeviceModel) -> &SiteModel {
         let older = usize::from(device.sits_on).checked_sub(1).and_then(|at| self.older.get(at));

@@ -93,6 +93,7 @@ impl Sink for Collector<'_> {
             counts.after_until += 1;
             return Ok(());
         }
+        self.summary.heard = self.summary.heard.max(Some(time));
         let device = &mut self.devices[device];
         if !motion {
             counts.no_motion += 1;

@@ -8,6 +8,7 @@ mod csv;
 mod error;
 pub(crate) mod field;
 mod lines;
+mod lived;
 mod parquet;
 mod profile;
 mod rows;
@@ -30,7 +31,7 @@ pub(crate) use clean::{Collected, in_order};
 pub use error::ReadError;
 pub use profile::{DeviceProfile, Profile, profile};
 pub use rows::{FileRow, rows};
-pub use summary::{Counts, FileSummary, REFUSALS_KEPT, ReadSummary, Refusal};
+pub use summary::{Counts, FileSummary, REFUSALS_KEPT, ReadSummary, Refusal, Stray};
 pub use times::Times;
 pub use write::write_parquet;
 
@@ -195,6 +196,7 @@ pub(crate) fn read_with(
     summary.accepted -= in_several;
     summary.duplicates += in_several;
     summary.span = readings.span();
+    summary.set_aside(&readings.strays(calendar.latest()), calendar);
     summary.devices = readings.devices.len();
     summary.without_motion.sort();
     summary.without_motion.dedup();

@@ -91,8 +91,9 @@ struct Tally {
     hours: [[u64; 24]; 2],
 }
 
-/// Works out the profile of readings.
+/// Works out the profile of the readings of the time in which the site lived.
 pub fn profile(readings: &Readings, calendar: &Calendar) -> Profile {
+    let readings = &readings.alive(calendar.latest());
     let Some(span) = Span::new(readings, calendar) else { return Profile::default() };
     let known: Vec<&DeviceReadings> = readings.devices.iter().filter(|d| !d.times.is_empty()).collect();
     let (mut devices, site) = known

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::calendar::Instant;
+use super::DeviceReadings;
+use crate::calendar::{Calendar, Instant};
 
 /// How many refused rows of one file are kept in full; the rest are only counted.
 pub const REFUSALS_KEPT: usize = 20;
@@ -68,6 +69,41 @@ pub struct FileSummary {
     pub counts: Counts,
     /// The first [`REFUSALS_KEPT`] refused rows.
     pub refusals: Vec<Refusal>,
+    /// The latest row of any sensor, motion or none, before [`super::ReadOptions::until`].
+    #[serde(skip)]
+    pub heard: Option<Instant>,
+}
+
+/// Readings of a device that are far from those of its site, or ahead of the clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stray {
+    /// The device.
+    pub device: String,
+    /// How many they are.
+    pub readings: usize,
+    /// When the first of them would have been, RFC 3339.
+    pub first: String,
+}
+
+impl Stray {
+    /// Describes the readings of devices, in their order.
+    pub fn of(devices: &[DeviceReadings], calendar: &Calendar) -> impl Iterator<Item = Stray> {
+        let stray = |device: &DeviceReadings| {
+            let first = calendar.rfc3339(*device.times.first()?);
+            Some(Stray { device: device.device.clone(), readings: device.times.len(), first })
+        };
+        devices.iter().filter_map(stray)
+    }
+}
+
+impl fmt::Display for Stray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { device, readings, first } = self;
+        match readings {
+            1 => write!(f, "{device}: {first}"),
+            more => write!(f, "{device}: {more}, the first {first}"),
+        }
+    }
 }
 
 /// What all files of one [`super::read`] held; the counts mean what they mean in [`Counts`].
@@ -91,8 +127,16 @@ pub struct ReadSummary {
     pub out_of_order: u64,
     /// First and last reading kept, in seconds on the site's time line.
     pub span: Option<(Instant, Instant)>,
+    /// The latest row of any sensor, motion or none: a sign of life.
+    #[serde(skip)]
+    pub heard: Option<Instant>,
     /// Devices with at least one reading kept.
     pub devices: usize,
+    /// Readings outside the time in which the site lived, as of now: they are kept, and nothing is learned from them. See
+    /// [`super::Readings::lived`].
+    pub set_aside: u64,
+    /// The first of them, at most [`REFUSALS_KEPT`] devices.
+    pub strays: Vec<Stray>,
     /// Devices of which only "no motion" is known: alive, never occupied. In order of name.
     pub without_motion: Vec<String>,
 }
@@ -109,6 +153,12 @@ impl ReadSummary {
         Counts { rows, accepted, duplicates, no_motion, after_until, refused, out_of_order }
     }
 
+    /// Takes note of readings outside the time in which the site lived.
+    pub(super) fn set_aside(&mut self, strays: &[DeviceReadings], calendar: &Calendar) {
+        self.set_aside = strays.iter().map(|device| device.times.len() as u64).sum();
+        self.strays = Stray::of(strays, calendar).take(REFUSALS_KEPT).collect();
+    }
+
     /// Adds one file.
     pub(super) fn add(&mut self, file: FileSummary) {
         let Counts { rows, accepted, duplicates, no_motion, after_until, refused, out_of_order } = file.counts;
@@ -119,6 +169,7 @@ impl ReadSummary {
         self.after_until += after_until;
         self.refused += refused;
         self.out_of_order += out_of_order;
+        self.heard = self.heard.max(file.heard);
         self.files.push(file);
     }
 }

@@ -14,10 +14,11 @@ use super::auth::ReadAccess;
 use super::problem::{Problem, ProblemBody};
 use super::query::Query;
 use super::site::Site;
-use super::snapshot::Snapshot;
+use super::snapshot::{AHEAD, Snapshot};
 use super::{rounds, scoring};
 use crate::calendar::{Calendar, HOUR, Instant};
 use crate::hourly::{Hourly, State, Status};
+use crate::readings::Stray;
 use crate::stream::Source;
 
 /// Names shown per kind.
@@ -35,6 +36,12 @@ const OLD: i64 = 30 * 24 * HOUR;
 const LOOK_BACK: usize = 28 * 24;
 const STILL_AT_LEAST: i64 = 6 * HOUR;
 
+/// After so long without motion forecasts ask whether the sensors are alive.
+const ASKED_AFTER: i64 = 24 * HOUR;
+
+/// How long refused rows are an alert after the last of them.
+const REFUSED_LATELY: Duration = Duration::from_secs(3600);
+
 /// Before a week has been seen, nobody knows its weekends.
 const STILL_AT_FIRST: i64 = 72 * HOUR;
 
@@ -51,6 +58,12 @@ pub enum Kind {
     WorseThanBaseline,
     /// No reading for longer than nights and weekends explain.
     DataLate,
+    /// Readings that are ahead of the server's clock, or far from all others: they wait, or are set aside.
+    StrayReadings,
+    /// The input cannot be read any more; what was read before is still served.
+    InputUnreadable,
+    /// Rows were refused: of the input when it was last read, or of what came in the last hour.
+    RowsRefused,
     /// Brokers and other servers that cannot be reached.
     Disconnected,
     /// The last retraining failed.
@@ -63,8 +76,11 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order in which they are shown.
-    const ALL: [Kind; 8] = [
+    const ALL: [Kind; 11] = [
         Kind::DataLate,
+        Kind::InputUnreadable,
+        Kind::RowsRefused,
+        Kind::StrayReadings,
         Kind::Disconnected,
         Kind::SilentSensors,
         Kind::ChatteringSensors,
@@ -81,6 +97,9 @@ impl Kind {
             Kind::ChatteringSensors => "chattering_sensors",
             Kind::WorseThanBaseline => "worse_than_baseline",
             Kind::DataLate => "data_late",
+            Kind::InputUnreadable => "input_unreadable",
+            Kind::RowsRefused => "rows_refused",
+            Kind::StrayReadings => "stray_readings",
             Kind::Disconnected => "disconnected",
             Kind::RetrainingFailed => "retraining_failed",
             Kind::UpkeepFailed => "upkeep_failed",
@@ -151,6 +170,28 @@ pub struct Watching {
     done: Option<Stopwatch>,
     took: Duration,
     seen: Seen,
+    refusals: Refusals,
+}
+
+/// How many rows each source had refused, and when that last grew.
+#[derive(Default)]
+struct Refusals(BTreeMap<&'static str, (u64, Stopwatch)>);
+
+impl Refusals {
+    /// The sources of which rows were refused in the last hour, with how many since the start.
+    fn round(&mut self, site: &Site, now: Stopwatch) -> Vec<String> {
+        let Some(live) = &site.live else { return Vec::new() };
+        for source in Source::ALL {
+            let refused = live.counts.of(source).refused.get();
+            let known = self.0.entry(source.name()).or_insert((0, now));
+            if refused > known.0 {
+                *known = (refused, now);
+            }
+        }
+        let recent =
+            self.0.iter().filter(|(_, (refused, at))| *refused > 0 && now.duration_since(*at) < REFUSED_LATELY);
+        recent.map(|(name, (refused, _))| format!("{name}: {refused} since the start, in quarantine")).collect()
+    }
 }
 
 /// What follows from data and models alone; it is found again when they change, or the present moves on.
@@ -160,6 +201,7 @@ struct Seen {
     present: Instant,
     silent: Vec<String>,
     chattering: Vec<String>,
+    strays: Vec<String>,
     /// See [`patience`].
     patience: i64,
 }
@@ -169,10 +211,13 @@ impl Seen {
         let hourly = &rounds::grid(site, snapshot, present).hourly;
         let silent = hourly.devices.iter().filter(|device| device.status == Status::Silent);
         let chattering = snapshot.history.profile(&site.calendar).devices.iter().filter(|device| device.chattering);
+        let strays = snapshot.history.readings.strays(site.calendar.now() + AHEAD);
+        let strays = Stray::of(&strays, &site.calendar);
         Seen {
             snapshot: Arc::downgrade(snapshot),
             present,
             silent: silent.map(|device| device.device.clone()).collect(),
+            strays: strays.map(|stray| stray.to_string()).collect(),
             chattering: chattering.map(|device| device.device.clone()).collect(),
             patience: patience(hourly, snapshot.history.span.map_or(0, |(first, last)| last - first)),
         }
@@ -191,7 +236,8 @@ impl Watching {
         if self.seen.present != present || !Weak::ptr_eq(&self.seen.snapshot, &Arc::downgrade(snapshot)) {
             self.seen = Seen::of(site, snapshot, present);
         }
-        let found = look(site, snapshot, &self.seen);
+        let refused = self.refusals.round(site, watch);
+        let found = look(site, snapshot, &self.seen, refused);
         lock(site).set(found, Calendar::utc_now());
         self.took = watch.elapsed();
         self.done = Some(Stopwatch::now());
@@ -199,7 +245,7 @@ impl Watching {
 }
 
 /// Names of what is wrong, by kind.
-fn look(site: &Site, snapshot: &Snapshot, seen: &Seen) -> Vec<(Kind, Vec<String>)> {
+fn look(site: &Site, snapshot: &Snapshot, seen: &Seen, refused: Vec<String>) -> Vec<(Kind, Vec<String>)> {
     let mut silent = seen.silent.clone();
     if let Some(live) = &site.live {
         silent.extend(live.health.offline());
@@ -213,6 +259,9 @@ fn look(site: &Site, snapshot: &Snapshot, seen: &Seen) -> Vec<(Kind, Vec<String>
         (Kind::SilentSensors, silent),
         (Kind::ChatteringSensors, seen.chattering.clone()),
         (Kind::WorseThanBaseline, worse),
+        (Kind::InputUnreadable, trouble.readings.into_iter().collect()),
+        (Kind::RowsRefused, trouble.refused.into_iter().chain(refused).collect()),
+        (Kind::StrayReadings, seen.strays.clone()),
         (Kind::DataLate, late(site, snapshot, seen.patience)),
         (Kind::Disconnected, disconnected(site)),
         (Kind::RetrainingFailed, trouble.retraining.into_iter().collect()),
@@ -226,7 +275,9 @@ fn late(site: &Site, snapshot: &Snapshot, patience: i64) -> Vec<String> {
     let (Some(live), Some((_, last))) = (&site.live, snapshot.history.span) else { return Vec::new() };
     let now = site.calendar.now();
     // Sensors may say that they are alive without seeing anybody; the store is asked only when nobody was seen.
-    if now - last <= patience || live.heard().is_some_and(|heard| now - heard <= patience) {
+    let silent = now - last;
+    let heard = if silent > ASKED_AFTER.min(patience) { live.heard() } else { None };
+    if silent <= patience || heard.is_some_and(|heard| now - heard <= patience) {
         return Vec::new();
     }
     vec!["readings".into()]

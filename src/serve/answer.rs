@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::loaded::Loaded;
+use super::loaded::{self, Loaded};
 use super::snapshot::Grid;
 use crate::calendar::{Calendar, Instant};
 use crate::forecast::DeviceForecast;
@@ -30,6 +30,9 @@ pub struct Forecast {
     pub origin: String,
     /// The last reading before the origin.
     pub data_until: Option<String>,
+    /// Whether no sensor has been heard for longer than nights, days off and habits explain: then the forecast is the
+    /// habit's rate, and silence does not lower it.
+    pub stale: bool,
     /// The models it comes from.
     pub model: ModelRef,
     /// One entry per device, in order of name.
@@ -116,6 +119,11 @@ impl ModelRef {
     pub fn new(loaded: &Loaded, calendar: &Calendar) -> ModelRef {
         ModelRef { version: loaded.version.clone(), cutoff: calendar.rfc3339(loaded.models.cutoff) }
     }
+
+    /// No models: the habit's rate as of an origin.
+    pub fn habit(origin: Instant, calendar: &Calendar) -> ModelRef {
+        ModelRef { version: loaded::BASELINE.into(), cutoff: calendar.rfc3339(origin) }
+    }
 }
 
 /// The JSON of one device's forecast.
@@ -153,7 +161,8 @@ pub fn whole(grid: &Grid, cells: &[&Arc<Cell>], loaded: &Loaded, calendar: &Cale
         made_at: utc(grid.made_at),
         origin: calendar.rfc3339(grid.hourly.origin),
         data_until: last.map(|&instant| calendar.rfc3339(instant)),
-        model: ModelRef::new(loaded, calendar),
+        stale: grid.stale.is_some(),
+        model: grid.model(loaded, calendar),
         devices: Vec::new(),
     };
     let mut out = serde_json::to_vec(&head)?;

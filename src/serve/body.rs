@@ -99,7 +99,7 @@ pub async fn post(
         let readings = readings(rows);
         let origin = match at.map_or_else(|| query.time("at", calendar), |at| Ok(Some(at)))? {
             Some(at) => at,
-            None => readings.span().map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1)),
+            None => readings.lived(calendar.latest()).map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1)),
         };
         let known = readings.before(origin);
         check(&known, origin, calendar)?;
@@ -200,7 +200,7 @@ fn readings(rows: Rows) -> Readings {
 
 /// Whether a forecast of this history takes a bounded time.
 fn check(known: &Readings, origin: Instant, calendar: &Calendar) -> Result<(), Problem> {
-    let Some((first, _)) = known.span() else {
+    let Some((first, _)) = known.lived(origin) else {
         return Err(Problem::new(Code::OutOfRange, format!("there is no reading before {}", calendar.format(origin))));
     };
     let hours = (origin - first) / HOUR + HORIZON as i64;

@@ -1,6 +1,6 @@
 //! The server's store, and what brings readings into it.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ pub struct Live {
     pub health: Arc<Health>,
     /// The name under which this server holds leases.
     holder: String,
+    /// The latest event of any sensor when the store was last asked, 0 for none.
+    pub(super) last_heard: Arc<AtomicI64>,
     runtime: tokio::runtime::Handle,
     sources: Mutex<Sources>,
     /// Whether something was stored since the last look.
@@ -78,6 +80,7 @@ impl Live {
         let changed = dirty.clone();
         let hook: Hook = Box::new(move |_| changed.store(true, SeqCst));
         Ok(Live {
+            last_heard: Arc::default(),
             writer: Writer::start(store.clone(), limits, counts.clone(), hook),
             store,
             counts,
@@ -100,6 +103,7 @@ impl Live {
     pub fn load(&self) -> Result<Readings, StoreError> {
         let (readings, cursor) = self.runtime.block_on(self.store.load(None))?;
         *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = cursor;
+        self.heard();
         Ok(readings)
     }
 
@@ -133,7 +137,9 @@ impl Live {
     /// The latest event of any sensor, if the store can say. Call it off the async threads.
     pub fn heard(&self) -> Option<Instant> {
         let heard = self.runtime.block_on(self.store.heard()).ok()?;
-        heard.into_iter().map(|(_, time)| time).max()
+        let latest = heard.into_iter().map(|(_, time)| time).max();
+        self.last_heard.store(latest.unwrap_or(0), SeqCst);
+        latest
     }
 
     /// Starts the sources, once the readings that are there say where devices stand.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant as Stopwatch, SystemTime};
 
@@ -62,11 +62,19 @@ pub fn start(site: &Site) -> anyhow::Result<()> {
 /// Reads the input.
 fn history(site: &Site) -> anyhow::Result<History> {
     let input = &site.settings.input;
-    let (mut readings, _) = input.clock.read(&input.input, &site.calendar, None)?;
+    let (mut readings, summary) = input.clock.read(&input.input, &site.calendar, None)?;
+    let (rows, refused) = (summary.rows, summary.refused);
+    let told = format!("input: {refused} of {rows} rows; roomcast inspect lists them");
+    site.set_trouble(|trouble| trouble.refused = (refused > 0).then_some(told));
     if let Some(live) = &site.live {
         readings = readings.merged(live.load()?);
     }
-    Ok(History::new(readings))
+    Ok(History::new(readings, &site.calendar, heard(site)))
+}
+
+/// Where the store's latest sign of life stands.
+fn heard(site: &Site) -> Option<Arc<AtomicI64>> {
+    site.live.as_ref().map(|live| live.last_heard.clone())
 }
 
 /// A version of the registry, the current one without a name, for a history that ends with the reading `last`.
@@ -216,7 +224,7 @@ fn forget(site: &Site) {
     let Some(live) = &site.live else { return };
     let mut forgets = live.forgets.lock().unwrap_or_else(PoisonError::into_inner);
     let (Some(before), Ok(old)) = (*forgets, site.snapshot()) else { return };
-    if old.history.span.is_none_or(|(first, _)| first >= before) {
+    if old.history.readings.span().is_none_or(|(first, _)| first >= before) {
         *forgets = None;
         return;
     }
@@ -232,7 +240,7 @@ fn forget(site: &Site) {
     }
     let _lock = site.lock();
     let Ok(old) = site.snapshot() else { return };
-    let history = History::new(old.history.readings.since(before));
+    let history = History::new(old.history.readings.since(before), &site.calendar, heard(site));
     tracing::info!(readings = history.count, "old readings are forgotten");
     site.swap(Snapshot::new(Arc::new(history), old.loaded.clone()));
     warm(site);

@@ -10,7 +10,7 @@ use crate::model::{Check, DeviceModel, Layers, Models, Source};
 use crate::readings::Readings;
 
 /// The version of models that have learned nothing.
-const BASELINE: &str = "baseline";
+pub const BASELINE: &str = "baseline";
 
 /// Devices whose layers are fetched, and in use, at a time.
 const AT_ONCE: usize = 256;
@@ -56,11 +56,12 @@ impl AtHand<'_> {
 impl Loaded {
     /// The baseline for all devices with readings: nothing is learned.
     pub fn baseline(readings: &Readings, calendar: &Calendar) -> Loaded {
-        let names = readings.devices.iter().map(|d| d.device.clone());
-        let cutoff = readings.span().map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1));
-        let devices = names.map(|name| (name, DeviceModel::default())).collect();
-        let models = Models { devices, cutoff, ..Models::default() };
-        Loaded { models, version: BASELINE.into(), ..Loaded::default() }
+        let cutoff = readings.lived(calendar.latest()).map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1));
+        Loaded {
+            models: Models::habit(readings.devices.iter().map(|device| device.device.clone()), cutoff),
+            version: BASELINE.into(),
+            ..Loaded::default()
+        }
     }
 
     /// Whether nothing was learned yet.

@@ -83,6 +83,8 @@ pub struct Trouble {
     pub models: Option<String>,
     /// Why the input's readings are not in use.
     pub readings: Option<String>,
+    /// How many rows of the input were refused.
+    pub refused: Option<String>,
     /// What the last retraining met.
     pub retraining: Option<String>,
     /// What the last upkeep of the store met.

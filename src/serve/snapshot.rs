@@ -1,11 +1,12 @@
 //! Data and models of one moment, and everything computed from them.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 
-use super::answer::{self, Cell};
+use super::answer::{self, Cell, ModelRef};
 use super::cache::Answers;
 use super::loaded::Loaded;
 use super::metrics::Metrics;
@@ -15,10 +16,14 @@ use crate::commands::predict::closest;
 use crate::features::Building;
 use crate::forecast;
 use crate::hourly::Hourly;
+use crate::model::{DeviceModel, Layers, Models};
 use crate::readings::{DeviceReadings, Profile, Readings, profile};
 
-/// How far past the last reading a forecast may begin: beyond, the data are history and "now" means their end.
+/// How far past the last reading a forecast may begin: beyond, the data of files are history and "now" means their end.
 const REACH: i64 = 48 * HOUR;
+
+/// Where readings can still come in (a store), they are history only after so long without any.
+const ENDED: i64 = 30 * 24 * HOUR;
 
 /// Forecasts at the present are made for the end of a step of this many seconds, so that they are computed once for
 /// all who ask in it, and see all that has come.
@@ -27,8 +32,8 @@ const STEP: i64 = 300;
 /// Seconds before its end at which an hour's last step ends: from then on the hour counts as over.
 const LAST_STEP: i64 = 60;
 
-/// How far ahead of this clock a sensor's may be.
-const AHEAD: i64 = HOUR;
+/// How far ahead of this clock a sensor's may be. Readings beyond wait until their time has come.
+pub const AHEAD: i64 = 300;
 
 /// Origins whose grids are kept; a grid holds a copy of the readings before its origin.
 const GRIDS: usize = 2;
@@ -39,32 +44,41 @@ pub struct History {
     pub readings: Readings,
     /// How many they are.
     pub count: usize,
-    /// First and last.
+    /// First and last of the time in which the site lived, as of when they were read: see [`Readings::lived`].
     pub span: Option<(Instant, Instant)>,
+    /// The latest sign of life of any sensor, 0 for none; none where no more readings can come in.
+    heard: Option<Arc<AtomicI64>>,
     profile: OnceLock<Profile>,
 }
 
 impl History {
-    /// The history made of readings.
-    pub fn new(readings: Readings) -> History {
-        History { count: readings.len(), span: readings.span(), profile: OnceLock::new(), readings }
+    /// The history made of readings; `heard` is where the store's latest sign of life stands.
+    pub fn new(readings: Readings, calendar: &Calendar, heard: Option<Arc<AtomicI64>>) -> History {
+        let span = readings.lived(calendar.now() + AHEAD);
+        History { count: readings.len(), span, heard, profile: OnceLock::new(), readings }
+    }
+
+    /// The latest sign of life of any sensor, if the store knows one.
+    fn heard(&self) -> Option<Instant> {
+        self.heard.as_ref().map(|heard| heard.load(SeqCst)).filter(|&heard| heard > 0)
     }
 
     /// The instant a forecast is made at when none is named: the present, rounded up to five minutes but not into the
-    /// next hour, while readings come in (the last is less than 48 hours old), else the end of the hour of the last
-    /// reading.
+    /// next hour, while readings come in (the last is less than 48 hours old, in a store 30 days), else the end of the
+    /// hour of the last reading.
     pub fn present(&self, calendar: &Calendar) -> Instant {
         let now = calendar.now();
+        let ended = if self.heard.is_some() { ENDED } else { REACH };
         match self.span {
-            Some((_, last)) if now - last > REACH || last - now > AHEAD => calendar.start(calendar.hour(last) + 1),
+            Some((_, last)) if now - last > ended || last - now > AHEAD => calendar.start(calendar.hour(last) + 1),
             Some((_, last)) => step(now.max(last + 1), calendar),
             None => step(now, calendar),
         }
     }
 
     /// This history and what was read since.
-    pub fn grown(&self, more: &[DeviceReadings]) -> History {
-        History::new(self.readings.grown(more))
+    pub fn grown(&self, more: &[DeviceReadings], calendar: &Calendar) -> History {
+        History::new(self.readings.grown(more), calendar, self.heard.clone())
     }
 
     /// Checks that a forecast can be made at an instant.
@@ -128,35 +142,54 @@ pub struct Grid {
     pub hourly: Hourly,
     /// What all devices say together.
     pub building: Arc<Building>,
+    /// The last reading, where the site has been silent for longer than its habits explain: nothing is known since then,
+    /// and forecasts are the habit's.
+    pub stale: Option<Instant>,
     /// When it was made.
     pub made_at: Instant,
     cells: Vec<OnceLock<Arc<Cell>>>,
 }
 
 impl Grid {
-    fn new(readings: &Readings, calendar: &Calendar, origin: Instant) -> Grid {
+    fn new(readings: &Readings, calendar: &Calendar, origin: Instant, heard: Option<Instant>) -> Grid {
         let hourly = Hourly::new(readings, calendar, origin);
+        let stale = hourly.stale_since(heard);
+        let hourly = stale.into_iter().fold(hourly, Hourly::unobserved_since);
         let building = Building::new(&hourly);
         let cells = hourly.devices.iter().map(|_| OnceLock::new()).collect();
-        Grid { building: Arc::new(building), made_at: calendar.now(), cells, hourly }
+        Grid { building: Arc::new(building), stale, made_at: calendar.now(), cells, hourly }
     }
 
     /// This grid with a history that has grown: forecasts of devices that nothing new was read of stay. None where
     /// more has changed than the running hour of some devices.
     fn grown(&self, readings: &Readings, changed: &[DeviceReadings], calendar: &Calendar) -> Option<Grid> {
+        // What ends a silence of the whole site changes every room.
+        if self.stale.is_some() {
+            return None;
+        }
         let (mut hourly, mut cells) = (self.hourly.clone(), self.cells.clone());
         for new in changed.iter().filter(|new| new.times.first().is_some_and(|&first| first < self.hourly.origin)) {
             let at = hourly.position(&new.device)?;
             let known = readings.devices.binary_search_by(|d| d.device.cmp(&new.device)).ok()?;
             let times = &readings.devices[known].times;
             // Stores may tell again what was told before.
-            if times.partition_point(|&time| time < hourly.origin) == hourly.devices[at].times.len() {
+            let on_grid = times.partition_point(|&time| time < hourly.origin)
+                - times.partition_point(|&time| time < hourly.start);
+            if on_grid == hourly.devices[at].times.len() {
                 continue;
             }
             hourly = hourly.with_times(at, times)?;
             cells[at] = OnceLock::new();
         }
-        Some(Grid { building: self.building.clone(), made_at: calendar.now(), cells, hourly })
+        Some(Grid { building: self.building.clone(), stale: None, made_at: calendar.now(), cells, hourly })
+    }
+
+    /// The models that forecasts on this grid come from: the habit's where the data are stale.
+    pub fn model(&self, loaded: &Loaded, calendar: &Calendar) -> ModelRef {
+        match self.stale {
+            Some(_) => ModelRef::habit(self.hourly.origin, calendar),
+            None => ModelRef::new(loaded, calendar),
+        }
     }
 
     /// The name of the device at a position.
@@ -206,23 +239,36 @@ impl Grid {
     ) -> Result<(), Problem> {
         let watch = std::time::Instant::now();
         let missing: Vec<usize> = devices.iter().copied().filter(|&at| self.cells[at].get().is_none()).collect();
+        if self.stale.is_some() {
+            let (habit, models) =
+                (DeviceModel::default(), Models { threshold: loaded.models.threshold, ..Models::default() });
+            let version = self.model(loaded, calendar).version;
+            missing
+                .par_iter()
+                .try_for_each(|&at| self.fill(at, models.layers_with(Some(&habit)), &version, calendar))?;
+            metrics.forecasts.add(missing.len() as u64);
+            return Ok(());
+        }
         for some in missing.chunks(loaded.at_once()) {
             let at_hand = loaded.at_hand(some.iter().map(|&at| self.name(at)), metrics)?;
             some.par_iter().try_for_each(|&at| {
                 if leaves_out && at_hand.is_damaged(self.name(at)) {
                     return Ok(());
                 }
-                let layers = at_hand.layers(self.name(at))?;
-                let made = forecast::forecast_with(&self.hourly, &self.building, at, layers);
-                let made = made.map_err(Problem::internal)?;
-                let last = self.hourly.devices[at].times.last().copied();
-                let json = answer::device(&made, last, &loaded.version, calendar).map_err(Problem::internal)?;
-                self.cells[at].get_or_init(|| Arc::new(Cell { forecast: made, json }));
-                Ok::<(), Problem>(())
+                self.fill(at, at_hand.layers(self.name(at))?, &loaded.version, calendar)
             })?;
         }
         metrics.forecasts.add(missing.len() as u64);
         metrics.forecast_nanoseconds.add(watch.elapsed().as_nanos() as u64);
+        Ok(())
+    }
+
+    /// Forecasts one device from its layers.
+    fn fill(&self, at: usize, layers: Layers<'_>, version: &str, calendar: &Calendar) -> Result<(), Problem> {
+        let made = forecast::forecast_with(&self.hourly, &self.building, at, layers).map_err(Problem::internal)?;
+        let last = self.hourly.devices[at].times.last().copied();
+        let json = answer::device(&made, last, version, calendar).map_err(Problem::internal)?;
+        self.cells[at].get_or_init(|| Arc::new(Cell { forecast: made, json }));
         Ok(())
     }
 }
@@ -247,7 +293,7 @@ impl Snapshot {
 
     /// The same models with a history that has grown by `changed`: what that cannot have changed stays computed.
     pub fn grown(&self, changed: &[DeviceReadings], calendar: &Calendar) -> Snapshot {
-        let history = Arc::new(self.history.grown(changed));
+        let history = Arc::new(self.history.grown(changed, calendar));
         let grids = self.grids.lock().unwrap_or_else(PoisonError::into_inner);
         let grids = grids.iter().filter_map(|grid| grid.grown(&history.readings, changed, calendar)).map(Arc::new);
         let grids = Mutex::new(grids.collect());
@@ -267,7 +313,7 @@ impl Snapshot {
         found.unwrap_or_else(|| {
             // Make room first: two grids and the new one would be three.
             lock().truncate(GRIDS - 1);
-            let grid = Arc::new(Grid::new(&self.history.readings, calendar, origin));
+            let grid = Arc::new(Grid::new(&self.history.readings, calendar, origin, self.history.heard()));
             lock().push_front(grid.clone());
             grid
         })
@@ -276,7 +322,7 @@ impl Snapshot {
 
 /// A grid and its forecasts for readings that are not the site's own.
 pub fn visit(readings: &Readings, calendar: &Calendar, origin: Instant) -> Grid {
-    Grid::new(readings, calendar, origin)
+    Grid::new(readings, calendar, origin, None)
 }
 
 #[cfg(test)]
@@ -305,7 +351,7 @@ mod tests {
         let day = |text: &str| text.parse().unwrap();
         let readings = crate::simulate::Building::new(5, 4, day("2024-02-20"), day("2024-03-05")).readings();
         let running = calendar.parse("2024-03-05 10:00:00").unwrap();
-        let history = Arc::new(History::new(readings.before(running)));
+        let history = Arc::new(History::new(readings.before(running), &calendar, None));
         let loaded = Arc::new(Loaded::baseline(&history.readings, &calendar));
         let old = Snapshot::new(history.clone(), loaded);
         let (metrics, all) = (Metrics::default(), [0, 1, 2, 3]);

@@ -204,3 +204,43 @@ fn predict_long_after_the_data_forecasts_the_habit_and_says_so() {
     let error = fails(&["predict", "2016-10-18 23:59:59", input, out, "--max-age", "2d"], 1);
     assert!(error.contains("--max-age"), "{error}");
 }
+
+#[test]
+fn one_row_of_2100_or_of_a_clock_never_set_changes_no_forecast() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (clean, damaged) = (sample().display().to_string(), path("damaged.csv"));
+    let rows = std::fs::read_to_string(&clean).unwrap();
+    let device = rows.lines().nth(1).unwrap().split(',').find(|cell| cell.starts_with("device_")).unwrap().to_owned();
+    let header = rows.lines().next().unwrap().to_owned();
+    let row = |time: &str| {
+        let cells = header.split(',').map(|column| match column {
+            "time" => time.to_owned(),
+            "device" => device.clone(),
+            _ => "1.0".to_owned(),
+        });
+        cells.collect::<Vec<_>>().join(",")
+    };
+    let strays = ["1971-01-01 00:00:05", "2000-01-01 00:01:00", "2100-01-01 12:00:00"].map(row).join("\n");
+    std::fs::write(&damaged, format!("{}\n{strays}\n", rows.trim_end())).unwrap();
+    let forecast = |input: &str| {
+        let output = roomcast(&["predict", "2016-08-24 23:59:59", input, "-", "--probabilities"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    assert_eq!(forecast(&clean), forecast(&damaged));
+    // Without --until models learn up to the last reading of the site, not up to 2100.
+    let cutoff = |input: &str, models: &str| {
+        let output = roomcast(&["train", "--input", input, "--models", &path(models)]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let shown = roomcast(&["models", "show", "--json", "--models", &path(models)]);
+        let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+        (shown["cutoff"].clone(), text(&output.stderr))
+    };
+    let (expected, quiet) = cutoff(&clean, "clean");
+    let (found, said) = cutoff(&damaged, "damaged");
+    assert!(expected.is_string() && expected == found, "{expected} {found}");
+    assert!(said.contains("set aside") && said.contains(&device) && !quiet.contains("set aside"), "{said}");
+    let inspected = text(&roomcast(&["inspect", &damaged]).stdout);
+    assert!(inspected.contains("set aside: 3 readings") && inspected.contains(&device), "{inspected}");
+}

@@ -1,6 +1,7 @@
 //! The server from outside: the real binary on a free port, asked as curl would ask.
 
 pub mod client;
+mod clocks;
 mod faults;
 mod jobs;
 mod reload;

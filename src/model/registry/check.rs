@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::error::RegistryError;
-use crate::calendar::{Calendar, HOUR, Instant};
+use crate::calendar::{Calendar, Instant};
 use crate::features::WIDTH;
 use crate::model::{DeviceModel, Models, SiteModel};
 
@@ -54,18 +54,12 @@ pub fn belongs(models: &Models, name: &str, sits_on: u8, cutoff: Instant) -> Res
     Ok(())
 }
 
-/// How far clocks may be apart: sensors' and servers' a little. Without a zone the machine may even keep the wall
-/// time of another part of the world than the readings do.
-fn tolerance(calendar: &Calendar) -> i64 {
-    if calendar.zone().is_some() { HOUR } else { 26 * HOUR }
-}
-
 /// The latest cutoff that models can have: the present, or the end of the hour of the last reading at hand where that
 /// is later (of a building that is simulated ahead of the clock), and some tolerance.
 pub fn latest(last_reading: Option<Instant>, calendar: &Calendar) -> Instant {
-    let now = calendar.now();
-    let data = last_reading.map_or(now, |last| calendar.start(calendar.hour(last) + 1));
-    now.max(data).saturating_add(tolerance(calendar))
+    let tolerance = calendar.latest() - calendar.now();
+    let data = last_reading.map_or(0, |last| calendar.start(calendar.hour(last) + 1));
+    calendar.latest().max(data.saturating_add(tolerance))
 }
 
 /// Checks that models did not learn from the future: that their cutoff is not after [`latest`].

@@ -7,6 +7,9 @@ import { go, route, state } from './state.js';
 /** Per kind: the line, what it means and what to do, and whether its examples are rooms. */
 const KINDS = {
   data_late: [() => 'No readings are coming in', 'For longer than nights and weekends explain. Look at gateway, broker and network; the forecasts are made from what is known.'],
+  input_unreadable: [() => 'The input cannot be read', 'It changed, and what is there now cannot be read. What was read before is still served.'],
+  rows_refused: [() => 'Rows were refused', 'Of the input as it was last read, or of what came in the last hour. roomcast inspect and roomcast store quarantine list show them.'],
+  stray_readings: [(n) => `${plural(n, 'sensor')} with a wrong clock`, 'Readings ahead of the server’s clock, or far from all others: they wait, or nothing is learned from them.'],
   disconnected: [(n) => `${plural(n, 'connection')} lost`, 'The server cannot reach these, and tries again by itself. Brokers keep readings for it, within their limits.'],
   silent_sensors: [(n) => `${plural(n, 'sensor')} silent`, 'No motion for far longer than usual, or gone as their gateway says. Look at battery and place.', true],
   chattering_sensors: [(n) => `${plural(n, 'sensor')} chattering`, 'They fire far more often than the others: loose, or badly placed. Hours in use may be false.', true],

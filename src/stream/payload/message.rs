@@ -3,13 +3,10 @@
 use serde_json::Value;
 
 use super::form::{self, Form, Said};
-use super::latest;
 use super::topic::Pattern;
+use super::{EARLIEST, latest};
 use crate::calendar::{Calendar, Instant};
 use crate::readings::field;
-
-/// 2000-01-01: a clock that shows an earlier time was never set.
-const EARLIEST: Instant = 946_684_800;
 
 /// From here on a number is milliseconds since 1970, below it seconds.
 const MILLISECONDS: f64 = 1e11;
@@ -96,7 +93,7 @@ impl Reader {
             return Ok(Some(Message { device, said, time: None }));
         }
         let (said, object) = form::said(self.form, self.pointer.as_deref(), text)?;
-        let time = object.and_then(|object| time(&object, calendar));
+        let time = object.map_or(Ok(None), |object| time(&object, calendar))?;
         Ok(Some(Message { device, said, time }))
     }
 
@@ -118,22 +115,34 @@ impl Reader {
     }
 }
 
-/// The time that stands in a message; nothing for none, or one that shows a clock that was never set or runs far ahead.
-fn time(object: &Value, calendar: &Calendar) -> Option<Instant> {
+/// The time that stands in a message; nothing for none, or one that shows a clock that was never set.
+///
+/// # Errors
+/// For a time far ahead of the site's clock: one of the two clocks is wrong, and the time of arrival may be as well.
+fn time(object: &Value, calendar: &Calendar) -> Result<Option<Instant>, String> {
+    let Some(instant) = shown(object, calendar) else { return Ok(None) };
+    if instant > latest(calendar) {
+        let found = calendar.format(instant);
+        return Err(format!("time: expected no more than a day ahead of the site's clock, found {found}"));
+    }
+    Ok((instant >= EARLIEST).then_some(instant))
+}
+
+/// The time that a message shows, if it shows one that can be read.
+fn shown(object: &Value, calendar: &Calendar) -> Option<Instant> {
     let value = ["last_seen", "timestamp", "time", "Time"].iter().find_map(|key| object.get(*key))?;
-    let instant = match value {
+    match value {
         Value::Number(number) => {
             let number = number.as_f64()?;
-            calendar.at((if number >= MILLISECONDS { number / 1000.0 } else { number }) as i64)
+            Some(calendar.at((if number >= MILLISECONDS { number / 1000.0 } else { number }) as i64))
         }
         Value::String(text) => match calendar.parse(text) {
-            Ok(instant) => instant,
+            Ok(instant) => Some(instant),
             // An offset at a site without a zone: the machine's wall clock, as for arrivals.
-            Err(_) => calendar.at(Calendar::new(Some(chrono_tz::UTC)).parse(text).ok()?),
+            Err(_) => Some(calendar.at(Calendar::new(Some(chrono_tz::UTC)).parse(text).ok()?)),
         },
-        _ => return None,
-    };
-    (EARLIEST..=latest(calendar)).contains(&instant).then_some(instant)
+        _ => None,
+    }
 }
 
 #[cfg(test)]

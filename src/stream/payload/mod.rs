@@ -17,6 +17,9 @@ pub const AHEAD: i64 = 86_400;
 /// Bytes of a refused payload that are kept.
 pub const KEPT: usize = 4096;
 
+/// 2001-01-01: a clock that shows an earlier time was never set. Many begin at 2000-01-01.
+pub const EARLIEST: Instant = 978_307_200;
+
 /// The latest instant an event may have.
 pub fn latest(calendar: &Calendar) -> Instant {
     calendar.now() + AHEAD

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, Visitor};
 use serde_json::Value;
 
-use super::{kept, latest};
+use super::{EARLIEST, kept, latest};
 use crate::calendar::{Calendar, Instant};
 use crate::readings::field::{self, Clock};
 use crate::store::{Event, Kind};
@@ -63,7 +63,7 @@ pub enum Unreadable {
 
 /// Reads the rows of a body.
 ///
-/// A row has `time` as [`Calendar::parse`] reads it, at most a day ahead of the site's clock; `device`, 1 to 256 bytes
+/// A row has `time` as [`Calendar::parse`] reads it, from 2001 on and at most a day ahead of the site's clock; `device`, 1 to 256 bytes
 /// of UTF-8 without control characters, spaces around it are cut off; `device_activated` or `activated`, `1`, `true` or
 /// `on` for motion (as without it) and `0`, `false` or `off` for none; and, if the sender has one, an `id` of the event
 /// of at most 128 bytes. In JSON no other keys are allowed: a misspelt one would change what the row means.
@@ -176,6 +176,10 @@ impl Reader<'_> {
         if instant > self.latest {
             let found = field::excerpt(time);
             return Err(format!("time: expected no more than a day ahead of the site's clock, found {found:?}"));
+        }
+        if instant < EARLIEST {
+            let found = field::excerpt(time);
+            return Err(format!("time: expected a year from 2001 on, as a clock that was set shows, found {found:?}"));
         }
         let device = field::name(field::trim(device)).map_err(|problem| problem.to_string())?.to_owned();
         let id = id.filter(|id| !id.is_empty());

@@ -124,7 +124,17 @@ fn a_time_counts_when_it_can_be_one() {
         time(&Calendar::default(), "\"2016-07-01 05:35:00\""),
         Calendar::default().parse("2016-07-01 05:35:00").ok()
     );
-    for value in ["\"1970-01-01T00:00:05Z\"", "5", "9000000000000", "\"soon\"", "null", "1e300"] {
+    for value in ["\"1970-01-01T00:00:05Z\"", "\"2000-01-01T00:01:00Z\"", "5", "\"soon\"", "null", "-1e300"] {
         assert_eq!(time(&berlin, value), None, "{value}");
+    }
+}
+
+#[test]
+fn a_time_far_ahead_is_not_taken_for_that_of_arrival() {
+    let calendar = Calendar::default();
+    for value in ["9000000000000", "1e300", "\"2100-01-01T00:00:00Z\""] {
+        let payload = format!("{{\"occupancy\":true,\"last_seen\":{value}}}");
+        let error = reader("z/+", Form::Auto).read("z/a", payload.as_bytes(), &calendar).unwrap_err();
+        assert!(error.contains("no more than a day ahead"), "{error}");
     }
 }

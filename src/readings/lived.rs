@@ -1,0 +1,142 @@
+//! The time in which a site lived, without rows whose clock was never set or ran ahead.
+
+use super::{DeviceReadings, Readings, Times};
+use crate::calendar::{HOUR, Instant};
+
+const DAY: i64 = 24 * HOUR;
+
+/// Longest cluster of readings that can be a clock's error, and the silence of the whole site that parts it from the rest.
+const CLUSTER: i64 = 7 * DAY;
+const APART: i64 = 365 * DAY;
+
+/// After such a silence of the whole site what was before says nothing any more, however long it lasted.
+const FORGOTTEN: i64 = 3 * 365 * DAY;
+
+/// A cluster that ends less than this before the present is the site coming back to life, and no error.
+const FRESH: i64 = 48 * HOUR;
+
+impl Readings {
+    /// Returns the first and the last reading of the time in which the site lived, looking only at readings before `now`.
+    ///
+    /// Outside it are readings at or after `now`; clusters of at most a week that a year without any reading parts from
+    /// the rest (a clock that was never set shows 1971 or 2000); and what three years without any reading part from the
+    /// rest. Where most readings are at or after `now`, the building is simulated or this clock is wrong: then none counts
+    /// as too late. None without readings.
+    pub fn lived(&self, now: Instant) -> Option<(Instant, Instant)> {
+        let count = |devices: &[DeviceReadings]| devices.iter().map(|device| before(&device.times, now)).sum::<usize>();
+        let limit = if 2 * count(&self.devices) < self.len() { Instant::MAX } else { now };
+        let last_before = |limit: Instant| {
+            let last = |device: &DeviceReadings| device.times[..before(&device.times, limit)].last().copied();
+            self.devices.iter().filter_map(last).max()
+        };
+        let first_from = |from: Instant| {
+            let first = |device: &DeviceReadings| device.times.get(before(&device.times, from)).copied();
+            self.devices.iter().filter_map(first).min()
+        };
+        let mut last = last_before(limit)?;
+        while limit.saturating_sub(last) > FRESH
+            && let Some(earlier) = last_before(last - CLUSTER)
+            && last - CLUSTER - earlier > APART
+        {
+            last = earlier;
+        }
+        let mut first = first_from(Instant::MIN)?;
+        while let Some(later) = first_from(first + CLUSTER).filter(|&later| later <= last)
+            && later - (first + CLUSTER) > APART
+        {
+            first = later;
+        }
+        let mut reached = last;
+        while let Some(earlier) = first_from(reached - FORGOTTEN)
+            && earlier < reached
+        {
+            reached = earlier;
+        }
+        Some((first.max(reached), last))
+    }
+
+    /// Returns the readings outside the time in which the site lived as of `now`, with their devices.
+    pub fn strays(&self, now: Instant) -> Vec<DeviceReadings> {
+        let Some((first, last)) = self.lived(now) else { return Vec::new() };
+        let outside = |device: &DeviceReadings| {
+            let times = &device.times;
+            let (from, to) = (before(times, first), before(times, last + 1));
+            let strays: Times = times[..from].iter().chain(&times[to..]).copied().collect();
+            (!strays.is_empty()).then(|| DeviceReadings { device: device.device.clone(), times: strays })
+        };
+        self.devices.iter().filter_map(outside).collect()
+    }
+
+    /// Returns the readings of the time in which the site lived as of `now`.
+    pub fn alive(&self, now: Instant) -> Readings {
+        match self.lived(now) {
+            Some((first, last)) => self.before(last + 1).since(first),
+            None => Readings::default(),
+        }
+    }
+}
+
+/// How many times, in ascending order, are before an instant.
+fn before(times: &[Instant], instant: Instant) -> usize {
+    times.partition_point(|&time| time < instant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn readings(devices: &[&[Instant]]) -> Readings {
+        let device = |(at, times): (usize, &&[Instant])| {
+            let times = times.iter().map(|day| day * DAY).collect();
+            DeviceReadings { device: format!("device_{at}"), times }
+        };
+        Readings { devices: devices.iter().enumerate().map(device).collect() }
+    }
+
+    #[test]
+    fn one_row_of_2100_or_of_a_clock_never_set_is_set_aside() {
+        let bulk: Vec<Instant> = (17_000..17_060).collect();
+        let now = 17_061 * DAY;
+        for stray in [365, 10_957, 47_482] {
+            let site = readings(&[&bulk, &[stray]]);
+            assert_eq!(site.lived(now), Some((17_000 * DAY, 17_059 * DAY)), "{stray}");
+            let strays = site.strays(now);
+            assert_eq!((strays.len(), strays[0].device.as_str()), (1, "device_1"), "{stray}");
+            assert_eq!(site.alive(now).devices.len(), 1);
+        }
+        // Several of them, of one device that also lives.
+        let site = readings(&[&[365, 366, 10_957, 17_000, 17_030, 17_061, 47_482]]);
+        assert_eq!(site.lived(now), Some((17_000 * DAY, 17_030 * DAY)));
+        assert_eq!(site.strays(now)[0].times.len(), 5);
+        assert!(readings(&[&bulk]).strays(now).is_empty());
+        assert_eq!(Readings::default().lived(now), None);
+    }
+
+    #[test]
+    fn long_closures_and_days_back_in_life_are_no_strays() {
+        let bulk: Vec<Instant> = (16_000..16_060).chain(17_000..17_060).collect();
+        assert_eq!(readings(&[&bulk]).lived(17_061 * DAY), Some((16_000 * DAY, 17_059 * DAY)));
+        // After more than three years everything begins anew.
+        let old: Vec<Instant> = (15_000..15_060).chain(17_000..17_060).collect();
+        assert_eq!(readings(&[&old]).lived(17_061 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
+        // A row far after the bulk is an error, unless it has just come.
+        let late: Vec<Instant> = (16_000..16_060).chain([17_000]).collect();
+        assert_eq!(readings(&[&late]).lived(17_100 * DAY).unwrap().1, 16_059 * DAY);
+        assert_eq!(readings(&[&late]).lived(17_001 * DAY).unwrap().1, 17_000 * DAY);
+    }
+
+    #[test]
+    fn a_building_simulated_ahead_of_the_clock_lives() {
+        let bulk: Vec<Instant> = (17_000..17_060).collect();
+        assert_eq!(readings(&[&bulk]).lived(17_010 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
+        assert_eq!(readings(&[&bulk]).lived(17_050 * DAY), Some((17_000 * DAY, 17_049 * DAY)));
+    }
+
+    #[test]
+    fn readings_at_or_after_the_instant_change_nothing() {
+        let bulk: Vec<Instant> = (17_000..17_060).collect();
+        let more: Vec<Instant> = (17_000..17_090).chain([47_482]).collect();
+        let now = 17_060 * DAY;
+        assert_eq!(readings(&[&bulk]).lived(now), readings(&[&more]).lived(now));
+    }
+}
