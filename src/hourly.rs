@@ -195,6 +195,10 @@ impl Hourly {
             return None;
         }
         let last = self.devices.iter().filter_map(|device| device.times.last()).max().copied()?;
+        // Soon told for a site that lives: what follows looks at every hour of every device.
+        if self.origin - last < i64::from(STALE_AFTER) * 24 * HOUR {
+            return None;
+        }
         let (position, _) = self.place(self.origin);
         let today = self.locals.get(position)?.day;
         let mut days: Vec<(i32, bool)> = self.locals.iter().map(|hour| (hour.day, hour.off)).collect();
