@@ -278,6 +278,17 @@ class Compose(unittest.TestCase):
         [provider] = yaml.safe_load((ROOT / "deploy/grafana/provisioning/dashboards/roomcast.yaml").read_text())["providers"]
         self.assertTrue(any(f":{provider['options']['path']}/" in volume for volume in services["grafana"]["volumes"]))
 
+    def test_brokers_are_bounded_and_on_this_machine_alone(self):
+        for name in ("mosquitto", "nats"):
+            for port in self.compose["services"][name]["ports"]:
+                self.assertTrue(port.startswith("127.0.0.1:"), port)
+        setting = lambda file: dict(re.findall(r"^\s*(\w+):?\s+(\S.*)$", (ROOT / "deploy" / file).read_text(), re.MULTILINE))
+        mosquitto, nats = setting("mosquitto.conf"), setting("nats.conf")
+        self.assertEqual((mosquitto["persistence"], nats["sync_interval"]), ("true", "always"))
+        for bound in (mosquitto["message_size_limit"], mosquitto["max_queued_bytes"]):
+            self.assertGreater(int(bound), 0)
+        self.assertTrue(nats["max_payload"] and nats["max_file_store"])
+
     def test_the_server_takes_its_arguments(self):
         """With a store that cannot be reached it must fail for that, and not for its arguments."""
         service = self.compose["services"]["roomcast"]
