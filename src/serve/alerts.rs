@@ -276,7 +276,7 @@ fn late(site: &Site, snapshot: &Snapshot, patience: i64) -> Vec<String> {
     let now = site.calendar.now();
     // Sensors may say that they are alive without seeing anybody; the store is asked only when nobody was seen.
     let silent = now - last;
-    let heard = if silent > ASKED_AFTER.min(patience) { live.heard() } else { None };
+    let heard = if silent > ASKED_AFTER.min(patience) { live.heard(&site.calendar) } else { None };
     if silent <= patience || heard.is_some_and(|heard| now - heard <= patience) {
         return Vec::new();
     }

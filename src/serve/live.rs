@@ -100,10 +100,10 @@ impl Live {
     ///
     /// # Errors
     /// As [`Store::load`].
-    pub fn load(&self) -> Result<Readings, StoreError> {
+    pub fn load(&self, calendar: &Calendar) -> Result<Readings, StoreError> {
         let (readings, cursor) = self.runtime.block_on(self.store.load(None))?;
         *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = cursor;
-        self.heard();
+        self.heard(calendar);
         Ok(readings)
     }
 
@@ -135,9 +135,10 @@ impl Live {
     }
 
     /// The latest event of any sensor, if the store can say. Call it off the async threads.
-    pub fn heard(&self) -> Option<Instant> {
+    pub fn heard(&self, calendar: &Calendar) -> Option<Instant> {
         let heard = self.runtime.block_on(self.store.heard()).ok()?;
-        let latest = heard.into_iter().map(|(_, time)| time).max();
+        // A clock that is ahead is no sign of life now.
+        let latest = heard.into_iter().map(|(_, time)| time).filter(|&time| time <= calendar.latest()).max();
         self.last_heard.store(latest.unwrap_or(0), SeqCst);
         latest
     }

@@ -67,7 +67,7 @@ fn history(site: &Site) -> anyhow::Result<History> {
     let told = format!("input: {refused} of {rows} rows; roomcast inspect lists them");
     site.set_trouble(|trouble| trouble.refused = (refused > 0).then_some(told));
     if let Some(live) = &site.live {
-        readings = readings.merged(live.load()?);
+        readings = readings.merged(live.load(&site.calendar)?);
     }
     Ok(History::new(readings, &site.calendar, heard(site)))
 }
