@@ -184,3 +184,28 @@ impl Fitting {
 pub(super) fn scores(model: &DeviceModel) -> Option<Scores> {
     model.check.map(|check| (i64::from(check.rows), check.prior, check.building, check.device))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_a_clock_never_set_changes_no_other_hour() {
+        let calendar = Calendar::default();
+        let day = |text: &str| text.parse().unwrap();
+        let clean = crate::simulate::Building::new(3, 4, day("2024-02-05"), day("2024-03-07")).readings();
+        let damaged = clean.clone().merged(Readings {
+            devices: vec![DeviceReadings {
+                device: clean.devices[1].device.clone(),
+                times: vec![366 * 24 * HOUR].into(),
+            }],
+        });
+        let until = calendar.parse("2024-03-06 00:00:00").unwrap();
+        let laid = |readings: &Readings| {
+            let ground = Ground::new(bare_site(&readings.before(until), &calendar, Some(until)).unwrap());
+            assert!(readings.before(until).devices.iter().all(|device| ground.holds(device)));
+            format!("{:?}", ground.site.lay(readings, &calendar).devices)
+        };
+        assert_eq!(laid(&clean), laid(&damaged));
+    }
+}
