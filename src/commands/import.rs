@@ -1,6 +1,5 @@
 //! `roomcast import`: readings from files into a store.
 
-use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -12,10 +11,6 @@ use super::stores::{Opened, StoreArgs};
 use crate::readings::{self, FileRow};
 use crate::store::{Batch, Event, Kind, Refused, Verdict};
 use crate::stream::payload::{EARLIEST, latest};
-
-/// Most days of one transaction: a file ordered by device goes through all its days again and again, and in PostgreSQL
-/// every day is a table.
-const MOST_DAYS: usize = 200;
 
 /// What `import` is asked.
 #[derive(Debug, Args)]
@@ -63,7 +58,7 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<()> {
 
 fn import(opened: &Opened, path: &Path, size: usize) -> anyhow::Result<Imported> {
     let mut imported = Imported { file: path.display().to_string(), ..Imported::default() };
-    let (mut batch, mut days) = (Batch::default(), BTreeSet::new());
+    let mut batch = Batch::default();
     readings::rows::<anyhow::Error>(path, &opened.calendar, |row| {
         match row {
             FileRow::Event { device, time, .. } if !(EARLIEST..=latest(&opened.calendar)).contains(&time) => {
@@ -77,16 +72,14 @@ fn import(opened: &Opened, path: &Path, size: usize) -> anyhow::Result<Imported>
             }
             FileRow::Event { device, time, motion } => {
                 let kind = if motion { Kind::Motion } else { Kind::Rest };
-                days.insert(time.div_euclid(86_400));
                 batch.events.push(Event { device: device.to_owned(), time, kind, id: None });
             }
             FileRow::Refused { refusal, payload } => {
                 batch.refused.push(Refused { source: "file".into(), payload, reason: refusal.to_string() });
             }
         }
-        if batch.events.len() + batch.refused.len() >= size || days.len() >= MOST_DAYS {
+        if batch.events.len() + batch.refused.len() >= size {
             store(opened, &mut batch, &mut imported)?;
-            days.clear();
         }
         Ok(())
     })?;

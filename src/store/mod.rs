@@ -141,8 +141,7 @@ pub struct HourCount {
 /// Every method fails with a [`StoreError`]; nothing was changed then. [`StoreError::is_temporary`] tells what may
 /// work later.
 pub trait Store: Send + Sync {
-    /// Stores a batch in one transaction; it is durable when this returns. PostgreSQL takes at most 1,000 different
-    /// days at once.
+    /// Stores a batch in one transaction; it is durable when this returns.
     fn ingest<'a>(&'a self, batch: &'a Batch) -> Pending<'a, Receipt>;
 
     /// All readings before an instant (all without one), and the cursor they reach.
@@ -170,7 +169,8 @@ pub trait Store: Send + Sync {
     /// When the first day begins of which any reading is held; none without readings.
     fn begins(&self) -> Pending<'_, Option<Instant>>;
 
-    /// Packs the days that end at or before an instant, one transaction per day; says how many readings were packed.
+    /// Packs the days that end at or before an instant, a day or less in each transaction; says how many readings were
+    /// packed.
     fn pack(&self, before: Instant) -> Pending<'_, u64>;
 
     /// Drops the days that end at or before an instant, and what was last refused before it; says how many readings

@@ -71,14 +71,6 @@ impl<'a> Plan<'a> {
         Self { events, refused: rejects(batch), devices }
     }
 
-    /// The days with motion, in order, each once.
-    pub fn days(&self) -> Vec<i64> {
-        let mut days: Vec<i64> = self.events.iter().filter(|event| event.motion).map(|event| day(event.time)).collect();
-        days.sort_unstable();
-        days.dedup();
-        days
-    }
-
     /// The ids of motions, in order, each once.
     pub fn ids(&self) -> Vec<Id> {
         let mut ids: Vec<Id> = self.events.iter().filter(|event| event.motion).filter_map(|event| event.id).collect();

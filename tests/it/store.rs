@@ -1,12 +1,13 @@
 //! Both stores, the same tests: what comes twice counts once, whatever happens in between.
 
-mod commands;
+pub mod commands;
 mod crash;
 mod days;
 mod follow;
 mod full;
 pub mod place;
-mod refusal;
+pub mod refusal;
+mod years;
 
 use roomcast::store::{Batch, Verdict};
 

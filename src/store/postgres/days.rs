@@ -2,35 +2,57 @@
 
 use std::collections::HashMap;
 
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row};
+use sqlx::{PgConnection, PgPool, Row};
 
 use super::{Lock, begin, lock};
 use crate::calendar::{Calendar, Instant};
 use crate::store::packed::{DAY, day, pack as squeeze, unpack};
 
-/// Days that have a partition, in order. Partitions are named `readings_` and their day.
-const DAYS: &str = "SELECT substr(relname, 10)::bigint AS day FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-                    WHERE inhparent = 'readings'::regclass ORDER BY day";
+/// Readings of one transaction, about: those who write wait for it.
+const MOST_ROWS: i64 = 1_000_000;
 
 /// Packs the days that end at or before an instant; says how many readings were packed.
 pub(super) async fn pack(pool: &PgPool, before: Instant) -> Result<u64, sqlx::Error> {
-    let days: Vec<i64> = sqlx::query_scalar(DAYS).fetch_all(pool).await?;
-    let mut packed = 0;
-    for day in days.into_iter().take_while(|&closed| closed < day(before)) {
+    let (mut from, mut packed) = (Instant::MIN, 0);
+    loop {
         let mut writing = begin(pool).await?;
         lock(&mut writing, Lock::Days).await?;
-        packed += pack_day(&mut writing, day).await?;
+        let Some((start, end)) = next(&mut writing, from, day(before) * DAY).await? else {
+            writing.commit().await?;
+            return Ok(packed);
+        };
+        packed += pack_part(&mut writing, start, end).await?;
         writing.commit().await?;
+        from = end;
     }
-    Ok(packed)
 }
 
-async fn pack_day(connection: &mut PgConnection, day: i64) -> Result<u64, sqlx::Error> {
+/// From when to when the next readings after an instant, and before another, are taken together: those of a day, or the first
+/// million of it. What was just deleted is not looked at again: until it is vacuumed it would be passed over row by row.
+async fn next(
+    connection: &mut PgConnection,
+    from: Instant,
+    before: Instant,
+) -> Result<Option<(Instant, Instant)>, sqlx::Error> {
+    let first = "SELECT min(time) FROM readings WHERE time >= $1 AND time < $2";
+    let first = sqlx::query_scalar(first).bind(from).bind(before);
+    let Some(first): Option<Instant> = first.fetch_one(&mut *connection).await? else { return Ok(None) };
+    let end = (day(first) + 1) * DAY;
+    let full = "SELECT time FROM readings WHERE time >= $1 AND time < $2 ORDER BY time OFFSET $3 LIMIT 1";
+    let full = sqlx::query_scalar(full).bind(first).bind(end).bind(MOST_ROWS);
+    let full: Option<Instant> = full.fetch_optional(connection).await?;
+    // A second stays whole.
+    Ok(Some((first, full.map_or(end, |full| full.max(first + 1)))))
+}
+
+/// Packs the readings between two instants of a day, together with what is packed of it already.
+async fn pack_part(connection: &mut PgConnection, start: Instant, end: Instant) -> Result<u64, sqlx::Error> {
+    let day = day(start);
     let old: Vec<(i64, Vec<u8>)> =
         sqlx::query_as("SELECT device, times FROM packed WHERE day = $1").bind(day).fetch_all(&mut *connection).await?;
     let mut old: HashMap<i64, Vec<u8>> = old.into_iter().collect();
     let new = "SELECT device, array_agg(time), max(xid) FROM readings WHERE time >= $1 AND time < $2 GROUP BY device";
-    let new = sqlx::query(new).bind(day * DAY).bind((day + 1) * DAY).fetch_all(&mut *connection).await?;
+    let new = sqlx::query(new).bind(start).bind(end).fetch_all(&mut *connection).await?;
     let (mut devices, mut counts, mut changed, mut bytes) = (vec![], vec![], vec![], vec![]);
     let mut packed = 0;
     for row in new {
@@ -51,7 +73,7 @@ async fn pack_day(connection: &mut PgConnection, day: i64) -> Result<u64, sqlx::
         "INSERT INTO packed (day, device, count, changed, times)
          SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[])
          ON CONFLICT (day, device) DO UPDATE
-         SET count = excluded.count, changed = excluded.changed, times = excluded.times",
+         SET count = excluded.count, changed = greatest(packed.changed, excluded.changed), times = excluded.times",
     )
     .bind(day)
     .bind(devices)
@@ -60,45 +82,37 @@ async fn pack_day(connection: &mut PgConnection, day: i64) -> Result<u64, sqlx::
     .bind(bytes)
     .execute(&mut *connection)
     .await?;
-    drop_partition(connection, day).await?;
+    delete(connection, start, end).await?;
     Ok(packed)
 }
 
-/// Drops a day's partition, if it is still there.
-async fn drop_partition(connection: &mut PgConnection, day: i64) -> Result<(), sqlx::Error> {
-    // Whoever writes readings waits behind whoever waits for readers of the table: not for long. What could not be dropped is
-    // dropped the next time.
-    let sql = format!(
-        "SET LOCAL lock_timeout = '2s'; DROP TABLE IF EXISTS readings_{day}; SET LOCAL lock_timeout TO DEFAULT"
-    );
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await?;
-    Ok(())
+/// Deletes the readings between two instants; says how many there were.
+async fn delete(connection: &mut PgConnection, start: Instant, end: Instant) -> Result<u64, sqlx::Error> {
+    let delete = sqlx::query("DELETE FROM readings WHERE time >= $1 AND time < $2").bind(start).bind(end);
+    Ok(delete.execute(connection).await?.rows_affected())
 }
 
 /// Drops the days that end at or before an instant; says how many readings were dropped.
 pub(super) async fn retain(pool: &PgPool, from: Instant, calendar: &Calendar) -> Result<u64, sqlx::Error> {
     let keep = day(from);
-    let days: Vec<i64> = sqlx::query_scalar(DAYS).fetch_all(pool).await?;
-    let mut dropped = 0;
-    for day in days.into_iter().take_while(|&old| old < keep) {
+    let (mut after, mut dropped) = (Instant::MIN, 0);
+    loop {
         let mut writing = begin(pool).await?;
         lock(&mut writing, Lock::Days).await?;
-        let count = "SELECT count(*) FROM readings WHERE time >= $1 AND time < $2";
-        let count = sqlx::query_scalar::<_, i64>(count).bind(day * DAY).bind((day + 1) * DAY);
-        dropped += count.fetch_one(&mut *writing).await? as u64;
-        drop_partition(&mut writing, day).await?;
-        dropped += drop_rest(&mut writing, day + 1, calendar).await?;
+        let Some((start, end)) = next(&mut writing, after, keep * DAY).await? else {
+            dropped += drop_rest(&mut writing, keep, calendar).await?;
+            sqlx::query("DELETE FROM quarantine WHERE received < $1").bind(from).execute(&mut *writing).await?;
+            writing.commit().await?;
+            return Ok(dropped);
+        };
+        dropped += delete(&mut writing, start, end).await?;
+        dropped += drop_rest(&mut writing, day(end), calendar).await?;
         writing.commit().await?;
+        after = end;
     }
-    let mut writing = begin(pool).await?;
-    lock(&mut writing, Lock::Days).await?;
-    dropped += drop_rest(&mut writing, keep, calendar).await?;
-    sqlx::query("DELETE FROM quarantine WHERE received < $1").bind(from).execute(&mut *writing).await?;
-    writing.commit().await?;
-    Ok(dropped)
 }
 
-/// Drops what is not in partitions of the days before a day; says how many packed readings were dropped.
+/// Drops what there is beside loose readings of the days before a day; says how many packed readings were dropped.
 async fn drop_rest(connection: &mut PgConnection, keep: i64, calendar: &Calendar) -> Result<u64, sqlx::Error> {
     let packed: Vec<i64> = sqlx::query_scalar("DELETE FROM packed WHERE day < $1 RETURNING count")
         .bind(keep)

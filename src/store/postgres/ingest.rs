@@ -2,16 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::{AssertSqlSafe, Executor, PgConnection};
+use sqlx::PgConnection;
 
 use super::{Lock, lock};
 use crate::calendar::Calendar;
 use crate::store::Receipt;
-use crate::store::packed::{DAY, day, unpack};
+use crate::store::packed::{day, unpack};
 use crate::store::plan::{Id, Plan, Reading, Reject, by_hour, distinct};
-
-/// Most days of a batch: the server holds a few locks for each, of which it has some thousand in all.
-const MOST_DAYS: usize = 1000;
 
 /// Rows of one statement: three columns of so many fit into one record of TLS (16 KiB). The rest of a longer message waits
 /// until the server acknowledges the first record (sqlx leaves Nagle's algorithm on), and the server, which waits for the
@@ -27,7 +24,6 @@ pub(super) async fn write(
 ) -> Result<(Receipt, Vec<i64>), sqlx::Error> {
     // No day is packed or dropped from here on.
     sqlx::query("SELECT pg_advisory_xact_lock_shared($1)").bind(Lock::Days as i64).execute(&mut *connection).await?;
-    partitions(connection, plan).await?;
     let numbers = devices(connection, plan, known).await?;
     heard(connection, plan, &numbers).await?;
     let readings = plan.readings(&numbers, ids(connection, &plan.ids()).await?);
@@ -37,44 +33,6 @@ pub(super) async fn write(
     hourly(connection, &stored, calendar).await?;
     quarantine(connection, &plan.refused).await?;
     Ok((plan.receipt(&readings, &stored), numbers))
-}
-
-/// Makes the partitions of days that have none, ahead of any lock on rows. A partition that is made apart and
-/// attached keeps neither readers nor writers waiting.
-async fn partitions(connection: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
-    let days = plan.days();
-    if days.len() > MOST_DAYS {
-        let message = format!("a batch of {} days, more than {MOST_DAYS}", days.len());
-        return Err(sqlx::Error::InvalidArgument(message));
-    }
-    if missing(connection, &days).await?.is_empty() {
-        return Ok(());
-    }
-    // Those who make partitions take turns; this is the lock that attaching one needs anyway.
-    connection.execute("LOCK TABLE ONLY readings IN SHARE UPDATE EXCLUSIVE MODE").await?;
-    for day in missing(connection, &days).await? {
-        let (start, end) = (day * DAY, (day + 1) * DAY);
-        let sql = format!(
-            "CREATE TABLE readings_{day} (LIKE readings INCLUDING DEFAULTS);
-             ALTER TABLE readings ATTACH PARTITION readings_{day} FOR VALUES FROM ({start}) TO ({end})"
-        );
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
-    }
-    Ok(())
-}
-
-/// Those of some days that have no partition. Looked up in the catalogue's tables: its functions may answer from a
-/// memory of before the last lock was granted.
-async fn missing(connection: &mut PgConnection, days: &[i64]) -> Result<Vec<i64>, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT day FROM unnest($1::bigint[]) AS day WHERE NOT EXISTS (
-             SELECT FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-             WHERE inhparent = 'readings'::regclass AND relname = 'readings_' || day
-         ) ORDER BY day",
-    )
-    .bind(days)
-    .fetch_all(connection)
-    .await
 }
 
 /// The numbers of the plan's devices; those that have none get one, in order of name.

@@ -1,8 +1,9 @@
 //! A store in PostgreSQL, which several servers may share.
 //!
-//! Readings are partitioned by day. Everybody takes locks in the same order (days, partitions, then devices,
-//! event ids, readings and hours, each in order of key), so nobody waits in a circle.
+//! Readings are one table, in order of time. Everybody takes locks in the same order (days, then devices, event ids,
+//! readings and hours, each in order of key), so nobody waits in a circle.
 
+mod by_day;
 mod days;
 mod ingest;
 mod read;
@@ -96,6 +97,7 @@ impl PostgresStore {
         let mut making = connection.begin_with(BEGIN).await.map_err(failed)?;
         schema::prepare(&mut making, &name, calendar).await?;
         making.commit().await.map_err(failed)?;
+        by_day::take_over(&mut connection).await.map_err(failed)?;
         connection.close().await.map_err(failed)?;
         let pool =
             PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).connect_lazy_with(options);

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::{Connection, Executor, PgConnection, PgPool, Postgres, Row, Transaction};
+use sqlx::{PgConnection, PgPool, Postgres, Row, Transaction};
 
 use crate::calendar::{Hour, Instant};
 use crate::readings::{DeviceReadings, Readings};
@@ -18,32 +18,18 @@ pub(super) const LOOK: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 async fn view(pool: &PgPool) -> Result<(Transaction<'static, Postgres>, Cursor), sqlx::Error> {
     let mut view = pool.begin_with(LOOK).await?;
-    let cursor = moment(&mut view).await?;
-    Ok((view, cursor))
-}
-
-/// Makes a transaction that has just begun a look at the whole store as of one moment. The lock comes first, the moment after
-/// it: a day that is packed meanwhile is seen loose or packed, and not in between.
-pub(super) async fn moment(view: &mut PgConnection) -> Result<Cursor, sqlx::Error> {
-    view.execute("LOCK TABLE ONLY readings IN ACCESS SHARE MODE").await?;
+    // The first statement fixes what all that follow see.
     let first = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
     let cursor = sqlx::query_scalar(first).fetch_one(&mut *view).await?;
-    // Partitions that were attached between the lock and the moment hold rows of this moment, and this session learns of
-    // them only when it takes another lock. Without it they would be left out, with the cursor past them.
-    view.execute("LOCK TABLE ONLY devices IN ACCESS SHARE MODE").await?;
-    Ok(Cursor(cursor))
+    Ok((view, Cursor(cursor)))
 }
 
 pub(super) async fn load(pool: &PgPool, before: Option<Instant>) -> Result<(Readings, Cursor), sqlx::Error> {
-    let mut view = pool.begin_with(LOOK).await?;
+    let (mut view, cursor) = view(pool).await?;
     let end = before.unwrap_or(Instant::MAX);
-    // The locks go with the savepoint, the moment stays: nobody waits with a day to drop until all is fetched.
-    let mut locked = view.begin().await?;
-    let cursor = moment(&mut locked).await?;
     // One row per device and not per reading: rows are what costs.
     let loose = sqlx::query("SELECT device, array_agg(time) FROM readings WHERE time < $1 GROUP BY device").bind(end);
-    let loose = loose.fetch_all(&mut *locked).await?;
-    locked.rollback().await?;
+    let loose = loose.fetch_all(&mut *view).await?;
     let mut gathered = Gathered::new(names(&mut view).await?);
     for row in loose {
         gathered.add(row.try_get(0)?, row.try_get(1)?)?;

@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 
 use super::super::begin;
-use super::super::read::{LOOK, moment};
+use super::super::read::LOOK;
 use super::{Lease, Rounds, clear, stands};
 use crate::calendar::Instant;
 use crate::readings::{DeviceReadings, Times};
@@ -128,7 +128,7 @@ impl Rounds {
 }
 
 /// Makes a cursor on the readings before an instant: a row for each packed day of a device, and one for its loose readings. It
-/// outlives its transaction, which locks out whoever packs days.
+/// outlives its transaction.
 async fn declare(connection: &mut PgConnection, until: Instant) -> Result<(), sqlx::Error> {
     let last = day(until);
     let sql = format!(
@@ -141,7 +141,6 @@ async fn declare(connection: &mut PgConnection, until: Instant) -> Result<(), sq
          ) AS parts JOIN devices ON id = device ORDER BY name"
     );
     let mut view = connection.begin_with(LOOK).await?;
-    moment(&mut view).await?;
     view.execute(AssertSqlSafe(sql)).await?;
     view.commit().await
 }
