@@ -81,7 +81,7 @@ impl Live {
         let hook: Hook = Box::new(move |_| changed.store(true, SeqCst));
         Ok(Live {
             last_heard: Arc::default(),
-            writer: Writer::start(store.clone(), limits, counts.clone(), hook),
+            writer: Writer::start(store.clone(), calendar.clone(), limits, counts.clone(), hook),
             store,
             counts,
             health: Arc::default(),

@@ -2,7 +2,8 @@
 //!
 //! While one transaction is under way others queue, and the next takes them together: the slower the disk, the larger the
 //! transactions. The queue is bounded by rows and bytes. When the store is away, whoever can keep what it sent and
-//! ask again (HTTP) is told so at once; what a broker holds for us waits here and is tried again.
+//! ask again (HTTP) is told so at once; what a broker holds for us waits here and is tried again. What the store would never
+//! take goes into quarantine instead: a broker would bring it again and again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use tokio::time::{sleep, sleep_until, timeout};
 use super::Source;
 use super::backoff::Backoff;
 use super::counts::Counts;
-use crate::calendar::Instant;
-use crate::store::{Batch, Event, Receipt, Store, Verdict};
+use crate::calendar::{Calendar, Instant};
+use crate::store::{Batch, Event, Kind, Receipt, Refused, Store, Verdict};
 
 /// Rows after which a transaction takes no more.
 const GROUP: usize = 5000;
@@ -26,6 +27,9 @@ const FEW: usize = 100;
 
 /// Longest time of a transaction; then the store counts as away, and what may have been stored is offered again.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Failures after which what the store does not take of a message is no longer divided.
+const DIVISIONS: usize = 64;
 
 /// Waits between tries while the store is away.
 const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -54,6 +58,14 @@ pub struct Tally {
     pub duplicates: u64,
     /// Signs of life.
     pub no_motion: u64,
+}
+
+impl Tally {
+    fn add(&mut self, more: Tally) {
+        self.stored += more.stored;
+        self.duplicates += more.duplicates;
+        self.no_motion += more.no_motion;
+    }
 }
 
 /// Why nothing of it was stored.
@@ -96,7 +108,7 @@ impl Room {
 pub enum Patience {
     /// It is told at once that the store is away.
     Told,
-    /// What it sent is tried again until it is stored.
+    /// What it sent is tried again until it is stored; what never will be goes into quarantine.
     Waits,
 }
 
@@ -115,6 +127,8 @@ pub type Hook = Box<dyn Fn(Vec<(String, Instant)>) + Send + Sync>;
 struct Job {
     source: Source,
     batch: Batch,
+    /// What of it is stored already and no longer in the batch.
+    tally: Tally,
     patience: Patience,
     room: Room,
     reply: oneshot::Sender<Result<Tally, Failure>>,
@@ -122,11 +136,11 @@ struct Job {
 
 impl Writer {
     /// Starts the task on the present runtime. It ends when the last `Writer` is dropped and everything is stored.
-    pub fn start(store: Arc<dyn Store>, limits: Limits, counts: Arc<Counts>, hook: Hook) -> Writer {
+    pub fn start(store: Arc<dyn Store>, calendar: Calendar, limits: Limits, counts: Arc<Counts>, hook: Hook) -> Writer {
         let (jobs, waiting) = mpsc::unbounded_channel();
         let semaphore = |most: usize| Arc::new(Semaphore::new(most.min(u32::MAX as usize)));
         let writer = Writer { jobs, rows: semaphore(limits.rows), bytes: semaphore(limits.bytes), limits };
-        let task = Task { store, counts, hook, waits: Backoff::new(WAITS.0, WAITS.1) };
+        let task = Task { store, calendar, counts, hook, waits: Backoff::new(WAITS.0, WAITS.1) };
         tokio::spawn(task.run(waiting));
         writer
     }
@@ -178,7 +192,7 @@ impl Writer {
     fn send(&self, source: Source, batch: Batch, room: Room, patience: Patience) -> Answer {
         let (reply, answer) = oneshot::channel();
         // Without a task the reply is dropped with the job, and its receiver knows.
-        let _ = self.jobs.send(Job { source, batch, patience, room, reply });
+        let _ = self.jobs.send(Job { source, batch, tally: Tally::default(), patience, room, reply });
         answer
     }
 }
@@ -195,6 +209,7 @@ struct Part {
     source: Source,
     events: usize,
     refused: usize,
+    tally: Tally,
     patience: Patience,
     room: Room,
     reply: oneshot::Sender<Result<Tally, Failure>>,
@@ -206,11 +221,12 @@ impl Group {
     }
 
     fn add(&mut self, job: Job) {
-        let Job { source, mut batch, patience, room, reply } = job;
+        let Job { source, mut batch, tally, patience, room, reply } = job;
         self.parts.push(Part {
             source,
             events: batch.events.len(),
             refused: batch.refused.len(),
+            tally,
             patience,
             room,
             reply,
@@ -228,6 +244,7 @@ impl Group {
                 events: events.by_ref().take(part.events).collect(),
                 refused: refused.by_ref().take(part.refused).collect(),
             },
+            tally: part.tally,
             patience: part.patience,
             room: part.room,
             reply: part.reply,
@@ -236,8 +253,24 @@ impl Group {
     }
 }
 
+/// What has to be tried again.
+#[derive(Default)]
+struct Left {
+    jobs: Vec<Job>,
+    /// Whether the store is away; else it takes what others send.
+    away: bool,
+}
+
+impl Left {
+    fn add(&mut self, job: Job, failure: &Failure) {
+        self.jobs.push(job);
+        self.away |= failure.temporary;
+    }
+}
+
 struct Task {
     store: Arc<dyn Store>,
+    calendar: Calendar,
     counts: Arc<Counts>,
     hook: Hook,
     waits: Backoff,
@@ -265,24 +298,27 @@ impl Task {
                     None => break,
                 }
             }
-            let Some(failed) = self.store(group).await else { continue };
-            for job in failed.into_iter().rev() {
+            let left = self.store(group).await;
+            if left.jobs.is_empty() {
+                continue;
+            }
+            for job in left.jobs.into_iter().rev() {
                 held.push_front(job);
             }
-            self.wait(&mut held, &mut jobs).await;
+            self.wait(left.away, &mut held, &mut jobs).await;
         }
     }
 
     /// Stores a group; what has to be tried again is left over.
-    async fn store(&mut self, group: Group) -> Option<Vec<Job>> {
+    async fn store(&mut self, group: Group) -> Left {
+        let mut left = Left::default();
         let (group, failure) = match self.commit(group).await {
             Ok(()) => {
                 self.waits.reset();
-                return None;
+                return left;
             }
             Err(failed) => failed,
         };
-        let mut left = Vec::new();
         let alone = group.parts.len() == 1;
         for job in group.split() {
             // What the store never takes must not keep it from taking the rest.
@@ -302,29 +338,95 @@ impl Task {
             match job.patience {
                 // Nobody may be waiting any more.
                 Patience::Told => drop(job.reply.send(Err(failure))),
-                Patience::Waits => left.push(job),
+                Patience::Waits if failure.temporary => left.add(job, &failure),
+                Patience::Waits => {
+                    if let Err((job, failure)) = self.divide(job).await {
+                        left.add(job, &failure);
+                    }
+                }
             }
         }
-        (!left.is_empty()).then_some(left)
+        left
     }
 
     async fn commit(&self, group: Group) -> Result<(), (Group, Failure)> {
-        let watch = Stopwatch::now();
-        let receipt = match timeout(PATIENCE, self.store.ingest(&group.batch)).await {
-            Ok(Ok(receipt)) => receipt,
-            Ok(Err(error)) => {
-                let failure = Failure { message: error.to_string(), temporary: error.is_temporary() };
-                return Err((group, self.failed(failure)));
+        match self.ingest(&group.batch).await {
+            Ok(receipt) => {
+                self.answer(group, receipt);
+                Ok(())
             }
+            Err(failure) => Err((group, failure)),
+        }
+    }
+
+    async fn ingest(&self, batch: &Batch) -> Result<Receipt, Failure> {
+        let watch = Stopwatch::now();
+        match timeout(PATIENCE, self.store.ingest(batch)).await {
+            Ok(Ok(receipt)) => {
+                self.counts.commits.add(1);
+                self.counts.commit_nanoseconds.add(watch.elapsed().as_nanos() as u64);
+                Ok(receipt)
+            }
+            Ok(Err(error)) => Err(self.failed(Failure { message: error.to_string(), temporary: error.is_temporary() })),
             Err(_) => {
                 let message = format!("no answer within {} s", PATIENCE.as_secs());
-                return Err((group, self.failed(Failure { message, temporary: true })));
+                Err(self.failed(Failure { message, temporary: true }))
             }
-        };
-        self.counts.commits.add(1);
-        self.counts.commit_nanoseconds.add(watch.elapsed().as_nanos() as u64);
-        self.answer(group, receipt);
-        Ok(())
+        }
+    }
+
+    /// Stores what it can of a job that the store does not take as a whole, and puts the rest into quarantine. What fails
+    /// temporarily on the way stays in the job.
+    async fn divide(&self, mut job: Job) -> Result<(), (Job, Failure)> {
+        let mut parts = vec![std::mem::take(&mut job.batch.events)];
+        let mut failures = 0;
+        while let Some(mut events) = parts.pop() {
+            if events.is_empty() {
+                continue;
+            }
+            let batch = Batch { events, refused: Vec::new() };
+            let failure = match self.ingest(&batch).await {
+                Ok(receipt) => {
+                    job.tally.add(self.count(job.source, &receipt.verdicts));
+                    self.announce(batch.events, &receipt.verdicts);
+                    continue;
+                }
+                Err(failure) => failure,
+            };
+            events = batch.events;
+            if failure.temporary {
+                parts.push(events);
+                job.batch.events = parts.into_iter().rev().flatten().collect();
+                return Err((job, failure));
+            }
+            failures += 1;
+            if events.len() > 1 && failures <= DIVISIONS {
+                parts.push(events.split_off(events.len() / 2));
+                parts.push(events);
+            } else {
+                let refused = |event| self.refused(job.source, event, &failure.message);
+                job.batch.refused.extend(events.iter().map(refused));
+            }
+        }
+        let mut single = Group::default();
+        single.add(job);
+        match self.commit(single).await {
+            Ok(()) => Ok(()),
+            Err((group, failure)) => group.split().pop().map_or(Ok(()), |job| Err((job, failure))),
+        }
+    }
+
+    /// An event as the quarantine keeps it: `roomcast store quarantine replay` reads it again.
+    fn refused(&self, source: Source, event: &Event, reason: &str) -> Refused {
+        let mut row = serde_json::json!({
+            "time": self.calendar.rfc3339(event.time),
+            "device": event.device,
+            "device_activated": u8::from(event.kind == Kind::Motion),
+        });
+        if let Some(id) = &event.id {
+            row["id"] = id.as_str().into();
+        }
+        Refused { source: source.name().into(), payload: row.to_string(), reason: reason.to_owned() }
     }
 
     fn failed(&self, failure: Failure) -> Failure {
@@ -337,38 +439,57 @@ impl Task {
         let Group { batch, parts } = group;
         let mut verdicts = receipt.verdicts.iter();
         for part in parts {
-            let mut tally = Tally::default();
-            for verdict in verdicts.by_ref().take(part.events) {
-                *match verdict {
-                    Verdict::Stored => &mut tally.stored,
-                    Verdict::Duplicate => &mut tally.duplicates,
-                    Verdict::NoMotion => &mut tally.no_motion,
-                } += 1;
-            }
-            let counts = self.counts.of(part.source);
-            counts.stored.add(tally.stored);
-            counts.duplicates.add(tally.duplicates);
-            counts.no_motion.add(tally.no_motion);
-            counts.refused.add(part.refused as u64);
+            let mut tally = part.tally;
+            tally.add(self.count(part.source, verdicts.by_ref().take(part.events)));
+            self.counts.of(part.source).refused.add(part.refused as u64);
             drop(part.room);
             // Nobody may be waiting any more; it is stored all the same.
             let _ = part.reply.send(Ok(tally));
         }
-        let new = batch.events.into_iter().zip(&receipt.verdicts).filter(|(_, verdict)| **verdict == Verdict::Stored);
+        self.announce(batch.events, &receipt.verdicts);
+    }
+
+    /// Counts what became of events of a source.
+    fn count<'a>(&self, source: Source, verdicts: impl IntoIterator<Item = &'a Verdict>) -> Tally {
+        let mut tally = Tally::default();
+        for verdict in verdicts {
+            *match verdict {
+                Verdict::Stored => &mut tally.stored,
+                Verdict::Duplicate => &mut tally.duplicates,
+                Verdict::NoMotion => &mut tally.no_motion,
+            } += 1;
+        }
+        let counts = self.counts.of(source);
+        counts.stored.add(tally.stored);
+        counts.duplicates.add(tally.duplicates);
+        counts.no_motion.add(tally.no_motion);
+        tally
+    }
+
+    /// Passes on which readings are new.
+    fn announce(&self, events: Vec<Event>, verdicts: &[Verdict]) {
+        let new = events.into_iter().zip(verdicts).filter(|(_, verdict)| **verdict == Verdict::Stored);
         let new: Vec<_> = new.map(|(Event { device, time, .. }, _)| (device, time)).collect();
         if !new.is_empty() {
             (self.hook)(new);
         }
     }
 
-    /// Waits before the next try; whoever need not wait is told at once that the store is away.
-    async fn wait(&mut self, held: &mut VecDeque<Job>, jobs: &mut mpsc::UnboundedReceiver<Job>) {
+    /// Waits before the next try. Whoever need not wait is told at once that the store is away; if it is not, what it sent
+    /// is stored meanwhile.
+    async fn wait(&mut self, away: bool, held: &mut VecDeque<Job>, jobs: &mut mpsc::UnboundedReceiver<Job>) {
         let until = tokio::time::Instant::now() + self.waits.step();
         loop {
             tokio::select! {
                 () = sleep_until(until) => return,
                 job = jobs.recv() => match job {
                     Some(job) if job.patience == Patience::Waits => held.push_back(job),
+                    Some(job) if !away => {
+                        let mut single = Group::default();
+                        single.add(job);
+                        // Nothing is left of it: it does not wait.
+                        self.store(single).await;
+                    }
                     Some(job) => {
                         let message = "the store is away".to_owned();
                         drop(job.reply.send(Err(Failure { message, temporary: true })));

@@ -115,8 +115,8 @@ fn replay(opened: &Opened, reader: &Reader) -> anyhow::Result<String> {
 /// The event of a row, if it is one now.
 fn event(row: &Quarantined, reader: &Reader, calendar: &Calendar) -> Option<Event> {
     let body = row.payload.trim();
-    let read = match row.source.as_str() {
-        "mqtt" => return message(row, reader, calendar),
+    let read = match serde_json::from_str(body) {
+        Ok(published) if row.source == "mqtt" => return message(row, published, reader, calendar),
         _ if body.starts_with('{') => rows::read(Media::Json, body.as_bytes(), calendar),
         _ => rows::read(Media::Csv, format!("time,device,device_activated\n{body}\n").as_bytes(), calendar),
     };
@@ -124,7 +124,7 @@ fn event(row: &Quarantined, reader: &Reader, calendar: &Calendar) -> Option<Even
     if rows.refused.is_empty() && rows.events.len() == 1 { rows.events.pop() } else { None }
 }
 
-/// A row of the quarantine that came by MQTT.
+/// A message that came by MQTT; what was made of one and could not be stored is a row like any other.
 #[derive(Deserialize)]
 struct Published {
     topic: String,
@@ -132,8 +132,8 @@ struct Published {
 }
 
 /// The event of a message. One without a time of its own happened when it last came; of the times before nothing is known.
-fn message(row: &Quarantined, reader: &Reader, calendar: &Calendar) -> Option<Event> {
-    let Published { topic, payload } = serde_json::from_str(&row.payload).ok()?;
+fn message(row: &Quarantined, published: Published, reader: &Reader, calendar: &Calendar) -> Option<Event> {
+    let Published { topic, payload } = published;
     let Message { device, said, time } = reader.read(&topic, payload.as_bytes(), calendar).ok()??;
     let kind = match said {
         Said::Motion(true) => Kind::Motion,

@@ -12,6 +12,8 @@ use crate::store::{Cursor, HourCount, Kind, Pending, Quarantined, Refused, Store
 struct Shelf {
     readings: Mutex<HashSet<(String, Instant)>>,
     refused: AtomicUsize,
+    payloads: Mutex<Vec<String>>,
+    no_quarantine: AtomicBool,
     commits: AtomicUsize,
     away: AtomicBool,
     slow: AtomicBool,
@@ -33,7 +35,11 @@ impl Store for Shelf {
             if batch.events.iter().any(|event| event.device == "poison") {
                 return Err(StoreError::Refused { store: "shelf".into(), message: "poison".into() });
             }
+            if !batch.refused.is_empty() && self.no_quarantine.load(SeqCst) {
+                return Err(StoreError::Refused { store: "shelf".into(), message: "no quarantine".into() });
+            }
             self.commits.fetch_add(1, SeqCst);
+            self.payloads.lock().unwrap().extend(batch.refused.iter().map(|refused| refused.payload.clone()));
             self.refused.fetch_add(batch.refused.len(), SeqCst);
             let mut readings = self.readings.lock().unwrap();
             let verdicts = batch.events.iter().map(|event| match event.kind {
@@ -114,7 +120,7 @@ fn bench(limits: Limits) -> Bench {
         (Arc::new(Shelf::default()), Arc::new(Counts::default()), Arc::<Mutex<Vec<_>>>::default());
     let heard = new.clone();
     let hook: Hook = Box::new(move |readings| heard.lock().unwrap().extend(readings));
-    let writer = Writer::start(shelf.clone(), limits, counts.clone(), hook);
+    let writer = Writer::start(shelf.clone(), Calendar::default(), limits, counts.clone(), hook);
     Bench { shelf, counts, new, writer }
 }
 
@@ -199,4 +205,50 @@ async fn what_the_store_never_takes_keeps_nobody_else_out() {
     assert_eq!(good.await.unwrap().unwrap().stored, 2);
     assert!(!poison.await.unwrap().unwrap_err().temporary);
     assert_eq!(also.await.unwrap().unwrap().stored, 2);
+}
+
+#[tokio::test]
+async fn an_event_that_a_store_never_takes_goes_to_quarantine_and_the_rest_of_its_message_is_stored() {
+    let bench = bench(Limits::default());
+    let mut message = motion("a", 0..9);
+    message.events.insert(3, event("poison", 1_467_331_200, Kind::Motion));
+    message.events.push(Event { id: Some("x".into()), ..event("poison", 1_467_331_201, Kind::Rest) });
+    let answer = bench.writer.insist(Source::Mqtt, message, 10).await;
+    assert_eq!(answer.await.unwrap(), Ok(Tally { stored: 9, duplicates: 0, no_motion: 0 }));
+    let kept = [
+        r#"{"device":"poison","device_activated":1,"time":"2016-07-01T00:00:00"}"#,
+        r#"{"device":"poison","device_activated":0,"id":"x","time":"2016-07-01T00:00:01"}"#,
+    ];
+    assert_eq!(*bench.shelf.payloads.lock().unwrap(), kept);
+    let mqtt = bench.counts.of(Source::Mqtt);
+    assert_eq!((mqtt.stored.get(), mqtt.refused.get()), (9, 2));
+    assert_eq!((bench.new.lock().unwrap().len(), bench.writer.waiting()), (9, (0, 0)));
+    assert_eq!(bench.post(motion("b", 0..2)).unwrap().await.unwrap().unwrap().stored, 2);
+}
+
+#[tokio::test]
+async fn what_cannot_even_be_quarantined_waits_and_others_are_stored_meanwhile() {
+    let bench = bench(Limits::default());
+    bench.shelf.no_quarantine.store(true, SeqCst);
+    let mut waits = bench.writer.insist(Source::Nats, motion("poison", 0..1), 10).await;
+    let mut sent = 0;
+    let watch = Stopwatch::now();
+    while watch.elapsed() < Duration::from_millis(500) {
+        assert_eq!(bench.post(motion("b", sent..sent + 1)).unwrap().await.unwrap().unwrap().stored, 1);
+        sent += 1;
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert!(sent > 3 && waits.try_recv().is_err());
+    bench.shelf.no_quarantine.store(false, SeqCst);
+    assert_eq!(waits.await.unwrap(), Ok(Tally::default()));
+    assert_eq!(bench.shelf.payloads.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_of_which_everything_fails_is_not_divided_without_end() {
+    let bench = bench(Limits::default());
+    let answer = bench.writer.insist(Source::Nats, motion("poison", 0..5000), 10).await;
+    assert_eq!(answer.await.unwrap(), Ok(Tally::default()));
+    assert_eq!(bench.shelf.payloads.lock().unwrap().len(), 5000);
+    assert!(bench.counts.commit_failures.get() < 200, "{}", bench.counts.commit_failures.get());
 }

@@ -119,13 +119,17 @@ async fn bad_rows_go_into_quarantine_and_come_back_when_they_can_be_read() {
             refused(r#"{"time":"2016-07-02 08:00:00","device":"c","device_activated":"1"}"#, "a mistake"),
             refused("2016-07-02 09:00:00,c,1", "a mistake"),
             refused(r#"{"time":"2016-07-01 08:00:00","device":"a","device_activated":1}"#, "a mistake"),
+            Refused {
+                source: "mqtt".into(),
+                ..refused(r#"{"time":"2016-07-02T10:00:00","device":"c","device_activated":1}"#, "not stored")
+            },
         ];
         store.ingest(&more).await.unwrap();
         let replay = || ok(&["store", "quarantine", "replay", "--store", &place.url]);
-        assert_eq!(replay(), "3 rows are readings now, 2 of them new; 3 stay in quarantine\n");
+        assert_eq!(replay(), "4 rows are readings now, 3 of them new; 3 stay in quarantine\n");
         assert_eq!(replay(), "0 rows are readings now, 0 of them new; 3 stay in quarantine\n");
         let (readings, _) = store.load(None).await.unwrap();
-        assert_eq!(readings.devices.iter().map(|d| d.times.len()).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(readings.devices.iter().map(|d| d.times.len()).collect::<Vec<_>>(), [1, 3]);
     })
     .await;
 }

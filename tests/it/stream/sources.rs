@@ -8,10 +8,13 @@ use roomcast::stream::nats::partition;
 use serde_json::json;
 
 use super::bench::{
-    BROKER, Mosquitto, NATS, block_on, forget, fresh, has, metric, publish, serve, start, stored, subscribed, time,
+    BROKER, Mosquitto, NATS, block_on, forget, fresh, has, metric, post, publish, serve, start, stored, subscribed,
+    time,
 };
 use crate::serve::client::{registry, roomcast, wait};
-use crate::store::place::Place;
+use crate::store::commands::ok;
+use crate::store::place::{Place, START, batch, motion};
+use crate::store::refusal::tamper;
 
 #[test]
 fn messages_of_a_broker_become_readings() {
@@ -123,6 +126,55 @@ fn messages_of_a_stream_become_readings() {
         jetstream.delete_stream(&name).await.unwrap();
     });
     assert_eq!(stored(&place.url).len(), 301);
+}
+
+#[test]
+fn a_message_that_is_never_stored_goes_to_quarantine_and_requests_are_answered() {
+    if !has(NATS, "NATS server") {
+        return;
+    }
+    let Some(place) = block_on(Place::postgres()) else { return };
+    let (models, name) = (registry(), fresh("stream"));
+    block_on(async {
+        let store = place.open().await;
+        store.ingest(&batch([motion("a", START), motion("b", START)])).await.unwrap();
+        store.pack(START + 86_400).await.unwrap();
+    });
+    let subject = format!("{name}.>");
+    let options = ["--nats", "nats://127.0.0.1:4222", "--nats-stream", &name, "--nats-subject", &subject];
+    let server = serve(&place.url, &models, &options);
+    wait("the consumer", || server.log().contains("receiving from JetStream"));
+    let counted = |name: &str| metric(&server, &format!("roomcast_ingest_{name}{{source=\"nats\"}}"));
+    let send = |seconds: i64| {
+        let row = json!({ "time": time(seconds), "device": "a" });
+        let answer = post(&server, "application/json", &[], row.to_string().as_bytes());
+        assert_eq!((answer.status, answer.json()["stored"].clone()), (200, 1.into()), "{}", answer.text());
+    };
+    block_on(async {
+        let jetstream = jetstream::new(async_nats::connect("127.0.0.1:4222").await.unwrap());
+        let days: Vec<_> = (1..=1200).map(|day| json!({ "time": time(-day * 86_400), "device": "c" })).collect();
+        let days = json!(days).to_string();
+        jetstream.publish(format!("{name}.0"), days.into()).await.unwrap().await.unwrap();
+        wait("a message of many days", || counted("stored_total") == 1200.0);
+        send(1);
+        // A late reading of a day that is damaged, beside one of a day that is not.
+        tamper(&place, "UPDATE packed SET times = '\\x1234' WHERE device = 1").await;
+        let late = |device: &str| json!({ "time": "2016-07-01 12:00:00", "device": device });
+        let late = json!([late("a"), late("b")]).to_string();
+        jetstream.publish(format!("{name}.0"), late.into()).await.unwrap().await.unwrap();
+        wait("the quarantine", || counted("refused_total") == 1.0 && counted("stored_total") == 1201.0);
+        send(2);
+        jetstream.delete_stream(&name).await.unwrap();
+        let kept = place.open().await.quarantined(0, 9).await.unwrap();
+        let row = r#"{"device":"a","device_activated":1,"time":"2016-07-01T12:00:00"}"#;
+        assert_eq!(kept.iter().map(|kept| kept.payload.as_str()).collect::<Vec<_>>(), [row]);
+        assert!(kept[0].reason.contains("day 16983 are damaged"), "{}", kept[0].reason);
+        // Once the day is repaired it can be read again.
+        tamper(&place, "DELETE FROM packed WHERE device = 1").await;
+    });
+    drop(server);
+    let replayed = ok(&["store", "quarantine", "replay", "--store", &place.url]);
+    assert_eq!(replayed, "1 rows are readings now, 1 of them new; 0 stay in quarantine\n");
 }
 
 #[test]
