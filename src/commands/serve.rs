@@ -16,6 +16,7 @@ use crate::publish::{Publisher, Turn};
 use crate::retrain::schedule::Schedule;
 use crate::serve::auth::Tokens;
 use crate::serve::lease::{JOBS, PUBLISHING};
+use crate::serve::proxy::Network;
 use crate::serve::retrain::Retraining;
 use crate::serve::run::{self, Listen};
 use crate::serve::site::{Settings, Site};
@@ -54,11 +55,11 @@ pub struct ServeArgs {
     /// Write the port here once the server listens
     #[arg(long, value_name = "FILE")]
     pub port_file: Option<PathBuf>,
-    /// Tokens, one `read:TOKEN`, `write:TOKEN` or `admin:TOKEN` a line, beside those of PRIVATE_TOKEN (admin) and
-    /// ROOMCAST_TOKENS (the same, separated by commas)
+    /// Tokens, one `calendar:TOKEN`, `read:TOKEN`, `write:TOKEN` or `admin:TOKEN` a line, beside those of PRIVATE_TOKEN
+    /// (admin) and ROOMCAST_TOKENS (the same, separated by commas)
     #[arg(long, value_name = "FILE", env = "ROOMCAST_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
-    /// Answer everybody who can reach the address, which must be a loopback one
+    /// Answer everybody who can reach the address, which must be a loopback one, and asks for localhost or 127.0.0.1
     #[arg(long)]
     pub no_auth: bool,
     /// Show /metrics without a token
@@ -70,6 +71,10 @@ pub struct ServeArgs {
     /// Let pages from this origin read answers, such as `https://dashboard.example` (repeatable)
     #[arg(long, value_name = "ORIGIN")]
     pub cors_origin: Vec<String>,
+    /// Believe the proxy with this address or of this network, such as 10.0.0.0/8, whose request it passes on: the last address
+    /// in X-Forwarded-For (without it, Forwarded) that is no such proxy's is the client's (repeatable)
+    #[arg(long, value_name = "ADDRESS")]
+    pub trusted_proxy: Vec<Network>,
     /// Certificate chain for TLS, PEM
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
@@ -124,6 +129,12 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     // Tokens do not come as arguments: everybody on the machine can read those.
     let (private, list) = (std::env::var("PRIVATE_TOKEN").ok(), std::env::var("ROOMCAST_TOKENS").ok());
     let tokens = Tokens::read(private.as_deref(), list.as_deref(), args.token_file.as_deref())?;
+    if tokens.short() > 0 {
+        tracing::warn!(
+            tokens = tokens.short(),
+            "tokens shorter than 16 characters can be guessed: make one with `openssl rand -hex 16`"
+        );
+    }
     let bind = address(args);
     if tokens.is_empty() && !args.no_auth {
         bail!(
@@ -155,6 +166,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         rate: args.rate_limit,
         metrics_public: args.metrics_public,
         cors: args.cors_origin.clone(),
+        proxies: args.trusted_proxy.clone(),
         tls: args.tls_cert.is_some(),
         retrain: Retraining {
             schedule: args.retrain.clone(),

@@ -7,22 +7,26 @@ use std::collections::HashMap;
 use std::fs;
 use std::future::{Ready, ready};
 use std::path::Path;
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::problem::{Code, Problem};
+use super::proxy::Client;
 use super::query;
 use super::site::Site;
 
 /// How far a token reaches; each scope includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
-    /// Ask for forecasts and everything that is shown.
+    /// Subscribe to the schedule as a calendar.
+    Calendar,
+    /// Also ask for forecasts and everything that is shown.
     Read,
     /// Also send readings.
     Write,
@@ -33,6 +37,7 @@ pub enum Scope {
 impl Scope {
     fn parse(text: &str) -> Option<Scope> {
         match text {
+            "calendar" => Some(Scope::Calendar),
             "read" => Some(Scope::Read),
             "write" => Some(Scope::Write),
             "admin" => Some(Scope::Admin),
@@ -42,21 +47,49 @@ impl Scope {
 
     fn name(self) -> &'static str {
         match self {
+            Scope::Calendar => "calendar",
             Scope::Read => "read",
             Scope::Write => "write",
             Scope::Admin => "admin",
         }
     }
+
+    /// Checks that it includes another.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`].
+    pub fn check(self, needed: Scope) -> Result<(), Problem> {
+        if self >= needed {
+            return Ok(());
+        }
+        let detail = format!("this needs a token of scope {}, yours has {}", needed.name(), self.name());
+        Err(Problem::new(Code::Forbidden, detail))
+    }
 }
+
+/// Characters from which on a token cannot be guessed, if they are random.
+const LONG: usize = 16;
 
 /// The tokens the server knows, as SHA-256 digests: all of one length, and no token in memory to leak.
 #[derive(Debug, Default)]
 pub struct Tokens {
-    known: HashMap<[u8; 32], Scope>,
+    known: HashMap<[u8; 32], Known>,
+    short: usize,
 }
 
+/// What is known of a token.
+#[derive(Debug, Clone)]
+struct Known {
+    scope: Scope,
+    label: TokenLabel,
+}
+
+/// What a token is called in the log: where it was given and its scope, never its text. It is kept with the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenLabel(pub Arc<str>);
+
 impl Tokens {
-    /// Reads `PRIVATE_TOKEN` (scope admin), `ROOMCAST_TOKENS` (`read:…,write:…,admin:…`) and a file with one
+    /// Reads `PRIVATE_TOKEN` (scope admin), `ROOMCAST_TOKENS` (`calendar:…,read:…,write:…,admin:…`) and a file with one
     /// `scope:token` a line.
     ///
     /// # Errors
@@ -64,36 +97,50 @@ impl Tokens {
     pub fn read(private: Option<&str>, list: Option<&str>, file: Option<&Path>) -> anyhow::Result<Tokens> {
         let mut tokens = Tokens::default();
         if let Some(token) = private.map(str::trim).filter(|token| !token.is_empty()) {
-            tokens.add(token, Scope::Admin);
+            tokens.add(token, Scope::Admin, "PRIVATE_TOKEN");
         }
         for (at, entry) in list.unwrap_or_default().split(',').map(str::trim).enumerate() {
             if !entry.is_empty() {
-                tokens.entry(entry).with_context(|| format!("ROOMCAST_TOKENS, entry {}", at + 1))?;
+                let place = format!("ROOMCAST_TOKENS, entry {}", at + 1);
+                tokens.entry(entry, &place).with_context(|| place.clone())?;
             }
         }
         if let Some(path) = file {
             let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
             for (at, line) in text.lines().map(str::trim).enumerate() {
                 if !line.is_empty() && !line.starts_with('#') {
-                    tokens.entry(line).with_context(|| format!("{}: line {}", path.display(), at + 1))?;
+                    let place = format!("{}: line {}", path.display(), at + 1);
+                    tokens.entry(line, &place).with_context(|| place.clone())?;
                 }
             }
         }
         Ok(tokens)
     }
 
-    fn entry(&mut self, entry: &str) -> anyhow::Result<()> {
+    fn entry(&mut self, entry: &str, place: &str) -> anyhow::Result<()> {
         let parts = entry.split_once(':').and_then(|(scope, token)| Some((Scope::parse(scope.trim())?, token.trim())));
         match parts {
-            Some((scope, token)) if !token.is_empty() => self.add(token, scope),
-            _ => bail!("expected read:TOKEN, write:TOKEN or admin:TOKEN"),
+            Some((scope, token)) if !token.is_empty() => self.add(token, scope, place),
+            _ => bail!("expected calendar:TOKEN, read:TOKEN, write:TOKEN or admin:TOKEN"),
         }
         Ok(())
     }
 
-    fn add(&mut self, token: &str, scope: Scope) {
-        let known = self.known.entry(digest(token)).or_insert(scope);
-        *known = scope.max(*known);
+    fn add(&mut self, token: &str, scope: Scope, place: &str) {
+        let known = Known { scope, label: TokenLabel(format!("{place} ({})", scope.name()).into()) };
+        match self.known.get_mut(&digest(token)) {
+            Some(before) if before.scope < scope => *before = known,
+            Some(_) => {}
+            None => {
+                self.short += usize::from(token.chars().count() < LONG);
+                self.known.insert(digest(token), known);
+            }
+        }
+    }
+
+    /// Returns how many tokens are so short that they can be guessed.
+    pub fn short(&self) -> usize {
+        self.short
     }
 
     /// Whether no token is known.
@@ -101,13 +148,13 @@ impl Tokens {
         self.known.is_empty()
     }
 
-    /// The scope of a token and its digest. All known ones are compared, each in constant time.
-    fn find(&self, token: &str) -> Option<(Scope, [u8; 32])> {
+    /// What is known of a token, and its digest. All known ones are compared, each in constant time.
+    fn find(&self, token: &str) -> Option<(&Known, [u8; 32])> {
         let asked = digest(token);
         let mut found = None;
-        for (known, scope) in &self.known {
-            if bool::from(known.ct_eq(&asked)) {
-                found = Some((*scope, asked));
+        for (digest, known) in &self.known {
+            if bool::from(digest.ct_eq(&asked)) {
+                found = Some((known, asked));
             }
         }
         found
@@ -116,6 +163,18 @@ impl Tokens {
 
 fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
+}
+
+/// The request may subscribe to a calendar, and do what else its scope allows.
+pub struct CalendarAccess(pub Scope);
+
+impl FromRequest for CalendarAccess {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(admit(request, Scope::Calendar).map(CalendarAccess))
+    }
 }
 
 /// The request may read.
@@ -132,7 +191,7 @@ impl FromRequest for ReadAccess {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(admit(request, Scope::Read).map(|()| ReadAccess))
+        ready(admit(request, Scope::Read).map(|_| ReadAccess))
     }
 }
 
@@ -141,7 +200,7 @@ impl FromRequest for WriteAccess {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(admit(request, Scope::Write).map(|()| WriteAccess))
+        ready(admit(request, Scope::Write).map(|_| WriteAccess))
     }
 }
 
@@ -150,37 +209,35 @@ impl FromRequest for AdminAccess {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(admit(request, Scope::Admin).map(|()| AdminAccess))
+        ready(admit(request, Scope::Admin).map(|_| AdminAccess))
     }
 }
 
-/// Whether a request may do what needs `scope`, and its token has requests left.
+/// Checks that a request may do what needs `scope` and that its token has requests left, and returns the scope it has.
 ///
 /// # Errors
 /// [`Code::Unauthorized`], [`Code::Forbidden`], [`Code::RateLimited`].
-pub fn admit(request: &HttpRequest, scope: Scope) -> Result<(), Problem> {
+pub fn admit(request: &HttpRequest, scope: Scope) -> Result<Scope, Problem> {
     let Some(site) = request.app_data::<web::Data<Site>>() else { return Err(Problem::internal("no state")) };
     if site.tokens.is_empty() {
         // The server starts without tokens only where --no-auth was given, on loopback.
-        return Ok(());
+        return Ok(Scope::Admin);
     }
     let Some(token) = token(request) else {
         return Err(Problem::new(Code::Unauthorized, "the request carries no token")
             .hint("send it as `Authorization: Bearer TOKEN`, or as ?token=TOKEN"));
     };
-    let Some((has, digest)) = site.tokens.find(&token) else {
+    let Some((known, digest)) = site.tokens.find(&token) else {
         site.metrics.refused_tokens.add(1);
-        if let Some(address) = request.peer_addr() {
-            site.limits.failed(address.ip())?;
+        if let Some(client) = request.extensions().get::<Client>() {
+            site.limits.failed(client.0);
         }
         return Err(Problem::new(Code::Unauthorized, "the token is not known"));
     };
+    request.extensions_mut().insert(known.label.clone());
     site.limits.token(digest)?;
-    if has < scope {
-        let detail = format!("this needs a token of scope {}, yours has {}", scope.name(), has.name());
-        return Err(Problem::new(Code::Forbidden, detail));
-    }
-    Ok(())
+    known.scope.check(scope)?;
+    Ok(known.scope)
 }
 
 /// The token in the header, else in the query.
@@ -200,10 +257,19 @@ mod tests {
     #[test]
     fn scopes_are_read_and_the_widest_counts() {
         let tokens = Tokens::read(Some("boss"), Some("read:a, write:b,read:boss"), None).expect("tokens");
-        let scope = |token| tokens.find(token).map(|found| found.0);
+        let scope = |token| tokens.find(token).map(|found| found.0.scope);
         assert_eq!(scope("boss"), Some(Scope::Admin));
         assert_eq!((scope("a"), scope("b")), (Some(Scope::Read), Some(Scope::Write)));
         assert_eq!((scope("c"), scope("")), (None, None));
+        let label = |token| tokens.find(token).map(|found| found.0.label.0.to_string());
+        assert_eq!(label("boss").as_deref(), Some("PRIVATE_TOKEN (admin)"));
+        assert_eq!(label("b").as_deref(), Some("ROOMCAST_TOKENS, entry 2 (write)"));
+    }
+
+    #[test]
+    fn short_tokens_are_counted_once() {
+        let list = "read:fifteen-letters,write:fifteen-letters,read:sixteen-letters!,calendar:a";
+        assert_eq!(Tokens::read(Some("token"), Some(list), None).expect("tokens").short(), 3);
     }
 
     #[test]

@@ -10,9 +10,12 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse, web};
+use actix_web::{Error, HttpMessage, HttpResponse, web};
 
+use super::auth::TokenLabel;
+use super::origin;
 use super::problem::Problem;
+use super::proxy::{self, Client};
 use super::site::{Phase, Site};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -40,9 +43,11 @@ pub async fn gate(
     let span = site.traces.span(request.method().as_str(), parent.as_ref());
     let origin = allowed_origin(&site, request.headers());
 
-    // Exactly these paths, undecoded: orchestrators must be able to ask whatever else goes on.
-    let probe = matches!(request.path(), "/healthz" | "/readyz");
-    let refused = if probe { None } else { site.admit_address(request.peer_addr().map(|peer| peer.ip())).err() };
+    let client = request.peer_addr().map(|peer| proxy::client(peer.ip(), request.headers(), &site.settings.proxies));
+    if let Some(client) = client {
+        request.extensions_mut().insert(client);
+    }
+    let refused = admit(&site, &request, client).err();
     let preflight = origin.is_some()
         && request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
@@ -57,8 +62,20 @@ pub async fn gate(
     let route = if preflight { "preflight" } else { response.request().match_name().unwrap_or("other") };
     site.metrics.request(route, response.status().as_u16(), took);
     span.end(route, response.request().uri().path(), response.status().as_u16());
-    log(&response, route, &id, parent.as_ref().map(|parent| parent.trace.as_str()), took);
+    log(&response, client, route, &id, parent.as_ref().map(|parent| parent.trace.as_str()), took);
     Ok(response)
+}
+
+/// What is checked of every request, whatever it asks for.
+fn admit(site: &Site, request: &ServiceRequest, client: Option<Client>) -> Result<(), Problem> {
+    if site.tokens.is_empty() {
+        origin::check_host(request)?;
+    }
+    // Exactly these paths, undecoded: orchestrators must be able to ask whatever else goes on.
+    if !matches!(request.path(), "/healthz" | "/readyz") {
+        site.admit_address(client)?;
+    }
+    origin::check_origin(request, &site.settings.cors)
 }
 
 /// Counts a request out again, also one whose client has gone away.
@@ -190,14 +207,24 @@ fn parent(headers: &HeaderMap) -> Option<Parent> {
 }
 
 /// One event per request, with the field names of the Elastic Common Schema. The query is left out: tokens are there.
-fn log(response: &ServiceResponse<BoxBody>, route: &str, id: &str, trace: Option<&str>, took: Duration) {
+fn log(
+    response: &ServiceResponse<BoxBody>,
+    client: Option<Client>,
+    route: &str,
+    id: &str,
+    trace: Option<&str>,
+    took: Duration,
+) {
     let request = response.request();
+    let label = request.extensions().get::<TokenLabel>().cloned();
     tracing::info!(
         http.request.method = request.method().as_str(),
         url.path = request.uri().path(),
         http.route = route,
         http.response.status_code = response.status().as_u16(),
         event.duration = took.as_nanos() as u64,
+        client.ip = client.map(|client| tracing::field::display(client.0)),
+        user.name = label.as_ref().map(|label| &*label.0),
         http.request.id = id,
         trace.id = trace,
         "request"

@@ -2,15 +2,14 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::time::{Duration, Instant as Stopwatch};
 
 use governor::clock::{Clock, DefaultClock};
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 
+use super::lockout::Lockout;
 use super::problem::{Code, Problem};
-
-/// Wrong tokens that an address may try in a minute before it has to wait. Evaluated when compiled, where 30 is not 0.
-const FAILURES: NonZeroU32 = NonZeroU32::new(30).unwrap();
 
 /// From this many keys on, those with nothing spent are forgotten. An IPv4 address costs its owner more than a key does us.
 const KEYS: usize = 10_000;
@@ -21,7 +20,7 @@ type Keyed<K> = RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock>;
 pub struct Limits {
     addresses: Option<Keyed<IpAddr>>,
     tokens: Option<Keyed<[u8; 32]>>,
-    failures: Keyed<IpAddr>,
+    lockout: Lockout,
     clock: DefaultClock,
 }
 
@@ -33,7 +32,7 @@ impl Limits {
         Limits {
             addresses: quota.map(RateLimiter::keyed),
             tokens: quota.map(RateLimiter::keyed),
-            failures: RateLimiter::keyed(Quota::per_minute(FAILURES)),
+            lockout: Lockout::default(),
             clock: DefaultClock::default(),
         }
     }
@@ -41,9 +40,15 @@ impl Limits {
     /// Counts a request of an address.
     ///
     /// # Errors
-    /// [`Code::RateLimited`] when it made too many.
+    /// [`Code::RateLimited`] when it made too many, or is locked out for wrong tokens.
     pub fn address(&self, address: IpAddr) -> Result<(), Problem> {
-        self.addresses.as_ref().map_or(Ok(()), |limiter| self.check(limiter, &network(address), "this address"))
+        let network = network(address);
+        if let Some(left) = self.lockout.left(network, Stopwatch::now()) {
+            return Err(Problem::new(Code::RateLimited, "too many wrong tokens of this address")
+                .hint("until it is over no token of this address is looked at, right or wrong")
+                .retry_after(seconds(left)));
+        }
+        self.addresses.as_ref().map_or(Ok(()), |limiter| self.check(limiter, &network, "this address"))
     }
 
     /// Counts a request with a token, given by its digest.
@@ -55,26 +60,29 @@ impl Limits {
     }
 
     /// Counts a wrong token of an address.
-    ///
-    /// # Errors
-    /// As [`Limits::address`].
-    pub fn failed(&self, address: IpAddr) -> Result<(), Problem> {
-        self.check(&self.failures, &network(address), "wrong tokens of this address")
+    pub fn failed(&self, address: IpAddr) {
+        if self.lockout.count(network(address), Stopwatch::now()) {
+            tracing::warn!(client.ip = %address, "too many wrong tokens: nothing of this address is answered for a minute");
+        }
     }
 
     fn check<K: Clone + std::hash::Hash + Eq>(&self, limiter: &Keyed<K>, key: &K, of: &str) -> Result<(), Problem> {
         limiter.check_key(key).map_err(|until| {
-            let wait = until.wait_time_from(self.clock.now()).as_secs_f64().ceil() as u64;
-            Problem::new(Code::RateLimited, format!("too many requests: {of}")).retry_after(wait)
+            let wait = until.wait_time_from(self.clock.now());
+            Problem::new(Code::RateLimited, format!("too many requests: {of}")).retry_after(seconds(wait))
         })
     }
 
     /// Forgets keys that have nothing spent, so that memory stays bounded whoever asks.
     pub fn tidy(&self) {
-        tidy(&self.failures);
+        self.lockout.tidy(Stopwatch::now());
         self.addresses.iter().for_each(tidy);
         self.tokens.iter().for_each(tidy);
     }
+}
+
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs_f64().ceil() as u64
 }
 
 fn tidy<K: Clone + std::hash::Hash + Eq>(limiter: &Keyed<K>) {

@@ -26,6 +26,8 @@ pub enum Code {
     Unauthorized,
     /// The token is known, but its scope does not reach this far.
     Forbidden,
+    /// A page of another site asked for a change.
+    CrossSite,
     /// There is nothing at this path.
     NotFound,
     /// There are no readings of this device before the origin.
@@ -42,6 +44,8 @@ pub enum Code {
     BodyTooLarge,
     /// The body is in a form that cannot be read.
     UnsupportedMediaType,
+    /// The server has no tokens, and the request is meant for another host than a loopback one.
+    MisdirectedRequest,
     /// The history does not reach that time.
     OutOfRange,
     /// The history covers too many hours or devices for one request.
@@ -70,6 +74,7 @@ impl Code {
             Code::InvalidBody => (StatusCode::BAD_REQUEST, "invalid_body", "the body cannot be used"),
             Code::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "a valid token is needed"),
             Code::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "the token's scope does not suffice"),
+            Code::CrossSite => (StatusCode::FORBIDDEN, "cross_site", "pages of other sites may not do this"),
             Code::NotFound => (StatusCode::NOT_FOUND, "not_found", "there is nothing here"),
             Code::UnknownDevice => (StatusCode::NOT_FOUND, "unknown_device", "the device is not known"),
             Code::MethodNotAllowed => {
@@ -81,6 +86,9 @@ impl Code {
             Code::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large"),
             Code::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "the body is in no known form")
+            }
+            Code::MisdirectedRequest => {
+                (StatusCode::MISDIRECTED_REQUEST, "misdirected_request", "the request is meant for another host")
             }
             Code::OutOfRange => (StatusCode::UNPROCESSABLE_ENTITY, "out_of_range", "the history does not reach there"),
             Code::HistoryTooLarge => {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer::{ModelRef, utc};
-use super::auth::ReadAccess;
+use super::auth::{CalendarAccess, Scope};
 use super::ics;
 use super::predict::{asked, cells, prefers, work};
 use super::problem::{Problem, ProblemBody};
@@ -87,7 +87,8 @@ pub struct Block {
 ///
 /// A block begins `preheat` before the first occupied hour and ends `setback_after` after the last; blocks that touch are one.
 /// As a calendar (`format=ics` or `Accept: text/calendar`) it can be subscribed to: an event keeps its UID as long as its
-/// first occupied hour stays. At a site without a time zone its times are floating.
+/// first occupied hour stays. At a site without a time zone its times are floating. A token of scope `calendar` opens the calendar and
+/// nothing else.
 #[utoipa::path(
     get, path = "/schedule", operation_id = "schedule", tag = "forecasts",
     params(
@@ -106,7 +107,7 @@ pub struct Block {
     ),
     security(("bearer" = []), ("query" = [])),
 )]
-pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
+pub async fn get(access: CalendarAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
     let known = ["device", "at", "preheat", "setback_after", "cost_miss", "cost_waste", "format"];
     let query = Query::parse(request.query_string(), &known)?;
     let calendar_wanted = match query.get("format") {
@@ -115,6 +116,9 @@ pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
         Some(other) => return Err(Problem::parameter("format", format!("expected json or ics, found {other:?}"))),
         None => prefers(&request, "text/calendar", "application/json"),
     };
+    if !calendar_wanted {
+        access.0.check(Scope::Read)?;
+    }
     let snapshot = site.snapshot()?;
     let (origin, devices) = asked(&query, &site, &snapshot)?;
     let preheat = query.duration("preheat", LONGEST)?.unwrap_or(0);

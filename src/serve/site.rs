@@ -1,6 +1,5 @@
 //! What all requests share: settings, limits, counters, and the snapshot that is served.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -12,6 +11,7 @@ use super::limits::Limits;
 use super::live::Live;
 use super::metrics::{Gauges, Metrics};
 use super::problem::{Code, Problem};
+use super::proxy::{Client, Network};
 use super::retrain::Retraining;
 use super::snapshot::Snapshot;
 use super::traces::Traces;
@@ -42,6 +42,8 @@ pub struct Settings {
     pub metrics_public: bool,
     /// Origins whose pages may read answers.
     pub cors: Vec<String>,
+    /// Proxies that may say whose request it is.
+    pub proxies: Vec<Network>,
     /// Whether connections are encrypted.
     pub tls: bool,
     /// When and how to renew the models.
@@ -215,11 +217,11 @@ impl Site {
         }
     }
 
-    /// Counts a request of an address against its limit.
+    /// Counts a request of a client against the limit of its address.
     ///
     /// # Errors
-    /// [`Code::RateLimited`].
-    pub fn admit_address(&self, address: Option<IpAddr>) -> Result<(), Problem> {
-        address.map_or(Ok(()), |address| self.limits.address(address))
+    /// [`Code::RateLimited`], also for an address that is locked out.
+    pub fn admit_address(&self, client: Option<Client>) -> Result<(), Problem> {
+        client.map_or(Ok(()), |client| self.limits.address(client.0))
     }
 }

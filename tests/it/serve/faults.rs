@@ -34,6 +34,32 @@ fn tokens_and_scopes_decide() {
     server.ask("GET", "/predict?token=very-secret", &[], b"");
     let log = server.log();
     assert!(log.contains("url.path=\"/predict\"") && !log.contains("-token") && !log.contains("very-secret"), "{log}");
+    // What it is called is; and that it is short.
+    assert!(
+        log.contains("user.name=\"ROOMCAST_TOKENS, entry 3 (admin)\"") && log.contains("client.ip=127.0.0.1"),
+        "{log}"
+    );
+    assert_eq!(log.matches("tokens shorter than 16 characters").count(), 1, "{log}");
+}
+
+#[test]
+fn a_token_for_the_calendar_opens_nothing_else() {
+    let models = registry();
+    let tokens = [("ROOMCAST_TOKENS", "read:r-token,calendar:c-token")];
+    let input = sample();
+    let args = ["--input", input.to_str().unwrap(), "--models", models.path().to_str().unwrap()];
+    let server = Server::in_environment(&tokens, &args, &[]);
+    let status = |target: &str| server.ask("GET", target, &["Authorization: Bearer c-token"], b"").status;
+    assert_eq!(
+        (status("/schedule?format=ics"), status("/schedule?format=ics&device=device_2&preheat=45m")),
+        (200, 200)
+    );
+    for target in
+        ["/schedule", "/schedule?format=json", "/predict", "/devices", "/events", "/metrics", "/models", "/alerts"]
+    {
+        assert_eq!(status(target), 403, "{target}");
+    }
+    assert_eq!(server.get("/schedule?format=ics").status, 200);
 }
 
 #[test]
@@ -143,13 +169,100 @@ fn too_many_requests_are_told_when_to_come_back() {
     let models = registry();
     let input = sample();
     let server = Server::with(&["--input", input.to_str().unwrap(), "--models", models.path().to_str().unwrap()], &[]);
+    // Pages that are not logged in guess nothing.
+    assert!((0..100).all(|_| server.ask("GET", "/predict", &[], b"").status == 401));
     // Wrong tokens are counted even where requests are not.
     let wrong = || server.ask("GET", "/predict?token=guess", &[], b"");
     let answers: Vec<_> = (0..40).map(|_| wrong()).collect();
+    assert!(answers.iter().take(30).all(|answer| answer.status == 401));
     let last = answers.last().unwrap();
     assert_eq!((last.status, last.code().as_str()), (429, "rate_limited"));
-    assert!(last.header("retry-after").unwrap().parse::<u32>().unwrap() >= 1);
-    assert_eq!(server.get("/predict").status, 200);
+    // The right one is answered no more than the wrong ones, or it could be found.
+    let right = server.get("/predict");
+    assert_eq!((right.status, right.code().as_str()), (429, "rate_limited"));
+    assert!((1..=60).contains(&right.header("retry-after").unwrap().parse::<u32>().unwrap()));
+    assert_eq!((server.get("/healthz").status, server.get("/readyz").status), (200, 200));
+    assert_eq!(server.log().matches("too many wrong tokens: nothing of this address is answered").count(), 1);
+}
+
+#[test]
+fn a_client_behind_a_proxy_is_locked_out_alone() {
+    let models = registry();
+    let server = Server::start(models.path(), &["--trusted-proxy", "127.0.0.0/8", "--trusted-proxy", "10.9.0.1"]);
+    let ask = |token: &str, forwarded: &str| {
+        let headers = [format!("Authorization: Bearer {token}"), forwarded.to_owned()];
+        server.ask("GET", "/devices", &[&headers[0], &headers[1]], b"").status
+    };
+    for guess in 0..31 {
+        // Whatever a client writes in front: the address that the proxy saw counts.
+        let forwarded = format!("X-Forwarded-For: 203.0.113.{guess}, 198.51.100.7, 10.9.0.1");
+        assert_eq!(ask(&format!("guess-{guess}"), &forwarded), if guess < 30 { 401 } else { 429 });
+    }
+    assert_eq!(ask("r-token", "X-Forwarded-For: 198.51.100.7"), 429);
+    assert_eq!(ask("r-token", "Forwarded: for=\"198.51.100.7:4711\";proto=https"), 429);
+    assert_eq!((ask("r-token", "X-Forwarded-For: 198.51.100.8"), server.get("/devices").status), (200, 200));
+    assert!(server.log().contains("client.ip=198.51.100.8"));
+    // Who is no such proxy is not believed.
+    let server = Server::start(models.path(), &["--trusted-proxy", "10.9.0.1"]);
+    let forged = |n| format!("X-Forwarded-For: 198.51.100.{n}");
+    let guess = |n| server.ask("GET", "/devices", &["Authorization: Bearer guess", &forged(n)], b"").status;
+    assert_eq!((0..31).map(guess).filter(|&status| status == 429).count(), 1);
+}
+
+#[test]
+fn pages_of_other_sites_change_nothing() {
+    let models = registry();
+    let server = Server::start(models.path(), &["--cors-origin", "https://dash.example"]);
+    let reload = |headers: &[&str]| {
+        let answer = server.ask("POST", "/models/reload?token=a-token", headers, b"");
+        (answer.status, if answer.status == 200 { String::new() } else { answer.code() })
+    };
+    let (allowed, refused) = ((200, String::new()), (403, "cross_site".to_owned()));
+    assert_eq!(reload(&[]), allowed);
+    assert_eq!(reload(&["Origin: http://localhost"]), allowed);
+    assert_eq!(reload(&["Origin: https://dash.example", "Sec-Fetch-Site: cross-site"]), allowed);
+    for headers in [&["Origin: https://evil.example"][..], &["Origin: null"], &["Sec-Fetch-Site: cross-site"]] {
+        assert_eq!(reload(headers), refused, "{headers:?}");
+        let body = server.ask("POST", "/predict", &[headers, &["Authorization: Bearer r-token"]].concat(), b"{}");
+        assert_eq!((body.status, body.code().as_str()), (403, "cross_site"));
+        assert_eq!(server.ask("GET", "/devices?token=r-token", headers, b"").status, 200);
+    }
+}
+
+#[test]
+fn without_tokens_only_loopback_hosts_are_answered() {
+    let models = registry();
+    let input = sample();
+    let args = ["--input", input.to_str().unwrap(), "--models", models.path().to_str().unwrap(), "--no-auth"];
+    let server = Server::in_environment(&[("ROOMCAST_TOKENS", "")], &args, &[]);
+    let ask = |method: &str, target: &str, headers: &str| {
+        server.raw(format!("{method} {target} HTTP/1.1\r\n{headers}\r\nConnection: close\r\n\r\n").as_bytes())
+    };
+    let own = server.port;
+    for host in [
+        "localhost".into(),
+        format!("localhost:{own}"),
+        format!("127.0.0.1:{own}"),
+        "127.3.2.1".into(),
+        format!("[::1]:{own}"),
+    ] {
+        assert_eq!(ask("GET", "/devices", &format!("Host: {host}")).status, 200, "{host}");
+        let page = format!("Host: {host}\r\nOrigin: http://{host}");
+        assert_eq!(ask("POST", "/models/reload", &page).status, 200, "{host}");
+    }
+    for host in [
+        "evil.example".into(),
+        format!("127.0.0.1.evil.example:{own}"),
+        format!("localhost.evil.example:{own}"),
+        "192.0.2.1".into(),
+    ] {
+        let answer = ask("GET", "/devices", &format!("Host: {host}"));
+        assert_eq!((answer.status, answer.code().as_str()), (421, "misdirected_request"), "{host}");
+        assert!(answer.json()["hint"].as_str().unwrap().contains("localhost"));
+        assert_eq!(ask("GET", &format!("http://{host}/devices"), "Host: localhost").status, 421, "{host}");
+    }
+    let form = ask("POST", "/models/reload", "Host: localhost\r\nOrigin: https://evil.example\r\nContent-Length: 0");
+    assert_eq!((form.status, form.code().as_str()), (403, "cross_site"));
 }
 
 #[test]

@@ -1,0 +1,144 @@
+//! Whose request it is: the peer's, or the client's that a trusted proxy names.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue, X_FORWARDED_FOR};
+
+/// Addresses of proxies: a network such as `10.0.0.0/8`, or one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    bits: u8,
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Network, String> {
+        let wrong = || format!("expected an address, or a network such as 10.0.0.0/8, found {text:?}");
+        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let address: IpAddr = address.parse().map_err(|_| wrong())?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Ok(most), str::parse).map_err(|_| wrong())?;
+        if bits > most { Err(wrong()) } else { Ok(Network { address, bits }) }
+    }
+}
+
+impl Network {
+    /// Returns whether an address belongs to it.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.bits)).unwrap_or(0);
+                u32::from(own) & mask == u32::from(other) & mask
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.bits)).unwrap_or(0);
+                u128::from(own) & mask == u128::from(other) & mask
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The address of the client of a request, kept with the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client(pub IpAddr);
+
+/// Returns the address a request counts for: the rightmost that is not itself a trusted proxy's. What stands left of it the
+/// client may have written. Where a proxy names no address, its own counts.
+pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> Client {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
+    let mut client = peer.to_canonical();
+    if is_trusted(client) {
+        for named in forwarded(headers).into_iter().rev() {
+            let Some(named) = named.filter(|_| is_trusted(client)) else { break };
+            client = named;
+        }
+    }
+    Client(client)
+}
+
+/// The addresses of `X-Forwarded-For`, or else of `Forwarded`, from the client to the last proxy but one; none for what is
+/// no address.
+fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    if headers.contains_key(X_FORWARDED_FOR) {
+        return entries(headers, X_FORWARDED_FOR).map(|entry| address(&entry)).collect();
+    }
+    let named = |entry: String| {
+        let of = |pair: &str| {
+            pair.split_once('=')
+                .filter(|(name, _)| name.trim().eq_ignore_ascii_case("for"))
+                .and_then(|(_, of)| address(of))
+        };
+        entry.split(';').find_map(of)
+    };
+    entries(headers, FORWARDED).map(named).collect()
+}
+
+fn entries(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = String> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let lines: Vec<String> = headers.get_all(name).map(text).collect();
+    lines.into_iter().flat_map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>())
+}
+
+/// An address, with or without quotes, brackets and a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim().trim_matches('"');
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse().or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()));
+    address.ok().map(|address| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(peer: &str, headers: &[(&str, &str)]) -> String {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::from_str(name).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        let trusted = ["127.0.0.1", "10.0.0.0/8", "fd00::/8"].map(|text| text.parse().unwrap());
+        client(peer.parse().unwrap(), &map, &trusted).0.to_string()
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_is_believed() {
+        let header = |value| [("x-forwarded-for", value)];
+        assert_eq!(found("192.0.2.9", &header("198.51.100.1")), "192.0.2.9");
+        assert_eq!(found("127.0.0.1", &[]), "127.0.0.1");
+        assert_eq!(found("127.0.0.1", &header("198.51.100.1")), "198.51.100.1");
+        assert_eq!(found("::ffff:127.0.0.1", &header("::ffff:198.51.100.1")), "198.51.100.1");
+        // What a client writes before it is asked nothing.
+        assert_eq!(found("127.0.0.1", &header("1.2.3.4, 198.51.100.1, 10.1.1.1")), "198.51.100.1");
+        let lines = [("x-forwarded-for", "1.2.3.4, 198.51.100.1"), ("x-forwarded-for", "[fd00::1]:80")];
+        assert_eq!(found("10.2.2.2", &lines), "198.51.100.1");
+        assert_eq!(found("127.0.0.1", &header("198.51.100.1, unknown")), "127.0.0.1");
+        assert_eq!(found("127.0.0.1", &header("198.51.100.1,unknown,10.1.1.1")), "10.1.1.1");
+        assert_eq!(found("127.0.0.1", &header("10.3.3.3, 10.1.1.1")), "10.3.3.3");
+    }
+
+    #[test]
+    fn forwarded_is_read_where_it_stands_alone() {
+        let header = |value| [("forwarded", value)];
+        assert_eq!(found("127.0.0.1", &header("for=198.51.100.1;proto=https")), "198.51.100.1");
+        assert_eq!(found("127.0.0.1", &header("for=1.2.3.4, proto=https;For=\"[2001:db8::1]:47011\"")), "2001:db8::1");
+        assert_eq!(found("127.0.0.1", &header("for=198.51.100.1, for=_hidden")), "127.0.0.1");
+        let both = [("forwarded", "for=1.2.3.4"), ("x-forwarded-for", "198.51.100.1")];
+        assert_eq!(found("127.0.0.1", &both), "198.51.100.1");
+    }
+
+    #[test]
+    fn networks_are_read() {
+        let holds =
+            |network: &str, address: &str| network.parse::<Network>().unwrap().contains(address.parse().unwrap());
+        assert!(holds("0.0.0.0/0", "9.9.9.9") && !holds("0.0.0.0/0", "::1") && holds("::/0", "::1"));
+        assert!(holds("10.1.0.0/15", "10.0.255.255") && !holds("10.1.0.0/16", "10.2.0.0"));
+        assert!(holds("192.0.2.7", "192.0.2.7") && !holds("192.0.2.7/32", "192.0.2.6"));
+        for wrong in ["", "proxy", "10.0.0.0/33", "10.0.0.0/", "::/129", "10.0.0.0/-1"] {
+            assert!(wrong.parse::<Network>().is_err(), "{wrong}");
+        }
+    }
+}
