@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant as Stopwatch};
 
 use roomcast::calendar::Calendar;
-use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
+use rumqttc::{Client, Event, MqttOptions, Packet, PublishOptions, QoS};
 use sqlx::{Connection, QueryBuilder};
 
 mod common;
@@ -146,18 +146,18 @@ fn exchange(stream: &mut BufReader<TcpStream>, head: &str, body: &str) -> String
 
 /// Makes a session at the broker and fills its queue. Sensors fire and rest in turn, one second apart.
 fn queue(broker: &Broker, id: &str) {
-    let mut session = MqttOptions::new(id, "127.0.0.1", broker.port);
+    let mut session = MqttOptions::new(id, ("127.0.0.1", broker.port));
     session.set_clean_session(false);
-    let (client, mut connection) = Client::new(session, 10);
+    let (client, mut connection) = Client::builder(session).capacity(10).build();
     client.subscribe(format!("{id}/+"), QoS::AtLeastOnce).expect("room");
     let subscribed = |event: &_| matches!(event, Ok(Event::Incoming(Packet::SubAck(_))));
     connection.iter().find(subscribed).expect("a subscription").expect("a subscription");
     client.disconnect().expect("room");
     connection.iter().take_while(Result::is_ok).count();
 
-    let mut sensor = MqttOptions::new(format!("{id}-sensor"), "127.0.0.1", broker.port);
+    let mut sensor = MqttOptions::new(format!("{id}-sensor"), ("127.0.0.1", broker.port));
     sensor.set_inflight(500);
-    let (client, mut connection) = Client::new(sensor, 500);
+    let (client, mut connection) = Client::builder(sensor).capacity(500).build();
     std::thread::scope(|scope| {
         scope.spawn(move || {
             let calendar = Calendar::default();
@@ -165,7 +165,8 @@ fn queue(broker: &Broker, id: &str) {
                 let (device, turn) = (n % DEVICES, n / DEVICES);
                 let time = calendar.format(START + turn as i64);
                 let payload = format!("{{\"occupancy\":{},\"last_seen\":\"{time}\"}}", turn % 2 == 0);
-                client.publish(format!("{id}/room_{device}"), QoS::AtLeastOnce, false, payload).expect("room");
+                let topic = format!("{id}/room_{device}");
+                client.publish(topic, payload, PublishOptions::new(QoS::AtLeastOnce)).expect("room");
             }
         });
         let acks = connection
@@ -178,9 +179,9 @@ fn queue(broker: &Broker, id: &str) {
 /// A consumer that acknowledges each message and does nothing with it.
 fn acknowledged(broker: &Broker, id: &str) -> Duration {
     queue(broker, id);
-    let mut session = MqttOptions::new(id, "127.0.0.1", broker.port);
+    let mut session = MqttOptions::new(id, ("127.0.0.1", broker.port));
     session.set_clean_session(false);
-    let (_client, mut connection) = Client::new(session, 1000);
+    let (_client, mut connection) = Client::builder(session).capacity(1000).build();
     let (mut count, mut watch) = (0, Stopwatch::now());
     for event in connection.iter() {
         if let Event::Incoming(Packet::Publish(_)) = event.expect("the broker answers") {

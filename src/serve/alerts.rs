@@ -66,6 +66,8 @@ pub enum Kind {
     RowsRefused,
     /// Brokers and other servers that cannot be reached.
     Disconnected,
+    /// Topics with messages that were too large to be read, in the last 24 hours.
+    MessagesTooLarge,
     /// The last retraining failed.
     RetrainingFailed,
     /// Old readings could not be packed or forgotten.
@@ -76,12 +78,13 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order in which they are shown.
-    const ALL: [Kind; 11] = [
+    const ALL: [Kind; 12] = [
         Kind::DataLate,
         Kind::InputUnreadable,
         Kind::RowsRefused,
         Kind::StrayReadings,
         Kind::Disconnected,
+        Kind::MessagesTooLarge,
         Kind::SilentSensors,
         Kind::ChatteringSensors,
         Kind::WorseThanBaseline,
@@ -101,6 +104,7 @@ impl Kind {
             Kind::RowsRefused => "rows_refused",
             Kind::StrayReadings => "stray_readings",
             Kind::Disconnected => "disconnected",
+            Kind::MessagesTooLarge => "messages_too_large",
             Kind::RetrainingFailed => "retraining_failed",
             Kind::UpkeepFailed => "upkeep_failed",
             Kind::ModelOld => "model_old",
@@ -252,6 +256,7 @@ fn look(site: &Site, snapshot: &Snapshot, seen: &Seen, refused: Vec<String>) -> 
         silent.sort();
         silent.dedup();
     }
+    let too_large = site.live.as_ref().map_or_else(Vec::new, |live| live.counts.skipped.recent(Stopwatch::now()));
     let worse = scoring::lock(site).worse().map(str::to_owned).collect();
     let trouble = site.trouble();
     let is_old = snapshot.loaded.manifest.is_some() && seen.present - snapshot.loaded.models.cutoff > OLD;
@@ -264,6 +269,7 @@ fn look(site: &Site, snapshot: &Snapshot, seen: &Seen, refused: Vec<String>) -> 
         (Kind::StrayReadings, seen.strays.clone()),
         (Kind::DataLate, late(site, snapshot, seen.patience)),
         (Kind::Disconnected, disconnected(site)),
+        (Kind::MessagesTooLarge, too_large),
         (Kind::RetrainingFailed, trouble.retraining.into_iter().collect()),
         (Kind::UpkeepFailed, trouble.upkeep.into_iter().collect()),
         (Kind::ModelOld, is_old.then(|| snapshot.loaded.version.clone()).into_iter().collect()),

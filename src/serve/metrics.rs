@@ -232,6 +232,7 @@ pub fn live(counts: &Counts, waiting: (usize, usize), offline: usize) -> String 
         ("no_motion_total", "counter", "Signs of life that are no readings.", of(|arrived| &arrived.no_motion)),
         ("refused_total", "counter", "Rows that went to quarantine.", of(|arrived| &arrived.refused)),
         ("turned_away_total", "counter", "Bodies or messages for which there was no room.", of(|a| &a.turned_away)),
+        ("too_large_total", "counter", "Messages that were too large to be read.", of(|a| &a.too_large)),
         ("reconnects_total", "counter", "Connections that were lost.", of(|arrived| &arrived.reconnects)),
         ("connected", "gauge", "1 while connected to the source.", of(|arrived| &arrived.connected)),
     ] {

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::Source;
+use super::skipped::Skipped;
 
 /// One number.
 #[derive(Debug, Default)]
@@ -40,6 +41,8 @@ pub struct Arrived {
     pub refused: Count,
     /// What was turned away because the queue was full: HTTP bodies, and MQTT messages of QoS 0.
     pub turned_away: Count,
+    /// Messages that were too large to be read.
+    pub too_large: Count,
     /// Connections that were lost and made again.
     pub reconnects: Count,
     /// 1 while connected.
@@ -50,6 +53,8 @@ pub struct Arrived {
 #[derive(Debug, Default)]
 pub struct Counts {
     sources: [Arrived; Source::ALL.len()],
+    /// Topics of messages that were too large to be read.
+    pub skipped: Skipped,
     /// Transactions that succeeded.
     pub commits: Count,
     /// Transactions that failed.

@@ -15,6 +15,7 @@ pub mod health;
 pub mod mqtt;
 pub mod nats;
 pub mod payload;
+pub mod skipped;
 pub mod writer;
 
 /// How readings arrive.

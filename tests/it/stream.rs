@@ -3,6 +3,7 @@
 mod away;
 pub mod bench;
 mod kills;
+mod oversize;
 mod sources;
 
 use std::io::Write;

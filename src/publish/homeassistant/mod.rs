@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as Stopwatch};
 
 use rumqttc::{
-    AsyncClient, ClientError, ConnectionError, Event, EventLoop, LastWill, Packet, Publish, QoS, SubscribeReasonCode,
+    AsyncClient, ClientError, ConnectionError, Event, EventLoop, LastWill, Packet, Publish, PublishOptions, QoS,
+    SubscribeReasonCode,
 };
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
@@ -66,7 +67,7 @@ pub async fn run(
         hold.begin().await;
         let mut options = settings.broker.options(false);
         options.set_last_will(LastWill::new(topics.availability(), OFFLINE, QoS::AtLeastOnce, true));
-        let (client, connection) = AsyncClient::new(options, REQUESTS);
+        let (client, connection) = AsyncClient::builder(options).capacity(REQUESTS).build();
         let (ready, again) = (Notify::new(), Notify::new());
         let watch = Stopwatch::now();
         let mut sender = Sender {
@@ -226,7 +227,7 @@ impl Sender<'_> {
 
     /// Queues a message, waiting for room; it is retained, for those who subscribe later.
     async fn send(&self, (topic, payload): Message) -> Result<(), ClientError> {
-        self.client.publish(topic, QoS::AtLeastOnce, true, payload).await?;
+        self.client.publish(topic, payload, PublishOptions::new(QoS::AtLeastOnce).retained()).await?;
         self.given.sent.add(1);
         Ok(())
     }

@@ -11,6 +11,7 @@ const KINDS = {
   rows_refused: [() => 'Rows were refused', 'Of the input as it was last read, or of what came in the last hour. roomcast inspect and roomcast store quarantine list show them.'],
   stray_readings: [(n) => `${plural(n, 'sensor')} with a wrong clock`, 'Readings ahead of the server’s clock, or far from all others: they wait, or nothing is learned from them.'],
   disconnected: [(n) => `${plural(n, 'connection')} lost`, 'The server cannot reach these, and tries again by itself. Brokers keep readings for it, within their limits.'],
+  messages_too_large: [(n) => `${plural(n, 'topic')} with messages too large`, 'Messages over 16 MiB of the last 24 hours were skipped. Their readings, if they had any, are lost; the sender should send less.'],
   silent_sensors: [(n) => `${plural(n, 'sensor')} silent`, 'No motion for far longer than usual, or gone as their gateway says. Look at battery and place.', true],
   chattering_sensors: [(n) => `${plural(n, 'sensor')} chattering`, 'They fire far more often than the others: loose, or badly placed. Hours in use may be false.', true],
   worse_than_baseline: [(n) => `${plural(n, 'room')} forecast worse than habit`, 'Over two weeks, and by more than chance explains. The next retraining takes them for due.', true],

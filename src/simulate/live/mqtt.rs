@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, EventLoop, Packet, QoS};
+use rumqttc::{AsyncClient, Event, EventLoop, Packet, PublishOptions, QoS};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -29,7 +29,7 @@ pub fn publish(building: &Building, broker: &Broker, speed: f64) -> Result<Playe
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| unreachable(error.to_string()))?;
     runtime.block_on(async {
-        let (client, connection) = AsyncClient::new(broker.options(true), REQUESTS);
+        let (client, connection) = AsyncClient::builder(broker.options(true)).capacity(REQUESTS).build();
         let (taken, mut acknowledged) = watch::channel((false, 0));
         tokio::spawn(drive(connection, taken));
         match timeout(PATIENCE, acknowledged.wait_for(|state| state.0)).await {
@@ -69,7 +69,8 @@ async fn play(building: &Building, client: &AsyncClient, speed: f64) -> Result<P
             sleep(LOOK).await;
         }
         let topic = format!("zigbee2mqtt/{}", names[said.device]);
-        client.publish(topic, QoS::AtLeastOnce, false, payload(said.time, said.occupied)).await?;
+        let payload = payload(said.time, said.occupied);
+        client.publish(topic, payload, PublishOptions::new(QoS::AtLeastOnce)).await?;
         *if said.occupied { &mut played.readings } else { &mut played.rests } += 1;
     }
     Ok(played)

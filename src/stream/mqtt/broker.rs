@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use rumqttc::{MqttOptions, Transport};
+use rumqttc::MqttOptions;
 
-/// Largest packet that is read: gateways publish lists of all their devices beside what we want.
-const MOST_BYTES: usize = 16 << 20;
+use super::socket;
+
+/// Largest packet that is read whole: gateways publish lists of all their devices beside what we want.
+pub(super) const MOST_BYTES: usize = 16 << 20;
 
 /// Seconds without traffic after which the broker is asked whether it is there.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// A broker, and how to connect to it.
 #[derive(Clone, PartialEq, Eq)]
@@ -98,18 +100,19 @@ impl Broker {
         Ok(Broker { host, port, login, trusted, client_id })
     }
 
-    /// Options of a connection whose session outlives it, or does not.
+    /// Options of a connection that publishes, whose session outlives it or does not.
     pub fn options(&self, persistent: bool) -> MqttOptions {
-        let mut options = MqttOptions::new(&self.client_id, &self.host, self.port);
-        options.set_keep_alive(KEEP_ALIVE).set_clean_session(!persistent).set_max_packet_size(MOST_BYTES, MOST_BYTES);
+        let mut options = MqttOptions::new(&self.client_id, (self.host.as_str(), self.port));
+        options.set_keep_alive(KEEP_ALIVE.as_secs() as u16);
+        options.set_clean_session(!persistent).set_max_packet_size(MOST_BYTES, MOST_BYTES);
         if let Some((user, password)) = &self.login {
-            options.set_credentials(user, password);
+            options.set_credentials(user, password.clone());
         }
-        if let Some(trusted) = &self.trusted {
-            // A provider that was installed before stays.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-            options.set_transport(Transport::tls(trusted.clone(), None, None));
-        }
+        let broker = self.clone();
+        options.set_socket_connector(move |_, _| {
+            let broker = broker.clone();
+            async move { socket::connect(&broker).await }
+        });
         options
     }
 }

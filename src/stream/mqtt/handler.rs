@@ -9,6 +9,7 @@ use rumqttc::{Publish, QoS};
 use tokio::sync::mpsc;
 
 use super::Received;
+use super::broker::MOST_BYTES;
 use crate::calendar::Calendar;
 use crate::store::{Batch, Event, Kind, Refused};
 use crate::stream::Source;
@@ -85,8 +86,12 @@ impl Handler {
                 return;
             }
             let (mut batch, mut bytes) = (Batch::default(), 0);
-            for Received { publish, .. } in &mut messages {
-                match self.make(publish) {
+            for Received { publish, too_large, .. } in &mut messages {
+                let made = match too_large {
+                    Some(bytes) => self.skip(publish, *bytes),
+                    None => self.make(publish),
+                };
+                match made {
                     Made::Nothing => {}
                     Made::Event(event) => batch.events.push(event),
                     Made::Refused(refused) => batch.refused.push(refused),
@@ -120,15 +125,20 @@ impl Handler {
     }
 
     fn read(&mut self, publish: &Publish) -> Made {
-        match self.reader.read(&publish.topic, &publish.payload, &self.calendar) {
+        match self.reader.read(topic(publish), &publish.payload, &self.calendar) {
             Ok(None) => Made::Nothing,
             Ok(Some(message)) => self.event(message, publish.retain).map_or(Made::Nothing, Made::Event),
-            Err(reason) => {
-                let payload = serde_json::json!({ "topic": publish.topic, "payload": kept(&publish.payload) });
-                let payload = kept(payload.to_string().as_bytes());
-                Made::Refused(Refused { source: Source::Mqtt.name().into(), payload, reason })
-            }
+            Err(reason) => refused(publish, reason),
         }
+    }
+
+    /// What is to be stored of a message that was too large to be read, of so many bytes.
+    fn skip(&self, publish: &Publish, bytes: usize) -> Made {
+        if !self.reader.is_of_sensor(topic(publish)) {
+            return Made::Nothing;
+        }
+        let (found, most) = (bytes.div_ceil(1 << 20), MOST_BYTES >> 20);
+        refused(publish, format!("the message has {found} MiB, at most {most} are read"))
     }
 
     /// The event a message is, if it is one. A retained message may be of any age: without a time of its own it says
@@ -152,6 +162,17 @@ impl Handler {
         };
         Some(Event { device, time, kind, id: None })
     }
+}
+
+/// The topic of a message; the packet it came in was checked.
+pub(super) fn topic(publish: &Publish) -> &str {
+    std::str::from_utf8(&publish.topic).unwrap_or_default()
+}
+
+fn refused(publish: &Publish, reason: String) -> Made {
+    let payload = serde_json::json!({ "topic": topic(publish), "payload": kept(&publish.payload) });
+    let payload = kept(payload.to_string().as_bytes());
+    Made::Refused(Refused { source: Source::Mqtt.name().into(), payload, reason })
 }
 
 /// Acknowledges messages in the order in which they came, each when it is stored.
@@ -217,6 +238,16 @@ mod tests {
         // Another message under a number that was used before.
         let other = event(handler.make(&again(publish("z/b", "{\"occupancy\":true}", 2))));
         assert_eq!((other.device.as_str(), other.kind), ("b", Kind::Motion));
+    }
+
+    #[tokio::test]
+    async fn of_what_is_too_large_a_sensors_message_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let handler = handler(&place.path().join("a.db")).await;
+        let Made::Refused(refused) = handler.skip(&publish("z/a", "xx", 1), 17 << 20) else { panic!("it is taken") };
+        assert_eq!(refused.reason, "the message has 17 MiB, at most 16 are read");
+        assert_eq!(refused.payload, r#"{"payload":"xx","topic":"z/a"}"#);
+        assert_eq!(handler.skip(&publish("z/bridge", "xx", 1), 17 << 20), Made::Nothing);
     }
 
     #[tokio::test]

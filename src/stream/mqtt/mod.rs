@@ -10,23 +10,25 @@
 //! out together: a write for each would cost more than all else that is done with a message.
 
 pub mod broker;
+mod connection;
 mod handler;
+mod socket;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant as Stopwatch};
 
-use rumqttc::{
-    AsyncClient, ConnectionError, Event, EventLoop, Packet, PubAck, Publish, QoS, StateError, SubscribeFilter,
-    SubscribeReasonCode,
-};
+use rumqttc::{Packet, PubAck, Publish, QoS, Subscribe, SubscribeFilter, SubscribeReasonCode};
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant as Moment, MissedTickBehavior, interval_at, sleep};
 
 use super::Source;
 use super::backoff::Backoff;
 use super::counts::Counts;
 pub use broker::Broker;
+use broker::{KEEP_ALIVE, MOST_BYTES};
+use connection::{Connection, ConnectionError, Incoming};
 pub use handler::Handler;
 
 /// Bytes of messages that are received and not yet acknowledged, at most. Then the connection is closed until half of
@@ -36,12 +38,11 @@ const BACKLOG: usize = 64 << 20;
 /// What a message takes beside its payload.
 const OVERHEAD: usize = 256;
 
-/// Requests to the broker that may wait on a connection: acknowledgements are none.
-const REQUESTS: usize = 16;
-
-/// Groups of acknowledgements that are written together, and how long the broker has to take them.
+/// Groups of acknowledgements that are written together.
 const GROUPS: usize = 64;
-const TAKING: Duration = Duration::from_secs(5);
+
+/// The number of the one subscription that a connection makes.
+const SUBSCRIPTION: u16 = 1;
 
 /// Waits between connections; a connection that held so long was a good one.
 const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
@@ -53,6 +54,8 @@ type Acks = mpsc::UnboundedSender<Vec<u16>>;
 /// A message on its way, with the connection it came by.
 struct Received {
     publish: Publish,
+    /// The size of one that was too large to be read.
+    too_large: Option<usize>,
     acks: Acks,
     weight: usize,
 }
@@ -88,7 +91,7 @@ pub async fn listen(broker: Broker, handler: Handler, counts: Arc<Counts>) {
 #[derive(Debug, thiserror::Error)]
 enum End {
     #[error(transparent)]
-    Connection(#[from] Box<ConnectionError>),
+    Connection(#[from] ConnectionError),
     #[error("too much waits to be stored")]
     Backlog,
 }
@@ -104,33 +107,37 @@ struct Session {
 impl Session {
     /// One connection, until it ends.
     async fn run(&mut self) -> End {
-        let mut options = self.broker.options(true);
-        options.set_manual_acks(true);
-        let (client, mut connection) = AsyncClient::new(options, REQUESTS);
+        let Err(end) = self.receive().await;
+        end
+    }
+
+    async fn receive(&mut self) -> Result<Infallible, End> {
+        let (mut connection, known) = Connection::open(&self.broker).await?;
+        tracing::info!(broker = %self.broker, session = known, "connected to the broker");
+        self.counts.of(Source::Mqtt).connected.set(1);
+        let filter = |path: &String| SubscribeFilter::new(path.clone(), QoS::AtLeastOnce);
+        let mut subscribe = Subscribe::new_many(self.filters.iter().map(filter));
+        subscribe.pkid = SUBSCRIPTION;
+        connection.send([Packet::Subscribe(subscribe)]).await?;
         let (acks, mut stored) = mpsc::unbounded_channel();
         let mut groups = Vec::new();
+        let mut ticks = interval_at(Moment::now() + KEEP_ALIVE, KEEP_ALIVE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let event = tokio::select! {
-                // Not while a connection is made, which must not be broken off; there is nothing to acknowledge then.
-                _ = stored.recv_many(&mut groups, GROUPS), if connection.network.is_some() => {
-                    match acknowledge(&mut connection, groups.drain(..).flatten()).await {
-                        Ok(()) => continue,
-                        Err(error) => return End::Connection(Box::new(error)),
-                    }
+            let incoming = tokio::select! {
+                _ = stored.recv_many(&mut groups, GROUPS) => {
+                    let messages = groups.drain(..).flatten();
+                    connection.send(messages.map(|message| Packet::PubAck(PubAck::new(message)))).await?;
+                    continue;
                 }
-                event = connection.poll() => event,
+                _ = ticks.tick() => {
+                    connection.ask().await?;
+                    continue;
+                }
+                incoming = connection.read() => incoming?,
             };
-            match event {
-                Ok(Event::Incoming(Packet::ConnAck(ack))) => {
-                    tracing::info!(broker = %self.broker, session = ack.session_present, "connected to the broker");
-                    self.counts.of(Source::Mqtt).connected.set(1);
-                    let filter = |path: &String| SubscribeFilter::new(path.clone(), QoS::AtLeastOnce);
-                    // The channel of a new connection has room.
-                    if let Err(error) = client.try_subscribe_many(self.filters.iter().map(filter)) {
-                        tracing::error!(%error, "cannot subscribe");
-                    }
-                }
-                Ok(Event::Incoming(Packet::SubAck(ack))) => {
+            match incoming {
+                Incoming::Packet(Packet::SubAck(ack)) => {
                     if ack.return_codes.contains(&SubscribeReasonCode::Failure) {
                         let topics = self.filters.join(" ");
                         tracing::error!(broker = %self.broker, topics, "the broker refuses a subscription");
@@ -138,18 +145,20 @@ impl Session {
                         tracing::info!(broker = %self.broker, "subscribed");
                     }
                 }
-                Ok(Event::Incoming(Packet::Publish(publish))) => {
-                    if let Err(end) = self.take(publish, &acks) {
-                        return end;
-                    }
+                Incoming::Packet(Packet::Publish(publish)) => self.take(publish, None, &acks)?,
+                Incoming::Packet(_) => {}
+                Incoming::TooLarge(beginning, bytes) => {
+                    let topic = handler::topic(&beginning);
+                    tracing::warn!(broker = %self.broker, topic, bytes, most = MOST_BYTES, "a message is too large, it is skipped");
+                    self.counts.of(Source::Mqtt).too_large.add(1);
+                    self.counts.skipped.note(topic, bytes, Stopwatch::now());
+                    self.take(beginning, Some(bytes), &acks)?;
                 }
-                Ok(_) => {}
-                Err(error) => return End::Connection(Box::new(error)),
             }
         }
     }
 
-    fn take(&self, publish: Publish, acks: &Acks) -> Result<(), End> {
+    fn take(&self, publish: Publish, too_large: Option<usize>, acks: &Acks) -> Result<(), End> {
         let arrived = self.counts.of(Source::Mqtt);
         arrived.received.add(1);
         let weight = publish.payload.len() + publish.topic.len() + OVERHEAD;
@@ -163,20 +172,7 @@ impl Session {
         }
         self.backlog.fetch_add(weight, SeqCst);
         // The handler lives as long as this.
-        let _ = self.messages.send(Received { publish, acks: acks.clone(), weight });
+        let _ = self.messages.send(Received { publish, too_large, acks: acks.clone(), weight });
         Ok(())
     }
-}
-
-/// Acknowledges messages of this connection. The client would write to the broker once for each.
-async fn acknowledge(connection: &mut EventLoop, messages: impl Iterator<Item = u16>) -> Result<(), ConnectionError> {
-    let Some(network) = &mut connection.network else { return Ok(()) };
-    let written = async {
-        for message in messages {
-            network.write(Packet::PubAck(PubAck::new(message))).await?;
-        }
-        network.flush().await
-    };
-    let written: Result<(), StateError> = timeout(TAKING, written).await.map_err(|_| ConnectionError::FlushTimeout)?;
-    Ok(written?)
 }

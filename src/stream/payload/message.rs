@@ -97,6 +97,11 @@ impl Reader {
         Ok(Some(Message { device, said, time }))
     }
 
+    /// Returns whether messages of a topic are about a sensor.
+    pub fn is_of_sensor(&self, topic: &str) -> bool {
+        self.device(topic).is_some()
+    }
+
     /// The device a topic means, and the level that says what kind of message it is.
     fn device<'a>(&self, topic: &'a str) -> Option<(String, Option<&'static str>)> {
         let last: &'a str = topic.rsplit('/').next().unwrap_or_default();

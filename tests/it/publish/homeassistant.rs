@@ -25,7 +25,8 @@ pub struct Listener {
 
 impl Listener {
     pub fn start(filters: &[String]) -> Listener {
-        let (client, mut connection) = Client::new(MqttOptions::new(fresh("listener"), "127.0.0.1", BROKER), 10);
+        let (client, mut connection) =
+            Client::builder(MqttOptions::new(fresh("listener"), ("127.0.0.1", BROKER))).capacity(10).build();
         for filter in filters {
             client.subscribe(filter, QoS::AtLeastOnce).unwrap();
         }
@@ -37,7 +38,7 @@ impl Listener {
                     Ok(Event::Incoming(Packet::Publish(message))) => all.lock().unwrap().push(Heard {
                         retained: message.retain,
                         payload: String::from_utf8(message.payload.to_vec()).unwrap(),
-                        topic: message.topic,
+                        topic: String::from_utf8(message.topic.to_vec()).unwrap(),
                     }),
                     Ok(_) => {}
                     Err(_) => break,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use roomcast::calendar::{Calendar, Instant};
 use roomcast::readings::Readings;
 use roomcast::store;
-use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
+use rumqttc::{Client, Event, MqttOptions, Packet, PublishOptions, QoS};
 use tempfile::TempDir;
 
 use crate::serve::client::{Answer, Server, receive, wait};
@@ -98,13 +98,14 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 /// Publishes messages with QoS 1, one after the other with a pause between, until the broker has taken all.
 pub fn publish(port: u16, messages: &[(String, String)], retain: bool, pause: Duration) {
-    let mut options = MqttOptions::new(fresh("sensor"), "127.0.0.1", port);
-    options.set_inflight(100);
-    let (client, mut connection) = Client::new(options, 100);
+    let mut options = MqttOptions::new(fresh("sensor"), ("127.0.0.1", port));
+    options.set_inflight(100).set_max_packet_size(1 << 10, 32 << 20);
+    let (client, mut connection) = Client::builder(options).capacity(100).build();
+    let how = PublishOptions::new(QoS::AtLeastOnce).retain(retain);
     std::thread::scope(|scope| {
         scope.spawn(move || {
             for (topic, payload) in messages {
-                client.publish(topic, QoS::AtLeastOnce, retain, payload.as_bytes()).unwrap();
+                client.publish(topic, payload.as_bytes(), how).unwrap();
                 std::thread::sleep(pause);
             }
         });
@@ -118,7 +119,8 @@ pub fn publish(port: u16, messages: &[(String, String)], retain: bool, pause: Du
 
 /// Ends a persistent session at a broker.
 pub fn forget(port: u16, client_id: &str) {
-    let (client, mut connection) = Client::new(MqttOptions::new(client_id, "127.0.0.1", port), 10);
+    let (client, mut connection) =
+        Client::builder(MqttOptions::new(client_id, ("127.0.0.1", port))).capacity(10).build();
     let _ = connection.recv();
     let _ = client.disconnect();
     let _ = connection.iter().take(2).count();
@@ -139,11 +141,13 @@ pub struct Mosquitto {
 impl Mosquitto {
     /// None where there is no Mosquitto and none has to be.
     pub fn start() -> Option<Mosquitto> {
+        Mosquitto::with(tempfile::tempdir().unwrap(), "allow_anonymous true\n")
+    }
+
+    /// The same with more settings, about files in a place.
+    pub fn with(place: TempDir, more: &str) -> Option<Mosquitto> {
         let port = free_port();
-        let place = tempfile::tempdir().unwrap();
-        let config = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 1000\n"
-        );
+        let config = format!("listener {port} 127.0.0.1\nmax_queued_messages 0\nmax_inflight_messages 1000\n{more}");
         std::fs::write(place.path().join("conf"), config).unwrap();
         let Some(child) = run(place.path()) else {
             assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no mosquitto to start");
