@@ -28,7 +28,7 @@ shared := $(release) --examples
 # cargo-nextest where it is installed. Expanded when used, not on every call of make.
 runner = $(shell cargo nextest --version >/dev/null 2>&1 && echo nextest run || echo test)
 
-.PHONY: help setup build demo test check fmt clippy doc deny dockerfile lint-tools bench bench-peers soak install
+.PHONY: help setup build demo test check fmt clippy doc deny advisories dockerfile lint-tools bench bench-peers soak install
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 13
@@ -70,6 +70,10 @@ doc: lint-tools ## Build the documentation, with warnings as errors
 # Not the advisories: their database is fetched from the network, and a new one fails old commits.
 deny: lint-tools ## Check licences, sources and bans of the dependencies
 	cargo deny --locked check --hide-inclusion-graph bans licenses sources
+
+# Once a week, see docs/OPERATIONS.md.
+advisories: lint-tools ## Check the dependencies against known vulnerabilities (needs the network)
+	scripts/advisories
 
 dockerfile: lint-tools ## Lint the Dockerfile
 	hadolint Dockerfile
