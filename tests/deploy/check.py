@@ -300,6 +300,66 @@ class Compose(unittest.TestCase):
         self.assertIn("127.0.0.1", done.stderr)
 
 
+class Image(unittest.TestCase):
+    """The Dockerfile's last stage without a container engine: a root with what it has, and nothing else."""
+
+    # Of the packages of debian:bookworm-slim, those that have libraries of a compiler.
+    LIBRARIES = {"libc6", "libgcc-s1", "libstdc++6"}
+
+    def setUp(self):
+        stage = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").rpartition("\nFROM ")[2].splitlines()
+        self.assertEqual(stage[0], "debian:bookworm-slim")
+        self.lines = [line.split(maxsplit=1) for line in stage[1:] if line and not line.startswith("#")]
+        self.root = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.root)
+        self.root.chmod(0o755)
+
+    def of(self, word: str) -> list[str]:
+        return [rest for first, rest in self.lines if first == word]
+
+    def put(self, source: Path, target: str) -> None:
+        path = self.root / target.lstrip("/") / (source.name if target.endswith("/") else "")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, path)
+
+    def test_the_last_stage_has_what_the_binary_needs(self):
+        linked = re.findall(r"(/\S+) \(0x", subprocess.run(["ldd", ROOMCAST], check=True, capture_output=True, text=True).stdout)
+        for library in linked:
+            names = {library, os.path.realpath(library), library.removeprefix("/usr"), f"/usr{library}"}
+            found = [subprocess.run(["dpkg", "-S", name], capture_output=True, text=True).stdout.split(":")[0] for name in names]
+            self.assertTrue(self.LIBRARIES & set(found), f"the image has no {library}")
+            self.put(Path(library), library)
+        for copied in self.of("COPY"):
+            *options, source, target = copied.split()
+            from_build = {"/opt/roomcast/target/release/roomcast": ROOMCAST}.get(source, Path(source))
+            self.put(from_build if "--from=build" in options else ROOT / source, target)
+        if os.geteuid() != 0:
+            self.skipTest("only root can change the root directory")
+        [user] = {line.split(":")[0] for line in self.of("USER")}
+        for volume in json.loads(self.of("VOLUME")[0]):
+            (self.root / volume.lstrip("/")).mkdir(exist_ok=True)
+            subprocess.run(["chown", "-R", f"{user}:{user}", self.root / volume.lstrip("/")], check=True)
+        environment = dict(line.split("=", 1) for line in self.of("ENV")) | {"PRIVATE_TOKEN": "token", "PATH": "/usr/local/bin"}
+        command = json.loads(self.of("ENTRYPOINT")[0]) + json.loads(self.of("CMD")[0])
+        inside = [shutil.which("chroot", path=f"{os.environ['PATH']}:/usr/sbin"), f"--userspec={user}:{user}", self.root]
+        log = open(self.root / "log", "w")
+        self.addCleanup(log.close)
+        server = subprocess.Popen([*inside, *command, "--bind=127.0.0.1:0", "--port-file=/models/port"], env=environment, stdout=log, stderr=log)
+        self.addCleanup(server.kill)
+        port = self.root / "models/port"
+        health = re.search(r"CMD (\[.*\])", self.of("HEALTHCHECK")[0])
+        end = time.monotonic() + PATIENCE
+        ready = lambda: port.exists() and port.read_text().strip() and subprocess.run(
+            [*inside, *json.loads(health[1]), "--ready", "--port", port.read_text().strip()], env=environment, capture_output=True
+        ).returncode == 0
+        while not ready():
+            self.assertIsNone(server.poll(), (self.root / "log").read_text())
+            self.assertLess(time.monotonic(), end, (self.root / "log").read_text())
+            time.sleep(0.1)
+        server.terminate()
+        self.assertEqual(server.wait(PATIENCE), 0)
+
+
 class Running(unittest.TestCase):
     """The containers of the chart, started here."""
 
