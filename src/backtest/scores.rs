@@ -8,6 +8,9 @@ use serde::Serialize;
 const CLIP: f64 = 1e-6;
 /// Bins of the calibration error.
 const BINS: usize = 10;
+/// From this probability on an hour is likely enough to tell something of the calibration. Most hours are nights with a
+/// chance near zero: they are right whatever the model is worth, and hide how far off the others are.
+pub const LIKELY: f32 = 0.1;
 
 /// What was said of one hour, and what came.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,6 +56,8 @@ pub struct Scores {
     pub roc_auc: Option<f64>,
     /// Mean gap between probability and share of occupied hours, over 10 bins of equally many hours.
     pub calibration_error: f64,
+    /// The same over the hours that this forecaster gave at least 10 %.
+    pub likely_calibration_error: Option<f64>,
     /// Slope of a logistic regression of what came on the log-odds of the probability: below 1 the
     /// probabilities are too bold, above 1 too timid.
     pub calibration_slope: Option<f64>,
@@ -126,6 +131,7 @@ pub fn score(outcomes: &[Outcome]) -> Option<Scores> {
     let recall = ratio(hits, hits + misses);
     let specificity = ratio(rejections, rejections + false_alarms);
     let steps = steps(outcomes);
+    let likely = steps.partition_point(|step| step.probability >= f64::from(LIKELY));
     let (intercept, slope) = recalibration(outcomes).unzip();
     Some(Scores {
         hours: outcomes.len(),
@@ -143,6 +149,7 @@ pub fn score(outcomes: &[Outcome]) -> Option<Scores> {
         pr_auc: average_precision(&steps),
         roc_auc: roc_auc(&steps),
         calibration_error: calibration_error(&steps),
+        likely_calibration_error: (likely > 0).then(|| calibration_error(&steps[..likely])),
         calibration_slope: slope,
         calibration_intercept: intercept,
     })

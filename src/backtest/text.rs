@@ -53,7 +53,7 @@ pub fn write(report: &Report, all_rooms: bool, out: &mut impl Write) -> io::Resu
     rooms(report, all_rooms, out)
 }
 
-const HEADER: [&str; 12] = [
+const HEADER: [&str; 13] = [
     "",
     "log loss",
     "Brier",
@@ -66,6 +66,7 @@ const HEADER: [&str; 12] = [
     "PR-AUC",
     "ROC-AUC",
     "cal. error",
+    "from 10 %",
 ];
 
 fn scores(group: &Group, out: &mut impl Write) -> io::Result<()> {
@@ -83,6 +84,7 @@ fn scores(group: &Group, out: &mut impl Write) -> io::Result<()> {
             s.pr_auc,
             s.roc_auc,
             Some(s.calibration_error),
+            s.likely_calibration_error,
         ];
         std::iter::once(named.forecaster.to_owned()).chain(numbers.map(number)).collect()
     });

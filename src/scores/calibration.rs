@@ -7,10 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::model::rule::OutOfSample;
 
 /// Days that are looked at together.
-const WINDOW: i32 = 7;
+pub const WINDOW: i32 = 7;
 
 /// Bins of equal width from 0 to 1.
-const BINS: usize = 10;
+pub const BINS: usize = 10;
+
+/// The first bin of hours that were given at least 10 %. Most hours are nights with a chance near zero: they are right
+/// whatever the model is worth, and hide how far off the others are.
+pub const FIRST_LIKELY: usize = 1;
 
 /// The hours of one local day by what was forecast for them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -39,13 +43,24 @@ impl Calibration {
         }
     }
 
-    /// Mean absolute difference, over the forecasts of the week, between the share of occupied hours in a forecast's
-    /// bin now and when the models were judged: 0 is no drift. Nothing where there is nothing to compare.
-    pub fn gap(&self, judged: &OutOfSample) -> Option<f64> {
+    /// Occupied hours and all hours of the week, per bin.
+    pub fn bins(&self) -> [(u32, u32); BINS] {
+        std::array::from_fn(|at| {
+            self.0.iter().map(|day| day.bins[at]).fold((0, 0), |sum, bin| (sum.0 + bin.0, sum.1 + bin.1))
+        })
+    }
+
+    /// The local day of the last hour that was counted, days since 1970-01-01.
+    pub fn last_day(&self) -> Option<i32> {
+        self.0.back().map(|day| day.day)
+    }
+
+    /// Mean absolute difference, over the forecasts of the week from the bin `first` on, between the share of occupied
+    /// hours in a forecast's bin now and when the models were judged: 0 is no drift. Nothing where there is nothing to
+    /// compare.
+    pub fn gap(&self, judged: &OutOfSample, first: usize) -> Option<f64> {
         let (mut sum, mut count) = (0.0, 0.0);
-        for (at, expected) in judged.shares(BINS).into_iter().enumerate() {
-            let bins = self.0.iter().map(|day| day.bins[at]);
-            let (hit, all) = bins.fold((0, 0), |sum, bin| (sum.0 + bin.0, sum.1 + bin.1));
+        for ((hit, all), expected) in self.bins().into_iter().zip(judged.shares(BINS)).skip(first) {
             if let Some(expected) = expected.filter(|_| all > 0) {
                 let all = f64::from(all);
                 sum += all * (f64::from(hit) / all - expected).abs();
@@ -67,17 +82,30 @@ mod tests {
         (0..10).for_each(|_| judged.add(0.05, false));
         (0..10).for_each(|_| judged.add(0.95, true));
         let mut week = Calibration::default();
-        assert_eq!(week.gap(&judged), None);
+        assert_eq!(week.gap(&judged, 0), None);
         (0..6).for_each(|_| week.add(1, 0.02, false));
-        assert_eq!(week.gap(&judged), Some(0.0));
+        assert_eq!(week.gap(&judged, 0), Some(0.0));
         (0..2).for_each(|n| week.add(2, 1.0, n == 0));
-        assert_eq!(week.gap(&judged), Some(0.125));
+        assert_eq!(week.gap(&judged, 0), Some(0.125));
         // What the models were never asked there says nothing.
         week.add(2, 0.5, true);
-        assert_eq!(week.gap(&judged), Some(0.125));
-        assert_eq!(week.gap(&OutOfSample::default()), None);
+        assert_eq!(week.gap(&judged, 0), Some(0.125));
+        assert_eq!(week.gap(&OutOfSample::default(), 0), None);
         // A week later only the new day counts.
         week.add(9, 0.01, true);
-        assert_eq!(week.gap(&judged), Some(1.0));
+        assert_eq!(week.gap(&judged, 0), Some(1.0));
+    }
+    #[test]
+    fn many_empty_nights_do_not_hide_a_gap_of_likely_hours() {
+        let mut judged = OutOfSample::default();
+        (0..10).for_each(|_| judged.add(0.05, false));
+        (0..10).for_each(|n| judged.add(0.75, n < 7));
+        let mut week = Calibration::default();
+        (0..90).for_each(|_| week.add(1, 0.01, false));
+        (0..10).for_each(|n| week.add(1, 0.75, n < 2));
+        let close = |gap: Option<f64>, to: f64| gap.is_some_and(|gap| (gap - to).abs() < 1e-9);
+        assert!(close(week.gap(&judged, 0), 0.05), "{:?}", week.gap(&judged, 0));
+        assert!(close(week.gap(&judged, FIRST_LIKELY), 0.5), "{:?}", week.gap(&judged, FIRST_LIKELY));
+        assert_eq!((week.bins()[0], week.bins()[7]), ((0, 90), (2, 10)));
     }
 }

@@ -16,7 +16,8 @@ use crate::calendar::{Calendar, HOUR, Hour, Instant};
 use crate::forecast::DeviceForecast;
 use crate::hourly::Hourly;
 use crate::model::rule::OutOfSample;
-use calibration::Calibration;
+pub use calibration::WINDOW as CALIBRATION_DAYS;
+use calibration::{BINS, Calibration, FIRST_LIKELY};
 use days::{Day, Days};
 pub use file::ScoresError;
 
@@ -152,7 +153,18 @@ impl Scores {
     /// How far probabilities of the last week have moved from what they meant when the models were judged: the mean
     /// absolute difference between the shares of occupied hours in bins of a tenth, weighted by forecasts; 0 is no drift.
     pub fn calibration_gap(&self, judged: &OutOfSample) -> Option<f64> {
-        self.calibration.gap(judged)
+        self.calibration.gap(judged, 0)
+    }
+
+    /// The same over hours that were given at least 10 %.
+    pub fn likely_calibration_gap(&self, judged: &OutOfSample) -> Option<f64> {
+        self.calibration.gap(judged, FIRST_LIKELY)
+    }
+
+    /// Occupied hours and all hours by the probability given at their beginning, in bins of a tenth, and the local day of
+    /// the last of them, days since 1970-01-01. The first is at most [`CALIBRATION_DAYS`] days earlier.
+    pub fn reliability(&self) -> ([(u32, u32); BINS], Option<i32>) {
+        (self.calibration.bins(), self.calibration.last_day())
     }
 
     /// Devices, in order of name, whose forecasts did worse than the baseline by more than chance explains.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant as Stopwatch};
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -14,8 +15,10 @@ use super::load;
 use super::predict::work;
 use super::problem::{Code, Problem, ProblemBody};
 use super::query::Query;
+use super::scoring;
 use super::site::Site;
 use crate::model::rule::OutOfSample;
+use crate::scores::CALIBRATION_DAYS;
 
 /// How long a list of versions is taken for the present one: in a directory every byte of them is verified.
 const FRESH: Duration = Duration::from_secs(10);
@@ -33,8 +36,19 @@ pub struct ModelsAnswer {
     versions: Value,
     /// What the last try to load models or readings, or to retrain, met, if it failed.
     error: Option<String>,
-    /// Forecasts for hours the models had not seen, by probability, and how many of them turned out occupied.
+    /// Forecasts for hours of the training data that were held back from fitting, by probability, and how many of them
+    /// turned out occupied. They are the last third of the data before `reliability_until`, 4 to 28 days; how strict the
+    /// fit was and how many trees it has was chosen on the same hours.
     reliability: Vec<Reliability>,
+    /// The end of these hours; null where none were held back.
+    reliability_until: Option<String>,
+    /// Forecasts made at the beginning of their hour, by models that had not seen it, of `live_reliability_days` days.
+    live_reliability: Vec<Reliability>,
+    /// How many days these are.
+    live_reliability_days: i32,
+    /// The last of them; null before the first hour was scored.
+    #[schema(example = "2016-08-31")]
+    live_reliability_until: Option<String>,
 }
 
 /// Forecasts of a range of probabilities.
@@ -44,6 +58,8 @@ pub struct Reliability {
     from: f64,
     /// Probability up to which they are.
     to: f64,
+    /// The mean probability of these forecasts; null without any, and where it is not kept.
+    mean_probability: Option<f64>,
     /// How many there were.
     forecasts: u64,
     /// How many of these hours turned out occupied.
@@ -74,12 +90,19 @@ pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resu
         let trouble = site.trouble();
         let (versions, away) = versions(&site)?;
         let models = trouble.models.or(away);
+        let live = scoring::lock(&site).reliability();
+        let layers = &snapshot.loaded.models.site;
+        let judged = !layers.out_of_sample.is_empty();
         let errors: Vec<String> = models.into_iter().chain(trouble.readings).chain(trouble.retraining).collect();
         Ok(ModelsAnswer {
             current: snapshot.loaded.manifest.as_ref().map(|manifest| manifest.version.clone()),
             versions,
             error: (!errors.is_empty()).then(|| errors.join("\n")),
-            reliability: reliability(&snapshot.loaded.models.site.out_of_sample),
+            reliability: reliability(&layers.out_of_sample),
+            reliability_until: judged.then(|| site.calendar.rfc3339(layers.cutoff)),
+            live_reliability: live_reliability(live.0),
+            live_reliability_days: CALIBRATION_DAYS,
+            live_reliability_until: live.1.and_then(NaiveDate::from_epoch_days).map(|day| day.to_string()),
         })
     })
     .await?;
@@ -144,19 +167,38 @@ struct Halves {
 fn reliability(seen: &OutOfSample) -> Vec<Reliability> {
     let Ok(halves) = serde_json::to_value(seen).and_then(serde_json::from_value::<Halves>) else { return Vec::new() };
     let fine = halves.occupied.len().max(halves.vacant.len());
-    let count = |bins: &[u64], at: usize| -> u64 {
-        bins.get(at * fine / BINS..(at + 1) * fine / BINS).map_or(0, |bins| bins.iter().sum())
-    };
+    let count = |bins: &[u64], at: usize| bins.get(at).copied().unwrap_or(0);
     let bin = |at: usize| {
-        let occupied = count(&halves.occupied, at);
-        Reliability {
-            from: at as f64 / BINS as f64,
-            to: (at + 1) as f64 / BINS as f64,
-            forecasts: occupied + count(&halves.vacant, at),
-            occupied,
+        let parts = at * fine / BINS..(at + 1) * fine / BINS;
+        let (mut occupied, mut forecasts, mut sum) = (0, 0, 0.0);
+        for part in parts {
+            let all = count(&halves.occupied, part) + count(&halves.vacant, part);
+            occupied += count(&halves.occupied, part);
+            forecasts += all;
+            // The parts are narrow: the middle of one is near the mean of its forecasts.
+            sum += all as f64 * (part as f64 + 0.5) / fine as f64;
         }
+        let mean_probability = (forecasts > 0).then(|| sum / forecasts as f64);
+        Reliability { mean_probability, forecasts, occupied, ..Reliability::bin(at) }
     };
     (0..BINS).map(bin).collect()
+}
+
+fn live_reliability(bins: [(u32, u32); BINS]) -> Vec<Reliability> {
+    let bin = |(at, (occupied, forecasts)): (usize, (u32, u32))| Reliability {
+        forecasts: forecasts.into(),
+        occupied: occupied.into(),
+        ..Reliability::bin(at)
+    };
+    bins.into_iter().enumerate().map(bin).collect()
+}
+
+impl Reliability {
+    /// A bin in which nothing was counted.
+    fn bin(at: usize) -> Reliability {
+        let (from, to) = (at as f64 / BINS as f64, (at + 1) as f64 / BINS as f64);
+        Reliability { from, to, mean_probability: None, forecasts: 0, occupied: 0 }
+    }
 }
 
 #[cfg(test)]
@@ -171,6 +213,8 @@ mod tests {
         }
         let bins = reliability(&seen);
         assert!(bins.iter().all(|bin| (bin.forecasts, bin.occupied) == (10, 5)), "{bins:?}");
+        // 0.401, 0.411 … 0.491, each counted in the middle of a part of half a hundredth.
+        assert!(bins[4].mean_probability.is_some_and(|mean| (mean - 0.4475).abs() < 1e-9), "{bins:?}");
         assert!(reliability(&OutOfSample::default()).iter().all(|bin| bin.forecasts == 0));
     }
 }

@@ -12,11 +12,12 @@ pub fn text(site: &Site) -> String {
     for (kind, count) in alerts::lock(site).counts() {
         let _ = writeln!(out, "roomcast_alert{{kind=\"{kind}\"}} {count}");
     }
-    let (live, gap) = {
+    let (live, gap, likely_gap) = {
         let snapshot = site.snapshot().ok();
+        let judged = snapshot.as_ref().map(|snapshot| &snapshot.loaded.models.site.out_of_sample);
         let scores = scoring::lock(site);
-        let gap = snapshot.map(|snapshot| scores.calibration_gap(&snapshot.loaded.models.site.out_of_sample));
-        (scores.site(), gap.flatten())
+        let gap = judged.and_then(|judged| scores.calibration_gap(judged));
+        (scores.site(), gap, judged.and_then(|judged| scores.likely_calibration_gap(judged)))
     };
     for (name, help, value) in [
         ("hours", "Hours of devices scored in the last 14 days.", Some(live.map_or(0.0, |live| f64::from(live.hours)))),
@@ -26,6 +27,7 @@ pub fn text(site: &Site) -> String {
         ("brier", "Mean squared error of the same forecasts.", live.map(|live| live.brier)),
         ("day_ahead_log_loss", "Mean log loss of forecasts made at midnight.", live.and_then(|live| live.day_ahead)),
         ("calibration_gap", "How far shares of occupied hours have moved from those the models were judged on.", gap),
+        ("likely_calibration_gap", "The same over hours that were given at least 10 %.", likely_gap),
     ] {
         metrics::head(&mut out, &format!("live_{name}"), "gauge", help);
         let _ = writeln!(out, "roomcast_live_{name} {}", value.unwrap_or(f64::NAN));

@@ -63,6 +63,7 @@ fn json_has_every_score_of_every_forecaster() {
         "pr_auc",
         "roc_auc",
         "calibration_error",
+        "likely_calibration_error",
     ];
     for score in scores {
         assert!(forecasters[0][score].is_f64(), "{score}");

@@ -192,6 +192,13 @@ fn forecasts_are_scored_when_their_hour_has_closed() {
     }
     assert!(metric(&server, "roomcast_live_hours") >= 2.0);
     assert!(metric(&server, "roomcast_live_calibration_gap") >= 0.0);
+    // Every hour that was scored is in the bins of the last days.
+    let answer = server.get("/models").json();
+    let bins = answer["live_reliability"].as_array().unwrap();
+    let counted: u64 = bins.iter().map(|bin| bin["forecasts"].as_u64().unwrap()).sum();
+    assert_eq!((counted as f64, bins.len()), (metric(&server, "roomcast_live_hours"), 10));
+    assert_eq!(answer["live_reliability_days"], 7);
+    assert!(answer["live_reliability_until"].is_string(), "{answer}");
     let all = server.get("/devices").json();
     // Nobody knows whether the attic is empty or its sensor dead.
     assert_eq!((&all["devices"][0]["device"], &all["devices"][0]["live"]), (&json!("attic"), &Value::Null));

@@ -176,6 +176,27 @@ test('the model’s health is told', async () => {
   const { current, reliability } = await server.get('/models');
   await panel.getByText(current ? `Version ${current}` : /^(No model|A model trained)/).first().waitFor();
   if (reliability?.some((bin) => bin.forecasts)) await panel.getByRole('img', { name: /^Reliability diagram/ }).waitFor();
+  const likely = reliability.filter((bin) => bin.from > 0.09 && bin.forecasts);
+  const hours = likely.reduce((all, bin) => all + bin.forecasts, 0);
+  const off = likely.reduce((all, bin) => all + Math.abs(bin.forecasts * bin.mean_probability - bin.occupied), 0) / hours;
+  await panel.getByText(`Of ${hours.toLocaleString('en-GB')} hours given 10 % or more, what happened lies ${(100 * off).toFixed(1)} points off`).waitFor();
+  assert.deepEqual(errors, []);
+  await close();
+});
+
+test('the page says how often hours given 10 % and more were in use, and in which days', async () => {
+  const { page, errors, close } = await open({ token: TOKEN });
+  const { reliability, reliability_until: until } = await server.get('/models');
+  const inside = reliability.filter((bin) => bin.from > 0.69);
+  const [hours, used] = ['forecasts', 'occupied'].map((what) => inside.reduce((all, bin) => all + bin[what], 0));
+  const lead = page.locator('#lead').filter({ hasText: `70–100 % were in use ${percent(used / hours)} of the time (${hours.toLocaleString('en-GB')} hours)` });
+  await lead.waitFor();
+  assert.match(until, /^2016-08-31/);
+  assert.match(await lead.innerText(), /On days until 31 August 2016 that were held back in training, hours given 10–40 %/);
+  // It was measured for forecasts of now, by the models of now.
+  await page.getByRole('button', { name: 'One day earlier' }).click();
+  await page.getByRole('heading', { level: 1, name: /expected in use/ }).waitFor();
+  await page.waitForFunction(() => !document.getElementById('lead').innerText.includes('hours given'));
   assert.deepEqual(errors, []);
   await close();
 });

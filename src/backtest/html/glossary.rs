@@ -16,7 +16,12 @@ const ENTRIES: [(&str, &str); 9] = [
          are mostly empty.",
     ),
     ("PR-AUC, ROC-AUC", "How well the probabilities rank hours, whatever the threshold. PR-AUC is average precision."),
-    ("Calibration error", "The mean gap between what was said and what came, in ten bins of equally many hours."),
+    (
+        "Calibration error",
+        "The mean gap between what was said and what came, in ten bins of equally many hours. Most hours are nights with a \
+         chance near zero, on which every forecaster is right: the column beside it leaves out hours given less than \
+         10 %.",
+    ),
     (
         "Intervals",
         "Whole days are drawn with replacement 1,000 times, the same for model and rule. They say what other days \

@@ -22,7 +22,7 @@ const fn column(name: &'static str, lower_is_better: bool, of: fn(&Scores) -> Op
     Column { name, lower_is_better, of }
 }
 
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 12] = [
     column("log loss", true, |s| Some(s.log_loss)),
     column("Brier", true, |s| Some(s.brier)),
     column("accuracy", false, |s| Some(s.accuracy)),
@@ -34,6 +34,7 @@ const COLUMNS: [Column; 11] = [
     column("PR-AUC", false, |s| s.pr_auc),
     column("ROC-AUC", false, |s| s.roc_auc),
     column("calibration error", true, |s| Some(s.calibration_error)),
+    column("of hours given 10 % or more", true, |s| s.likely_calibration_error),
 ];
 
 /// All scores of all forecasters, the model first, the others by log loss; the best of each column is marked.

@@ -41,6 +41,16 @@ fn matthews_by_hand() {
 }
 
 #[test]
+fn the_nights_do_not_hide_the_calibration_error_of_likely_hours() {
+    let nights = vec![(0.001, false); 900];
+    let days: Vec<_> = (0..100).map(|n| (0.8, n < 40)).collect();
+    let s = score(&outcomes(&[nights.clone(), days].concat())).expect("hours");
+    assert!(close(s.calibration_error, (0.9 + 40.0) / 1000.0), "{s:?}");
+    assert!(close(s.likely_calibration_error, 0.4), "{s:?}");
+    assert_eq!(score(&outcomes(&nights)).expect("hours").likely_calibration_error, None);
+}
+
+#[test]
 fn one_class_leaves_ratios_open() {
     let s = score(&outcomes(&[(0.1, false), (0.2, false)])).expect("hours");
     assert_eq!((s.precision, s.recall, s.f1, s.mcc), (None, None, None, None));

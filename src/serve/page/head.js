@@ -1,7 +1,7 @@
 // Headline, tools and notices above the grid.
 
-import { $, announce, count, h, plural, tell } from './tools.js';
-import { clock, date, DAY, shift, stamp, wall } from './words.js';
+import { $, announce, count, h, plural, sum, tell } from './tools.js';
+import { bare, clock, date, DAY, percent, shift, stamp, wall } from './words.js';
 import { FILTERS, go, originOf, route, state, tally } from './state.js';
 
 export function showHead() {
@@ -9,7 +9,7 @@ export function showHead() {
   announce($('headline'), head);
   document.title = `${head} · Roomcast`;
   const until = state.forecast.data_until;
-  announce($('lead'), until ? `Made from readings until ${date(until, 'year')}, ${clock(until)}.` : '');
+  announce($('lead'), [until ? `Made from readings until ${date(until, 'year')}, ${clock(until)}.` : '', route.at ? '' : measured()].filter(Boolean).join(' '));
   const failing = state.models?.error;
   $('open-model').hidden = false;
   $('open-model').textContent = failing ? 'Model health: problem' : 'Model health';
@@ -28,6 +28,30 @@ function headline() {
   const said = `${day}: ${count(most)} of ${plural(all, 'room')} expected in use at ${clock(peak)}`;
   if (first === peak) return `${said}; none before`;
   return `${said}; first ${date(first, 'long') === day ? '' : `on ${date(first, 'long').split(' ')[0]} `}at ${clock(first)}`;
+}
+
+/** Chances that are counted together; the nights’ near-zero hours say nothing. */
+const BANDS = [[0.1, 0.4], [0.4, 0.7], [0.7, 1]];
+/** Fewer hours than these are no measurement. */
+const FEWEST_HOURS = 20;
+
+/** How often hours were in use that were given a chance of 10 % and more; nothing where that was not measured. */
+export function measured() {
+  const { reliability = [], reliability_until: until, live_reliability: live = [], live_reliability_days: days, live_reliability_until: last } = state.models ?? {};
+  const lately = last && bands(live);
+  if (lately) return `On the ${plural(days, 'day')} until ${date(`${last}T00:00:00`, 'year')}, hours given ${lately}.`;
+  const held = until && bands(reliability);
+  return held ? `On days until ${date(until, 'year')} that were held back in training, hours given ${held}.` : '';
+}
+
+function bands(bins) {
+  const said = BANDS.map(([from, to]) => {
+    const inside = bins.filter((bin) => bin.from > from - 0.01 && bin.to < to + 0.01);
+    const hours = sum(inside.map((bin) => bin.forecasts));
+    const share = sum(inside.map((bin) => bin.occupied)) / hours;
+    return hours < FEWEST_HOURS ? null : `${bare(from)}–${percent(to)} were in use ${percent(share)} of the time (${plural(hours, 'hour')})`;
+  });
+  return said.filter(Boolean).join(', those given ');
 }
 
 /** Says when nothing has come in for days. */

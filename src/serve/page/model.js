@@ -4,10 +4,11 @@ import { $, count, h, plural, s, sum } from './tools.js';
 import { ago, clock, date, percent } from './words.js';
 import { FILTERS, go, state } from './state.js';
 import { showRows } from './grid.js';
+import { measured } from './head.js';
 import { closePanel, label, liveSkill, panelHead, part, skillOf, skillWords, table } from './pieces.js';
 
 export function modelPanel() {
-  const { current, versions = [], error, reliability = [] } = state.models ?? {};
+  const { current, versions = [], error } = state.models ?? {};
   const now = versions.find((each) => each.version === current);
   const problem = error ? h('p', { className: 'notice' }, h('strong', {}, 'The last reload failed, and what was loaded before stays in use. '), error) : null;
   return [
@@ -15,7 +16,7 @@ export function modelPanel() {
     problem,
     part('Better than habit?', ...skillPart()),
     part('And on the last 14 days?', ...livePart()),
-    part('Do the chances hold?', ...reliabilityPart(reliability)),
+    part('Do the chances hold?', ...reliabilityPart()),
     part('Sensors', ...sensorsPart()),
     part('Versions', ...versionsPart(versions, current)),
   ].filter(Boolean);
@@ -60,16 +61,28 @@ function livePart() {
   ];
 }
 
-function reliabilityPart(bins) {
-  const seen = bins.filter((bin) => bin.forecasts > 0).map((bin) => ({ ...bin, said: (bin.from + bin.to) / 2, was: bin.occupied / bin.forecasts }));
-  const all = sum(seen.map((bin) => bin.forecasts));
-  if (!all) return [h('p', {}, 'Not known yet: no forecast has been compared with what happened.')];
-  const off = sum(seen.map((bin) => bin.forecasts * Math.max(0, bin.from - bin.was, bin.was - bin.to))) / all;
-  const said = `Over ${count(all)} forecast hours, ${off < 0.005 ? 'what happened agrees with the chances given' : `what happened lies ${(100 * off).toFixed(1)} points off the chances given, on average`}.`;
+/** How far, on average, what happened lies from the chances given, in bins of a tenth. */
+function gap(bins) {
+  const hours = sum(bins.map((bin) => bin.forecasts));
+  return { hours, off: sum(bins.map((bin) => bin.forecasts * Math.abs(bin.said - bin.was))) / hours };
+}
+
+function reliabilityPart() {
+  const { reliability = [], reliability_until: until } = state.models ?? {};
+  const seen = reliability.filter((bin) => bin.forecasts > 0)
+    .map((bin) => ({ ...bin, said: bin.mean_probability ?? (bin.from + bin.to) / 2, was: bin.occupied / bin.forecasts }));
+  if (!seen.length) return [h('p', {}, 'Not known yet: no forecast has been compared with what happened.')];
+  const points = ({ off }) => `${(100 * off).toFixed(1)} points`;
+  const [all, likely] = [gap(seen), gap(seen.filter((bin) => bin.from > 0.09))];
+  const ofLikely = likely.hours ? `Of ${plural(likely.hours, 'hour')} given 10 % or more, what happened lies ${points(likely)} off the chances given, on average; with` : 'With';
+  const said = `${ofLikely} the hours given less, most of them nights, it is ${points(all)} over ${count(all.hours)}.`;
+  const when = until ? `These hours were held back in training, from the last days before ${date(until, 'year')}.` : '';
   const rows = seen.map((bin) => h('tr', {}, h('th', { scope: 'row' }, `${Math.round(bin.from * 100)}–${Math.round(bin.to * 100)} %`), h('td', {}, count(bin.forecasts)), h('td', {}, percent(bin.was))));
+  const lately = measured();
   return [
+    lately ? h('p', {}, lately) : null,
     reliabilityChart(seen, said),
-    h('p', {}, `${said} On the dotted line a chance is exactly what happens: of all hours given 30 %, 30 % turn out in use.`),
+    h('p', {}, `${said} ${when} On the dotted line a chance is exactly what happens: of all hours given 30 %, 30 % turn out in use.`),
     h('details', {}, h('summary', {}, 'As a table'), table(['Chance given', 'Hours', 'In use'], rows)),
   ];
 }
