@@ -38,6 +38,9 @@ struct Imported {
     duplicates: u64,
     no_motion: u64,
     refused: u64,
+    /// Rows that are not in quarantine any more.
+    #[serde(skip)]
+    dropped: u64,
 }
 
 /// Imports, and prints where the rows went. Rows that are no readings go into quarantine. What was imported before an
@@ -91,6 +94,9 @@ fn import(opened: &Opened, path: &Path, size: usize) -> anyhow::Result<Imported>
             "rows are no readings and went into quarantine; roomcast store quarantine list shows them"
         );
     }
+    if imported.dropped > 0 {
+        tracing::warn!(dropped = imported.dropped, "the quarantine is full: its oldest rows were dropped");
+    }
     Ok(imported)
 }
 
@@ -105,6 +111,7 @@ fn store(opened: &Opened, batch: &mut Batch, imported: &mut Imported) -> anyhow:
         } += 1;
     }
     imported.refused += batch.refused.len() as u64;
+    imported.dropped += receipt.dropped;
     imported.rows += (batch.events.len() + batch.refused.len()) as u64;
     batch.events.clear();
     batch.refused.clear();
@@ -113,7 +120,7 @@ fn store(opened: &Opened, batch: &mut Batch, imported: &mut Imported) -> anyhow:
 
 fn describe(imported: &[Imported]) -> String {
     let line = |file: &Imported| {
-        let Imported { file, rows, stored, duplicates, no_motion, refused } = file;
+        let Imported { file, rows, stored, duplicates, no_motion, refused, .. } = file;
         format!(
             "{file}: {rows} rows, {stored} stored, {duplicates} there already, {no_motion} without motion, {refused} in quarantine\n"
         )

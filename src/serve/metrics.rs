@@ -244,6 +244,12 @@ pub fn live(counts: &Counts, waiting: (usize, usize), offline: usize) -> String 
     for (name, kind, help, value) in [
         ("commits_total", "counter", "Transactions that stored readings.", counts.commits.get()),
         ("commit_failures_total", "counter", "Transactions that failed.", counts.commit_failures.get()),
+        (
+            "quarantine_dropped_total",
+            "counter",
+            "Rows that the quarantine dropped to make room for later ones.",
+            counts.quarantine_dropped.get(),
+        ),
         ("queue_rows", "gauge", "Rows that wait to be stored.", waiting.0 as u64),
         ("queue_bytes", "gauge", "Bytes that wait to be stored.", waiting.1 as u64),
         ("sensors_offline", "gauge", "Sensors of which their gateway says that they are gone.", offline as u64),

@@ -12,6 +12,7 @@ mod gather;
 mod packed;
 mod plan;
 mod postgres;
+mod quarantine;
 mod schema;
 mod sqlite;
 mod varint;
@@ -28,6 +29,7 @@ use crate::readings::{DeviceReadings, Readings};
 pub use error::StoreError;
 pub use postgres::rounds;
 pub(crate) use postgres::{BEGIN, SCHEMA_LOCK, options as postgres_options};
+pub use quarantine::QuarantineSize;
 
 /// A name for what holds leases, in this process and no other.
 pub(crate) fn holder() -> String {
@@ -61,7 +63,8 @@ pub enum Kind {
     Rest,
 }
 
-/// Something received that is no event; it is kept in quarantine.
+/// Something received that is no event; it is kept in quarantine. Of 100,000 rows and 64 MiB the oldest are dropped; of a payload
+/// 16 KiB are kept, of a reason 1 KiB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// How it came: `http`, `mqtt`, `nats` or `file`.
@@ -97,6 +100,8 @@ pub enum Verdict {
 pub struct Receipt {
     /// One verdict per event, in the batch's order.
     pub verdicts: Vec<Verdict>,
+    /// Rows that were refused, of this batch or before, and are dropped: the quarantine keeps the latest that fit.
+    pub dropped: u64,
 }
 
 /// A place in the order in which readings were committed; the default is before the first. Opaque: it means something
@@ -162,6 +167,9 @@ pub trait Store: Send + Sync {
 
     /// At most `limit` rows of the quarantine with an id above `after_id`, in order of id.
     fn quarantined(&self, after_id: i64, limit: usize) -> Pending<'_, Vec<Quarantined>>;
+
+    /// How much is in the quarantine, and how much was dropped from it.
+    fn quarantine_size(&self) -> Pending<'_, QuarantineSize>;
 
     /// Takes rows out of the quarantine; says how many were there.
     fn release<'a>(&'a self, ids: &'a [i64]) -> Pending<'a, u64>;

@@ -7,11 +7,13 @@ use std::sync::{Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use super::packed::day;
-use super::{Batch, Event, Kind, Receipt, Verdict};
+use super::{Batch, Event, Kind, Receipt, Verdict, quarantine};
 use crate::calendar::{Calendar, Hour, Instant};
 
-/// Longest payload kept in quarantine, in bytes.
-const PAYLOAD_LIMIT: usize = 64 * 1024;
+/// Longest payload and reason kept in quarantine, in bytes. A message of [`crate::stream::payload::KEPT`] bytes fits in with
+/// its topic, as JSON.
+const PAYLOAD_LIMIT: usize = 16 * 1024;
+const REASON_LIMIT: usize = 1024;
 
 /// An event id: its day, and 64 bits of the SHA-256 of device and id.
 pub(super) type Id = (i64, i64);
@@ -26,6 +28,8 @@ pub(super) struct Plan<'a> {
     pub devices: Vec<(&'a str, Instant)>,
     /// What goes into quarantine, each once, in the order in which it came.
     pub refused: Vec<Reject<'a>>,
+    /// How much of the batch does not go into quarantine for want of room.
+    pub dropped: u64,
     events: Vec<Entry>,
 }
 
@@ -48,6 +52,13 @@ pub(super) struct Reject<'a> {
     pub reason: String,
 }
 
+impl Reject<'_> {
+    /// What it counts in the quarantine.
+    pub fn bytes(&self) -> i64 {
+        (self.payload.len() + self.reason.len()) as i64
+    }
+}
+
 impl<'a> Plan<'a> {
     pub fn new(batch: &'a Batch) -> Self {
         let mut devices: Vec<(&str, Instant)> = Vec::new();
@@ -68,7 +79,9 @@ impl<'a> Plan<'a> {
             Entry { device, time: event.time, motion: event.kind == Kind::Motion, id }
         };
         let events = batch.events.iter().map(entry).collect();
-        Self { events, refused: rejects(batch), devices }
+        let mut refused = rejects(batch);
+        let dropped = quarantine::shorten(&mut refused);
+        Self { events, refused, dropped, devices }
     }
 
     /// The ids of motions, in order, each once.
@@ -89,8 +102,9 @@ impl<'a> Plan<'a> {
         self.events.iter().map(reading).collect()
     }
 
-    /// What became of the events whose readings, if any, are `readings`, when those in `stored` are new.
-    pub fn receipt(&self, readings: &[Option<Reading>], stored: &[Reading]) -> Receipt {
+    /// What became of the events whose readings, if any, are `readings`, when those in `stored` are new and so many rows of
+    /// the quarantine were `dropped`.
+    pub fn receipt(&self, readings: &[Option<Reading>], stored: &[Reading], dropped: u64) -> Receipt {
         // Mostly all are new, and each comes once: then there is nothing to look up.
         let all = stored.len() == readings.iter().flatten().count();
         let mut new: HashSet<Reading> = if all { HashSet::new() } else { stored.iter().copied().collect() };
@@ -99,7 +113,7 @@ impl<'a> Plan<'a> {
             Some(reading) if all || new.remove(reading) => Verdict::Stored,
             _ => Verdict::Duplicate,
         };
-        Receipt { verdicts: self.events.iter().zip(readings).map(verdict).collect() }
+        Receipt { verdicts: self.events.iter().zip(readings).map(verdict).collect(), dropped }
     }
 }
 
@@ -141,7 +155,7 @@ fn rejects(batch: &Batch) -> Vec<Reject<'_>> {
     let mut rejects: Vec<Reject<'_>> = Vec::new();
     let mut places = HashMap::new();
     for refused in &batch.refused {
-        let (payload, reason) = (clean(&refused.payload), clean(&refused.reason));
+        let (payload, reason) = (clean(&refused.payload, PAYLOAD_LIMIT), clean(&refused.reason, REASON_LIMIT));
         let key = hash([refused.source.as_str(), &payload, &reason]);
         let place = *places.entry(key).or_insert(rejects.len());
         match rejects.get_mut(place) {
@@ -152,9 +166,9 @@ fn rejects(batch: &Batch) -> Vec<Reject<'_>> {
     rejects
 }
 
-/// A text that any database takes: PostgreSQL knows no NUL.
-fn clean(text: &str) -> String {
-    let end = (0..=PAYLOAD_LIMIT.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
+/// The beginning of a text, as any database takes it: PostgreSQL knows no NUL.
+fn clean(text: &str, limit: usize) -> String {
+    let end = (0..=limit.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
     text[..end.unwrap_or_default()].replace('\0', "\u{fffd}")
 }
 

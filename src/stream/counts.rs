@@ -59,6 +59,8 @@ pub struct Counts {
     pub commits: Count,
     /// Transactions that failed.
     pub commit_failures: Count,
+    /// Rows that the quarantine dropped to make room for later ones.
+    pub quarantine_dropped: Count,
     /// Nanoseconds of all that succeeded.
     pub commit_nanoseconds: Count,
 }

@@ -365,6 +365,10 @@ impl Task {
             Ok(Ok(receipt)) => {
                 self.counts.commits.add(1);
                 self.counts.commit_nanoseconds.add(watch.elapsed().as_nanos() as u64);
+                if receipt.dropped > 0 {
+                    self.counts.quarantine_dropped.add(receipt.dropped);
+                    tracing::warn!(rows = receipt.dropped, "the quarantine is full: its oldest rows were dropped");
+                }
                 Ok(receipt)
             }
             Ok(Err(error)) => Err(self.failed(Failure { message: error.to_string(), temporary: error.is_temporary() })),

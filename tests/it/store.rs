@@ -9,7 +9,8 @@ pub mod place;
 pub mod refusal;
 mod years;
 
-use roomcast::store::{Batch, Verdict};
+use roomcast::calendar::Calendar;
+use roomcast::store::{Batch, QuarantineSize, Verdict};
 
 use place::{Place, START, batch, held, motion, on_both, refused, rest, stream, sums, with_id};
 
@@ -134,6 +135,56 @@ async fn what_is_refused_is_kept_listed_and_released() {
         assert_eq!(store.release(&[kept[0].id, kept[2].id, 999]).await.unwrap(), 2);
         assert_eq!(store.quarantined(0, 10).await.unwrap(), [kept[1].clone()]);
         assert_eq!(store.release(&[]).await.unwrap(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_quarantine_keeps_the_latest_rows_that_fit_and_counts_what_it_dropped() {
+    on_both(async |place: Place| {
+        let store = place.open().await;
+        let (mut events, mut sent) = (batch([]), 0);
+        let mut receive = async |rows: u64, bytes: usize| {
+            let payload = |n: u64| format!("{:08}{}", sent + n, "x".repeat(bytes));
+            events.refused = (0..rows).map(|n| refused(&payload(n), &"y".repeat(bytes.min(3000)))).collect();
+            sent += rows;
+            (store.ingest(&events).await.unwrap().dropped, store.quarantine_size().await.unwrap())
+        };
+        // Of each row 16 KiB and 1 KiB are kept.
+        let (dropped, size) = receive(900, 100_000).await;
+        assert_eq!((dropped, size), (0, QuarantineSize { rows: 900, bytes: 900 * (17 << 10), dropped: 0 }));
+        for _ in 0..4 {
+            let before = store.quarantine_size().await.unwrap();
+            let (dropped, size) = receive(900, 100_000).await;
+            assert_eq!((size.rows, size.dropped), (before.rows + 900 - dropped, before.dropped + dropped));
+        }
+        let full = store.quarantine_size().await.unwrap();
+        assert!((63 << 20..=64 << 20).contains(&full.bytes) && full.dropped > 0, "{full:?}");
+        let kept = store.quarantined(0, 10_000).await.unwrap();
+        assert_eq!(kept.len() as u64, full.rows);
+        // None but the latest are kept.
+        let numbers = kept.iter().map(|row| row.payload[..8].parse::<u64>().unwrap());
+        assert!(numbers.eq(full.dropped..4500) && kept[0].payload.len() == 16 << 10);
+        // What comes again takes no more room.
+        let again = Batch { refused: vec![refused(&kept[9].payload, &kept[9].reason)], ..Batch::default() };
+        assert_eq!(store.ingest(&again).await.unwrap().dropped, 0);
+        assert_eq!(store.quarantine_size().await.unwrap(), full);
+        // Of a batch that is larger than what one may add, the last rows are kept.
+        let (dropped, size) = receive(2000, 100_000).await;
+        assert!(dropped > 1000 && size.bytes <= 64 << 20, "{dropped} {size:?}");
+        assert!(size.dropped == full.dropped + dropped && size.rows + size.dropped == 6500, "{size:?}");
+        let last = store.quarantined(kept[kept.len() - 1].id, 10_000).await.unwrap();
+        assert_eq!(&last[last.len() - 1].payload[..8], "00006499");
+        assert_eq!(store.release(&[last[0].id, last[0].id, 1]).await.unwrap(), 1);
+        let left = store.quarantine_size().await.unwrap();
+        assert_eq!((left.rows, left.bytes), (size.rows - 1, size.bytes - (17 << 10)));
+        // Many small ones.
+        let (_, size) = receive(100_100, 0).await;
+        assert_eq!(size.rows, 100_000);
+        let list = commands::roomcast(&["store", "quarantine", "list", "--store", &place.url, "--limit", "1"]);
+        assert!(String::from_utf8_lossy(&list.stderr).contains(&format!("dropped={}", size.dropped)), "{list:?}");
+        store.retain(Calendar::utc_now() + 10).await.unwrap();
+        assert_eq!(store.quarantine_size().await.unwrap(), QuarantineSize { rows: 0, bytes: 0, dropped: size.dropped });
     })
     .await;
 }

@@ -88,6 +88,23 @@ fn packed_bodies_are_unpacked_within_bounds() {
 }
 
 #[test]
+fn refused_rows_do_not_fill_the_disk() {
+    let (models, place) = (registry(), Place::sqlite());
+    let server = serve(&place.url, &models, &[]);
+    for letter in ["a", "b", "c", "d", "e", "f"] {
+        let row = |n: u32| format!("{{\"{}{n}\":0}}\n", letter.repeat(300));
+        let rows: String = (0..99_000).map(row).collect();
+        let body = zstd::encode_all(rows.as_bytes(), 3).unwrap();
+        let answer = post(&server, NDJSON, &["Content-Encoding: zstd"], &body);
+        assert!(answer.status == 200 && body.len() < 300 << 10, "{} {}", answer.status, body.len());
+    }
+    assert!(metric(&server, "roomcast_ingest_quarantine_dropped_total") > 400_000.0);
+    let bytes: u64 =
+        std::fs::read_dir(place.dir.path()).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    assert!(bytes < 200 << 20, "{bytes}");
+}
+
+#[test]
 fn requests_that_cannot_be_meant_are_refused_whole() {
     let (models, place) = (registry(), Place::sqlite());
     let server = serve(&place.url, &models, &[]);

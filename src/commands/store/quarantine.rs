@@ -8,7 +8,7 @@ use super::print;
 use crate::calendar::Calendar;
 use crate::commands::live::MessageArgs;
 use crate::commands::stores::{Opened, StoreArgs};
-use crate::store::{Batch, Event, Kind, Quarantined, Verdict};
+use crate::store::{Batch, Event, Kind, QuarantineSize, Quarantined, Verdict};
 use crate::stream::payload::form::Said;
 use crate::stream::payload::message::{Message, Reader};
 use crate::stream::payload::rows::{self, Media};
@@ -60,6 +60,10 @@ pub(super) fn run(args: &QuarantineArgs) -> anyhow::Result<()> {
         Action::List { at, limit, after, json } => {
             let opened = at.open()?;
             let rows = opened.wait(opened.store.quarantined(*after, *limit))?;
+            let QuarantineSize { dropped, .. } = opened.wait(opened.store.quarantine_size())?;
+            if dropped > 0 {
+                tracing::warn!(dropped, "the quarantine was full at times: its oldest rows were dropped");
+            }
             print(&if *json { as_json(&rows)? } else { rows.iter().map(line).collect() })
         }
         Action::Replay { at, messages } => print(&replay(&at.open()?, &messages.reader()?)?),

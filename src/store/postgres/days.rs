@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::{PgConnection, PgPool, Row};
 
-use super::{Lock, begin, lock};
+use super::{Lock, begin, lock, quarantine};
 use crate::calendar::{Calendar, Instant};
 use crate::store::packed::{DAY, day, pack as squeeze, unpack};
 
@@ -101,7 +101,7 @@ pub(super) async fn retain(pool: &PgPool, from: Instant, calendar: &Calendar) ->
         lock(&mut writing, Lock::Days).await?;
         let Some((start, end)) = next(&mut writing, after, keep * DAY).await? else {
             dropped += drop_rest(&mut writing, keep, calendar).await?;
-            sqlx::query("DELETE FROM quarantine WHERE received < $1").bind(from).execute(&mut *writing).await?;
+            quarantine::forget(&mut writing, from).await?;
             writing.commit().await?;
             return Ok(dropped);
         };

@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use sqlx::PgConnection;
 
-use super::{Lock, lock};
+use super::{Lock, quarantine};
 use crate::calendar::Calendar;
 use crate::store::Receipt;
 use crate::store::packed::{day, unpack};
-use crate::store::plan::{Id, Plan, Reading, Reject, by_hour, distinct};
+use crate::store::plan::{Id, Plan, Reading, by_hour, distinct};
 
 /// Rows of one statement: three columns of so many fit into one record of TLS (16 KiB). The rest of a longer message waits
 /// until the server acknowledges the first record (sqlx leaves Nagle's algorithm on), and the server, which waits for the
@@ -31,8 +31,8 @@ pub(super) async fn write(
     drop_packed(connection, &mut stored).await?;
     store(connection, &mut stored).await?;
     hourly(connection, &stored, calendar).await?;
-    quarantine(connection, &plan.refused).await?;
-    Ok((plan.receipt(&readings, &stored), numbers))
+    let dropped = quarantine::write(connection, plan).await?;
+    Ok((plan.receipt(&readings, &stored, dropped), numbers))
 }
 
 /// The numbers of the plan's devices; those that have none get one, in order of name.
@@ -167,31 +167,5 @@ async fn hourly(connection: &mut PgConnection, stored: &[Reading], calendar: &Ca
         .execute(&mut *connection)
         .await?;
     }
-    Ok(())
-}
-
-/// Writes what was refused in the order in which it came; in turn, since that is not the order of its keys.
-async fn quarantine(connection: &mut PgConnection, refused: &[Reject<'_>]) -> Result<(), sqlx::Error> {
-    if refused.is_empty() {
-        return Ok(());
-    }
-    lock(connection, Lock::Quarantine).await?;
-    let text = |of: fn(&Reject<'_>) -> String| refused.iter().map(of).collect::<Vec<String>>();
-    sqlx::query(
-        "INSERT INTO quarantine (key, seen, source, payload, reason, received)
-         SELECT key, seen, source, payload, reason, $6
-         FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[]) WITH ORDINALITY
-             AS new (key, seen, source, payload, reason, place)
-         ORDER BY place
-         ON CONFLICT (key) DO UPDATE SET received = excluded.received, seen = quarantine.seen + excluded.seen",
-    )
-    .bind(refused.iter().map(|reject| reject.key).collect::<Vec<i64>>())
-    .bind(refused.iter().map(|reject| reject.seen).collect::<Vec<i64>>())
-    .bind(text(|reject| reject.source.to_owned()))
-    .bind(text(|reject| reject.payload.clone()))
-    .bind(text(|reject| reject.reason.clone()))
-    .bind(Calendar::utc_now())
-    .execute(connection)
-    .await?;
     Ok(())
 }

@@ -6,6 +6,7 @@
 mod by_day;
 mod days;
 mod ingest;
+mod quarantine;
 mod read;
 pub mod rounds;
 mod schema;
@@ -18,7 +19,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction};
 
 use super::plan::{Numbers, Plan};
-use super::{Batch, Cursor, HourCount, Pending, Quarantined, Receipt, Store, StoreError};
+use super::{Batch, Cursor, HourCount, Pending, QuarantineSize, Quarantined, Receipt, Store, StoreError};
 use crate::calendar::{Calendar, Instant};
 use crate::readings::{DeviceReadings, Readings};
 
@@ -146,13 +147,15 @@ impl Store for PostgresStore {
     }
 
     fn quarantined(&self, after_id: i64, limit: usize) -> Pending<'_, Vec<Quarantined>> {
-        Box::pin(
-            async move { small::quarantined(&self.pool, after_id, limit).await.map_err(|error| self.error(error)) },
-        )
+        Box::pin(async move { quarantine::list(&self.pool, after_id, limit).await.map_err(|error| self.error(error)) })
+    }
+
+    fn quarantine_size(&self) -> Pending<'_, QuarantineSize> {
+        Box::pin(async move { quarantine::size(&self.pool).await.map_err(|error| self.error(error)) })
     }
 
     fn release<'a>(&'a self, ids: &'a [i64]) -> Pending<'a, u64> {
-        Box::pin(async move { small::release(&self.pool, ids).await.map_err(|error| self.error(error)) })
+        Box::pin(async move { quarantine::release(&self.pool, ids).await.map_err(|error| self.error(error)) })
     }
 
     fn pack(&self, before: Instant) -> Pending<'_, u64> {

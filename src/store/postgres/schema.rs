@@ -11,7 +11,7 @@ use crate::store::schema::{Meta, check, zone};
 const OLDEST: i32 = 150_000;
 
 /// Step n makes version n + 1 of version n. Steps are never changed, only added.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     // `xid` is the transaction that wrote a reading. `heard` is apart from `devices` because it changes with every
     // batch, and an upsert there uses up no number. Names are ordered by their bytes, as everywhere else.
     "CREATE TABLE devices (
@@ -62,6 +62,10 @@ const STEPS: [&str; 5] = [
          time BIGINT NOT NULL, device BIGINT NOT NULL, xid BIGINT NOT NULL, PRIMARY KEY (time, device)
      ) WITH (autovacuum_vacuum_scale_factor = 0.05);
      CREATE INDEX readings_xid ON readings (xid);",
+    // One row: what is in quarantine, and how much was dropped from it.
+    "CREATE TABLE quarantine_size (held BIGINT NOT NULL, bytes BIGINT NOT NULL, dropped BIGINT NOT NULL);
+     INSERT INTO quarantine_size
+         SELECT count(*), coalesce(sum(octet_length(payload) + octet_length(reason)), 0), 0 FROM quarantine;",
 ];
 
 /// Makes the tables, or brings them up to date, and checks that the store is this site's; inside a transaction.

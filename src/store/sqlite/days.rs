@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use sqlx::{Row, SqliteConnection};
 
-use super::SqliteStore;
 use super::read::instants;
+use super::{SqliteStore, quarantine};
 use crate::calendar::Instant;
 use crate::store::packed::{DAY, day, pack as squeeze, unpack};
 
@@ -63,8 +63,7 @@ pub(super) async fn retain(store: &SqliteStore, from: Instant) -> Result<u64, sq
         let mut writing = store.begin().await?;
         let oldest = oldest_day(&mut writing.connection).await?;
         let Some(oldest) = oldest.filter(|&oldest| oldest < keep) else {
-            let refused = sqlx::query("DELETE FROM quarantine WHERE received < ?").bind(from);
-            refused.execute(&mut writing.connection).await?;
+            quarantine::forget(&mut writing.connection, from).await?;
             writing.commit().await?;
             return Ok(dropped);
         };

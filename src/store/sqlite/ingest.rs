@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use sqlx::{Executor, Row, SqliteConnection};
 
-use super::blocks;
 use super::bulk::{Bulk, Script};
+use super::{blocks, quarantine};
 use crate::calendar::Calendar;
 use crate::store::Receipt;
 use crate::store::packed::{day, unpack};
-use crate::store::plan::{Id, Plan, Reading, Reject, by_hour, distinct};
+use crate::store::plan::{Id, Plan, Reading, by_hour, distinct};
 
 /// Begins a transaction that writes.
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -24,7 +24,7 @@ pub(super) struct Statements {
     ids: Bulk,
     packed: Bulk,
     readings: Bulk,
-    /// Takes rows out of the quarantine.
+    /// Takes rows out of the quarantine; gives the bytes of each.
     pub release: Bulk,
 }
 
@@ -53,7 +53,11 @@ impl Statements {
                 "INSERT INTO readings (time, device) SELECT column1, column2 FROM",
                 &format!("{real} ON CONFLICT DO NOTHING"),
             ),
-            release: Bulk::new(1, "DELETE FROM quarantine WHERE id IN (SELECT column1 FROM", ")"),
+            release: Bulk::new(
+                1,
+                "DELETE FROM quarantine WHERE id IN (SELECT column1 FROM",
+                ") RETURNING octet_length(payload) + octet_length(reason)",
+            ),
         }
     }
 }
@@ -100,7 +104,7 @@ pub(super) async fn write(
     }
     drop_packed(connection, statements, last.0, &mut stored).await?;
     store(connection, statements, last.1.unwrap_or(0), &mut stored).await?;
-    quarantine(connection, &plan.refused).await?;
+    let dropped = quarantine::write(connection, plan).await?;
     // Mostly all of them are new.
     if stored.len() < offered {
         hours = by_hour(&stored, calendar);
@@ -108,7 +112,7 @@ pub(super) async fn write(
     let follow = Script::default().over(&blocks.set_heard, &blocks::hear(&mut old, &heard))?;
     let follow = follow.over(&blocks.set_hours, &blocks::count(&mut old, &hours))?;
     follow.then("COMMIT").query().execute(connection).await?;
-    Ok((plan.receipt(&readings, &stored), numbers))
+    Ok((plan.receipt(&readings, &stored, dropped), numbers))
 }
 
 /// The numbers of the plan's devices; those that have none get one.
@@ -193,25 +197,6 @@ async fn store(
             let new = sqlx::query_as("SELECT time, device FROM readings WHERE seq > ? ORDER BY time, device");
             *readings = new.bind(before).fetch_all(&mut *connection).await?;
         }
-    }
-    Ok(())
-}
-
-async fn quarantine(connection: &mut SqliteConnection, refused: &[Reject<'_>]) -> Result<(), sqlx::Error> {
-    let now = Calendar::utc_now();
-    for Reject { key, seen, source, payload, reason } in refused {
-        sqlx::query(
-            "INSERT INTO quarantine (key, received, seen, source, payload, reason) VALUES (?, ?, ?, ?, ?, ?)
-             ON CONFLICT (key) DO UPDATE SET received = excluded.received, seen = seen + excluded.seen",
-        )
-        .bind(key)
-        .bind(now)
-        .bind(seen)
-        .bind(*source)
-        .bind(payload.as_str())
-        .bind(reason.as_str())
-        .execute(&mut *connection)
-        .await?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod blocks;
 mod bulk;
 mod days;
 mod ingest;
+mod quarantine;
 mod read;
 mod schema;
 mod small;
@@ -19,7 +20,7 @@ use sqlx::{ConnectOptions, Connection, Executor, Pool, Sqlite, SqliteConnection}
 use tokio::sync::MutexGuard;
 
 use super::plan::{Numbers, Plan};
-use super::{Batch, Cursor, HourCount, Pending, Quarantined, Receipt, Store, StoreError};
+use super::{Batch, Cursor, HourCount, Pending, QuarantineSize, Quarantined, Receipt, Store, StoreError};
 use crate::calendar::{Calendar, Instant};
 use crate::readings::{DeviceReadings, Readings};
 use ingest::Statements;
@@ -209,12 +210,16 @@ impl Store for SqliteStore {
 
     fn quarantined(&self, after_id: i64, limit: usize) -> Pending<'_, Vec<Quarantined>> {
         Box::pin(
-            async move { small::quarantined(&self.readers, after_id, limit).await.map_err(|error| self.error(error)) },
+            async move { quarantine::list(&self.readers, after_id, limit).await.map_err(|error| self.error(error)) },
         )
     }
 
+    fn quarantine_size(&self) -> Pending<'_, QuarantineSize> {
+        Box::pin(async move { quarantine::size(&self.readers).await.map_err(|error| self.error(error)) })
+    }
+
     fn release<'a>(&'a self, ids: &'a [i64]) -> Pending<'a, u64> {
-        Box::pin(async move { small::release(self, ids).await.map_err(|error| self.error(error)) })
+        Box::pin(async move { quarantine::release(self, ids).await.map_err(|error| self.error(error)) })
     }
 
     fn pack(&self, before: Instant) -> Pending<'_, u64> {

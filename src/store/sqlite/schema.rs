@@ -8,7 +8,7 @@ use crate::store::StoreError;
 use crate::store::schema::{Meta, check, zone};
 
 /// Step n makes version n + 1 of version n. Steps are never changed, only added.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     // A reading's `seq` is its place in the order of commits; AUTOINCREMENT, so that numbers of rows that were
     // dropped are not given again. `heard` is apart from `devices` because it changes with every batch.
     "CREATE TABLE devices (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -36,6 +36,10 @@ const STEPS: [&str; 4] = [
      CREATE TABLE hour_blocks (
          hour INTEGER NOT NULL, block INTEGER NOT NULL, counts BLOB NOT NULL, PRIMARY KEY (hour, block)
      ) WITHOUT ROWID;",
+    // One row: what is in quarantine, and how much was dropped from it.
+    "CREATE TABLE quarantine_size (held INTEGER NOT NULL, bytes INTEGER NOT NULL, dropped INTEGER NOT NULL);
+     INSERT INTO quarantine_size
+         SELECT count(*), coalesce(sum(octet_length(payload) + octet_length(reason)), 0), 0 FROM quarantine;",
 ];
 
 /// The version that has blocks.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use super::*;
 use crate::readings::{DeviceReadings, Readings};
-use crate::store::{Cursor, HourCount, Kind, Pending, Quarantined, Refused, StoreError};
+use crate::store::{Cursor, HourCount, Kind, Pending, QuarantineSize, Quarantined, Refused, StoreError};
 
 /// A store in memory that can be away, slow, or dislike a device.
 #[derive(Default)]
@@ -47,7 +47,7 @@ impl Store for Shelf {
                 Kind::Motion if readings.insert((event.device.clone(), event.time)) => Verdict::Stored,
                 Kind::Motion => Verdict::Duplicate,
             });
-            Ok(Receipt { verdicts: verdicts.collect() })
+            Ok(Receipt { verdicts: verdicts.collect(), dropped: 0 })
         })
     }
 
@@ -72,6 +72,10 @@ impl Store for Shelf {
     }
 
     fn quarantined(&self, _: i64, _: usize) -> Pending<'_, Vec<Quarantined>> {
+        nothing()
+    }
+
+    fn quarantine_size(&self) -> Pending<'_, QuarantineSize> {
         nothing()
     }
 

@@ -100,6 +100,7 @@ pub async fn split_by_day(place: &Place) {
          END LOOP; END $$",
         "INSERT INTO readings SELECT * FROM one",
         "DROP TABLE one",
+        "DROP TABLE quarantine_size",
         "UPDATE meta SET version = 4",
     ] {
         tamper(place, sql).await;
@@ -117,6 +118,7 @@ async fn age(place: &Place) {
         for sql in [
             "DROP TABLE heard_blocks",
             "DROP TABLE hour_blocks",
+            "DROP TABLE quarantine_size",
             "CREATE TABLE heard (device INTEGER PRIMARY KEY, time INTEGER NOT NULL)",
             "CREATE TABLE hourly (hour INTEGER NOT NULL, device INTEGER NOT NULL, count INTEGER NOT NULL,
                 PRIMARY KEY (hour, device)) WITHOUT ROWID",
