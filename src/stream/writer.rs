@@ -416,7 +416,10 @@ impl Task {
         single.add(job);
         match self.commit(single).await {
             Ok(()) => Ok(()),
-            Err((group, failure)) => group.split().pop().map_or(Ok(()), |job| Err((job, failure))),
+            Err((group, failure)) => match group.split().pop() {
+                Some(job) => Err((job, failure)),
+                None => Ok(()),
+            },
         }
     }
 
