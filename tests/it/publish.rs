@@ -28,7 +28,11 @@ fn row(device: &str, time: Instant) -> String {
 
 /// Posts working days of some devices up to now, and one of another long ago.
 fn fill(server: &Server, devices: &[&str], silent: &str) {
-    let present = now() - 60;
+    fill_until(server, devices, silent, now() - 60);
+}
+
+/// The same up to an instant.
+fn fill_until(server: &Server, devices: &[&str], silent: &str, present: Instant) {
     let midnight = present - present.rem_euclid(24 * HOUR);
     let mut rows = row(silent, midnight - DAYS * 24 * HOUR + 9 * HOUR);
     for device in devices {
@@ -167,14 +171,16 @@ fn forecasts_are_scored_when_their_hour_has_closed() {
     let (models, place) = (registry(), Place::sqlite());
     let server = serve(&place.url, &models, &[]);
     let live = |server: &Server, device: &str| server.get(&format!("/devices/{device}")).json()["live"].clone();
-    fill(&server, &["hall", "loft"], "attic");
+    // A past that is played: the last reading is the clock.
+    let past = now() - 60 * 24 * HOUR;
+    fill_until(&server, &["hall", "loft"], "attic", past);
     // The forecasts of this hour are kept.
     let file = models.path().join("live-scores");
     wait("forecasts that are kept", || file.exists());
     assert_eq!(live(&server, "hall"), Value::Null);
     assert!(metric(&server, "roomcast_live_skill").is_nan());
-    let hour = now().div_euclid(HOUR) * HOUR;
-    // Readings run ahead of the clock: the hour is over, but may still get some.
+    let hour = past.div_euclid(HOUR) * HOUR;
+    // The hour is over, but may still get some.
     let send = |time| post(&server, "application/x-ndjson", &[], row("loft", time).as_bytes());
     send(hour + HOUR + 300);
     wait("the reading", || metric(&server, "roomcast_data_until_seconds") == (hour + HOUR + 300) as f64);
