@@ -23,15 +23,30 @@ impl Readings {
     /// rest. Where most readings are at or after `now`, the building is simulated or this clock is wrong: then none counts
     /// as too late. None without readings.
     pub fn lived(&self, now: Instant) -> Option<(Instant, Instant)> {
+        let (first, last) = self.bulk(now)?;
+        let mut reached = last;
+        while let Some(earlier) = self.first_from(reached - FORGOTTEN)
+            && earlier < reached
+        {
+            reached = earlier;
+        }
+        Some((first.max(reached), last))
+    }
+
+    /// Returns the first reading at or after an instant.
+    fn first_from(&self, from: Instant) -> Option<Instant> {
+        let first = |device: &DeviceReadings| device.times.get(before(&device.times, from)).copied();
+        self.devices.iter().filter_map(first).min()
+    }
+
+    /// Returns the first and the last reading without clusters that can be a clock's error, and without readings at or after
+    /// `now`.
+    pub fn bulk(&self, now: Instant) -> Option<(Instant, Instant)> {
         let count = |devices: &[DeviceReadings]| devices.iter().map(|device| before(&device.times, now)).sum::<usize>();
         let limit = if 2 * count(&self.devices) < self.len() { Instant::MAX } else { now };
         let last_before = |limit: Instant| {
             let last = |device: &DeviceReadings| device.times[..before(&device.times, limit)].last().copied();
             self.devices.iter().filter_map(last).max()
-        };
-        let first_from = |from: Instant| {
-            let first = |device: &DeviceReadings| device.times.get(before(&device.times, from)).copied();
-            self.devices.iter().filter_map(first).min()
         };
         let mut last = last_before(limit)?;
         while limit.saturating_sub(last) > FRESH
@@ -40,24 +55,18 @@ impl Readings {
         {
             last = earlier;
         }
-        let mut first = first_from(Instant::MIN)?;
-        while let Some(later) = first_from(first + CLUSTER).filter(|&later| later <= last)
+        let mut first = self.first_from(Instant::MIN)?;
+        while let Some(later) = self.first_from(first + CLUSTER).filter(|&later| later <= last)
             && later - (first + CLUSTER) > APART
         {
             first = later;
         }
-        let mut reached = last;
-        while let Some(earlier) = first_from(reached - FORGOTTEN)
-            && earlier < reached
-        {
-            reached = earlier;
-        }
-        Some((first.max(reached), last))
+        Some((first, last))
     }
 
-    /// Returns the readings outside the time in which the site lived as of `now`, with their devices.
+    /// Returns the readings outside the bulk as of `now`, with their devices.
     pub fn strays(&self, now: Instant) -> Vec<DeviceReadings> {
-        let Some((first, last)) = self.lived(now) else { return Vec::new() };
+        let Some((first, last)) = self.bulk(now) else { return Vec::new() };
         let outside = |device: &DeviceReadings| {
             let times = &device.times;
             let (from, to) = (before(times, first), before(times, last + 1));
@@ -116,7 +125,10 @@ mod tests {
     fn long_closures_and_days_back_in_life_are_no_strays() {
         let bulk: Vec<Instant> = (16_000..16_060).chain(17_000..17_060).collect();
         assert_eq!(readings(&[&bulk]).lived(17_061 * DAY), Some((16_000 * DAY, 17_059 * DAY)));
-        // After more than three years everything begins anew.
+        // After more than three years everything begins anew, but nothing of it is a stray.
+        let returned: Vec<Instant> = (15_000..15_060).chain([17_000]).collect();
+        assert_eq!(readings(&[&returned]).lived(17_001 * DAY), Some((17_000 * DAY, 17_000 * DAY)));
+        assert!(readings(&[&returned]).strays(17_001 * DAY).is_empty());
         let old: Vec<Instant> = (15_000..15_060).chain(17_000..17_060).collect();
         assert_eq!(readings(&[&old]).lived(17_061 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
         // A row far after the bulk is an error, unless it has just come.

@@ -5,7 +5,7 @@ mod quarantine;
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
 
 use super::output;
@@ -13,6 +13,9 @@ use super::stores::{Opened, StoreArgs};
 use crate::calendar::{Calendar, Instant};
 use crate::store::HourCount;
 use quarantine::QuarantineArgs;
+
+/// Readings of wrong clocks are taken out only where they are at most one in so many.
+const MOST_DROPPED: usize = 10;
 
 /// Sum up, back up, pack, shorten and repair a store.
 #[derive(Debug, Args)]
