@@ -185,6 +185,10 @@ pub trait Store: Send + Sync {
     /// were dropped.
     fn retain(&self, from: Instant) -> Pending<'_, u64>;
 
+    /// Drops, in one transaction, the days that end at or before an instant and those that begin after another; says how many
+    /// readings were dropped. Nothing else is changed.
+    fn keep(&self, from: Instant, to: Instant) -> Pending<'_, u64>;
+
     /// Writes a copy of the whole store, as of one moment, to a file; others may go on writing to the store. The file
     /// appears when it is whole, in place of any of that name.
     fn backup<'a>(&'a self, target: &'a Path) -> Pending<'a, ()>;

@@ -1,7 +1,7 @@
 //! Readings of one device and day in a few bytes: differences as variable-length integers, then zstd.
 
 use super::varint;
-use crate::calendar::Instant;
+use crate::calendar::{Calendar, Hour, Instant};
 
 /// Seconds of a day.
 pub(super) const DAY: i64 = 86_400;
@@ -15,6 +15,12 @@ const LEVEL: i32 = 3;
 /// The day of an instant, counted from 1970-01-01 on the site's time line.
 pub(super) fn day(time: Instant) -> i64 {
     time.div_euclid(DAY)
+}
+
+/// The first and the last hour of which anything lies in the days from `first` up to `end`: an hour that a zone with odd
+/// minutes shares with another day is among them.
+pub(super) fn hours(first: i64, end: i64, calendar: &Calendar) -> (Hour, Hour) {
+    (calendar.hour(first * DAY), calendar.hour(end * DAY - 1))
 }
 
 /// The instants of one day, strictly ascending, as bytes.

@@ -3,7 +3,7 @@
 mod quarantine;
 
 use std::io::{self, ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
@@ -11,11 +11,15 @@ use clap::{Args, Subcommand};
 use super::output;
 use super::stores::{Opened, StoreArgs};
 use crate::calendar::{Calendar, Instant};
+use crate::readings::field::COLUMNS;
 use crate::store::HourCount;
 use quarantine::QuarantineArgs;
 
 /// Readings of wrong clocks are taken out only where they are at most one in so many.
 const MOST_DROPPED: usize = 10;
+
+/// Seconds of a day, by which a store keeps its readings.
+const DAY: i64 = 86_400;
 
 /// Sum up, back up, pack, shorten and repair a store.
 #[derive(Debug, Args)]
@@ -71,6 +75,19 @@ pub enum Action {
         #[arg(long, value_name = "N")]
         days: u32,
     },
+    /// Write readings of wrong clocks as CSV (far from all others, or ahead of this clock), and take them out with --drop
+    #[command(after_help = "Example:\n  roomcast store strays --store readings.db --drop strays.csv")]
+    Strays {
+        /// Store and zone.
+        #[command(flatten)]
+        at: StoreArgs,
+        /// Take them out of the store once they are written; by whole days
+        #[arg(long)]
+        drop: bool,
+        /// The file; - for standard output
+        #[arg(value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+    },
     /// List what was refused, and try it again
     Quarantine(QuarantineArgs),
 }
@@ -106,8 +123,37 @@ pub fn run(args: &StoreCommand) -> anyhow::Result<()> {
             let dropped = opened.wait(opened.store.retain(from)).context("cannot drop readings")?;
             print(&format!("{dropped} readings dropped\n"))
         }
+        Action::Strays { at, drop, file } => strays(&at.open()?, *drop, file),
         Action::Quarantine(args) => quarantine::run(args),
     }
+}
+
+/// Writes readings of days outside those in which the site lived, and takes them out if that is wanted.
+fn strays(opened: &Opened, drop: bool, file: &Path) -> anyhow::Result<()> {
+    output::check(file)?;
+    let (readings, _) = opened.wait(opened.store.load(None)).context("cannot read the store")?;
+    let Some((first, last)) = readings.bulk(opened.calendar.latest()) else { return output::write(file, &[]) };
+    let (first_day, last_day) = (first.div_euclid(DAY), last.div_euclid(DAY));
+    let is_stray = |time: &Instant| !(first_day..=last_day).contains(&time.div_euclid(DAY));
+    let (mut out, mut written) = (csv::Writer::from_writer(Vec::new()), 0);
+    out.write_record(COLUMNS)?;
+    for device in &readings.devices {
+        for time in device.times.iter().filter(|time| is_stray(time)) {
+            out.write_record([&opened.calendar.format(*time), &device.device, "1"])?;
+            written += 1;
+        }
+    }
+    output::write(file, &out.into_inner()?)?;
+    if drop {
+        let all = readings.len();
+        ensure!(
+            written * MOST_DROPPED <= all,
+            "{written} of {all} readings are more than can be errors of clocks: nothing is taken out"
+        );
+        let dropped = opened.wait(opened.store.keep(first, last)).context("cannot take the readings out")?;
+        tracing::info!(readings = dropped, "taken out of the store");
+    }
+    Ok(())
 }
 
 /// The hours by when they begin, with the offset of the zone: an hour may come twice.

@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgPool, Row};
 
 use super::{Lock, begin, lock, quarantine};
 use crate::calendar::{Calendar, Instant};
-use crate::store::packed::{DAY, day, pack as squeeze, unpack};
+use crate::store::packed::{DAY, day, hours, pack as squeeze, unpack};
 
 /// Readings of one transaction, about: those who write wait for it.
 const MOST_ROWS: i64 = 1_000_000;
@@ -123,4 +123,25 @@ async fn drop_rest(connection: &mut PgConnection, keep: i64, calendar: &Calendar
     let hour = calendar.hour(keep * DAY);
     sqlx::query("DELETE FROM hourly WHERE hour < $1").bind(hour).execute(connection).await?;
     Ok(packed.into_iter().sum::<i64>() as u64)
+}
+
+/// Drops all days before that of an instant and after that of another; says how many readings were dropped.
+pub(super) async fn keep(pool: &PgPool, from: Instant, to: Instant, calendar: &Calendar) -> Result<u64, sqlx::Error> {
+    let (first, end) = (day(from), day(to) + 1);
+    let (first_hour, last_hour) = hours(first, end, calendar);
+    let mut writing = begin(pool).await?;
+    lock(&mut writing, Lock::Days).await?;
+    let packed: Vec<i64> = sqlx::query_scalar("DELETE FROM packed WHERE day < $1 OR day >= $2 RETURNING count")
+        .bind(first)
+        .bind(end)
+        .fetch_all(&mut *writing)
+        .await?;
+    let loose = sqlx::query("DELETE FROM readings WHERE time < $1 OR time >= $2").bind(first * DAY).bind(end * DAY);
+    let loose = loose.execute(&mut *writing).await?.rows_affected();
+    let ids = sqlx::query("DELETE FROM ids WHERE day < $1 OR day >= $2").bind(first).bind(end);
+    ids.execute(&mut *writing).await?;
+    let hours = sqlx::query("DELETE FROM hourly WHERE hour < $1 OR hour > $2").bind(first_hour).bind(last_hour);
+    hours.execute(&mut *writing).await?;
+    writing.commit().await?;
+    Ok(packed.into_iter().sum::<i64>() as u64 + loose)
 }

@@ -166,6 +166,11 @@ impl Store for PostgresStore {
         Box::pin(async move { days::retain(&self.pool, from, &self.calendar).await.map_err(|error| self.error(error)) })
     }
 
+    fn keep(&self, from: Instant, to: Instant) -> Pending<'_, u64> {
+        let kept = days::keep(&self.pool, from, to, &self.calendar);
+        Box::pin(async move { kept.await.map_err(|error| self.error(error)) })
+    }
+
     fn backup<'a>(&'a self, _: &'a Path) -> Pending<'a, ()> {
         let message =
             "a PostgreSQL store is backed up by its own tools\nhint: pg_dump --format=custom --schema=roomcast";

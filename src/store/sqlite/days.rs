@@ -7,7 +7,7 @@ use sqlx::{Row, SqliteConnection};
 use super::read::instants;
 use super::{SqliteStore, quarantine};
 use crate::calendar::Instant;
-use crate::store::packed::{DAY, day, pack as squeeze, unpack};
+use crate::store::packed::{DAY, day, hours, pack as squeeze, unpack};
 
 /// Packs the days that end at or before an instant; says how many readings were packed.
 pub(super) async fn pack(store: &SqliteStore, before: Instant) -> Result<u64, sqlx::Error> {
@@ -98,4 +98,27 @@ async fn drop_until(connection: &mut SqliteConnection, keep: i64, store: &Sqlite
         sqlx::query(sql).bind(end).execute(&mut *connection).await?;
     }
     Ok(packed as u64 + loose.rows_affected())
+}
+
+/// Drops all days before that of an instant and after that of another; says how many readings were dropped.
+pub(super) async fn keep(store: &SqliteStore, from: Instant, to: Instant) -> Result<u64, sqlx::Error> {
+    let (first, end) = (day(from), day(to) + 1);
+    let (first_hour, last_hour) = hours(first, end, &store.calendar);
+    let mut writing = store.begin().await?;
+    let packed: i64 = sqlx::query_scalar("SELECT coalesce(sum(count), 0) FROM packed WHERE day < ? OR day >= ?")
+        .bind(first)
+        .bind(end)
+        .fetch_one(&mut writing.connection)
+        .await?;
+    let loose = sqlx::query("DELETE FROM readings WHERE time < ? OR time >= ?").bind(first * DAY).bind(end * DAY);
+    let loose = loose.execute(&mut writing.connection).await?.rows_affected();
+    for (sql, from, end) in [
+        ("DELETE FROM packed WHERE day < ? OR day >= ?", first, end),
+        ("DELETE FROM ids WHERE day < ? OR day >= ?", first, end),
+        ("DELETE FROM hour_blocks WHERE hour < ? OR hour > ?", i64::from(first_hour), i64::from(last_hour)),
+    ] {
+        sqlx::query(sql).bind(from).bind(end).execute(&mut writing.connection).await?;
+    }
+    writing.commit().await?;
+    Ok(packed as u64 + loose)
 }

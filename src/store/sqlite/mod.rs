@@ -230,6 +230,10 @@ impl Store for SqliteStore {
         Box::pin(async move { days::retain(self, from).await.map_err(|error| self.error(error)) })
     }
 
+    fn keep(&self, from: Instant, to: Instant) -> Pending<'_, u64> {
+        Box::pin(async move { days::keep(self, from, to).await.map_err(|error| self.error(error)) })
+    }
+
     fn backup<'a>(&'a self, target: &'a Path) -> Pending<'a, ()> {
         Box::pin(self.write_backup(target))
     }

@@ -87,6 +87,10 @@ impl Store for Shelf {
         nothing()
     }
 
+    fn keep(&self, _: Instant, _: Instant) -> Pending<'_, u64> {
+        nothing()
+    }
+
     fn retain(&self, _: Instant) -> Pending<'_, u64> {
         nothing()
     }

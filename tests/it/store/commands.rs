@@ -236,3 +236,29 @@ async fn stores_are_backed_up_shortened_and_named_in_errors() {
     }
     assert!(copied.ingest(&batch([motion("a", START)])).await.is_ok());
 }
+
+#[tokio::test]
+async fn readings_of_wrong_clocks_are_taken_out_and_can_be_read_again() {
+    on_both(async |place: Place| {
+        ok(&["import", "--store", &place.url, &sample()]);
+        let calendar = Calendar::default();
+        let opened = store::open_existing(&place.url, &calendar).await.unwrap();
+        let whole = held(&*opened).await;
+        let wrong = ["2001-02-03 04:05:06", "2012-01-01 00:00:00"].map(|time| calendar.parse(time).unwrap());
+        let ahead = calendar.now() + 3 * 86_400;
+        let events = [wrong[0], wrong[1], ahead].map(|time| motion("lost", time));
+        opened.ingest(&store::Batch { events: events.to_vec(), refused: Vec::new() }).await.unwrap();
+        ok(&["store", "pack", "--store", &place.url]);
+        let file = place.dir.path().join("strays.csv");
+        let strays = |more: &[&str]| {
+            ok(&[&["store", "strays", "--store", &place.url, file.to_str().unwrap()], more].concat());
+            std::fs::read_to_string(&file).unwrap()
+        };
+        let listed = strays(&[]);
+        assert!(listed.contains("2001-02-03 04:05:06,lost,1") && listed.lines().count() >= 3, "{listed}");
+        assert_eq!(strays(&["--drop"]), listed);
+        assert_eq!(strays(&[]).lines().count(), 1, "only the header is left");
+        assert_eq!(held(&*opened).await, whole);
+    })
+    .await;
+}
