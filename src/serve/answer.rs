@@ -46,6 +46,9 @@ pub struct ModelRef {
     pub version: String,
     /// Nothing at or after this was learned from.
     pub cutoff: String,
+    /// Whether they learned from readings at or after the origin: how right such a forecast of the past is says nothing of
+    /// how right forecasts will be.
+    pub in_sample: bool,
 }
 
 /// The next 24 hours of a device.
@@ -115,14 +118,17 @@ pub fn utc(instant: Instant) -> String {
 }
 
 impl ModelRef {
-    /// The models in use.
-    pub fn new(loaded: &Loaded, calendar: &Calendar) -> ModelRef {
-        ModelRef { version: loaded.version.clone(), cutoff: calendar.rfc3339(loaded.models.cutoff) }
+    /// The models in use, for a forecast made at an instant.
+    pub fn new(loaded: &Loaded, origin: Instant, calendar: &Calendar) -> ModelRef {
+        let cutoff = loaded.models.cutoff;
+        // The baseline learns nothing: it counts hours before the origin.
+        let in_sample = !loaded.is_baseline() && cutoff > origin;
+        ModelRef { version: loaded.version.clone(), cutoff: calendar.rfc3339(cutoff), in_sample }
     }
 
     /// No models: the habit's rate as of an origin.
     pub fn habit(origin: Instant, calendar: &Calendar) -> ModelRef {
-        ModelRef { version: loaded::BASELINE.into(), cutoff: calendar.rfc3339(origin) }
+        ModelRef { version: loaded::BASELINE.into(), cutoff: calendar.rfc3339(origin), in_sample: false }
     }
 }
 

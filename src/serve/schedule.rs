@@ -144,7 +144,7 @@ pub async fn get(access: CalendarAccess, request: HttpRequest, site: Data<Site>)
         let schedule = Schedule {
             made_at: utc(grid.made_at),
             origin: calendar.rfc3339(origin),
-            model: ModelRef::new(&snapshot.loaded, calendar),
+            model: ModelRef::new(&snapshot.loaded, origin, calendar),
             rule: BlockRule { threshold, preheat_seconds: preheat, setback_after_seconds: setback },
             devices: made.map(|(device, blocks)| answer(device, &blocks, calendar)).collect(),
         };

@@ -188,7 +188,7 @@ impl Grid {
     pub fn model(&self, loaded: &Loaded, calendar: &Calendar) -> ModelRef {
         match self.stale {
             Some(_) => ModelRef::habit(self.hourly.origin, calendar),
-            None => ModelRef::new(loaded, calendar),
+            None => ModelRef::new(loaded, self.hourly.origin, calendar),
         }
     }
 

@@ -53,12 +53,24 @@ fn an_answer_says_when_it_was_made_and_of_what() {
     let answer = server.get("/predict?device=device_3&device=device_2&device=device_3").json();
     assert_eq!(answer["origin"], "2016-08-31T21:00:00");
     assert_eq!(answer["data_until"], "2016-08-31T20:50:25");
-    assert_eq!(answer["model"], json!({ "version": version.trim(), "cutoff": "2016-08-24T23:59:59" }));
+    let model = json!({ "version": version.trim(), "cutoff": "2016-08-24T23:59:59", "in_sample": false });
+    assert_eq!(answer["model"], model);
     let names: Vec<_> = answer["devices"].as_array().unwrap().iter().map(|d| d["device"].clone()).collect();
     assert_eq!(names, ["device_2", "device_3"]);
     assert_eq!(answer["devices"][0]["data_until"], "2016-08-31T20:50:25");
     assert_eq!(answer["devices"][0]["hours"][0]["start"], "2016-08-31T21:00:00");
     assert!(answer["made_at"].as_str().unwrap().ends_with('Z'));
+}
+
+#[test]
+fn a_forecast_of_a_day_the_models_have_learned_from_says_so() {
+    let models = registry();
+    let server = Server::start(models.path(), &[]);
+    let in_sample = |target: &str| server.get(target).json()["model"]["in_sample"].clone();
+    for (at, seen) in [("2016-08-24T23:59:58", true), ("2016-08-24T23:59:59", false), ("2016-08-25T12:00:00", false)] {
+        assert_eq!(in_sample(&format!("/predict?at={at}")), seen, "{at}");
+        assert_eq!(in_sample(&format!("/schedule?at={at}")), seen, "{at}");
+    }
 }
 
 #[test]

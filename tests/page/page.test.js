@@ -125,7 +125,9 @@ test('the keyboard reads an hour’s chance, and it is the API’s', async () =>
 
 test('a past day shows what really happened', async () => {
   const { page, errors, close } = await open({ token: TOKEN, hash: `#at=${PAST}` });
-  await page.getByText('In hindsight').waitFor();
+  // The models were trained on the whole file: no score is made of a day that they have learned from.
+  await page.getByText('The models in use have learned from this day').waitFor();
+  assert.equal((await server.get(`/predict?at=${PAST}`)).model.in_sample, true);
   const { hours } = await server.get(`/devices/device_4/history?from=${PAST}&to=2016-08-25T00:00:00`);
   assert.equal(hours.length, 24);
   const row = page.getByRole('row').filter({ has: page.getByRole('rowheader', { name: /^device_4/ }) });
@@ -282,8 +284,34 @@ describe('a site that is alive', () => {
     await page.getByRole('region', { name: silent.examples[0] }).waitFor();
     // Alerts are of now, and not of a day of the past.
     await page.evaluate(() => { location.hash = 'at=2016-08-24T00:00:00'; });
-    await page.getByText('In hindsight').waitFor();
+    await page.getByText('The models in use have learned from this day').waitFor();
     assert.equal(await page.locator('#alerts').isVisible(), false);
+    assert.deepEqual(errors, []);
+    await close();
+  });
+
+  test('a past day is scored only when the models have not learned from it', async () => {
+    const at = '2016-09-20T00:00:00';
+    const { page, errors, close } = await open({ to: site, token: TOKEN, hash: `#at=${at}` });
+    const box = page.locator('#hindsight');
+    const { model, devices } = await site.get(`/predict?at=${at}`);
+    assert.equal(model.in_sample, false);
+    let [right, all] = [0, 0];
+    for (const { device, hours } of devices) {
+      const past = await site.get(`/devices/${device}/history?from=${at}&to=2016-09-21T00:00:00`);
+      const states = new Map(past.hours.map((hour) => [hour.start, hour.state]));
+      for (const { start, state } of hours) {
+        const was = states.get(start);
+        if (was !== 'occupied' && was !== 'vacant') continue;
+        all += 1;
+        if ((was === 'occupied') === (state === 1)) right += 1;
+      }
+    }
+    assert.ok(all > 24, `${all} hours were observed`);
+    await box.filter({ hasText: `In hindsight: ${percent(right / all)} of ${all} hours called right` }).waitFor();
+    await page.evaluate(() => { location.hash = 'at=2016-08-24T00:00:00'; });
+    await box.filter({ hasText: 'have learned from this day' }).waitFor();
+    assert.doesNotMatch(await box.innerText(), /called right/);
     assert.deepEqual(errors, []);
     await close();
   });

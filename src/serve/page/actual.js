@@ -1,6 +1,6 @@
 // What happened on a day of the past, fetched for the rows in sight.
 
-import { $, announce, plural, queue, tell } from './tools.js';
+import { $, announce, count, plural, queue, tell } from './tools.js';
 import { HOUR, HOURS, percent, shift, wall } from './words.js';
 import { device, get } from './api.js';
 import { state } from './state.js';
@@ -39,6 +39,12 @@ export async function actualOf(name, origin) {
 
 export function showHindsight() {
   const box = $('hindsight');
+  if (state.past && state.forecast.model.in_sample) {
+    box.hidden = false;
+    announce(box, 'The models in use have learned from this day: how often they are right on it says nothing of their forecasts, ' +
+      'so no score is given. Forecasts that were made before their hours came are scored under Model health.');
+    return;
+  }
   let [right, wasted, missed] = [0, 0, 0];
   for (const row of state.rooms) {
     const actual = state.actual.get(row.name);
@@ -53,7 +59,8 @@ export function showHindsight() {
   const all = right + wasted + missed;
   box.hidden = !state.past || !all;
   if (box.hidden) return;
-  const rooms = state.actual.size < state.rooms.length ? ` in the ${plural(state.actual.size, 'room')} looked at so far` : '';
+  const scored = state.rooms.filter((row) => state.actual.has(row.name)).length;
+  const rooms = scored < state.rooms.length ? ` (of the ${plural(scored, 'room')} that were in sight; there are ${count(state.rooms.length)})` : '';
   announce(box, `In hindsight${rooms}: ${percent(right / all)} of ${plural(all, 'hour')} called right, ` +
     `${plural(missed, 'hour')} in use not expected, ${plural(wasted, 'hour')} expected and empty.`);
 }
