@@ -33,8 +33,8 @@ macro_rules! scripts {
 }
 
 /// The modules of the page, by path.
-pub const SCRIPTS: [(&str, &[u8]); 18] = scripts!(
-    "tools" "words" "api" "state" "alerts" "actual" "grid" "keys" "head" "pieces" "why" "schedule" "weeks" "room" "model"
+pub const SCRIPTS: [(&str, &[u8]); 19] = scripts!(
+    "tools" "words" "api" "state" "alerts" "actual" "first" "grid" "keys" "head" "pieces" "why" "schedule" "weeks" "room" "model"
     "panel" "login" "app"
 );
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::load;
 use super::retrain;
 use super::site::{Phase, Site};
+use super::snapshot::History;
 use super::upkeep;
 use crate::calendar::{Calendar, Hour, Instant};
 use crate::model::fit;
@@ -84,6 +85,11 @@ fn chance(most: Duration) -> i64 {
     (random % (most.as_secs() + 1)) as i64
 }
 
+/// Whole days from the first reading to the last: what training needs [`fit::FEWEST_DAYS`] of.
+pub fn days(history: &History, calendar: &Calendar) -> Hour {
+    history.span.map_or(0, |(first, last)| (calendar.hour(last) + 1 - calendar.hour(first)) / 24)
+}
+
 /// Whether a server that began without models has data enough to train some. It tries again with each further day of
 /// data.
 #[derive(Default)]
@@ -94,8 +100,10 @@ struct First {
 impl First {
     fn is_due(&mut self, site: &Site) -> bool {
         let Ok(snapshot) = site.snapshot() else { return false };
-        let Some((first, last)) = snapshot.history.span.filter(|_| snapshot.loaded.is_baseline()) else { return false };
-        let days = (site.calendar.hour(last) + 1 - site.calendar.hour(first)) / 24;
+        if !snapshot.loaded.is_baseline() {
+            return false;
+        }
+        let days = days(&snapshot.history, &site.calendar);
         if days < fit::FEWEST_DAYS || days <= self.days || !load::can_read_again(site) {
             return false;
         }

@@ -11,12 +11,14 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::auth::{AdminAccess, ReadAccess};
+use super::jobs;
 use super::load;
 use super::predict::work;
 use super::problem::{Code, Problem, ProblemBody};
 use super::query::Query;
 use super::scoring;
 use super::site::Site;
+use crate::model::fit;
 use crate::model::rule::OutOfSample;
 use crate::scores::CALIBRATION_DAYS;
 
@@ -49,6 +51,21 @@ pub struct ModelsAnswer {
     /// The last of them; null before the first hour was scored.
     #[schema(example = "2016-08-31")]
     live_reliability_until: Option<String>,
+    /// How far a server without trained models has come; null once it has some.
+    learning: Option<Learning>,
+}
+
+/// What a server waits for before it trains its first models. Until then it answers with the rate of the hour of the week.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Learning {
+    /// Whole days from the first reading to the last.
+    #[schema(minimum = 0)]
+    days: i32,
+    /// Days from which on models are trained.
+    #[schema(minimum = 1)]
+    days_needed: i32,
+    /// Whether this server has a store, and takes readings by `POST /readings`.
+    takes_readings: bool,
 }
 
 /// Forecasts of a range of probabilities.
@@ -102,6 +119,11 @@ pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resu
             reliability_until: judged.then(|| site.calendar.rfc3339(layers.cutoff)),
             live_reliability: live_reliability(live.0),
             live_reliability_days: CALIBRATION_DAYS,
+            learning: snapshot.loaded.is_baseline().then(|| Learning {
+                days: jobs::days(&snapshot.history, &site.calendar),
+                days_needed: fit::FEWEST_DAYS,
+                takes_readings: site.live.is_some(),
+            }),
             live_reliability_until: live.1.and_then(NaiveDate::from_epoch_days).map(|day| day.to_string()),
         })
     })

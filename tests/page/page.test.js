@@ -3,13 +3,15 @@
 // ROOMCAST_BIN: the binary; CHROMIUM: the browser (default /usr/bin/chromium).
 
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
 
 import { chromium } from 'playwright-core';
 
-import { READINGS, TOKEN, serve, simulated, stored } from './server.js';
+import { READINGS, TOKEN, empty, serve, simulated, stored } from './server.js';
 
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
@@ -136,6 +138,7 @@ test('a past day shows what really happened', async () => {
     await row.locator(`[data-column="${hour + 1}"].was-${state}`).waitFor({ state: 'attached' });
     assert.match(await row.locator(`[data-column="${hour + 1}"]`).getAttribute('aria-label'), new RegExp(`; ${words[state]}$`));
   }
+  assert.doesNotMatch(await page.locator('#board').innerText(), /called right/);
   await page.getByRole('button', { name: 'One day earlier' }).click();
   await page.getByRole('heading', { level: 1, name: /^Tuesday 23 August/ }).waitFor();
   await page.getByRole('button', { name: 'Latest' }).click();
@@ -275,6 +278,15 @@ describe('a site that is alive', () => {
     await line.focus();
     await page.keyboard.press('Enter');
     for (const name of silent.examples) await box.getByRole('button', { name, exact: true }).waitFor();
+    // The server has just started, but it is the last motion that counts.
+    const { devices } = await site.get('/devices');
+    const { origin } = await site.get('/predict');
+    const lasts = silent.examples.map((name) => devices.find((each) => each.device === name).last_reading).sort();
+    const days = Math.round((Date.parse(`${origin}Z`) - Date.parse(`${lasts[0]}Z`)) / 86_400_000);
+    assert.ok(days > 14, `${days} days`);
+    await line.getByText(`the longest for ${days} days`).waitFor();
+    for (const last of lasts) await box.getByText(new RegExp(`^ ?last motion ${Number(last.slice(8, 10))} August 2016, ${last.slice(11, 16)}$`)).first().waitFor();
+    await box.locator('summary').filter({ hasText: 'No readings are coming in' }).getByText('since 22 September 2016, 10:20').waitFor();
     // What is open stays open, and the keyboard where it is, when the page looks again.
     await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
     await page.waitForTimeout(1000);
@@ -346,6 +358,26 @@ describe('a site that is alive', () => {
       });
     }
   }
+});
+
+test('a server without readings shows how to send the first, and then that it learns', async (t) => {
+  const fresh = await empty();
+  t.after(() => fresh.stop());
+  const { page, errors, close } = await open({ to: fresh, token: TOKEN });
+  await page.getByRole('heading', { level: 1, name: 'No readings yet' }).waitFor();
+  await page.getByText("mosquitto_pub -h BROKER -t zigbee2mqtt/room_1 -m '{\"occupancy\":true}'").waitFor();
+  assert.deepEqual(await violations(page), []);
+  const command = await page.locator('#curl-command').innerText();
+  const { stdout } = await promisify(execFile)('sh', ['-c', command], { env: { ...process.env, PRIVATE_TOKEN: TOKEN } });
+  assert.equal(JSON.parse(stdout).stored, 1, stdout);
+  const { days_needed: needed } = (await fresh.get('/models')).learning;
+  assert.ok(needed > 1);
+  await page.getByRole('heading', { level: 1, name: `Learning, day 1 of ${needed}`, exact: true }).waitFor();
+  await page.getByRole('rowheader', { name: 'room_1' }).waitFor();
+  assert.match(await page.locator('#lead').innerText(), new RegExp(`^Until ${needed} days of readings have come, each chance is how often the room was in use`));
+  assert.equal(await page.locator('#empty').isVisible(), false);
+  assert.deepEqual(errors, []);
+  await close();
 });
 
 test('1,000 rooms: a few rows at a time, every one within reach', async (t) => {

@@ -72,6 +72,13 @@ export async function stored(readings) {
   return { ...server, stop: async () => { await server.stop(); await rm(home, { recursive: true, force: true }); } };
 }
 
+/** A server with a store in which there is nothing. */
+export async function empty() {
+  const home = await mkdtemp(join(tmpdir(), 'roomcast-empty-'));
+  const server = await serve(null, 120_000, ['--store', join(home, 'readings.db')]);
+  return { ...server, stop: async () => { await server.stop(); await rm(home, { recursive: true, force: true }); } };
+}
+
 /** A server of a simulated building, two months of it. */
 export async function simulated(devices) {
   const home = await mkdtemp(join(tmpdir(), 'roomcast-simulated-'));

@@ -1,7 +1,7 @@
 // What needs attention now: one calm line per kind of trouble, its meaning and whom it concerns behind it.
 
 import { $, announce, count, h, plural } from './tools.js';
-import { lasting } from './words.js';
+import { between, clock, date, lasting } from './words.js';
 import { go, route, state } from './state.js';
 
 /** Per kind: the line, what it means and what to do, and whether its examples are rooms. */
@@ -37,18 +37,32 @@ export function showAlerts() {
 }
 
 function tellAges(alerts) {
-  for (const { kind, since } of alerts) {
-    const age = $('alerts').querySelector(`details[data-kind="${kind}"] .age`);
-    if (age) announce(age, `for ${lasting(since)}`);
+  for (const alert of alerts) {
+    const age = $('alerts').querySelector(`details[data-kind="${alert.kind}"] .age`);
+    if (age) announce(age, ageOf(alert));
   }
 }
+
+/** A server that has just started has seen nothing for long: what is still is so since its last reading. */
+function ageOf({ kind, since, examples }) {
+  if (kind === 'data_late' && state.until) return `since ${moment(state.until)}`;
+  if (kind === 'silent_sensors') {
+    const names = new Set([...examples, ...state.rooms.filter((row) => row.status === 'silent').map((row) => row.name)]);
+    const lasts = [...names].map((name) => state.devices.get(name)?.last_reading).filter(Boolean).sort();
+    if (lasts.length) return `${lasts.length > 1 ? 'the longest ' : ''}for ${between(lasts[0], state.forecast.origin)}`;
+  }
+  return `noticed ${lasting(since)} ago`;
+}
+
+const moment = (text) => `${date(text, 'year')}, ${clock(text)}`;
 
 function line({ kind, count: n, examples }, open) {
   const [said, meaning, rooms] = KINDS[kind] ?? [() => kind.replaceAll('_', ' '), ''];
   const rest = n - examples.length;
+  const lastOf = (name) => (kind === 'silent_sensors' ? state.devices.get(name)?.last_reading : null);
   const names = examples.map((name) => h('li', {}, rooms && state.devices.has(name)
     ? h('button', { type: 'button', className: 'link', onclick: () => go({ room: name, hour: null, view: null }) }, name)
-    : name));
+    : name, lastOf(name) ? h('span', { className: 'small' }, ` last motion ${moment(lastOf(name))}`) : null));
   if (rest > 0) names.push(h('li', {}, `and ${count(rest)} more`));
   return h('details', { 'data-kind': kind, open },
     h('summary', {}, h('strong', {}, said(n)), ' ', h('span', { className: 'age' })),

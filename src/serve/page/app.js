@@ -1,8 +1,8 @@
 // Roomcast's page: rooms by the next 24 hours, one room in detail, the health of sensors and model.
 //
-// Modules import only from those before them in this order: tools, words, api, state, alerts, actual, grid, keys, head, pieces, why,
-// schedule, weeks, room, model, panel, login, and this one, which starts it all. What those before want of those after, they
-// tell (`tell`, `when`).
+// Modules import only from those before them in this order: tools, words, api, state, alerts, actual, first, grid, keys, head,
+// pieces, why, schedule, weeks, room, model, panel, login, and this one, which starts it all. What those before want of those
+// after, they tell (`tell`, `when`).
 
 import { $, announce, h, prefer, prefers, when } from './tools.js';
 import { stamp, wall } from './words.js';
@@ -143,6 +143,8 @@ async function hear() {
       const answer = await fetch('/events', { headers: secret ? { Authorization: `Bearer ${secret}` } : {} });
       if (!answer.ok) continue;
       wait = 1;
+      // What changed before the stream began was not told.
+      soon();
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
         if (token.get() !== secret) { reader.cancel(); break; }

@@ -4,6 +4,7 @@ import { $, announce, count, h, plural } from './tools.js';
 import { bare, clock, date, happened, HOURS, likelihood, percent } from './words.js';
 import { arrange, route, state, tally } from './state.js';
 import { fetchActual, showHindsight } from './actual.js';
+import { firstSteps } from './first.js';
 
 /** Where the keyboard is: a row's key and a column, 0 the name, 1 to 24 the hours, then hours and first. */
 export const cursor = { key: null, column: 0 };
@@ -153,9 +154,11 @@ function inWords(row, hour, actual) {
 function showEmpty(n) {
   const empty = $('empty');
   empty.hidden = n > 0;
-  if (n > 0) return;
-  if (!state.rooms.length) {
-    empty.replaceChildren('This server has no readings yet. Rooms appear here with their first reading.');
+  const isFirst = n === 0 && !state.rooms.length;
+  // Drawn once, so that what somebody is about to copy stays.
+  if (n > 0 || (isFirst && empty.querySelector('pre'))) return;
+  if (isFirst) {
+    empty.replaceChildren(...firstSteps());
     return;
   }
   const clear = h('button', { type: 'button', className: 'link', onclick: () => { $('search').value = ''; $('show').value = 'all'; showRows(); } }, 'Show all rooms');

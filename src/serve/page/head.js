@@ -9,16 +9,35 @@ export function showHead() {
   announce($('headline'), head);
   document.title = `${head} · Roomcast`;
   const until = state.forecast.data_until;
-  announce($('lead'), [until ? `Made from readings until ${date(until, 'year')}, ${clock(until)}.` : '', route.at ? '' : measured()].filter(Boolean).join(' '));
+  announce($('lead'), [...habit(), until ? `Made from readings until ${date(until, 'year')}, ${clock(until)}.` : '', route.at ? '' : measured()].filter(Boolean).join(' '));
   const failing = state.models?.error;
   $('open-model').hidden = false;
   $('open-model').textContent = failing ? 'Model health: problem' : 'Model health';
   showNotice(until);
 }
 
+/** Whether too few days have been seen for a model. */
+const isYoung = (learning) => Boolean(learning) && learning.days < learning.days_needed;
+
 function headline() {
+  if (!state.rooms.length) return 'No readings yet';
+  const learning = state.models?.learning;
+  return isYoung(learning) ? `Learning, day ${learning.days + 1} of ${learning.days_needed}` : busiest();
+}
+
+/** What a server without models forecasts by, before anything else is said. */
+function habit() {
+  const learning = state.models?.learning;
+  if (!learning || !state.rooms.length) return [];
+  const rate = 'each chance is how often the room was in use at such an hour so far';
+  if (!isYoung(learning)) return [`No model is trained yet: ${rate}.`];
+  const waits = `Until ${plural(learning.days_needed, 'day')} of readings have come, ${rate}.`;
+  // That no room is expected in use says nothing yet.
+  return state.rooms.some((row) => row.first !== null) ? [waits, `${busiest()}.`] : [waits];
+}
+
+function busiest() {
   const all = state.rooms.length;
-  if (!all) return 'No rooms yet';
   const counts = tally(state.rooms);
   const most = Math.max(...counts);
   if (most === 0) return `${date(state.starts[0], 'long')}: no room expected in use for 24 hours`;

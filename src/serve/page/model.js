@@ -24,7 +24,11 @@ export function modelPanel() {
 
 function modelSummary(current, now) {
   const { version, cutoff } = state.forecast.model ?? {};
-  if (version === 'baseline') return 'No model was trained yet: the forecasts are each room’s plain habit.';
+  if (version === 'baseline') {
+    const { days, days_needed: needed } = state.models?.learning ?? {};
+    const wait = days < needed ? ` The first is trained once ${plural(needed, 'day')} of readings have come; ${count(days)} have.` : '';
+    return `No model was trained yet: the forecasts are each room’s plain habit.${wait}`;
+  }
   const name = current ? `Version ${current}` : 'A model trained at the start of the server and not saved';
   const learned = cutoff ? ` It learned from readings before ${date(cutoff, 'year')}, ${clock(cutoff)}.` : '';
   return `${name}${now?.created_at ? `, ${ago(now.created_at)}` : ''}${now?.roomcast ? `, made by Roomcast ${now.roomcast}` : ''}.${learned}`;

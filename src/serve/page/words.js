@@ -39,8 +39,13 @@ export function ago(text) {
 }
 
 /** How long something has lasted since a real instant, roughly. */
-export function lasting(text) {
-  const minutes = Math.max(0, (Date.now() - Date.parse(text)) / 60_000);
+export const lasting = (text) => roughly(Date.now() - Date.parse(text));
+
+/** How long it is from one local time to another, roughly. */
+export const between = (from, to) => roughly(stamp(to) - stamp(from));
+
+function roughly(milliseconds) {
+  const minutes = Math.max(0, milliseconds / 60_000);
   if (minutes < 1) return 'less than a minute';
   if (minutes < 60) return plural(Math.round(minutes), 'minute');
   if (minutes < 48 * 60) return plural(Math.round(minutes / 60), 'hour');

@@ -27,11 +27,15 @@ fn a_server_without_readings_trains_models_once_it_has_enough() {
     send("2016-07-01", "2016-07-08");
     wait("the devices", || server.get("/devices").json()["devices"].as_array().is_some_and(|all| all.len() == 6));
     assert_eq!(version().as_deref(), Some("baseline"));
+    // 2016-07-01 to 2016-07-07 are seven days at most.
+    let learning = server.get("/models").json()["learning"].clone();
+    assert_eq!(learning, json!({ "days": 6, "days_needed": 10, "takes_readings": true }));
     let sources: Vec<Value> = server.get("/devices").json()["devices"].as_array().unwrap().clone();
     assert!(sources.iter().all(|device| device["source"] == "baseline"), "{sources:?}");
     assert!(!models.path().join("current").exists(), "too little is saved as a model: {}", server.log());
     send("2016-07-08", "2016-07-13");
     wait("models", || version().as_deref() != Some("baseline"));
+    assert_eq!(server.get("/models").json()["learning"], Value::Null);
     assert_eq!(version(), std::fs::read_to_string(models.path().join("current")).ok().map(|name| name.trim().into()));
     wait("the end of the training", || metric(&server, "roomcast_retrainings_total") == 1.0);
     assert_eq!(metric(&server, "roomcast_retraining_failures_total"), 0.0);
