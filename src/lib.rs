@@ -21,7 +21,6 @@ pub mod model;
 pub mod publish;
 pub mod readings;
 pub mod retrain;
-pub mod rounds;
 pub mod scores;
 pub mod serve;
 pub mod simulate;

@@ -11,9 +11,8 @@
 //! | devices | all readings of some devices | their models, scores and reasons |
 //!
 //! They call what [`crate::model::fit::train`] calls, on equal values in equal order, so the models are equal to the last
-//! bit to those of one machine that sees everything. The steps themselves are functions on values ([`part`], [`row`]), which
-//! [`crate::rounds`] calls without streams. [`run`] reads what a run has written, [`assemble`] verifies it, [`takeover`]
-//! puts it in the place of the models in use.
+//! bit to those of one machine that sees everything. The steps themselves are functions on values ([`part`], [`row`]).
+//! [`run`] reads what a run has written, [`assemble`] verifies it, [`takeover`] puts it in the place of the models in use.
 
 pub mod assemble;
 pub mod part;

@@ -11,7 +11,6 @@ use crate::calendar::{Calendar, HOUR, Instant};
 use crate::features::Building;
 use crate::hourly::Hourly;
 use crate::model::fit::{self, Sample};
-use crate::model::rule::OutOfSample;
 use crate::model::{DeviceModel, SiteModel, registry};
 use crate::readings::{DeviceReadings, Readings, hex};
 
@@ -32,11 +31,9 @@ pub fn bare_site(readings: &Readings, calendar: &Calendar, until: Option<Instant
     Ok(Site::new(readings, calendar, until))
 }
 
-/// The beginnings of the hours in which a device moved.
-pub fn hours_with_motion(device: &DeviceReadings, calendar: &Calendar) -> DeviceReadings {
-    let mut hours: Vec<Instant> = device.times.iter().map(|&time| calendar.start(calendar.hour(time))).collect();
-    hours.dedup();
-    DeviceReadings { device: device.device.clone(), times: hours.into() }
+/// Number of hours in which a device moved.
+fn hours_with_motion(device: &DeviceReadings, calendar: &Calendar) -> usize {
+    device.times.chunk_by(|&a, &b| calendar.hour(a) == calendar.hour(b)).count()
 }
 
 /// A site, laid out to look at some of its devices at a time.
@@ -67,12 +64,6 @@ impl Ground {
     /// The instant at which the site's grid begins; no reading may be at or after the site's `until`.
     pub fn beginning(&self) -> Instant {
         self.calendar.start(self.site.days.first_hour)
-    }
-
-    /// Whether a device's readings are some that the site can have been made of.
-    fn holds(&self, device: &DeviceReadings) -> bool {
-        let last = device.times.last();
-        device.times.is_sorted() && last.is_some_and(|&last| last >= self.beginning() && last < self.site.until)
     }
 
     /// The rows of some devices, in ascending order of name, that the site's layers are fitted on, with the devices' names;
@@ -116,66 +107,36 @@ impl Fitting {
         &self.ground
     }
 
-    /// Fits devices, in ascending order of name: one result for each of them. Those that come after `stopped` says so are not
-    /// fitted and have none.
-    pub fn fit(
-        &self,
-        devices: Vec<DeviceReadings>,
-        stopped: &(dyn Fn() -> bool + Sync),
-    ) -> Vec<(String, Option<Result<Row, BatchError>>)> {
-        let (devices, others): (Vec<_>, Vec<_>) = devices.into_iter().partition(|device| self.ground.holds(device));
+    /// Fits devices, in ascending order of name, all of whose readings the site's grid holds.
+    ///
+    /// # Errors
+    /// [`BatchError`] when one of them cannot be fitted.
+    pub fn fit(&self, devices: Vec<DeviceReadings>) -> Result<Vec<Row>, BatchError> {
         let readings = Readings { devices };
         let hourly = self.ground.site.lay(&readings, &self.ground.calendar);
-        let of = |(at, device): (usize, &DeviceReadings)| {
-            let row = (!stopped()).then(|| self.fit_one(&hourly, at, device));
-            (device.device.clone(), row)
-        };
-        let mut fitted: Vec<_> = readings.devices.par_iter().enumerate().map(of).collect();
-        let foreign = || BatchError::Site("its readings are none that the site was made of".into());
-        fitted.extend(others.into_iter().map(|device| (device.device, Some(Err(foreign())))));
-        fitted
+        let fitted = readings.devices.par_iter().enumerate();
+        fitted.map(|(at, device)| self.fit_one(&hourly, at, device)).collect()
     }
 
     fn fit_one(&self, hourly: &Hourly, at: usize, device: &DeviceReadings) -> Result<Row, BatchError> {
         let watch = Stopwatch::now();
         let (model, seen) = fit::fit_device(hourly, &self.ground.building, at, &self.early, &self.all)?;
-        let reason = fit::skipped(hourly.devices[at].status, &model).map(String::from);
-        let row = self.row(device, &model, &seen, reason)?;
-        Ok(Row { fit_seconds: watch.elapsed().as_secs_f64(), ..row })
-    }
-
-    /// A device that cannot be fitted gets the site's forecast.
-    ///
-    /// # Errors
-    /// None in practice: writing to memory does not fail.
-    pub fn unfitted(&self, device: &DeviceReadings, why: &str) -> Result<Row, BatchError> {
-        let model = DeviceModel { follows_site: true, cutoff: self.ground.site.until, ..DeviceModel::default() };
-        self.row(device, &model, &OutOfSample::default(), Some(format!("not fitted: {why}")))
-    }
-
-    fn row(
-        &self,
-        device: &DeviceReadings,
-        model: &DeviceModel,
-        seen: &OutOfSample,
-        reason: Option<String>,
-    ) -> Result<Row, BatchError> {
-        let bytes = registry::encode_device(model).map_err(BatchError::Site)?;
+        let bytes = registry::encode_device(&model).map_err(BatchError::Site)?;
         Ok(Row {
             device: device.device.clone(),
             sha256: registry::sha256(&bytes),
             model: bytes,
             site_sha256: self.site_sha256.clone(),
-            scores: scores(model),
-            judged: pack(seen)?,
-            reason,
+            scores: scores(&model),
+            judged: pack(&seen)?,
+            reason: fit::skipped(hourly.devices[at].status, &model).map(String::from),
             cutoff: self.ground.site.until,
-            hours: hours_with_motion(device, &self.ground.calendar).times.len() as i64,
+            hours: hours_with_motion(device, &self.ground.calendar) as i64,
             readings: device.times.len() as i64,
             first_reading: device.times.first().copied().unwrap_or_default(),
             last_reading: device.times.last().copied().unwrap_or_default(),
             readings_sha256: hex(&device.fingerprint()),
-            fit_seconds: 0.0,
+            fit_seconds: watch.elapsed().as_secs_f64(),
         })
     }
 }
@@ -203,7 +164,6 @@ mod tests {
         let until = calendar.parse("2024-03-06 00:00:00").unwrap();
         let laid = |readings: &Readings| {
             let ground = Ground::new(bare_site(&readings.before(until), &calendar, Some(until)).unwrap());
-            assert!(readings.before(until).devices.iter().all(|device| ground.holds(device)));
             format!("{:?}", ground.site.lay(readings, &calendar).devices)
         };
         assert_eq!(laid(&clean), laid(&damaged));

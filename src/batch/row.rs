@@ -1,6 +1,6 @@
 //! What is known of a device once it was fitted: a row of a run, in whatever it is moved.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::BatchError;
 use crate::calendar::Instant;
@@ -11,7 +11,7 @@ use crate::model::rule::OutOfSample;
 pub type Scores = (i64, f64, f64, f64);
 
 /// A device's model, and what is known of it. Checked by [`super::assemble`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// The device's name.
     pub device: String,
@@ -44,22 +44,6 @@ pub struct Row {
 }
 
 impl Row {
-    /// The row as bytes.
-    ///
-    /// # Errors
-    /// None in practice: writing to memory does not fail.
-    pub fn encode(&self) -> Result<Vec<u8>, BatchError> {
-        pack(self)
-    }
-
-    /// The row in these bytes.
-    ///
-    /// # Errors
-    /// What is wrong with the bytes.
-    pub fn decode(bytes: &[u8]) -> Result<Row, String> {
-        registry::whole(bytes)
-    }
-
     /// The histogram that was packed into [`Row::judged`].
     pub(super) fn out_of_sample(&self) -> Result<OutOfSample, String> {
         registry::whole(&self.judged)

@@ -133,10 +133,7 @@ pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), B
 pub fn devices(input: impl Read, output: impl Write, site: &Site) -> Result<(), BatchError> {
     let fitting = Fitting::new(site.clone(), registry::sha256(&site.encode()?))?;
     let mut output = Output::start(output, &MODELS)?;
-    each_chunk(input, fitting.ground(), |devices| {
-        let rows = fitting.fit(devices, &|| false).into_iter().filter_map(|(_, row)| row);
-        output.write(columns(&rows.collect::<Result<Vec<_>, _>>()?)?)
-    })?;
+    each_chunk(input, fitting.ground(), |devices| output.write(columns(&fitting.fit(devices)?)?))?;
     output.finish().map(drop)
 }
 

@@ -30,8 +30,6 @@ pub struct Rules {
     pub until: Option<Instant>,
     /// Seconds after which models in use are replaced unjudged.
     pub max_age: i64,
-    /// Days there are to judge on, at most: see [`Options::judge_days`].
-    pub judge_days: u16,
     /// Whether nothing is to be changed.
     pub dry_run: bool,
 }
@@ -45,18 +43,18 @@ pub struct Verdict {
     in_use: Option<String>,
 }
 
-/// The version in use with its report, if it is of this run.
+/// The version in use, if it is of this run.
 ///
 /// # Errors
 /// [`RegistryError`]. A report that is damaged is of no run.
-pub fn published(registry: &Registry, run: &Run) -> Result<Option<(String, Report)>, RegistryError> {
+pub fn published(registry: &Registry, run: &Run) -> Result<Option<String>, RegistryError> {
     let Some(version) = registry.current()? else { return Ok(None) };
     let text = match registry.report(&version) {
         Err(error) if error.is_temporary() => return Err(error),
         text => text.ok().flatten(),
     };
     let report = text.and_then(|text| serde_json::from_str::<Report>(&text).ok());
-    Ok(report.filter(|report| report.run.as_ref() == Some(&run.id)).map(|report| (version, report)))
+    Ok(report.filter(|report| report.run.as_ref() == Some(&run.id)).map(|_| version))
 }
 
 /// Judges a run against the models in use on readings after everything that both have learned from. Where nothing is in use
@@ -71,13 +69,8 @@ pub fn judge(registry: &Registry, run: &Run, readings: &Readings, rules: &Rules)
     let lived = readings.lived(calendar.latest());
     let known = lived.map_or(run.models.cutoff, |(_, last)| end(last).max(run.models.cutoff));
     let last = lived.map_or(run.span.1, |(_, last)| last.max(run.span.1));
-    let options = Options {
-        until: known,
-        max_age: rules.max_age,
-        judge_days: rules.judge_days,
-        all: true,
-        dry_run: rules.dry_run,
-    };
+    let options =
+        Options { until: known, max_age: rules.max_age, judge_days: u16::MAX, all: true, dry_run: rules.dry_run };
     let (champion, refused) = retrain::champion(registry, last, calendar)?;
     let outcome = retrain::settle(readings, calendar, champion.as_ref(), run.models.clone(), &options)?;
     let Outcome { mut report, models } = outcome;

@@ -2,7 +2,6 @@
 
 pub mod backtest;
 pub mod completions;
-pub mod continuous;
 pub mod explain;
 pub mod export;
 pub mod healthcheck;
@@ -102,7 +101,7 @@ pub enum Command {
     /// Sum up, back up, pack, shorten and repair a store
     #[command(after_help = "Example:\n  roomcast store pack --store readings.db --days 7")]
     Store(store::StoreCommand),
-    /// Take part in training spread over many processes: all of it, or a step of it as deploy/spark does on Apache Spark
+    /// Do one step of training that is spread over many processes, as deploy/spark does on Apache Spark
     #[command(after_help = "Example:\n  roomcast worker devices --site site.bin < readings.arrow > models.arrow")]
     Worker(worker::WorkerArgs),
     /// Take over the models of a run of deploy/spark, where they are not worse

@@ -65,7 +65,7 @@ pub fn run(args: &PublishRunArgs) -> anyhow::Result<()> {
         bail!("{} is being retrained: nothing done", registry.name());
     }
     let calendar = &found.calendar;
-    if let Some((version, _)) = takeover::published(&registry, &found)? {
+    if let Some(version) = takeover::published(&registry, &found)? {
         let value = json!({ "run": found.id, "version": version, "activated": true, "note": "published before" });
         let text =
             if args.json { pretty(&value)? } else { format!("version      {version}: this run, published before\n") };
@@ -78,7 +78,7 @@ pub fn run(args: &PublishRunArgs) -> anyhow::Result<()> {
         paths => read_inputs(paths, &options, calendar).context("cannot read the readings")?.0,
     };
     let max_age = args.max_age.as_secs() as i64;
-    let rules = Rules { until, max_age, judge_days: u16::MAX, dry_run: args.dry_run };
+    let rules = Rules { until, max_age, dry_run: args.dry_run };
     let verdict = takeover::judge(&registry, &found, &readings, &rules)?;
     let version = verdict.promote(&registry, &found)?;
     let report = &verdict.report;

@@ -1,4 +1,4 @@
-//! `roomcast worker`: training that is spread over many processes, one step of it or all.
+//! `roomcast worker`: one step of training that is spread over many processes.
 
 use std::io::{self, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
@@ -6,19 +6,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
-use super::continuous::{self, ContinuousArgs};
 use super::site::ClockArgs;
 use crate::batch::site::Site;
 use crate::batch::steps;
 
-/// Training spread over many processes: all of it, or one step of it.
+/// One step of training that is spread over many processes.
 ///
-/// `continuous` renews all models of a site again and again, together with any number of other such workers; they meet in a
-/// PostgreSQL store.
-///
-/// The others do one step each, a table in on standard input, a table out on standard output. Tables are Arrow IPC streams. The
-/// last row of an input has no device; its second column holds the number of rows before it, so that a stream that was cut
-/// off is not taken for a whole one. deploy/spark runs the steps on Apache Spark.
+/// A step reads a table from standard input and writes one to standard output. Tables are Arrow IPC streams. The last row of an
+/// input has no device; its second column holds the number of rows before it, so that a stream that was cut off is not taken
+/// for a whole one. deploy/spark runs the steps on Apache Spark.
 #[derive(Debug, Args)]
 pub struct WorkerArgs {
     /// Which part.
@@ -29,13 +25,9 @@ pub struct WorkerArgs {
     pub jobs: Option<usize>,
 }
 
-/// All of it, and the steps in their order.
+/// The steps in their order.
 #[derive(Debug, Subcommand)]
 pub enum Step {
-    /// Renew all models again and again, together with other workers on the same PostgreSQL store
-    #[command(after_help = "Example, on as many machines as wanted:\n  \
-                            ROOMCAST_STORE=postgres://roomcast:PASSWORD@db/site roomcast worker continuous --models /srv/models")]
-    Continuous(ContinuousArgs),
     /// From the hours with motion of all devices (device, hour) to the site, without layers
     #[command(
         after_help = "Example:\n  roomcast worker building --until '2016-08-25 00:00:00' < hours.arrow > site.arrow"
@@ -71,11 +63,10 @@ pub enum Step {
     },
 }
 
-/// Does one step, or works on all of it.
+/// Does one step.
 ///
 /// # Errors
-/// As [`continuous::run`]; for an input that is not whole or not what the step reads, and a site that does not fit: the output
-/// has no end then.
+/// For an input that is not whole or not what the step reads, and a site that does not fit: the output has no end then.
 pub fn run(args: &WorkerArgs) -> anyhow::Result<()> {
     if let Some(jobs) = args.jobs {
         // Fails only when something in this process has already used the pool.
@@ -84,7 +75,6 @@ pub fn run(args: &WorkerArgs) -> anyhow::Result<()> {
     let input = || BufReader::with_capacity(1 << 20, io::stdin().lock());
     let output = || BufWriter::with_capacity(1 << 20, io::stdout().lock());
     match &args.step {
-        Step::Continuous(args) => continuous::run(args)?,
         Step::Building { until, clock } => {
             let calendar = clock.calendar()?;
             let until = until.as_deref().map(|text| calendar.parse(text)).transpose().context("cannot read --until")?;

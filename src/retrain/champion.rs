@@ -1,10 +1,8 @@
 //! The models in use.
 
-use std::sync::Arc;
-
 use crate::calendar::{Calendar, Instant};
 use crate::model::Models;
-use crate::model::registry::{self, Hot, Manifest, Registry, RegistryError};
+use crate::model::registry::{self, Registry, RegistryError};
 
 /// The models in use; none where there are none or they must not be used, with why.
 ///
@@ -15,29 +13,7 @@ pub fn champion(
     last_reading: Instant,
     calendar: &Calendar,
 ) -> Result<(Option<Models>, Option<String>), RegistryError> {
-    judged(registry.load(None), last_reading, calendar)
-}
-
-/// Up to when the site's layers in use have learned; none where there are none or they must not be used. The layers of devices
-/// are not looked at.
-///
-/// # Errors
-/// As [`champion`].
-pub fn learned_until(
-    registry: &Registry,
-    last_reading: Instant,
-    calendar: &Calendar,
-) -> Result<Option<Instant>, RegistryError> {
-    let found = registry.shelf(None, &Arc::new(Hot::new(0))).map(|(models, manifest, _)| (models, manifest));
-    Ok(judged(found, last_reading, calendar)?.0.map(|models| models.site.cutoff))
-}
-
-fn judged(
-    found: Result<(Models, Manifest), RegistryError>,
-    last_reading: Instant,
-    calendar: &Calendar,
-) -> Result<(Option<Models>, Option<String>), RegistryError> {
-    let loaded = found.and_then(|(models, manifest)| {
+    let loaded = registry.load(None).and_then(|(models, manifest)| {
         registry::present(&manifest.version, models.cutoff, Some(last_reading), calendar)?;
         Ok((models, manifest))
     });

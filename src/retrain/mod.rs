@@ -29,7 +29,7 @@ mod tests;
 
 use chrono::{Days, NaiveTime};
 
-pub use self::champion::{champion, learned_until};
+pub use self::champion::champion;
 use self::contest::Run;
 use self::due::Reason;
 use self::report::{Report, Trial};
@@ -95,7 +95,7 @@ pub fn settle(
 }
 
 /// The midnight at which the last whole local days before an instant begin that challengers are judged on.
-pub fn judged_from(until: Instant, judge_days: u16, calendar: &Calendar) -> Instant {
+fn judged_from(until: Instant, judge_days: u16, calendar: &Calendar) -> Instant {
     let midnight = calendar.wall(until).date() - Days::new(u64::from(judge_days));
     calendar.instant(midnight.and_time(NaiveTime::MIN))
 }

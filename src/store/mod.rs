@@ -27,7 +27,6 @@ use crate::calendar::{Calendar, Hour, Instant};
 use crate::readings::{DeviceReadings, Readings};
 
 pub use error::StoreError;
-pub use postgres::rounds;
 pub(crate) use postgres::{BEGIN, SCHEMA_LOCK, options as postgres_options};
 pub use quarantine::QuarantineSize;
 

@@ -55,15 +55,14 @@ SEVERAL = {
     "sources": {"nats": "nats://nats:4222"},
     "publish": {"redis": "redis://redis/"},
 }
-WORKERS = SEVERAL | {"workers": {"replicas": 4}, "retrain": {"enabled": False}}
-BESIDE = WORKERS | {"replicas": 1, "persistence": {"accessModes": ["ReadWriteOnce"]}}
+BESIDE = SEVERAL | {"replicas": 1, "persistence": {"accessModes": ["ReadWriteOnce"]}}
 ELSEWHERE = SEVERAL | {
     "persistence": {"accessModes": ["ReadWriteOnce"]},
     "models": {"existingSecret": "registry", "env": [{"name": "AWS_REGION", "value": "eu-central-1"}]},
 }
 PLAIN = {"retrain": {"enabled": False}, "networkPolicy": {"enabled": False}, "podDisruptionBudget": {"enabled": False}}
 MQTT = {"sources": {"mqtt": "mqtt://broker/"}, "publish": {"mqtt": "mqtt://broker/?client_id=forecasts"}, "persistence": {"existingClaim": "old"}}
-CASES = {"default": {}, "everything": EVERYTHING, "several": SEVERAL, "workers": WORKERS, "beside": BESIDE, "elsewhere": ELSEWHERE, "plain": PLAIN, "mqtt": MQTT}
+CASES = {"default": {}, "everything": EVERYTHING, "several": SEVERAL, "beside": BESIDE, "elsewhere": ELSEWHERE, "plain": PLAIN, "mqtt": MQTT}
 
 # What is refused, and a word of the reason.
 REFUSED = [
@@ -74,8 +73,6 @@ REFUSED = [
     (ELSEWHERE | {"store": {"postgres": {"existingSecret": ""}}}, "store.postgres.existingSecret"),
     (SEVERAL | {"sources": {"mqtt": "mqtt://broker/"}}, "one owner"),
     (SEVERAL | {"store": {"postgres": {"existingSecret": "Capitals"}}}, "/store/postgres/existingSecret"),
-    ({"workers": {"replicas": 2}, "retrain": {"enabled": False}}, "workers.replicas needs store.postgres.existingSecret"),
-    (WORKERS | {"retrain": {"enabled": True}}, "retrain.enabled: false"),
     ({"auth": {"existingSecret": ""}}, "/auth/existingSecret"),
     ({"ingress": {"enabled": True}}, "ingress.host"),
     ({"retrain": {"schedule": "0 2"}}, "/retrain/schedule"),
@@ -211,8 +208,6 @@ class Chart(unittest.TestCase):
         for monitor in of_kind(objects, "ServiceMonitor"):
             self.assertTrue(chosen(monitor["spec"]["selector"]["matchLabels"], service["metadata"]["labels"]))
             self.assertEqual([end["port"] for end in monitor["spec"]["endpoints"]], [service["spec"]["ports"][0]["name"]])
-        for worker in deployed(objects, "worker"):
-            self.assertTrue(chosen(worker["spec"]["selector"]["matchLabels"], worker["spec"]["template"]["metadata"]["labels"]))
         for template in pods(objects):
             if template is deployment["spec"]["template"]:
                 continue
@@ -419,15 +414,6 @@ class Running(unittest.TestCase):
                 self.fail(f"the server has ended: {(self.place / 'server.log').read_text()}")
             self.assertLess(time.monotonic(), end, f"no {what}")
             time.sleep(0.1)
-
-    def test_a_worker_takes_its_arguments(self):
-        """With a database that cannot be reached it must fail for that, and not for its arguments."""
-        self.secrets["database"] = {"url": "postgres://rooms:secret@127.0.0.1:9/rooms"}
-        [worker] = deployed(render(WORKERS), "worker")
-        self.assertEqual(self.start(worker["spec"]["template"], "worker.log").wait(PATIENCE), 1)
-        said = (self.place / "worker.log").read_text()
-        self.assertIn("127.0.0.1", said)
-        self.assertNotIn("secret", said)
 
     def test_server_and_retraining(self):
         [deployment], [job] = deployed(self.objects, "server"), of_kind(self.objects, "CronJob")

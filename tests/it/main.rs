@@ -11,7 +11,6 @@ mod publish;
 mod readings;
 mod registry;
 mod retrain;
-mod rounds;
 mod serve;
 mod shared;
 mod simulate;

@@ -8,7 +8,6 @@ mod days;
 mod ingest;
 mod quarantine;
 mod read;
-pub mod rounds;
 mod schema;
 mod small;
 

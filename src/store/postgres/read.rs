@@ -14,7 +14,7 @@ use crate::store::packed::{DAY, day, unpack};
 use crate::store::{Cursor, HourCount};
 
 /// What a look at the store begins with.
-pub(super) const LOOK: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+const LOOK: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 async fn view(pool: &PgPool) -> Result<(Transaction<'static, Postgres>, Cursor), sqlx::Error> {
     let mut view = pool.begin_with(LOOK).await?;

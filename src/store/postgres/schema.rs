@@ -11,7 +11,7 @@ use crate::store::schema::{Meta, check, zone};
 const OLDEST: i32 = 150_000;
 
 /// Step n makes version n + 1 of version n. Steps are never changed, only added.
-const STEPS: [&str; 6] = [
+const STEPS: [&str; 7] = [
     // `xid` is the transaction that wrote a reading. `heard` is apart from `devices` because it changes with every
     // batch, and an upsert there uses up no number. Names are ordered by their bytes, as everywhere else.
     "CREATE TABLE devices (
@@ -66,6 +66,8 @@ const STEPS: [&str; 6] = [
     "CREATE TABLE quarantine_size (held BIGINT NOT NULL, bytes BIGINT NOT NULL, dropped BIGINT NOT NULL);
      INSERT INTO quarantine_size
          SELECT count(*), coalesce(sum(octet_length(payload) + octet_length(reason)), 0), 0 FROM quarantine;",
+    // Nobody leases the fit of devices any more.
+    "DROP TABLE round_devices; DROP TABLE rounds; DROP SEQUENCE fences;",
 ];
 
 /// Makes the tables, or brings them up to date, and checks that the store is this site's; inside a transaction.

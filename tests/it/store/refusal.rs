@@ -101,6 +101,9 @@ pub async fn split_by_day(place: &Place) {
         "INSERT INTO readings SELECT * FROM one",
         "DROP TABLE one",
         "DROP TABLE quarantine_size",
+        "CREATE SEQUENCE fences",
+        "CREATE TABLE rounds (id BIGINT)",
+        "CREATE TABLE round_devices (round BIGINT)",
         "UPDATE meta SET version = 4",
     ] {
         tamper(place, sql).await;
@@ -157,6 +160,17 @@ async fn an_older_store_is_brought_up_to_date_or_left_as_it_is() {
         assert_eq!(held(&*other).await, sums(&events));
     })
     .await;
+}
+
+#[tokio::test]
+async fn tables_of_the_queue_that_older_versions_had_are_dropped() {
+    let Some(place) = Place::postgres().await else { return };
+    place.open().await;
+    split_by_day(&place).await;
+    place.open().await;
+    let mut connection = PgConnection::connect(&place.url).await.unwrap();
+    let left = "SELECT count(*) FROM pg_class WHERE relname IN ('rounds', 'round_devices', 'fences')";
+    assert_eq!(sqlx::query_scalar::<_, i64>(left).fetch_one(&mut connection).await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -45,12 +45,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | quote }}
 {{- if and (gt (int .Values.replicas) 1) (include "roomcast.oneNode" .) }}
 {{- fail "several replicas need models.existingSecret, or persistence.accessModes: [ReadWriteMany]" }}
 {{- end }}
-{{- if and (gt (int .Values.workers.replicas) 0) (not .Values.store.postgres.existingSecret) }}
-{{- fail "workers.replicas needs store.postgres.existingSecret: workers share what they do in PostgreSQL" }}
-{{- end }}
-{{- if and (gt (int .Values.workers.replicas) 0) .Values.retrain.enabled }}
-{{- fail "workers.replicas needs retrain.enabled: false: both renew the same models" }}
-{{- end }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) }}
 {{- fail "ingress.enabled needs ingress.host" }}
 {{- end }}
