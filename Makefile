@@ -49,7 +49,6 @@ test: build ## Run all tests
 	scripts/api-fuzz
 	scripts/spark-test
 	scripts/deploy-check
-	cargo $(runner) $(release) --features otel --test it serve::traces
 	cargo $(runner) $(shared) --lib --bins --tests --no-fail-fast
 
 check: fmt deny dockerfile clippy doc ## Check format, lints, documentation, licences and Dockerfile
@@ -62,7 +61,6 @@ fmt: lint-tools ## Check the format of the code
 
 clippy: lint-tools ## Lint the code
 	cargo clippy $(release) --all-targets -- -D warnings
-	cargo clippy $(release) --lib --features otel -- -D warnings
 
 doc: lint-tools ## Build the documentation, with warnings as errors
 	RUSTDOCFLAGS='-D warnings' cargo doc $(shared) --lib --no-deps

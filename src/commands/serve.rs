@@ -20,7 +20,6 @@ use crate::serve::proxy::Network;
 use crate::serve::retrain::Retraining;
 use crate::serve::run::{self, Listen};
 use crate::serve::site::{Settings, Site};
-use crate::serve::traces::Traces;
 use crate::serve::upkeep::Upkeep;
 
 /// The port without `--port` or `--bind`.
@@ -212,7 +211,6 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     }
     let mut site = Site::new(settings, calendar, tokens);
     site.live = live;
-    site.traces = Traces::start()?;
     site.publisher = publisher;
     let ended = run::run(site, &listen);
     // What was not stored yet was not acknowledged either: its senders send it again.

@@ -39,8 +39,7 @@ pub async fn gate(
     site.metrics.in_flight.add(1);
     let _in_flight = InFlight(&site);
     let id = request_id(request.headers());
-    let parent = parent(request.headers());
-    let span = site.traces.span(request.method().as_str(), parent.as_ref());
+    let trace = trace(request.headers());
     let origin = allowed_origin(&site, request.headers());
 
     let client = request.peer_addr().map(|peer| proxy::client(peer.ip(), request.headers(), &site.settings.proxies));
@@ -61,8 +60,7 @@ pub async fn gate(
     let took = watch.elapsed();
     let route = if preflight { "preflight" } else { response.request().match_name().unwrap_or("other") };
     site.metrics.request(route, response.status().as_u16(), took);
-    span.end(route, response.request().uri().path(), response.status().as_u16());
-    log(&response, client, route, &id, parent.as_ref().map(|parent| parent.trace.as_str()), took);
+    log(&response, client, route, &id, trace.as_deref(), took);
     Ok(response)
 }
 
@@ -169,19 +167,8 @@ fn new_id() -> String {
     format!("{:016x}", SEED.hash_one(NEXT.fetch_add(1, Relaxed)))
 }
 
-/// What a client's own trace calls the request: numbers in lower-case hexadecimal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parent {
-    /// The trace, 32 digits.
-    pub trace: String,
-    /// The client's span, 16 digits.
-    pub span: String,
-    /// Whether it is sampled (bit 0).
-    pub flags: u8,
-}
-
-/// The parent in a W3C `traceparent`: `00-<trace>-<span>-<flags>`.
-fn parent(headers: &HeaderMap) -> Option<Parent> {
+/// The client's own trace in a W3C `traceparent`, `00-<trace>-<span>-<flags>`: 32 hexadecimal digits.
+fn trace(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(TRACEPARENT)?.to_str().ok()?;
     let parts: Vec<&str> = text.split('-').collect();
     let hex = |part: &str, length| part.len() == length && part.bytes().all(|b| b"0123456789abcdef".contains(&b));
@@ -196,11 +183,7 @@ fn parent(headers: &HeaderMap) -> Option<Parent> {
                 && trace.bytes().any(|b| b != b'0')
                 && span.bytes().any(|b| b != b'0') =>
         {
-            Some(Parent {
-                trace: trace.to_owned(),
-                span: span.to_owned(),
-                flags: u8::from_str_radix(flags, 16).unwrap_or(0),
-            })
+            Some(trace.to_owned())
         }
         _ => None,
     }
@@ -251,7 +234,7 @@ mod tests {
 
     #[test]
     fn traces_are_read_as_w3c_says() {
-        let trace = |text| parent(&sent(TRACEPARENT, text)).map(|parent| parent.trace);
+        let trace = |text| trace(&sent(TRACEPARENT, text));
         let id = "4bf92f3577b34da6a3ce929d0e0e4736";
         assert_eq!(trace("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").as_deref(), Some(id));
         assert_eq!(trace("cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more").as_deref(), Some(id));

@@ -45,5 +45,4 @@ pub mod site;
 pub mod snapshot;
 pub mod standing;
 pub mod tls;
-pub mod traces;
 pub mod upkeep;

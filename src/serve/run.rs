@@ -42,7 +42,6 @@ pub struct Listen {
 pub fn run(site: Site, listen: &Listen) -> anyhow::Result<()> {
     let site = Data::new(site);
     let ended = rt::System::new().block_on(serve(site.clone(), listen));
-    site.traces.stop();
     if let Some(live) = &site.live {
         live.release();
     }

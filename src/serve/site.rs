@@ -14,7 +14,6 @@ use super::problem::{Code, Problem};
 use super::proxy::{Client, Network};
 use super::retrain::Retraining;
 use super::snapshot::Snapshot;
-use super::traces::Traces;
 use super::upkeep::Upkeep;
 use crate::calendar::Calendar;
 use crate::commands::site::SiteArgs;
@@ -109,8 +108,6 @@ pub struct Site {
     pub limits: Limits,
     /// What is counted.
     pub metrics: Metrics,
-    /// Where spans of requests go.
-    pub traces: Traces,
     /// Who listens to what changes.
     pub events: Events,
     /// Readings as they arrive, where there is a store for them.
@@ -144,7 +141,6 @@ impl Site {
             calendar,
             tokens,
             metrics: Metrics::default(),
-            traces: Traces::default(),
             events: Events::default(),
             live: None,
             publisher: None,

@@ -5,8 +5,6 @@ mod clocks;
 mod faults;
 mod jobs;
 mod reload;
-#[cfg(feature = "otel")]
-mod traces;
 
 use client::{Server, registry, roomcast, sample};
 use serde_json::{Value, json};
