@@ -380,6 +380,19 @@ test('a server without readings shows how to send the first, and then that it le
   await close();
 });
 
+test('a site that fell silent days ago is told from an empty one', async (t) => {
+  const silent = await empty();
+  t.after(() => silent.stop());
+  const hours = [...Array(42 * 24).keys()].map((hour) => new Date(Math.floor(Date.now() / 3_600_000) * 3_600_000 - (hour + 9 * 24) * 3_600_000));
+  const busy = hours.filter((at) => at.getUTCDay() % 6 !== 0 && at.getUTCHours() >= 8 && at.getUTCHours() < 17);
+  await silent.post(busy.map((at) => ({ time: at.toISOString().slice(0, 19).replace('T', ' '), device: 'office' })));
+  const { page, errors, close } = await open({ to: silent, token: TOKEN });
+  await page.getByText(/^No reading has come in since .* the silence does not lower it\.$/).waitFor();
+  assert.equal((await silent.get('/predict')).stale, true);
+  assert.deepEqual(errors, []);
+  await close();
+});
+
 test('1,000 rooms: a few rows at a time, every one within reach', async (t) => {
   const large = await simulated(1000);
   t.after(() => large.stop());

@@ -76,9 +76,14 @@ function bands(bins) {
 /** Says when nothing has come in for days. */
 function showNotice(until) {
   const told = state.alerts.some((alert) => alert.kind === 'data_late');
-  const stale = Boolean(until && !route.at && !told && Date.now() - stamp(until) > 3 * DAY);
-  $('notice').hidden = !stale;
-  if (stale) announce($('notice'), `No reading has come in since ${date(until, 'year')}, ${clock(until)}. The forecast is made as of then.`);
+  const { stale } = state.forecast;
+  const ended = Boolean(until && !route.at && !told && Date.now() - stamp(until) > 3 * DAY);
+  $('notice').hidden = !stale && !ended;
+  if ($('notice').hidden) return;
+  const since = `No reading has come in since ${date(until, 'year')}, ${clock(until)}`;
+  announce($('notice'), stale
+    ? `${since}: longer than nights, days off and habits explain. Each chance is how often the room was in use at such an hour; the silence does not lower it.`
+    : `${since}. The forecast is made as of then.`);
 }
 
 export function showFilters() {
