@@ -47,7 +47,7 @@ fn data_that_ended_days_ago_give_the_habits_forecast_of_today() {
     wait("a forecast", || server.get("/predict").json()["stale"] == true);
     let stale = server.get("/predict").json();
     let (origin, until) = (stale["origin"].as_str().unwrap(), stale["data_until"].as_str().unwrap());
-    assert_eq!(origin[..10], calendar.rfc3339(now)[..10], "the present is today's, not the end of the data");
+    assert!(origin >= &calendar.rfc3339(now)[..], "{origin} is the end of the data, not the present");
     assert!(until < &calendar.rfc3339(now - 8 * DAY)[..], "{until}");
     assert!(stale["devices"][0]["source"] == "baseline" && stale["model"]["version"] == "baseline", "{stale}");
     // A week as the one that was last seen, if not of a day off.
