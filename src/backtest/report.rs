@@ -170,7 +170,7 @@ impl Report {
         let setup = Setup::new(calendar, plan, cases, by_device.len());
         Some(Report {
             version: env!("CARGO_PKG_VERSION"),
-            verdict: Verdict::new(&overall, &skill[best], &by_device, setup.days),
+            verdict: Verdict::new(&overall, &skill, &by_device, setup.days)?,
             setup,
             live,
             silent,

@@ -16,7 +16,7 @@ const ROOMS: usize = 20;
 /// Whatever `out` reports.
 pub fn write(report: &Report, all_rooms: bool, out: &mut impl Write) -> io::Result<()> {
     let Report { verdict, setup, .. } = report;
-    writeln!(out, "{}\n{}\n{}\n", verdict.headline, verdict.states, verdict.rooms)?;
+    writeln!(out, "{}\n\n{} {}\n", verdict.lines.join("\n"), verdict.log_loss, verdict.rooms)?;
     writeln!(
         out,
         "{} rooms, {} days, {} origins from {} to {} every {}, refitted every {}",

@@ -1,12 +1,16 @@
-//! The verdict in plain words: does the model beat the simple rules?
+//! The verdict: does the model beat the simple rules, as chances and as plain states?
+//!
+//! Chances are judged by log loss and Brier score, plain states (occupied from 50 % on) by accuracy and F1, each against
+//! the simple rule that is best by that very measure. A model may be ahead in one and behind in the other.
 
 use serde::Serialize;
 
 use super::baselines;
 use super::report::{Group, Room};
+use super::scores::Scores;
 use super::skill::{Interval, Skill};
 
-/// How the model stands beside the best simple rule, by log loss.
+/// How the model stands beside the best simple rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
@@ -14,21 +18,62 @@ pub enum Standing {
     Better,
     /// Better, but within the noise.
     BetterWithinNoise,
+    /// Better by one measure, worse by another; or the same.
+    Mixed,
     /// Worse, but within the noise.
     WorseWithinNoise,
     /// Worse, and the whole interval says so.
     Worse,
 }
 
-/// Whether the model beats the best simple rule, and by how much.
+impl Standing {
+    fn of(gain: &Interval) -> Standing {
+        match gain.value {
+            value if value > 0.0 && gain.surely_above() => Standing::Better,
+            value if value > 0.0 => Standing::BetterWithinNoise,
+            value if value < 0.0 && gain.surely_below() => Standing::Worse,
+            value if value < 0.0 => Standing::WorseWithinNoise,
+            _ => Standing::Mixed,
+        }
+    }
+
+    /// How the model stands by two measures together: ahead or behind only where both say so. It is surely ahead where both
+    /// are sure, and surely behind where one is: a warning is not to be missed.
+    fn and(self, other: Standing) -> Standing {
+        match (self, other) {
+            (Standing::Better, Standing::Better) => Standing::Better,
+            (one, other) if one.is_ahead() && other.is_ahead() => Standing::BetterWithinNoise,
+            (Standing::WorseWithinNoise, Standing::WorseWithinNoise) => Standing::WorseWithinNoise,
+            (one, other) if one.is_behind() && other.is_behind() => Standing::Worse,
+            _ => Standing::Mixed,
+        }
+    }
+
+    /// Whether the model is better, be it within the noise.
+    pub fn is_ahead(self) -> bool {
+        matches!(self, Standing::Better | Standing::BetterWithinNoise)
+    }
+
+    /// Whether a simple rule is better, be it within the noise.
+    pub fn is_behind(self) -> bool {
+        matches!(self, Standing::Worse | Standing::WorseWithinNoise)
+    }
+}
+
+/// Whether the model beats the best simple rules, and by how much.
 #[derive(Debug, Clone, Serialize)]
 pub struct Verdict {
-    /// By log loss over all hours.
-    pub standing: Standing,
-    /// One sentence that says so.
+    /// As chances: by log loss and Brier score over all hours.
+    pub chances: Standing,
+    /// As plain states: by accuracy and F1 over all hours.
+    pub states: Standing,
+    /// How it stands in both, and what to use it for.
     pub headline: String,
-    /// One that says how often the states were right.
-    pub states: String,
+    /// The same, a line each for chances, states, and the use.
+    #[serde(skip)]
+    pub lines: [String; 3],
+    /// One sentence that says by how much the log loss differs.
+    pub log_loss: String,
     /// One that says how the rooms stand.
     pub rooms: String,
     /// The simple rule with the lowest log loss.
@@ -41,97 +86,133 @@ pub struct Verdict {
     pub rooms_surely_worse: Vec<String>,
 }
 
+/// A measure, and the simple rule that is best by it.
+struct Measure {
+    name: &'static str,
+    of: fn(&Scores) -> f64,
+    rule: usize,
+    gain: Interval,
+}
+
+impl Measure {
+    /// By a measure of which more is better once its `sign` is applied.
+    fn new(
+        name: &'static str,
+        sign: f64,
+        of: fn(&Scores) -> f64,
+        gain: fn(&Skill) -> Interval,
+        overall: &Group,
+        skills: &[Skill],
+    ) -> Option<Measure> {
+        let score = |rule: usize| sign * of(overall.baseline(rule));
+        let rule = (0..baselines::COUNT).max_by(|&a, &b| score(a).total_cmp(&score(b)))?;
+        Some(Measure { name, of, rule, gain: gain(skills.get(rule)?) })
+    }
+
+    fn standing(&self) -> Standing {
+        Standing::of(&self.gain)
+    }
+
+    /// `Brier 0.081 against 0.090 of the hour-of-week rate`.
+    fn words(&self, overall: &Group) -> String {
+        let (ours, theirs) = ((self.of)(overall.model()), (self.of)(overall.baseline(self.rule)));
+        format!("{} {ours:.3} against {theirs:.3} of “{}”", self.name, baselines::NAMES[self.rule])
+    }
+}
+
 impl Verdict {
-    pub(super) fn new(overall: &Group, skill: &Skill, rooms: &[Room], days: usize) -> Verdict {
-        let gain = skill.log_loss;
-        let standing = match gain.value > 0.0 {
-            true if gain.surely_above() => Standing::Better,
-            true => Standing::BetterWithinNoise,
-            false if gain.surely_below() => Standing::Worse,
-            false => Standing::WorseWithinNoise,
+    /// The verdict on a replay; the skills are those beside each simple rule, in the order of [`baselines::NAMES`]. None
+    /// without any.
+    pub(super) fn new(overall: &Group, skills: &[Skill], rooms: &[Room], days: usize) -> Option<Verdict> {
+        let measure =
+            |name, sign, of, gain: fn(&Skill) -> Interval| Measure::new(name, sign, of, gain, overall, skills);
+        let loss = measure("log loss", -1.0, |s| s.log_loss, |s| s.log_loss)?;
+        let brier = measure("Brier score", -1.0, |s| s.brier, |s| s.brier)?;
+        let accuracy = measure("accuracy", 1.0, |s| s.accuracy, |s| s.accuracy)?;
+        let f1 = measure("F1", 1.0, |s| s.f1.unwrap_or(0.0), |s| s.f1)?;
+        let chances = loss.standing().and(brier.standing());
+        let states = accuracy.standing().and(f1.standing());
+        let days = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
+        let rule = |one: &Measure, other: &Measure| match one.gain.value <= other.gain.value {
+            true => baselines::NAMES[one.rule],
+            false => baselines::NAMES[other.rule],
         };
+        let lines = [
+            side("Chances", chances, [&brier, &loss], overall, &days),
+            side("Plain 1/0 states", states, [&f1, &accuracy], overall, &days),
+            advice(chances, states, rule(&brier, &loss), rule(&f1, &accuracy)),
+        ];
+        let skill = skills.get(loss.rule)?;
         let ahead = |room: &&Room| room.skill.log_loss.value > 0.0;
         let behind = rooms.iter().filter(|room| room.skill.log_loss.surely_below());
         let surely_worse: Vec<String> = behind.map(|room| room.group.label.clone()).collect();
         let better = rooms.iter().filter(ahead).count();
-        Verdict {
-            standing,
-            headline: headline(standing, skill.baseline, &gain, days),
-            states: states(overall),
-            rooms: rooms_sentence(rooms.len(), better, &surely_worse, gain.interval.is_some()),
+        Some(Verdict {
+            chances,
+            states,
+            headline: lines.join(" "),
+            lines,
+            log_loss: log_loss(skill.baseline, &loss.gain, &days),
+            rooms: rooms_sentence(rooms.len(), better, &surely_worse, loss.gain.interval.is_some()),
             best_baseline: skill.baseline,
             skill: skill.clone(),
             rooms_better: better,
             rooms_surely_worse: surely_worse,
-        }
-    }
-
-    /// Whether a simple rule has the lower log loss.
-    pub fn behind(&self) -> bool {
-        matches!(self.standing, Standing::Worse | Standing::WorseWithinNoise)
+        })
     }
 }
 
-fn headline(standing: Standing, rule: &str, gain: &Interval, days: usize) -> String {
+/// One sentence on chances or states, with the numbers of both of their measures.
+fn side(what: &str, standing: Standing, measures: [&Measure; 2], overall: &Group, days: &str) -> String {
+    let luck = format!(", but {days} cannot tell that from luck");
+    let says = match standing {
+        Standing::Better => "the model is better than every simple rule".to_owned(),
+        Standing::BetterWithinNoise => format!("the model is ahead of every simple rule{luck}"),
+        Standing::Mixed => match measures.iter().find(|measure| measure.standing().is_ahead()) {
+            Some(ahead) => format!("the model is ahead by {} alone", ahead.name),
+            None => "the model is no better than the best simple rule".to_owned(),
+        },
+        Standing::WorseWithinNoise => format!("a simple rule is ahead of the model{luck}"),
+        Standing::Worse => "a simple rule is better than the model".to_owned(),
+    };
+    let numbers = measures.map(|measure| measure.words(overall)).join(", ");
+    format!("{what}: {says} ({numbers}).")
+}
+
+/// What to use the model for, given the simple rules that come nearest to it or are ahead of it.
+fn advice(chances: Standing, states: Standing, chance_rule: &str, state_rule: &str) -> String {
+    let sure = [chances, states].into_iter().all(|standing| matches!(standing, Standing::Better | Standing::Worse));
+    let more = if sure { "" } else { " More days will say how sure that is." };
+    let says = match (chances.is_ahead(), states.is_ahead()) {
+        (true, true) => "Use the model for both.".to_owned(),
+        (true, false) => format!(
+            "Use the model where its chances are weighed, as by --cost-miss and --cost-waste; where only a 1 or 0 at \
+             50 % counts, “{state_rule}” does as well or better."
+        ),
+        (false, true) => format!(
+            "Use the model for plain states; its chances are no better than those of “{chance_rule}”: let it learn from \
+             more history before they are relied on."
+        ),
+        (false, false) => format!(
+            "Do not rely on the model yet: “{chance_rule}” gives chances, and “{state_rule}” states, that are as good \
+             or better. More history may change that (--learning-curve)."
+        ),
+    };
+    says + more
+}
+
+fn log_loss(rule: &str, gain: &Interval, days: &str) -> String {
     let percent = |share: f64| format!("{:.1}", 100.0 * share).replace('-', "−");
-    let lead = percent(gain.value.abs());
-    let days = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
+    let (lead, behind) = (percent(gain.value.abs()), gain.value < 0.0);
+    let than = format!(
+        "The model’s log loss is {lead} % {} than that of the best simple rule ({rule})",
+        if behind { "higher" } else { "lower" }
+    );
     // The interval is that of the number in the sentence: turned round where the model is behind.
-    let behind = matches!(standing, Standing::Worse | Standing::WorseWithinNoise);
-    let interval = gain.interval.map(|(low, high)| if behind { (-high, -low) } else { (low, high) });
-    let Some(interval) = interval.map(|(low, high)| format!("95 % interval {} to {} %", percent(low), percent(high)))
-    else {
-        return match behind {
-            false => format!(
-                "The model’s log loss is {lead} % lower than that of the best simple rule ({rule}), but {days} are \
-                 too few to tell that from luck."
-            ),
-            true => format!(
-                "A simple rule ({rule}) is ahead: the model’s log loss is {lead} % higher, but {days} are too few \
-                 to tell that from luck."
-            ),
-        };
-    };
-    match standing {
-        Standing::Better => format!(
-            "The model beats every simple rule: its log loss is {lead} % lower than that of the best of them \
-             ({rule}; {interval}, {days})."
-        ),
-        Standing::BetterWithinNoise => format!(
-            "The model is ahead of the best simple rule ({rule}), but {days} cannot tell that from luck: its log loss \
-             is {lead} % lower ({interval})."
-        ),
-        Standing::WorseWithinNoise => format!(
-            "A simple rule ({rule}) is ahead of the model, though {days} cannot tell that from luck: the model’s log \
-             loss is {lead} % higher ({interval})."
-        ),
-        Standing::Worse => format!(
-            "A simple rule ({rule}) beats the model: the model’s log loss is {lead} % higher ({interval}, {days})."
-        ),
+    match gain.interval.map(|(low, high)| if behind { (-high, -low) } else { (low, high) }) {
+        Some((low, high)) => format!("{than}; 95 % interval {} to {} %, {days}.", percent(low), percent(high)),
+        None => format!("{than}, but {days} are too few to tell that from luck."),
     }
-}
-
-fn states(overall: &Group) -> String {
-    let best = |of: &dyn Fn(usize) -> f64| (0..baselines::COUNT).max_by(|&a, &b| of(a).total_cmp(&of(b))).unwrap_or(0);
-    let accuracy = |rule: usize| overall.baseline(rule).accuracy;
-    let f1 = |rule: usize| overall.baseline(rule).f1.unwrap_or(0.0);
-    let (a, f) = (best(&accuracy), best(&f1));
-    let model = overall.model();
-    let sides = match (model.accuracy >= accuracy(a), model.f1.unwrap_or(0.0) >= f1(f)) {
-        (true, true) => "As plain states the model is ahead too",
-        (false, false) => "As plain states simple rules are ahead",
-        (true, false) => "As plain states the model is ahead by accuracy, a simple rule by F1",
-        (false, true) => "As plain states a simple rule is ahead by accuracy, the model by F1",
-    };
-    format!(
-        "{sides}: {:.1} % of its hours are right (best rule: {:.1} %, {}), F1 {:.3} ({:.3}, {}).",
-        100.0 * model.accuracy,
-        100.0 * accuracy(a),
-        baselines::NAMES[a],
-        model.f1.unwrap_or(0.0),
-        f1(f),
-        baselines::NAMES[f],
-    )
 }
 
 fn rooms_sentence(rooms: usize, better: usize, surely_worse: &[String], intervals: bool) -> String {

@@ -70,6 +70,13 @@ fn json_has_every_score_of_every_forecaster() {
     }
     assert_eq!(report["skill"].as_array().map(Vec::len), Some(5));
     assert!(report["skill"][0]["log_loss"]["interval"][1].is_f64());
+    // One verdict before all else weighs chances and plain states.
+    let verdict = &report["verdict"];
+    let headline = verdict["headline"].as_str().expect("a headline");
+    let parts =
+        ["Chances: ", "Brier score 0.", "Plain 1/0 states: ", "F1 0.", "se the model"].map(|part| headline.find(part));
+    assert!(parts.iter().all(Option::is_some) && parts.is_sorted(), "{headline}");
+    assert!(verdict["chances"].is_string() && verdict["states"].is_string(), "{verdict}");
     // Leads are weighted means of the whole.
     let leads = report["by_lead"].as_array().expect("leads");
     let hours = |group: &Value| group["forecasters"][0]["hours"].as_f64().expect("hours");

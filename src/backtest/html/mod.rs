@@ -46,12 +46,7 @@ fn day(time: &str) -> &str {
 
 fn header(report: &Report) -> String {
     let (verdict, setup) = (&report.verdict, &report.setup);
-    let (class, chip) = match verdict.standing {
-        Standing::Better => ("ahead", "▲ model ahead"),
-        Standing::BetterWithinNoise => ("even", "△ model ahead, within noise"),
-        Standing::WorseWithinNoise => ("even", "▽ rule ahead, within noise"),
-        Standing::Worse => ("behind", "▼ simple rule ahead"),
-    };
+    let chips = chip("chances", verdict.chances) + " " + &chip("plain states", verdict.states);
     let facts = [
         ("rooms", setup.rooms.to_string()),
         ("days", setup.days.to_string()),
@@ -63,14 +58,26 @@ fn header(report: &Report) -> String {
     ];
     let facts: String = facts.iter().map(|(what, n)| format!("<div><dt>{what}</dt><dd>{n}</dd></div>")).collect();
     format!(
-        "<header><p class=\"kicker\">Roomcast backtest · {} to {}</p><span class=\"chip {class}\">{chip}</span>\
+        "<header><p class=\"kicker\">Roomcast backtest · {} to {}</p>{chips}\
          <h1>{}</h1><p class=\"lead\">{}</p><p class=\"lead\">{}</p><dl class=\"facts\">{facts}</dl></header>",
         day(&setup.from),
         day(&setup.to),
-        sentence(&verdict.headline),
-        sentence(&verdict.states),
+        verdict.lines.iter().map(|line| format!("<span>{}</span> ", sentence(line))).collect::<String>(),
+        sentence(&verdict.log_loss),
         sentence(&verdict.rooms),
     )
+}
+
+/// How the model stands in what is named, as a mark and in words.
+fn chip(what: &str, standing: Standing) -> String {
+    let (class, says) = match standing {
+        Standing::Better => ("ahead", "▲ {}: model ahead"),
+        Standing::BetterWithinNoise => ("even", "△ {}: model ahead, within noise"),
+        Standing::Mixed => ("even", "◇ {}: neither is ahead"),
+        Standing::WorseWithinNoise => ("even", "▽ {}: simple rule ahead, within noise"),
+        Standing::Worse => ("behind", "▼ {}: simple rule ahead"),
+    };
+    format!("<span class=\"chip {class}\">{}</span>", says.replace("{}", what))
 }
 
 /// A sentence in which no line breaks between a number and its percent sign, or inside a rule's name.

@@ -34,7 +34,7 @@ const COLUMNS: [Column; 12] = [
     column("PR-AUC", false, |s| s.pr_auc),
     column("ROC-AUC", false, |s| s.roc_auc),
     column("calibration error", true, |s| Some(s.calibration_error)),
-    column("of hours given 10 % or more", true, |s| s.likely_calibration_error),
+    column("error from 10 %", true, |s| s.likely_calibration_error),
 ];
 
 /// All scores of all forecasters, the model first, the others by log loss; the best of each column is marked.
