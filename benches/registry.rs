@@ -45,7 +45,7 @@ fn trees(seed: u64, trees: usize, leaves: usize) -> Trees {
         seed: 1,
         patience: trees,
     };
-    lightgbm::fit(samples, None, &parameters).expect("the samples have both classes").trees
+    lightgbm::fit(samples, None, &parameters).expect("the samples have both classes")
 }
 
 fn models() -> Models {

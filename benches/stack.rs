@@ -45,7 +45,7 @@ fn plain(hourly: &Hourly, building: &Building, device: usize) -> usize {
     let start: Vec<f64> = matrix.data[..matrix.rows].iter().map(|&prior| f64::from(prior)).collect();
     let weights = vec![1.0; matrix.rows];
     let samples = Samples { features: &matrix.data, width: WIDTH, labels: &labels, weights: &weights, start: &start };
-    lightgbm::fit(samples, None, &parameters()).map_or(0, |fitted| fitted.trees.len())
+    lightgbm::fit(samples, None, &parameters()).map_or(0, |trees| trees.len())
 }
 
 fn main() {

@@ -165,11 +165,6 @@ impl Plan {
         origins
     }
 
-    /// How many times models are fitted.
-    pub fn refits(&self, calendar: &Calendar) -> usize {
-        self.folds(calendar).len()
-    }
-
     fn folds(&self, calendar: &Calendar) -> Vec<Fold> {
         let mut folds: Vec<Fold> = Vec::new();
         for origin in self.origins(calendar) {

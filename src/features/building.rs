@@ -36,8 +36,6 @@ pub struct Building {
     pub expected: Vec<f32>,
     /// The building's rate for each hour, known [`HORIZON`] hours ahead.
     pub rate: Vec<f32>,
-    /// Log of observed against expected occupancy of the building's last days.
-    pub level: Vec<f32>,
     /// Observed against expected occupancy of devices on days on which they counted as silent, 0 to 1: what
     /// a forecast for a silent device is worth here.
     pub silent_share: f64,
@@ -110,7 +108,7 @@ impl Building {
             weights: kernel::weights(&hourly.locals),
             logits: rate.iter().map(|&rate| logit(rate)).collect(),
             histories: (0..rate.len()).map(|hours| (hours as f32 / 24.0).ln_1p()).collect(),
-            building: [pulls, series("building_level", level.iter().copied())],
+            building: [pulls, series("building_level", level.into_iter())],
             calendar: [
                 local("hour", |l| f32::from(l.hour)),
                 local("weekday", |l| f32::from(l.weekday)),
@@ -121,7 +119,7 @@ impl Building {
             ],
             rate: series("building_rate", rate.iter().copied()),
         };
-        Building { occupied, observed, expected, rate, level, silent_share, lags, shared }
+        Building { occupied, observed, expected, rate, silent_share, lags, shared }
     }
 
     /// Number of hours observed, over all devices.

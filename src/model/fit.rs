@@ -318,10 +318,10 @@ fn bags(
 }
 
 /// Data that LightGBM cannot learn from (a single class) grows no trees.
-fn grow(fitted: Result<lightgbm::Fitted, FitError>) -> Result<Trees, TrainError> {
+fn grow(fitted: Result<Trees, FitError>) -> Result<Trees, TrainError> {
     match fitted {
         Err(FitError::Data(_)) => Ok(Trees::default()),
-        other => Ok(other?.trees),
+        other => Ok(other?),
     }
 }
 

@@ -76,16 +76,7 @@ pub struct Parameters {
     pub patience: usize,
 }
 
-/// A fitted booster.
-#[derive(Debug, Clone)]
-pub struct Fitted {
-    /// The trees, cut at the best one when there were held-out rows.
-    pub trees: Trees,
-    /// Mean log loss on the held-out rows before the first tree and after each.
-    pub losses: Vec<f64>,
-}
-
-/// Fits a binary booster with log loss, stopping early on `held_out` if given.
+/// Fits the trees of a binary booster with log loss; with `held_out` rows, stops early and cuts them at the best one.
 ///
 /// LightGBM never sees columns that trees may not use: to it, each costs as much as one that is used.
 ///
@@ -94,7 +85,7 @@ pub struct Fitted {
 /// # Errors
 /// [`FitError::Data`] for lengths that do not match, labels other than 0 and 1, a single class,
 /// weights or starts that are not finite, infinite features; [`FitError::LightGbm`] otherwise.
-pub fn fit(train: Samples, held_out: Option<Samples>, parameters: &Parameters) -> Result<Fitted, FitError> {
+pub fn fit(train: Samples, held_out: Option<Samples>, parameters: &Parameters) -> Result<Trees, FitError> {
     let columns: Vec<usize> = match &parameters.columns[..] {
         [] => (0..train.width).collect(),
         chosen => chosen.to_vec(),
@@ -133,12 +124,14 @@ pub fn fit(train: Samples, held_out: Option<Samples>, parameters: &Parameters) -
             break;
         }
     }
-    let trees =
-        if best == 0 { Trees::default() } else { Trees::parse(&booster.text(best)?, columns.len())?.over(&columns) };
+    let trees = match best {
+        0 => Trees::default(),
+        best => Trees::parse(&booster.text(best)?, columns.len())?.over(&columns),
+    };
     // Booster before datasets: it points into them.
     drop(booster);
     drop(valid);
-    Ok(Fitted { trees, losses })
+    Ok(trees)
 }
 
 fn check(samples: &Samples, columns: &[usize], both_classes: bool) -> Result<(), FitError> {

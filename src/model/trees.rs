@@ -429,7 +429,7 @@ mod tests {
                 seed: 1,
                 patience: 20,
             };
-            let trees = lightgbm::fit(train, None, &parameters).expect("both classes are there").trees;
+            let trees = lightgbm::fit(train, None, &parameters).expect("both classes are there");
             let scores = trees.scores(&columns, rows);
             for (row, score) in scores.iter().enumerate() {
                 let values: Vec<f32> = (0..width).map(|column| columns[column * rows + row]).collect();

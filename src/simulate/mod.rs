@@ -26,7 +26,6 @@ use chance::{Purpose, between, chance, dice};
 use faults::Faults;
 use room::Room;
 use sensor::{DAY, Presence, Sensor};
-pub use site::is_holiday;
 use site::{FLOOR, day_number, floor_level, site_day};
 pub use write::{Format, Summary, WriteError, write};
 

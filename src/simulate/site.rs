@@ -14,7 +14,7 @@ const WEEKDAYS: [f64; 5] = [0.88, 1.06, 1.13, 1.09, 0.62];
 pub(super) const FLOOR: usize = 50;
 
 /// Whether a date is a public holiday of the simulated building.
-pub fn is_holiday(date: NaiveDate) -> bool {
+pub(super) fn is_holiday(date: NaiveDate) -> bool {
     HOLIDAYS.contains(&(date.month(), date.day()))
 }
 

@@ -16,7 +16,6 @@ use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::{self, AckKind, Message, stream};
 use async_nats::{Client, ConnectOptions, Event};
 use futures_core::Stream;
-use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
@@ -67,14 +66,6 @@ pub struct Settings {
     pub subject: String,
     /// The durable consumer that all servers of a site share.
     pub durable: String,
-}
-
-/// The partition of a device among `partitions`: the first eight bytes of the SHA-256 of its name, big-endian, modulo their
-/// number. Anything that publishes can compute it.
-pub fn partition(device: &str, partitions: u64) -> u64 {
-    let digest = Sha256::digest(device.as_bytes());
-    let number = digest.iter().take(8).fold(0, |number: u64, byte| number << 8 | u64::from(*byte));
-    number % partitions.max(1)
 }
 
 /// Receives until the runtime ends.
@@ -269,15 +260,6 @@ fn batch(payload: &[u8], calendar: &Calendar) -> Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn partitions_are_stable_and_even() {
-        assert_eq!(["device_1", "device_2", "küche"].map(|device| partition(device, 8)), [6, 1, 0]);
-        let mut counts = [0; 8];
-        (0..8000).for_each(|n| counts[partition(&format!("floor_01/room_{n:04}"), 8) as usize] += 1);
-        assert!(counts.iter().all(|count| (900..1100).contains(count)), "{counts:?}");
-        assert_eq!(partition("a", 0), 0);
-    }
 
     #[test]
     fn messages_are_rows_or_arrays_of_them() {

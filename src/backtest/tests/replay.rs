@@ -95,7 +95,7 @@ fn origins_keep_to_the_clock_when_clocks_change() {
     let origins = days.origins(&berlin);
     assert_eq!(origins.len(), 5);
     assert!(origins.iter().all(|&o| berlin.format(o).ends_with("06:00:00")));
-    assert_eq!(days.refits(&berlin), 5);
+    assert_eq!(days.folds(&berlin).len(), 5);
     let halves = Plan { from: time("2024-03-31 01:00:00"), to: time("2024-03-31 04:00:00"), every: 1800, ..days };
     let walls: Vec<_> = halves.origins(&berlin).into_iter().map(|o| berlin.format(o)[11..16].to_owned()).collect();
     assert_eq!(walls, ["01:00", "01:30", "03:00", "03:30", "04:00"]);
