@@ -107,8 +107,8 @@ fn play(building: &Building, url: &str, args: &SimulateArgs) -> anyhow::Result<(
             .map(|path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display())));
         let token = std::env::var("ROOMCAST_TOKEN").ok();
         let server = Server::parse(url, token, trusted.transpose()?.as_deref());
-        let mut server = server.map_err(anyhow::Error::msg).context("the server's address cannot be used")?;
-        live::post(building, &mut server, args.speed)?
+        let server = server.map_err(anyhow::Error::msg).context("the server's address cannot be used")?;
+        live::post(building, &server, args.speed)?
     } else {
         let broker = super::live::broker(url, None, args.live_ca.as_deref(), "roomcast-simulate")?;
         live::publish(building, &broker, args.speed)?
