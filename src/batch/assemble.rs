@@ -12,7 +12,7 @@ use crate::calendar::{Calendar, Instant};
 use crate::model::registry::{self, About};
 use crate::model::rule::OutOfSample;
 use crate::model::{DeviceModel, Models, SiteModel};
-use crate::readings::{self, field, hex};
+use crate::readings::{self, field};
 
 /// What a run has made, verified.
 #[derive(Debug, Clone)]
@@ -117,9 +117,11 @@ impl Assembly {
         if part::scores(&model) != row.scores {
             return Err("its scores are not those in the model".into());
         }
+        let mut fingerprint = [0; 32];
+        hex::decode_to_slice(&row.readings_sha256, &mut fingerprint).map_err(|_| "its readings have no checksum")?;
         Ok(Device {
             judged: row.out_of_sample()?,
-            fingerprint: unhex(&row.readings_sha256).ok_or("its readings have no checksum")?,
+            fingerprint,
             model,
             sha256: row.sha256,
             reason: row.reason,
@@ -162,7 +164,7 @@ impl Assembly {
         let fingerprints: Vec<[u8; 32]> = devices.values().map(|d| d.fingerprint).collect();
         let skipped = devices.iter().filter_map(|(name, d)| Some((name.clone(), d.reason.clone()?)));
         Ok(Run {
-            id: hex(&id.finalize()),
+            id: hex::encode(id.finalize()),
             span: (first, last),
             readings: devices.values().map(|d| d.readings as usize).sum(),
             fingerprint: readings::fingerprint(&fingerprints),
@@ -172,17 +174,4 @@ impl Assembly {
             calendar,
         })
     }
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
-    let mut bytes = [0; 32];
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if pairs.len() != bytes.len() || !rest.is_empty() {
-        return None;
-    }
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = digit(*high)? << 4 | digit(*low)?;
-    }
-    Some(bytes)
 }

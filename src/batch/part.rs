@@ -12,7 +12,7 @@ use crate::features::Building;
 use crate::hourly::Hourly;
 use crate::model::fit::{self, Sample};
 use crate::model::{DeviceModel, SiteModel, registry};
-use crate::readings::{DeviceReadings, Readings, hex};
+use crate::readings::{DeviceReadings, Readings};
 
 /// The site of these readings, of which only the hours matter, without layers. None may be at or after `until`; without it
 /// the last hour with motion is the last that is learned from.
@@ -135,7 +135,7 @@ impl Fitting {
             readings: device.times.len() as i64,
             first_reading: device.times.first().copied().unwrap_or_default(),
             last_reading: device.times.last().copied().unwrap_or_default(),
-            readings_sha256: hex(&device.fingerprint()),
+            readings_sha256: hex::encode(device.fingerprint()),
             fit_seconds: watch.elapsed().as_secs_f64(),
         })
     }

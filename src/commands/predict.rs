@@ -202,22 +202,6 @@ fn choose(readings: &Readings, asked: &[String]) -> anyhow::Result<Option<Vec<St
 
 /// The known name nearest to `asked`, if one is near.
 pub fn closest<'a>(asked: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let near = known.map(|name| (distance(asked, name), name)).min()?;
+    let near = known.map(|name| (strsim::levenshtein(asked, name), name)).min()?;
     (near.0 <= asked.chars().count().div_ceil(2)).then_some(near.1)
-}
-
-/// Number of characters to insert, delete or replace (V. Levenshtein, 1966).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut corner = i;
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = corner + usize::from(x != *y);
-            corner = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(corner + 1);
-        }
-    }
-    row[b.len()]
 }

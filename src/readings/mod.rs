@@ -135,12 +135,7 @@ impl DeviceReadings {
 
 /// [`Readings::fingerprint`] of devices with these fingerprints, in ascending order of name.
 pub fn fingerprint(devices: &[[u8; 32]]) -> String {
-    hex(&Sha256::digest(devices.as_flattened()))
-}
-
-/// Bytes in lower-case hexadecimal, as fingerprints and checksums are written.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(devices.as_flattened()))
 }
 
 /// How strictly, and how far, to read.

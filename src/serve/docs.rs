@@ -8,8 +8,6 @@ use actix_web::http::header::{
 use actix_web::{HttpRequest, HttpResponse};
 use sha2::{Digest, Sha256};
 
-use crate::readings::hex;
-
 /// What the page may do: its own script, style and requests, nothing from elsewhere.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -47,7 +45,7 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
         ("/openapi.json", "application/json", super::openapi::json().into_bytes()),
     ];
     let file = |(path, media, bytes): (_, _, Vec<u8>)| {
-        let tag = hex(&Sha256::digest(&bytes)[..8]);
+        let tag = hex::encode(&Sha256::digest(&bytes)[..8]);
         File { path, media, bytes, tag: EntityTag::new_strong(tag) }
     };
     let scripts = SCRIPTS.map(|(path, bytes)| (path, SCRIPT, bytes.to_vec()));

@@ -6,7 +6,6 @@ use sha2::{Digest, Sha256};
 
 use super::schedule::Block;
 use crate::calendar::{Calendar, Instant};
-use crate::readings::hex;
 
 /// How often a subscriber should look again.
 const REFRESH: TimeDelta = TimeDelta::minutes(15);
@@ -69,7 +68,7 @@ fn uid(device: &str, occupied_from: Instant) -> String {
     let mut hash = Sha256::new();
     hash.update(device.as_bytes());
     hash.update(occupied_from.to_le_bytes());
-    let name = hex(&hash.finalize()[..16]);
+    let name = hex::encode(&hash.finalize()[..16]);
     format!("{name}@roomcast")
 }
 

@@ -2,11 +2,9 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::readings::hex;
-
 /// SHA-256 of bytes, in lower-case hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// A line of `SHA256SUMS`.
