@@ -256,7 +256,6 @@ impl<'a> Devices<'a> {
         }
         if self.last.as_ref().is_none_or(|(device, _)| device != name) {
             field::name(name.as_bytes()).map_err(|problem| format!("expected {}", problem.expected))?;
-            self.devices.push(DeviceReadings { device: name.to_owned(), times: Vec::new().into() });
         }
         self.last = Some((name.to_owned(), hour));
         if !YEARS.contains(&hour) || self.calendar.start(self.calendar.hour(hour)) != hour {
@@ -270,8 +269,12 @@ impl<'a> Devices<'a> {
         if times.clone().any(|time| time >= self.until) {
             return Err(format!("motion at or after {}", self.calendar.format(self.until)));
         }
+        // Before the site's grid begins there are only rows of wrong clocks, and of before a silence of years.
         if hour < self.from {
-            return Err(format!("motion before {}, where the site begins", self.calendar.format(self.from)));
+            return Ok(());
+        }
+        if self.devices.last().is_none_or(|device| device.device != name) {
+            self.devices.push(DeviceReadings { device: name.to_owned(), times: Vec::new().into() });
         }
         if let Some(device) = self.devices.last_mut() {
             device.times.extend(times);

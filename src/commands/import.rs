@@ -64,9 +64,11 @@ fn import(opened: &Opened, path: &Path, size: usize) -> anyhow::Result<Imported>
     let mut batch = Batch::default();
     readings::rows::<anyhow::Error>(path, &opened.calendar, |row| {
         match row {
-            FileRow::Event { device, time, .. } if !(EARLIEST..=latest(&opened.calendar)).contains(&time) => {
-                let (time, device) = (opened.calendar.format(time), device.to_owned());
-                let payload = serde_json::json!({ "time": time, "device": device }).to_string();
+            FileRow::Event { device, time, motion } if !(EARLIEST..=latest(&opened.calendar)).contains(&time) => {
+                let time = opened.calendar.rfc3339(time);
+                let payload =
+                    serde_json::json!({ "time": time, "device": device, "device_activated": u8::from(motion) });
+                let payload = payload.to_string();
                 let reason = format!(
                     "{}: expected a year from 2001 on and no more than a day ahead, found {time}",
                     path.display()

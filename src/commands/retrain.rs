@@ -86,7 +86,8 @@ pub fn run(args: &RetrainArgs) -> anyhow::Result<()> {
     let calendar = args.site.calendar()?;
     let until = args.until.as_deref().map(|text| calendar.parse(text)).transpose().context("cannot read --until")?;
     let (readings, _) = args.site.clock.read(&args.site.input, &calendar, until)?;
-    let Some((first_reading, last_reading)) = readings.lived(calendar.latest()) else {
+    let Some((first_reading, last_reading)) = readings.lived(args.site.clock.latest(&args.site.input, &calendar))
+    else {
         bail!("there are no readings to train on; roomcast inspect says what the input holds");
     };
     let watch = Stopwatch::now();

@@ -50,6 +50,13 @@ impl ClockArgs {
         Ok(calendar)
     }
 
+    /// Returns the latest instant that a reading of `paths` can have now: those in stores came by this machine's clock, files
+    /// may be of another part of the world.
+    pub fn latest(&self, paths: &[PathBuf], calendar: &Calendar) -> Instant {
+        let are_stores = paths.iter().all(|path| path.to_str().is_some_and(store::is_store));
+        if are_stores { calendar.now() } else { calendar.latest() }
+    }
+
     /// Reads the readings of `paths` before `until`, all of them without it, and logs what was unusual.
     ///
     /// # Errors

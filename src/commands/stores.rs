@@ -87,7 +87,10 @@ pub(crate) fn load(url: &str, calendar: &Calendar, until: Option<Instant>) -> an
             let (readings, _) = store.load(until).await?;
             let is_known = |name: &String| readings.devices.binary_search_by(|d| d.device.cmp(name)).is_ok();
             let heard = store.heard().await?;
-            let latest = heard.iter().map(|&(_, time)| time).filter(|&time| time <= calendar.latest()).max();
+            // Of the past the store does not know what was heard until then, and what came later must not count.
+            let now = calendar.now();
+            let is_present = until.is_none_or(|until| until >= now);
+            let latest = heard.iter().map(|&(_, time)| time).filter(|&time| is_present && time <= now).max();
             let quiet = heard.into_iter().map(|(name, _)| name).filter(|name| !is_known(name)).collect();
             let mut collected = Collected::of(&store::shown(url), readings, quiet);
             collected.summary.heard = latest;

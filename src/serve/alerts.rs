@@ -311,7 +311,7 @@ fn patience(hourly: &Hourly, seen: i64) -> i64 {
 
 /// Servers that were tried and are not connected.
 fn disconnected(site: &Site) -> Vec<String> {
-    let mut names = Vec::new();
+    let mut names: Vec<String> = site.trouble().store.map(|_| "store".to_owned()).into_iter().collect();
     if let Some(live) = &site.live {
         let gone = |source: &Source| {
             let arrived = live.counts.of(*source);

@@ -122,7 +122,8 @@ impl ModelRef {
     pub fn new(loaded: &Loaded, origin: Instant, calendar: &Calendar) -> ModelRef {
         let cutoff = loaded.models.cutoff;
         // The baseline learns nothing: it counts hours before the origin.
-        let in_sample = !loaded.is_baseline() && cutoff > origin;
+        let last = loaded.manifest.as_ref().and_then(|manifest| calendar.parse(&manifest.last_reading).ok());
+        let in_sample = !loaded.is_baseline() && last.map_or(cutoff > origin, |last| last >= origin);
         ModelRef { version: loaded.version.clone(), cutoff: calendar.rfc3339(cutoff), in_sample }
     }
 

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::lease::{JOBS, Lease, PUBLISHING, Right};
 use super::metrics;
+use super::snapshot::AHEAD;
 use crate::calendar::{Calendar, Instant};
 use crate::readings::Readings;
 use crate::store::{self, Cursor, Store, StoreError};
@@ -138,7 +139,8 @@ impl Live {
     pub fn heard(&self, calendar: &Calendar) -> Option<Instant> {
         let heard = self.runtime.block_on(self.store.heard()).ok()?;
         // A clock that is ahead is no sign of life now.
-        let latest = heard.into_iter().map(|(_, time)| time).filter(|&time| time <= calendar.latest()).max();
+        let now = calendar.now() + AHEAD;
+        let latest = heard.into_iter().map(|(_, time)| time).filter(|&time| time <= now).max();
         self.last_heard.store(latest.unwrap_or(0), SeqCst);
         latest
     }

@@ -259,7 +259,7 @@ fn follow(site: &Site) {
     match live.changes() {
         Ok(changes) => {
             if live.away.swap(false, SeqCst) {
-                site.set_trouble(|trouble| trouble.readings = None);
+                site.set_trouble(|trouble| trouble.store = None);
             }
             if let Ok(old) = site.snapshot()
                 && !changes.is_empty()
@@ -276,7 +276,7 @@ fn follow(site: &Site) {
         Err(error) => {
             live.away.store(true, SeqCst);
             tracing::error!(%error, "the store cannot be read, the old readings stay");
-            site.set_trouble(|trouble| trouble.readings = Some(error.to_string()));
+            site.set_trouble(|trouble| trouble.store = Some(error.to_string()));
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::metrics::Metrics;
 use super::problem::{Code, Problem};
+use super::snapshot::AHEAD;
 use crate::calendar::Calendar;
 use crate::model::registry::{Manifest, Shelf, Taken};
 use crate::model::{Check, DeviceModel, Layers, Models, Source};
@@ -56,7 +57,8 @@ impl AtHand<'_> {
 impl Loaded {
     /// The baseline for all devices with readings: nothing is learned.
     pub fn baseline(readings: &Readings, calendar: &Calendar) -> Loaded {
-        let cutoff = readings.lived(calendar.latest()).map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1));
+        let cutoff =
+            readings.lived(calendar.now() + AHEAD).map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1));
         Loaded {
             models: Models::habit(readings.devices.iter().map(|device| device.device.clone()), cutoff),
             version: BASELINE.into(),

@@ -110,7 +110,8 @@ pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resu
         let live = scoring::lock(&site).reliability();
         let layers = &snapshot.loaded.models.site;
         let judged = !layers.out_of_sample.is_empty();
-        let errors: Vec<String> = models.into_iter().chain(trouble.readings).chain(trouble.retraining).collect();
+        let errors: Vec<String> =
+            models.into_iter().chain(trouble.readings).chain(trouble.store).chain(trouble.retraining).collect();
         Ok(ModelsAnswer {
             current: snapshot.loaded.manifest.as_ref().map(|manifest| manifest.version.clone()),
             versions,

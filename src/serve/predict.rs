@@ -25,7 +25,7 @@ const WORTH_GZIP: usize = 1024;
 ///
 /// `at` is any instant the history reaches; nothing at or after it is looked at. Without it the forecast is made at
 /// the present (rounded up to five minutes, but not into the next hour) while readings come in, and at the end of the hour of the last reading
-/// when that is more than 48 hours ago.
+/// when that is more than 48 hours ago (in a store, 30 days).
 #[utoipa::path(
     get,
     path = "/predict",

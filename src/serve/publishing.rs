@@ -45,8 +45,8 @@ impl Publishing {
             return Ok(());
         }
         let watch = Stopwatch::now();
-        let All { forecasts, left_out, .. } = rounds::forecasts(site, snapshot, origin)?;
-        let (made_at, version) = (Calendar::utc_now(), snapshot.loaded.version.clone());
+        let All { grid, forecasts, left_out } = rounds::forecasts(site, snapshot, origin)?;
+        let (made_at, version) = (Calendar::utc_now(), grid.model(&snapshot.loaded, &site.calendar).version);
         publisher.publish(Edition { origin, made_at, version, forecasts, left_out });
         *self = Publishing {
             snapshot: Arc::downgrade(snapshot),

@@ -26,6 +26,8 @@ pub struct Schedule {
     pub made_at: String,
     /// The instant it was made at.
     pub origin: String,
+    /// Whether no sensor has been heard for longer than nights, days off and habits explain: then all is the habit's.
+    pub stale: bool,
     /// The models it comes from.
     pub model: ModelRef,
     /// How blocks were made of probabilities.
@@ -144,7 +146,8 @@ pub async fn get(access: CalendarAccess, request: HttpRequest, site: Data<Site>)
         let schedule = Schedule {
             made_at: utc(grid.made_at),
             origin: calendar.rfc3339(origin),
-            model: ModelRef::new(&snapshot.loaded, origin, calendar),
+            stale: grid.stale.is_some(),
+            model: grid.model(&snapshot.loaded, calendar),
             rule: BlockRule { threshold, preheat_seconds: preheat, setback_after_seconds: setback },
             devices: made.map(|(device, blocks)| answer(device, &blocks, calendar)).collect(),
         };

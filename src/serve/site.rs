@@ -84,6 +84,8 @@ pub struct Trouble {
     pub models: Option<String>,
     /// Why the input's readings are not in use.
     pub readings: Option<String>,
+    /// Why the store cannot be read.
+    pub store: Option<String>,
     /// How many rows of the input were refused.
     pub refused: Option<String>,
     /// What the last retraining met.

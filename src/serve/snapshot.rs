@@ -167,6 +167,10 @@ impl Grid {
         if self.stale.is_some() {
             return None;
         }
+        let begins = readings.lived(self.hourly.origin).map(|(first, _)| calendar.hour(first));
+        if begins != Some(self.hourly.first) {
+            return None;
+        }
         let (mut hourly, mut cells) = (self.hourly.clone(), self.cells.clone());
         for new in changed.iter().filter(|new| new.times.first().is_some_and(|&first| first < self.hourly.origin)) {
             let at = hourly.position(&new.device)?;
@@ -306,6 +310,12 @@ impl Snapshot {
         self.computing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The latest sign of life, for the present alone: of the past the store does not know what was heard until then, and what
+    /// came later must not change a forecast.
+    fn heard(&self, origin: Instant, calendar: &Calendar) -> Option<Instant> {
+        self.history.heard().filter(|_| origin >= calendar.now())
+    }
+
     /// The grid of an origin. Call it off the async threads, and with [`Snapshot::turn`] held.
     pub fn grid(&self, origin: Instant, calendar: &Calendar) -> Arc<Grid> {
         let lock = || self.grids.lock().unwrap_or_else(PoisonError::into_inner);
@@ -313,7 +323,7 @@ impl Snapshot {
         found.unwrap_or_else(|| {
             // Make room first: two grids and the new one would be three.
             lock().truncate(GRIDS - 1);
-            let grid = Arc::new(Grid::new(&self.history.readings, calendar, origin, self.history.heard()));
+            let grid = Arc::new(Grid::new(&self.history.readings, calendar, origin, self.heard(origin, calendar)));
             lock().push_front(grid.clone());
             grid
         })

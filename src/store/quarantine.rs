@@ -13,6 +13,11 @@ pub(super) const MOST_BYTES: i64 = 64 << 20;
 /// Most bytes of one batch: a database grows by what one transaction writes before it can use room again.
 const BATCH_BYTES: i64 = 16 << 20;
 
+/// Most rows that are dropped in one step, and steps of one batch: a store of before there was a bound comes to it little by
+/// little, and no batch waits for it.
+const MOST_AT_ONCE: i64 = 5000;
+pub(super) const MOST_STEPS: usize = 5;
+
 /// What the quarantine holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QuarantineSize {
@@ -32,7 +37,7 @@ impl QuarantineSize {
 
 /// How many of the oldest rows are to be dropped next; none when the others fit.
 pub(super) fn excess(rows: i64, bytes: i64) -> Option<i64> {
-    (rows > MOST_ROWS || bytes > MOST_BYTES).then(|| (rows - MOST_ROWS).max(rows / 100 + 1))
+    (rows > MOST_ROWS || bytes > MOST_BYTES).then(|| (rows - MOST_ROWS).max(rows / 100 + 1).min(MOST_AT_ONCE))
 }
 
 /// Cuts off the first rows of a batch until the others fit; says how many.

@@ -382,6 +382,8 @@ impl Task {
     /// Stores what it can of a job that the store does not take as a whole, and puts the rest into quarantine. What fails
     /// temporarily on the way stays in the job.
     async fn divide(&self, mut job: Job) -> Result<(), (Job, Failure)> {
+        // A store that takes nothing at all, not even into quarantine, gets the job again as it was.
+        let whole = job.batch.clone();
         let mut parts = vec![std::mem::take(&mut job.batch.events)];
         let mut failures = 0;
         while let Some(mut events) = parts.pop() {
@@ -417,7 +419,7 @@ impl Task {
         match self.commit(single).await {
             Ok(()) => Ok(()),
             Err((group, failure)) => match group.split().pop() {
-                Some(job) => Err((job, failure)),
+                Some(job) => Err((Job { batch: whole, ..job }, failure)),
                 None => Ok(()),
             },
         }

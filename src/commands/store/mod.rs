@@ -133,6 +133,8 @@ fn strays(opened: &Opened, drop: bool, file: &Path) -> anyhow::Result<()> {
     output::check(file)?;
     let (readings, _) = opened.wait(opened.store.load(None)).context("cannot read the store")?;
     let Some((first, last)) = readings.bulk(opened.calendar.latest()) else { return output::write(file, &[]) };
+    // What comes while this is done, and today's and tomorrow's, stays.
+    let last = last.max(opened.calendar.latest());
     let (first_day, last_day) = (first.div_euclid(DAY), last.div_euclid(DAY));
     let is_stray = |time: &Instant| !(first_day..=last_day).contains(&time.div_euclid(DAY));
     let (mut out, mut written) = (csv::Writer::from_writer(Vec::new()), 0);

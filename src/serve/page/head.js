@@ -58,7 +58,7 @@ const FEWEST_HOURS = 20;
 export function measured() {
   const { reliability = [], reliability_until: until, live_reliability: live = [], live_reliability_days: days, live_reliability_until: last } = state.models ?? {};
   const lately = last && bands(live);
-  if (lately) return `On the ${plural(days, 'day')} until ${date(`${last}T00:00:00`, 'year')}, hours given ${lately}.`;
+  if (lately) return `On at most ${plural(days, 'day')} until ${date(`${last}T00:00:00`, 'year')}, hours given ${lately}.`;
   const held = until && bands(reliability);
   return held ? `On days until ${date(until, 'year')} that were held back in training, hours given ${held}.` : '';
 }

@@ -98,6 +98,8 @@ impl PostgresStore {
         schema::prepare(&mut making, &name, calendar).await?;
         making.commit().await.map_err(failed)?;
         by_day::take_over(&mut connection).await.map_err(failed)?;
+        // What was moved may have transaction numbers of another server.
+        schema::rewind(&mut connection).await.map_err(failed)?;
         connection.close().await.map_err(failed)?;
         let pool =
             PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).connect_lazy_with(options);

@@ -122,7 +122,7 @@ async fn meta(connection: &mut PgConnection) -> Result<Option<Meta>, sqlx::Error
 
 /// Transactions of a store that was restored into another server may be numbered ahead of that server's own, and
 /// would count as new until it has caught up. They are old: nobody can have a cursor from before.
-async fn rewind(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+pub(super) async fn rewind(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let next = "pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
     let ahead: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
         "SELECT EXISTS (SELECT FROM readings WHERE xid >= {next}) OR EXISTS (SELECT FROM packed WHERE changed >= {next})"

@@ -6,7 +6,7 @@ use super::SqliteStore;
 use crate::calendar::{Calendar, Instant};
 use crate::store::Quarantined;
 use crate::store::plan::{Plan, Reject};
-use crate::store::quarantine::{QuarantineSize, excess, growth};
+use crate::store::quarantine::{MOST_STEPS, QuarantineSize, excess, growth};
 
 /// Writes what was refused; says how much was dropped for it.
 pub(super) async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<u64, sqlx::Error> {
@@ -34,7 +34,8 @@ pub(super) async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>) ->
     let (rows, bytes) = growth(&plan.refused, &held);
     let (mut rows, mut bytes) = resize(connection, rows, bytes, plan.dropped).await?;
     let mut dropped = plan.dropped;
-    while let Some(most) = excess(rows, bytes) {
+    for _ in 0..MOST_STEPS {
+        let Some(most) = excess(rows, bytes) else { break };
         let oldest = "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine ORDER BY id LIMIT ?)
                       RETURNING octet_length(payload) + octet_length(reason)";
         let gone: Vec<i64> = sqlx::query_scalar(oldest).bind(most).fetch_all(&mut *connection).await?;

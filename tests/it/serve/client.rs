@@ -118,6 +118,8 @@ impl Server {
             .env("ROOMCAST_TOKENS", TOKENS)
             .env("RUST_LOG", "roomcast=info")
             .envs(variables.iter().copied())
+            // Without a zone the site's clock is the machine's, here as in the tests.
+            .envs(std::env::var_os("TZ").map(|zone| ("TZ", zone)))
             .arg("serve")
             .args(args)
             .args(["--bind", "127.0.0.1:0", "--port-file", file.to_str().unwrap(), "--rate-limit", "0"])
