@@ -113,7 +113,8 @@ fn refusals(summary: &ReadSummary, out: &mut impl Write) -> io::Result<()> {
 
 fn strays(summary: &ReadSummary, out: &mut impl Write) -> io::Result<()> {
     if summary.set_aside > 0 {
-        writeln!(out, "\nset aside: {} readings ahead of the clock or far from all others", summary.set_aside)?;
+        let readings = if summary.set_aside == 1 { "reading" } else { "readings" };
+        writeln!(out, "\nset aside: {} {readings} ahead of the clock or far from all others", summary.set_aside)?;
     }
     summary.strays.iter().try_for_each(|stray| writeln!(out, "  {stray}"))
 }

@@ -14,7 +14,7 @@ use super::auth::ReadAccess;
 use super::problem::{Problem, ProblemBody};
 use super::query::Query;
 use super::site::Site;
-use super::snapshot::{AHEAD, Snapshot};
+use super::snapshot::{AHEAD, ENDED, Snapshot};
 use super::{rounds, scoring};
 use crate::calendar::{Calendar, HOUR, Instant};
 use crate::hourly::{Hourly, State, Status};
@@ -38,6 +38,9 @@ const STILL_AT_LEAST: i64 = 6 * HOUR;
 
 /// After so long without motion forecasts ask whether the sensors are alive.
 const ASKED_AFTER: i64 = 24 * HOUR;
+
+/// How long after the last reading readings count as arriving.
+const ARRIVED_LATELY: Duration = Duration::from_secs(600);
 
 /// How long refused rows are an alert after the last of them.
 const REFUSED_LATELY: Duration = Duration::from_secs(3600);
@@ -175,6 +178,26 @@ pub struct Watching {
     took: Duration,
     seen: Seen,
     refusals: Refusals,
+    arrivals: Arrivals,
+}
+
+/// How many readings were stored since the start, and when that last grew.
+#[derive(Default)]
+struct Arrivals {
+    stored: u64,
+    at: Option<Stopwatch>,
+}
+
+impl Arrivals {
+    /// Whether readings came in the last minutes, of whatever time they are.
+    fn round(&mut self, site: &Site, now: Stopwatch) -> bool {
+        let Some(live) = &site.live else { return false };
+        let stored = Source::ALL.into_iter().map(|source| live.counts.of(source).stored.get()).sum();
+        if stored > self.stored {
+            *self = Arrivals { stored, at: Some(now) };
+        }
+        self.at.is_some_and(|at| now.duration_since(at) < ARRIVED_LATELY)
+    }
 }
 
 /// How many rows each source had refused, and when that last grew.
@@ -241,7 +264,8 @@ impl Watching {
             self.seen = Seen::of(site, snapshot, present);
         }
         let refused = self.refusals.round(site, watch);
-        let found = look(site, snapshot, &self.seen, refused);
+        let arriving = self.arrivals.round(site, watch);
+        let found = look(site, snapshot, &self.seen, arriving, refused);
         lock(site).set(found, Calendar::utc_now());
         self.took = watch.elapsed();
         self.done = Some(Stopwatch::now());
@@ -249,7 +273,13 @@ impl Watching {
 }
 
 /// Names of what is wrong, by kind.
-fn look(site: &Site, snapshot: &Snapshot, seen: &Seen, refused: Vec<String>) -> Vec<(Kind, Vec<String>)> {
+fn look(
+    site: &Site,
+    snapshot: &Snapshot,
+    seen: &Seen,
+    arriving: bool,
+    refused: Vec<String>,
+) -> Vec<(Kind, Vec<String>)> {
     let mut silent = seen.silent.clone();
     if let Some(live) = &site.live {
         silent.extend(live.health.offline());
@@ -267,7 +297,7 @@ fn look(site: &Site, snapshot: &Snapshot, seen: &Seen, refused: Vec<String>) -> 
         (Kind::InputUnreadable, trouble.readings.into_iter().collect()),
         (Kind::RowsRefused, trouble.refused.into_iter().chain(refused).collect()),
         (Kind::StrayReadings, seen.strays.clone()),
-        (Kind::DataLate, late(site, snapshot, seen.patience)),
+        (Kind::DataLate, late(site, snapshot, seen.patience, arriving)),
         (Kind::Disconnected, disconnected(site)),
         (Kind::MessagesTooLarge, too_large),
         (Kind::RetrainingFailed, trouble.retraining.into_iter().collect()),
@@ -277,11 +307,15 @@ fn look(site: &Site, snapshot: &Snapshot, seen: &Seen, refused: Vec<String>) -> 
 }
 
 /// The readings, if those that should come into the store do not.
-fn late(site: &Site, snapshot: &Snapshot, patience: i64) -> Vec<String> {
+fn late(site: &Site, snapshot: &Snapshot, patience: i64, arriving: bool) -> Vec<String> {
     let (Some(live), Some((_, last))) = (&site.live, snapshot.history.span) else { return Vec::new() };
     let now = site.calendar.now();
     // Sensors may say that they are alive without seeing anybody; the store is asked only when nobody was seen.
     let silent = now - last;
+    // A past that is played: what comes is of another time than now.
+    if arriving && silent > ENDED {
+        return Vec::new();
+    }
     let heard = if silent > ASKED_AFTER.min(patience) { live.heard(&site.calendar) } else { None };
     if silent <= patience || heard.is_some_and(|heard| now - heard <= patience) {
         return Vec::new();

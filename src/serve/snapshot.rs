@@ -23,7 +23,7 @@ use crate::readings::{DeviceReadings, Profile, Readings, profile};
 const REACH: i64 = 48 * HOUR;
 
 /// Where readings can still come in (a store), they are history only after so long without any.
-const ENDED: i64 = 30 * 24 * HOUR;
+pub const ENDED: i64 = 30 * 24 * HOUR;
 
 /// Forecasts at the present are made for the end of a step of this many seconds, so that they are computed once for
 /// all who ask in it, and see all that has come.

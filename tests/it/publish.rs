@@ -211,6 +211,8 @@ fn forecasts_are_scored_when_their_hour_has_closed() {
     wait("an alert", || alert(&server, "silent_sensors")["examples"] == json!(["attic"]));
     assert_eq!(metric(&server, "roomcast_alert{kind=\"silent_sensors\"}"), 1.0);
     assert_eq!(alert(&server, "model_old")["count"], 1);
+    // Readings arrive, if those of another time.
+    assert_eq!(alert(&server, "data_late"), Value::Null);
     assert_eq!(server.ask("GET", "/alerts", &[], b"").status, 401);
     // A restart forgets nothing.
     drop(server);

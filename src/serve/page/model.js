@@ -24,6 +24,7 @@ export function modelPanel() {
 
 function modelSummary(current, now) {
   const { version, cutoff } = state.forecast.model ?? {};
+  if (state.forecast.stale) return 'No sensor has been heard for longer than habits explain: the forecasts are each room’s plain habit, and models rest until readings come again.';
   if (version === 'baseline') {
     const { days, days_needed: needed } = state.models?.learning ?? {};
     const wait = days < needed ? ` The first is trained once ${plural(needed, 'day')} of readings have come; ${count(days)} have.` : '';
@@ -113,6 +114,7 @@ function reliabilityChart(bins, said) {
 function sensorsPart() {
   const kinds = [['silent', 'silent: far longer still than usual'], ['chattering', 'chattering: readings without end'], ['new', 'new: known for less than a week']];
   const found = kinds.map(([id, text]) => [id, text, state.rooms.filter(FILTERS.find((each) => each[0] === id)[2]).length]).filter((each) => each[2]);
+  if (state.forecast.stale) return [h('p', {}, 'No sensor has been heard for longer than habits explain.')];
   if (!found.length) return [h('p', {}, `All ${plural(state.rooms.length, 'sensor')} live and plausible.`)];
   const show = (id) => { $('show').value = id; showRows(); closePanel(); };
   return [h('ul', { className: 'plain' }, found.map(([id, text, n]) =>

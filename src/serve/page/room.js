@@ -112,7 +112,7 @@ const CHATTER = 'It has been chattering: readings every few seconds for hours, a
 const SOURCES = {
   model: 'The forecast comes from a model of this room.',
   building: 'The forecast comes from what all rooms share: a model of its own did not do better.',
-  baseline: 'The forecast is the room’s plain habit: no model did better.',
+  baseline: 'The forecast is the room’s plain habit.',
 };
 
 export function sensor(about, row) {
