@@ -4,8 +4,8 @@
 //! acknowledgement from JetStream, and several servers share one durable consumer. A message is a row of
 //! `POST /readings` as JSON, or an array of rows.
 //!
-//! Publishers spread their load, and keep each device's readings in order, by putting the device's [`partition`] into
-//! the subject: `readings.0`, `readings.1`, … The consumer takes them all with `readings.>`.
+//! Publishers spread their load, and keep each device's readings in order, by putting a number made of the device's name
+//! into the subject: `readings.0`, `readings.1`, … The consumer takes them all with `readings.>`.
 
 use std::future::poll_fn;
 use std::pin::Pin;
