@@ -28,7 +28,7 @@ shared := $(release) --examples
 # cargo-nextest where it is installed. Expanded when used, not on every call of make.
 runner = $(shell cargo nextest --version >/dev/null 2>&1 && echo nextest run || echo test)
 
-.PHONY: help setup build demo test check fmt clippy doc deny advisories dockerfile lint-tools bench bench-peers soak install
+.PHONY: help setup build demo test check fmt clippy doc deny advisories dockerfile lint-tools bench bench-peers attack soak install
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 13
@@ -82,6 +82,9 @@ bench: setup ## Run the benchmarks
 # SIZE=small for a look at whether everything works.
 bench-peers: build ## Compare with peers and with the limits of the machine, write docs/BENCHMARKS.md
 	benches/peers/all.sh $(SIZE)
+
+attack: build ## Give every reader 20,000 damaged inputs (5 minutes; ATTACK=100000 for more)
+	ROOMCAST_CASES=$(or $(ATTACK),20000) cargo $(runner) $(shared) --test it mutations::
 
 soak: build ## Play a day of 1,000 sensors to a live server (15 minutes; SOAK="200 800" for two)
 	scripts/soak $(SOAK)

@@ -15,6 +15,7 @@
 //! [`run`] reads what a run has written, [`assemble`] verifies it, [`takeover`] puts it in the place of the models in use.
 
 pub mod assemble;
+mod messages;
 pub mod part;
 pub mod row;
 pub mod run;

@@ -3,7 +3,7 @@
 //! Arrow takes a stream that stops between two batches for a whole one. So the last row of every input is no row of the
 //! table: it has no device, and its second column holds the number of rows before it.
 
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use polars::prelude::*;
@@ -11,35 +11,14 @@ use polars_arrow::io::ipc::read::{StreamReader, StreamState, read_stream_metadat
 use polars_arrow::io::ipc::write::{StreamWriter, WriteOptions};
 
 use super::BatchError;
+use super::messages::Messages;
 
 /// Names and types of the columns of a table.
 pub type Columns = [(&'static str, DataType)];
 
-/// A pipe for a reader that wants to know where it is and to skip a few bytes.
-struct Pipe<R> {
-    inner: R,
-    at: u64,
-}
-
-impl<R: Read> Read for Pipe<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        self.at += n as u64;
-        Ok(n)
-    }
-}
-
-impl<R: Read> Seek for Pipe<R> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let SeekFrom::Current(forward @ 0..) = to else { return Err(ErrorKind::Unsupported.into()) };
-        let skipped = io::copy(&mut self.by_ref().take(forward as u64), &mut io::sink())?;
-        if skipped < forward as u64 { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(self.at) }
-    }
-}
-
 /// An input with the columns that were asked for, the first of them `device`, the second an integer.
 pub struct Input<R: Read> {
-    batches: StreamReader<Pipe<R>>,
+    batches: StreamReader<Messages<R>>,
     rows: u64,
     whole: bool,
 }
@@ -50,9 +29,9 @@ impl<R: Read> Input<R> {
     /// # Errors
     /// [`BatchError::NoStream`], [`BatchError::Columns`].
     pub fn open(inner: R, columns: &Columns) -> Result<Input<R>, BatchError> {
-        let mut pipe = Pipe { inner, at: 0 };
+        let mut messages = Messages::new(inner);
         let opened = catch_unwind(AssertUnwindSafe(|| {
-            let metadata = read_stream_metadata(&mut pipe)?;
+            let metadata = read_stream_metadata(&mut messages)?;
             let found = Schema::from_arrow_schema(&metadata.schema);
             Ok::<_, PolarsError>((metadata, found))
         }));
@@ -65,7 +44,7 @@ impl<R: Read> Input<R> {
         if found != expected {
             return Err(BatchError::Columns { expected: list(&expected), found: list(&found) });
         }
-        Ok(Input { batches: StreamReader::new(pipe, metadata, None), rows: 0, whole: false })
+        Ok(Input { batches: StreamReader::new(messages, metadata, None), rows: 0, whole: false })
     }
 
     /// The next rows and the number of rows before them; none at the end, and only if it is the end of the whole table.

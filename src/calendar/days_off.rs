@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use chrono::{Days, NaiveDate};
-use icalendar::{Calendar as ICalendar, CalendarComponent, Component, DatePerhapsTime};
+use chrono::NaiveDate;
 
 /// Why a holidays file could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +46,10 @@ pub enum DaysOffError {
 }
 
 /// The longest event taken for days off: a longer one is an exhibition, not a holiday.
-const LONGEST_EVENT: u64 = 366;
+const LONGEST_EVENT: usize = 366;
+
+/// Properties of an event that repeat or lengthen it. Its parts (alarms) have a DURATION of their own, and zones an RRULE.
+const RECURRENCE: [&str; 5] = ["RRULE", "RDATE", "EXDATE", "EXRULE", "DURATION"];
 
 /// Reads the dates of a holidays file: `.ics` as iCalendar (all-day events, `DTEND` exclusive),
 /// anything else as CSV (`YYYY-MM-DD` first, more columns ignored, a header and `#` lines skipped).
@@ -75,53 +77,88 @@ fn from_csv(text: &str, path: &Path) -> Result<Vec<NaiveDate>, DaysOffError> {
     Ok(dates)
 }
 
+/// Reads the events of a calendar line by line: a parser that calls itself for every part within another ends the process
+/// when a damaged file has very many.
 fn from_icalendar(text: &str, path: &Path) -> Result<Vec<NaiveDate>, DaysOffError> {
     let fail = |message: String| DaysOffError::ICalendar { path: path.into(), message };
     if !text.contains("BEGIN:VCALENDAR") {
         return Err(fail("expected BEGIN:VCALENDAR".into()));
     }
-    if let Some((at, found)) = recurrence(text) {
-        return Err(DaysOffError::Recurrence { path: path.into(), line: at + 1, found: found.into() });
-    }
-    let calendar: ICalendar = text.parse().map_err(fail)?;
     let mut dates = Vec::new();
-    for component in &calendar.components {
-        let CalendarComponent::Event(event) = component else { continue };
-        let Some(first) = event.get_start().map(|start| start.date_naive()) else { continue };
-        let end = match event.get_end() {
-            Some(DatePerhapsTime::Date(end)) => end,
-            // An event with a time of day ends on its last day.
-            Some(timed) => timed.date_naive() + Days::new(1),
-            None => first + Days::new(1),
-        };
-        dates.extend(first.iter_days().take_while(|&date| date < end || date == first).take(LONGEST_EVENT as usize));
+    // The parts that the line lies in, outermost first.
+    let mut inside: Vec<String> = Vec::new();
+    let (mut start, mut end) = (None, None);
+    for (at, line) in unfold(text) {
+        let Some((name, value)) = property(&line) else { continue };
+        let line_fails = |message: String| fail(format!("line {}: {message}", at + 1));
+        let date = || day(value).ok_or_else(|| line_fails(format!("expected a date as YYYYMMDD, found {value:?}")));
+        let is_event = inside.last().is_some_and(|part| part == "VEVENT");
+        match name.to_ascii_uppercase().as_str() {
+            "BEGIN" => inside.push(value.to_ascii_uppercase()),
+            "END" => {
+                if inside.pop().is_none_or(|part| !part.eq_ignore_ascii_case(value)) {
+                    return Err(line_fails(format!("END:{value} without its BEGIN")));
+                }
+                if is_event && let Some((first, _)) = start {
+                    dates.extend(days(first, end));
+                }
+                if is_event {
+                    (start, end) = (None, None);
+                }
+            }
+            "DTSTART" if is_event => start = Some(date()?),
+            "DTEND" if is_event => end = Some(date()?),
+            name if is_event && RECURRENCE.contains(&name) => {
+                let found = text.lines().nth(at).unwrap_or_default().into();
+                return Err(DaysOffError::Recurrence { path: path.into(), line: at + 1, found });
+            }
+            _ => {}
+        }
     }
-    Ok(dates)
+    match inside.last() {
+        Some(part) => Err(fail(format!("it ends within {part}"))),
+        None => Ok(dates),
+    }
 }
 
-/// Returns the first line (from 0) of an event with a property that repeats or lengthens it.
-fn recurrence(text: &str) -> Option<(usize, &str)> {
-    const PROPERTIES: [&str; 5] = ["RRULE", "RDATE", "EXDATE", "EXRULE", "DURATION"];
-    // An event's parts (alarms) have a DURATION of their own, and zones an RRULE: only the event's own lines count.
-    let mut inside: Vec<&str> = Vec::new();
-    for (at, line) in text.lines().enumerate() {
-        // A line that begins with a space continues the one before it (RFC 5545, 3.1).
-        if line.starts_with([' ', '\t']) {
-            continue;
-        }
-        let end = line.find([':', ';']).unwrap_or(line.len());
-        let (name, value) = (&line[..end], line[end..].trim_start_matches(':').trim());
-        if name.eq_ignore_ascii_case("BEGIN") {
-            inside.push(value);
-        } else if name.eq_ignore_ascii_case("END") {
-            inside.pop();
-        } else if inside.last().is_some_and(|part| part.eq_ignore_ascii_case("VEVENT"))
-            && PROPERTIES.iter().any(|property| name.eq_ignore_ascii_case(property))
-        {
-            return Some((at, line));
+/// Returns the lines of a calendar with their numbers (from 0). A line that begins with a space continues the one before it
+/// (RFC 5545, 3.1).
+fn unfold(text: &str) -> Vec<(usize, String)> {
+    let mut lines: Vec<(usize, String)> = Vec::new();
+    for (at, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        match (line.strip_prefix([' ', '\t']), lines.last_mut()) {
+            (Some(more), Some((_, line))) => line.push_str(more),
+            _ => lines.push((at, line.to_owned())),
         }
     }
-    None
+    lines
+}
+
+/// Returns the name and the value of a line, between which there may be parameters with colons in quotes.
+fn property(line: &str) -> Option<(&str, &str)> {
+    let mut is_quoted = false;
+    let colon = line.find(|c: char| {
+        is_quoted ^= c == '"';
+        c == ':' && !is_quoted
+    })?;
+    let name = line[..colon].split(';').next()?;
+    Some((name.trim(), line[colon + 1..].trim()))
+}
+
+/// Returns the date of `YYYYMMDD` or of a time `YYYYMMDDT…`, and whether it is a time.
+fn day(value: &str) -> Option<(NaiveDate, bool)> {
+    let (digits, time) = value.split_at_checked(8)?;
+    let is_date = digits.bytes().all(|byte| byte.is_ascii_digit()) && (time.is_empty() || time.starts_with('T'));
+    Some((NaiveDate::parse_from_str(digits, "%Y%m%d").ok().filter(|_| is_date)?, !time.is_empty()))
+}
+
+/// Returns the days of an event. Its end is not one of them, unless it is a time of that day.
+fn days(first: NaiveDate, end: Option<(NaiveDate, bool)>) -> impl Iterator<Item = NaiveDate> {
+    let is_within = move |date: NaiveDate| match end {
+        Some((end, is_time)) => date < end || (is_time && date == end),
+        None => false,
+    };
+    first.iter_days().take_while(move |&date| date == first || is_within(date)).take(LONGEST_EVENT)
 }
 
 #[cfg(test)]
@@ -149,6 +186,28 @@ mod tests {
         let dates = from_icalendar(text, Path::new("h.ics")).unwrap();
         assert_eq!(dates, ["2016-12-24", "2016-12-25", "2016-12-26", "2017-01-01"].map(date));
         assert!(from_icalendar("hello", Path::new("h.ics")).is_err());
+    }
+
+    #[test]
+    fn icalendar_reads_folded_lines_times_and_quoted_parameters() {
+        let event = |start: &str, end: &str| format!("BEGIN:VEVENT\n{start}\n{end}\nEND:VEVENT\n");
+        let read = |body: &str| {
+            let text = format!("BEGIN:VCALENDAR\n{body}END:VCALENDAR\n");
+            from_icalendar(&text, Path::new("h.ics")).map_err(|error| error.to_string())
+        };
+        let timed = event("DTSTART;TZID=\"a:b;c\":20161224T100000", "DTEND:2016\r\n 1225T110000Z");
+        assert_eq!(read(&timed), Ok(vec![date("2016-12-24"), date("2016-12-25")]));
+        // The last date is that of a year of four digits, and an end before the start does not count.
+        assert_eq!(read(&event("DTSTART:99991231", "DTEND:20161224")), Ok(vec![date("9999-12-31")]));
+        for (body, line) in [
+            (event("DTSTART:+2621421231", ""), "line 3: expected a date as YYYYMMDD, found \"+2621421231\""),
+            (event("DTSTART:2016122", ""), "line 3: expected a date"),
+            ("BEGIN:VEVENT\nEND:VTODO\n".into(), "line 3: END:VTODO without its BEGIN"),
+            ("BEGIN:VEVENT\n".into(), "line 3: END:VCALENDAR without its BEGIN"),
+        ] {
+            let error = read(&body).expect_err("a damaged calendar");
+            assert!(error.contains(line), "{error}");
+        }
     }
 
     #[test]

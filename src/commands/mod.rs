@@ -2,6 +2,7 @@
 
 pub mod backtest;
 pub mod completions;
+pub mod decode_parquet;
 pub mod explain;
 pub mod export;
 pub mod healthcheck;
@@ -24,6 +25,8 @@ pub mod train;
 pub mod worker;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::readings::apart;
 
 /// Hourly room occupancy forecasts from motion sensors.
 #[derive(Debug, Parser)]
@@ -118,6 +121,9 @@ pub enum Command {
     /// Write man pages to a directory
     #[command(after_help = "Example:\n  roomcast man ~/.local/share/man/man1")]
     Man(completions::ManArgs),
+    /// Read a Parquet file for another process of Roomcast
+    #[command(name = apart::SUBCOMMAND, hide = true)]
+    DecodeParquet(decode_parquet::DecodeArgs),
 }
 
 /// Does what the command line says.
@@ -143,5 +149,6 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Models(args) => models::run(args),
         Command::Completions(args) => completions::completions(args, &mut Cli::command()),
         Command::Man(args) => completions::man(args, Cli::command()),
+        Command::DecodeParquet(args) => decode_parquet::run(args),
     }
 }

@@ -241,12 +241,14 @@ impl Trees {
         Ok(())
     }
 
-    /// Checks that following the arrays can neither leave them nor run in a circle and that every value is finite.
+    /// Checks that following the arrays can neither leave them nor run in a circle nor meet, and that every value is finite.
     ///
     /// # Errors
     /// [`TreeError`] naming what is wrong.
     pub fn check(&self, width: usize) -> Result<(), TreeError> {
         let fail = |message: String| Err(TreeError(message));
+        // The children of the tree that some node has had.
+        let mut seen = Vec::new();
         for tree in 0..self.len() {
             let (node0, leaf0) = self.starts[tree];
             let (node1, leaf1) =
@@ -261,13 +263,22 @@ impl Trees {
             if leaf1 - leaf0 != node1 - node0 + 1 {
                 return fail(format!("tree {tree} has {} nodes and {} leaves", node1 - node0, leaf1 - leaf0));
             }
+            seen.clear();
+            seen.resize((leaf1 - leaf0) as usize + (node1 - node0) as usize, false);
             for (at, node) in self.nodes[node0 as usize..node1 as usize].iter().enumerate() {
+                // With as many places as there are parts, none is left out when none is taken twice.
+                let mut is_first = |child: i16| {
+                    let place = if child < 0 { (node1 - node0) as usize + !child as usize } else { child as usize };
+                    seen.get_mut(place).is_some_and(|seen| !std::mem::replace(seen, true))
+                };
                 let inside = |child: i16| match usize::try_from(child) {
                     Ok(child) => child > at && child < (node1 - node0) as usize,
                     Err(_) => (!child as u32) < leaf1 - leaf0,
                 };
                 if !inside(node.left)
                     || !inside(node.right)
+                    || !is_first(node.left)
+                    || !is_first(node.right)
                     || node.feature as usize >= width
                     || node.threshold.is_nan()
                 {
@@ -435,6 +446,21 @@ mod tests {
                 let values: Vec<f32> = (0..width).map(|column| columns[column * rows + row]).collect();
                 assert_eq!(score.to_bits(), trees.score(&values).to_bits(), "{leaves} leaves, row {row}");
             }
+        }
+    }
+
+    #[test]
+    fn nodes_that_share_a_child_are_refused() {
+        let text = |left: &str, right: &str| {
+            format!(
+                "tree\n\nTree=0\nnum_leaves=4\nsplit_feature=0 1 1\nthreshold=0.1 0.2 0.3\ndecision_type=8 8 8\n\
+                 left_child={left}\nright_child={right}\nleaf_value=1 2 3 4\n"
+            )
+        };
+        assert!(super::Trees::parse(&text("1 2 -1", "-2 -3 -4"), 4).is_ok());
+        for (left, right) in [("1 2 -1", "2 -3 -4"), ("1 -1 -1", "2 -3 -4"), ("1 2 -1", "-2 -2 -4")] {
+            let error = super::Trees::parse(&text(left, right), 4).map(|_| ()).expect_err("a child of two");
+            assert!(error.to_string().contains("is damaged"), "{error}");
         }
     }
 }

@@ -98,6 +98,12 @@ pub enum ReadError {
         /// What the Parquet reader said.
         message: String,
     },
+    /// What the process that read the file says; see [`super::apart`].
+    #[error("{message}")]
+    Apart {
+        /// One of the other messages.
+        message: String,
+    },
 }
 
 impl ReadError {

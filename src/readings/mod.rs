@@ -3,6 +3,7 @@
 //! A reading says that one motion sensor fired at one instant. Nothing is recorded while nobody
 //! moves, so an hour without readings is vacant or unobserved; [`crate::hourly`] tells which.
 
+pub mod apart;
 mod clean;
 mod csv;
 mod error;
@@ -211,7 +212,11 @@ fn each_row<S: Sink>(path: &Path, calendar: &Calendar, into: &mut S) -> Result<(
         return csv::read(io::stdin().lock(), calendar, into);
     }
     let file = File::open(path).map_err(|error| ReadError::io(into.file(), error))?;
-    if is_parquet(path) { parquet::read(file, calendar, into) } else { csv::read(file, calendar, into) }
+    match (is_parquet(path), apart::program()) {
+        (true, Some(program)) => apart::read(program, file, calendar, into),
+        (true, None) => parquet::read(file, calendar, into),
+        (false, _) => csv::read(file, calendar, into),
+    }
 }
 
 fn is_parquet(path: &Path) -> bool {

@@ -40,15 +40,9 @@ impl<E> From<PolarsError> for Failure<E> {
 /// [`ReadError`] for a file that is no Parquet or is damaged, a column that is missing or of another
 /// type, and the first bad row unless the sink takes them.
 pub(super) fn read<S: Sink>(file: File, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
-    match file.metadata() {
-        Err(error) => return Err(ReadError::io(into.file(), error).into()),
-        // Unlike a file, a directory can be mapped into memory only to fail there.
-        Ok(meta) if meta.is_dir() => return Err(ReadError::Directory { file: into.file().to_owned() }.into()),
-        Ok(meta) if meta.len() == 0 => return Err(ReadError::Empty { file: into.file().to_owned() }.into()),
-        Ok(_) => {}
-    }
+    check(&file, into.file())?;
     // Polars panics on some damaged files. The sink is given up with the file then, so nothing
-    // half-done is seen. A page that claims to hold more than the memory does still ends the process.
+    // half-done is seen. A page that claims to hold more than the memory does ends the process: see `apart`.
     let message = match catch_unwind(AssertUnwindSafe(|| batches(&file, calendar, into))) {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(Failure::Sink(error))) => return Err(error),
@@ -56,6 +50,20 @@ pub(super) fn read<S: Sink>(file: File, calendar: &Calendar, into: &mut S) -> Re
         Err(_) => "the file is damaged".to_owned(),
     };
     Err(ReadError::Parquet { file: into.file().to_owned(), message }.into())
+}
+
+/// Checks that there is something to read.
+///
+/// # Errors
+/// [`ReadError`] for a directory and an empty file.
+pub(super) fn check(file: &File, name: &str) -> Result<(), ReadError> {
+    match file.metadata() {
+        Err(error) => Err(ReadError::io(name, error)),
+        // Unlike a file, a directory can be mapped into memory only to fail there.
+        Ok(meta) if meta.is_dir() => Err(ReadError::Directory { file: name.to_owned() }),
+        Ok(meta) if meta.len() == 0 => Err(ReadError::Empty { file: name.to_owned() }),
+        Ok(_) => Ok(()),
+    }
 }
 
 fn batches<S: Sink>(file: &File, calendar: &Calendar, into: &mut S) -> Result<(), Failure<S::Error>> {

@@ -7,6 +7,7 @@ mod dashboard;
 mod forecast;
 mod leakage;
 mod live;
+mod mutations;
 mod publish;
 mod readings;
 mod registry;

@@ -1,0 +1,33 @@
+//! `roomcast decode-parquet`: reads a Parquet file for another Roomcast process, which no damage to the file reaches then.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+
+use anyhow::Context;
+use chrono_tz::Tz;
+use clap::Args;
+
+use crate::calendar::Calendar;
+use crate::readings::apart;
+
+/// What `decode-parquet` is asked.
+#[derive(Debug, Args)]
+pub struct DecodeArgs {
+    /// The file's name, for messages; the file itself is standard input
+    #[arg(long)]
+    pub name: String,
+    /// The site's time zone
+    #[arg(long)]
+    pub zone: Option<Tz>,
+}
+
+/// Reads standard input and writes its rows to standard output.
+///
+/// # Errors
+/// When they cannot be written. What is wrong with the file is written too.
+pub fn run(args: &DecodeArgs) -> anyhow::Result<()> {
+    let file = io::stdin().as_fd().try_clone_to_owned().context("cannot open standard input")?;
+    apart::decode(File::from(file), &args.name, &Calendar::new(args.zone), io::stdout().lock())
+        .context("cannot hand over the rows")
+}
