@@ -67,6 +67,9 @@ pub struct ServeArgs {
     /// Requests per second of one address or token, twice as many at once; 0 for no limit
     #[arg(long, value_name = "N", default_value_t = 500, env = "ROOMCAST_RATE_LIMIT")]
     pub rate_limit: u32,
+    /// Connections that one address may have at a time; 0 for no limit, as behind a proxy
+    #[arg(long, value_name = "N", default_value_t = 256, env = "ROOMCAST_CONNECTION_LIMIT")]
+    pub connection_limit: u32,
     /// Let pages from this origin read answers, such as `https://dashboard.example` (repeatable)
     #[arg(long, value_name = "ORIGIN")]
     pub cors_origin: Vec<String>,
@@ -186,6 +189,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         port_file: args.port_file.clone(),
         tls: args.tls_cert.clone().zip(args.tls_key.clone()),
         workers: args.workers.map(usize::from),
+        connections: args.connection_limit as usize,
         drain: Duration::from_secs(args.drain),
         patience: Duration::from_secs(30),
     };

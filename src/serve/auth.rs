@@ -240,6 +240,14 @@ pub fn admit(request: &HttpRequest, scope: Scope) -> Result<Scope, Problem> {
     Ok(known.scope)
 }
 
+/// Who asks: the digest of its token, or of its address where no token is needed. To be called for an admitted request.
+pub fn caller(request: &HttpRequest) -> [u8; 32] {
+    match token(request) {
+        Some(token) => digest(&token),
+        None => digest(&request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default()),
+    }
+}
+
 /// The token in the header, else in the query.
 fn token(request: &HttpRequest) -> Option<String> {
     if let Some(value) = request.headers().get(AUTHORIZATION) {

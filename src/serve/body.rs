@@ -1,16 +1,19 @@
 //! `POST /predict`: a forecast for a history that is sent along and forgotten.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::time::{Duration, Instant as Stopwatch};
 
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, rt};
+use futures_core::Stream;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::answer::{self, Forecast};
-use super::auth::ReadAccess;
+use super::auth::{self, ReadAccess};
 use super::predict::{prefers, work};
 use super::problem::{Code, Problem, ProblemBody};
 use super::query::{self, Query};
@@ -24,6 +27,9 @@ use crate::readings::{DeviceReadings, Readings};
 pub(super) const MOST_BYTES: usize = 8 << 20;
 /// Longest time a body may take to arrive.
 const MOST_TIME: Duration = Duration::from_secs(30);
+/// Longest time in which nothing of it arrives, and bytes a second that arrive at least from then on.
+const MAX_PAUSE: Duration = Duration::from_secs(10);
+const MIN_RATE: u64 = 1 << 10;
 /// Longest history.
 const MOST_HOURS: i64 = 3 * 366 * 24;
 /// Most hours of all devices together.
@@ -91,9 +97,13 @@ pub async fn post(
     };
     let snapshot = site.snapshot()?;
     let answer_csv = prefers(&request, "text/csv", "application/json");
-    let body = read(body).await?;
+    let mut place = site.visits.admit(auth::caller(&request))?;
+    let body = read(body, |bytes| place.reserve(bytes)).await?;
+    // What is computed after the client has gone away has its turn until it ends.
+    let turn = place.turn().await?;
     let media = if answer_csv { "text/csv; charset=utf-8" } else { "application/json" };
     let bytes = work(move || {
+        let _until_done = (place, turn);
         let calendar = &site.calendar;
         let (rows, at) = if csv { (from_csv(&body, calendar)?, None) } else { from_json(&body, calendar)? };
         let readings = readings(rows);
@@ -103,7 +113,7 @@ pub async fn post(
         };
         let known = readings.before(origin);
         check(&known, origin, calendar)?;
-        let _one = site.visiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _one = site.visits.forecasting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let grid = visit(&known, calendar, origin);
         let all: Vec<usize> = (0..grid.hourly.devices.len()).collect();
         let cells = grid.cells(&all, &snapshot.loaded, calendar, &site.metrics)?;
@@ -122,13 +132,42 @@ pub(super) fn media(request: &HttpRequest) -> String {
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-pub(super) async fn read(body: Payload) -> Result<Vec<u8>, Problem> {
-    match rt::time::timeout(MOST_TIME, body.to_bytes_limited(MOST_BYTES)).await {
-        Ok(Ok(Ok(bytes))) => Ok(bytes.to_vec()),
-        Ok(Ok(Err(error))) => Err(Problem::new(Code::InvalidBody, format!("the body broke off: {error}"))),
-        Ok(Err(_)) => Err(Problem::new(Code::BodyTooLarge, format!("a body has at most {} MiB", MOST_BYTES >> 20))),
-        Err(_) => {
-            Err(Problem::new(Code::RequestTimeout, format!("the body did not arrive in {} s", MOST_TIME.as_secs())))
+/// Reads a body as it comes; `reserve` is asked for the memory of what has come, so that nobody takes any by announcing much.
+///
+/// # Errors
+/// [`Code::BodyTooLarge`], [`Code::InvalidBody`] for a body that breaks off, [`Code::RequestTimeout`] for one that comes too slowly,
+/// and what `reserve` says.
+pub(super) async fn read(
+    mut body: Payload,
+    mut reserve: impl FnMut(usize) -> Result<(), Problem>,
+) -> Result<Vec<u8>, Problem> {
+    let watch = Stopwatch::now();
+    let mut bytes = Vec::new();
+    loop {
+        let patience = MAX_PAUSE.min(MOST_TIME.saturating_sub(watch.elapsed()));
+        let next = poll_fn(|context| Pin::new(&mut body).poll_next(context));
+        match rt::time::timeout(patience, next).await {
+            Ok(Some(Ok(chunk))) => {
+                if bytes.len() + chunk.len() > MOST_BYTES {
+                    let why = format!("a body has at most {} MiB", MOST_BYTES >> 20);
+                    return Err(Problem::new(Code::BodyTooLarge, why));
+                }
+                reserve(chunk.len())?;
+                bytes.extend_from_slice(&chunk);
+            }
+            Ok(Some(Err(error))) => {
+                return Err(Problem::new(Code::InvalidBody, format!("the body broke off: {error}")));
+            }
+            Ok(None) => return Ok(bytes),
+            Err(_) => {
+                let took = watch.elapsed().as_secs();
+                let why = format!("{} bytes of the body had come after {took} s, and no more", bytes.len());
+                return Err(Problem::new(Code::RequestTimeout, why));
+            }
+        }
+        if watch.elapsed() > MAX_PAUSE && (bytes.len() as u64) < MIN_RATE * watch.elapsed().as_secs() {
+            let why = format!("the body came with less than {MIN_RATE} bytes a second");
+            return Err(Problem::new(Code::RequestTimeout, why));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What happens to every request and answer: ids, limits, security headers, problem bodies, counting, one log line.
 
 use std::hash::{BuildHasher, RandomState};
+use std::rc::Rc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant as Stopwatch};
@@ -13,6 +14,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse, web};
 
 use super::auth::TokenLabel;
+use super::connection::Answering;
 use super::origin;
 use super::problem::Problem;
 use super::proxy::{self, Client};
@@ -29,13 +31,19 @@ const PREFLIGHT: HeaderValue = HeaderValue::from_static("600");
 /// # Errors
 /// None of its own; routes answer whatever happens.
 pub async fn gate(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let watch = Stopwatch::now();
     let Some(site) = request.app_data::<web::Data<Site>>().cloned() else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
+    let answer = request.conn_data::<Rc<Answering>>().cloned().map(|answering| {
+        let length = body_length(request.headers());
+        let (payload, answer) = answering.start(request.take_payload(), length);
+        request.set_payload(payload);
+        answer
+    });
     site.metrics.in_flight.add(1);
     let _in_flight = InFlight(&site);
     let id = request_id(request.headers());
@@ -61,7 +69,16 @@ pub async fn gate(
     let route = if preflight { "preflight" } else { response.request().match_name().unwrap_or("other") };
     site.metrics.request(route, response.status().as_u16(), took);
     log(&response, client, route, &id, trace.as_deref(), took);
-    Ok(response)
+    Ok(match answer {
+        Some(answer) => response.map_body(|_, body| answer.body(body)),
+        None => response,
+    })
+}
+
+/// The length of a request's body, if it is named.
+fn body_length(headers: &HeaderMap) -> Option<u64> {
+    let named = headers.get(header::CONTENT_LENGTH).filter(|_| !headers.contains_key(header::TRANSFER_ENCODING))?;
+    named.to_str().ok()?.trim().parse().ok()
 }
 
 /// What is checked of every request, whatever it asks for.

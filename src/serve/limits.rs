@@ -93,7 +93,7 @@ fn tidy<K: Clone + std::hash::Hash + Eq>(limiter: &Keyed<K>) {
 }
 
 /// What counts as one address: an IPv6 site usually has 2^64 of them.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
         v4 => v4,

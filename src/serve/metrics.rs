@@ -85,6 +85,8 @@ pub struct Metrics {
     pub forecast_nanoseconds: Counter,
     /// Requests with a token that is not known.
     pub refused_tokens: Counter,
+    /// Connections of addresses that had as many as they may.
+    pub refused_connections: Counter,
     /// Models taken from the registry.
     pub model_reloads: Counter,
     /// Models that could not be.
@@ -178,6 +180,11 @@ impl Metrics {
             ("cache_misses_total", "Answers that had to be made.", &self.cache_misses),
             ("forecasts_total", "Forecasts of one device that were computed.", &self.forecasts),
             ("auth_failures_total", "Requests with a token that is not known.", &self.refused_tokens),
+            (
+                "refused_connections_total",
+                "Connections of addresses that had as many as they may.",
+                &self.refused_connections,
+            ),
             ("model_reloads_total", "Models taken from the registry.", &self.model_reloads),
             ("model_reload_failures_total", "Models that could not be taken.", &self.model_reload_failures),
             ("model_fetches_total", "Models of devices fetched from the registry.", &self.model_fetches),

@@ -17,7 +17,7 @@ use super::site::Site;
 use crate::store::{Batch, Refused};
 use crate::stream::Source;
 use crate::stream::payload::rows::{self, Media, Rows, Unreadable};
-use crate::stream::writer::{Failure, Full, Patience, Tally};
+use crate::stream::writer::{Failure, Full, Patience, Room, Tally};
 
 /// Seconds after which to try again: when the queue is full it moves soon; a store that is away comes back later.
 const SOON: u64 = 1;
@@ -107,10 +107,14 @@ pub async fn post(
     let live = live(&site)?;
     let (media, encoding) = (media(&request)?, Encoding::of(&request)?);
     live.counts.of(Source::Http).received.add(1);
-    // Room first: a body that cannot be stored is not read.
-    let mut room = live.writer.room(length(&request)?).map_err(|full| turned_away(live, full))?;
-    let body = body::read(body).await?;
-    room.shrink(body.len());
+    check_length(&request)?;
+    // Room for what has come, not for what is announced: who sends slowly would keep others from sending.
+    let mut room = live.writer.room(0).map_err(|full| turned_away(live, full))?;
+    let reserve = |room: &mut Room, bytes| {
+        room.join(live.writer.room(bytes).map_err(|full| turned_away(live, full))?);
+        Ok(())
+    };
+    let body = body::read(body, |bytes| reserve(&mut room, bytes)).await?;
     let is_small = encoding == Encoding::Identity && body.len() <= SMALL;
     let shared = site.clone();
     let read = move || {
@@ -172,16 +176,14 @@ fn media(request: &HttpRequest) -> Result<Media, Problem> {
     }
 }
 
-/// Bytes that the body has at most.
-fn length(request: &HttpRequest) -> Result<usize, Problem> {
-    let named = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    match named.unwrap_or(MOST_BYTES) {
-        length if length > MOST_BYTES => {
-            let why = format!("a body has at most {} MiB", MOST_BYTES >> 20);
-            Err(Problem::new(Code::BodyTooLarge, why).hint("send fewer rows at a time, or compress them"))
-        }
-        length => Ok(length),
+/// Checks that the body is not longer than it may be, before any of it has come.
+fn check_length(request: &HttpRequest) -> Result<(), Problem> {
+    let named = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if named.is_none_or(|length| length <= MOST_BYTES) {
+        return Ok(());
     }
+    let why = format!("a body has at most {} MiB", MOST_BYTES >> 20);
+    Err(Problem::new(Code::BodyTooLarge, why).hint("send fewer rows at a time, or compress them"))
 }
 
 fn unreadable(error: Unreadable) -> Problem {

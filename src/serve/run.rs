@@ -4,19 +4,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
-use actix_web::middleware::{Compress, from_fn};
+use actix_server::{ServerBuilder, ServerHandle};
+use actix_web::rt;
 use actix_web::rt::signal::unix::{SignalKind, signal};
 use actix_web::web::Data;
-use actix_web::{App, HttpServer, rt};
 use anyhow::Context;
 
 use super::site::{Phase, Site};
-use super::{activations, gate, jobs, load, rounds, routes, tls};
-
-/// How long a request's head may take, and how long an idle connection is kept.
-const HEAD: Duration = Duration::from_secs(10);
-const IDLE: Duration = Duration::from_secs(75);
+use super::{activations, jobs, listener, load, rounds, tls};
 
 /// Where and how to listen.
 #[derive(Debug, Clone)]
@@ -29,6 +24,8 @@ pub struct Listen {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Threads that serve connections; one per processor without it.
     pub workers: Option<usize>,
+    /// Connections that an address may have; 0 for no limit.
+    pub connections: usize,
     /// How long `/readyz` says no before connections are refused.
     pub drain: Duration,
     /// How long requests may still take then.
@@ -49,27 +46,17 @@ pub fn run(site: Site, listen: &Listen) -> anyhow::Result<()> {
 }
 
 async fn serve(site: Data<Site>, listen: &Listen) -> anyhow::Result<()> {
-    let shared = site.clone();
-    let mut server = HttpServer::new(move || {
-        App::new().app_data(shared.clone()).wrap(from_fn(gate::gate)).wrap(Compress::default()).configure(routes::add)
-    })
-    .client_request_timeout(HEAD)
-    .keep_alive(IDLE)
-    .shutdown_timeout(listen.patience.as_secs())
+    let tls = listen.tls.as_ref().map(|(certificate, key)| tls::config(certificate, key)).transpose()?;
     // Signals are taken here: readiness goes first, connections later.
-    .disable_signals();
-    if let Some(workers) = listen.workers {
-        server = server.workers(workers);
-    }
-    let refused = || format!("cannot listen on {}", listen.bind);
-    let server = match &listen.tls {
-        Some((certificate, key)) => {
-            server.bind_rustls_0_23(listen.bind, tls::config(certificate, key)?).with_context(refused)?
+    let configure = |builder: ServerBuilder| {
+        let builder = builder.shutdown_timeout(listen.patience.as_secs()).disable_signals();
+        match listen.workers {
+            Some(workers) => builder.workers(workers),
+            None => builder,
         }
-        None => server.bind(listen.bind).with_context(refused)?,
     };
-    let address = server.addrs().first().copied().unwrap_or(listen.bind);
-    let server = server.run();
+    let listening = listener::listen(&site, listen.bind, tls, listen.connections, configure);
+    let (server, address) = listening.with_context(|| format!("cannot listen on {}", listen.bind))?;
     let handle = server.handle();
     announce(address, listen)?;
     let loading = start_loading(site.clone(), handle.clone());

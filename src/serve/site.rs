@@ -15,6 +15,7 @@ use super::proxy::{Client, Network};
 use super::retrain::Retraining;
 use super::snapshot::Snapshot;
 use super::upkeep::Upkeep;
+use super::visits::Visits;
 use crate::calendar::Calendar;
 use crate::commands::site::SiteArgs;
 use crate::model::registry::{Hot, Registry};
@@ -126,8 +127,8 @@ pub struct Site {
     snapshot: RwLock<Option<Arc<Snapshot>>>,
     trouble: RwLock<Trouble>,
     loading: Mutex<()>,
-    /// Held while a history out of a request's body is worked on: one at a time.
-    pub visiting: Mutex<()>,
+    /// Histories that came with requests.
+    pub visits: Visits,
     /// The registry's list as it was last asked for, and why it is older than that where the registry was away.
     pub listed: Mutex<Option<(std::time::Instant, serde_json::Value, Option<String>)>>,
 }
@@ -153,7 +154,7 @@ impl Site {
             snapshot: RwLock::default(),
             trouble: RwLock::default(),
             loading: Mutex::default(),
-            visiting: Mutex::default(),
+            visits: Visits::default(),
             listed: Mutex::default(),
         }
     }

@@ -92,11 +92,6 @@ pub struct Room {
 }
 
 impl Room {
-    /// Gives back what is more than these bytes.
-    pub fn shrink(&mut self, bytes: usize) {
-        drop(self.bytes.split(self.bytes.num_permits().saturating_sub(bytes)));
-    }
-
     /// Takes the room of another.
     pub fn join(&mut self, other: Room) {
         self.bytes.merge(other.bytes);

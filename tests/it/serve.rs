@@ -2,6 +2,7 @@
 
 pub mod client;
 mod clocks;
+mod connections;
 mod faults;
 mod jobs;
 mod reload;

@@ -1,0 +1,478 @@
+//! One client's connection, which takes bounded memory whatever the client does.
+//!
+//! Actix reads as many requests as a client sends ahead and keeps all of them, however slowly the client takes the answers. So
+//! a connection gives it the bytes of one request, and those of the next only when that was answered ([`Answering`], which
+//! the gate keeps up to date). It knows of HTTP that an empty line ends a head, and the length of a body where it is named;
+//! elsewhere empty lines only make what is read at a time shorter. A client that does not take an answer at all is given up,
+//! and one address has a limited number of connections.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::io::{self, IoSlice};
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::web::{Bytes, BytesMut};
+use futures_core::Stream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+use super::limits::network;
+
+/// Bytes of an answer that are handed on at a time. What is handed on is copied.
+const PIECE: usize = 64 << 10;
+
+/// The connections of every address.
+#[derive(Debug)]
+pub struct Connections {
+    /// How many an address may have; 0 for no limit.
+    limit: usize,
+    open: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// A connection of an address; given back when dropped.
+#[derive(Debug)]
+pub struct Slot {
+    connections: Arc<Connections>,
+    address: IpAddr,
+}
+
+impl Connections {
+    /// No connections, of which an address may have `limit`; 0 for no limit.
+    pub fn new(limit: usize) -> Arc<Connections> {
+        Arc::new(Connections { limit, open: Mutex::default() })
+    }
+
+    /// Counts a connection of an address; none if it has as many as it may.
+    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Slot> {
+        let address = network(address);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(address).or_default();
+        if self.limit > 0 && *count >= self.limit {
+            return None;
+        }
+        *count += 1;
+        Some(Slot { connections: self.clone(), address })
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// Whether a request of a connection has come whole and is being answered, so that the next has to wait.
+#[derive(Default)]
+pub struct Answering {
+    /// The number of the request that is being answered; 0 for none.
+    request: Cell<u64>,
+    /// How many there were.
+    requests: Cell<u64>,
+    /// Bytes of its body that have not come, if it said how many there are.
+    missing: Cell<Option<u64>>,
+    is_whole: Cell<bool>,
+    /// Who waits to read the next.
+    reader: Cell<Option<Waker>>,
+}
+
+impl Answering {
+    /// Starts a request with a body of this length, if it names one. A request without a body is whole; the payload of another
+    /// says when it is.
+    pub fn start(self: &Rc<Self>, payload: Payload, length: Option<u64>) -> (Payload, Answer) {
+        let number = self.requests.get() + 1;
+        let has_body = !matches!(payload, Payload::None);
+        self.requests.set(number);
+        self.request.set(number);
+        self.missing.set(length.filter(|_| has_body));
+        self.is_whole.set(!has_body || length == Some(0));
+        let answer = Answer { answering: self.clone(), number };
+        let payload = match payload {
+            Payload::None => Payload::None,
+            payload => {
+                let body: BoxedPayload = Box::pin(Body { payload, answering: self.clone(), number });
+                Payload::Stream { payload: body }
+            }
+        };
+        (payload, answer)
+    }
+
+    fn whole(&self, number: u64) {
+        if self.request.get() == number {
+            self.is_whole.set(true);
+        }
+    }
+
+    fn end(&self, number: u64) {
+        if self.request.get() == number {
+            self.request.set(0);
+            self.missing.set(None);
+            self.is_whole.set(false);
+            if let Some(reader) = self.reader.take() {
+                reader.wake();
+            }
+        }
+    }
+
+    /// Takes note that so many more bytes of the body have come.
+    fn came(&self, bytes: usize) {
+        if let Some(missing) = self.missing.get() {
+            let missing = missing.saturating_sub(bytes as u64);
+            self.missing.set(Some(missing));
+            if missing == 0 {
+                self.is_whole.set(true);
+            }
+        }
+    }
+
+    /// Whether the next request has to wait; if so, the task is woken when it need not any longer.
+    fn holds(&self, context: &Context<'_>) -> bool {
+        let holds = self.is_whole.get();
+        if holds {
+            self.reader.set(Some(context.waker().clone()));
+        }
+        holds
+    }
+}
+
+type BoxedPayload = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
+
+/// The body of a request, which says when it has come whole.
+struct Body {
+    payload: Payload,
+    answering: Rc<Answering>,
+    number: u64,
+}
+
+impl Stream for Body {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = Pin::new(&mut self.payload).poll_next(context);
+        if !matches!(next, Poll::Pending | Poll::Ready(Some(Ok(_)))) {
+            self.answering.whole(self.number);
+        }
+        next
+    }
+}
+
+impl Drop for Body {
+    /// Nobody reads what is left of it while the request is answered.
+    fn drop(&mut self) {
+        self.answering.whole(self.number);
+    }
+}
+
+/// The answer to a request, over when dropped.
+pub struct Answer {
+    answering: Rc<Answering>,
+    number: u64,
+}
+
+impl Answer {
+    /// The same body in pieces, with the end of which the answer is over.
+    pub fn body(self, body: BoxBody) -> BoxBody {
+        BoxBody::new(Pieces { body, ready: Bytes::new(), _answer: self })
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.answering.end(self.number);
+    }
+}
+
+/// The body of an answer in pieces of at most [`PIECE`] bytes.
+struct Pieces {
+    body: BoxBody,
+    /// What is left of the chunk that was read last.
+    ready: Bytes,
+    _answer: Answer,
+}
+
+impl MessageBody for Pieces {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        if self.ready.is_empty() {
+            match Pin::new(&mut self.body).poll_next(context) {
+                Poll::Ready(Some(Ok(bytes))) => self.ready = bytes,
+                other => return other,
+            }
+        }
+        let length = self.ready.len().min(PIECE);
+        Poll::Ready(Some(Ok(self.ready.split_to(length))))
+    }
+}
+
+/// A connection.
+pub struct Connection<T> {
+    inner: T,
+    answering: Rc<Answering>,
+    /// What was read after the end of a request.
+    rest: BytesMut,
+    /// Whether what was handed on ends with a line that is over.
+    is_line_over: bool,
+    /// Whether the requests that were handed on are to be looked at before the rest is.
+    pauses: bool,
+    /// How long the client may take nothing of what it is sent.
+    patience: Duration,
+    /// Runs while it takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
+    _slot: Option<Slot>,
+}
+
+impl<T> Connection<T> {
+    /// A connection over `inner`.
+    pub fn new(inner: T, patience: Duration, slot: Option<Slot>) -> Connection<T> {
+        let (answering, rest, stalled) = (Rc::default(), BytesMut::new(), None);
+        Connection { inner, answering, rest, is_line_over: false, pauses: false, patience, stalled, _slot: slot }
+    }
+
+    /// What its requests are told apart by.
+    pub fn answering(&self) -> Rc<Answering> {
+        self.answering.clone()
+    }
+
+    /// Passes on the outcome of a write, or an error when there was none for too long.
+    fn timed<R>(&mut self, written: Poll<io::Result<R>>, context: &mut Context<'_>) -> Poll<io::Result<R>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let patience = self.patience;
+        match self.stalled.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// How many of these bytes belong to what is to be handed on before the next look at it: the rest of a body, or all up to the
+/// end of an empty line.
+fn part(bytes: &[u8], answering: &Answering, is_line_over: &mut bool) -> usize {
+    if let Some(missing) = answering.missing.get() {
+        *is_line_over = false;
+        return usize::try_from(missing).map_or(bytes.len(), |missing| missing.min(bytes.len()));
+    }
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'\n' if *is_line_over => {
+                *is_line_over = false;
+                return at + 1;
+            }
+            b'\n' => *is_line_over = true,
+            b'\r' => {}
+            _ => *is_line_over = false,
+        }
+    }
+    bytes.len()
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let answering = &this.answering;
+        if answering.holds(context) {
+            this.pauses = false;
+            return Poll::Pending;
+        }
+        if std::mem::take(&mut this.pauses) {
+            // Whoever reads goes on until there is nothing more; so it is told that there is nothing, and to come again.
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if this.rest.is_empty() {
+            let before = to.filled().len();
+            ready!(Pin::new(&mut this.inner).poll_read(context, to))?;
+            let read = &to.filled()[before..];
+            let end = part(read, answering, &mut this.is_line_over);
+            answering.came(end);
+            this.rest.extend_from_slice(&read[end..]);
+            to.set_filled(before + end);
+        } else {
+            let most = this.rest.len().min(to.remaining());
+            let end = part(&this.rest[..most], answering, &mut this.is_line_over);
+            answering.came(end);
+            to.put_slice(&this.rest.split_to(end));
+        }
+        this.pauses = !this.rest.is_empty();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Connection<T> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.inner).poll_write(context, bytes);
+        this.timed(written, context)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.inner).poll_flush(context);
+        this.timed(flushed, context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let closed = Pin::new(&mut this.inner).poll_shutdown(context);
+        this.timed(closed, context)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.inner).poll_write_vectored(context, parts);
+        this.timed(written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    /// Gives all bytes as often as it is asked, and takes none.
+    struct Endless(&'static [u8]);
+
+    impl AsyncRead for Endless {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            to.put_slice(&self.0[..self.0.len().min(to.remaining())]);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Endless {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    fn run<F: Future>(future: F) -> F::Output {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+    }
+
+    /// What a reader gets before it is told that there is nothing more.
+    async fn turn(connection: &mut Connection<Endless>) -> Vec<u8> {
+        let mut read = Vec::new();
+        poll_fn(|context| {
+            loop {
+                let mut bytes = [0; 8192];
+                let mut to = ReadBuf::new(&mut bytes);
+                match Pin::new(&mut *connection).poll_read(context, &mut to) {
+                    Poll::Ready(outcome) => outcome.unwrap(),
+                    Poll::Pending => return Poll::Ready(()),
+                }
+                read.extend_from_slice(to.filled());
+            }
+        })
+        .await;
+        read
+    }
+
+    #[test]
+    fn the_next_request_waits_for_the_answer_to_the_one_before() {
+        run(async {
+            let head = b"GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: 0123456789012345678901234567\r\n\r\n";
+            let mut connection = Connection::new(Endless(&[*head; 50].concat().leak()[..]), Duration::MAX, None);
+            let answering = connection.answering();
+            for _ in 0..3 {
+                assert_eq!(turn(&mut connection).await, head);
+                let (_, answer) = answering.start(Payload::None, None);
+                assert_eq!(turn(&mut connection).await, b"");
+                drop(answer);
+                // An answer that is over does not end the next.
+            }
+            // The body of a request is read while it is answered, and what follows it is not.
+            assert_eq!(turn(&mut connection).await, head);
+            let (payload, answer) = answering.start(Payload::from(Bytes::from_static(b"body")), None);
+            assert_eq!(turn(&mut connection).await, head);
+            let Payload::Stream { mut payload } = payload else { panic!("no body") };
+            while poll_fn(|context| payload.as_mut().poll_next(context)).await.is_some() {}
+            assert_eq!(turn(&mut connection).await, b"");
+            drop(answer);
+            assert_eq!(turn(&mut connection).await, head);
+            // Of a body of known length all is read, whatever is in it, and no more.
+            let (_payload, answer) = answering.start(Payload::from(Bytes::new()), Some(head.len() as u64 + 5));
+            assert_eq!(turn(&mut connection).await, [&head[..], b"GET /"].concat());
+            assert_eq!(turn(&mut connection).await, b"");
+            drop(answer);
+            assert_eq!(turn(&mut connection).await, head[5..]);
+        });
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_is_given_up() {
+        run(async {
+            let mut connection = Connection::new(Endless(b""), Duration::from_millis(50), None);
+            let written = poll_fn(|context| Pin::new(&mut connection).poll_write(context, b"answer")).await;
+            assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        });
+    }
+
+    #[test]
+    fn an_address_has_as_many_connections_as_it_may() {
+        let connections = Connections::new(2);
+        let [one, two] = [[127, 0, 0, 1], [127, 0, 0, 2]].map(IpAddr::from);
+        let mut slots: Vec<_> = (0..2).map(|_| connections.admit(one).expect("a place")).collect();
+        assert!(connections.admit(one).is_none() && connections.admit(two).is_some());
+        slots.pop();
+        assert!(connections.admit(one).is_some());
+        drop(slots);
+        assert!(connections.open.lock().unwrap().is_empty());
+        let all = Connections::new(0);
+        assert_eq!((0..1000).filter_map(|_| all.admit(one)).collect::<Vec<_>>().len(), 1000);
+    }
+
+    #[test]
+    fn answers_are_handed_on_in_pieces() {
+        let answering = Rc::new(Answering::default());
+        let (_, answer) = answering.start(Payload::None, None);
+        let mut body = answer.body(BoxBody::new(vec![7_u8; 3 * PIECE + 1]));
+        assert_eq!(body.size(), BodySize::Sized(3 * PIECE as u64 + 1));
+        let mut lengths = Vec::new();
+        run(async {
+            while let Some(piece) = poll_fn(|context| Pin::new(&mut body).poll_next(context)).await {
+                lengths.push(piece.unwrap().len());
+            }
+        });
+        assert_eq!(lengths, [PIECE, PIECE, PIECE, 1]);
+        assert!(answering.is_whole.get());
+        drop(body);
+        assert!(!answering.is_whole.get());
+    }
+}
