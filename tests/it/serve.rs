@@ -66,7 +66,7 @@ fn a_forecast_of_a_day_the_models_have_learned_from_says_so() {
     let models = registry();
     let server = Server::start(models.path(), &[]);
     let in_sample = |target: &str| server.get(target).json()["model"]["in_sample"].clone();
-    for (at, seen) in [("2016-08-24T23:59:58", true), ("2016-08-24T23:59:59", false), ("2016-08-25T12:00:00", false)] {
+    for (at, seen) in [("2016-08-24T12:00:00", true), ("2016-08-24T23:59:59", false), ("2016-08-25T12:00:00", false)] {
         assert_eq!(in_sample(&format!("/predict?at={at}")), seen, "{at}");
         assert_eq!(in_sample(&format!("/schedule?at={at}")), seen, "{at}");
     }
