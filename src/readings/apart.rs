@@ -3,7 +3,7 @@
 //! A decoder of Parquet believes what a file says of itself. A damaged file can make it ask for more memory than there is, which
 //! ends the process whatever the caller catches. So the `roomcast` program reads every Parquet file in a child: the same program,
 //! told to [`decode`], with limits on memory and processor time. The file is the child's standard input. Its rows come back
-//! over a pipe, as blocks of one byte (the kind), four bytes (the length, little-endian) and the content.
+//! over a pipe, as blocks of one byte (the [`Kind`]), four bytes (the length, little-endian) and the content.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -140,44 +140,44 @@ pub(super) fn read<S: Sink>(program: &Path, file: File, calendar: &Calendar, int
         let message = format!("the file is damaged, or takes more than {most} MiB of memory to read");
         ReadError::Parquet { file: name.clone(), message }
     };
-    if !take(BufReader::with_capacity(1 << 16, output), into)?.unwrap_or(false) {
-        return Err(damaged().into());
+    match take(BufReader::with_capacity(1 << 16, output), into)? {
+        true => Ok(()),
+        false => Err(damaged().into()),
     }
-    Ok(())
 }
 
-/// Gives the rows of a child's output to a sink. None, or false, if it breaks off or makes no sense.
-fn take<S: Sink>(mut output: impl Read, into: &mut S) -> Result<Option<bool>, S::Error> {
+/// Gives the rows of a child's output to a sink; false if the output breaks off or makes no sense.
+fn take<S: Sink>(mut output: impl Read, into: &mut S) -> Result<bool, S::Error> {
     let mut devices = Vec::new();
     let mut block = Vec::new();
     loop {
         let mut head = [0; 5];
         if output.read_exact(&mut head).is_err() {
-            return Ok(None);
+            return Ok(false);
         }
         let [kind, length @ ..] = head;
         let (kind, length) = (Kind::of(kind), u32::from_le_bytes(length));
         block.clear();
         let read = output.by_ref().take(u64::from(length.min(MAX_BLOCK))).read_to_end(&mut block);
         if read.is_err() || block.len() != length as usize {
-            return Ok(None);
+            return Ok(false);
         }
         match kind {
             Some(Kind::Rows) => {
-                let (rows, []) = block.as_chunks::<ROW>() else { return Ok(None) };
+                let (rows, []) = block.as_chunks::<ROW>() else { return Ok(false) };
                 for &[t0, t1, t2, t3, t4, t5, t6, t7, rest @ ..] in rows {
                     let time = i64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]);
                     let rest = u32::from_le_bytes(rest);
-                    let Some(&device) = devices.get((rest >> 1) as usize) else { return Ok(None) };
+                    let Some(&device) = devices.get((rest >> 1) as usize) else { return Ok(false) };
                     into.accept(time, device, rest & 1 == 1)?;
                 }
             }
             Some(Kind::Device) => match into.device(&block) {
                 Ok(device) => devices.push(device),
-                Err(_) => return Ok(None),
+                Err(_) => return Ok(false),
             },
             Some(Kind::Refused) => {
-                let Ok(refused) = postcard::from_bytes::<RefusedRow>(&block) else { return Ok(None) };
+                let Ok(refused) = postcard::from_bytes::<RefusedRow>(&block) else { return Ok(false) };
                 let RefusedRow { row, column, expected, found, payload } = refused;
                 let column = column.and_then(|column| COLUMNS.get(usize::from(column)).copied());
                 into.refuse(row, Problem { column, expected: expected.into(), found }, || payload)?;
@@ -186,8 +186,8 @@ fn take<S: Sink>(mut output: impl Read, into: &mut S) -> Result<Option<bool>, S:
                 let message = String::from_utf8_lossy(&block).into_owned();
                 return Err(ReadError::Apart { message }.into());
             }
-            Some(Kind::End) => return Ok(Some(true)),
-            None => return Ok(None),
+            Some(Kind::End) => return Ok(true),
+            None => return Ok(false),
         }
     }
 }
