@@ -8,6 +8,7 @@ mod forecast;
 mod leakage;
 mod live;
 mod mutations;
+mod power;
 mod publish;
 mod readings;
 mod registry;

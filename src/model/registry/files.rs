@@ -79,19 +79,18 @@ pub fn sync(directory: &Path) -> Result<(), RegistryError> {
     File::open(directory).and_then(|d| d.sync_all()).map_err(RegistryError::io(directory, "sync"))
 }
 
-/// Makes the registry's directory, if it is not there.
+/// Makes the registry's directory, and those above it, if they are not there.
 ///
 /// # Errors
 /// [`RegistryError::Io`].
 pub fn create_root(root: &Path) -> Result<(), RegistryError> {
-    if root.is_dir() {
-        return Ok(());
-    }
+    let is_missing = |path: &&Path| *path != Path::new("") && !path.is_dir();
+    let missing: Vec<&Path> = root.ancestors().take_while(is_missing).collect();
     fs::create_dir_all(root).map_err(RegistryError::io(root, "create"))?;
-    match root.parent() {
+    missing.into_iter().try_for_each(|made| match made.parent() {
         Some(parent) if parent != Path::new("") => sync(parent),
         _ => sync(Path::new(".")),
-    }
+    })
 }
 
 /// A new directory for something unfinished, removed again when the value is dropped.

@@ -12,6 +12,8 @@ mod read;
 mod schema;
 mod small;
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -163,7 +165,7 @@ impl SqliteStore {
             file.as_file().sync_all()?;
             file.persist(&name)?;
             // The new name is on disk when its directory is.
-            std::fs::File::open(directory)?.sync_all()
+            File::open(directory)?.sync_all()
         });
         kept.await.map_err(|error| refused(&error))?.map_err(|error| refused(&error))
     }
@@ -176,10 +178,26 @@ async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sql
         let busy = |error: &sqlx::Error| error.as_database_error().is_some_and(|e| e.code().as_deref() == Some("5"));
         match options.connect().await {
             Err(error) if busy(&error) && tries < 50 => tries += 1,
-            outcome => return outcome,
+            Err(error) => return Err(error),
+            Ok(connection) => {
+                sync_log(options).await?;
+                return Ok(connection);
+            }
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Makes sure that what can be read from the log is on disk. Who was killed between writing and syncing a transaction leaves it
+/// there, and what comes again of it is acknowledged without anything being written.
+async fn sync_log(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
+    let mut log = options.get_filename().as_os_str().to_owned();
+    log.push("-wal");
+    let synced = tokio::task::spawn_blocking(move || match File::open(log) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        file => file?.sync_all(),
+    });
+    Ok(synced.await.map_err(std::io::Error::from)??)
 }
 
 impl Store for SqliteStore {

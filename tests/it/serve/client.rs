@@ -111,9 +111,14 @@ impl Server {
 
     /// The same with more variables in its environment.
     pub fn in_environment(variables: &[(&str, &str)], args: &[&str], more: &[&str]) -> Server {
+        Server::run(Command::new(env!("CARGO_BIN_EXE_roomcast")), variables, args, more)
+    }
+
+    /// The same by a command that runs the binary.
+    pub fn run(mut command: Command, variables: &[(&str, &str)], args: &[&str], more: &[&str]) -> Server {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("port");
-        let child = Command::new(env!("CARGO_BIN_EXE_roomcast"))
+        let child = command
             .env_clear()
             .env("ROOMCAST_TOKENS", TOKENS)
             .env("RUST_LOG", "roomcast=info")

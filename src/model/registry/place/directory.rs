@@ -32,6 +32,8 @@ impl Directory {
     fn set_aside(&self, version: &str) -> Result<(), RegistryError> {
         let staging = files::staging(&self.root)?;
         files::rename(&self.root.join(version), &staging.path().join(version))?;
+        // The name is gone before its files are: a power loss must not bring back half of the version.
+        files::sync(&self.root)?;
         staging.close().map_err(RegistryError::io(&self.root.join(version), "remove"))
     }
 }
@@ -149,7 +151,10 @@ impl Place for Directory {
 
     fn lock(&self) -> Result<Held, RegistryError> {
         files::create_root(&self.root)?;
-        files::lock(&self.root).map(held)
+        let lock = files::lock(&self.root)?;
+        // Who was killed may have left a version that is there to read, but not on the disk yet.
+        files::sync(&self.root)?;
+        Ok(held(lock))
     }
 
     fn lease(&self) -> Result<Option<Held>, RegistryError> {
