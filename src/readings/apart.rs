@@ -3,7 +3,7 @@
 //! A decoder of Parquet believes what a file says of itself. A damaged file can make it ask for more memory than there is, which
 //! ends the process whatever the caller catches. So the `roomcast` program reads every Parquet file in a child: the same program,
 //! told to [`decode`], with limits on memory and processor time. The file is the child's standard input. Its rows come back
-//! over a pipe, as blocks of one byte (the [`Kind`]), four bytes (the length, little-endian) and the content.
+//! over a pipe, as blocks of one byte (the kind), four bytes (the length, little-endian) and the content.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
