@@ -129,8 +129,7 @@ impl Recording {
         let recorder = self.recorder();
         let mut command = Command::new(&recorder[0]);
         command.env_clear().envs(std::env::var_os("TZ").map(|zone| ("TZ", zone)));
-        let output =
-            command.args(&recorder[1..]).arg(env!("CARGO_BIN_EXE_roomcast")).args(args).output().unwrap();
+        let output = command.args(&recorder[1..]).arg(env!("CARGO_BIN_EXE_roomcast")).args(args).output().unwrap();
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         assert!(output.status.success(), "{said}");
         self.take();
