@@ -12,6 +12,9 @@ const APART: i64 = 365 * DAY;
 /// After such a silence of the whole site what was before says nothing any more, however long it lasted.
 const FORGOTTEN: i64 = 3 * 365 * DAY;
 
+/// More readings than these are no error of a clock where they come last: a site is back in life.
+const FEW: usize = 10;
+
 /// A cluster that ends less than this before the present is the site coming back to life, and no error.
 const FRESH: i64 = 48 * HOUR;
 
@@ -19,9 +22,9 @@ impl Readings {
     /// Returns the first and the last reading of the time in which the site lived, looking only at readings before `now`.
     ///
     /// Outside it are readings at or after `now`; clusters of at most a week that a year without any reading parts from
-    /// the rest (a clock that was never set shows 1971 or 2000); and what three years without any reading part from the
-    /// rest. Where most readings are at or after `now`, the building is simulated or this clock is wrong: then none counts
-    /// as too late. None without readings.
+    /// the rest (a clock that was never set shows 1971 or 2000), of at most ten readings where they come last; and what three
+    /// years without any reading part from more than ten later ones. Where most devices have readings at or after `now`
+    /// alone, the building is simulated or this clock is wrong: then none counts as too late. None without readings.
     pub fn lived(&self, now: Instant) -> Option<(Instant, Instant)> {
         let (first, last) = self.bulk(now)?;
         let mut reached = last;
@@ -30,7 +33,16 @@ impl Readings {
         {
             reached = earlier;
         }
+        if self.between(reached, last) <= FEW {
+            reached = first;
+        }
         Some((first.max(reached), last))
+    }
+
+    /// Returns how many readings lie from an instant up to another.
+    fn between(&self, from: Instant, to: Instant) -> usize {
+        let times = |device: &DeviceReadings| before(&device.times, to.saturating_add(1)) - before(&device.times, from);
+        self.devices.iter().map(times).sum()
     }
 
     /// Returns the first reading at or after an instant.
@@ -42,8 +54,9 @@ impl Readings {
     /// Returns the first and the last reading without clusters that can be a clock's error, and without readings at or after
     /// `now`.
     pub fn bulk(&self, now: Instant) -> Option<(Instant, Instant)> {
-        let count = |devices: &[DeviceReadings]| devices.iter().map(|device| before(&device.times, now)).sum::<usize>();
-        let limit = if 2 * count(&self.devices) < self.len() { Instant::MAX } else { now };
+        let is_known = |device: &&DeviceReadings| device.times.first().is_some_and(|&first| first < now);
+        let known = self.devices.iter().filter(is_known).count();
+        let limit = if 2 * known < self.devices.len() { Instant::MAX } else { now };
         let last_before = |limit: Instant| {
             let last = |device: &DeviceReadings| device.times[..before(&device.times, limit)].last().copied();
             self.devices.iter().filter_map(last).max()
@@ -52,6 +65,7 @@ impl Readings {
         while limit.saturating_sub(last) > FRESH
             && let Some(earlier) = last_before(last - CLUSTER)
             && last - CLUSTER - earlier > APART
+            && self.between(last - CLUSTER, last) <= FEW
         {
             last = earlier;
         }
@@ -126,11 +140,17 @@ mod tests {
         let bulk: Vec<Instant> = (16_000..16_060).chain(17_000..17_060).collect();
         assert_eq!(readings(&[&bulk]).lived(17_061 * DAY), Some((16_000 * DAY, 17_059 * DAY)));
         // After more than three years everything begins anew, but nothing of it is a stray.
+        // A single row does not begin anything, and a week of a site that came back is no stray.
         let returned: Vec<Instant> = (15_000..15_060).chain([17_000]).collect();
-        assert_eq!(readings(&[&returned]).lived(17_001 * DAY), Some((17_000 * DAY, 17_000 * DAY)));
+        assert_eq!(readings(&[&returned]).lived(17_001 * DAY), Some((15_000 * DAY, 17_000 * DAY)));
         assert!(readings(&[&returned]).strays(17_001 * DAY).is_empty());
+        let week: Vec<Instant> = (16_000..16_060).chain(17_000..17_005).collect();
+        let back = readings(&[&week, &week, &week]);
+        assert_eq!(back.lived(17_010 * DAY), Some((16_000 * DAY, 17_004 * DAY)));
+        assert!(back.strays(17_010 * DAY).is_empty());
         let old: Vec<Instant> = (15_000..15_060).chain(17_000..17_060).collect();
         assert_eq!(readings(&[&old]).lived(17_061 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
+        assert!(readings(&[&old]).strays(17_061 * DAY).is_empty());
         // A row far after the bulk is an error, unless it has just come.
         let late: Vec<Instant> = (16_000..16_060).chain([17_000]).collect();
         assert_eq!(readings(&[&late]).lived(17_100 * DAY).unwrap().1, 16_059 * DAY);
@@ -140,8 +160,11 @@ mod tests {
     #[test]
     fn a_building_simulated_ahead_of_the_clock_lives() {
         let bulk: Vec<Instant> = (17_000..17_060).collect();
-        assert_eq!(readings(&[&bulk]).lived(17_010 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
+        assert_eq!(readings(&[&bulk]).lived(16_990 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
         assert_eq!(readings(&[&bulk]).lived(17_050 * DAY), Some((17_000 * DAY, 17_049 * DAY)));
+        // However many readings one device has ahead, the others' present stays.
+        let ahead: Vec<Instant> = (17_100..17_900).collect();
+        assert_eq!(readings(&[&bulk, &ahead]).lived(17_061 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
     }
 
     #[test]

@@ -10,7 +10,6 @@ use tokio::time::timeout;
 
 use super::lease::{JOBS, Lease, PUBLISHING, Right};
 use super::metrics;
-use super::snapshot::AHEAD;
 use crate::calendar::{Calendar, Instant};
 use crate::readings::Readings;
 use crate::store::{self, Cursor, Store, StoreError};
@@ -139,7 +138,7 @@ impl Live {
     pub fn heard(&self, calendar: &Calendar) -> Option<Instant> {
         let heard = self.runtime.block_on(self.store.heard()).ok()?;
         // A clock that is ahead is no sign of life now.
-        let now = calendar.now() + AHEAD;
+        let now = calendar.now();
         let latest = heard.into_iter().map(|(_, time)| time).filter(|&time| time <= now).max();
         self.last_heard.store(latest.unwrap_or(0), SeqCst);
         latest

@@ -146,7 +146,7 @@ fn strays(opened: &Opened, drop: bool, file: &Path) -> anyhow::Result<()> {
         }
     }
     output::write(file, &out.into_inner()?)?;
-    if drop {
+    if drop && written > 0 {
         let all = readings.len();
         ensure!(
             written * MOST_DROPPED <= all,
