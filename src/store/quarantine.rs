@@ -13,10 +13,10 @@ pub(super) const MOST_BYTES: i64 = 64 << 20;
 /// Most bytes of one batch: a database grows by what one transaction writes before it can use room again.
 const BATCH_BYTES: i64 = 16 << 20;
 
-/// Most rows that are dropped in one step, and steps of one batch: a store of before there was a bound comes to it little by
-/// little, and no batch waits for it.
+/// Most rows that are dropped in one step, and rows of a batch after which no further step is made: a store of before there
+/// was a bound comes to it little by little, and no batch waits for it.
 const MOST_AT_ONCE: i64 = 5000;
-pub(super) const MOST_STEPS: usize = 5;
+pub(super) const ENOUGH_DROPPED: u64 = 20_000;
 
 /// What the quarantine holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

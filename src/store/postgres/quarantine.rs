@@ -6,7 +6,7 @@ use super::{Lock, begin, lock};
 use crate::calendar::{Calendar, Instant};
 use crate::store::Quarantined;
 use crate::store::plan::{Plan, Reject};
-use crate::store::quarantine::{MOST_STEPS, QuarantineSize, excess, growth};
+use crate::store::quarantine::{ENOUGH_DROPPED, QuarantineSize, excess, growth};
 
 /// Writes what was refused in the order in which it came; in turn, since that is not the order of its keys. Says how much was
 /// dropped for it.
@@ -42,7 +42,7 @@ pub(super) async fn write(connection: &mut PgConnection, plan: &Plan<'_>) -> Res
             .fetch_one(&mut *connection)
             .await?;
     let mut dropped = plan.dropped;
-    for _ in 0..MOST_STEPS {
+    while dropped - plan.dropped < ENOUGH_DROPPED {
         let Some(most) = excess(rows, bytes) else { break };
         let oldest = removal("id IN (SELECT id FROM quarantine ORDER BY id LIMIT $1)");
         let oldest = sqlx::query_as(AssertSqlSafe(oldest)).bind(most).fetch_one(&mut *connection);

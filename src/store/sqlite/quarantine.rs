@@ -6,7 +6,7 @@ use super::SqliteStore;
 use crate::calendar::{Calendar, Instant};
 use crate::store::Quarantined;
 use crate::store::plan::{Plan, Reject};
-use crate::store::quarantine::{MOST_STEPS, QuarantineSize, excess, growth};
+use crate::store::quarantine::{ENOUGH_DROPPED, QuarantineSize, excess, growth};
 
 /// Writes what was refused; says how much was dropped for it.
 pub(super) async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<u64, sqlx::Error> {
@@ -34,7 +34,7 @@ pub(super) async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>) ->
     let (rows, bytes) = growth(&plan.refused, &held);
     let (mut rows, mut bytes) = resize(connection, rows, bytes, plan.dropped).await?;
     let mut dropped = plan.dropped;
-    for _ in 0..MOST_STEPS {
+    while dropped - plan.dropped < ENOUGH_DROPPED {
         let Some(most) = excess(rows, bytes) else { break };
         let oldest = "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine ORDER BY id LIMIT ?)
                       RETURNING octet_length(payload) + octet_length(reason)";
