@@ -9,8 +9,8 @@ const DAY: i64 = 24 * HOUR;
 const CLUSTER: i64 = 7 * DAY;
 const APART: i64 = 365 * DAY;
 
-/// After such a silence of the whole site what was before says nothing any more, however long it lasted.
-const FORGOTTEN: i64 = 3 * 365 * DAY;
+/// History that forecasts look at: older readings no longer change a rate, and every device's hours are kept since the first.
+const WINDOW: i64 = 5 * 365 * DAY;
 
 /// More readings than these are no error of a clock where they come last: a site is back in life.
 const FEW: usize = 10;
@@ -22,21 +22,22 @@ impl Readings {
     /// Returns the first and the last reading of the time in which the site lived, looking only at readings before `now`.
     ///
     /// Outside it are readings at or after `now`; clusters of at most a week that a year without any reading parts from
-    /// the rest (a clock that was never set shows 1971 or 2000), of at most ten readings where they come last; and what three
-    /// years without any reading part from more than ten later ones. Where most devices have readings at or after `now`
-    /// alone, the building is simulated or this clock is wrong: then none counts as too late. None without readings.
+    /// the rest (a clock that was never set shows 1971 or 2000), of at most ten readings where they come last; and what is
+    /// older than five years, counted from the last reading that has more than ten in the five years up to it. Where most
+    /// devices have readings at or after `now` alone, the building is simulated or this clock is wrong: then none counts as
+    /// too late. None without readings.
     pub fn lived(&self, now: Instant) -> Option<(Instant, Instant)> {
         let (first, last) = self.bulk(now)?;
-        let mut reached = last;
-        while let Some(earlier) = self.first_from(reached - FORGOTTEN)
-            && earlier < reached
+        // Whole days, so that the window does not move with each reading.
+        let window = |end: Instant| (end - WINDOW).div_euclid(DAY) * DAY;
+        let mut end = last;
+        while self.between(window(end), end) <= FEW
+            && let Some(earlier) = self.last_before(window(end)).filter(|&earlier| earlier >= first)
         {
-            reached = earlier;
+            end = earlier;
         }
-        if self.between(reached, last) <= FEW {
-            reached = first;
-        }
-        Some((first.max(reached), last))
+        let begins = self.first_from(first.max(window(end)))?;
+        Some((begins, last))
     }
 
     /// Returns how many readings lie from an instant up to another.
@@ -51,19 +52,21 @@ impl Readings {
         self.devices.iter().filter_map(first).min()
     }
 
+    /// Returns the last reading before an instant.
+    fn last_before(&self, limit: Instant) -> Option<Instant> {
+        let last = |device: &DeviceReadings| device.times[..before(&device.times, limit)].last().copied();
+        self.devices.iter().filter_map(last).max()
+    }
+
     /// Returns the first and the last reading without clusters that can be a clock's error, and without readings at or after
     /// `now`.
     pub fn bulk(&self, now: Instant) -> Option<(Instant, Instant)> {
         let is_known = |device: &&DeviceReadings| device.times.first().is_some_and(|&first| first < now);
         let known = self.devices.iter().filter(is_known).count();
         let limit = if 2 * known < self.devices.len() { Instant::MAX } else { now };
-        let last_before = |limit: Instant| {
-            let last = |device: &DeviceReadings| device.times[..before(&device.times, limit)].last().copied();
-            self.devices.iter().filter_map(last).max()
-        };
-        let mut last = last_before(limit)?;
+        let mut last = self.last_before(limit)?;
         while limit.saturating_sub(last) > FRESH
-            && let Some(earlier) = last_before(last - CLUSTER)
+            && let Some(earlier) = self.last_before(last - CLUSTER)
             && last - CLUSTER - earlier > APART
             && self.between(last - CLUSTER, last) <= FEW
         {
@@ -139,8 +142,7 @@ mod tests {
     fn long_closures_and_days_back_in_life_are_no_strays() {
         let bulk: Vec<Instant> = (16_000..16_060).chain(17_000..17_060).collect();
         assert_eq!(readings(&[&bulk]).lived(17_061 * DAY), Some((16_000 * DAY, 17_059 * DAY)));
-        // After more than three years everything begins anew, but nothing of it is a stray.
-        // A single row does not begin anything, and a week of a site that came back is no stray.
+        // A single row does not begin a window, and a week of a site that came back is no stray.
         let returned: Vec<Instant> = (15_000..15_060).chain([17_000]).collect();
         assert_eq!(readings(&[&returned]).lived(17_001 * DAY), Some((15_000 * DAY, 17_000 * DAY)));
         assert!(readings(&[&returned]).strays(17_001 * DAY).is_empty());
@@ -148,6 +150,7 @@ mod tests {
         let back = readings(&[&week, &week, &week]);
         assert_eq!(back.lived(17_010 * DAY), Some((16_000 * DAY, 17_004 * DAY)));
         assert!(back.strays(17_010 * DAY).is_empty());
+        // What is older than five years is not looked at, but nothing of it is a stray.
         let old: Vec<Instant> = (15_000..15_060).chain(17_000..17_060).collect();
         assert_eq!(readings(&[&old]).lived(17_061 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
         assert!(readings(&[&old]).strays(17_061 * DAY).is_empty());
@@ -155,6 +158,17 @@ mod tests {
         let late: Vec<Instant> = (16_000..16_060).chain([17_000]).collect();
         assert_eq!(readings(&[&late]).lived(17_100 * DAY).unwrap().1, 16_059 * DAY);
         assert_eq!(readings(&[&late]).lived(17_001 * DAY).unwrap().1, 17_000 * DAY);
+    }
+
+    #[test]
+    fn rows_of_long_ago_lengthen_the_grid_to_five_years_at_most() {
+        // Readings 300 days apart, for decades: no gap is long enough to part them from the rest.
+        let chain: Vec<Instant> = (0..56).map(|step| 300 * step).collect();
+        let bulk: Vec<Instant> = (17_000..17_060).collect();
+        let (first, last) = readings(&[&chain, &bulk]).lived(17_061 * DAY).unwrap();
+        assert_eq!(last, 17_059 * DAY);
+        assert!(last - first <= WINDOW, "{} days", (last - first) / DAY);
+        assert!(readings(&[&chain, &bulk]).strays(17_061 * DAY).is_empty());
     }
 
     #[test]
