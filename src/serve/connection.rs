@@ -3,16 +3,12 @@
 //! Actix reads as many requests as a client sends ahead and keeps all of them, however slowly the client takes the answers. So
 //! a connection gives it the bytes of one request, and those of the next only when that was answered ([`Answering`], which
 //! the gate keeps up to date). It knows of HTTP that an empty line ends a head, and the length of a body where it is named;
-//! elsewhere empty lines only make what is read at a time shorter. A client that does not take an answer at all is given up,
-//! and one address has a limited number of connections.
+//! elsewhere empty lines only make what is read at a time shorter. A client that does not take an answer at all is given up.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::io::{self, IoSlice};
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -24,56 +20,10 @@ use futures_core::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::limits::network;
+use super::slots::Slot;
 
 /// Bytes of an answer that are handed on at a time. What is handed on is copied.
 const PIECE: usize = 64 << 10;
-
-/// The connections of every address.
-#[derive(Debug)]
-pub struct Connections {
-    /// How many an address may have; 0 for no limit.
-    limit: usize,
-    open: Mutex<HashMap<IpAddr, usize>>,
-}
-
-/// A connection of an address; given back when dropped.
-#[derive(Debug)]
-pub struct Slot {
-    connections: Arc<Connections>,
-    address: IpAddr,
-}
-
-impl Connections {
-    /// No connections, of which an address may have `limit`; 0 for no limit.
-    pub fn new(limit: usize) -> Arc<Connections> {
-        Arc::new(Connections { limit, open: Mutex::default() })
-    }
-
-    /// Counts a connection of an address; none if it has as many as it may.
-    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Slot> {
-        let address = network(address);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(address).or_default();
-        if self.limit > 0 && *count >= self.limit {
-            return None;
-        }
-        *count += 1;
-        Some(Slot { connections: self.clone(), address })
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.address);
-            }
-        }
-    }
-}
 
 /// Whether a request of a connection has come whole and is being answered, so that the next has to wait.
 #[derive(Default)]
@@ -442,20 +392,6 @@ mod tests {
             let written = poll_fn(|context| Pin::new(&mut connection).poll_write(context, b"answer")).await;
             assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
         });
-    }
-
-    #[test]
-    fn an_address_has_as_many_connections_as_it_may() {
-        let connections = Connections::new(2);
-        let [one, two] = [[127, 0, 0, 1], [127, 0, 0, 2]].map(IpAddr::from);
-        let mut slots: Vec<_> = (0..2).map(|_| connections.admit(one).expect("a place")).collect();
-        assert!(connections.admit(one).is_none() && connections.admit(two).is_some());
-        slots.pop();
-        assert!(connections.admit(one).is_some());
-        drop(slots);
-        assert!(connections.open.lock().unwrap().is_empty());
-        let all = Connections::new(0);
-        assert_eq!((0..1000).filter_map(|_| all.admit(one)).collect::<Vec<_>>().len(), 1000);
     }
 
     #[test]

@@ -20,10 +20,11 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::connection::{Connection, Connections};
+use super::connection::Connection;
 use super::gate;
 use super::routes;
 use super::site::Site;
+use super::slots::Connections;
 
 /// How long a request's head may take, and how long an idle connection is kept.
 const HEAD: Duration = Duration::from_secs(10);

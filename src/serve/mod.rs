@@ -44,6 +44,7 @@ pub mod run;
 pub mod schedule;
 pub mod scoring;
 pub mod site;
+mod slots;
 pub mod snapshot;
 pub mod standing;
 pub mod tls;

@@ -5,6 +5,8 @@
 //! ask again (HTTP) is told so at once; what a broker holds for us waits here and is tried again. What the store would never
 //! take goes into quarantine instead: a broker would bring it again and again.
 
+mod divide;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Stopwatch};
@@ -16,7 +18,7 @@ use super::Source;
 use super::backoff::Backoff;
 use super::counts::Counts;
 use crate::calendar::{Calendar, Instant};
-use crate::store::{Batch, Event, Kind, Receipt, Refused, Store, Verdict};
+use crate::store::{Batch, Event, Receipt, Store, Verdict};
 
 /// Rows after which a transaction takes no more.
 const GROUP: usize = 5000;
@@ -27,9 +29,6 @@ const FEW: usize = 100;
 
 /// Longest time of a transaction; then the store counts as away, and what may have been stored is offered again.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Failures after which what the store does not take of a message is no longer divided.
-const DIVISIONS: usize = 64;
 
 /// Waits between tries while the store is away.
 const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -372,65 +371,6 @@ impl Task {
                 Err(self.failed(Failure { message, temporary: true }))
             }
         }
-    }
-
-    /// Stores what it can of a job that the store does not take as a whole, and puts the rest into quarantine. What fails
-    /// temporarily on the way stays in the job.
-    async fn divide(&self, mut job: Job) -> Result<(), (Job, Failure)> {
-        // A store that takes nothing at all, not even into quarantine, gets the job again as it was.
-        let whole = job.batch.clone();
-        let mut parts = vec![std::mem::take(&mut job.batch.events)];
-        let mut failures = 0;
-        while let Some(mut events) = parts.pop() {
-            if events.is_empty() {
-                continue;
-            }
-            let batch = Batch { events, refused: Vec::new() };
-            let failure = match self.ingest(&batch).await {
-                Ok(receipt) => {
-                    job.tally.add(self.count(job.source, &receipt.verdicts));
-                    self.announce(batch.events, &receipt.verdicts);
-                    continue;
-                }
-                Err(failure) => failure,
-            };
-            events = batch.events;
-            if failure.temporary {
-                parts.push(events);
-                job.batch.events = parts.into_iter().rev().flatten().collect();
-                return Err((job, failure));
-            }
-            failures += 1;
-            if events.len() > 1 && failures <= DIVISIONS {
-                parts.push(events.split_off(events.len() / 2));
-                parts.push(events);
-            } else {
-                let refused = |event| self.refused(job.source, event, &failure.message);
-                job.batch.refused.extend(events.iter().map(refused));
-            }
-        }
-        let mut single = Group::default();
-        single.add(job);
-        match self.commit(single).await {
-            Ok(()) => Ok(()),
-            Err((group, failure)) => match group.split().pop() {
-                Some(job) => Err((Job { batch: whole, ..job }, failure)),
-                None => Ok(()),
-            },
-        }
-    }
-
-    /// An event as the quarantine keeps it: `roomcast store quarantine replay` reads it again.
-    fn refused(&self, source: Source, event: &Event, reason: &str) -> Refused {
-        let mut row = serde_json::json!({
-            "time": self.calendar.rfc3339(event.time),
-            "device": event.device,
-            "device_activated": u8::from(event.kind == Kind::Motion),
-        });
-        if let Some(id) = &event.id {
-            row["id"] = id.as_str().into();
-        }
-        Refused { source: source.name().into(), payload: row.to_string(), reason: reason.to_owned() }
     }
 
     fn failed(&self, failure: Failure) -> Failure {
