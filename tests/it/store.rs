@@ -9,8 +9,11 @@ pub mod place;
 pub mod refusal;
 mod years;
 
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use roomcast::calendar::Calendar;
 use roomcast::store::{Batch, QuarantineSize, Verdict};
+use sqlx::{Connection, PgConnection};
 
 use place::{Place, START, batch, held, motion, on_both, refused, rest, stream, sums, with_id};
 
@@ -187,6 +190,25 @@ async fn the_quarantine_keeps_the_latest_rows_that_fit_and_counts_what_it_droppe
         assert_eq!(store.quarantine_size().await.unwrap(), QuarantineSize { rows: 0, bytes: 0, dropped: size.dropped });
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_client_that_sends_refused_rows_for_ever_takes_bounded_room_in_postgres() {
+    let Some(place) = Place::postgres().await else { return };
+    let store = place.open().await;
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    // Text that PostgreSQL cannot compress.
+    let mut payload = || (0..16 << 10).map(|_| char::from(random.random_range(b'!'..b'~'))).collect::<String>();
+    for _ in 0..24 {
+        let refused = (0..900).map(|_| refused(&payload(), "")).collect();
+        store.ingest(&Batch { refused, ..batch([]) }).await.unwrap();
+    }
+    let mut connection = PgConnection::connect(&place.url).await.unwrap();
+    let size: i64 = sqlx::query_scalar("SELECT pg_total_relation_size('roomcast.quarantine')")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert!(size < 240 << 20, "{} MiB of 340 MiB written, 64 MiB of them kept", size >> 20);
 }
 
 #[tokio::test]

@@ -12,6 +12,8 @@ mod schema;
 mod small;
 
 use std::path::Path;
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -35,6 +37,8 @@ pub(super) struct PostgresStore {
     calendar: Calendar,
     pool: PgPool,
     numbers: Numbers,
+    /// Bytes that went into quarantine since its table was last vacuumed.
+    unvacuumed: AtomicI64,
 }
 
 /// What is locked by number, for the rest of a transaction. Numbers are the store's own: any would do.
@@ -103,7 +107,7 @@ impl PostgresStore {
         connection.close().await.map_err(failed)?;
         let pool =
             PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).connect_lazy_with(options);
-        Ok(Self { name, calendar: calendar.clone(), pool, numbers: Numbers::default() })
+        Ok(Self { name, calendar: calendar.clone(), pool, numbers: Numbers::default(), unvacuumed: AtomicI64::new(0) })
     }
 
     fn error(&self, error: sqlx::Error) -> StoreError {
@@ -117,7 +121,23 @@ impl PostgresStore {
         let (receipt, numbers) = ingest::write(&mut writing, &plan, &known, &self.calendar).await?;
         writing.commit().await?;
         self.numbers.learn(&plan, &known, &numbers);
+        self.vacuum_quarantine(&plan).await;
         Ok(receipt)
+    }
+
+    /// Lets later rows of the quarantine take the room of dropped and repeated ones once many have been written. PostgreSQL
+    /// itself looks once a minute, in which a client can write gigabytes.
+    async fn vacuum_quarantine(&self, plan: &Plan<'_>) {
+        let bytes: i64 = plan.refused.iter().map(|reject| reject.bytes() + quarantine::ROW_BYTES).sum();
+        if self.unvacuumed.fetch_add(bytes, Relaxed) + bytes < quarantine::VACUUM_BYTES {
+            return;
+        }
+        self.unvacuumed.store(0, Relaxed);
+        // Without cutting off the end of the table, which would lock out those who write to it.
+        let vacuum = sqlx::query("VACUUM (TRUNCATE false, SKIP_LOCKED) quarantine").execute(&self.pool);
+        if let Err(error) = vacuum.await {
+            tracing::warn!(store = self.name, error = %error, "cannot vacuum the quarantine: its table may grow");
+        }
     }
 }
 

@@ -8,6 +8,12 @@ use crate::store::Quarantined;
 use crate::store::plan::{Plan, Reject};
 use crate::store::quarantine::{ENOUGH_DROPPED, QuarantineSize, excess, growth};
 
+/// Bytes written after which the table is vacuumed.
+pub(super) const VACUUM_BYTES: i64 = 64 << 20;
+
+/// Bytes of a row beside payload and reason.
+pub(super) const ROW_BYTES: i64 = 128;
+
 /// Writes what was refused in the order in which it came; in turn, since that is not the order of its keys. Says how much was
 /// dropped for it.
 pub(super) async fn write(connection: &mut PgConnection, plan: &Plan<'_>) -> Result<u64, sqlx::Error> {
