@@ -65,7 +65,7 @@ impl Site {
     /// The site of these readings, of which only the hours matter, before `until`.
     pub fn new(readings: &Readings, calendar: &Calendar, until: Instant) -> Site {
         let (hourly, days) = Hourly::with_days(readings, calendar, until);
-        let readings = readings.since(hourly.start);
+        let readings = readings.since(hourly.start).before(until);
         Site {
             zone: calendar.zone().map(|zone| zone.name().into()),
             weekend: calendar.weekend(),

@@ -59,8 +59,8 @@ pub(super) const MODELS: [(&str, DataType); 19] = [
     ("roomcast", DataType::String),
 ];
 
-/// From the hours with motion of all devices of a site to the site, without layers. Only readings before `until` may be
-/// there; without it the last hour with motion is the last that is learned from.
+/// From the hours with motion of all devices of a site to the site, without layers. Hours from `until` on are set aside;
+/// without it the last hour with motion is the last that is learned from, but for hours of clocks that are wrong.
 ///
 /// # Errors
 /// [`BatchError`].
@@ -75,6 +75,7 @@ pub fn building(
     while let Some((frame, before)) = input.next_rows()? {
         devices.take(&frame, before)?;
     }
+    devices.say_set_aside();
     one_site(&part::bare_site(&Readings { devices: devices.drain(0) }, calendar, until)?, output)
 }
 
@@ -196,16 +197,19 @@ fn each_chunk(
             each(devices.drain(1))?;
         }
     }
+    devices.say_set_aside();
     each(devices.drain(0))
 }
 
 /// Devices as their rows come in.
 struct Devices<'a> {
     calendar: &'a Calendar,
-    /// No reading may be at or after this instant.
+    /// Hours that begin at or after this instant are set aside.
     until: Instant,
-    /// No reading may be before this instant.
+    /// As those before this instant: they are of wrong clocks, or older than what is learned from.
     from: Instant,
+    /// How many hours were set aside, and the first of them.
+    set_aside: (u64, Option<(String, Instant)>),
     /// The last one may still grow.
     devices: Vec<DeviceReadings>,
     /// The name and hour of the last row.
@@ -214,7 +218,15 @@ struct Devices<'a> {
 
 impl<'a> Devices<'a> {
     fn new(calendar: &'a Calendar, until: Instant, from: Instant) -> Devices<'a> {
-        Devices { calendar, until, from, devices: Vec::new(), last: None }
+        Devices { calendar, until, from, set_aside: (0, None), devices: Vec::new(), last: None }
+    }
+
+    /// Logs how many hours were set aside, if any.
+    fn say_set_aside(&self) {
+        if let (hours, Some((device, hour))) = &self.set_aside {
+            let first = format!("{} of {device}", self.calendar.format(*hour));
+            tracing::warn!(hours, first, "hours outside the time that is learned from were set aside");
+        }
     }
 
     /// Number of devices of which everything has come.
@@ -266,18 +278,17 @@ impl<'a> Devices<'a> {
             return Err("the seconds are not some of 0 to 3599 in ascending order".into());
         }
         let times = seconds.iter().map(|&second| hour + i64::from(second));
-        if times.clone().any(|time| time >= self.until) {
-            return Err(format!("motion at or after {}", self.calendar.format(self.until)));
-        }
-        // Before the site's grid begins there are only rows of wrong clocks, and of before a silence of years.
-        if hour < self.from {
+        let known: Vec<Instant> = times.take_while(|&time| time < self.until).collect();
+        if hour < self.from || known.is_empty() {
+            self.set_aside.0 += 1;
+            self.set_aside.1.get_or_insert_with(|| (name.to_owned(), hour));
             return Ok(());
         }
         if self.devices.last().is_none_or(|device| device.device != name) {
             self.devices.push(DeviceReadings { device: name.to_owned(), times: Vec::new().into() });
         }
         if let Some(device) = self.devices.last_mut() {
-            device.times.extend(times);
+            device.times.extend(known);
         }
         Ok(())
     }

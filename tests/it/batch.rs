@@ -234,12 +234,44 @@ fn rows_that_cannot_be_fail_with_their_number() {
     let mut early = good.clone();
     early[0].1 -= 400 * 24 * HOUR;
     assert_eq!(step(&["worker", "devices", "--site", &site], encoded(&early, true).1).height(), 2);
-    let end = Calendar::default().parse("2016-08-20 12:00:00").unwrap();
-    let last = |second| (Some("device_9".into()), end, Some(vec![second]));
-    with(&|rows| rows.push(last(1800)), "motion at or after 2016-08-20 12:30:00");
     with(&|rows| rows[0].0 = Some(String::new()), "row 1: expected a device name");
     // Nothing may be known of the future at all.
     fails(&["worker", "building", "--until", "2130-01-01 00:00:00"], whole(&devices(false), false), "has not come yet");
+}
+
+#[test]
+fn hours_of_a_clock_that_is_ahead_end_no_step_and_are_named() {
+    let ahead = |more: &[(&str, Vec<i32>)]| {
+        let mut all = rows(&devices(false)[..2]);
+        for (time, seconds) in more {
+            let hour = Calendar::default().parse(time).unwrap();
+            all.push((Some("device_9".into()), hour, Some(seconds.clone())));
+        }
+        all
+    };
+    // Without --until, the site is that of the readings before the clock that is ahead.
+    let dir = tempfile::tempdir().unwrap();
+    let site = |name: &str, rows: &[Row]| {
+        let output = roomcast(&["worker", "building"], encoded(rows, false).1);
+        assert!(output.status.success(), "{}", said(&output));
+        let frame = IpcStreamReader::new(Cursor::new(output.stdout.clone())).finish().unwrap();
+        let site = frame.column("site").unwrap().binary().unwrap().get(0).unwrap().to_vec();
+        std::fs::write(dir.path().join(name), &site).unwrap();
+        site
+    };
+    let far = [("2100-01-01 12:00:00", vec![5])];
+    assert!(site("with", &ahead(&far)) == site("without", &ahead(&[])), "the sites differ");
+    // At the end of what is learned from, only the seconds before it count.
+    let args = ["worker", "devices", "--site", &self::site()].map(str::to_owned);
+    let args = args.each_ref().map(String::as_str);
+    let fitted = |more: &[(&str, Vec<i32>)]| {
+        let output = roomcast(&args, encoded(&ahead(more), true).1);
+        assert!(output.status.success(), "{}", said(&output));
+        (IpcStreamReader::new(Cursor::new(output.stdout.clone())).finish().unwrap().height(), said(&output))
+    };
+    let (height, said) = fitted(&[("2016-08-20 12:00:00", vec![1800]), far[0].clone()]);
+    assert!(height == 2 && said.contains("hours=2") && said.contains("12:00:00 of device_9"), "{height} {said}");
+    assert_eq!(fitted(&[("2016-08-20 12:00:00", vec![1799, 1800])]).0, 3);
 }
 
 #[test]
