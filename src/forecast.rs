@@ -60,7 +60,7 @@ pub fn forecast_with(
     layers: Layers<'_>,
 ) -> PolarsResult<DeviceForecast> {
     let hours_of = &hourly.devices[device];
-    let Layers { device: model, site, threshold } = layers;
+    let Layers { device: model, site, threshold } = known(hourly, layers);
     let rows = horizon(hourly.origin, hourly.end);
     let matrix = Table::new(hourly, building, device).matrix(&rows)?;
     // What the model says of a silent device it would say of a live one; most silent ones stay silent.
@@ -75,6 +75,11 @@ pub fn forecast_with(
         })
         .collect();
     Ok(DeviceForecast { device: hours_of.device.clone(), status: hours_of.status, source: model.source(), hours })
+}
+
+/// Returns the layers of a forecast on this grid: the habit's where the data are stale, whatever was learned.
+fn known<'a>(hourly: &Hourly, layers: Layers<'a>) -> Layers<'a> {
+    if hourly.stale.is_some() { layers.habit() } else { layers }
 }
 
 /// What drove the probability of one hour.
@@ -140,7 +145,7 @@ pub fn explain_with(
     let mut row = [0.0; WIDTH];
     matrix.row(0, &mut row);
     let mut parts = [0.0; WIDTH];
-    let Layers { device: model, site, .. } = layers;
+    let Layers { device: model, site, .. } = known(hourly, layers);
     let base = model.contributions(site, &row, &mut parts);
     let mut contributions: Vec<Contribution> = columns()
         .into_iter()

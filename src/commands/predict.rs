@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use super::backtest::duration;
 use super::output;
 use super::site::ClockArgs;
-use crate::calendar::{Calendar, Instant};
+use crate::calendar::{Calendar, HOUR, Instant};
 use crate::features::Building;
 use crate::forecast::{self, DeviceForecast};
 use crate::hourly::Hourly;
@@ -127,16 +127,16 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     if args.max_age.is_some_and(|age| origin - last > age.as_secs() as i64) {
         bail!("the last reading, of {data_until}, is older than --max-age allows at {}", calendar.format(origin));
     }
-    let mut hourly = Hourly::new(&readings, &calendar, origin);
-    let stale = hourly.stale_since(summary.heard);
-    if let Some(since) = stale {
-        let devices = readings.devices.len();
-        say(&format!("no sensor of {devices} has been heard since {data_until}: the forecast is the habit's rate"));
-        hourly = hourly.unobserved_since(since);
+    let hourly = Hourly::unless_stale(&readings, &calendar, origin, summary.heard);
+    if let Some(since) = hourly.stale {
+        let (devices, days) = (readings.devices.len(), (origin - since) / (24 * HOUR));
+        say(&format!(
+            "no sensor of {devices} has been heard for {days} days, since {data_until}: the forecast is the habit's rate"
+        ));
     }
     let building = Building::new(&hourly);
-    let mut models = match stale {
-        Some(_) => Models::habit(readings.devices.iter().map(|device| device.device.clone()), origin),
+    let mut models = match hourly.stale {
+        Some(_) => Models::default(),
         None => models(args.models.as_deref(), &hourly, &building)?,
     };
     models.threshold = args.rule.rule().threshold(&models.site.out_of_sample);
@@ -147,7 +147,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     }
     let bytes = match args.format {
         Format::Csv => output::csv(&forecasts, &calendar, args.probabilities),
-        Format::Json => output::json(&forecasts, &calendar, origin, last, stale.is_some())?,
+        Format::Json => output::json(&forecasts, &calendar, origin, last, hourly.stale.is_some())?,
     };
     output::write(&args.output, &bytes)?;
     if args.show {

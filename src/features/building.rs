@@ -97,15 +97,15 @@ impl Building {
     /// The building whose devices have these totals, on a grid that need not hold them.
     pub fn from_totals(totals: Totals, hourly: &Hourly) -> Building {
         let Totals { occupied, observed, expected, silent_share } = totals;
-        let rate = rate(&occupied, &observed, &hourly.locals);
-        let level = level(&occupied, &expected, &hourly.locals);
+        let rate = rate(&occupied, &observed, hourly);
+        let level = level(&occupied, &expected, hourly);
         let lags = lags(&hourly.locals);
         let busy = |at: usize| (*observed.get(at)? > 0.0).then(|| occupied[at] / observed[at]);
         let pull = |(&at, rate): (&IdxSize, &f32)| busy(at as usize).map_or(0.0, |y| y - rate);
         let pulls = series("building_last_pull", lags.same_type[0].iter().zip(&rate).map(pull));
         let local = |name: &str, of: fn(&LocalHour) -> f32| series(name, hourly.locals.iter().map(of));
         let shared = Shared {
-            weights: kernel::weights(&hourly.locals),
+            weights: kernel::weights(&hourly.locals, hourly.last_known_day()),
             logits: rate.iter().map(|&rate| logit(rate)).collect(),
             histories: (0..rate.len()).map(|hours| (hours as f32 / 24.0).ln_1p()).collect(),
             building: [pulls, series("building_level", level.into_iter())],
@@ -146,8 +146,8 @@ impl Totals {
                 observed[at] += 1.0;
             }
         }
-        let rate = rate(&occupied, &observed, &hourly.locals);
-        let weights = kernel::weights(&hourly.locals);
+        let rate = rate(&occupied, &observed, hourly);
+        let weights = kernel::weights(&hourly.locals, hourly.last_known_day());
         let priors: Vec<(usize, Vec<f32>, Cell)> = hourly
             .devices
             .par_iter()
@@ -206,10 +206,11 @@ fn silent(hourly: &Hourly, device: &DeviceHours, values: &[f32], prior: &[f32]) 
     sum
 }
 
-fn rate(occupied: &[f32], observed: &[f32], locals: &[LocalHour]) -> Vec<f32> {
+fn rate(occupied: &[f32], observed: &[f32], hourly: &Hourly) -> Vec<f32> {
+    let locals = &hourly.locals;
     let mut kind = [[Cell::default(); 24]; 2];
     let mut all = Cell::default();
-    let weights = weights(HALF_LIFE, locals);
+    let weights = weights(HALF_LIFE, hourly);
     let mut before = 0.0;
     let mut out = Vec::with_capacity(locals.len());
     for (t, (at, &w)) in locals.iter().zip(&weights).enumerate() {
@@ -229,17 +230,17 @@ fn rate(occupied: &[f32], observed: &[f32], locals: &[LocalHour]) -> Vec<f32> {
     out
 }
 
-/// What each hour weighs where weights double with every half-life.
-fn weights(half_life: f64, locals: &[LocalHour]) -> Vec<f64> {
-    let day0 = locals.first().map_or(0, |l| l.day);
-    locals.iter().map(|l| kernel::turning(half_life, l.day - day0)).collect()
+/// Returns the weight of each hour of a grid where weights double with every half-life.
+fn weights(half_life: f64, hourly: &Hourly) -> Vec<f64> {
+    let (day0, last) = (hourly.locals.first().map_or(0, |l| l.day), hourly.last_known_day());
+    hourly.locals.iter().map(|l| kernel::turning(half_life, l.day.min(last) - day0)).collect()
 }
 
-fn level(occupied: &[f32], expected: &[f32], locals: &[LocalHour]) -> Vec<f32> {
+fn level(occupied: &[f32], expected: &[f32], hourly: &Hourly) -> Vec<f32> {
     let mut sum = Cell::default();
-    let weights = weights(LEVEL_HALF_LIFE, locals);
+    let weights = weights(LEVEL_HALF_LIFE, hourly);
     let mut before = 0.0;
-    let mut out = Vec::with_capacity(locals.len());
+    let mut out = Vec::with_capacity(weights.len());
     for (t, &w) in weights.iter().enumerate() {
         if w < before {
             sum.turn();

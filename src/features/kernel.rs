@@ -51,15 +51,15 @@ pub(super) struct Weights {
     level: f64,
 }
 
-/// The weights of each day from that of the first hour on.
-pub(super) fn weights(locals: &[LocalHour]) -> Vec<Weights> {
-    let days = locals.first().zip(locals.last()).map_or(0, |(first, last)| last.day - first.day + 1);
+/// Returns the weights of each day from that of the first hour on. Time does not pass after `last_known`, a local day.
+pub(super) fn weights(locals: &[LocalHour], last_known: i32) -> Vec<Weights> {
+    let (day0, days) = locals.first().zip(locals.last()).map_or((0, 0), |(a, b)| (a.day, b.day - a.day + 1));
     let weights = |day| Weights {
         slow: turning(HALF_LIFE, day),
         fast: turning(RECENT_HALF_LIFE, day),
         level: turning(LEVEL_HALF_LIFE, day),
     };
-    (0..days).map(weights).collect()
+    (0..days).map(|day| weights(day.min(last_known.saturating_sub(day0)))).collect()
 }
 
 /// Weighted occupied and observed hours.
@@ -187,7 +187,7 @@ mod tests {
         let locals: Vec<LocalHour> = (0..52 * 365 * 24).map(|hour| calendar.local(hour)).collect();
         let busy = |l: &LocalHour| f32::from(!l.off && (9..17).contains(&l.hour) && l.weekday != 2);
         let values: Vec<f32> = locals.iter().map(busy).collect();
-        let (weights, building, mut rates) = (weights(&locals), vec![0.3; locals.len()], Vec::new());
+        let (weights, building, mut rates) = (weights(&locals, i32::MAX), vec![0.3; locals.len()], Vec::new());
         let turns = |of: fn(&Weights) -> f64| weights.windows(2).filter(|pair| of(&pair[1]) < of(&pair[0])).count();
         assert_eq!([turns(|w| w.slow), turns(|w| w.fast), turns(|w| w.level)], [1, 9, 9]);
         let priors = priors(&values, &locals, &weights, &building, 24, Some(&mut rates));

@@ -5,6 +5,10 @@
 //! begins with the grid of a shorter one, which is what lets training rows from the past be
 //! the rows a forecast at that time would have seen.
 
+mod days;
+
+pub use days::SiteDays;
+
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -19,21 +23,6 @@ pub const HORIZON: usize = 24;
 /// An hour of which less than this many seconds are still to come counts as observed: origins are
 /// often written as one second before the hour.
 const NEARLY_OVER: i64 = 60;
-
-/// Lively days without motion, at least, before a device counts as silent.
-const SILENT_AFTER: u32 = 5;
-
-/// Calendar days without motion before the only device of a site counts as silent.
-const ALONE_SILENT_AFTER: i32 = 14;
-
-/// Whole working days without a reading of any device, at least, before nothing is known of the site.
-const STALE_AFTER: u32 = 2;
-
-/// Seconds before the origin in which a sign of life of any sensor shows that a site without motion is empty.
-const SIGN_OF_LIFE: i64 = 24 * HOUR;
-
-/// How much longer than its usual gaps a device's stillness must be before it counts as silent.
-const GAP_FACTOR: u32 = 2;
 
 /// What is known of one device in one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +92,8 @@ pub struct Hourly {
     pub devices: Vec<Arc<DeviceHours>>,
     /// Local date and time of each hour from `first` to `end + HORIZON`.
     pub locals: Vec<LocalHour>,
+    /// The last reading of the site, where the silence since says nothing: see [`Hourly::unless_stale`].
+    pub stale: Option<Instant>,
 }
 
 impl Hourly {
@@ -110,6 +101,16 @@ impl Hourly {
     /// Devices without a reading on it are left out.
     pub fn new(readings: &Readings, calendar: &Calendar, origin: Instant) -> Hourly {
         Hourly::with_days(readings, calendar, origin).0
+    }
+
+    /// The same, but that nothing is known after the last reading where the site has been silent for longer than its nights,
+    /// days off and habits explain: see [`SiteDays::stale_since`]. `heard` is the last sign of life of any sensor.
+    pub fn unless_stale(readings: &Readings, calendar: &Calendar, origin: Instant, heard: Option<Instant>) -> Hourly {
+        let (hourly, days) = Hourly::with_days(readings, calendar, origin);
+        match days.stale_since(&hourly, heard) {
+            Some(since) => hourly.unobserved_since(since),
+            None => hourly,
+        }
     }
 
     /// The same, with what the site as a whole says of its days: with it [`Hourly::part`] lays some of the devices.
@@ -139,7 +140,7 @@ impl Hourly {
     fn empty(calendar: &Calendar, origin: Instant, first: Hour) -> Hourly {
         let end = calendar.next_hour(origin);
         let locals = (first..end + HORIZON as Hour).map(|hour| calendar.local(hour)).collect();
-        Hourly { origin, first, start: calendar.start(first), end, devices: Vec::new(), locals }
+        Hourly { origin, first, start: calendar.start(first), end, devices: Vec::new(), locals, stale: None }
     }
 
     /// The local days on which a device moved, ascending.
@@ -187,48 +188,8 @@ impl Hourly {
         Some(new)
     }
 
-    /// Returns the last reading of the site when it is longer ago than its nights, days off and habits explain: two whole
-    /// working days or more, and more than any pause before. Nothing is known of the site since then, unless one of its
-    /// sensors was `heard` in the last day before the origin (a "no motion" is a sign of life): then it really is empty.
-    pub fn stale_since(&self, heard: Option<Instant>) -> Option<Instant> {
-        if heard.is_some_and(|heard| heard < self.origin && self.origin - heard < SIGN_OF_LIFE) {
-            return None;
-        }
-        let last = self.devices.iter().filter_map(|device| device.times.last()).max().copied()?;
-        // Soon told for a site that lives: what follows looks at every hour of every device.
-        if self.origin - last < i64::from(STALE_AFTER) * 24 * HOUR {
-            return None;
-        }
-        let (position, _) = self.place(self.origin);
-        let today = self.locals.get(position)?.day;
-        let mut days: Vec<(i32, bool)> = self.locals.iter().map(|hour| (hour.day, hour.off)).collect();
-        days.dedup();
-        days.retain(|&(day, _)| day < today);
-        let mut active: Vec<i32> = self.devices.iter().flat_map(|device| self.days_with_motion(device)).collect();
-        active.sort_unstable();
-        active.dedup();
-        let (mut still, mut longest) = (0, 0);
-        for (day, off) in days {
-            if active.binary_search(&day).is_ok() {
-                longest = longest.max(still);
-                still = 0;
-            } else if !off {
-                still += 1;
-            }
-        }
-        let is_heard_today = active.last().is_some_and(|&day| day >= today);
-        (!is_heard_today && still >= STALE_AFTER && still > longest).then_some(last)
-    }
-
-    /// Local days on which a device moved, ascending, with repetitions.
-    fn days_with_motion<'a>(&'a self, device: &'a DeviceHours) -> impl Iterator<Item = i32> + 'a {
-        let first = (device.first - self.first) as usize;
-        let occupied = device.states.iter().enumerate().filter(|(_, state)| **state == State::Occupied);
-        occupied.filter_map(move |(at, _)| self.locals.get(first + at)).map(|hour| hour.day)
-    }
-
-    /// The same grid with nothing known of any device from the hour after `since` on.
-    pub fn unobserved_since(mut self, since: Instant) -> Hourly {
+    /// Forgets what silence seemed to say of the devices after the last reading of a site that is stale.
+    fn unobserved_since(mut self, since: Instant) -> Hourly {
         let from = self.place(since).0 as Hour + 1 + self.first;
         for device in &mut self.devices {
             let device = Arc::make_mut(device);
@@ -240,61 +201,19 @@ impl Hourly {
                 device.status = Status::Live;
             }
         }
+        self.stale = Some(since);
         self
+    }
+
+    /// Returns the last local day of which anything can be known: a habit does not fade while nobody is heard.
+    pub fn last_known_day(&self) -> i32 {
+        let last = |since| self.locals.get(self.place(since).0).map_or(i32::MAX, |local| local.day);
+        self.stale.map_or(i32::MAX, last)
     }
 
     /// The position of a device by name.
     pub fn position(&self, device: &str) -> Option<usize> {
         self.devices.binary_search_by(|d| d.device.as_str().cmp(device)).ok()
-    }
-}
-
-/// How many devices of a site moved, and had been seen, on each local day: all that a device's hours take from the others'.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SiteDays {
-    /// First hour of the site's grid.
-    pub first_hour: Hour,
-    /// First local day of the grid.
-    first: i32,
-    /// Per day, the number of devices with motion.
-    active: Vec<u32>,
-    /// Per day, the number of devices seen on or before it.
-    seen: Vec<u32>,
-}
-
-impl SiteDays {
-    /// Counts the days with motion of all devices of a grid.
-    fn new(motion: &[Vec<i32>], hourly: &Hourly) -> SiteDays {
-        let (first, last) = match (hourly.locals.first(), hourly.locals.last()) {
-            (Some(a), Some(b)) => (a.day, b.day),
-            _ => (0, 0),
-        };
-        let mut active = vec![0; (last - first + 1) as usize];
-        let mut seen = active.clone();
-        for days in motion {
-            for &day in days {
-                active[(day - first) as usize] += 1;
-            }
-            if let Some(&day) = days.first() {
-                seen[(day - first) as usize] += 1;
-            }
-        }
-        for day in 1..seen.len() {
-            seen[day] += seen[day - 1];
-        }
-        SiteDays { first_hour: hourly.first, first, active, seen }
-    }
-
-    /// Whether enough devices other than one that was still that day show that the building lived.
-    fn lively(&self, day: i32) -> bool {
-        let at = (day - self.first) as usize;
-        let others = self.seen[at].saturating_sub(1);
-        self.active[at] >= 1.max(others.div_ceil(4))
-    }
-
-    /// Whether no other device had been seen before a day.
-    fn alone(&self, day: i32) -> bool {
-        self.seen[(day - 1 - self.first).max(0) as usize] <= 1
     }
 }
 
@@ -306,7 +225,7 @@ fn lay(device: DeviceReadings, motion: Vec<i32>, calendar: &Calendar, grid: &Hou
     for &time in &device.times {
         states[(calendar.hour(time) - first) as usize] = State::Occupied;
     }
-    let silence = silence(&motion, days);
+    let silence = days.silence(&motion);
     let local = |hour: Hour| grid.local(hour);
     let first_day = local(first).day;
     let mut silent_days = Vec::with_capacity(states.len() + 1);
@@ -333,30 +252,4 @@ fn lay(device: DeviceReadings, motion: Vec<i32>, calendar: &Calendar, grid: &Hou
         Status::Live
     };
     DeviceHours { device: device.device, first, states, silence: silent_days, times: device.times, status }
-}
-
-/// For each day from a device's first: lively days without motion before it, and whether that is
-/// more than the device's own habit explains. Day `d` looks only at days before `d`.
-fn silence(motion: &[i32], days: &SiteDays) -> Vec<(u32, bool)> {
-    let (Some(&first), last) = (motion.first(), days.first + days.active.len() as i32) else { return Vec::new() };
-    let mut out = Vec::with_capacity((last - first) as usize);
-    let (mut next, mut still, mut last_motion) = (0, 0_u32, first);
-    // The second longest gap is a habit, the longest may be the one time the battery was empty.
-    let mut longest = [0_u32; 2];
-    for day in first..last {
-        let limit = SILENT_AFTER.max(GAP_FACTOR * longest[1]);
-        let silent = if days.alone(day) { day - last_motion > ALONE_SILENT_AFTER } else { still >= limit };
-        out.push((still, silent));
-        if motion.get(next) == Some(&day) {
-            if still > longest[0] {
-                longest = [still, longest[0]];
-            } else {
-                longest[1] = longest[1].max(still);
-            }
-            (next, still, last_motion) = (next + 1, 0, day);
-        } else if days.lively(day) {
-            still += 1;
-        }
-    }
-    out
 }

@@ -100,6 +100,17 @@ pub struct Layers<'a> {
 /// A device without a layer of its own.
 static NEWCOMER: LazyLock<DeviceModel> = LazyLock::new(|| DeviceModel { follows_site: true, ..Default::default() });
 
+/// Layers that have learned nothing.
+static NOTHING: LazyLock<(DeviceModel, SiteModel)> = LazyLock::new(Default::default);
+
+impl Layers<'_> {
+    /// Returns layers that say the habit's rate, with the same threshold.
+    pub fn habit(self) -> Layers<'static> {
+        let (device, site) = &*NOTHING;
+        Layers { device, site, threshold: self.threshold }
+    }
+}
+
 /// What a device's forecast comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

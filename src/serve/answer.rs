@@ -168,7 +168,7 @@ pub fn whole(grid: &Grid, cells: &[&Arc<Cell>], loaded: &Loaded, calendar: &Cale
         made_at: utc(grid.made_at),
         origin: calendar.rfc3339(grid.hourly.origin),
         data_until: last.map(|&instant| calendar.rfc3339(instant)),
-        stale: grid.stale.is_some(),
+        stale: grid.hourly.stale.is_some(),
         model: grid.model(loaded, calendar),
         devices: Vec::new(),
     };

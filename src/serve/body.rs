@@ -18,7 +18,7 @@ use super::predict::{prefers, work};
 use super::problem::{Code, Problem, ProblemBody};
 use super::query::{self, Query};
 use super::site::Site;
-use super::snapshot::visit;
+use super::snapshot::build_grid;
 use crate::calendar::{Calendar, HOUR, Instant};
 use crate::hourly::HORIZON;
 use crate::readings::{DeviceReadings, Readings};
@@ -43,11 +43,11 @@ const NAME: std::ops::RangeInclusive<usize> = 1..=256;
 pub struct Asked {
     /// The instant the forecast is made at; without it, the end of the hour of the last reading.
     at: Option<String>,
-    /// What the sensors saw, in any order.
+    /// Readings of the sensors, in any order.
     readings: Vec<Reading>,
 }
 
-/// A sensor that fired.
+/// A sensor that fired, or said that it did not.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reading {
@@ -57,6 +57,14 @@ pub struct Reading {
     /// Which: 1 to 256 bytes without control characters.
     #[schema(example = "device_1", min_length = 1)]
     device: String,
+    /// 1 where the sensor fired, 0 where it said that there was no motion: that it lives.
+    #[serde(default = "fired")]
+    #[schema(example = 1, minimum = 0, maximum = 1)]
+    device_activated: u8,
+}
+
+fn fired() -> u8 {
+    1
 }
 
 /// A forecast for a history in the body
@@ -105,8 +113,8 @@ pub async fn post(
     let bytes = work(move || {
         let _until_done = (place, turn);
         let calendar = &site.calendar;
-        let (rows, at) = if csv { (from_csv(&body, calendar)?, None) } else { from_json(&body, calendar)? };
-        let readings = readings(rows);
+        let Told { motion, still, at } = if csv { from_csv(&body, calendar)? } else { from_json(&body, calendar)? };
+        let readings = readings(motion);
         let origin = match at.map_or_else(|| query.time("at", calendar), |at| Ok(Some(at)))? {
             Some(at) => at,
             None => readings.lived(calendar.latest()).map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1)),
@@ -114,7 +122,8 @@ pub async fn post(
         let known = readings.before(origin);
         check(&known, origin, calendar)?;
         let _one = site.visits.forecasting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let grid = visit(&known, calendar, origin);
+        let heard = still.into_iter().filter(|&time| time < origin).max();
+        let grid = build_grid(&known, calendar, origin, heard);
         let all: Vec<usize> = (0..grid.hourly.devices.len()).collect();
         let cells = grid.cells(&all, &snapshot.loaded, calendar, &site.metrics)?;
         match answer_csv {
@@ -172,21 +181,36 @@ pub(super) async fn read(
     }
 }
 
-type Rows = Vec<(Instant, String)>;
+/// A body, read.
+#[derive(Default)]
+struct Told {
+    /// When which sensor fired.
+    motion: Vec<(Instant, String)>,
+    /// When a sensor said that there was no motion.
+    still: Vec<Instant>,
+    /// The instant a forecast is wanted at.
+    at: Option<Instant>,
+}
 
-fn from_json(body: &[u8], calendar: &Calendar) -> Result<(Rows, Option<Instant>), Problem> {
+fn from_json(body: &[u8], calendar: &Calendar) -> Result<Told, Problem> {
     let asked: Asked =
         serde_json::from_slice(body).map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))?;
     let at = asked.at.map(|text| query::time("at", &text, calendar)).transpose()?;
-    let read = |(at, reading): (usize, Reading)| {
+    let mut told = Told { at, ..Told::default() };
+    for (at, reading) in asked.readings.into_iter().enumerate() {
         let place = || format!("readings[{at}]");
         let time = calendar.parse(&reading.time).map_err(|error| wrong(&place(), error))?;
-        Ok((time, name(reading.device).map_err(|why| wrong(&place(), why))?))
-    };
-    Ok((asked.readings.into_iter().enumerate().map(read).collect::<Result<_, Problem>>()?, at))
+        let device = name(reading.device).map_err(|why| wrong(&place(), why))?;
+        match reading.device_activated {
+            1 => told.motion.push((time, device)),
+            0 => told.still.push(time),
+            other => return Err(wrong(&place(), format!("device_activated: expected 1 or 0, found {other}"))),
+        }
+    }
+    Ok(told)
 }
 
-fn from_csv(body: &[u8], calendar: &Calendar) -> Result<Rows, Problem> {
+fn from_csv(body: &[u8], calendar: &Calendar) -> Result<Told, Problem> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let mut input = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(body);
     let header = input.headers().map_err(|error| wrong("the header", error))?.clone();
@@ -195,7 +219,7 @@ fn from_csv(body: &[u8], calendar: &Calendar) -> Result<Rows, Problem> {
         let found = header.iter().position(|cell| cell.eq_ignore_ascii_case(name));
         *column = found.ok_or_else(|| wrong("the header", format!("there is no column {name}")))?;
     }
-    let mut rows = Vec::new();
+    let mut told = Told::default();
     for record in input.records() {
         let record = record.map_err(|error| wrong("the body", error))?;
         let place = || format!("line {}", record.position().map_or(0, |position| position.line()));
@@ -203,12 +227,12 @@ fn from_csv(body: &[u8], calendar: &Calendar) -> Result<Rows, Problem> {
         let time = calendar.parse(cell(0)).map_err(|error| wrong(&place(), error))?;
         let device = name(cell(1).to_owned()).map_err(|why| wrong(&place(), why))?;
         match cell(2).to_ascii_lowercase().as_str() {
-            "1" | "1.0" | "true" | "on" => rows.push((time, device)),
-            "0" | "0.0" | "false" | "off" => {}
+            "1" | "1.0" | "true" | "on" => told.motion.push((time, device)),
+            "0" | "0.0" | "false" | "off" => told.still.push(time),
             other => return Err(wrong(&place(), format!("device_activated: expected 1 or 0, found {other:?}"))),
         }
     }
-    Ok(rows)
+    Ok(told)
 }
 
 fn name(text: String) -> Result<String, String> {
@@ -223,8 +247,8 @@ fn wrong(place: &str, why: impl std::fmt::Display) -> Problem {
     Problem::new(Code::InvalidBody, format!("{place}: {why}"))
 }
 
-/// Rows in any order as readings: by device, in order, each second once.
-fn readings(rows: Rows) -> Readings {
+/// Returns rows in any order as readings: by device, in order, each second once.
+fn readings(rows: Vec<(Instant, String)>) -> Readings {
     let mut devices: BTreeMap<String, Vec<Instant>> = BTreeMap::new();
     for (time, device) in rows {
         devices.entry(device).or_default().push(time);

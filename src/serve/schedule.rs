@@ -146,7 +146,7 @@ pub async fn get(access: CalendarAccess, request: HttpRequest, site: Data<Site>)
         let schedule = Schedule {
             made_at: utc(grid.made_at),
             origin: calendar.rfc3339(origin),
-            stale: grid.stale.is_some(),
+            stale: grid.hourly.stale.is_some(),
             model: grid.model(&snapshot.loaded, calendar),
             rule: BlockRule { threshold, preheat_seconds: preheat, setback_after_seconds: setback },
             devices: made.map(|(device, blocks)| answer(device, &blocks, calendar)).collect(),

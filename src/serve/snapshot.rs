@@ -16,7 +16,7 @@ use crate::commands::predict::closest;
 use crate::features::Building;
 use crate::forecast;
 use crate::hourly::Hourly;
-use crate::model::{DeviceModel, Layers, Models};
+use crate::model::{Layers, Models};
 use crate::readings::{DeviceReadings, Profile, Readings, profile};
 
 /// How far past the last reading a forecast may begin: beyond, the data of files are history and "now" means their end.
@@ -142,9 +142,6 @@ pub struct Grid {
     pub hourly: Hourly,
     /// What all devices say together.
     pub building: Arc<Building>,
-    /// The last reading, where the site has been silent for longer than its habits explain: nothing is known since then,
-    /// and forecasts are the habit's.
-    pub stale: Option<Instant>,
     /// When it was made.
     pub made_at: Instant,
     cells: Vec<OnceLock<Arc<Cell>>>,
@@ -152,19 +149,17 @@ pub struct Grid {
 
 impl Grid {
     fn new(readings: &Readings, calendar: &Calendar, origin: Instant, heard: Option<Instant>) -> Grid {
-        let hourly = Hourly::new(readings, calendar, origin);
-        let stale = hourly.stale_since(heard);
-        let hourly = stale.into_iter().fold(hourly, Hourly::unobserved_since);
+        let hourly = Hourly::unless_stale(readings, calendar, origin, heard);
         let building = Building::new(&hourly);
         let cells = hourly.devices.iter().map(|_| OnceLock::new()).collect();
-        Grid { building: Arc::new(building), stale, made_at: calendar.now(), cells, hourly }
+        Grid { building: Arc::new(building), made_at: calendar.now(), cells, hourly }
     }
 
     /// This grid with a history that has grown: forecasts of devices that nothing new was read of stay. None where
     /// more has changed than the running hour of some devices.
     fn grown(&self, readings: &Readings, changed: &[DeviceReadings], calendar: &Calendar) -> Option<Grid> {
         // What ends a silence of the whole site changes every room.
-        if self.stale.is_some() {
+        if self.hourly.stale.is_some() {
             return None;
         }
         let begins = readings.lived(self.hourly.origin).map(|(first, _)| calendar.hour(first));
@@ -185,12 +180,12 @@ impl Grid {
             hourly = hourly.with_times(at, times)?;
             cells[at] = OnceLock::new();
         }
-        Some(Grid { building: self.building.clone(), stale: None, made_at: calendar.now(), cells, hourly })
+        Some(Grid { building: self.building.clone(), made_at: calendar.now(), cells, hourly })
     }
 
     /// The models that forecasts on this grid come from: the habit's where the data are stale.
     pub fn model(&self, loaded: &Loaded, calendar: &Calendar) -> ModelRef {
-        match self.stale {
+        match self.hourly.stale {
             Some(_) => ModelRef::habit(self.hourly.origin, calendar),
             None => ModelRef::new(loaded, self.hourly.origin, calendar),
         }
@@ -243,13 +238,12 @@ impl Grid {
     ) -> Result<(), Problem> {
         let watch = std::time::Instant::now();
         let missing: Vec<usize> = devices.iter().copied().filter(|&at| self.cells[at].get().is_none()).collect();
-        if self.stale.is_some() {
-            let (habit, models) =
-                (DeviceModel::default(), Models { threshold: loaded.models.threshold, ..Models::default() });
-            let version = self.model(loaded, calendar).version;
-            missing
-                .par_iter()
-                .try_for_each(|&at| self.fill(at, models.layers_with(Some(&habit)), &version, calendar))?;
+        if self.hourly.stale.is_some() {
+            let (none, version) = (
+                Models { threshold: loaded.models.threshold, ..Models::default() },
+                self.model(loaded, calendar).version,
+            );
+            missing.par_iter().try_for_each(|&at| self.fill(at, none.layers(self.name(at)), &version, calendar))?;
             metrics.forecasts.add(missing.len() as u64);
             return Ok(());
         }
@@ -331,8 +325,8 @@ impl Snapshot {
 }
 
 /// A grid and its forecasts for readings that are not the site's own.
-pub fn visit(readings: &Readings, calendar: &Calendar, origin: Instant) -> Grid {
-    Grid::new(readings, calendar, origin, None)
+pub fn build_grid(readings: &Readings, calendar: &Calendar, origin: Instant, heard: Option<Instant>) -> Grid {
+    Grid::new(readings, calendar, origin, heard)
 }
 
 #[cfg(test)]

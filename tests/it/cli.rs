@@ -198,8 +198,12 @@ fn predict_long_after_the_data_forecasts_the_habit_and_says_so() {
     let (stale, said) = json("2016-10-18 23:59:59");
     assert_eq!(stale["stale"], true);
     assert!(stale["data_until"].as_str().unwrap().starts_with("2016-08-"), "{}", stale["data_until"]);
-    assert!(said.contains("no sensor of 7 has been heard since 2016-08-"), "{said}");
-    let (fresh, stale) = (hours(&fresh), hours(&stale));
+    assert!(said.contains("no sensor of 7 has been heard for ") && said.contains(" days, since 2016-08-"), "{said}");
+    // A Wednesday ten years later: a habit does not fade while nobody is heard.
+    let (years, said) = json("2026-10-20 23:59:59");
+    assert!(said.contains("no sensor of 7 has been heard for 37"), "{said}");
+    let (fresh, stale, years) = (hours(&fresh), hours(&stale), hours(&years));
+    assert!((years - stale).abs() < 1e-6, "{years} room-hours expected years later, {stale} weeks later");
     assert!(stale > 0.5 * fresh && stale < 2.0 * fresh, "{stale} room-hours expected, {fresh} the day after the data");
     let error = fails(&["predict", "2016-10-18 23:59:59", input, out, "--max-age", "2d"], 1);
     assert!(error.contains("--max-age"), "{error}");
