@@ -1,20 +1,20 @@
-//! Why a store cannot do what it is asked. Messages name the store, without its password.
+//! Errors of a store. Messages name the store, without its password.
 
 use sqlx::postgres::PgDatabaseError;
 use sqlx::sqlite::SqliteError;
 
-/// Why a store cannot do what it is asked; nothing was changed then.
+/// Reasons an operation on a store failed. Nothing was changed by the transaction that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It cannot be reached, is busy or shutting down: the same may work later.
+    /// The store cannot be reached, is busy or is shutting down. The same call may work later.
     #[error("{store}: not available: {message}")]
     Unavailable {
         /// The store as it was named, without a password.
         store: String,
-        /// What the database said.
+        /// The database's message.
         message: String,
     },
-    /// The disk, or a quota, is full: the same works once there is room.
+    /// The disk or a quota is full. The same call works once there is room.
     #[error(
         "{store}: no room left to write\nhint: make room on its disk, or drop old readings with roomcast store retain"
     )]
@@ -22,15 +22,15 @@ pub enum StoreError {
         /// The store as it was named, without a password.
         store: String,
     },
-    /// The database is damaged, or none of Roomcast's.
+    /// The database is damaged, or is not one of Roomcast's.
     #[error("{store}: is damaged or no store: {message}\nhint: restore a backup, or name another store")]
     Damaged {
         /// The store as it was named, without a password.
         store: String,
-        /// What is wrong.
+        /// The damage found.
         message: String,
     },
-    /// A newer version of Roomcast made it.
+    /// The store was made by a newer version of Roomcast.
     #[error(
         "{store}: made by a newer roomcast: its schema has version {found}, known are 1 to {known}\nhint: update roomcast"
     )]
@@ -39,10 +39,10 @@ pub enum StoreError {
         store: String,
         /// The schema's version.
         found: i64,
-        /// The latest version known here.
+        /// The latest version known to this program.
         known: i64,
     },
-    /// It was made for a site in another zone, so its instants mean other hours.
+    /// The store was made for a site in another zone, so its instants mean other hours.
     #[error(
         "{store}: made for the time zone {recorded}, opened with {given}\nhint: give --timezone as when the store was made"
     )]
@@ -54,23 +54,23 @@ pub enum StoreError {
         /// The calendar's zone, or `none`.
         given: String,
     },
-    /// The database does not do this, or does not allow it.
+    /// The database does not support this, or does not allow it.
     #[error("{store}: {message}")]
     Refused {
         /// The store as it was named, without a password.
         store: String,
-        /// What was refused and why.
+        /// The refused operation and the reason.
         message: String,
     },
 }
 
 impl StoreError {
-    /// Whether the same may work later without anybody changing what is asked: not available, or full.
+    /// Returns whether the same call may work later without changes: the store is not available, or full.
     pub fn is_temporary(&self) -> bool {
         matches!(self, StoreError::Unavailable { .. } | StoreError::Full { .. })
     }
 
-    /// What an error of the database means for whoever asked.
+    /// Converts an error of the database.
     pub(crate) fn of(store: &str, error: sqlx::Error) -> Self {
         use sqlx::Error as E;
         match &error {
@@ -85,7 +85,7 @@ impl StoreError {
                 Self::damaged(store, error.to_string())
             }
             E::PoolTimedOut => Self::unavailable(store, "no connection in time"),
-            // Broken connections show in many ways; a new one is made for the next question.
+            // Broken connections show in many ways. The next query makes a new connection.
             _ => Self::unavailable(store, error.to_string()),
         }
     }
@@ -103,7 +103,7 @@ impl StoreError {
     }
 }
 
-/// What a database's error code asks for.
+/// The reaction that a database's error code asks for.
 enum Class {
     Later,
     Full,
@@ -123,7 +123,7 @@ impl Class {
         }
     }
 
-    /// By extended result code: the low byte is the kind (<https://www.sqlite.org/rescode.html>).
+    /// Classifies an extended result code. Its low byte is the kind (<https://www.sqlite.org/rescode.html>).
     fn of_sqlite(code: i32) -> Class {
         const NO_ROOM_FOR_SHARED_MEMORY: i32 = 4874;
         match (code, code & 0xff) {
@@ -136,7 +136,7 @@ impl Class {
         }
     }
 
-    /// By SQLSTATE (PostgreSQL, appendix A).
+    /// Classifies an SQLSTATE (PostgreSQL, appendix A).
     fn of_postgres(code: &str) -> Class {
         match code {
             "53100" => Class::Full,
@@ -145,7 +145,7 @@ impl Class {
             // Relations, columns or values that Roomcast would not make.
             "42P01" | "42703" | "42804" => Class::Damaged,
             _ => match code.get(..2) {
-                // Connection, rolled back (deadlock, serialisation), resources, operator's intervention, system.
+                // Connection, rollback (deadlock, serialisation), resources, operator intervention, system.
                 Some("08" | "40" | "53" | "57" | "58") => Class::Later,
                 Some("XX" | "23") => Class::Damaged,
                 _ => Class::Refused,

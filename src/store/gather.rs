@@ -1,18 +1,18 @@
-//! Readings gathered device by device, from rows in any order.
+//! Readings gathered by device, from rows in any order.
 
 use std::collections::HashMap;
 
 use crate::calendar::Instant;
 use crate::readings::{self, DeviceReadings};
 
-/// Readings by the number of their device.
+/// Readings by device number.
 pub(super) struct Gathered {
     names: HashMap<i64, String>,
     times: HashMap<i64, Vec<Instant>>,
 }
 
 impl Gathered {
-    /// Nothing yet, of devices with these names.
+    /// Starts without readings, for devices with these names.
     pub fn new(names: HashMap<i64, String>) -> Self {
         Self { names, times: HashMap::new() }
     }
@@ -20,7 +20,7 @@ impl Gathered {
     /// Adds readings of a device, in any order.
     ///
     /// # Errors
-    /// When there is no device of this number.
+    /// [`sqlx::Error::Decode`] when no device has this number.
     pub fn add(&mut self, device: i64, times: Vec<Instant>) -> Result<(), sqlx::Error> {
         if !self.names.contains_key(&device) {
             return Err(sqlx::Error::Decode(format!("a reading of device {device}, which has no name").into()));
@@ -32,7 +32,7 @@ impl Gathered {
         Ok(())
     }
 
-    /// Adds one reading of each of these devices; as [`Gathered::add`].
+    /// Adds one reading for each of these devices, with the errors of [`Gathered::add`].
     pub fn each(&mut self, devices: &[i64], times: &[Instant]) -> Result<(), sqlx::Error> {
         for (&device, &time) in devices.iter().zip(times) {
             match self.times.get_mut(&device) {
@@ -43,7 +43,7 @@ impl Gathered {
         Ok(())
     }
 
-    /// What was added, by device in order of name, times ascending, each once.
+    /// Returns the readings by device in order of name, times ascending, each once.
     pub fn finish(mut self) -> Vec<DeviceReadings> {
         let times = self.times.into_iter().filter(|(_, times)| !times.is_empty());
         let devices = times.filter_map(|(device, times)| {

@@ -1,11 +1,11 @@
-//! Where readings live: SQLite in one file by default, PostgreSQL by configuration.
+//! Storage of readings: SQLite in one file by default, PostgreSQL by configuration.
 //!
-//! A reading is a device and a second. Whatever arrives twice counts once: the same second of the same
-//! device, and the same event id on the same day. One call of [`Store::ingest`] is one transaction: devices,
-//! readings, hourly counts and quarantine change together or not at all, and are on disk when it returns.
+//! A reading is a device and a second. Repetitions count once: the same second of the same device, or the same event id
+//! of the same device on the same day. One call of [`Store::ingest`] is one transaction: devices, readings, hourly
+//! counts and quarantine change together or not at all. They are on disk when it returns.
 //!
-//! Closed days can be packed: one row per device and day instead of one per reading. What is asked of a
-//! store gives the same answers before and after.
+//! Closed days can be packed: one row per device and day instead of one per reading. Queries return the same answers
+//! before and after.
 
 mod error;
 mod gather;
@@ -30,109 +30,109 @@ pub use error::StoreError;
 pub(crate) use postgres::{BEGIN, SCHEMA_LOCK, options as postgres_options};
 pub use quarantine::QuarantineSize;
 
-/// A name for what holds leases, in this process and no other.
+/// Returns a random name for a holder of leases. No other process has the same.
 pub(crate) fn holder() -> String {
-    // Nobody else draws the same: the standard library seeds its hashes from the operating system.
+    // The standard library seeds its hashes from the operating system.
     format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
-/// What a store is about to answer.
+/// The future of a store's answer.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// One sensor event, valid in form.
+/// One sensor event in valid form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// The device's name, as [`DeviceReadings::device`].
     pub device: String,
-    /// When it happened, on the site's time line, in the years 1971 to 2200.
+    /// Instant of the event on the site's time line, in the years 1971 to 2200.
     pub time: Instant,
-    /// What the sensor said.
+    /// The sensor's statement.
     pub kind: Kind,
-    /// The sender's own name of this event, if it has one: what comes again under the same id on the same day is
-    /// a repetition, whatever its second.
+    /// The sender's own name of this event, if any. A later event of the device with the same id on the same day is a
+    /// repetition, whatever its second.
     pub id: Option<String>,
 }
 
-/// What a sensor said.
+/// A sensor's statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It fired.
+    /// The sensor fired.
     Motion,
-    /// It said "no motion": no reading, but a sign of life, which moves the instant it was last heard.
+    /// The sensor said "no motion". This is no reading, but it moves the instant the sensor was last heard.
     Rest,
 }
 
-/// Something received that is no event; it is kept in quarantine. Of 100,000 rows and 64 MiB the oldest are dropped; of a payload
-/// 16 KiB are kept, of a reason 1 KiB.
+/// A received row that is no event, kept in quarantine. The quarantine keeps the latest rows, at most 100,000 and
+/// 64 MiB; of a payload it keeps 16 KiB, of a reason 1 KiB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// How it came: `http`, `mqtt`, `nats` or `file`.
+    /// The source: `http`, `mqtt`, `nats` or `file`.
     pub source: String,
-    /// What was received, as text that can be parsed again.
+    /// The row as text that a replay parses again, unless it was cut or was never a row.
     pub payload: String,
-    /// Why it is no event; for a row of a file, with the file and line.
+    /// The reason it is no event; for a row of a file, with the file and line.
     pub reason: String,
 }
 
-/// What is stored in one transaction.
+/// The content of one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// Events in the order in which they came, in any order of time.
+    /// Events in order of arrival; their times may be in any order.
     pub events: Vec<Event>,
-    /// What was no event.
+    /// Rows that are no events.
     pub refused: Vec<Refused>,
 }
 
-/// What became of an event.
+/// The outcome of storing an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is a new reading.
+    /// The event is a new reading.
     Stored,
-    /// The reading, or the event's id, was there before: in the store, or earlier in the batch.
+    /// The reading, or the event's id, was already in the store or earlier in the batch.
     Duplicate,
-    /// It was a [`Kind::Rest`].
+    /// The event was a [`Kind::Rest`].
     NoMotion,
 }
 
-/// What became of a batch.
+/// The outcome of storing a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Receipt {
     /// One verdict per event, in the batch's order.
     pub verdicts: Vec<Verdict>,
-    /// Rows that were refused, of this batch or before, and are dropped: the quarantine keeps the latest that fit.
+    /// Refused rows, of this batch or before, that were dropped because the quarantine is full.
     pub dropped: u64,
 }
 
-/// A place in the order in which readings were committed; the default is before the first. Opaque: it means something
-/// only to the store it is from.
+/// A position in the order of commits. The default is before the first reading. The number means something only to the
+/// store that returned it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cursor(pub i64);
 
 /// A row of the quarantine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantined {
-    /// Its number, ascending in the order in which rows first came.
+    /// The row's number. Numbers ascend in the order in which rows first came.
     pub id: i64,
-    /// When it last came, UTC.
+    /// UTC instant at which the row last came.
     pub received: Instant,
-    /// How often it came: the same payload refused for the same reason is one row.
+    /// Number of times the row came. The same payload refused for the same reason is one row.
     pub seen: i64,
-    /// How it came: `http`, `mqtt`, `nats` or `file`.
+    /// The source: `http`, `mqtt`, `nats` or `file`.
     pub source: String,
-    /// What was received.
+    /// The row as received.
     pub payload: String,
-    /// Why it was refused.
+    /// The reason it was refused.
     pub reason: String,
 }
 
-/// How many readings a device has in an hour.
+/// Number of readings of a device in an hour.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HourCount {
     /// The device's name.
     pub device: String,
     /// The hour, as [`Calendar::hour`].
     pub hour: Hour,
-    /// Readings in it, at least 1.
+    /// Number of readings, at least 1.
     pub count: i64,
 }
 
@@ -142,75 +142,76 @@ pub struct HourCount {
 /// Days are those of the site's time line: 86,400 seconds from a multiple of 86,400.
 ///
 /// # Errors
-/// Every method fails with a [`StoreError`]; nothing was changed then. [`StoreError::is_temporary`] tells what may
-/// work later.
+/// Every method returns a [`StoreError`] when it fails. The failed transaction changes nothing; [`Store::pack`] and
+/// [`Store::retain`] keep their earlier transactions. [`StoreError::is_temporary`] tells whether the same call may work
+/// later.
 pub trait Store: Send + Sync {
-    /// Stores a batch in one transaction; it is durable when this returns.
+    /// Stores a batch in one transaction. The batch is durable when this returns.
     fn ingest<'a>(&'a self, batch: &'a Batch) -> Pending<'a, Receipt>;
 
-    /// All readings before an instant (all without one), and the cursor they reach.
+    /// Returns all readings before an instant (all of them without one), and the cursor they reach.
     fn load(&self, before: Option<Instant>) -> Pending<'_, (Readings, Cursor)>;
 
-    /// What was committed after a cursor, by device in order of name, times ascending; and the cursor that reaches.
+    /// Returns the readings committed after a cursor, by device in order of name, times ascending, and the new cursor.
     ///
-    /// Nothing is ever left out. Readings that were seen before may come again (after [`Store::pack`], and while
-    /// other transactions are under way): whoever follows a store adds to a set.
+    /// No reading is ever left out. Readings may be returned again after [`Store::pack`] and while other transactions
+    /// are under way, so a caller adds them to a set.
     fn changes(&self, after: Cursor) -> Pending<'_, (Vec<DeviceReadings>, Cursor)>;
 
-    /// Readings per device and hour from the hour of an instant on (of all time without one), ordered by device,
-    /// then hour; hours without any are left out. For people and their reports: forecasts are made from the readings.
+    /// Returns readings per device and hour from the hour of an instant on (all hours without one), ordered by device,
+    /// then hour. Hours without readings are left out. The counts are for reports, not for forecasts.
     fn hours(&self, from: Option<Instant>) -> Pending<'_, Vec<HourCount>>;
 
-    /// Per device in order of name, the time of its latest event of any kind.
+    /// Returns the time of each device's latest event of any kind, in order of device name.
     fn heard(&self) -> Pending<'_, Vec<(String, Instant)>>;
 
-    /// At most `limit` rows of the quarantine with an id above `after_id`, in order of id.
+    /// Returns at most `limit` rows of the quarantine with an id above `after_id`, in order of id.
     fn quarantined(&self, after_id: i64, limit: usize) -> Pending<'_, Vec<Quarantined>>;
 
-    /// How much is in the quarantine, and how much was dropped from it.
+    /// Returns the size of the quarantine and the number of rows dropped from it.
     fn quarantine_size(&self) -> Pending<'_, QuarantineSize>;
 
-    /// Takes rows out of the quarantine; says how many were there.
+    /// Removes rows from the quarantine. Returns how many of them were there.
     fn release<'a>(&'a self, ids: &'a [i64]) -> Pending<'a, u64>;
 
-    /// When the first day begins of which any reading is held; none without readings.
+    /// Returns the start of the first day that has a reading; none without readings.
     fn begins(&self) -> Pending<'_, Option<Instant>>;
 
-    /// Packs the days that end at or before an instant, a day or less in each transaction; says how many readings were
-    /// packed.
+    /// Packs the days that end at or before an instant, a day or less in each transaction. Returns the number of
+    /// readings packed.
     fn pack(&self, before: Instant) -> Pending<'_, u64>;
 
-    /// Drops the days that end at or before an instant, and what was last refused before it; says how many readings
-    /// were dropped.
+    /// Drops the days that end at or before an instant, and the rows of the quarantine last refused before it. Returns
+    /// the number of readings dropped.
     fn retain(&self, from: Instant) -> Pending<'_, u64>;
 
-    /// Drops, in one transaction, the days that end at or before an instant and those that begin after another; says how many
-    /// readings were dropped. Nothing else is changed.
+    /// Drops, in one transaction, the days that end at or before `from` and those that begin after `to`. Returns the
+    /// number of readings dropped. Nothing else is changed.
     fn keep(&self, from: Instant, to: Instant) -> Pending<'_, u64>;
 
-    /// Writes a copy of the whole store, as of one moment, to a file; others may go on writing to the store. The file
-    /// appears when it is whole, in place of any of that name.
+    /// Writes a copy of the whole store, as of one moment, to a file. Others may go on writing to the store. The file
+    /// appears when it is complete, and replaces any file of that name.
     fn backup<'a>(&'a self, target: &'a Path) -> Pending<'a, ()>;
 
-    /// Takes a lease, or renews the holder's own, for some seconds from now; false when another holds it.
+    /// Takes a lease for some seconds from now, or renews the holder's own. Returns false when another holds it.
     fn lease<'a>(&'a self, name: &'a str, holder: &'a str, seconds: i64) -> Pending<'a, bool>;
 
-    /// Gives a lease back, if the holder has it.
+    /// Gives up a lease, if the holder has it.
     fn unlease<'a>(&'a self, name: &'a str, holder: &'a str) -> Pending<'a, ()>;
 }
 
-/// Whether a text names a store: `sqlite:PATH`, a path that ends in `.db` or `.sqlite`, `postgres://…` or
-/// `postgresql://…`. Anything else is a file of readings.
+/// Returns whether a text names a store: `sqlite:PATH`, a path that ends in `.db` or `.sqlite`, `postgres://…` or
+/// `postgresql://…`. Any other text names a file of readings.
 pub fn is_store(text: &str) -> bool {
     is_postgres(text) || text.starts_with("sqlite:") || [".db", ".sqlite"].iter().any(|end| text.ends_with(end))
 }
 
-/// Whether a text names a PostgreSQL database.
+/// Returns whether a text names a PostgreSQL database.
 pub(crate) fn is_postgres(text: &str) -> bool {
     text.starts_with("postgres://") || text.starts_with("postgresql://")
 }
 
-/// A store's name to show: without the password, and without options, which may hold one too.
+/// Returns a store's name to show: without the password and without options, which may contain one too.
 pub fn shown(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://").filter(|_| is_postgres(url)) else { return url.to_owned() };
     let rest = rest.split('?').next().unwrap_or_default();
@@ -220,19 +221,19 @@ pub fn shown(url: &str) -> String {
     }
 }
 
-/// Opens a store, makes it where there is none, and brings one of an older version up to date.
+/// Opens a store. Makes a missing one, and upgrades one of an older version.
 ///
 /// # Errors
-/// [`StoreError`]: beside what keeps it from being opened, when a newer version of Roomcast made it, or for another
+/// [`StoreError`] when the store cannot be opened, was made by a newer version of Roomcast, or was made for another
 /// zone than the calendar's.
 pub async fn open(url: &str, calendar: &Calendar) -> Result<Arc<dyn Store>, StoreError> {
     open_or(url, calendar, true).await
 }
 
-/// Opens a store to read from it: as [`open`], but a file that is not there is an error.
+/// Opens a store to read from it, as [`open`] does, but does not make a missing file.
 ///
 /// # Errors
-/// As [`open`].
+/// As [`open`], and [`StoreError::Refused`] when the file does not exist.
 pub async fn open_existing(url: &str, calendar: &Calendar) -> Result<Arc<dyn Store>, StoreError> {
     open_or(url, calendar, false).await
 }

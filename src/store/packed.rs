@@ -3,27 +3,27 @@
 use super::varint;
 use crate::calendar::{Calendar, Hour, Instant};
 
-/// Seconds of a day.
+/// Seconds in a day.
 pub(super) const DAY: i64 = 86_400;
 
-/// What the bytes of a day can be at most: a difference below 128 for every second.
+/// Most bytes of an unpacked day: a difference below 128 for every second.
 const LIMIT: usize = DAY as usize;
 
-/// zstd's default: more costs much and wins nothing on so few bytes.
+/// The default level of zstd. Higher levels cost much and save nothing on so few bytes.
 const LEVEL: i32 = 3;
 
-/// The day of an instant, counted from 1970-01-01 on the site's time line.
+/// Returns the day of an instant, counted from 1970-01-01 on the site's time line.
 pub(super) fn day(time: Instant) -> i64 {
     time.div_euclid(DAY)
 }
 
-/// The first and the last hour of which anything lies in the days from `first` up to `end`: an hour that a zone with odd
-/// minutes shares with another day is among them.
+/// Returns the first and the last hour with any part in the days from `first` up to `end`. They include an hour that a
+/// zone with odd minutes shares with another day.
 pub(super) fn hours(first: i64, end: i64, calendar: &Calendar) -> (Hour, Hour) {
     (calendar.hour(first * DAY), calendar.hour(end * DAY - 1))
 }
 
-/// The instants of one day, strictly ascending, as bytes.
+/// Packs the instants of one day, strictly ascending.
 pub(super) fn pack(day: i64, times: &[Instant]) -> Result<Vec<u8>, sqlx::Error> {
     let mut bytes = Vec::with_capacity(2 * times.len());
     let mut last = day * DAY;
@@ -34,17 +34,17 @@ pub(super) fn pack(day: i64, times: &[Instant]) -> Result<Vec<u8>, sqlx::Error> 
     zstd::bulk::compress(&bytes, LEVEL).map_err(sqlx::Error::Io)
 }
 
-/// The instants in the bytes of a day.
+/// Unpacks the instants of a day.
 ///
 /// # Errors
-/// [`sqlx::Error::Decode`] when the bytes are none that [`pack`] makes.
+/// [`sqlx::Error::Decode`] when [`pack`] cannot have made these bytes.
 pub(super) fn unpack(day: i64, packed: &[u8]) -> Result<Vec<Instant>, sqlx::Error> {
     let damaged = || sqlx::Error::Decode(format!("the packed readings of day {day} are damaged").into());
     let bytes = zstd::bulk::decompress(packed, LIMIT).map_err(|_| damaged())?;
     let (mut time, end) = (day * DAY, (day + 1) * DAY);
     let mut times = Vec::with_capacity(bytes.len());
     for rest in varint::all(&bytes).ok_or_else(damaged)? {
-        // Below 2^35, so that nothing overflows.
+        // Numbers are below 2^35, so the sum cannot overflow.
         time += rest as i64;
         if time >= end || (rest == 0 && !times.is_empty()) {
             return Err(damaged());

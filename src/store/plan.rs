@@ -1,4 +1,4 @@
-//! A batch in the order in which it is written, and what became of it.
+//! A batch in the order in which it is written, and its receipt.
 
 use std::collections::hash_map::Entry as Place;
 use std::collections::{HashMap, HashSet};
@@ -10,31 +10,30 @@ use super::packed::day;
 use super::{Batch, Event, Kind, Receipt, Verdict, quarantine};
 use crate::calendar::{Calendar, Hour, Instant};
 
-/// Longest payload and reason kept in quarantine, in bytes. A message of [`crate::stream::payload::KEPT`] bytes fits in with
-/// its topic, as JSON.
+/// Longest payload and reason kept in quarantine, in bytes. A payload of [`crate::stream::payload::KEPT`] bytes fits.
 const PAYLOAD_LIMIT: usize = 16 * 1024;
 const REASON_LIMIT: usize = 1024;
 
 /// An event id: its day, and 64 bits of the SHA-256 of device and id.
 pub(super) type Id = (i64, i64);
 
-/// A reading: its second, and the number of its device. Ordered as it is written: everybody who writes takes
-/// rows in the same order, so nobody waits in a circle.
+/// A reading: its second, and the number of its device. Rows are written in this order by every writer, which rules out
+/// deadlocks.
 pub(super) type Reading = (Instant, i64);
 
-/// A batch, ordered.
+/// A batch in the order in which it is written.
 pub(super) struct Plan<'a> {
-    /// Each device once, in the order in which they first come, and the time of its latest event.
+    /// Devices in order of first appearance, each once, with the time of its latest event.
     pub devices: Vec<(&'a str, Instant)>,
-    /// What goes into quarantine, each once, in the order in which it came.
+    /// Rows for the quarantine in order of arrival, each once.
     pub refused: Vec<Reject<'a>>,
-    /// How much of the batch does not go into quarantine for want of room.
+    /// Number of rows that do not fit into the quarantine.
     pub dropped: u64,
     events: Vec<Entry>,
 }
 
 struct Entry {
-    /// Its place in `devices`.
+    /// Position in `devices`.
     device: usize,
     time: Instant,
     motion: bool,
@@ -43,9 +42,9 @@ struct Entry {
 
 /// A row for the quarantine.
 pub(super) struct Reject<'a> {
-    /// 64 bits of the SHA-256 of all that follows: what comes again is the same row.
+    /// 64 bits of the SHA-256 of source, payload and reason. Repetitions have the same key and become one row.
     pub key: i64,
-    /// How often it is in the batch.
+    /// Number of times the row is in the batch.
     pub seen: i64,
     pub source: &'a str,
     pub payload: String,
@@ -53,7 +52,7 @@ pub(super) struct Reject<'a> {
 }
 
 impl Reject<'_> {
-    /// What it counts in the quarantine.
+    /// Returns the bytes that count against the quarantine's limit.
     pub fn bytes(&self) -> i64 {
         (self.payload.len() + self.reason.len()) as i64
     }
@@ -84,7 +83,7 @@ impl<'a> Plan<'a> {
         Self { events, refused, dropped, devices }
     }
 
-    /// The ids of motions, in order, each once.
+    /// Returns the ids of motion events, in order, each once.
     pub fn ids(&self) -> Vec<Id> {
         let mut ids: Vec<Id> = self.events.iter().filter(|event| event.motion).filter_map(|event| event.id).collect();
         ids.sort_unstable();
@@ -92,8 +91,8 @@ impl<'a> Plan<'a> {
         ids
     }
 
-    /// Per event the reading it stands for: none without motion, and for the repetition of an id, in the batch or of
-    /// one already `known`. `numbers` are those of `devices`.
+    /// Returns the reading of each event: none for an event without motion, and for an id that is repeated in the batch
+    /// or already `known`. `numbers` are those of `devices`.
     pub fn readings(&self, numbers: &[i64], mut known: HashSet<Id>) -> Vec<Option<Reading>> {
         let reading = |event: &Entry| {
             let repeated = event.id.is_some_and(|id| event.motion && !known.insert(id));
@@ -102,10 +101,10 @@ impl<'a> Plan<'a> {
         self.events.iter().map(reading).collect()
     }
 
-    /// What became of the events whose readings, if any, are `readings`, when those in `stored` are new and so many rows of
-    /// the quarantine were `dropped`.
+    /// Returns the receipt. `readings` are those of the events, `stored` the new ones among them, and `dropped` counts
+    /// rows of the quarantine.
     pub fn receipt(&self, readings: &[Option<Reading>], stored: &[Reading], dropped: u64) -> Receipt {
-        // Mostly all are new, and each comes once: then there is nothing to look up.
+        // Usually all are new and each comes once. Then there is nothing to look up.
         let all = stored.len() == readings.iter().flatten().count();
         let mut new: HashSet<Reading> = if all { HashSet::new() } else { stored.iter().copied().collect() };
         let verdict = |(event, reading): (&Entry, &Option<Reading>)| match reading {
@@ -117,12 +116,12 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// The numbers of devices that a handle has met. A number never changes once it is committed.
+/// Device numbers that a handle has met. A number never changes once it is committed.
 #[derive(Default)]
 pub(super) struct Numbers(Mutex<HashMap<String, i64>>);
 
 impl Numbers {
-    /// The numbers of a plan's devices, as far as they are known.
+    /// Returns the known numbers of a plan's devices.
     pub fn of(&self, plan: &Plan<'_>) -> Vec<Option<i64>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         plan.devices.iter().map(|&(name, _)| known.get(name).copied()).collect()
@@ -136,7 +135,7 @@ impl Numbers {
     }
 }
 
-/// Readings in order, each once.
+/// Returns the readings in order, each once.
 pub(super) fn distinct(readings: &[Option<Reading>]) -> Vec<Reading> {
     let mut distinct: Vec<Reading> = readings.iter().flatten().copied().collect();
     distinct.sort_unstable();
@@ -144,7 +143,7 @@ pub(super) fn distinct(readings: &[Option<Reading>]) -> Vec<Reading> {
     distinct
 }
 
-/// How many readings there are per hour and device, in order.
+/// Returns the number of readings per hour and device, in order.
 pub(super) fn by_hour(readings: &[Reading], calendar: &Calendar) -> Vec<((Hour, i64), i64)> {
     let mut keys: Vec<(Hour, i64)> = readings.iter().map(|&(time, device)| (calendar.hour(time), device)).collect();
     keys.sort_unstable();
@@ -166,13 +165,13 @@ fn rejects(batch: &Batch) -> Vec<Reject<'_>> {
     rejects
 }
 
-/// The beginning of a text, as any database takes it: PostgreSQL knows no NUL.
+/// Returns the beginning of a text, without NUL, which PostgreSQL cannot store.
 fn clean(text: &str, limit: usize) -> String {
     let end = (0..=limit.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
     text[..end.unwrap_or_default()].replace('\0', "\u{fffd}")
 }
 
-/// 64 bits of the SHA-256 of texts, each with a NUL behind it.
+/// Returns 64 bits of the SHA-256 of texts, each followed by a NUL.
 fn hash<const N: usize>(texts: [&str; N]) -> i64 {
     let mut hash = Sha256::new();
     for text in texts {

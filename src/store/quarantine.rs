@@ -1,31 +1,31 @@
-//! How much the quarantine keeps: the latest of what was refused.
+//! Limits of the quarantine: it keeps the latest refused rows.
 
 use std::collections::HashMap;
 
 use super::plan::Reject;
 
-/// Most rows.
+/// Most rows of the quarantine.
 pub(super) const MOST_ROWS: i64 = 100_000;
 
-/// Most bytes of payloads and reasons.
+/// Most bytes of payloads and reasons in the quarantine.
 pub(super) const MOST_BYTES: i64 = 64 << 20;
 
-/// Most bytes of one batch: a database grows by what one transaction writes before it can use room again.
+/// Most bytes of one batch. A database grows by what one transaction writes before it can reuse room.
 const BATCH_BYTES: i64 = 16 << 20;
 
-/// Most rows that are dropped in one step, and rows of a batch after which no further step is made: a store of before there
-/// was a bound comes to it little by little, and no batch waits for it.
+/// Most rows that one step drops, and rows dropped in a batch after which no further step is made. A store made before
+/// the limits existed shrinks little by little, so no batch waits long for it.
 const MOST_AT_ONCE: i64 = 5000;
 pub(super) const ENOUGH_DROPPED: u64 = 20_000;
 
-/// What the quarantine holds.
+/// The size of the quarantine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QuarantineSize {
-    /// Rows.
+    /// Number of rows.
     pub rows: u64,
     /// Bytes of their payloads and reasons.
     pub bytes: u64,
-    /// Rows that were dropped, ever, to make room for later ones.
+    /// Number of rows ever dropped to make room for later ones.
     pub dropped: u64,
 }
 
@@ -35,12 +35,12 @@ impl QuarantineSize {
     }
 }
 
-/// How many of the oldest rows are to be dropped next; none when the others fit.
+/// Returns how many of the oldest rows to drop next; none when the quarantine is within its limits.
 pub(super) fn excess(rows: i64, bytes: i64) -> Option<i64> {
     (rows > MOST_ROWS || bytes > MOST_BYTES).then(|| (rows - MOST_ROWS).max(rows / 100 + 1).min(MOST_AT_ONCE))
 }
 
-/// Cuts off the first rows of a batch until the others fit; says how many.
+/// Removes the first rows of a batch until the others fit. Returns how many were removed.
 pub(super) fn shorten(refused: &mut Vec<Reject<'_>>) -> u64 {
     let (mut bytes, mut kept) = (0, 0);
     for reject in refused.iter().rev() {
@@ -53,10 +53,10 @@ pub(super) fn shorten(refused: &mut Vec<Reject<'_>>) -> u64 {
     refused.drain(..refused.len() - kept).len() as u64
 }
 
-/// Rows and bytes by which the quarantine has grown, when it holds rows with these keys, `seen` so often.
+/// Returns the rows and bytes by which the quarantine grew. `held` has the key and the `seen` of each written row.
 pub(super) fn growth(refused: &[Reject<'_>], held: &[(i64, i64)]) -> (i64, i64) {
     let held: HashMap<i64, i64> = held.iter().copied().collect();
-    // What was there before has been seen more often than in this batch.
+    // A row that was there before has a higher count than this batch alone gives it.
     let new = refused.iter().filter(|reject| held.get(&reject.key) == Some(&reject.seen));
     new.fold((0, 0), |(rows, bytes), reject| (rows + 1, bytes + reject.bytes()))
 }

@@ -1,25 +1,26 @@
-//! What a store says about itself, whatever its database: the version of its tables and its site's zone.
+//! The metadata of a store in any database: the version of its tables and its site's zone.
 
 use super::StoreError;
 use crate::calendar::Calendar;
 
-/// What stands in the table `meta`.
+/// The content of the table `meta`.
 pub(super) struct Meta {
-    /// How many steps made the tables.
+    /// Number of steps that made the tables.
     pub version: i64,
     /// The site's zone.
     pub zone: String,
 }
 
-/// The name of a calendar's zone, `none` without one.
+/// Returns the name of a calendar's zone, `none` without one.
 pub(super) fn zone(calendar: &Calendar) -> &'static str {
     calendar.zone().map_or("none", |zone| zone.name())
 }
 
-/// How many of the `known` steps the tables have behind them: none without tables.
+/// Returns how many of the `known` steps the tables already have; 0 without tables.
 ///
 /// # Errors
-/// When they have more, or are another zone's.
+/// [`StoreError::Newer`] when the tables have more steps, [`StoreError::Zone`] when they are for another zone, and
+/// [`StoreError::Damaged`] when the version is negative.
 pub(super) fn check(name: &str, meta: Option<&Meta>, known: usize, calendar: &Calendar) -> Result<usize, StoreError> {
     let Some(meta) = meta else { return Ok(0) };
     let (found, given) = (meta.version, zone(calendar));

@@ -1,6 +1,6 @@
-//! Whole numbers in as few bytes as they need: seven bits each, the lowest first, the top bit set while more follow.
+//! Variable-length integers: seven bits per byte, the lowest first. The top bit is set while more bytes follow.
 
-/// Longest number, in bytes: what is stored so is below 2^35.
+/// Most bytes of a number. All stored numbers are below 2^35.
 const LONGEST: u32 = 5;
 
 /// Appends a number.
@@ -12,7 +12,7 @@ pub(super) fn put(bytes: &mut Vec<u8>, mut number: u64) {
     bytes.push(number as u8);
 }
 
-/// All numbers in some bytes; none when the last breaks off or one is too long.
+/// Reads all numbers in some bytes; none when the last one is incomplete or one is too long.
 pub(super) fn all(bytes: &[u8]) -> Option<Vec<u64>> {
     let mut numbers = Vec::with_capacity(bytes.len());
     let (mut number, mut read) = (0, 0);

@@ -1,24 +1,24 @@
-//! Stores of before version 5 had a partition for each day. What is in them is moved into the one table.
+//! Migration of stores before version 5, which had a partition for each day, to one table.
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::{BEGIN, Lock, lock};
 
-/// Partitions of one transaction, which holds a few locks for each.
+/// Most partitions of one transaction, which holds a few locks for each.
 const MOST_PARTITIONS: i64 = 200;
 
-/// Bytes of one transaction after which it takes no more partitions: other servers that are opened wait for it.
+/// Bytes after which a transaction takes no more partitions. Other servers that open the store wait for it.
 const ENOUGH_BYTES: i64 = 16 << 20;
 
-/// Moves the readings of all partitions into `readings`, some partitions at a time. An end in between loses nothing: whoever
-/// opens the store next goes on, and nobody uses it before all are moved.
+/// Moves the readings of all partitions into `readings`, some partitions at a time. An interruption loses nothing: the
+/// next open continues, and the store is not used before all readings are moved.
 pub(super) async fn take_over(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let mut said = false;
     loop {
         let mut moving = connection.begin_with(BEGIN).await?;
-        // Servers that start at once take turns.
+        // Servers that start at the same time take turns.
         lock(&mut moving, Lock::Schema).await?;
-        // Looked up in the catalogue's table: its functions may answer from a memory of before the lock was granted.
+        // Reads the catalogue's table: its functions may use a cache from before the lock was granted.
         let there = "SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('readings_by_day'))";
         if !sqlx::query_scalar::<_, bool>(there).fetch_one(&mut *moving).await? {
             return moving.commit().await;
@@ -49,7 +49,7 @@ pub(super) async fn take_over(connection: &mut PgConnection) -> Result<(), sqlx:
     }
 }
 
-/// The names of some partitions, as SQL writes them, and their sizes.
+/// Returns the names of some partitions, quoted for SQL, and their sizes.
 async fn next(connection: &mut PgConnection) -> Result<Vec<(String, i64)>, sqlx::Error> {
     sqlx::query_as(
         "SELECT part::regclass::text, pg_relation_size(part) FROM (

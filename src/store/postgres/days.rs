@@ -1,4 +1,4 @@
-//! Whole days of PostgreSQL: packed, or dropped.
+//! Packing and dropping whole days in PostgreSQL.
 
 use std::collections::HashMap;
 
@@ -8,10 +8,10 @@ use super::{Lock, begin, lock, quarantine};
 use crate::calendar::{Calendar, Instant};
 use crate::store::packed::{DAY, day, hours, pack as squeeze, unpack};
 
-/// Readings of one transaction, about: those who write wait for it.
+/// Approximate number of readings in one transaction. Writers wait for it.
 const MOST_ROWS: i64 = 1_000_000;
 
-/// Packs the days that end at or before an instant; says how many readings were packed.
+/// Packs the days that end at or before an instant. Returns the number of readings packed.
 pub(super) async fn pack(pool: &PgPool, before: Instant) -> Result<u64, sqlx::Error> {
     let (mut from, mut packed) = (Instant::MIN, 0);
     loop {
@@ -27,8 +27,8 @@ pub(super) async fn pack(pool: &PgPool, before: Instant) -> Result<u64, sqlx::Er
     }
 }
 
-/// From when to when the next readings after an instant, and before another, are taken together: those of a day, or the first
-/// million of it. What was just deleted is not looked at again: until it is vacuumed it would be passed over row by row.
+/// Returns the span of the next readings at or after `from` and before `before`: those of a day, or the first million
+/// of it. Rows just deleted are not scanned again; PostgreSQL would pass over them one by one until a vacuum.
 async fn next(
     connection: &mut PgConnection,
     from: Instant,
@@ -41,11 +41,11 @@ async fn next(
     let full = "SELECT time FROM readings WHERE time >= $1 AND time < $2 ORDER BY time OFFSET $3 LIMIT 1";
     let full = sqlx::query_scalar(full).bind(first).bind(end).bind(MOST_ROWS);
     let full: Option<Instant> = full.fetch_optional(connection).await?;
-    // A second stays whole.
+    // Readings of the same second stay together.
     Ok(Some((first, full.map_or(end, |full| full.max(first + 1)))))
 }
 
-/// Packs the readings between two instants of a day, together with what is packed of it already.
+/// Packs the readings of a part of a day, together with those of the day that are already packed.
 async fn pack_part(connection: &mut PgConnection, start: Instant, end: Instant) -> Result<u64, sqlx::Error> {
     let day = day(start);
     let old: Vec<(i64, Vec<u8>)> =
@@ -86,13 +86,13 @@ async fn pack_part(connection: &mut PgConnection, start: Instant, end: Instant) 
     Ok(packed)
 }
 
-/// Deletes the readings between two instants; says how many there were.
+/// Deletes the readings from `start` up to `end`. Returns how many there were.
 async fn delete(connection: &mut PgConnection, start: Instant, end: Instant) -> Result<u64, sqlx::Error> {
     let delete = sqlx::query("DELETE FROM readings WHERE time >= $1 AND time < $2").bind(start).bind(end);
     Ok(delete.execute(connection).await?.rows_affected())
 }
 
-/// Drops the days that end at or before an instant; says how many readings were dropped.
+/// Drops the days that end at or before an instant. Returns the number of readings dropped.
 pub(super) async fn retain(pool: &PgPool, from: Instant, calendar: &Calendar) -> Result<u64, sqlx::Error> {
     let keep = day(from);
     let (mut after, mut dropped) = (Instant::MIN, 0);
@@ -112,20 +112,20 @@ pub(super) async fn retain(pool: &PgPool, from: Instant, calendar: &Calendar) ->
     }
 }
 
-/// Drops what there is beside loose readings of the days before a day; says how many packed readings were dropped.
+/// Drops all but unpacked readings of the days before `keep`. Returns the number of packed readings dropped.
 async fn drop_rest(connection: &mut PgConnection, keep: i64, calendar: &Calendar) -> Result<u64, sqlx::Error> {
     let packed: Vec<i64> = sqlx::query_scalar("DELETE FROM packed WHERE day < $1 RETURNING count")
         .bind(keep)
         .fetch_all(&mut *connection)
         .await?;
     sqlx::query("DELETE FROM ids WHERE day < $1").bind(keep).execute(&mut *connection).await?;
-    // An hour that a zone with odd minutes shares with the day kept stays.
+    // The hour that a zone with odd minutes shares with the first kept day stays.
     let hour = calendar.hour(keep * DAY);
     sqlx::query("DELETE FROM hourly WHERE hour < $1").bind(hour).execute(connection).await?;
     Ok(packed.into_iter().sum::<i64>() as u64)
 }
 
-/// Drops all days before that of an instant and after that of another; says how many readings were dropped.
+/// Drops all days before that of `from` and after that of `to`. Returns the number of readings dropped.
 pub(super) async fn keep(pool: &PgPool, from: Instant, to: Instant, calendar: &Calendar) -> Result<u64, sqlx::Error> {
     let (first, end) = (day(from), day(to) + 1);
     let (first_hour, last_hour) = hours(first, end, calendar);

@@ -1,4 +1,4 @@
-//! A batch into PostgreSQL.
+//! Writing a batch to PostgreSQL.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,19 +10,19 @@ use crate::store::Receipt;
 use crate::store::packed::{day, unpack};
 use crate::store::plan::{Id, Plan, Reading, by_hour, distinct};
 
-/// Rows of one statement: three columns of so many fit into one record of TLS (16 KiB). The rest of a longer message waits
-/// until the server acknowledges the first record (sqlx leaves Nagle's algorithm on), and the server, which waits for the
-/// rest, takes 40 ms for that.
+/// Rows of one statement. Three columns of this many rows fit into one TLS record (16 KiB). A longer message takes
+/// 40 ms more: sqlx leaves Nagle's algorithm on, so its rest waits until the server acknowledges the first record, and
+/// the server delays that while it waits for the rest.
 const TOGETHER: usize = 448;
 
-/// Writes a batch inside a transaction; gives the receipt and the numbers of its devices, some of which are `known`.
+/// Writes a batch inside a transaction. Returns the receipt and the numbers of its devices, of which some are `known`.
 pub(super) async fn write(
     connection: &mut PgConnection,
     plan: &Plan<'_>,
     known: &[Option<i64>],
     calendar: &Calendar,
 ) -> Result<(Receipt, Vec<i64>), sqlx::Error> {
-    // No day is packed or dropped from here on.
+    // From here on no day is packed or dropped.
     sqlx::query("SELECT pg_advisory_xact_lock_shared($1)").bind(Lock::Days as i64).execute(&mut *connection).await?;
     let numbers = devices(connection, plan, known).await?;
     heard(connection, plan, &numbers).await?;
@@ -35,7 +35,7 @@ pub(super) async fn write(
     Ok((plan.receipt(&readings, &stored, dropped), numbers))
 }
 
-/// The numbers of the plan's devices; those that have none get one, in order of name.
+/// Returns the numbers of the plan's devices. New devices get numbers in order of name.
 async fn devices(
     connection: &mut PgConnection,
     plan: &Plan<'_>,
@@ -46,7 +46,7 @@ async fn devices(
         let missing = plan.devices.iter().zip(numbers).filter(|(_, number)| number.is_none());
         missing.map(|(&(name, _), _)| name.to_owned()).collect()
     };
-    // Looked up first: an insert that finds the name there uses up a number all the same.
+    // The first pass only selects: an insert uses up a number even when the name already exists.
     for insert in [false, true] {
         let missing = names(&numbers);
         if missing.is_empty() {
@@ -87,7 +87,7 @@ async fn heard(connection: &mut PgConnection, plan: &Plan<'_>, numbers: &[i64]) 
     Ok(())
 }
 
-/// Writes ids; gives those that were there before.
+/// Writes ids. Returns those that were there before.
 async fn ids(connection: &mut PgConnection, ids: &[Id]) -> Result<HashSet<Id>, sqlx::Error> {
     let mut known: HashSet<Id> = ids.iter().copied().collect();
     for some in ids.chunks(TOGETHER) {
@@ -107,7 +107,7 @@ async fn ids(connection: &mut PgConnection, ids: &[Id]) -> Result<HashSet<Id>, s
     Ok(known)
 }
 
-/// Leaves out readings that are among the packed ones.
+/// Removes readings that are already packed.
 async fn drop_packed(connection: &mut PgConnection, readings: &mut Vec<Reading>) -> Result<(), sqlx::Error> {
     let Some(&(first, _)) = readings.first() else { return Ok(()) };
     let last: Option<i64> = sqlx::query_scalar("SELECT max(day) FROM packed").fetch_one(&mut *connection).await?;
@@ -131,7 +131,7 @@ async fn drop_packed(connection: &mut PgConnection, readings: &mut Vec<Reading>)
     Ok(())
 }
 
-/// Writes readings; leaves of them those that are new.
+/// Writes readings. Keeps only the new ones in `readings`.
 async fn store(connection: &mut PgConnection, readings: &mut Vec<Reading>) -> Result<(), sqlx::Error> {
     let mut new = Vec::with_capacity(readings.len());
     for some in readings.chunks(TOGETHER) {

@@ -1,7 +1,8 @@
 //! A store in PostgreSQL, which several servers may share.
 //!
-//! Readings are one table, in order of time. Everybody takes locks in the same order (days, then devices, event ids,
-//! readings and hours, each in order of key), so nobody waits in a circle.
+//! Readings are one table, in order of time. Every transaction takes its locks in the same order, which rules out
+//! deadlocks: days, devices, times last heard, event ids, readings and hours, each in order of key, then the
+//! quarantine.
 
 mod by_day;
 mod days;
@@ -24,10 +25,10 @@ use super::{Batch, Cursor, HourCount, Pending, QuarantineSize, Quarantined, Rece
 use crate::calendar::{Calendar, Instant};
 use crate::readings::{DeviceReadings, Readings};
 
-/// Connections of one handle.
+/// Most connections of one handle.
 const CONNECTIONS: u32 = 8;
 
-/// How long to wait for a connection: a database that is away for longer is not available.
+/// Longest wait for a connection. A database that is away for longer is not available.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A store in PostgreSQL.
@@ -41,25 +42,26 @@ pub(super) struct PostgresStore {
     unvacuumed: AtomicI64,
 }
 
-/// What is locked by number, for the rest of a transaction. Numbers are the store's own: any would do.
+/// Advisory locks, held for the rest of a transaction. The numbers are arbitrary.
 #[derive(Debug, Clone, Copy)]
 #[repr(i64)]
 enum Lock {
-    /// The tables are made or changed.
+    /// Held while tables are made or changed.
     Schema = 0x726f_6f6d_0000,
-    /// Days are packed or dropped; shared by those who write readings.
+    /// Held while days are packed or dropped; shared by transactions that write readings.
     Days,
-    /// Rows go into quarantine.
+    /// Held while the quarantine changes.
     Quarantine,
 }
 
-/// The lock under which tables of Roomcast are made or changed, whatever they are for.
+/// The lock held while any table of Roomcast is made or changed.
 pub(crate) const SCHEMA_LOCK: i64 = Lock::Schema as i64;
 
-/// How to connect, for everything of Roomcast's in a database: in a schema `roomcast` unless the address names another.
+/// Returns the options of every connection to a database. The schema is `roomcast` unless the address sets a search
+/// path.
 ///
 /// # Errors
-/// For an address that is none.
+/// [`sqlx::Error`] when the address is invalid.
 pub(crate) fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
     let mut options: PgConnectOptions = url.parse()?;
     if !url.contains("search_path") {
@@ -67,8 +69,8 @@ pub(crate) fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
     }
     Ok(options
         .application_name("roomcast")
-        // Whatever the server's default is: what was acknowledged is on disk. A server that hangs in the middle of
-        // a transaction does not hold up the others for ever.
+        // These override the server's defaults. An acknowledged commit is on disk, and a server that hangs in the
+        // middle of a transaction does not block the others for ever.
         .options([
             ("synchronous_commit", "on"),
             ("lock_timeout", "30s"),
@@ -77,8 +79,8 @@ pub(crate) fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
         .disable_statement_logging())
 }
 
-/// Begins a transaction that writes: each of its statements sees what others committed before it, whatever the
-/// server's default is.
+/// Begins a transaction that writes. Each statement sees what others committed before it, whatever the server's
+/// default.
 pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
@@ -95,14 +97,14 @@ impl PostgresStore {
         let name = super::shown(url);
         let failed = |error| StoreError::of(&name, error);
         let options = options(url).map_err(failed)?;
-        // Not through the pool, which tries again for as long as it may and does not say why it failed.
+        // The pool is not used here: it retries until its timeout and does not report why it failed.
         let connected = tokio::time::timeout(PATIENCE, options.connect()).await;
         let mut connection = connected.map_err(|_| StoreError::unavailable(&name, "no answer"))?.map_err(failed)?;
         let mut making = connection.begin_with(BEGIN).await.map_err(failed)?;
         schema::prepare(&mut making, &name, calendar).await?;
         making.commit().await.map_err(failed)?;
         by_day::take_over(&mut connection).await.map_err(failed)?;
-        // What was moved may have transaction numbers of another server.
+        // Moved readings may have transaction numbers of another server.
         schema::rewind(&mut connection).await.map_err(failed)?;
         connection.close().await.map_err(failed)?;
         let pool =
@@ -125,15 +127,15 @@ impl PostgresStore {
         Ok(receipt)
     }
 
-    /// Lets later rows of the quarantine take the room of dropped and repeated ones once many have been written. PostgreSQL
-    /// itself looks once a minute, in which a client can write gigabytes.
+    /// Makes the room of dropped and repeated rows of the quarantine reusable once many bytes have been written.
+    /// PostgreSQL's autovacuum runs once a minute, in which a client can write gigabytes.
     async fn vacuum_quarantine(&self, plan: &Plan<'_>) {
         let bytes: i64 = plan.refused.iter().map(|reject| reject.bytes() + quarantine::ROW_BYTES).sum();
         if self.unvacuumed.fetch_add(bytes, Relaxed) + bytes < quarantine::VACUUM_BYTES {
             return;
         }
         self.unvacuumed.store(0, Relaxed);
-        // Without cutting off the end of the table, which would lock out those who write to it.
+        // Truncating the table would lock out its writers.
         let vacuum = sqlx::query("VACUUM (TRUNCATE false, SKIP_LOCKED) quarantine").execute(&self.pool);
         if let Err(error) = vacuum.await {
             tracing::warn!(store = self.name, error = %error, "cannot vacuum the quarantine: its table may grow");

@@ -1,4 +1,4 @@
-//! The quarantine of PostgreSQL. Whoever changes it holds its lock, so that its size is right.
+//! The quarantine in PostgreSQL. Every change holds its lock, which keeps its recorded size right.
 
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
@@ -11,11 +11,11 @@ use crate::store::quarantine::{ENOUGH_DROPPED, QuarantineSize, excess, growth};
 /// Bytes written after which the table is vacuumed.
 pub(super) const VACUUM_BYTES: i64 = 64 << 20;
 
-/// Bytes of a row beside payload and reason.
+/// Bytes of a row beside its payload and reason.
 pub(super) const ROW_BYTES: i64 = 128;
 
-/// Writes what was refused in the order in which it came; in turn, since that is not the order of its keys. Says how much was
-/// dropped for it.
+/// Writes refused rows in order of arrival. It holds the lock, because that is not the order of their keys. Returns the
+/// number of rows dropped to make room.
 pub(super) async fn write(connection: &mut PgConnection, plan: &Plan<'_>) -> Result<u64, sqlx::Error> {
     let refused = &plan.refused;
     if refused.is_empty() {
@@ -66,7 +66,8 @@ pub(super) async fn write(connection: &mut PgConnection, plan: &Plan<'_>) -> Res
     Ok(dropped)
 }
 
-/// A statement that takes out the rows of a condition; gives their number, and rows and bytes that are left.
+/// Returns a statement that deletes the rows that meet a condition. It returns their number, and the rows and bytes
+/// left.
 fn removal(condition: &str) -> String {
     format!(
         "WITH gone AS (
@@ -104,7 +105,7 @@ pub(super) async fn release(pool: &PgPool, ids: &[i64]) -> Result<u64, sqlx::Err
     Ok(gone as u64)
 }
 
-/// Takes out what was last refused before an instant.
+/// Deletes the rows last refused before an instant.
 pub(super) async fn forget(connection: &mut PgConnection, before: Instant) -> Result<(), sqlx::Error> {
     lock(connection, Lock::Quarantine).await?;
     sqlx::query(AssertSqlSafe(removal("received < $1"))).bind(before).execute(connection).await?;

@@ -1,7 +1,7 @@
-//! What PostgreSQL holds.
+//! Reading from PostgreSQL.
 //!
-//! A cursor is the number of the first transaction that may still have been under way: all before it were
-//! seen, so whatever one missed comes again at the next look, however late it was committed.
+//! A cursor is the number of the oldest transaction that may have been under way. All earlier ones were seen, so the
+//! next read returns whatever this one missed, however late it is committed.
 
 use std::collections::HashMap;
 
@@ -13,12 +13,12 @@ use crate::store::gather::Gathered;
 use crate::store::packed::{DAY, day, unpack};
 use crate::store::{Cursor, HourCount};
 
-/// What a look at the store begins with.
+/// Begins a read-only transaction in which all statements see the same snapshot.
 const LOOK: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 async fn view(pool: &PgPool) -> Result<(Transaction<'static, Postgres>, Cursor), sqlx::Error> {
     let mut view = pool.begin_with(LOOK).await?;
-    // The first statement fixes what all that follow see.
+    // The first statement fixes the snapshot of all that follow.
     let first = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
     let cursor = sqlx::query_scalar(first).fetch_one(&mut *view).await?;
     Ok((view, Cursor(cursor)))
@@ -27,7 +27,7 @@ async fn view(pool: &PgPool) -> Result<(Transaction<'static, Postgres>, Cursor),
 pub(super) async fn load(pool: &PgPool, before: Option<Instant>) -> Result<(Readings, Cursor), sqlx::Error> {
     let (mut view, cursor) = view(pool).await?;
     let end = before.unwrap_or(Instant::MAX);
-    // One row per device and not per reading: rows are what costs.
+    // The query returns one row per device instead of one per reading, because rows are the main cost.
     let loose = sqlx::query("SELECT device, array_agg(time) FROM readings WHERE time < $1 GROUP BY device").bind(end);
     let loose = loose.fetch_all(&mut *view).await?;
     let mut gathered = Gathered::new(names(&mut view).await?);
@@ -89,7 +89,7 @@ pub(super) async fn heard(pool: &PgPool) -> Result<Vec<(String, Instant)>, sqlx:
     sqlx::query_as("SELECT name, time FROM heard JOIN devices ON id = device ORDER BY name").fetch_all(pool).await
 }
 
-/// When the first day begins of which any reading is held.
+/// Returns the start of the first day that has a reading.
 pub(super) async fn begins(pool: &PgPool) -> Result<Option<Instant>, sqlx::Error> {
     let (time, packed): (Option<i64>, Option<i64>) =
         sqlx::query_as("SELECT (SELECT min(time) FROM readings), (SELECT min(day) FROM packed)")

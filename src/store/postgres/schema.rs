@@ -1,4 +1,4 @@
-//! The tables, version by version.
+//! The tables of PostgreSQL, version by version.
 
 use sqlx::{Executor, PgConnection};
 
@@ -7,13 +7,13 @@ use crate::calendar::Calendar;
 use crate::store::StoreError;
 use crate::store::schema::{Meta, check, zone};
 
-/// The oldest server with all that is used here, as it numbers itself.
+/// The oldest supported server, as `server_version_num`.
 const OLDEST: i32 = 150_000;
 
-/// Step n makes version n + 1 of version n. Steps are never changed, only added.
+/// Step n, counted from 0, upgrades version n to n + 1. Steps are never changed, only added.
 const STEPS: [&str; 7] = [
-    // `xid` is the transaction that wrote a reading. `heard` is apart from `devices` because it changes with every
-    // batch, and an upsert there uses up no number. Names are ordered by their bytes, as everywhere else.
+    // `xid` is the transaction that wrote a reading. `heard` is a table of its own because it changes with every batch,
+    // and an upsert there uses up no number. Names are ordered by their bytes, as everywhere else.
     "CREATE TABLE devices (
          id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name TEXT COLLATE \"C\" NOT NULL UNIQUE
      );
@@ -30,14 +30,14 @@ const STEPS: [&str; 7] = [
          id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key BIGINT NOT NULL UNIQUE, received BIGINT NOT NULL,
          seen BIGINT NOT NULL, source TEXT NOT NULL, payload TEXT NOT NULL, reason TEXT NOT NULL
      );",
-    // `changed` is the latest `xid` of the readings packed.
+    // `changed` is the latest `xid` of the packed readings.
     "CREATE TABLE packed (
          day BIGINT NOT NULL, device BIGINT NOT NULL, count BIGINT NOT NULL, changed BIGINT NOT NULL,
          times BYTEA NOT NULL, PRIMARY KEY (day, device)
      );
      CREATE INDEX packed_changed ON packed (changed);",
     "CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until BIGINT NOT NULL);",
-    // At most one round is open. Instants of the site are numbers, those of the database's clock are not.
+    // At most one round is open. Instants of the site are numbers; those of the database's clock are timestamps.
     "CREATE SEQUENCE fences;
      CREATE TABLE rounds (
          id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, until BIGINT NOT NULL, known BIGINT, site BYTEA,
@@ -52,9 +52,9 @@ const STEPS: [&str; 7] = [
          attempts INTEGER NOT NULL DEFAULT 0, trouble TEXT, result BYTEA, failed TEXT, PRIMARY KEY (round, device)
      );
      CREATE INDEX round_devices_open ON round_devices (round, attempts, device) WHERE result IS NULL AND failed IS NULL;",
-    // One table instead of a partition a day: each statement on them locks all partitions, and the server has room for some
-    // thousand locks. `by_day` moves what is in them. Packing deletes rows from the beginning of the table and its indexes:
-    // the room is used again once it is vacuumed, which may not wait until it is a fifth of a large table.
+    // One table replaces partitions by day: each statement locks all of them, and the server has room for some thousand
+    // locks. `by_day` moves the readings. Packing deletes rows from the beginning of the table and its indexes. A
+    // vacuum frees their room; by default it would wait until a fifth of a large table is dead.
     "ALTER TABLE readings RENAME TO readings_by_day;
      ALTER INDEX readings_pkey RENAME TO readings_by_day_pkey;
      ALTER INDEX readings_xid RENAME TO readings_by_day_xid;
@@ -62,15 +62,15 @@ const STEPS: [&str; 7] = [
          time BIGINT NOT NULL, device BIGINT NOT NULL, xid BIGINT NOT NULL, PRIMARY KEY (time, device)
      ) WITH (autovacuum_vacuum_scale_factor = 0.05);
      CREATE INDEX readings_xid ON readings (xid);",
-    // One row: what is in quarantine, and how much was dropped from it.
+    // One row: the size of the quarantine, and the number of rows dropped from it.
     "CREATE TABLE quarantine_size (held BIGINT NOT NULL, bytes BIGINT NOT NULL, dropped BIGINT NOT NULL);
      INSERT INTO quarantine_size
          SELECT count(*), coalesce(sum(octet_length(payload) + octet_length(reason)), 0), 0 FROM quarantine;",
-    // Nobody leases the fit of devices any more.
+    // The fit of devices is no longer leased.
     "DROP TABLE round_devices; DROP TABLE rounds; DROP SEQUENCE fences;",
 ];
 
-/// Makes the tables, or brings them up to date, and checks that the store is this site's; inside a transaction.
+/// Makes or upgrades the tables and checks that the store is this site's. Runs inside a transaction.
 pub(super) async fn prepare(connection: &mut PgConnection, name: &str, calendar: &Calendar) -> Result<(), StoreError> {
     let failed = |error| StoreError::of(name, error);
     let version: i32 = sqlx::query_scalar("SELECT current_setting('server_version_num')::integer")
@@ -80,7 +80,7 @@ pub(super) async fn prepare(connection: &mut PgConnection, name: &str, calendar:
     if version < OLDEST {
         return Err(StoreError::refused(name, format!("needs PostgreSQL 15 or later, this is {}", version / 10_000)));
     }
-    // Servers that start at once take turns.
+    // Servers that start at the same time take turns.
     lock(connection, Lock::Schema).await.map_err(failed)?;
     let meta = meta(connection).await.map_err(failed)?;
     let from = check(name, meta.as_ref(), STEPS.len(), calendar)?;
@@ -96,7 +96,7 @@ async fn upgrade(connection: &mut PgConnection, from: usize, calendar: &Calendar
     if from == 0 {
         let schema: Option<String> = sqlx::query_scalar("SELECT current_schema()").fetch_one(&mut *connection).await?;
         if schema.is_none() {
-            // The first of the search path is the one that is missing.
+            // The schema is missing that is first in the search path.
             connection.execute("CREATE SCHEMA IF NOT EXISTS roomcast").await?;
         }
         connection.execute("CREATE TABLE meta (version BIGINT NOT NULL, zone TEXT NOT NULL)").await?;
@@ -120,8 +120,8 @@ async fn meta(connection: &mut PgConnection) -> Result<Option<Meta>, sqlx::Error
     Ok(Some(Meta { version: row.0, zone: row.1 }))
 }
 
-/// Transactions of a store that was restored into another server may be numbered ahead of that server's own, and
-/// would count as new until it has caught up. They are old: nobody can have a cursor from before.
+/// Resets transaction numbers ahead of the server's own, which a store restored from another server may have. They
+/// would count as new until the server caught up. Their readings are old: no cursor can be from before them.
 pub(super) async fn rewind(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let next = "pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
     let ahead: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(

@@ -1,8 +1,8 @@
-//! Leases of PostgreSQL.
+//! Leases in PostgreSQL.
 
 use sqlx::PgPool;
 
-/// By the database's clock, which all servers share.
+/// Uses the database's clock, which all servers share.
 pub(super) async fn lease(pool: &PgPool, name: &str, holder: &str, seconds: i64) -> Result<bool, sqlx::Error> {
     let taken = sqlx::query(
         "INSERT INTO leases (name, holder, until) VALUES ($1, $2, extract(epoch FROM now())::bigint + $3)

@@ -1,8 +1,8 @@
-//! Numbers of many devices in one row: counts of an hour, times last heard.
+//! Blocks: numbers of many devices in one row. The numbers are counts of an hour, or times last heard.
 //!
-//! A batch of a large site touches as many devices as it has readings. A row for each would cost more than the readings
-//! themselves; so the numbers of [`BLOCK`] devices are one row, read and written as a whole. Only one transaction writes at
-//! a time.
+//! A batch of a large site touches as many devices as it has readings. A row for each device would cost more than the
+//! readings themselves, so the numbers of [`BLOCK`] devices are one row that is read and written as a whole. Only one
+//! transaction writes at a time.
 
 use std::collections::HashMap;
 
@@ -13,11 +13,11 @@ use super::bulk::Bulk;
 use crate::calendar::{Hour, Instant};
 use crate::store::varint;
 
-/// Devices of a block: those whose numbers, divided by this, are the block's. Larger ones would make a site that stores
+/// Devices per block; a device's number divided by this is its block. Larger blocks would make a site that stores
 /// single readings write much for each.
 const BLOCK: i64 = 256;
 
-/// Statements over blocks. What they read begins with 1, hour (none for the times heard), block, and the bytes.
+/// Statements over blocks. Rows read are 1, the hour (null for times last heard), the block and its bytes.
 pub(super) struct Statements {
     pub heard: Bulk,
     pub set_heard: Bulk,
@@ -49,7 +49,7 @@ impl Statements {
     }
 }
 
-/// Blocks as they are stored.
+/// Blocks as stored.
 #[derive(Default)]
 pub(super) struct Stored {
     heard: HashMap<[i64; 1], Block>,
@@ -57,7 +57,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// Takes a row that one of the statements gave.
+    /// Takes a row that one of the statements returned.
     pub fn take(&mut self, row: &SqliteRow) -> Result<(), sqlx::Error> {
         let block = Block::read(row.try_get(3)?)?;
         match row.try_get::<Option<i64>, _>(1)? {
@@ -68,7 +68,7 @@ impl Stored {
     }
 }
 
-/// The numbers of a block's devices, by their place in it; 0 is none.
+/// The numbers of a block's devices, by their position in it; 0 means none.
 #[derive(Default)]
 struct Block(Vec<u64>);
 
@@ -92,17 +92,17 @@ impl Block {
         bytes
     }
 
-    /// Devices that have a number, and it.
+    /// Returns the devices that have a number, with it.
     fn of_block(self, block: i64) -> impl Iterator<Item = (i64, u64)> {
         let devices = (block * BLOCK..).zip(self.0);
         devices.filter(|&(_, number)| number > 0)
     }
 }
 
-/// A device, and when it was heard.
+/// A device, and the time it was last heard.
 type Heard = (i64, Instant);
 
-/// Readings of an hour and device.
+/// An hour and device, and the number of readings.
 type Count = ((Hour, i64), i64);
 
 fn heard_key(&(device, _): &Heard) -> [i64; 1] {
@@ -113,17 +113,17 @@ fn hour_key(&((hour, device), _): &Count) -> [i64; 2] {
     [i64::from(hour), device.div_euclid(BLOCK)]
 }
 
-/// The blocks of devices, which are in order.
+/// Returns the blocks of devices. The devices must be in order.
 pub(super) fn heard_keys(heard: &[Heard]) -> Vec<[i64; 1]> {
     heard.chunk_by(|a, b| heard_key(a) == heard_key(b)).map(|same| heard_key(&same[0])).collect()
 }
 
-/// The blocks of hours and devices, which are in order.
+/// Returns the blocks of hours and devices. The counts must be in order.
 pub(super) fn hour_keys(counts: &[Count]) -> Vec<[i64; 2]> {
     counts.chunk_by(|a, b| hour_key(a) == hour_key(b)).map(|same| hour_key(&same[0])).collect()
 }
 
-/// Moves the times at which devices, in order and each once, were last heard forward; gives the blocks that change.
+/// Advances the times last heard of devices, which are in order and each once. Returns the changed blocks.
 pub(super) fn hear(stored: &mut Stored, heard: &[Heard]) -> Vec<([i64; 1], Vec<u8>)> {
     let changed = heard.chunk_by(|a, b| heard_key(a) == heard_key(b)).filter_map(|devices| {
         let key = heard_key(&devices[0]);
@@ -139,7 +139,7 @@ pub(super) fn hear(stored: &mut Stored, heard: &[Heard]) -> Vec<([i64; 1], Vec<u
     changed.collect()
 }
 
-/// Adds to the counts of hours and devices, in order; gives the blocks that change.
+/// Adds to the counts of hours and devices, which are in order. Returns the changed blocks.
 pub(super) fn count(stored: &mut Stored, counts: &[Count]) -> Vec<([i64; 2], Vec<u8>)> {
     let changed = counts.chunk_by(|a, b| hour_key(a) == hour_key(b)).map(|same| {
         let key = hour_key(&same[0]);
@@ -152,23 +152,23 @@ pub(super) fn count(stored: &mut Stored, counts: &[Count]) -> Vec<([i64; 2], Vec
     changed.collect()
 }
 
-/// The counts in a row of `hour_blocks`, by device.
+/// Returns the counts in a row of `hour_blocks`, by device.
 pub(super) fn counts(block: i64, bytes: &[u8]) -> Result<impl Iterator<Item = (i64, i64)>, sqlx::Error> {
     Ok(Block::read(bytes)?.of_block(block).map(|(device, count)| (device, count as i64)))
 }
 
-/// The times in a row of `heard_blocks`, by device.
+/// Returns the times in a row of `heard_blocks`, by device.
 pub(super) fn times(block: i64, bytes: &[u8]) -> Result<impl Iterator<Item = (i64, Instant)>, sqlx::Error> {
     Ok(Block::read(bytes)?.of_block(block).map(|(device, time)| (device, time as Instant)))
 }
 
-/// Moves what stores up to version 3 had in a row per device into blocks.
+/// Moves the rows per device that stores up to version 3 had into blocks.
 pub(super) async fn convert(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     let statements = Statements::new();
     let heard: Vec<Heard> =
         sqlx::query_as("SELECT device, time FROM heard ORDER BY device").fetch_all(&mut *connection).await?;
     statements.set_heard.run(connection, &hear(&mut Stored::default(), &heard)).await?;
-    // An hour at a time: all of them would not fit into memory.
+    // All hours at once would not fit into memory.
     let next = "SELECT min(hour) FROM hourly WHERE hour > ?";
     let mut last = i64::from(Hour::MIN);
     while let Some(hour) = sqlx::query_scalar::<_, Option<i64>>(next).bind(last).fetch_one(&mut *connection).await? {

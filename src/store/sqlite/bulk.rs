@@ -1,5 +1,5 @@
-//! One statement over many rows, and several statements as one. A statement for every row would spend more on the way to
-//! SQLite's thread and back than on the row.
+//! One statement over many rows, and several statements as one. A statement for every row would spend more on the way
+//! to SQLite's thread and back than on the row.
 
 use std::sync::Arc;
 
@@ -8,17 +8,17 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, AssertSqlSafe, Sqlite, SqliteConnection};
 
-/// Rows of one statement: the smallest that holds what is left is taken, so that SQLite has to parse each
-/// statement four times and no more.
+/// Rows of one statement. The smallest size that holds the remaining rows is taken, so SQLite parses each statement at
+/// most four times.
 const SIZES: [usize; 4] = [8, 64, 256, 1024];
 const LARGEST: usize = SIZES[SIZES.len() - 1];
 
 /// A statement over rows.
 pub(super) struct Bulk([Arc<str>; SIZES.len()]);
 
-/// What a statement takes for one row.
+/// The arguments of a statement for one row.
 pub(super) trait Row: Sync {
-    /// Columns.
+    /// Number of columns.
     const WIDTH: usize;
 
     fn add(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError>;
@@ -32,7 +32,7 @@ impl<const N: usize> Row for [i64; N] {
     }
 }
 
-/// A key, and bytes.
+/// A key and bytes.
 impl<const N: usize> Row for ([i64; N], Vec<u8>) {
     const WIDTH: usize = N + 1;
 
@@ -45,8 +45,8 @@ impl<const N: usize> Row for ([i64; N], Vec<u8>) {
 type Prepared = Query<'static, Sqlite, SqliteArguments>;
 
 impl Bulk {
-    /// A statement made of a text before the rows and one behind them. The rows are a table `given` with the columns
-    /// `column1`, `column2` …, as many as `width`; where `column1` is null there is no row.
+    /// Makes a statement of a text before the rows and one behind them. The rows are a table `given` with `width`
+    /// columns named `column1`, `column2` …. A row whose `column1` is null only fills up the statement.
     pub fn new(width: usize, before: &str, behind: &str) -> Self {
         let row = format!("({})", vec!["?"; width].join(","));
         Self(SIZES.map(|size| {
@@ -55,7 +55,7 @@ impl Bulk {
         }))
     }
 
-    /// The statements that do it for all rows, in order.
+    /// Returns the statements for all rows, in order.
     pub fn over<'a, R: Row>(
         &'a self,
         rows: &'a [R],
@@ -63,12 +63,12 @@ impl Bulk {
         rows.chunks(LARGEST).map(move |rows| {
             let mut arguments = SqliteArguments::default();
             let text = self.fill(rows, &mut arguments).map_err(sqlx::Error::Encode)?;
-            // The text has no data in it.
+            // The text contains no data.
             Ok(sqlx::query_with(AssertSqlSafe(text.clone()), arguments))
         })
     }
 
-    /// Runs the statements for all rows; says how many rows they changed.
+    /// Runs the statements for all rows. Returns the number of rows changed.
     pub async fn run<R: Row>(&self, connection: &mut SqliteConnection, rows: &[R]) -> Result<u64, sqlx::Error> {
         let mut changed = 0;
         for query in self.over(rows) {
@@ -77,7 +77,7 @@ impl Bulk {
         Ok(changed)
     }
 
-    /// The statement for some rows, at most the largest number, with all its arguments.
+    /// Returns the statement for at most [`LARGEST`] rows, and adds all its arguments.
     fn fill<R: Row>(&self, rows: &[R], arguments: &mut SqliteArguments) -> Result<&Arc<str>, BoxDynError> {
         let at = SIZES.iter().position(|&size| rows.len() <= size).unwrap_or(SIZES.len() - 1);
         arguments.reserve(SIZES[at] * R::WIDTH, 0);
@@ -97,14 +97,14 @@ pub(super) struct Script {
 }
 
 impl Script {
-    /// With a statement at its end.
+    /// Appends a statement.
     pub fn then(mut self, statement: &str) -> Self {
         self.text.push_str(statement);
         self.text.push(';');
         self
     }
 
-    /// With a statement over rows at its end, as often as it takes.
+    /// Appends a statement over rows, as often as the rows need.
     pub fn over<R: Row>(mut self, statement: &Bulk, rows: &[R]) -> Result<Self, sqlx::Error> {
         for rows in rows.chunks(LARGEST) {
             let text = statement.fill(rows, &mut self.arguments).map_err(sqlx::Error::Encode)?;
@@ -113,7 +113,7 @@ impl Script {
         Ok(self)
     }
 
-    /// All of it. The text is one of few, and has no data in it.
+    /// Returns the whole script as one query. Its text is one of few and contains no data.
     pub fn query(self) -> Prepared {
         sqlx::query_with(AssertSqlSafe(self.text), self.arguments)
     }

@@ -1,4 +1,4 @@
-//! Whole days of SQLite: packed, or dropped.
+//! Packing and dropping whole days in SQLite.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use super::{SqliteStore, quarantine};
 use crate::calendar::Instant;
 use crate::store::packed::{DAY, day, hours, pack as squeeze, unpack};
 
-/// Packs the days that end at or before an instant; says how many readings were packed.
+/// Packs the days that end at or before an instant. Returns the number of readings packed.
 pub(super) async fn pack(store: &SqliteStore, before: Instant) -> Result<u64, sqlx::Error> {
     let end = day(before) * DAY;
     let mut packed = 0;
@@ -54,8 +54,8 @@ async fn pack_day(connection: &mut SqliteConnection, day: i64) -> Result<u64, sq
     Ok(drop.execute(connection).await?.rows_affected())
 }
 
-/// Drops the days that end at or before an instant, one at a time so that others can write in between; says how many
-/// readings were dropped.
+/// Drops the days that end at or before an instant, one at a time so that others can write in between. Returns the
+/// number of readings dropped.
 pub(super) async fn retain(store: &SqliteStore, from: Instant) -> Result<u64, sqlx::Error> {
     let keep = day(from);
     let mut dropped = 0;
@@ -72,7 +72,7 @@ pub(super) async fn retain(store: &SqliteStore, from: Instant) -> Result<u64, sq
     }
 }
 
-/// The first day of which there is anything.
+/// Returns the first day that has any data.
 async fn oldest_day(connection: &mut SqliteConnection) -> Result<Option<i64>, sqlx::Error> {
     let time: Option<i64> = sqlx::query_scalar("SELECT min(time) FROM readings").fetch_one(&mut *connection).await?;
     let packed: Option<i64> = sqlx::query_scalar("SELECT min(day) FROM packed").fetch_one(&mut *connection).await?;
@@ -80,7 +80,7 @@ async fn oldest_day(connection: &mut SqliteConnection) -> Result<Option<i64>, sq
     Ok([time.map(day), packed, ids].into_iter().flatten().min())
 }
 
-/// Drops the days before a day.
+/// Drops the days before `keep`. Returns the number of readings dropped.
 async fn drop_until(connection: &mut SqliteConnection, keep: i64, store: &SqliteStore) -> Result<u64, sqlx::Error> {
     let start = keep * DAY;
     let packed: i64 = sqlx::query_scalar("SELECT coalesce(sum(count), 0) FROM packed WHERE day < ?")
@@ -88,7 +88,7 @@ async fn drop_until(connection: &mut SqliteConnection, keep: i64, store: &Sqlite
         .fetch_one(&mut *connection)
         .await?;
     let loose = sqlx::query("DELETE FROM readings WHERE time < ?").bind(start).execute(&mut *connection).await?;
-    // An hour that a zone with odd minutes shares with the day kept stays.
+    // The hour that a zone with odd minutes shares with the first kept day stays.
     let hour = store.calendar.hour(start);
     for (sql, end) in [
         ("DELETE FROM packed WHERE day < ?", keep),
@@ -100,7 +100,7 @@ async fn drop_until(connection: &mut SqliteConnection, keep: i64, store: &Sqlite
     Ok(packed as u64 + loose.rows_affected())
 }
 
-/// Drops all days before that of an instant and after that of another; says how many readings were dropped.
+/// Drops all days before that of `from` and after that of `to`. Returns the number of readings dropped.
 pub(super) async fn keep(store: &SqliteStore, from: Instant, to: Instant) -> Result<u64, sqlx::Error> {
     let (first, end) = (day(from), day(to) + 1);
     let (first_hour, last_hour) = hours(first, end, &store.calendar);

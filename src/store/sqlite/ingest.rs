@@ -1,4 +1,4 @@
-//! A batch into SQLite.
+//! Writing a batch to SQLite.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ use crate::store::plan::{Id, Plan, Reading, by_hour, distinct};
 /// Begins a transaction that writes.
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 
-/// What a transaction begins with: the last packed day, and the number of the reading stored last.
+/// Reads the last packed day and the number of the reading stored last. Its row begins with 0.
 const LAST: &str = "SELECT 0, (SELECT max(day) FROM packed), (SELECT seq FROM sqlite_sequence WHERE name = 'readings')";
 
 /// Statements over many rows.
@@ -24,7 +24,7 @@ pub(super) struct Statements {
     ids: Bulk,
     packed: Bulk,
     readings: Bulk,
-    /// Takes rows out of the quarantine; gives the bytes of each.
+    /// Deletes rows of the quarantine and returns the bytes of each.
     pub release: Bulk,
 }
 
@@ -62,9 +62,10 @@ impl Statements {
     }
 }
 
-/// Writes a batch in a transaction of its own; gives the receipt and the numbers of its devices, some of which are `known`.
+/// Writes a batch in a transaction of its own. Returns the receipt and the numbers of its devices, of which some are
+/// `known`.
 ///
-/// Mostly that is three scripts: what has to be looked up, the readings, and what follows from those that were new.
+/// Usually these are three scripts: the lookups, the readings, and the updates that follow from the new readings.
 pub(super) async fn write(
     connection: &mut SqliteConnection,
     statements: &Statements,
@@ -105,7 +106,7 @@ pub(super) async fn write(
     drop_packed(connection, statements, last.0, &mut stored).await?;
     store(connection, statements, last.1.unwrap_or(0), &mut stored).await?;
     let dropped = quarantine::write(connection, plan).await?;
-    // Mostly all of them are new.
+    // Usually all of them are new.
     if stored.len() < offered {
         hours = by_hour(&stored, calendar);
     }
@@ -115,7 +116,7 @@ pub(super) async fn write(
     Ok((plan.receipt(&readings, &stored, dropped), numbers))
 }
 
-/// The numbers of the plan's devices; those that have none get one.
+/// Returns the numbers of the plan's devices. New devices get one.
 async fn devices(
     connection: &mut SqliteConnection,
     plan: &Plan<'_>,
@@ -127,7 +128,7 @@ async fn devices(
             numbers.push(number);
             continue;
         }
-        // After a start those that are stored are not known yet.
+        // After a start the numbers of stored devices are not known yet.
         let old = sqlx::query_scalar("SELECT id FROM devices WHERE name = ?").bind(name);
         numbers.push(match old.fetch_optional(&mut *connection).await? {
             Some(number) => number,
@@ -140,7 +141,7 @@ async fn devices(
     Ok(numbers)
 }
 
-/// Writes ids; gives those that were there before.
+/// Writes ids. Returns those that were there before.
 async fn ids(
     connection: &mut SqliteConnection,
     statements: &Statements,
@@ -157,7 +158,7 @@ async fn ids(
     Ok(known)
 }
 
-/// Leaves out readings that are among the packed ones.
+/// Removes readings that are already packed.
 async fn drop_packed(
     connection: &mut SqliteConnection,
     statements: &Statements,
@@ -182,7 +183,7 @@ async fn drop_packed(
     Ok(())
 }
 
-/// Writes readings after the one of number `before`; leaves of them those that are new.
+/// Writes readings after the one numbered `before`. Keeps only the new ones in `readings`.
 async fn store(
     connection: &mut SqliteConnection,
     statements: &Statements,

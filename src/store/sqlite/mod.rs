@@ -1,7 +1,7 @@
 //! A store in one file: SQLite in write-ahead mode, synced at every commit.
 //!
-//! One connection writes, a few read; SQLite keeps other processes in turn. A reading's row number is its
-//! place in the order of commits.
+//! One connection writes and a few read. SQLite makes other processes take turns. A reading's row number is its
+//! position in the order of commits.
 
 mod blocks;
 mod bulk;
@@ -27,10 +27,10 @@ use crate::calendar::{Calendar, Instant};
 use crate::readings::{DeviceReadings, Readings};
 use ingest::Statements;
 
-/// How long to wait for another process that writes.
+/// Longest wait for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Connections that read at once.
+/// Most connections that read at the same time.
 const READERS: u32 = 4;
 
 /// A store in one file.
@@ -39,15 +39,15 @@ pub(super) struct SqliteStore {
     name: String,
     calendar: Calendar,
     options: SqliteConnectOptions,
-    /// The connection that writes; none before it is needed, and after a failure.
+    /// The connection that writes; none until it is needed, and none after a failure.
     writer: tokio::sync::Mutex<Option<SqliteConnection>>,
     readers: Pool<Sqlite>,
     statements: Statements,
     numbers: Numbers,
 }
 
-/// The connection that writes, and its transaction. Without a commit its connection is closed, which undoes it: after some failures
-/// SQLite has already rolled back and after others not, and a new connection costs less than to tell.
+/// The connection that writes, and its transaction. Without a commit the connection is closed, which rolls back. SQLite
+/// has already rolled back after some failures and not after others; a new connection costs less than finding out.
 struct Writing<'a> {
     slot: MutexGuard<'a, Option<SqliteConnection>>,
     connection: SqliteConnection,
@@ -60,14 +60,14 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Leaves the connection to the next, when its transaction has come to its end.
+    /// Keeps the connection for the next transaction. The present transaction must have ended.
     fn keep(mut self) {
         *self.slot = Some(self.connection);
     }
 }
 
 impl SqliteStore {
-    /// Opens a file, and makes it where there is none and that is wanted.
+    /// Opens a file. Makes a missing one if `create` is set.
     pub async fn open(name: &str, path: &Path, create: bool, calendar: &Calendar) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -76,11 +76,11 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(PATIENCE)
             .foreign_keys(false)
-            // 64 MiB, so that the hours and devices of large sites stay in memory.
+            // 64 MiB keep the hours and devices of large sites in memory.
             .pragma("cache_size", "-65536")
-            // Some statements can be undone alone; what that takes would otherwise go to a file as soon as they touch 16 pages.
+            // Statements that can be undone alone would otherwise use a temporary file as soon as they touch 16 pages.
             .pragma("temp_store", "MEMORY")
-            // 16 MiB of log between checkpoints: hot pages are written back once and not at every batch.
+            // 16 MiB of log between checkpoints: hot pages are written back once instead of at every batch.
             .pragma("wal_autocheckpoint", "4096")
             .disable_statement_logging();
         if path.is_dir() {
@@ -108,7 +108,7 @@ impl SqliteStore {
         })
     }
 
-    /// The connection that writes, after all who asked before.
+    /// Waits for earlier writers and returns the connection that writes.
     async fn turn(&self) -> Result<Writing<'_>, sqlx::Error> {
         let mut slot = self.writer.lock().await;
         let connection = match slot.take() {
@@ -164,14 +164,14 @@ impl SqliteStore {
         let kept = tokio::task::spawn_blocking(move || {
             file.as_file().sync_all()?;
             file.persist(&name)?;
-            // The new name is on disk when its directory is.
+            // The new name is on disk once its directory is.
             File::open(directory)?.sync_all()
         });
         kept.await.map_err(|error| refused(&error))?.map_err(|error| refused(&error))
     }
 }
 
-/// Connects. Going over to write-ahead mode does not wait for others who open the file at the same moment.
+/// Connects, and tries again while the file is busy: the busy timeout does not cover the switch to write-ahead mode.
 async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
     let mut tries = 0;
     loop {
@@ -188,8 +188,8 @@ async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sql
     }
 }
 
-/// Makes sure that what can be read from the log is on disk. Who was killed between writing and syncing a transaction leaves it
-/// there, and what comes again of it is acknowledged without anything being written.
+/// Syncs the write-ahead log, so that everything readable from it is on disk. A process killed between writing and
+/// syncing a transaction leaves it there unsynced; its repetition would be acknowledged without a write.
 async fn sync_log(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
     let mut log = options.get_filename().as_os_str().to_owned();
     log.push("-wal");

@@ -1,4 +1,4 @@
-//! The quarantine of SQLite.
+//! The quarantine in SQLite.
 
 use sqlx::{Pool, Row, Sqlite, SqliteConnection};
 
@@ -8,7 +8,7 @@ use crate::store::Quarantined;
 use crate::store::plan::{Plan, Reject};
 use crate::store::quarantine::{ENOUGH_DROPPED, QuarantineSize, excess, growth};
 
-/// Writes what was refused; says how much was dropped for it.
+/// Writes refused rows. Returns the number of rows dropped to make room.
 pub(super) async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<u64, sqlx::Error> {
     if plan.refused.is_empty() {
         return Ok(0);
@@ -49,7 +49,7 @@ pub(super) async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>) ->
     Ok(dropped)
 }
 
-/// Counts what was added, or taken out, and dropped; gives rows and bytes that there are now.
+/// Adds to the recorded size and to the number of dropped rows. Returns the rows and bytes there are now.
 async fn resize(
     connection: &mut SqliteConnection,
     rows: i64,
@@ -94,7 +94,7 @@ pub(super) async fn release(store: &SqliteStore, ids: &[i64]) -> Result<u64, sql
     Ok(gone as u64)
 }
 
-/// Takes out what was last refused before an instant.
+/// Deletes the rows last refused before an instant.
 pub(super) async fn forget(connection: &mut SqliteConnection, before: Instant) -> Result<(), sqlx::Error> {
     let old = "DELETE FROM quarantine WHERE received < ? RETURNING octet_length(payload) + octet_length(reason)";
     let gone: Vec<i64> = sqlx::query_scalar(old).bind(before).fetch_all(&mut *connection).await?;

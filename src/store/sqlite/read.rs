@@ -1,4 +1,4 @@
-//! What SQLite holds.
+//! Reading from SQLite.
 
 use std::collections::HashMap;
 
@@ -11,13 +11,13 @@ use crate::store::gather::Gathered;
 use crate::store::packed::{DAY, day, unpack};
 use crate::store::{Cursor, HourCount};
 
-/// Days that are read at a time: what is held besides the answer stays small.
+/// Seconds of readings read at a time, which bounds the memory used beside the answer.
 const SPAN: i64 = 7 * DAY;
 
-/// Readings that are read at a time, in the order in which they were committed.
+/// Readings read at a time, in the order of commits.
 const TOGETHER: i64 = 65_536;
 
-/// The place of the last reading that was committed.
+/// Reads the number of the last committed reading.
 const LAST: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'readings'";
 
 pub(super) async fn load(readers: &Pool<Sqlite>, before: Option<Instant>) -> Result<(Readings, Cursor), sqlx::Error> {
@@ -32,7 +32,7 @@ pub(super) async fn load(readers: &Pool<Sqlite>, before: Option<Instant>) -> Res
             break;
         }
         from = start.saturating_add(SPAN);
-        // One row per device and not per reading: rows are what costs.
+        // The query returns one row per device instead of one per reading, because rows are the main cost.
         let spans = "SELECT device, group_concat(time) FROM readings WHERE time >= ? AND time < ? GROUP BY device";
         for row in sqlx::query(spans).bind(start).bind(from.min(before)).fetch_all(&mut *view).await? {
             gathered.add(row.try_get(0)?, instants(row.try_get(1)?)?)?;
@@ -59,7 +59,7 @@ pub(super) async fn changes(
         return Ok((Vec::new(), Cursor(cursor)));
     }
     let mut gathered = Gathered::new(names(&mut view).await?);
-    // As they stand: to put them in order of device first would cost as much again.
+    // The rows are not ordered by device: sorting would double the cost.
     let new = "SELECT group_concat(device), group_concat(time) FROM readings WHERE seq > ? AND seq <= ?";
     let mut from = after;
     while from < cursor {
@@ -90,7 +90,7 @@ async fn names(view: &mut SqliteConnection) -> Result<HashMap<i64, String>, sqlx
     Ok(names.into_iter().collect())
 }
 
-/// Instants from text with commas between them.
+/// Parses instants separated by commas.
 pub(super) fn instants(text: &str) -> Result<Vec<Instant>, sqlx::Error> {
     let parsed: Result<Vec<Instant>, _> = text.split(',').map(str::parse).collect();
     parsed.map_err(|error| sqlx::Error::Decode(error.into()))
@@ -131,7 +131,7 @@ fn name(names: &HashMap<i64, String>, device: i64) -> Result<String, sqlx::Error
     names.get(&device).cloned().ok_or_else(nameless)
 }
 
-/// When the first day begins of which any reading is held.
+/// Returns the start of the first day that has a reading.
 pub(super) async fn begins(readers: &Pool<Sqlite>) -> Result<Option<Instant>, sqlx::Error> {
     let (time, packed): (Option<i64>, Option<i64>) =
         sqlx::query_as("SELECT (SELECT min(time) FROM readings), (SELECT min(day) FROM packed)")

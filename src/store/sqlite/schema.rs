@@ -1,4 +1,4 @@
-//! The tables, version by version.
+//! The tables of SQLite, version by version.
 
 use sqlx::{Executor, SqliteConnection};
 
@@ -7,10 +7,10 @@ use crate::calendar::Calendar;
 use crate::store::StoreError;
 use crate::store::schema::{Meta, check, zone};
 
-/// Step n makes version n + 1 of version n. Steps are never changed, only added.
+/// Step n, counted from 0, upgrades version n to n + 1. Steps are never changed, only added.
 const STEPS: [&str; 5] = [
-    // A reading's `seq` is its place in the order of commits; AUTOINCREMENT, so that numbers of rows that were
-    // dropped are not given again. `heard` is apart from `devices` because it changes with every batch.
+    // A reading's `seq` is its position in the order of commits. AUTOINCREMENT keeps numbers of dropped rows from being
+    // reused. `heard` is a table of its own because it changes with every batch.
     "CREATE TABLE devices (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
      CREATE TABLE heard (device INTEGER PRIMARY KEY, time INTEGER NOT NULL);
      CREATE TABLE readings (
@@ -24,28 +24,28 @@ const STEPS: [&str; 5] = [
          id INTEGER PRIMARY KEY AUTOINCREMENT, key INTEGER NOT NULL UNIQUE, received INTEGER NOT NULL,
          seen INTEGER NOT NULL, source TEXT NOT NULL, payload TEXT NOT NULL, reason TEXT NOT NULL
      );",
-    // `changed` is the largest `seq` of the readings packed.
+    // `changed` is the largest `seq` of the packed readings.
     "CREATE TABLE packed (
          day INTEGER NOT NULL, device INTEGER NOT NULL, count INTEGER NOT NULL, changed INTEGER NOT NULL,
          times BLOB NOT NULL, PRIMARY KEY (day, device)
      ) WITHOUT ROWID;
      CREATE INDEX packed_changed ON packed (changed);",
     "CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;",
-    // Instead of `heard` and `hourly`, which are moved here.
+    // These replace `heard` and `hourly`, whose rows `blocks::convert` moves.
     "CREATE TABLE heard_blocks (block INTEGER PRIMARY KEY, times BLOB NOT NULL);
      CREATE TABLE hour_blocks (
          hour INTEGER NOT NULL, block INTEGER NOT NULL, counts BLOB NOT NULL, PRIMARY KEY (hour, block)
      ) WITHOUT ROWID;",
-    // One row: what is in quarantine, and how much was dropped from it.
+    // One row: the size of the quarantine, and the number of rows dropped from it.
     "CREATE TABLE quarantine_size (held INTEGER NOT NULL, bytes INTEGER NOT NULL, dropped INTEGER NOT NULL);
      INSERT INTO quarantine_size
          SELECT count(*), coalesce(sum(octet_length(payload) + octet_length(reason)), 0), 0 FROM quarantine;",
 ];
 
-/// The version that has blocks.
+/// The first version with blocks.
 const BLOCKS: usize = 4;
 
-/// Makes the tables, or brings them up to date, and checks that the store is this site's.
+/// Makes or upgrades the tables and checks that the store is this site's.
 pub(super) async fn prepare(
     connection: &mut SqliteConnection,
     name: &str,

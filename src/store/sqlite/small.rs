@@ -1,9 +1,9 @@
-//! Leases of SQLite.
+//! Leases in SQLite.
 
 use super::SqliteStore;
 use crate::calendar::Calendar;
 
-/// All who share the file share the machine's clock.
+/// Uses the machine's clock, which all processes that share the file have in common.
 pub(super) async fn lease(store: &SqliteStore, name: &str, holder: &str, seconds: i64) -> Result<bool, sqlx::Error> {
     let now = Calendar::utc_now();
     let mut writing = store.begin().await?;
