@@ -1,25 +1,25 @@
-//! When a message without a time of its own arrived.
+//! Arrival times of messages that carry no time of their own.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant as Stopwatch;
 
 use crate::calendar::{Calendar, Instant};
 
-/// Steps back of the clock that are smoothed over, in seconds. A longer one is believed at once: somebody corrected a
-/// clock that was wrong, or clocks went back at a site without a zone.
+/// Longest step back of the clock that is smoothed over, in seconds. The arrival clock follows a longer step at once: a
+/// wrong clock was corrected, or clocks went back at a site without a zone.
 const SMOOTHED: i64 = 1800;
 
-/// A clock for arrivals that never runs backwards by a little.
+/// A clock for arrivals that small steps back do not turn backwards.
 ///
-/// It shows the site's time. When that is set back by up to half an hour, it goes on from where it was at half speed until
-/// the site's time has caught up: later arrivals keep later seconds, and none is more than the step ahead.
+/// It shows the site's time. When that is set back by up to half an hour, the clock goes on at half speed until the
+/// site's time has caught up. Later arrivals keep later seconds, and none is further ahead than the step.
 #[derive(Debug, Default)]
 pub struct ArrivalClock {
     last: Mutex<Option<(f64, Stopwatch)>>,
 }
 
 impl ArrivalClock {
-    /// The present instant.
+    /// Returns the present instant.
     pub fn now(&self, calendar: &Calendar) -> Instant {
         self.stamp(calendar.now(), Stopwatch::now())
     }
@@ -64,7 +64,7 @@ mod tests {
         let hour = |now: Instant, after: u64| calendar.hour(clock.stamp(now, start + Duration::from_secs(after)));
         assert_eq!(hour(eleven - 1, 0), calendar.hour(eleven) - 1);
         assert_eq!(hour(eleven + 120, 121), calendar.hour(eleven));
-        // Ten minutes back: the motions of the next minutes are not those of the hour before.
+        // Ten minutes back: the motions of the next minutes do not fall into the hour before.
         for second in 0..1500 {
             assert_eq!(hour(eleven + 120 - 600 + second, 121 + second as u64), calendar.hour(eleven), "{second}");
         }

@@ -1,4 +1,4 @@
-//! How long to wait before the next try.
+//! Waiting times between tries.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Waits from `first` to `longest`.
+    /// Starts with a wait of `first`, which doubles up to `longest`.
     pub fn new(first: Duration, longest: Duration) -> Backoff {
         Backoff { first, longest, next: first }
     }
 
-    /// The wait before the next try.
+    /// Returns the wait before the next try.
     pub fn step(&mut self) -> Duration {
         let wait = self.next;
         self.next = (wait * 2).min(self.longest);
         wait
     }
 
-    /// Begins again: the last try succeeded.
+    /// Starts again with the first wait, after a success.
     pub fn reset(&mut self) {
         self.next = self.first;
     }

@@ -1,4 +1,4 @@
-//! A sensor that fires, and one that says again that it fired.
+//! Tells a sensor that fires from one that repeats that it fired.
 
 use std::collections::HashMap;
 
@@ -6,11 +6,11 @@ use crate::calendar::Instant;
 use crate::readings::DeviceReadings;
 use crate::store::Kind;
 
-/// What every device said last.
+/// The last statement of every device.
 ///
-/// Most sensors say `true` when they see motion, `false` a while later, and repeat themselves in between as a sign
-/// of life. Only the first `true` is motion, and one that comes `hold` seconds or more after the last that counted:
-/// a room may be in use for hours without the sensor ever resting.
+/// Most sensors say `true` when they see motion and `false` a while later, and repeat themselves in between as a sign
+/// of life. The first `true` is motion. A repeated one counts `hold` seconds or more after the last that counted,
+/// because a room may be in use for hours without the sensor ever resting.
 #[derive(Debug)]
 pub struct Edges {
     hold: i64,
@@ -20,17 +20,17 @@ pub struct Edges {
 #[derive(Debug, Clone, Copy)]
 struct Edge {
     occupied: bool,
-    /// The last motion that counted; the earliest instant before there was any.
+    /// The last motion that counted; `Instant::MIN` before there was any.
     counted: Instant,
 }
 
 impl Edges {
-    /// Knows no device yet.
+    /// Starts without knowing any device.
     pub fn new(hold: i64) -> Edges {
         Edges { hold, devices: HashMap::new() }
     }
 
-    /// Learns from the store where devices stand: in motion when nothing was heard of them after their last reading.
+    /// Learns each device's state from the store: in motion when it was not heard again after its last reading.
     pub fn learn(&mut self, readings: &[DeviceReadings], heard: &[(String, Instant)]) {
         for (device, heard) in heard {
             let found =
@@ -43,12 +43,12 @@ impl Edges {
         }
     }
 
-    /// Whether a device was ever heard of as a motion sensor.
+    /// Returns whether a device was ever heard as a motion sensor.
     pub fn knows(&self, device: &str) -> bool {
         self.devices.contains_key(device)
     }
 
-    /// What it means that a device says it is, or is not, in motion at an instant.
+    /// Returns what it means that a device says at an instant that it is, or is not, in motion.
     pub fn kind(&mut self, device: &str, occupied: bool, time: Instant) -> Kind {
         let Some(edge) = self.devices.get_mut(device) else {
             let counted = if occupied { time } else { Instant::MIN };

@@ -1,16 +1,16 @@
-//! Which sensors their gateway says are gone.
+//! Sensors that their gateway reports as offline.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-/// Sensors that an availability topic said are offline, and nothing was heard of since.
+/// Sensors that an availability topic reported as offline and that were not heard since.
 #[derive(Debug, Default)]
 pub struct Health {
     offline: Mutex<BTreeSet<String>>,
 }
 
 impl Health {
-    /// Takes note that a sensor is there, or is not.
+    /// Records that a sensor is online or offline.
     pub fn set(&self, device: &str, online: bool) {
         let mut offline = self.offline.lock().unwrap_or_else(PoisonError::into_inner);
         if online {
@@ -20,12 +20,12 @@ impl Health {
         }
     }
 
-    /// The sensors that are gone, in order of name.
+    /// Returns the offline sensors, in order of name.
     pub fn offline(&self) -> Vec<String> {
         self.offline.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    /// How many they are.
+    /// Returns the number of offline sensors.
     pub fn count(&self) -> usize {
         self.offline.lock().unwrap_or_else(PoisonError::into_inner).len()
     }

@@ -1,11 +1,11 @@
-//! Readings as they arrive, from the wire to the store.
+//! Arriving readings, from the wire to the store.
 //!
-//! Bodies and messages become events ([`payload`]); a sensor that repeats itself is told from one that fires again
-//! ([`edges`]); one task stores what all sources have together, one transaction after the other ([`writer`]), and
-//! only then each of them is told: HTTP gets its answer, [`mqtt`] and [`nats`] send their acknowledgements. Nothing is
-//! kept here that is not in the store or still with its sender, so killing the process loses nothing.
+//! Bodies and messages become events ([`payload`]). A sensor that repeats itself is told from one that fires again
+//! ([`edges`]). One task stores what all sources have, one transaction after the other ([`writer`]), and then answers
+//! each: HTTP gets its response, [`mqtt`] and [`nats`] send their acknowledgements. Everything kept here is in the
+//! store or still with its sender, so killing the process loses nothing.
 //!
-//! Memory is bounded: whoever comes while the queue is full is turned away (HTTP) or not read any further (MQTT, NATS).
+//! Memory is bounded: while the queue is full, HTTP bodies are rejected, and MQTT and NATS are not read any further.
 
 pub mod arrival;
 pub mod backoff;
@@ -18,7 +18,7 @@ pub mod payload;
 pub mod skipped;
 pub mod writer;
 
-/// How readings arrive.
+/// Sources of readings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// `POST /readings`.
@@ -30,10 +30,10 @@ pub enum Source {
 }
 
 impl Source {
-    /// All of them, in the order of their counts.
+    /// All sources, in the order of their counts.
     pub const ALL: [Source; 3] = [Source::Http, Source::Mqtt, Source::Nats];
 
-    /// Its name in metrics and in the quarantine.
+    /// Returns the name used in metrics and in the quarantine.
     pub fn name(self) -> &'static str {
         match self {
             Source::Http => "http",

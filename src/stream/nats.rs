@@ -1,11 +1,11 @@
 //! Readings from a JetStream consumer, acknowledged when they are stored.
 //!
-//! For those who must accept readings while the database is away, or want a log that is replicated: publishers get their
+//! JetStream accepts readings while the database is away and can replicate its log. Publishers get their
 //! acknowledgement from JetStream, and several servers share one durable consumer. A message is a row of
 //! `POST /readings` as JSON, or an array of rows.
 //!
-//! Publishers spread their load, and keep each device's readings in order, by putting a number made of the device's name
-//! into the subject: `readings.0`, `readings.1`, … The consumer takes them all with `readings.>`.
+//! Publishers spread their load, and keep each device's readings in order, with a number derived from the device's name
+//! in the subject: `readings.0`, `readings.1`, … The consumer takes them all with `readings.>`.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -28,39 +28,39 @@ use super::writer::Writer;
 use crate::calendar::Calendar;
 use crate::store::{Batch, Refused};
 
-/// Messages that one server works on at a time; JetStream keeps all others.
+/// Most messages that one server works on at a time. JetStream keeps the others.
 const AT_A_TIME: usize = 1024;
 
-/// Most messages, and bytes of them, that answer one question. A message that is larger is asked for alone.
+/// Most messages, and most bytes of them, that answer one request. A larger message is requested alone.
 const AT_ONCE: usize = 128;
 const BYTES: usize = 8 << 20;
 
-/// Questions that are open at a time: while the answers to one are taken the server looks for those to the next.
+/// Requests open at the same time. The server prepares the next answers while one is taken.
 const QUESTIONS: usize = 4;
 
-/// How long the server keeps a question for messages open.
+/// Time for which the server keeps a request for messages open.
 const OPEN: Duration = Duration::from_secs(10);
 
-/// How much longer it takes until a question counts as not heard; the client gives up later than that.
+/// Extra time after which a request counts as lost. The client's own limit is longer.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// How long JetStream waits for word of a message before it sends it again, and how often it gets word of one that is
-/// not stored yet.
+/// Time after which JetStream sends a message again without word of it, and the interval at which it gets word of one
+/// that is not stored yet.
 const ACK_WAIT: Duration = Duration::from_secs(10);
 const WORD: Duration = Duration::from_secs(4);
 
-/// Waits between tries.
+/// Shortest and longest wait between tries.
 const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
 
-/// Shortest time between two looks whether the consumer is there, when questions fail.
+/// Shortest time between two checks of the consumer when requests fail.
 const MENDING: Duration = Duration::from_secs(2);
 
-/// Which messages to take.
+/// Settings of the stream and consumer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Servers, as `nats://host:port`, separated by commas.
     pub servers: String,
-    /// The stream; it is made, with the subject, where there is none.
+    /// The stream. A missing one is made, with the subject.
     pub stream: String,
     /// The subjects.
     pub subject: String,
@@ -68,7 +68,7 @@ pub struct Settings {
     pub durable: String,
 }
 
-/// Receives until the runtime ends.
+/// Connects, then starts the tasks that receive until the runtime ends.
 pub async fn listen(settings: Settings, calendar: Calendar, writer: Writer, counts: Arc<Counts>) {
     let mut waits = Backoff::new(WAITS.0, WAITS.1);
     let (client, consumer) = loop {
@@ -89,7 +89,7 @@ pub async fn listen(settings: Settings, calendar: Calendar, writer: Writer, coun
     }
 }
 
-/// Connects, and finds or makes stream and consumer.
+/// Connects, and finds or makes the stream and the consumer.
 async fn connect(settings: &Settings, counts: &Arc<Counts>) -> Result<(Client, PullConsumer), async_nats::Error> {
     let watched = counts.clone();
     let options = ConnectOptions::new().name("roomcast").event_callback(move |event| {
@@ -110,7 +110,7 @@ async fn connect(settings: &Settings, counts: &Arc<Counts>) -> Result<(Client, P
     Ok((client, consumer))
 }
 
-/// Finds stream and consumer, or makes them.
+/// Finds the stream and the consumer, or makes them.
 async fn prepare(client: &Client, settings: &Settings) -> Result<PullConsumer, async_nats::Error> {
     let jetstream = jetstream::new(client.clone());
     let stream = stream::Config {
@@ -131,21 +131,21 @@ async fn prepare(client: &Client, settings: &Settings) -> Result<PullConsumer, a
     Ok(stream.get_or_create_consumer(&settings.durable, consumer).await?)
 }
 
-/// The durable consumer, and what it takes to make it again.
+/// The durable consumer, with what is needed to make it again.
 struct Durable {
     client: Client,
     consumer: PullConsumer,
     settings: Settings,
-    /// When it was last looked whether it is there.
+    /// Time of the last check whether the consumer exists.
     mended: Mutex<Stopwatch>,
 }
 
 impl Durable {
-    /// Makes what somebody deleted again, when it was not looked for just before. A new consumer brings everything that the
-    /// stream holds once more; what is stored
-    /// counts once.
+    /// Makes the stream and the consumer again if they were deleted, unless they were checked just before. A new
+    /// consumer delivers everything in the stream once more.
+    /// Stored readings count once.
     async fn mend(&self) {
-        // All who ask notice at the same time, one of them acts.
+        // All requests fail at the same time; one of them repairs.
         let Ok(mut mended) = self.mended.try_lock() else { return };
         if mended.elapsed() < MENDING {
             return;
@@ -157,8 +157,8 @@ impl Durable {
     }
 }
 
-/// Asks for messages and takes each in a task of its own: the writer stores together what they have, and one that is
-/// not stored holds up no other.
+/// Requests messages and handles each in a task of its own. The writer stores together what the tasks have, and a
+/// message that is not stored holds up no other.
 struct Receiver {
     source: Durable,
     calendar: Calendar,
@@ -167,7 +167,7 @@ struct Receiver {
 }
 
 impl Receiver {
-    /// Asks one question after the other, each for no more than there is `room` for.
+    /// Sends one request after the other, each for no more messages than there is `room` for.
     async fn run(self: Arc<Self>, room: Arc<Semaphore>) {
         let mut waits = Backoff::new(WAITS.0, WAITS.1);
         let mut most = AT_ONCE;
@@ -177,7 +177,7 @@ impl Receiver {
             let asked = self.ask(most, &mut room, &mut came).await;
             let trouble = match asked {
                 Err(error) => Some(error),
-                // The server says so when a question's time is over. Of a consumer that is gone it says nothing.
+                // The server reports when a request's time is over, but not when the consumer is gone.
                 Ok(()) if came == 0 && watch.elapsed() > OPEN + SILENCE => Some("no answer".into()),
                 Ok(()) => None,
             };
@@ -190,13 +190,13 @@ impl Receiver {
                 most = AT_ONCE;
             } else if trouble.is_some() {
                 sleep(waits.step()).await;
-                // The next message may be larger than all answers may be together.
+                // The next message may be larger than one answer may be.
                 most = 1;
             }
         }
     }
 
-    /// Takes what comes while the question is open, at most so many messages; each takes its part of the room along.
+    /// Takes up to `most` messages while the request is open. Each takes its part of the room along.
     async fn ask(
         self: &Arc<Self>,
         most: usize,
@@ -238,7 +238,7 @@ impl Receiver {
         message.ack().await
     }
 
-    /// Whether a batch was stored, which may take as long as the store is away.
+    /// Stores a batch, which may take as long as the store is away. Returns whether it was stored.
     async fn store(&self, batch: Batch, bytes: usize) -> bool {
         let answer = self.writer.insist(Source::Nats, batch, bytes).await;
         // The writer answers such senders only when all is stored.
@@ -246,7 +246,7 @@ impl Receiver {
     }
 }
 
-/// What is to be stored of a message.
+/// Returns the batch to store of a message.
 fn batch(payload: &[u8], calendar: &Calendar) -> Batch {
     let refused = |payload, reason| Refused { source: Source::Nats.name().into(), payload, reason };
     match rows::read(Media::Json, payload, calendar) {

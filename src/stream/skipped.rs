@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant as Stopwatch};
 
-/// Topics that are remembered, at most, and for how long after their last such message.
+/// Most topics that are remembered, and for how long after their last such message.
 const TOPICS: usize = 100;
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
-/// The topics, with the size of the last message in bytes and when it came.
+/// Topics with the size of their last skipped message in bytes and the time it came.
 #[derive(Debug, Default)]
 pub struct Skipped {
     topics: Mutex<BTreeMap<String, (usize, Stopwatch)>>,
 }
 
 impl Skipped {
-    /// Takes note of a message that was skipped.
+    /// Records a skipped message.
     pub fn note(&self, topic: &str, bytes: usize, now: Stopwatch) {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         if topics.len() >= TOPICS

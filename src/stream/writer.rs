@@ -1,9 +1,9 @@
-//! One task that stores what all sources have, in transactions as large as what waits.
+//! One task that stores the data of all sources, in transactions as large as the queue.
 //!
-//! While one transaction is under way others queue, and the next takes them together: the slower the disk, the larger the
-//! transactions. The queue is bounded by rows and bytes. When the store is away, whoever can keep what it sent and
-//! ask again (HTTP) is told so at once; what a broker holds for us waits here and is tried again. What the store would never
-//! take goes into quarantine instead: a broker would bring it again and again.
+//! While one transaction is under way others queue, and the next takes them together: the slower the disk, the larger
+//! the transactions. The queue is bounded by rows and bytes. When the store is away, senders that can keep their data
+//! and ask again (HTTP) are told at once. Messages that a broker keeps for us wait here and are tried again. Data that
+//! the store would never take goes into quarantine, because a broker would bring it again and again.
 
 mod divide;
 
@@ -23,22 +23,23 @@ use crate::store::{Batch, Event, Receipt, Store, Verdict};
 /// Rows after which a transaction takes no more.
 const GROUP: usize = 5000;
 
-/// Messages come one by one: a transaction of fewer rows waits so long for more.
+/// Time for which a transaction of fewer than [`FEW`] rows waits for more, because messages come one by one.
 const LINGER: Duration = Duration::from_millis(1);
 const FEW: usize = 100;
 
-/// Longest time of a transaction; then the store counts as away, and what may have been stored is offered again.
+/// Longest time of a transaction. After it the store counts as away, and rows that may have been stored are offered
+/// again.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Waits between tries while the store is away.
+/// Shortest and longest wait between tries while the store is away.
 const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// How much may wait to be stored.
+/// Most rows and bytes that may wait to be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Rows.
     pub rows: usize,
-    /// Bytes of bodies and messages, as they were read.
+    /// Bytes of bodies and messages as they were read.
     pub bytes: usize,
 }
 
@@ -48,12 +49,12 @@ impl Default for Limits {
     }
 }
 
-/// What became of what was submitted.
+/// The outcome of a submission.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// New readings.
     pub stored: u64,
-    /// Readings that were there already.
+    /// Readings that were already stored.
     pub duplicates: u64,
     /// Signs of life.
     pub no_motion: u64,
@@ -67,23 +68,23 @@ impl Tally {
     }
 }
 
-/// Why nothing of it was stored.
+/// The reason nothing of a submission was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What the store said.
+    /// The store's message.
     pub message: String,
-    /// Whether the same may work later.
+    /// True when the same may work later.
     pub temporary: bool,
 }
 
-/// Comes when what was submitted is stored, or is not; an error of its own means that the writer ended before.
+/// Receives the outcome once a submission is stored or has failed. A receive error means that the writer ended before.
 pub type Answer = oneshot::Receiver<Result<Tally, Failure>>;
 
-/// The queue has no room.
+/// The error that the queue has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
-/// Room in the queue; given back when dropped.
+/// Room in the queue. Dropping it frees the room.
 #[derive(Debug)]
 pub struct Room {
     rows: Option<OwnedSemaphorePermit>,
@@ -91,22 +92,22 @@ pub struct Room {
 }
 
 impl Room {
-    /// Takes the room of another.
+    /// Adds the room of another.
     pub fn join(&mut self, other: Room) {
         self.bytes.merge(other.bytes);
     }
 }
 
-/// Whether a sender waits until the store is back.
+/// A sender's behaviour while the store is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
-    /// It is told at once that the store is away.
+    /// The sender is told at once that the store is away.
     Told,
-    /// What it sent is tried again until it is stored; what never will be goes into quarantine.
+    /// The data is tried again until it is stored. Data that the store never takes goes into quarantine.
     Waits,
 }
 
-/// Takes readings; cheap to clone.
+/// Accepts readings. Clones are cheap.
 #[derive(Clone)]
 pub struct Writer {
     jobs: mpsc::UnboundedSender<Job>,
@@ -115,13 +116,13 @@ pub struct Writer {
     limits: Limits,
 }
 
-/// Called after each transaction with the readings that are new.
+/// Function called after each transaction with the new readings.
 pub type Hook = Box<dyn Fn(Vec<(String, Instant)>) + Send + Sync>;
 
 struct Job {
     source: Source,
     batch: Batch,
-    /// What of it is stored already and no longer in the batch.
+    /// Outcome of the events that are already stored and no longer in the batch.
     tally: Tally,
     patience: Patience,
     room: Room,
@@ -139,17 +140,17 @@ impl Writer {
         writer
     }
 
-    /// Room for bytes that are about to be read. More than the queue holds is room for all of it.
+    /// Reserves room for bytes that are about to be read. More bytes than the queue holds reserve all of it.
     ///
     /// # Errors
-    /// [`Full`].
+    /// [`Full`] when there is no room for the bytes.
     pub fn room(&self, bytes: usize) -> Result<Room, Full> {
         let bytes = bytes.min(self.limits.bytes) as u32;
         let bytes = self.bytes.clone().try_acquire_many_owned(bytes).map_err(|_| Full)?;
         Ok(Room { rows: None, bytes })
     }
 
-    /// Hands over a batch for which there is room for its bytes. The answer comes when it is stored, or is not.
+    /// Hands over a batch that has room for its bytes. The answer comes when it is stored or has failed.
     ///
     /// # Errors
     /// [`Full`] when there is no room for its rows.
@@ -159,7 +160,7 @@ impl Writer {
         Ok(self.send(source, batch, room, patience))
     }
 
-    /// As [`Writer::submit`], for messages: waits until there is room, and then until it is stored.
+    /// Hands over a batch of a message, as [`Writer::submit`]. Waits for room, and tries until the batch is stored.
     pub async fn insist(&self, source: Source, batch: Batch, bytes: usize) -> Answer {
         let bytes = bytes.min(self.limits.bytes) as u32;
         // Semaphores are never closed.
@@ -171,7 +172,7 @@ impl Writer {
         }
     }
 
-    /// Rows and bytes that wait now.
+    /// Returns the rows and bytes that wait now.
     pub fn waiting(&self) -> (usize, usize) {
         (
             self.limits.rows.saturating_sub(self.rows.available_permits()),
@@ -185,20 +186,20 @@ impl Writer {
 
     fn send(&self, source: Source, batch: Batch, room: Room, patience: Patience) -> Answer {
         let (reply, answer) = oneshot::channel();
-        // Without a task the reply is dropped with the job, and its receiver knows.
+        // Without a task the reply is dropped with the job, which its receiver notices.
         let _ = self.jobs.send(Job { source, batch, tally: Tally::default(), patience, room, reply });
         answer
     }
 }
 
-/// What is stored in one transaction.
+/// The rows of one transaction.
 #[derive(Default)]
 struct Group {
     batch: Batch,
     parts: Vec<Part>,
 }
 
-/// What one sender has in a group.
+/// The part of a group that came from one sender.
 struct Part {
     source: Source,
     events: usize,
@@ -229,7 +230,7 @@ impl Group {
         self.batch.refused.append(&mut batch.refused);
     }
 
-    /// The jobs it was made of.
+    /// Returns the jobs of which the group was made.
     fn split(self) -> Vec<Job> {
         let (mut events, mut refused) = (self.batch.events.into_iter(), self.batch.refused.into_iter());
         let job = |part: Part| Job {
@@ -247,11 +248,11 @@ impl Group {
     }
 }
 
-/// What has to be tried again.
+/// Jobs to try again.
 #[derive(Default)]
 struct Left {
     jobs: Vec<Job>,
-    /// Whether the store is away; else it takes what others send.
+    /// True when the store is away. Otherwise it takes what others send.
     away: bool,
 }
 
@@ -303,7 +304,7 @@ impl Task {
         }
     }
 
-    /// Stores a group; what has to be tried again is left over.
+    /// Stores a group. Returns the jobs to try again.
     async fn store(&mut self, group: Group) -> Left {
         let mut left = Left::default();
         let (group, failure) = match self.commit(group).await {
@@ -315,7 +316,7 @@ impl Task {
         };
         let alone = group.parts.len() == 1;
         for job in group.split() {
-            // What the store never takes must not keep it from taking the rest.
+            // A job that the store never takes must not keep it from taking the rest.
             let (job, failure) = if failure.temporary || alone {
                 (job, failure.clone())
             } else {
@@ -330,7 +331,7 @@ impl Task {
                 }
             };
             match job.patience {
-                // Nobody may be waiting any more.
+                // The sender may no longer be waiting.
                 Patience::Told => drop(job.reply.send(Err(failure))),
                 Patience::Waits if failure.temporary => left.add(job, &failure),
                 Patience::Waits => {
@@ -387,13 +388,13 @@ impl Task {
             tally.add(self.count(part.source, verdicts.by_ref().take(part.events)));
             self.counts.of(part.source).refused.add(part.refused as u64);
             drop(part.room);
-            // Nobody may be waiting any more; it is stored all the same.
+            // The sender may no longer be waiting; the batch is stored all the same.
             let _ = part.reply.send(Ok(tally));
         }
         self.announce(batch.events, &receipt.verdicts);
     }
 
-    /// Counts what became of events of a source.
+    /// Counts the outcomes of events of a source.
     fn count<'a>(&self, source: Source, verdicts: impl IntoIterator<Item = &'a Verdict>) -> Tally {
         let mut tally = Tally::default();
         for verdict in verdicts {
@@ -410,7 +411,7 @@ impl Task {
         tally
     }
 
-    /// Passes on which readings are new.
+    /// Reports the new readings to the hook.
     fn announce(&self, events: Vec<Event>, verdicts: &[Verdict]) {
         let new = events.into_iter().zip(verdicts).filter(|(_, verdict)| **verdict == Verdict::Stored);
         let new: Vec<_> = new.map(|(Event { device, time, .. }, _)| (device, time)).collect();
@@ -419,8 +420,8 @@ impl Task {
         }
     }
 
-    /// Waits before the next try. Whoever need not wait is told at once that the store is away; if it is not, what it sent
-    /// is stored meanwhile.
+    /// Waits before the next try. Senders that need not wait are told at once that the store is away; if it is not,
+    /// their data is stored meanwhile.
     async fn wait(&mut self, away: bool, held: &mut VecDeque<Job>, jobs: &mut mpsc::UnboundedReceiver<Job>) {
         let until = tokio::time::Instant::now() + self.waits.step();
         loop {
@@ -431,14 +432,14 @@ impl Task {
                     Some(job) if !away => {
                         let mut single = Group::default();
                         single.add(job);
-                        // Nothing is left of it: it does not wait.
+                        // The job leaves nothing behind, because it does not wait.
                         self.store(single).await;
                     }
                     Some(job) => {
                         let message = "the store is away".to_owned();
                         drop(job.reply.send(Err(Failure { message, temporary: true })));
                     }
-                    // The last sender is gone; what is held is still tried.
+                    // The last sender is gone, but the held jobs are still tried.
                     None => return sleep_until(until).await,
                 },
             }

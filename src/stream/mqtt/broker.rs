@@ -1,4 +1,4 @@
-//! Where a broker is and who we are to it.
+//! The address of a broker and the identity of this client.
 
 use std::time::Duration;
 
@@ -6,24 +6,24 @@ use rumqttc::MqttOptions;
 
 use super::socket;
 
-/// Largest packet that is read whole: gateways publish lists of all their devices beside what we want.
+/// Largest packet that is read whole. Gateways also publish lists of all their devices.
 pub(super) const MOST_BYTES: usize = 16 << 20;
 
-/// Seconds without traffic after which the broker is asked whether it is there.
+/// Keep-alive of connections: the interval at which the broker is asked whether it is there.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
-/// A broker, and how to connect to it.
+/// A broker, with the settings to connect to it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Broker {
-    /// Its name or address.
+    /// Host name or address.
     pub host: String,
-    /// Its port.
+    /// Port.
     pub port: u16,
-    /// User and password, if it wants them.
+    /// User and password, if the broker needs them.
     pub login: Option<(String, String)>,
-    /// The certificates to trust, PEM; without them the connection is not encrypted.
+    /// The certificates to trust, PEM. Without them the connection is not encrypted.
     pub trusted: Option<Vec<u8>>,
-    /// The name of our session at the broker: the same at every start, and of no other client.
+    /// Name of the session at the broker: the same at every start, and used by no other client.
     pub client_id: String,
 }
 
@@ -41,11 +41,11 @@ impl std::fmt::Display for Broker {
 }
 
 impl Broker {
-    /// Reads `mqtt://[user[:password]@]host[:port][/][?client_id=…]`, or the same with `mqtts`. A password given beside
-    /// it goes before one in it. Without an id the client is `default_id`.
+    /// Reads `mqtt://[user[:password]@]host[:port][/][?client_id=…]`, or the same with `mqtts`. A separate `password`
+    /// takes precedence over one in the address. Without an id the client is `default_id`.
     ///
     /// # Errors
-    /// What is wrong with it; never with a password in it.
+    /// Returns a message that names what is invalid, without the password.
     pub fn parse(
         url: &str,
         password: Option<&str>,
@@ -100,7 +100,7 @@ impl Broker {
         Ok(Broker { host, port, login, trusted, client_id })
     }
 
-    /// Options of a connection that publishes, whose session outlives it or does not.
+    /// Returns the options of a connection that publishes, with a persistent session or without.
     pub fn options(&self, persistent: bool) -> MqttOptions {
         let mut options = MqttOptions::new(&self.client_id, (self.host.as_str(), self.port));
         options.set_keep_alive(KEEP_ALIVE.as_secs() as u16);
@@ -121,7 +121,7 @@ fn port_is_encrypted(scheme: &str) -> bool {
     matches!(scheme, "mqtts" | "ssl")
 }
 
-/// Undoes percent-encoding.
+/// Decodes percent-encoding.
 fn decode(text: &str) -> Result<String, String> {
     let wrong = || "a % in a user, password or id is followed by two hexadecimal digits".to_owned();
     let mut bytes = Vec::with_capacity(text.len());

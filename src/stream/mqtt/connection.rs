@@ -1,9 +1,9 @@
-//! A connection to a broker that only receives.
+//! A receiving connection to a broker.
 //!
-//! The client library has an event loop of its own, but that one ends the connection at a packet over its limit, and the broker
-//! sends the packet again on the next connection: one large message would stop a session for good. Here the bytes of
-//! such a message are read and dropped, and what is left of it is handed on to be acknowledged. Acknowledgements are written
-//! together, where the event loop would write to the broker once for each.
+//! The client library's event loop ends the connection at a packet over its limit. The broker sends the packet again on
+//! the next connection, so one large message would stop a session for good. Here the bytes of such a message are read
+//! and dropped, and its beginning is handed on to be acknowledged. Acknowledgements are written together, where the
+//! event loop would write each one by itself.
 
 use std::time::{Duration, Instant as Stopwatch};
 
@@ -18,54 +18,54 @@ use super::broker::{KEEP_ALIVE, MOST_BYTES};
 use super::socket::{self, Socket};
 use crate::stream::payload::KEPT;
 
-/// How long a connection may take to be made, and the broker to take what is written.
+/// Longest time to make a connection, and for the broker to take what is written.
 const CONNECTING: Duration = Duration::from_secs(10);
 const TAKING: Duration = Duration::from_secs(5);
 
-/// A broker that has said nothing for so long does not answer: it is asked every [`KEEP_ALIVE`].
+/// A broker that sends nothing for this long is not answering: it is asked every [`KEEP_ALIVE`].
 const SILENCE: Duration = KEEP_ALIVE.saturating_mul(2);
 
-/// Room for bytes to read at a time.
+/// Bytes of buffer added for a read.
 const ROOM: usize = 64 << 10;
 
-/// From this many bytes on the beginning of a message has its topic and number, whatever they are, and what the quarantine keeps.
+/// Bytes of a message that hold any topic and number, and the part of the payload that the quarantine keeps.
 const HEAD: usize = 5 + 2 + u16::MAX as usize + 2 + KEPT;
 
-/// The four bits of a packet's first byte that make it a message.
+/// The upper four bits of the first byte of a PUBLISH packet.
 const PUBLISH: u8 = 3;
 
-/// Why a connection cannot be made, or has ended.
+/// Reasons a connection cannot be made or has ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
-    /// The network, or TLS.
+    /// The network or TLS failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// The broker sent what is not MQTT 3.1.1.
+    /// The broker sent a packet that is not MQTT 3.1.1.
     #[error("the broker sent a packet that cannot be understood: {0}")]
     Packet(#[from] PacketError),
-    /// The broker does not want this client.
+    /// The broker rejected this client.
     #[error("the broker refuses the connection: {0:?}")]
     Refused(ConnectReturnCode),
-    /// The broker sent something before it took the connection.
+    /// The broker sent another packet before it accepted the connection.
     #[error("the broker answers with something else than that it takes the connection")]
     Unexpected,
-    /// The broker has closed the connection.
+    /// The broker closed the connection.
     #[error("the broker closed the connection")]
     Closed,
-    /// The broker takes no bytes, or makes no connection.
+    /// The broker takes no bytes, or the connection is not made in time.
     #[error("the broker takes too long")]
     Timeout,
-    /// The broker does not say that it is there.
+    /// The broker stopped answering.
     #[error("the broker does not answer any more")]
     Silent,
 }
 
-/// What came from the broker.
+/// A packet or message from the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Incoming {
     /// A whole packet.
     Packet(Packet),
-    /// A message that was too large, with the beginning of its payload, and its size.
+    /// A message that was too large, with the beginning of its payload, and the payload's size.
     TooLarge(Publish, usize),
 }
 
@@ -89,7 +89,7 @@ impl Connection {
     /// Connects, and returns whether the broker knew the session.
     ///
     /// # Errors
-    /// As [`ConnectionError`] says.
+    /// [`ConnectionError`] when the connection cannot be made, or the broker rejects it.
     pub async fn open(broker: &Broker) -> Result<(Connection, bool), ConnectionError> {
         timeout(CONNECTING, Connection::connect(broker)).await.map_err(|_| ConnectionError::Timeout)?
     }
@@ -117,10 +117,10 @@ impl Connection {
         Connection { socket, input, output, skipped: None, heard: Stopwatch::now() }
     }
 
-    /// Waits for the next packet. Nothing is lost when the wait is given up.
+    /// Waits for the next packet. Cancelling the wait loses nothing.
     ///
     /// # Errors
-    /// As [`ConnectionError`] says.
+    /// [`ConnectionError`] when the connection has ended, or the broker sent an invalid packet.
     pub async fn read(&mut self) -> Result<Incoming, ConnectionError> {
         loop {
             if let Some(incoming) = self.take()? {
@@ -133,7 +133,7 @@ impl Connection {
         }
     }
 
-    /// Takes a packet out of what was read; where there is none yet, makes room for more of it.
+    /// Takes a packet out of the input. Makes room for more input when there is none yet.
     fn take(&mut self) -> Result<Option<Incoming>, ConnectionError> {
         if self.skipped.is_none() {
             match Packet::read(&mut self.input, MOST_BYTES) {
@@ -164,7 +164,7 @@ impl Connection {
         Ok(self.skipped.take().map(|skipped| Incoming::TooLarge(skipped.beginning, skipped.bytes)))
     }
 
-    /// Makes room for so many bytes where there is less. A packet that fits is not copied to where there is more.
+    /// Makes room for `missing` bytes if there is less. A packet that fits is not copied elsewhere.
     fn make_room(&mut self, missing: usize) {
         if self.input.capacity() - self.input.len() < missing {
             self.input.reserve(missing.max(ROOM));
@@ -178,14 +178,14 @@ impl Connection {
     /// Takes the beginning of a message that is too large, of which `length` bytes follow its fixed header.
     fn begin_skip(&mut self, length: usize) -> Result<Skipped, PacketError> {
         let head = self.input.split_to(HEAD).freeze();
-        // The length stands in up to four bytes, the last of which has no highest bit.
+        // The length is coded in up to four bytes. The last one has its highest bit clear.
         let digits = 1 + head.iter().skip(1).take_while(|byte| **byte & 0x80 != 0).count();
         let first = head.first().copied().unwrap_or_default();
         let header = FixedHeader::new(first, digits, length);
         let mut beginning = Publish::read(header, head)?;
         let left = header.frame_length().saturating_sub(HEAD);
         let bytes = beginning.payload.len() + left;
-        // A copy: what was read is not to stay in memory for it.
+        // The copy lets the input's memory be freed.
         beginning.payload = beginning.payload.iter().copied().take(KEPT).collect();
         Ok(Skipped { beginning, bytes, left })
     }
@@ -193,7 +193,7 @@ impl Connection {
     /// Sends packets together.
     ///
     /// # Errors
-    /// As [`ConnectionError`] says. The connection is of no use then.
+    /// [`ConnectionError`] when the packets are not sent. The connection is unusable then.
     pub async fn send(&mut self, packets: impl IntoIterator<Item = Packet>) -> Result<(), ConnectionError> {
         self.output.clear();
         for packet in packets {
@@ -206,10 +206,10 @@ impl Connection {
         Ok(timeout(TAKING, written).await.map_err(|_| ConnectionError::Timeout)??)
     }
 
-    /// Asks the broker whether it is there; to be called every [`KEEP_ALIVE`].
+    /// Asks the broker whether it is there. The caller does so every [`KEEP_ALIVE`].
     ///
     /// # Errors
-    /// As [`Connection::send`], and [`ConnectionError::Silent`] when it did not answer the last times.
+    /// As [`Connection::send`], and [`ConnectionError::Silent`] when the broker sent nothing for too long.
     pub async fn ask(&mut self) -> Result<(), ConnectionError> {
         if self.heard.elapsed() > SILENCE {
             return Err(ConnectionError::Silent);

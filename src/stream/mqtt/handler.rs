@@ -1,4 +1,4 @@
-//! What becomes of each message.
+//! Conversion of messages to events.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -21,7 +21,7 @@ use crate::stream::payload::kept;
 use crate::stream::payload::message::{Message, Reader};
 use crate::stream::writer::{Answer, Writer};
 
-/// Makes events of messages and hands them to the writer.
+/// Converts messages to events and hands them to the writer.
 pub struct Handler {
     reader: Reader,
     calendar: Calendar,
@@ -29,33 +29,33 @@ pub struct Handler {
     clock: ArrivalClock,
     health: Arc<Health>,
     writer: Writer,
-    /// What was made of the last message of each number. When the broker sends it again, it means what it meant
-    /// then, at the time it first came.
+    /// The result of the last message of each number, with its hash. A message that the broker sends again gets the
+    /// same result, with the time of its first arrival.
     made: HashMap<u16, (u64, Made)>,
     hasher: RandomState,
 }
 
-/// What was made of a message.
+/// The result of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Made {
-    /// It is about no sensor, or says nothing about now.
+    /// The message is about no sensor, or says nothing about now.
     Nothing,
     Event(Event),
     Refused(Refused),
 }
 
-/// Messages that are stored together, at most.
+/// Most messages that are stored together.
 const TOGETHER: usize = 256;
 
 /// Messages to acknowledge once they are stored.
 pub(super) struct Due {
     messages: Vec<Received>,
-    /// Nothing where there was nothing to store.
+    /// None when there was nothing to store.
     answer: Option<Answer>,
 }
 
 impl Handler {
-    /// A handler that knows from `edges` where devices stand.
+    /// Makes a handler that starts from the devices' states in `edges`.
     pub fn new(reader: Reader, calendar: Calendar, edges: Edges, health: Arc<Health>, writer: Writer) -> Handler {
         Handler {
             reader,
@@ -69,7 +69,7 @@ impl Handler {
         }
     }
 
-    /// The filters to subscribe to.
+    /// Returns the filters to subscribe to.
     pub fn filters(&self) -> Vec<String> {
         self.reader.filters()
     }
@@ -80,7 +80,7 @@ impl Handler {
         acks: mpsc::UnboundedSender<Due>,
     ) {
         loop {
-            // What has come together is stored together: a question and an answer for each would cost more than the storing.
+            // Waiting messages are stored together: handing each over by itself would cost more than storing it.
             let mut messages = Vec::new();
             if received.recv_many(&mut messages, TOGETHER).await == 0 {
                 return;
@@ -102,12 +102,12 @@ impl Handler {
                 true => None,
                 false => Some(self.writer.insist(Source::Mqtt, batch, bytes).await),
             };
-            // The other task lives as long as this.
+            // The receiving task lives as long as this one.
             let _ = acks.send(Due { messages, answer });
         }
     }
 
-    /// What is to be stored of a message.
+    /// Returns what to store of a message.
     fn make(&mut self, publish: &Publish) -> Made {
         if publish.qos == QoS::AtMostOnce {
             return self.read(publish);
@@ -132,7 +132,7 @@ impl Handler {
         }
     }
 
-    /// What is to be stored of a message that was too large to be read, of so many bytes.
+    /// Returns what to store of a message of `bytes` bytes that was too large to be read.
     fn skip(&self, publish: &Publish, bytes: usize) -> Made {
         if !self.reader.is_of_sensor(topic(publish)) {
             return Made::Nothing;
@@ -141,8 +141,8 @@ impl Handler {
         refused(publish, format!("the message has {found} MiB, at most {most} are read"))
     }
 
-    /// The event a message is, if it is one. A retained message may be of any age: without a time of its own it says
-    /// nothing about now, but that a sensor is gone.
+    /// Returns the event of a message, if it is one. A retained message may be of any age. Without a time of its own it
+    /// says nothing about now, except that a sensor is offline.
     fn event(&mut self, message: Message, retained: bool) -> Option<Event> {
         let Message { device, said, time } = message;
         if let Said::Available(online) = said {
@@ -157,14 +157,14 @@ impl Handler {
         let kind = match said {
             Said::Motion(occupied) => self.edges.kind(&device, occupied, time),
             Said::Available(false) => return None,
-            // Of other sensors than those of motion nothing is kept.
+            // Nothing is kept of sensors that do not report motion.
             Said::Available(true) | Said::Else => self.edges.knows(&device).then_some(Kind::Rest)?,
         };
         Some(Event { device, time, kind, id: None })
     }
 }
 
-/// The topic of a message; the packet it came in was checked.
+/// Returns the topic of a message, whose packet was checked when it was read.
 pub(super) fn topic(publish: &Publish) -> &str {
     std::str::from_utf8(&publish.topic).unwrap_or_default()
 }
@@ -175,7 +175,7 @@ fn refused(publish: &Publish, reason: String) -> Made {
     Made::Refused(Refused { source: Source::Mqtt.name().into(), payload, reason })
 }
 
-/// Acknowledges messages in the order in which they came, each when it is stored.
+/// Acknowledges messages in the order in which they came, each once it is stored.
 pub(super) async fn acknowledge(mut due: mpsc::UnboundedReceiver<Due>, backlog: Arc<AtomicUsize>) {
     while let Some(Due { messages, answer }) = due.recv().await {
         let stored = match answer {
@@ -189,7 +189,7 @@ pub(super) async fn acknowledge(mut due: mpsc::UnboundedReceiver<Due>, backlog: 
         }
         for together in messages.chunk_by(|a, b| a.acks.same_channel(&b.acks)) {
             let acknowledged = together.iter().filter(|message| message.publish.qos == QoS::AtLeastOnce);
-            // A connection that is gone takes no acknowledgement; its successor brings the message again.
+            // A closed connection takes no acknowledgement. The next connection brings the message again.
             let _ = together[0].acks.send(acknowledged.map(|message| message.publish.pkid).collect());
         }
     }
@@ -235,7 +235,7 @@ mod tests {
         let (first, second) = (handler.make(&fired), handler.make(&rested));
         assert_eq!((event(first.clone()).kind, event(second.clone()).kind), (Kind::Motion, Kind::Rest));
         assert_eq!((handler.make(&again(fired)), handler.make(&again(rested))), (first, second));
-        // Another message under a number that was used before.
+        // Another message with a number that was used before.
         let other = event(handler.make(&again(publish("z/b", "{\"occupancy\":true}", 2))));
         assert_eq!((other.device.as_str(), other.kind), ("b", Kind::Motion));
     }

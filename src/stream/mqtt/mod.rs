@@ -1,13 +1,13 @@
 //! Readings from an MQTT broker, acknowledged when they are stored.
 //!
-//! The session is persistent: the broker keeps what comes while we are away, within its limits, and sends again what
-//! was not acknowledged. Three tasks share the work, so that none waits for one that waits for it: the connection's own
-//! only reads and answers the broker; `handler` makes events of messages and waits for room in the queue; a third
-//! waits for each message to be stored and acknowledges them in the order in which they came.
+//! The session is persistent: while the connection is down the broker keeps messages, within its limits, and it sends
+//! again what was not acknowledged. Three tasks share the work, so that none waits for one that waits for it. The
+//! connection's task only reads and answers the broker. `handler` makes events of messages and waits for room in the
+//! queue. A third task acknowledges each message once it is stored, in the order in which they came.
 //!
-//! Each connection has a channel of its own for acknowledgements. One that comes too late for its connection goes nowhere,
-//! and so never to another message that the next connection gives the same number. What is there to acknowledge goes
-//! out together: a write for each would cost more than all else that is done with a message.
+//! Each connection has its own channel for acknowledgements. An acknowledgement that is too late for its connection is
+//! dropped, so it cannot reach another message to which the next connection gives the same number. Waiting
+//! acknowledgements are sent together: a write for each would cost more than the rest of a message's handling.
 
 pub mod broker;
 mod connection;
@@ -31,30 +31,30 @@ use broker::{KEEP_ALIVE, MOST_BYTES};
 use connection::{Connection, ConnectionError, Incoming};
 pub use handler::Handler;
 
-/// Bytes of messages that are received and not yet acknowledged, at most. Then the connection is closed until half of
-/// them are stored; the broker keeps the rest.
+/// Most bytes of messages received and not yet acknowledged. Beyond it the connection is closed until half of them are
+/// stored; the broker keeps the rest.
 const BACKLOG: usize = 64 << 20;
 
-/// What a message takes beside its payload.
+/// Bytes a message takes beside its topic and payload.
 const OVERHEAD: usize = 256;
 
-/// Groups of acknowledgements that are written together.
+/// Most groups of acknowledgements that are written together.
 const GROUPS: usize = 64;
 
-/// The number of the one subscription that a connection makes.
+/// The packet number of the one subscription of a connection.
 const SUBSCRIPTION: u16 = 1;
 
-/// Waits between connections; a connection that held so long was a good one.
+/// Waits between connections, and the duration of a connection after which they start again with the first.
 const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
 const GOOD: Duration = Duration::from_secs(5);
 
-/// Numbers of messages that are stored, on their way to the connection they came by.
+/// Channel for the numbers of stored messages, to the connection they came by.
 type Acks = mpsc::UnboundedSender<Vec<u16>>;
 
-/// A message on its way, with the connection it came by.
+/// A message with the connection it came by.
 struct Received {
     publish: Publish,
-    /// The size of one that was too large to be read.
+    /// The size of a message that was too large to be read.
     too_large: Option<usize>,
     acks: Acks,
     weight: usize,
@@ -87,7 +87,7 @@ pub async fn listen(broker: Broker, handler: Handler, counts: Arc<Counts>) {
     }
 }
 
-/// Why a connection ended.
+/// Reasons a connection ended.
 #[derive(Debug, thiserror::Error)]
 enum End {
     #[error(transparent)]
@@ -105,7 +105,7 @@ struct Session {
 }
 
 impl Session {
-    /// One connection, until it ends.
+    /// Runs one connection until it ends.
     async fn run(&mut self) -> End {
         let Err(end) = self.receive().await;
         end
@@ -164,14 +164,14 @@ impl Session {
         let weight = publish.payload.len() + publish.topic.len() + OVERHEAD;
         if self.backlog.load(SeqCst) + weight > BACKLOG {
             if publish.qos == QoS::AtMostOnce {
-                // Nobody keeps it: its sender asked for no more.
+                // The message is lost: QoS 0 asks for no more.
                 arrived.turned_away.add(1);
                 return Ok(());
             }
             return Err(End::Backlog);
         }
         self.backlog.fetch_add(weight, SeqCst);
-        // The handler lives as long as this.
+        // The handler lives as long as this task.
         let _ = self.messages.send(Received { publish, too_large, acks: acks.clone(), weight });
         Ok(())
     }

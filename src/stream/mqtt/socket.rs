@@ -1,4 +1,4 @@
-//! The bytes to and from a broker, encrypted or not.
+//! Byte streams to a broker, encrypted or not.
 
 use std::io;
 use std::sync::Arc;
@@ -13,28 +13,28 @@ use tokio_rustls::TlsConnector;
 
 use super::Broker;
 
-/// What can be read from and written to.
+/// A stream that can be read from and written to.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 
-/// A connection to a broker, below MQTT.
+/// A byte stream to a broker, below MQTT.
 pub type Socket = Box<dyn Stream>;
 
-/// Connects to a broker, over TLS where it has certificates to trust.
+/// Connects to a broker, over TLS if it has certificates to trust.
 ///
 /// # Errors
-/// Returns what the network or the broker's certificate is refused for.
+/// [`io::Error`] when the network or the broker's certificate fails.
 pub async fn connect(broker: &Broker) -> io::Result<Socket> {
     let tcp = TcpStream::connect((broker.host.as_str(), broker.port)).await?;
-    // Acknowledgements are written together; what is written is not to wait for more.
+    // Acknowledgements are already written together, so the kernel must not wait for more.
     tcp.set_nodelay(true)?;
     let Some(trusted) = &broker.trusted else { return Ok(Box::new(tcp)) };
     let name = ServerName::try_from(broker.host.clone()).map_err(io::Error::other)?;
     Ok(Box::new(TlsConnector::from(Arc::new(config(trusted)?)).connect(name, tcp).await?))
 }
 
-/// The client's side of TLS 1.2 and 1.3, with these certificates (PEM) to trust.
+/// Returns the client's settings for TLS 1.2 and 1.3, with these certificates (PEM) to trust.
 fn config(trusted: &[u8]) -> io::Result<ClientConfig> {
     let certificates =
         CertificateDer::pem_slice_iter(trusted).collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;

@@ -1,4 +1,4 @@
-//! The forms in which sensors say what they see.
+//! Forms of the payloads in which sensors report.
 
 use serde_json::{Map, Value};
 
@@ -20,18 +20,18 @@ pub enum Form {
     Json,
 }
 
-/// What a message says about its sensor.
+/// A message's statement about its sensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Said {
-    /// There is, or is no, motion.
+    /// There is motion, or none.
     Motion(bool),
-    /// The sensor is, or is not, there.
+    /// The sensor is online, or offline.
     Available(bool),
-    /// Something else: a sign of life.
+    /// Another statement: a sign of life.
     Else,
 }
 
-/// What a payload says, and the object it is, if it is one.
+/// Reads a payload's statement. Returns it with the JSON value, if the payload is one.
 pub(super) fn said(form: Form, pointer: Option<&str>, payload: &str) -> Result<(Said, Option<Value>), String> {
     let object = if payload.starts_with(['{', '[']) {
         let value: Value = serde_json::from_str(payload).map_err(|error| error.to_string())?;
@@ -58,7 +58,7 @@ pub(super) fn said(form: Form, pointer: Option<&str>, payload: &str) -> Result<(
     Ok((said, object))
 }
 
-/// Whether an availability topic's payload says that the sensor is there.
+/// Returns whether an availability topic's payload says that the sensor is online.
 pub(super) fn available(payload: &str) -> Result<bool, String> {
     let state = match serde_json::from_str(payload) {
         Ok(Value::Object(map)) => map.get("state").and_then(Value::as_str).unwrap_or_default().to_owned(),
@@ -75,7 +75,7 @@ fn expected(what: &str, found: &str) -> String {
     format!("expected {what}, found {:?}", crate::readings::field::excerpt(found.as_bytes()))
 }
 
-/// A value that says yes or no; nothing for others.
+/// Reads a value as true or false; none for other values.
 fn truth(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(truth) => Some(*truth),
@@ -109,7 +109,7 @@ fn at_pointer(value: &Value, pointer: &str) -> Result<Said, String> {
 }
 
 fn zigbee(map: &Map<String, Value>) -> Result<Said, String> {
-    // Null is what a gateway says of a sensor it has not heard of yet.
+    // A gateway sends null for a sensor it has not heard yet.
     let Some((key, value)) = ["occupancy", "presence"].iter().find_map(|key| Some((key, map.get(*key)?))) else {
         return Ok(Said::Else);
     };
@@ -120,8 +120,8 @@ fn zigbee(map: &Map<String, Value>) -> Result<Said, String> {
     }
 }
 
-/// `{"PIR1":"ON"}`, `{"Switch1":"ON"}`, `{"Switch1":{"Action":"ON"}}` or `{"POWER":"ON"}`, also numbered; other words
-/// (TOGGLE, HOLD) are about buttons.
+/// Reads `{"PIR1":"ON"}`, `{"Switch1":"ON"}`, `{"Switch1":{"Action":"ON"}}` or `{"POWER":"ON"}`, with any number or
+/// none. Other words (TOGGLE, HOLD) are about buttons.
 fn tasmota(map: &Map<String, Value>) -> Said {
     let mut said = Said::Else;
     for (key, value) in map {

@@ -1,4 +1,4 @@
-//! MQTT messages: what sensors and their gateways publish.
+//! MQTT messages of sensors and their gateways.
 
 use serde_json::Value;
 
@@ -8,10 +8,10 @@ use super::{EARLIEST, latest};
 use crate::calendar::{Calendar, Instant};
 use crate::readings::field;
 
-/// From here on a number is milliseconds since 1970, below it seconds.
+/// Numbers from here on are milliseconds since 1970, smaller ones seconds.
 const MILLISECONDS: f64 = 1e11;
 
-/// Last levels of a topic that say what kind of message it is, and are no part of the device's name.
+/// Last levels of a topic that name the kind of message. They are no part of the device's name.
 const KINDS: [&str; 7] = ["availability", "LWT", "SENSOR", "STATE", "RESULT", "STATUS", "state"];
 
 /// Reads messages of one broker.
@@ -23,23 +23,23 @@ pub struct Reader {
     filters: Vec<Pattern>,
 }
 
-/// What a message says of which sensor, and when.
+/// A sensor's statement and its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// The sensor's name.
     pub device: String,
-    /// What it says.
+    /// The sensor's statement.
     pub said: Said,
-    /// The time the message carries, if it carries one that can be.
+    /// The message's own time, if it has a plausible one.
     pub time: Option<Instant>,
 }
 
 impl Reader {
-    /// Reads messages under these topic filters; the device is what their wildcards stand for, or what stands for
-    /// `{device}` in the template. The pointer (RFC 6901) says where in JSON the value is.
+    /// Makes a reader for these topic filters. The device is what their wildcards stand for, or what stands for
+    /// `{device}` in the template. The pointer (RFC 6901) gives the place of the value in JSON.
     ///
     /// # Errors
-    /// What is wrong with a filter, the template or the pointer.
+    /// Returns a message that names the invalid filter, template or pointer.
     pub fn new(
         filters: &[String],
         form: Form,
@@ -58,7 +58,7 @@ impl Reader {
         }
         let mut patterns = filters.iter().map(|filter| Pattern::parse(filter)).collect::<Result<Vec<_>, _>>()?;
         patterns.extend(template.clone());
-        // Zigbee2MQTT says beside each device's topic whether the device is there.
+        // Zigbee2MQTT reports a device's availability beside its topic.
         if template.is_none() && matches!(form, Form::Auto | Form::Zigbee2mqtt) {
             for filter in filters.iter().filter(|filter| filter.ends_with("/+")) {
                 patterns.push(Pattern::parse(&format!("{filter}/availability"))?);
@@ -67,7 +67,7 @@ impl Reader {
         Ok(Reader { form, template, pointer: pointer.map(str::to_owned), filters: patterns })
     }
 
-    /// The filters to subscribe to.
+    /// Returns the filters to subscribe to.
     pub fn filters(&self) -> Vec<String> {
         let mut filters: Vec<String> = self.filters.iter().map(Pattern::filter).collect();
         filters.sort();
@@ -75,17 +75,17 @@ impl Reader {
         filters
     }
 
-    /// Reads a message; nothing for one that is about no sensor.
+    /// Reads a message; none for one that is about no sensor.
     ///
     /// # Errors
-    /// Why a payload of a sensor's topic says nothing that can be understood.
+    /// Returns a message that says why the payload of a sensor's topic cannot be understood.
     pub fn read(&self, topic: &str, payload: &[u8], calendar: &Calendar) -> Result<Option<Message>, String> {
         let Some((device, kind)) = self.device(topic) else { return Ok(None) };
         let name = field::name(field::trim(device.as_bytes()));
         let device = name.map_err(|problem| format!("the topic's {problem}"))?.to_owned();
         let text = std::str::from_utf8(payload).map_err(|_| "expected a payload in UTF-8".to_owned())?.trim();
         if text.is_empty() {
-            // A retained message that was deleted.
+            // The payload is empty because a retained message was deleted.
             return Ok(None);
         }
         if matches!(kind, Some("availability" | "LWT")) {
@@ -102,7 +102,7 @@ impl Reader {
         self.device(topic).is_some()
     }
 
-    /// The device a topic means, and the level that says what kind of message it is.
+    /// Returns the device that a topic names, and the level that names the kind of message.
     fn device<'a>(&self, topic: &'a str) -> Option<(String, Option<&'static str>)> {
         let last: &'a str = topic.rsplit('/').next().unwrap_or_default();
         let kind = KINDS.into_iter().find(|kind| *kind == last);
@@ -111,7 +111,7 @@ impl Reader {
             return Some((template.device(topic).or_else(|| kind.and_then(|_| without()))?, kind));
         }
         let device = self.filters.iter().find_map(|filter| filter.device(topic))?;
-        // What Zigbee2MQTT says of itself, and what it is told.
+        // These are Zigbee2MQTT's messages about itself, and the commands to it.
         if device == "bridge" || device.starts_with("bridge/") || matches!(last, "set" | "get") {
             return None;
         }
@@ -120,10 +120,11 @@ impl Reader {
     }
 }
 
-/// The time that stands in a message; nothing for none, or one that shows a clock that was never set.
+/// Returns the time in a message; none without one, or when it shows a clock that was never set.
 ///
 /// # Errors
-/// For a time far ahead of the site's clock: one of the two clocks is wrong, and the time of arrival may be as well.
+/// Returns a message for a time far ahead of the site's clock. One of the clocks is wrong, so the time of arrival may
+/// be too.
 fn time(object: &Value, calendar: &Calendar) -> Result<Option<Instant>, String> {
     let Some(instant) = shown(object, calendar) else { return Ok(None) };
     if instant > latest(calendar) {
@@ -133,7 +134,7 @@ fn time(object: &Value, calendar: &Calendar) -> Result<Option<Instant>, String> 
     Ok((instant >= EARLIEST).then_some(instant))
 }
 
-/// The time that a message shows, if it shows one that can be read.
+/// Returns the time that a message shows, if there is one that can be read.
 fn shown(object: &Value, calendar: &Calendar) -> Option<Instant> {
     let value = ["last_seen", "timestamp", "time", "Time"].iter().find_map(|key| object.get(*key))?;
     match value {
@@ -143,7 +144,7 @@ fn shown(object: &Value, calendar: &Calendar) -> Option<Instant> {
         }
         Value::String(text) => match calendar.parse(text) {
             Ok(instant) => Some(instant),
-            // An offset at a site without a zone: the machine's wall clock, as for arrivals.
+            // An offset at a site without a zone becomes the machine's wall time, as for arrivals.
             Err(_) => Some(calendar.at(Calendar::new(Some(chrono_tz::UTC)).parse(text).ok()?)),
         },
         _ => None,

@@ -1,6 +1,6 @@
-//! From the bytes of a body or a message to events, or to the reason why they are none.
+//! Conversion of bodies and messages to events, or to the reason why they are none.
 //!
-//! [`rows`] reads what carries its own time and device: bodies of `POST /readings` and JetStream messages. [`message`]
+//! [`rows`] reads data with its own time and device: bodies of `POST /readings` and JetStream messages. [`message`]
 //! reads what sensors and their gateways publish to an MQTT broker, where the [`topic`] names the device.
 
 pub mod form;
@@ -10,25 +10,25 @@ pub mod topic;
 
 use crate::calendar::{Calendar, Instant};
 
-/// How far ahead of the site's clock, in seconds, an event may lie. Beyond, the sender's clock is wrong, and "now" would
-/// mean its future for every forecast.
+/// Seconds that an event may lie ahead of the site's clock. A later one shows a wrong clock, and would move the present
+/// of every forecast into the future.
 pub const AHEAD: i64 = 86_400;
 
-/// Bytes of a refused payload that are kept.
+/// Bytes kept of a refused payload.
 pub const KEPT: usize = 4096;
 
-/// 2001-01-01: a clock that shows an earlier time was never set. Many begin at 2000-01-01.
+/// 2001-01-01. A clock that shows an earlier time was never set; many begin at 2000-01-01.
 pub const EARLIEST: Instant = 978_307_200;
 
-/// The latest instant an event may have.
+/// Returns the latest instant an event may have.
 pub fn latest(calendar: &Calendar) -> Instant {
     calendar.now() + AHEAD
 }
 
-/// A payload as the quarantine keeps it: text without NUL, of bounded length.
+/// Returns a payload as the quarantine keeps it: text without NUL, of bounded length.
 pub fn kept(payload: &[u8]) -> String {
     let cut = &payload[..payload.len().min(KEPT)];
-    // A character that the cut divided is left out rather than replaced.
+    // A character divided by the cut is left out rather than replaced.
     let whole = match std::str::from_utf8(cut) {
         Err(error) if error.error_len().is_none() => &cut[..error.valid_up_to()],
         _ => cut,

@@ -1,4 +1,4 @@
-//! Rows that carry time and device: a JSON array, one JSON object a line, or CSV.
+//! Rows with time and device: a JSON array, one JSON object per line, or CSV.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -24,52 +24,57 @@ const ID_LIMIT: usize = 128;
 pub enum Media {
     /// A JSON array of objects, or one object.
     Json,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Ndjson,
-    /// A header that names at least `time`, `device` and `device_activated` (or `activated`), and one row a line.
+    /// A header that names at least `time`, `device` and `device_activated` (or `activated`), then one row per line.
     Csv,
 }
 
-/// What a body held.
+/// The content of a body.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Rows {
     /// The events, in order.
     pub events: Vec<Event>,
-    /// The rows that are none, in order.
+    /// The rows that are no events, in order.
     pub refused: Vec<RefusedRow>,
 }
 
 /// A row that is no event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedRow {
-    /// Where it stands, from 1: the element of an array, the line of a text (a CSV header is line 1).
+    /// Position from 1: the element of an array, or the line of a text (a CSV header is line 1).
     pub row: u64,
-    /// The row as a JSON object where it is one, else as it came; at most [`super::KEPT`] bytes.
+    /// The row as it came, a CSV row as a JSON object; at most [`super::KEPT`] bytes.
     pub payload: String,
-    /// Why it is no event.
+    /// The reason it is no event.
     pub reason: String,
 }
 
-/// Why a body cannot be read at all.
+/// Reasons a body cannot be read at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// It is not in its form.
+    /// The body is not in its form.
     #[error("{0}")]
     Form(String),
-    /// It has too many rows.
+    /// The body has too many rows.
     #[error("the body has more than {MOST_ROWS} rows")]
     TooMany,
 }
 
 /// Reads the rows of a body.
 ///
-/// A row has `time` as [`Calendar::parse`] reads it, from 2001 on and at most a day ahead of the site's clock; `device`, 1 to 256 bytes
-/// of UTF-8 without control characters, spaces around it are cut off; `device_activated` or `activated`, `1`, `true` or
-/// `on` for motion (as without it) and `0`, `false` or `off` for none; and, if the sender has one, an `id` of the event
-/// of at most 128 bytes. In JSON no other keys are allowed: a misspelt one would change what the row means.
+/// A row has these fields:
+///
+/// - `time`, as [`Calendar::parse`] reads it, from 2001 on and at most a day ahead of the site's clock;
+/// - `device`, 1 to 256 bytes of UTF-8 without control characters; spaces around it are cut off;
+/// - `device_activated` or `activated`: `1`, `true` or `on` for motion, `0`, `false` or `off` for none; JSON may leave
+///   it out for motion;
+/// - `id`, optional: the sender's id of the event, at most 128 bytes.
+///
+/// JSON rows may have no other keys: a misspelt one would change what the row means.
 ///
 /// # Errors
-/// [`Unreadable`] for a body that has no rows to judge one by one; nothing of it is to be stored then.
+/// [`Unreadable`] when the body has no rows to judge one by one. Nothing of it is to be stored then.
 pub fn read(media: Media, body: &[u8], calendar: &Calendar) -> Result<Rows, Unreadable> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let mut reader =
@@ -82,7 +87,7 @@ pub fn read(media: Media, body: &[u8], calendar: &Calendar) -> Result<Rows, Unre
     Ok(reader.rows)
 }
 
-/// One row as it stands in JSON.
+/// One row in JSON.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row<'a> {
@@ -95,7 +100,7 @@ struct Row<'a> {
     id: Option<String>,
 }
 
-/// Motion or none, as a number, a truth value or a word.
+/// Motion or none, as a number, a boolean or a word.
 #[derive(Debug, Clone, Copy)]
 struct Activated(bool);
 
@@ -144,14 +149,14 @@ impl<'de> Deserialize<'de> for Activated {
     }
 }
 
-/// What has been read so far.
+/// The rows read so far.
 struct Reader<'a> {
     clock: Clock<'a>,
     latest: Instant,
     rows: Rows,
     /// The number of the present row.
     number: u64,
-    /// How many rows there were.
+    /// Number of rows read.
     read: usize,
 }
 
@@ -195,7 +200,7 @@ impl Reader<'_> {
     }
 }
 
-/// An error of a row without the place, which is always within the row.
+/// Returns the message of a row's error without its position, which is always within the row.
 fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what).to_owned()
@@ -219,8 +224,8 @@ fn json(body: &[u8], reader: &mut Reader<'_>) -> Result<(), Unreadable> {
     (1..).zip(elements(inner)).try_for_each(|(number, row)| take(number, row))
 }
 
-/// The elements between the brackets of an array that is known to be one. Cut out as they stand, they take no memory
-/// however many there are and whatever is in them.
+/// Splits the text between the brackets of a valid array into its elements. They are not decoded, so they take no
+/// memory, whatever their number and content.
 fn elements(inner: &[u8]) -> impl Iterator<Item = &[u8]> {
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     let parts = inner.split(move |byte| {
@@ -283,15 +288,15 @@ fn csv(body: &[u8], reader: &mut Reader<'_>) -> Result<(), Unreadable> {
     Ok(())
 }
 
-/// The line on which the row just read begins. Its own position is where the one before it ended, ahead of any blank
-/// lines; where it ends is exact: one line end after its last line, unless the body ended first.
+/// Returns the line on which the row just read begins. The record's own position is the end of the row before, ahead of
+/// any blank lines. Its end is exact: one line end after its last line, unless the body ended first.
 fn line(end: &csv::Position, record: &ByteRecord, body: &[u8]) -> u64 {
     let inside = record.as_slice().iter().filter(|&&byte| byte == b'\n').count() as u64;
     let ended = end.byte() as usize >= body.len() && !body.ends_with(b"\n");
     end.line().saturating_sub(inside + u64::from(!ended)).max(1)
 }
 
-/// A row's cells as the JSON object that would have said the same.
+/// Returns a row's cells as a JSON object that means the same.
 fn object(time: &[u8], device: &[u8], activated: &[u8], id: Option<&str>) -> String {
     let text = |cell: &[u8]| Value::from(kept(cell));
     let mut row =

@@ -1,4 +1,4 @@
-//! Which device a topic means.
+//! The device that a topic names.
 
 /// A topic filter of MQTT, or a template that names the level with the device: `site/{device}/motion`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +13,7 @@ enum Level {
     One,
     /// `#`: this level and all after it.
     Rest,
-    /// `{device}`: any one level, and the device's name.
+    /// `{device}`: any one level, which is the device's name.
     Device,
 }
 
@@ -21,7 +21,7 @@ impl Pattern {
     /// Reads a filter or template.
     ///
     /// # Errors
-    /// What is wrong with it: no level at all, `#` anywhere but at the end, a wildcard within a level, or more than one `{device}`.
+    /// Returns a message for an empty text, a wildcard within a level, an early `#` and a second `{device}`.
     pub fn parse(text: &str) -> Result<Pattern, String> {
         let count = text.split('/').count();
         let level = |(at, level): (usize, &str)| match level {
@@ -41,12 +41,12 @@ impl Pattern {
         }
     }
 
-    /// Whether the pattern says which level is the device.
+    /// Returns whether the pattern says which level is the device.
     pub fn names_device(&self) -> bool {
         self.levels.contains(&Level::Device)
     }
 
-    /// The filter to subscribe to.
+    /// Returns the filter to subscribe to.
     pub fn filter(&self) -> String {
         let level = |level: &Level| match level {
             Level::Text(text) => text.clone(),
@@ -56,8 +56,8 @@ impl Pattern {
         self.levels.iter().map(level).collect::<Vec<_>>().join("/")
     }
 
-    /// The device a topic means, if the pattern matches it: what stands for `{device}`, else what stands for the
-    /// wildcards, else the whole topic.
+    /// Returns the device that a topic names, if the pattern matches it: what stands for `{device}`, else what stands
+    /// for the wildcards, else the whole topic.
     pub fn device(&self, topic: &str) -> Option<String> {
         let mut wild = Vec::new();
         let mut named = None;

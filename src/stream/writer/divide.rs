@@ -1,16 +1,16 @@
-//! Jobs that the store does not take as a whole.
+//! Storing a job in parts when the store does not take it as a whole.
 
 use super::{Failure, Group, Job, Source, Task};
 use crate::store::{Batch, Event, Kind, Refused};
 
-/// Failures after which what the store does not take of a message is no longer divided.
+/// Failures after which the parts of a job that fail are no longer divided.
 const DIVISIONS: usize = 64;
 
 impl Task {
-    /// Stores what it can of a job that the store does not take as a whole, and puts the rest into quarantine. What fails
-    /// temporarily on the way stays in the job.
+    /// Stores the parts of a job that the store takes, and puts the rest into quarantine. Parts that fail temporarily
+    /// stay in the job.
     pub(super) async fn divide(&self, mut job: Job) -> Result<(), (Job, Failure)> {
-        // A store that takes nothing at all, not even into quarantine, gets the job again as it was.
+        // If the store takes nothing at all, not even into quarantine, the job is given back as it was.
         let whole = job.batch.clone();
         let mut parts = vec![std::mem::take(&mut job.batch.events)];
         let mut failures = 0;
@@ -53,7 +53,7 @@ impl Task {
         }
     }
 
-    /// An event as the quarantine keeps it: `roomcast store quarantine replay` reads it again.
+    /// Returns an event as the quarantine keeps it, which `roomcast store quarantine replay` reads again.
     fn refused(&self, source: Source, event: &Event, reason: &str) -> Refused {
         let mut row = serde_json::json!({
             "time": self.calendar.rfc3339(event.time),

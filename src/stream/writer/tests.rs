@@ -7,7 +7,7 @@ use super::*;
 use crate::readings::{DeviceReadings, Readings};
 use crate::store::{Cursor, HourCount, Kind, Pending, QuarantineSize, Quarantined, Refused, StoreError};
 
-/// A store in memory that can be away, slow, or dislike a device.
+/// A store in memory that can be away, slow, or reject a device.
 #[derive(Default)]
 struct Shelf {
     readings: Mutex<HashSet<(String, Instant)>>,
@@ -148,7 +148,7 @@ async fn what_waits_is_stored_together_and_each_sender_learns_its_own() {
     first.events.push(event("a", 5, Kind::Rest));
     first.refused.push(Refused { source: "http".into(), payload: "x".into(), reason: "y".into() });
     let first = bench.post(first).unwrap();
-    // The first is under way by then; these two wait, and go together.
+    // The first is under way by then. These two wait and go together.
     sleep(Duration::from_millis(20)).await;
     let second = bench.post(motion("a", 0..5)).unwrap();
     let third = bench.writer.insist(Source::Mqtt, motion("b", 0..2), 10).await;
@@ -173,7 +173,7 @@ async fn a_full_queue_turns_away_at_once() {
     assert!(bench.writer.room(250).is_err());
     let more = bench.post(motion("a", 8..10)).unwrap();
     assert!(kept.await.unwrap().is_ok() && more.await.unwrap().is_ok());
-    // What is larger than the queue goes alone.
+    // A batch larger than the queue goes alone.
     let room = bench.writer.room(10_000).unwrap();
     let large = bench.writer.submit(Source::Http, motion("b", 0..50), room, Patience::Told).unwrap();
     assert!(bench.post(motion("a", 0..1)).is_err());
@@ -187,7 +187,7 @@ async fn while_the_store_is_away_some_are_told_and_others_wait() {
     let waits = bench.writer.insist(Source::Mqtt, motion("a", 0..2), 10).await;
     let told = bench.post(motion("b", 0..2)).unwrap().await.unwrap().unwrap_err();
     assert!(told.temporary);
-    // During the pause between tries as well.
+    // The same holds during the pause between tries.
     sleep(Duration::from_millis(50)).await;
     let watch = Stopwatch::now();
     assert!(bench.post(motion("b", 0..2)).unwrap().await.unwrap().is_err());
