@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 
-/// Why a holidays file could not be used.
+/// Reasons a holidays file could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DaysOffError {
     /// The file cannot be read.
@@ -22,7 +22,7 @@ pub enum DaysOffError {
         path: PathBuf,
         /// Line number, from 1.
         line: usize,
-        /// What stands there.
+        /// The text found there.
         found: String,
     },
     /// An event recurs or has a DURATION. Ignoring it would forecast a day off as a working day.
@@ -32,7 +32,7 @@ pub enum DaysOffError {
         path: PathBuf,
         /// Line number, from 1.
         line: usize,
-        /// The line as it stands.
+        /// The line as found.
         found: String,
     },
     /// The file is no iCalendar file.
@@ -40,23 +40,24 @@ pub enum DaysOffError {
     ICalendar {
         /// The file.
         path: PathBuf,
-        /// What the parser says.
+        /// The parser's message.
         message: String,
     },
 }
 
-/// The longest event taken for days off: a longer one is an exhibition, not a holiday.
+/// Most days taken of one event. The rest of a longer one, such as an exhibition, is ignored.
 const LONGEST_EVENT: usize = 366;
 
-/// Properties of an event that repeat or lengthen it. Its parts (alarms) have a DURATION of their own, and zones an RRULE.
+/// Properties of an event that repeat or lengthen it. Alarms within an event have their own DURATION, and zones an
+/// RRULE.
 const RECURRENCE: [&str; 5] = ["RRULE", "RDATE", "EXDATE", "EXRULE", "DURATION"];
 
-/// Reads the dates of a holidays file: `.ics` as iCalendar (all-day events, `DTEND` exclusive),
-/// anything else as CSV (`YYYY-MM-DD` first, more columns ignored, a header and `#` lines skipped).
-/// Recurring events (`RRULE`, `RDATE`, `EXDATE`) and events with a `DURATION` are refused, not ignored.
+/// Reads the dates of a holidays file: `.ics` as iCalendar (`DTEND` is exclusive unless it has a time), anything else
+/// as CSV (`YYYY-MM-DD` first, more columns ignored, a header and `#` lines skipped). Recurring events (`RRULE`,
+/// `RDATE`, `EXDATE`, `EXRULE`) and events with a `DURATION` are refused, not ignored.
 ///
 /// # Errors
-/// [`DaysOffError`] with file and line.
+/// [`DaysOffError`] with the file when it cannot be read, and with the line when it is invalid.
 pub fn read(path: &Path) -> Result<Vec<NaiveDate>, DaysOffError> {
     let text = std::fs::read_to_string(path).map_err(|source| DaysOffError::Io { path: path.into(), source })?;
     let is_calendar = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("ics"));
@@ -77,15 +78,15 @@ fn from_csv(text: &str, path: &Path) -> Result<Vec<NaiveDate>, DaysOffError> {
     Ok(dates)
 }
 
-/// Reads the events of a calendar line by line: a parser that calls itself for every part within another ends the process
-/// when a damaged file has very many.
+/// Reads the events of a calendar line by line. A parser that recurses into every part would overflow the stack on a
+/// damaged file with very many nested parts.
 fn from_icalendar(text: &str, path: &Path) -> Result<Vec<NaiveDate>, DaysOffError> {
     let fail = |message: String| DaysOffError::ICalendar { path: path.into(), message };
     if !text.contains("BEGIN:VCALENDAR") {
         return Err(fail("expected BEGIN:VCALENDAR".into()));
     }
     let mut dates = Vec::new();
-    // The parts that the line lies in, outermost first.
+    // The parts around the line, outermost first.
     let mut inside: Vec<String> = Vec::new();
     let (mut start, mut end) = (None, None);
     for (at, line) in unfold(text) {
@@ -121,8 +122,8 @@ fn from_icalendar(text: &str, path: &Path) -> Result<Vec<NaiveDate>, DaysOffErro
     }
 }
 
-/// Returns the lines of a calendar with their numbers (from 0). A line that begins with a space continues the one before it
-/// (RFC 5545, 3.1).
+/// Returns the lines of a calendar with their numbers (from 0). A line that begins with a space continues the line
+/// before (RFC 5545, 3.1).
 fn unfold(text: &str) -> Vec<(usize, String)> {
     let mut lines: Vec<(usize, String)> = Vec::new();
     for (at, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
@@ -134,7 +135,7 @@ fn unfold(text: &str) -> Vec<(usize, String)> {
     lines
 }
 
-/// Returns the name and the value of a line, between which there may be parameters with colons in quotes.
+/// Returns the name and the value of a line. Between them there may be parameters with colons in quotes.
 fn property(line: &str) -> Option<(&str, &str)> {
     let mut is_quoted = false;
     let colon = line.find(|c: char| {
@@ -152,7 +153,7 @@ fn day(value: &str) -> Option<(NaiveDate, bool)> {
     Some((NaiveDate::parse_from_str(digits, "%Y%m%d").ok().filter(|_| is_date)?, !time.is_empty()))
 }
 
-/// Returns the days of an event. Its end is not one of them, unless it is a time of that day.
+/// Returns the days of an event. The end is not one of them, unless it is a time of that day.
 fn days(first: NaiveDate, end: Option<(NaiveDate, bool)>) -> impl Iterator<Item = NaiveDate> {
     let is_within = move |date: NaiveDate| match end {
         Some((end, is_time)) => date < end || (is_time && date == end),
@@ -197,7 +198,7 @@ mod tests {
         };
         let timed = event("DTSTART;TZID=\"a:b;c\":20161224T100000", "DTEND:2016\r\n 1225T110000Z");
         assert_eq!(read(&timed), Ok(vec![date("2016-12-24"), date("2016-12-25")]));
-        // The last date is that of a year of four digits, and an end before the start does not count.
+        // Dates end with the last year of four digits. An end before the start does not count.
         assert_eq!(read(&event("DTSTART:99991231", "DTEND:20161224")), Ok(vec![date("9999-12-31")]));
         for (body, line) in [
             (event("DTSTART:+2621421231", ""), "line 3: expected a date as YYYYMMDD, found \"+2621421231\""),

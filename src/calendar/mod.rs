@@ -1,8 +1,8 @@
 //! The site's clock: time zone, whole hours, days off.
 //!
-//! Inside Roomcast an instant is a number of seconds since 1970-01-01 00:00:00 UTC. A site without
-//! a zone keeps its readings' own local wall time: the same arithmetic, with the wall clock taken
-//! as if it were UTC. This is the only module that asks the operating system what time it is.
+//! An instant is a number of seconds since 1970-01-01 00:00:00 UTC. A site without a zone keeps the local wall time of
+//! its readings: the arithmetic is the same, and the wall clock is taken as if it were UTC. Only this module asks the
+//! operating system for the time.
 
 pub mod days_off;
 
@@ -22,7 +22,7 @@ pub type Hour = i32;
 /// Seconds in an hour.
 pub const HOUR: i64 = 3600;
 
-/// What a text that should be a time is not.
+/// Reasons a text is not a time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
     /// The text is in none of the accepted forms.
@@ -36,7 +36,7 @@ pub enum TimeError {
     Range(String),
 }
 
-/// A whole hour as the people at the site see it.
+/// A whole hour in the site's local time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalHour {
     /// Local date, in days since 1970-01-01.
@@ -45,13 +45,13 @@ pub struct LocalHour {
     pub hour: u8,
     /// Weekday of the local date, Monday 0 to Sunday 6.
     pub weekday: u8,
-    /// Whether the local date is a day off: weekend, holiday or closure.
+    /// True when the local date is a day off: weekend, holiday or closure.
     pub off: bool,
-    /// Whether it is a day off by its date (holiday or closure) and not by its weekday.
+    /// True when it is a day off by its date (holiday or closure) and not by its weekday.
     pub special: bool,
-    /// Whether the day before is a day off.
+    /// True when the day before is a day off.
     pub off_before: bool,
-    /// Whether the day after is a day off.
+    /// True when the day after is a day off.
     pub off_after: bool,
 }
 
@@ -61,9 +61,9 @@ pub struct Calendar {
     zone: Option<Tz>,
     /// Seconds by which the zone's whole hours lie after UTC's (1800 in India, 0 nearly everywhere).
     phase: i64,
-    /// Days off on which the weekday alone would not tell: holidays and closures.
+    /// Holidays and closures.
     days_off: BTreeSet<NaiveDate>,
-    /// Which weekdays are days off, Monday first.
+    /// Weekdays that are days off, Monday first.
     weekend: [bool; 7],
 }
 
@@ -74,11 +74,11 @@ impl Default for Calendar {
 }
 
 impl Calendar {
-    /// A calendar with Saturday and Sunday off. Without a zone, instants are local wall time.
+    /// Makes a calendar with Saturday and Sunday off. Without a zone, instants are local wall time.
     pub fn new(zone: Option<Tz>) -> Self {
         let phase = zone.map_or(0, |tz| {
-            // Offsets that are not whole hours (India, Nepal) shift the grid so that forecasts
-            // start on the full hour of the wall clock there.
+            // Offsets that are not whole hours (India, Nepal) shift the grid, so that forecasts start on the full hour
+            // of the wall clock there.
             let recent = (DateTime::UNIX_EPOCH + Days::new(20_000)).naive_utc();
             let offset = tz.offset_from_utc_datetime(&recent).fix();
             (-i64::from(offset.local_minus_utc())).rem_euclid(HOUR)
@@ -86,29 +86,29 @@ impl Calendar {
         Self { zone, phase, days_off: BTreeSet::new(), weekend: [false, false, false, false, false, true, true] }
     }
 
-    /// The same calendar with these weekdays off (Monday first).
+    /// Returns the calendar with these weekdays off (Monday first).
     pub fn with_weekend(mut self, weekend: [bool; 7]) -> Self {
         self.weekend = weekend;
         self
     }
 
-    /// The same calendar with these dates off as well.
+    /// Returns the calendar with these dates off as well.
     pub fn with_days_off(mut self, dates: impl IntoIterator<Item = NaiveDate>) -> Self {
         self.days_off.extend(dates);
         self
     }
 
-    /// The site's zone, if one was given.
+    /// Returns the site's zone, if one was given.
     pub fn zone(&self) -> Option<Tz> {
         self.zone
     }
 
-    /// Holidays and closures, in order.
+    /// Returns holidays and closures, in order.
     pub fn days_off(&self) -> impl Iterator<Item = NaiveDate> + '_ {
         self.days_off.iter().copied()
     }
 
-    /// Which weekdays are off, Monday first.
+    /// Returns the weekdays that are off, Monday first.
     pub fn weekend(&self) -> [bool; 7] {
         self.weekend
     }
@@ -116,15 +116,15 @@ impl Calendar {
     /// Reads `YYYY-MM-DD HH:MM:SS` (also with `T`, without seconds, with a fraction, with an offset).
     ///
     /// # Errors
-    /// [`TimeError`] when the text is in none of these forms, lies outside 1971 to 2200, or carries an
-    /// offset while the site has no zone.
+    /// [`TimeError`] when the text is in none of these forms, lies outside 1971 to 2200, or carries an offset while the
+    /// site has no zone.
     pub fn parse(&self, text: &str) -> Result<Instant, TimeError> {
         let text = text.trim();
         let in_range = |time: NaiveDateTime| (1971..=2200).contains(&time.year());
         if let Some(time) = plain(text) {
             return if in_range(time) { Ok(self.instant(time)) } else { Err(TimeError::Range(text.into())) };
         }
-        // chrono would also take signs, single digits and missing separators.
+        // chrono also accepts signs, single digits and missing separators.
         let fixed = text.bytes().take(11).enumerate().all(|(at, byte)| match at {
             4 | 7 => byte == b'-',
             10 => byte == b' ' || byte == b'T',
@@ -150,14 +150,14 @@ impl Calendar {
         Err(TimeError::Form(text.into()))
     }
 
-    /// The instant of a local wall time. When clocks go back the first of the two is meant; a time
-    /// that clocks skip is read as the instant the gap ends.
+    /// Returns the instant of a local wall time. When clocks go back, it is the first of the two. A time that clocks
+    /// skip becomes the instant at which the gap ends.
     pub fn instant(&self, wall: NaiveDateTime) -> Instant {
         let Some(zone) = self.zone else { return wall.and_utc().timestamp() };
         match zone.from_local_datetime(&wall) {
             LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => time.timestamp(),
             LocalResult::None => {
-                // Gaps are at most a few hours: walk to the first wall time that exists.
+                // Gaps are at most a day, so the search for the first existing wall time is short.
                 let minute = |n| wall.with_second(0).unwrap_or(wall) + TimeDelta::minutes(n);
                 (1..=1500)
                     .find_map(|n| zone.from_local_datetime(&minute(n)).earliest())
@@ -166,28 +166,28 @@ impl Calendar {
         }
     }
 
-    /// The whole hour that contains an instant.
+    /// Returns the whole hour that contains an instant.
     pub fn hour(&self, instant: Instant) -> Hour {
         (instant - self.phase).div_euclid(HOUR) as Hour
     }
 
-    /// The first whole hour that begins at or after an instant.
+    /// Returns the first whole hour that begins at or after an instant.
     pub fn next_hour(&self, instant: Instant) -> Hour {
         self.hour(instant + HOUR - 1)
     }
 
-    /// The instant at which an hour begins.
+    /// Returns the instant at which an hour begins.
     pub fn start(&self, hour: Hour) -> Instant {
         i64::from(hour) * HOUR + self.phase
     }
 
-    /// The local wall time of an instant.
+    /// Returns the local wall time of an instant.
     pub fn wall(&self, instant: Instant) -> NaiveDateTime {
         let utc = DateTime::from_timestamp(instant, 0).unwrap_or(DateTime::UNIX_EPOCH).naive_utc();
         self.zone.map_or(utc, |zone| zone.from_utc_datetime(&utc).naive_local())
     }
 
-    /// Date, hour of day, weekday and day type of an hour.
+    /// Returns date, hour of day, weekday and day type of an hour.
     pub fn local(&self, hour: Hour) -> LocalHour {
         let wall = self.wall(self.start(hour));
         let date = wall.date();
@@ -202,17 +202,17 @@ impl Calendar {
         }
     }
 
-    /// Whether a local date is a weekend day, a holiday or a closure.
+    /// Returns whether a local date is a weekend day, a holiday or a closure.
     pub fn is_off(&self, date: NaiveDate) -> bool {
         self.weekend[date.weekday().num_days_from_monday() as usize] || self.days_off.contains(&date)
     }
 
-    /// An instant as local wall time, `YYYY-MM-DD HH:MM:SS`.
+    /// Formats an instant as local wall time, `YYYY-MM-DD HH:MM:SS`.
     pub fn format(&self, instant: Instant) -> String {
         self.wall(instant).format("%Y-%m-%d %H:%M:%S").to_string()
     }
 
-    /// An instant as RFC 3339, with the zone's offset; without a zone, local wall time without one.
+    /// Formats an instant as RFC 3339 with the zone's offset; without a zone, as local wall time without an offset.
     pub fn rfc3339(&self, instant: Instant) -> String {
         let utc = DateTime::from_timestamp(instant, 0).unwrap_or(DateTime::UNIX_EPOCH);
         match self.zone {
@@ -221,7 +221,7 @@ impl Calendar {
         }
     }
 
-    /// The site's instant of an instant of UTC. Without a zone it is the machine's local wall time, as for
+    /// Converts a UTC instant to the site's. Without a zone the result is the machine's local wall time, as for
     /// [`Calendar::now`].
     pub fn at(&self, utc: Instant) -> Instant {
         let local = || Some(Local.timestamp_opt(utc, 0).single()?.naive_local().and_utc().timestamp());
@@ -231,25 +231,26 @@ impl Calendar {
         }
     }
 
-    /// The present instant, UTC.
+    /// Returns the present instant in UTC.
     #[allow(clippy::disallowed_methods, reason = "calendar is the only clock")]
     pub fn utc_now() -> Instant {
         Utc::now().timestamp()
     }
 
-    /// The present instant of the site. Without a zone it is the machine's local wall time, as the readings are.
+    /// Returns the site's present instant. Without a zone it is the machine's local wall time, as the readings are.
     pub fn now(&self) -> Instant {
         self.at(Self::utc_now())
     }
 
-    /// Returns the latest instant that a clock at the site can show now: an hour ahead of this one; without a zone 26 hours,
-    /// since this machine may keep the wall time of another part of the world.
+    /// Returns the latest instant that a clock at the site can show now: an hour ahead of this one. Without a zone it
+    /// is 26 hours, since this machine may keep the wall time of another part of the world.
     pub fn latest(&self) -> Instant {
         self.now() + if self.zone.is_some() { HOUR } else { 26 * HOUR }
     }
 }
 
-/// `YYYY-MM-DD HH:MM:SS` and nothing else, as most times are: chrono's way from a form to a time is ten times as long.
+/// Reads `YYYY-MM-DD HH:MM:SS`, with a space or a `T`, and nothing else. Most times have this form, and chrono's parser
+/// takes ten times as long.
 fn plain(text: &str) -> Option<NaiveDateTime> {
     let text: &[u8; 19] = text.as_bytes().try_into().ok()?;
     let is_form = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')].iter().all(|&(at, byte)| text[at] == byte);
@@ -292,9 +293,9 @@ mod tests {
     #[test]
     fn clocks_going_forward_and_back_keep_hours_whole() {
         let calendar = berlin();
-        // 02:30 does not exist on that day: the gap ends at 03:00 summer time.
+        // 02:30 does not exist on that day. The gap ends at 03:00 summer time.
         assert_eq!(calendar.parse("2016-03-27 02:30:00"), calendar.parse("2016-03-27T01:00:00Z"));
-        // 02:30 exists twice on that day: the first is meant.
+        // 02:30 exists twice on that day. The first one is meant.
         assert_eq!(calendar.parse("2016-10-30 02:30:00"), calendar.parse("2016-10-30T00:30:00Z"));
         let hours = |day: &str, next: &str| {
             let hour = |text: &str| calendar.hour(calendar.parse(text).unwrap());
