@@ -1,9 +1,10 @@
-//! Parquet read in a process of its own.
+//! Reading of Parquet in a process of its own.
 //!
-//! A decoder of Parquet believes what a file says of itself. A damaged file can make it ask for more memory than there is, which
-//! ends the process whatever the caller catches. So the `roomcast` program reads every Parquet file in a child: the same program,
-//! told to [`decode`], with limits on memory and processor time. The file is the child's standard input. Its rows come back
-//! over a pipe, as blocks of one byte (the kind), four bytes (the length, little-endian) and the content.
+//! A Parquet decoder trusts the sizes that a file states. A damaged file can make it ask for more memory than there is,
+//! which ends the process, and no caller can catch that. So the `roomcast` program reads every Parquet file in a child
+//! process: the same program, told to [`decode`], with limits on memory and processor time. The file is the child's
+//! standard input. Its rows come back over a pipe, as blocks of one byte (the kind), four bytes (the length,
+//! little-endian) and the content.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -26,17 +27,17 @@ use crate::calendar::{Calendar, Instant};
 /// The subcommand that reads a file for another process.
 pub const SUBCOMMAND: &str = "decode-parquet";
 
-/// Bytes of a row in a block: the time, then the device's number and whether there was motion.
+/// Bytes of a row in a block: the time, then the device's number and the motion bit.
 const ROW: usize = 12;
 /// Rows of a block.
 const BLOCK_ROWS: usize = 1 << 14;
-/// Longest block; a refused row may hold long texts.
+/// Bytes of the longest block. A refused row may hold long texts.
 const MAX_BLOCK: u32 = 64 << 20;
 
 /// Memory of a child that reads a small file, and of each of its threads.
 const BASE_MEMORY: u64 = 256 << 20;
 const THREAD_MEMORY: u64 = 8 << 20;
-/// Memory for each byte of a file, whose rows may be packed tightly, up to a limit and beyond it.
+/// Memory for each byte of a file: for its rows, which may be packed tightly, up to a limit, and for the loaded bytes.
 const UNPACKED: u64 = 4096;
 const MAX_UNPACKED: u64 = 4 << 30;
 const LOADED: u64 = 64;
@@ -45,12 +46,13 @@ const LOADED: u64 = 64;
 const BASE_SECONDS: u64 = 30;
 const SECONDS_PER_MIB: u64 = 2;
 
-/// Variables that a child takes over. Others may be secrets, which it does not need.
+/// Variables that a child inherits. Others may be secrets, which it does not need.
 const VARIABLES: [&str; 4] = ["LD_LIBRARY_PATH", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "TZDIR"];
 
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
-/// Reads Parquet files in children of this program from now on. Only for the `roomcast` program, which knows [`SUBCOMMAND`].
+/// Reads Parquet files in children of this program from now on. Only the `roomcast` program may call it, because it
+/// knows [`SUBCOMMAND`].
 pub fn start() {
     // On Linux this names the running program even after its file was replaced.
     let own = Path::new("/proc/self/exe");
@@ -61,12 +63,12 @@ pub fn start() {
     }
 }
 
-/// The program that reads Parquet files, if they are not read in this process.
+/// Returns the program that reads Parquet files, unless this process reads them itself.
 pub(super) fn program() -> Option<&'static Path> {
     PROGRAM.get().map(PathBuf::as_path)
 }
 
-/// What a block holds.
+/// The content of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Kind {
@@ -76,9 +78,9 @@ enum Kind {
     Device = b'D',
     /// A [`RefusedRow`].
     Refused = b'X',
-    /// Why the file cannot be read.
+    /// The reason the file cannot be read.
     Failed = b'F',
-    /// Nothing: the file was read whole.
+    /// Nothing. The file was read to its end.
     End = b'E',
 }
 
@@ -98,14 +100,14 @@ struct RefusedRow {
     payload: String,
 }
 
-/// Bytes of memory for reading a file of this length.
+/// Returns the bytes of memory allowed for reading a file of this length.
 fn memory_limit(length: u64) -> u64 {
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
     let unpacked = length.saturating_mul(UNPACKED).min(MAX_UNPACKED);
     BASE_MEMORY + THREAD_MEMORY * threads + unpacked + length.saturating_mul(LOADED)
 }
 
-/// A child that is ended with its value.
+/// A child process that is killed when its value is dropped.
 struct Reader(Child);
 
 impl Drop for Reader {
@@ -118,7 +120,7 @@ impl Drop for Reader {
 /// Reads all rows of one Parquet file in a child process.
 ///
 /// # Errors
-/// As [`parquet::read`]; a child that breaks off is a damaged file.
+/// As [`parquet::read`]. A child that breaks off means a damaged file.
 pub(super) fn read<S: Sink>(program: &Path, file: File, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
     parquet::check(&file, into.file())?;
     let name = into.file().to_owned();
@@ -146,7 +148,7 @@ pub(super) fn read<S: Sink>(program: &Path, file: File, calendar: &Calendar, int
     }
 }
 
-/// Gives the rows of a child's output to a sink; false if the output breaks off or makes no sense.
+/// Passes the rows of a child's output to a sink. Returns false when the output breaks off or is invalid.
 fn take<S: Sink>(mut output: impl Read, into: &mut S) -> Result<bool, S::Error> {
     let mut devices = Vec::new();
     let mut block = Vec::new();
@@ -195,13 +197,14 @@ fn take<S: Sink>(mut output: impl Read, into: &mut S) -> Result<bool, S::Error> 
 /// Reads a Parquet file for the process that started this one, within limits on memory and time.
 ///
 /// # Errors
-/// When the output does not take the rows. What is wrong with the file is written to the output.
+/// [`io::Error`] when the limits cannot be set, or the output does not take the rows. An error of the file is written
+/// to the output.
 pub fn decode(file: File, name: &str, calendar: &Calendar, output: impl Write) -> io::Result<()> {
     let length = file.metadata()?.len();
     limit(Resource::Data, memory_limit(length))?;
     limit(Resource::Cpu, BASE_SECONDS + SECONDS_PER_MIB * (length >> 20))?;
     limit(Resource::Core, 0)?;
-    // Where memory is short for all, this process is the one to end. Elsewhere than on Linux there is no such file.
+    // When memory is short, the kernel kills this process first. The file exists on Linux only.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let mut sender = Sender {
         file: name.to_owned(),
@@ -216,7 +219,7 @@ pub fn decode(file: File, name: &str, calendar: &Calendar, output: impl Write) -
         }
         Err(Stop::Io(error)) => return Err(error),
         Err(Stop::Read(error)) => {
-            // Sources stand in the message too: the other side has nothing else.
+            // The message includes the source, because the parent gets nothing else.
             let message = match std::error::Error::source(&error) {
                 Some(source) => format!("{error}: {source}"),
                 None => error.to_string(),
@@ -237,13 +240,13 @@ fn limit(resource: Resource, most: u64) -> io::Result<()> {
 struct Sender<W: Write> {
     file: String,
     output: BufWriter<W>,
-    /// Rows that are not written yet.
+    /// Rows not written yet.
     rows: Vec<u8>,
-    /// The numbers of the devices' names, so that a name is checked once and not in every row.
+    /// Numbers by device name, so that a name is checked once and not in every row.
     numbers: HashMap<Box<[u8]>, usize, RandomState>,
 }
 
-/// What ends the reading.
+/// Errors that end the reading.
 enum Stop {
     Read(ReadError),
     Io(io::Error),
@@ -295,7 +298,7 @@ impl<W: Write> Sink for Sender<W> {
         }
         let name = field::name(cell)?.as_bytes();
         let number = self.numbers.len();
-        // A name that cannot be written ends the reading with the next row, which cannot be either.
+        // A name that cannot be written ends the reading at the next row, which cannot be written either.
         let _ = self.send(Kind::Device, name);
         self.numbers.insert(name.into(), number);
         Ok(number)

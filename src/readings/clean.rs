@@ -1,4 +1,4 @@
-//! From valid rows to [`Readings`]: device by device, in order, each second once.
+//! Conversion of valid rows to [`Readings`]: by device, in order, each second once.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,12 +13,12 @@ use super::summary::{Counts, FileSummary, REFUSALS_KEPT, Refusal};
 use super::{DeviceReadings, ReadOptions, Readings, Times};
 use crate::calendar::Instant;
 
-/// What the rows of one file have shown so far.
+/// The rows of one file so far.
 pub(super) struct Collector<'a> {
     options: &'a ReadOptions,
     summary: FileSummary,
-    /// Where the device of a name stands in `devices`. Keys are valid names, so that a name is
-    /// checked once and not in every row.
+    /// Positions in `devices` by device name. Keys are valid names, so that a name is checked once and not in every
+    /// row.
     names: HashMap<Box<[u8]>, usize, RandomState>,
     devices: Vec<Device>,
 }
@@ -26,11 +26,11 @@ pub(super) struct Collector<'a> {
 struct Device {
     name: String,
     times: Vec<Instant>,
-    /// Whether a row said that it saw no motion.
+    /// True when a row said that it saw no motion.
     quiet: bool,
 }
 
-/// All that one file, or a store, held.
+/// The content of one file or of a store.
 pub(crate) struct Collected {
     pub readings: Readings,
     pub summary: FileSummary,
@@ -39,7 +39,7 @@ pub(crate) struct Collected {
 }
 
 impl Collected {
-    /// The readings of something that is no file, under its name, and the devices it knows without any.
+    /// Wraps readings that are not from a file, under a name, with the devices that have no reading.
     pub fn of(name: &str, readings: Readings, without_motion: Vec<String>) -> Self {
         let number = readings.len() as u64;
         let counts = Counts { rows: number, accepted: number, ..Counts::default() };
@@ -54,7 +54,7 @@ impl<'a> Collector<'a> {
         Self { options, summary, names: HashMap::default(), devices: Vec::new() }
     }
 
-    /// Orders what was collected and drops what stands there twice.
+    /// Orders the readings and drops duplicates.
     pub fn finish(mut self) -> Collected {
         let quiet = self.devices.iter().filter(|d| d.quiet && d.times.is_empty());
         let mut without_motion: Vec<String> = quiet.map(|d| d.name.clone()).collect();
@@ -107,7 +107,7 @@ impl Sink for Collector<'_> {
         Ok(())
     }
 
-    /// [`ReadError::BadRow`] unless bad rows are to be skipped.
+    /// Returns [`ReadError::BadRow`] unless bad rows are to be skipped.
     fn refuse(&mut self, line: u64, problem: Problem, _: impl FnOnce() -> String) -> Result<(), ReadError> {
         let Problem { column, expected, found } = problem;
         let refusal =
@@ -125,7 +125,7 @@ impl Sink for Collector<'_> {
     }
 }
 
-/// Sorts devices by name and times by time, and drops times that stand there twice; says how many.
+/// Sorts devices by name and times by time, and drops duplicate times. Returns the number dropped.
 pub(crate) fn in_order(mut devices: Vec<DeviceReadings>) -> (Readings, u64) {
     devices.sort_unstable_by(|a, b| a.device.cmp(&b.device));
     let duplicates = devices.par_iter_mut().map(|device| {
@@ -144,7 +144,7 @@ pub(crate) fn in_order(mut devices: Vec<DeviceReadings>) -> (Readings, u64) {
     (Readings { devices }, duplicates)
 }
 
-/// The readings of several files as one; says how many stood in more than one of them.
+/// Merges the readings of several files. Returns them with the number of those that were in more than one file.
 pub(crate) fn merge(mut parts: Vec<Readings>) -> (Readings, u64) {
     if parts.len() < 2 {
         return (parts.pop().unwrap_or_default(), 0);

@@ -10,10 +10,10 @@ use super::lines::LineEnds;
 use super::sink::{Sink, as_object};
 use crate::calendar::{Calendar, Instant};
 
-/// Bytes asked of the operating system at a time.
+/// Bytes of one read from the operating system.
 const BUFFER: usize = 256 * 1024;
 
-/// Longest row in bytes: what an unclosed quote may swallow before reading stops.
+/// Longest row in bytes. Reading stops when an unclosed quote makes a row longer.
 const ROW_LIMIT: usize = 4 * 1024 * 1024;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -23,8 +23,8 @@ type Input<R> = Reader<LineEnds<io::Chain<io::Cursor<Vec<u8>>, R>>>;
 /// Reads all rows of one CSV text.
 ///
 /// # Errors
-/// [`ReadError`] for a text that is no CSV, a header that lacks a column, a failing source, and the
-/// first bad row unless the sink takes them.
+/// [`ReadError`] for a text that is no CSV, a header that lacks a column, a source that fails, and the first bad row
+/// unless the sink takes them.
 pub(super) fn read<S: Sink>(mut source: impl Read, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
     let mut head = Vec::with_capacity(8);
     source.by_ref().take(8).read_to_end(&mut head).map_err(|error| ReadError::io(into.file(), error))?;
@@ -62,7 +62,7 @@ pub(super) fn read<S: Sink>(mut source: impl Read, calendar: &Calendar, into: &m
     Ok(())
 }
 
-/// Reads the next row that is not blank; false at the end.
+/// Reads the next row that is not blank. Returns false at the end.
 fn next<R: Read>(input: &mut Input<R>, record: &mut ByteRecord, file: &str) -> Result<bool, ReadError> {
     loop {
         input.get_mut().passed = 0;
@@ -78,16 +78,16 @@ fn next<R: Read>(input: &mut Input<R>, record: &mut ByteRecord, file: &str) -> R
     }
 }
 
-/// The line on which the row just read begins.
+/// Returns the line on which the row just read begins.
 fn line<R: Read>(input: &Input<R>, record: &ByteRecord) -> u64 {
-    // A record's own position is where the one before it ended, ahead of any blank lines. Where it
-    // ends is exact: one line end after its last line, unless the input ended first.
+    // A record's own position is the end of the row before, ahead of any blank lines. Its end is exact: one line end
+    // after its last line, unless the input ended first.
     let inside = record.as_slice().iter().filter(|&&byte| byte == b'\n').count() as u64;
     let end = u64::from(!input.get_ref().ended);
     input.position().line().saturating_sub(inside + end).max(1)
 }
 
-/// Where `time`, `device` and `device_activated` stand in the header.
+/// Finds the positions of `time`, `device` and `device_activated` in the header.
 fn header(record: &ByteRecord, file: &str) -> Result<[usize; 3], ReadError> {
     let mut columns = [0; 3];
     for (column, name) in columns.iter_mut().zip(COLUMNS) {
@@ -119,7 +119,7 @@ fn header_hint(found: &[u8], twice: bool) -> &'static str {
     }
 }
 
-/// A row as (time, device, motion).
+/// Reads a row as (time, device, motion).
 fn row(
     record: &ByteRecord,
     columns: [usize; 3],
@@ -139,7 +139,7 @@ fn row(
     Ok((clock.text(time)?, into.device(device)?, motion(activated)?))
 }
 
-/// A row as text that can be parsed again, where it fits the header; as it stands otherwise.
+/// Returns a row that fits the header as text that can be parsed again, and any other row as it came.
 fn payload(record: &ByteRecord, columns: [usize; 3], width: usize) -> String {
     if record.len() == width {
         return as_object(columns.map(|column| String::from_utf8_lossy(&record[column])));
@@ -147,7 +147,7 @@ fn payload(record: &ByteRecord, columns: [usize; 3], width: usize) -> String {
     String::from_utf8_lossy(&record.iter().collect::<Vec<_>>().join(&b',')).into_owned()
 }
 
-/// What a file is that cannot be CSV, and what to do about it.
+/// Recognizes files that cannot be CSV. Returns the kind of file and a hint.
 fn other_kind(head: &[u8]) -> Option<(&'static str, &'static str)> {
     let kinds: [(&[u8], _, _); 9] = [
         (b"\x1f\x8b", "a gzip archive", "unpack it first, or pipe it: gunzip -c FILE | roomcast … -"),

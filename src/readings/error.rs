@@ -1,10 +1,10 @@
-//! Why an input cannot be read. Every message names the file; most end in a line `hint: …`.
+//! Errors of reading an input. Every message names the file; most end in a line `hint: …`.
 
 use std::io;
 
 use super::summary::Refusal;
 
-/// Why an input cannot be read.
+/// Reasons an input cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// There is no such file.
@@ -24,7 +24,7 @@ pub enum ReadError {
     Io {
         /// The file as it was named.
         file: String,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The file holds nothing, or blank lines only.
@@ -33,17 +33,17 @@ pub enum ReadError {
         /// The file as it was named.
         file: String,
     },
-    /// The file is of another kind, told by its first bytes.
+    /// The file is of another kind, recognized by its first bytes.
     #[error("{file}: expected CSV text, found {found}\nhint: {hint}")]
     Format {
         /// The file as it was named.
         file: String,
-        /// What it is.
+        /// The kind of file.
         found: &'static str,
-        /// How to make CSV of it.
+        /// The way to make CSV of it.
         hint: &'static str,
     },
-    /// A column is missing, or stands there twice.
+    /// A column is missing, or occurs twice.
     #[error("{file}: the header has {count} column {column:?}: expected {expected}, found {found:?}\nhint: {hint}")]
     Header {
         /// The file as it was named.
@@ -54,12 +54,12 @@ pub enum ReadError {
         column: &'static str,
         /// The columns that must be there.
         expected: &'static str,
-        /// The header as it stands, cut to 80 characters.
+        /// The header as found, cut to 80 characters.
         found: String,
-        /// What is likely wrong.
+        /// The likely mistake.
         hint: &'static str,
     },
-    /// A row is no reading; only where bad rows are not skipped.
+    /// A row is no reading, and bad rows are not skipped.
     #[error("{0}\nhint: correct the row, or leave such rows out with --skip-bad-rows")]
     BadRow(Box<Refusal>),
     /// A row does not end.
@@ -71,10 +71,10 @@ pub enum ReadError {
         file: String,
         /// The line at which the last complete row ended.
         line: u64,
-        /// How long a row may be.
+        /// Most bytes of a row.
         limit: usize,
     },
-    /// A Parquet column has a type from which it cannot be read.
+    /// A Parquet column has a type that cannot be read.
     #[error("{file}: column {column}: expected {expected}, found the type {found}\nhint: {hint}")]
     ColumnType {
         /// The file as it was named.
@@ -83,22 +83,22 @@ pub enum ReadError {
         column: &'static str,
         /// The types that can be read.
         expected: &'static str,
-        /// The type it has.
+        /// The type found.
         found: String,
-        /// What to do.
+        /// The remedy.
         hint: &'static str,
     },
-    /// The Parquet file is damaged, or none.
+    /// The file is damaged, or is not Parquet.
     #[error(
         "{file}: cannot be read as Parquet: {message}\nhint: check that the file is whole; CSV must not be named .parquet"
     )]
     Parquet {
         /// The file as it was named.
         file: String,
-        /// What the Parquet reader said.
+        /// The Parquet reader's message.
         message: String,
     },
-    /// What the process that read the file says; see [`super::apart`].
+    /// The process that read the file reported an error; see [`super::apart`].
     #[error("{message}")]
     Apart {
         /// One of the other messages.
@@ -107,7 +107,7 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// The error of a file that cannot be opened or read.
+    /// Converts an error of opening or reading a file.
     pub(super) fn io(file: &str, source: io::Error) -> Self {
         let file = file.to_owned();
         match source.kind() {

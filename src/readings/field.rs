@@ -1,4 +1,4 @@
-//! One cell of the input: a time, a device's name, a motion.
+//! Parsing of one cell of the input: a time, a device's name, a motion.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +13,7 @@ pub(crate) const COLUMNS: [&str; 3] = ["time", "device", "device_activated"];
 /// Longest device name, in bytes.
 const NAME_LIMIT: usize = 256;
 
-/// What is wrong with a cell, or with the row as a whole.
+/// An error in a cell, or in the row as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub column: Option<&'static str>,
@@ -40,9 +40,9 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The beginning of a text of unknown encoding, short enough to print.
+/// Returns the beginning of a text of unknown encoding, short enough to print.
 pub(crate) fn excerpt(bytes: &[u8]) -> String {
-    // A character has at most four bytes; cut before the copy, a bad cell may be large.
+    // A character has at most four bytes. The cut comes before the copy, because a bad cell may be large.
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * 81)]);
     match head.char_indices().nth(80) {
         Some((end, _)) => format!("{}…", &head[..end]),
@@ -50,7 +50,7 @@ pub(crate) fn excerpt(bytes: &[u8]) -> String {
     }
 }
 
-/// A cell without the spaces around it. Line breaks stay: they betray an unclosed quote.
+/// Returns a cell without the spaces around it. Line breaks stay, because they reveal an unclosed quote.
 pub(crate) fn trim(mut cell: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = cell {
         cell = rest;
@@ -58,7 +58,7 @@ pub(crate) fn trim(mut cell: &[u8]) -> &[u8] {
     cell
 }
 
-/// Whether the cell says motion (`1`, `1.0`, `true`, `on`) or none (`0`, `0.0`, `false`, `off`).
+/// Reads a cell as motion (`1`, `1.0`, `true`, `on`) or none (`0`, `0.0`, `false`, `off`).
 pub(crate) fn motion(cell: &[u8]) -> Result<bool, Problem> {
     match cell {
         b"1" => Ok(true),
@@ -75,7 +75,7 @@ pub(crate) fn motion(cell: &[u8]) -> Result<bool, Problem> {
     }
 }
 
-/// A device's name: printable UTF-8 of 1 to 256 bytes.
+/// Checks a device's name: printable UTF-8 of 1 to 256 bytes.
 pub(crate) fn name(cell: &[u8]) -> Result<&str, Problem> {
     let refused = |expected| Err(Problem::new(1, expected, cell));
     match std::str::from_utf8(cell) {
@@ -88,17 +88,17 @@ pub(crate) fn name(cell: &[u8]) -> Result<&str, Problem> {
     }
 }
 
-/// Reads times of one calendar, with what successive rows share worked out once.
+/// Reads times of one calendar. Caches what successive rows have in common.
 pub(crate) struct Clock<'a> {
     calendar: &'a Calendar,
     /// The last date read in the fixed form, and the seconds at which it begins.
     date: [u8; 10],
     midnight: i64,
-    /// The last wall hour, and the seconds from a wall time in it to its instant; none where the
-    /// offset changes within the hour.
+    /// The last wall hour, and the seconds from a wall time in it to its instant; none where the offset changes within
+    /// the hour.
     hour: i64,
     shift: Option<i64>,
-    /// First second of 1971 and of 2201.
+    /// The first second of 1971 and of 2201.
     range: (i64, i64),
 }
 
@@ -109,7 +109,7 @@ impl<'a> Clock<'a> {
         Self { calendar, date: [0; 10], midnight: 0, hour: i64::MIN, shift: None, range }
     }
 
-    /// Reads a cell in any form [`Calendar::parse`] knows.
+    /// Reads a cell in any form that [`Calendar::parse`] reads.
     pub fn text(&mut self, cell: &[u8]) -> Result<Instant, Problem> {
         if let Some(wall) = self.fixed_form(cell)
             && let Some(instant) = self.wall(wall)
@@ -134,7 +134,7 @@ impl<'a> Clock<'a> {
         })
     }
 
-    /// Seconds since 1970 on the wall clock, of `YYYY-MM-DD HH:MM:SS` and nothing else.
+    /// Reads `YYYY-MM-DD HH:MM:SS` and nothing else, as seconds since 1970 on the wall clock.
     fn fixed_form(&mut self, cell: &[u8]) -> Option<i64> {
         let cell: &[u8; 19] = cell.try_into().ok()?;
         let two = |at: usize| {
@@ -155,14 +155,14 @@ impl<'a> Clock<'a> {
         fits.then(|| self.midnight + i64::from(hour * 3600 + minute * 60 + second))
     }
 
-    /// The instant of a wall time in seconds since 1970; none outside 1971 to 2200.
+    /// Converts a wall time in seconds since 1970 to its instant; none outside 1971 to 2200.
     pub fn wall(&mut self, wall: i64) -> Option<Instant> {
         let wall = self.instant(wall)?;
         if self.calendar.zone().is_none() {
             return Some(wall);
         }
-        // chrono-tz searches its table for every answer. Within an hour of the wall clock the offset is
-        // the same, but for the few hours in which it changes.
+        // chrono-tz searches its table for every answer. The offset is the same within an hour of the wall clock,
+        // except in the few hours in which it changes.
         let hour = wall.div_euclid(HOUR);
         if hour != self.hour {
             let shift = |wall| Some(self.ask(wall)? - wall);
@@ -176,7 +176,7 @@ impl<'a> Clock<'a> {
         }
     }
 
-    /// An instant, if it lies in 1971 to 2200.
+    /// Returns the instant, if it lies in 1971 to 2200.
     pub fn instant(&self, instant: i64) -> Option<Instant> {
         (self.range.0 <= instant && instant < self.range.1).then_some(instant)
     }
@@ -263,7 +263,7 @@ mod tests {
                 Some(Tz::Africa__Monrovia),
                 Some(Tz::Pacific__Apia),
             ]),
-            // Around changes of the clocks, and anywhere.
+            // Times near changes of the clocks, and any others.
             bases in prop::collection::vec(
                 prop_oneof![
                     Just(1_459_044_000_i64), Just(1_477_791_000), Just(1_475_373_600), Just(63_590_400),

@@ -1,17 +1,17 @@
-//! Line ends made equal, so that the lines of a file can be counted.
+//! Normalization of line ends, so that the lines of a file can be counted.
 
 use std::io::{self, Read};
 
-/// Passes bytes through with `\r\n` and a lone `\r` made `\n`.
+/// Passes bytes through and replaces `\r\n` and a lone `\r` by `\n`.
 pub(super) struct LineEnds<R> {
     inner: R,
-    /// Whether the last byte read was a `\r`, already passed on as `\n`.
+    /// True when the last byte read was a `\r`, already passed on as `\n`.
     after_return: bool,
-    /// Whether the end of the input was reached.
+    /// True when the end of the input was reached.
     pub ended: bool,
-    /// Bytes passed on since whoever reads set this to zero.
+    /// Bytes passed on since the caller set this to zero.
     pub passed: usize,
-    /// How large `passed` may grow before reading fails.
+    /// The value of `passed` beyond which reading fails.
     limit: usize,
 }
 
@@ -20,7 +20,7 @@ impl<R: Read> LineEnds<R> {
         Self { inner, after_return: false, ended: false, passed: 0, limit }
     }
 
-    /// Whether reading failed because `passed` grew beyond its limit.
+    /// Returns whether reading failed because `passed` grew beyond its limit.
     pub fn exceeded(&self) -> bool {
         self.passed > self.limit
     }
@@ -54,7 +54,7 @@ impl<R: Read> Read for LineEnds<R> {
             };
             self.ended = read == 0 && !buffer.is_empty();
             let kept = self.convert(&mut buffer[..read]);
-            // Nothing kept of something read is not the end: it was the `\n` of a `\r\n`.
+            // Bytes of which nothing is kept are not the end: they were the `\n` of a `\r\n`.
             if kept > 0 || read == 0 {
                 self.passed += kept;
                 return Ok(kept);
@@ -69,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives a few bytes at a time, as a pipe may.
+    /// Returns a few bytes at a time, as a pipe may.
     struct Drip<'a>(&'a [u8], usize);
 
     impl Read for Drip<'_> {

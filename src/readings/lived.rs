@@ -1,34 +1,35 @@
-//! The time in which a site lived, without rows whose clock was never set or ran ahead.
+//! The period in which a site lived, without rows whose clock was never set or ran ahead.
 
 use super::{DeviceReadings, Readings, Times};
 use crate::calendar::{HOUR, Instant};
 
 const DAY: i64 = 24 * HOUR;
 
-/// Longest cluster of readings that can be a clock's error, and the silence of the whole site that parts it from the rest.
+/// Longest cluster of readings that can be a clock's error, and the silence of the whole site that separates it.
 const CLUSTER: i64 = 7 * DAY;
 const APART: i64 = 365 * DAY;
 
-/// History that forecasts look at: older readings no longer change a rate, and every device's hours are kept since the first.
+/// Length of the history that forecasts use. Older readings no longer change a rate, but would lengthen every device's
+/// grid.
 const WINDOW: i64 = 5 * 365 * DAY;
 
-/// More readings than these are no error of a clock where they come last: a site is back in life.
+/// Most readings of a last cluster that can be a clock's error. After more of them a site has come back to life.
 const FEW: usize = 10;
 
-/// A cluster that ends less than this before the present is the site coming back to life, and no error.
+/// Age up to which a last cluster is the site coming back to life instead of an error.
 const FRESH: i64 = 48 * HOUR;
 
 impl Readings {
-    /// Returns the first and the last reading of the time in which the site lived, looking only at readings before `now`.
+    /// Returns the first and the last reading of the period in which the site lived. Only readings before `now` count.
     ///
-    /// Outside it are readings at or after `now`; clusters of at most a week that a year without any reading parts from
-    /// the rest (a clock that was never set shows 1971 or 2000), of at most ten readings where they come last; and what is
-    /// older than five years, counted from the last reading that has more than ten in the five years up to it. Where most
-    /// devices have readings at or after `now` alone, the building is simulated or this clock is wrong: then none counts as
-    /// too late. None without readings.
+    /// Outside it are readings at or after `now`, clusters of at most a week that a year without any reading separates
+    /// from the rest (a clock that was never set shows 1971 or 2000; a last cluster has at most ten readings), and
+    /// readings older than five years, counted from the last reading that has more than ten in the five years up to it.
+    /// Where most devices have readings at or after `now` alone, the building is simulated or this clock is wrong; then
+    /// none counts as too late. Returns none without readings.
     pub fn lived(&self, now: Instant) -> Option<(Instant, Instant)> {
         let (first, last) = self.bulk(now)?;
-        // Whole days, so that the window does not move with each reading.
+        // Whole days keep the window from moving with each reading.
         let window = |end: Instant| (end - WINDOW).div_euclid(DAY) * DAY;
         let mut end = last;
         while self.between(window(end), end) <= FEW
@@ -40,7 +41,7 @@ impl Readings {
         Some((begins, last))
     }
 
-    /// Returns how many readings lie from an instant up to another.
+    /// Returns the number of readings from `from` to `to`, both included.
     fn between(&self, from: Instant, to: Instant) -> usize {
         let times = |device: &DeviceReadings| before(&device.times, to.saturating_add(1)) - before(&device.times, from);
         self.devices.iter().map(times).sum()
@@ -58,8 +59,8 @@ impl Readings {
         self.devices.iter().filter_map(last).max()
     }
 
-    /// Returns the first and the last reading without clusters that can be a clock's error, and without readings at or after
-    /// `now`.
+    /// Returns the first and the last reading without clusters that can be a clock's error, and without readings at or
+    /// after `now`.
     pub fn bulk(&self, now: Instant) -> Option<(Instant, Instant)> {
         let is_known = |device: &&DeviceReadings| device.times.first().is_some_and(|&first| first < now);
         let known = self.devices.iter().filter(is_known).count();
@@ -93,7 +94,7 @@ impl Readings {
         self.devices.iter().filter_map(outside).collect()
     }
 
-    /// Returns the readings of the time in which the site lived as of `now`.
+    /// Returns the readings of the period in which the site lived as of `now`.
     pub fn alive(&self, now: Instant) -> Readings {
         match self.lived(now) {
             Some((first, last)) => self.before(last + 1).since(first),
@@ -102,7 +103,7 @@ impl Readings {
     }
 }
 
-/// How many times, in ascending order, are before an instant.
+/// Returns how many of the ascending times are before an instant.
 fn before(times: &[Instant], instant: Instant) -> usize {
     times.partition_point(|&time| time < instant)
 }
@@ -130,7 +131,7 @@ mod tests {
             assert_eq!((strays.len(), strays[0].device.as_str()), (1, "device_1"), "{stray}");
             assert_eq!(site.alive(now).devices.len(), 1);
         }
-        // Several of them, of one device that also lives.
+        // Several strays of one device that also lives.
         let site = readings(&[&[365, 366, 10_957, 17_000, 17_030, 17_061, 47_482]]);
         assert_eq!(site.lived(now), Some((17_000 * DAY, 17_030 * DAY)));
         assert_eq!(site.strays(now)[0].times.len(), 5);
@@ -142,7 +143,7 @@ mod tests {
     fn long_closures_and_days_back_in_life_are_no_strays() {
         let bulk: Vec<Instant> = (16_000..16_060).chain(17_000..17_060).collect();
         assert_eq!(readings(&[&bulk]).lived(17_061 * DAY), Some((16_000 * DAY, 17_059 * DAY)));
-        // A single row does not begin a window, and a week of a site that came back is no stray.
+        // A single row does not begin a window. A week of a site that came back is no stray.
         let returned: Vec<Instant> = (15_000..15_060).chain([17_000]).collect();
         assert_eq!(readings(&[&returned]).lived(17_001 * DAY), Some((15_000 * DAY, 17_000 * DAY)));
         assert!(readings(&[&returned]).strays(17_001 * DAY).is_empty());
@@ -150,7 +151,7 @@ mod tests {
         let back = readings(&[&week, &week, &week]);
         assert_eq!(back.lived(17_010 * DAY), Some((16_000 * DAY, 17_004 * DAY)));
         assert!(back.strays(17_010 * DAY).is_empty());
-        // What is older than five years is not looked at, but nothing of it is a stray.
+        // Readings older than five years are not used, but none of them is a stray.
         let old: Vec<Instant> = (15_000..15_060).chain(17_000..17_060).collect();
         assert_eq!(readings(&[&old]).lived(17_061 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
         assert!(readings(&[&old]).strays(17_061 * DAY).is_empty());
@@ -162,7 +163,7 @@ mod tests {
 
     #[test]
     fn rows_of_long_ago_lengthen_the_grid_to_five_years_at_most() {
-        // Readings 300 days apart, for decades: no gap is long enough to part them from the rest.
+        // Readings are 300 days apart for decades: no gap is long enough to separate them from the rest.
         let chain: Vec<Instant> = (0..56).map(|step| 300 * step).collect();
         let bulk: Vec<Instant> = (17_000..17_060).collect();
         let (first, last) = readings(&[&chain, &bulk]).lived(17_061 * DAY).unwrap();
@@ -176,7 +177,7 @@ mod tests {
         let bulk: Vec<Instant> = (17_000..17_060).collect();
         assert_eq!(readings(&[&bulk]).lived(16_990 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
         assert_eq!(readings(&[&bulk]).lived(17_050 * DAY), Some((17_000 * DAY, 17_049 * DAY)));
-        // However many readings one device has ahead, the others' present stays.
+        // The others' present stays, however many readings one device has ahead.
         let ahead: Vec<Instant> = (17_100..17_900).collect();
         assert_eq!(readings(&[&bulk, &ahead]).lived(17_061 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
     }

@@ -1,7 +1,7 @@
-//! Raw sensor events: read, validated row by row, cleaned.
+//! Raw sensor events: reading, validation row by row, and cleaning.
 //!
-//! A reading says that one motion sensor fired at one instant. Nothing is recorded while nobody
-//! moves, so an hour without readings is vacant or unobserved; [`crate::hourly`] tells which.
+//! A reading says that one motion sensor fired at one instant. Nothing is recorded while nobody moves, so an hour
+//! without readings is vacant or unobserved; [`crate::hourly`] distinguishes the two.
 
 pub mod apart;
 mod clean;
@@ -43,17 +43,17 @@ pub struct Readings {
     pub devices: Vec<DeviceReadings>,
 }
 
-/// The motion one device recorded.
+/// The motion that one device recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceReadings {
-    /// The device's name as it stands in the input.
+    /// The device's name as in the input.
     pub device: String,
     /// Instants (seconds) at which the sensor fired: strictly ascending.
     pub times: Times,
 }
 
 impl Readings {
-    /// Only what happened before `origin`; devices without any reading before it are left out.
+    /// Returns the readings before `origin`. Devices without any are left out.
     pub fn before(&self, origin: Instant) -> Readings {
         let devices = self.devices.iter().filter_map(|d| {
             let times = d.times.before(origin);
@@ -62,7 +62,7 @@ impl Readings {
         Readings { devices: devices.collect() }
     }
 
-    /// Only what happened at `from` or later; devices without any reading then are left out.
+    /// Returns the readings at `from` or later. Devices without any are left out.
     pub fn since(&self, from: Instant) -> Readings {
         let devices = self.devices.iter().filter_map(|d| {
             let times = d.times.since(from);
@@ -71,12 +71,12 @@ impl Readings {
         Readings { devices: devices.collect() }
     }
 
-    /// These readings and others together, each once.
+    /// Returns these readings and others together, each once.
     pub fn merged(self, more: Readings) -> Readings {
         clean::merge(vec![self, more]).0
     }
 
-    /// These readings and more of some devices; those of the others are shared.
+    /// Returns these readings with more of some devices. The times of other devices are shared.
     pub fn grown(&self, more: &[DeviceReadings]) -> Readings {
         let mut devices = self.devices.clone();
         for new in more.iter().filter(|new| !new.times.is_empty()) {
@@ -96,25 +96,25 @@ impl Readings {
         Readings { devices }
     }
 
-    /// First and last instant over all devices, if there is any reading.
+    /// Returns the first and last instant over all devices, if there is any reading.
     pub fn span(&self) -> Option<(Instant, Instant)> {
         let first = self.devices.iter().filter_map(|d| d.times.first()).min()?;
         let last = self.devices.iter().filter_map(|d| d.times.last()).max()?;
         Some((*first, *last))
     }
 
-    /// Number of readings over all devices.
+    /// Returns the number of readings over all devices.
     pub fn len(&self) -> usize {
         self.devices.iter().map(|d| d.times.len()).sum()
     }
 
-    /// Whether there is no reading at all.
+    /// Returns whether there are no readings.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// SHA-256 of the content, in hexadecimal: the same for the same readings in any file form. It is that of the
-    /// devices' own, [`DeviceReadings::fingerprint`], one after the other.
+    /// Returns the SHA-256 of the content, in hexadecimal: the same for the same readings in any file form. It is the
+    /// hash of the devices' own, [`DeviceReadings::fingerprint`], one after the other.
     pub fn fingerprint(&self) -> String {
         let own: Vec<[u8; 32]> = self.devices.par_iter().map(DeviceReadings::fingerprint).collect();
         fingerprint(&own)
@@ -122,8 +122,8 @@ impl Readings {
 }
 
 impl DeviceReadings {
-    /// SHA-256 of the length of the name in bytes, the name, the number of times and the times, all numbers as 64-bit
-    /// little-endian.
+    /// Returns the SHA-256 of the length of the name in bytes, the name, the number of times and the times. All numbers
+    /// are 64-bit little-endian.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut bytes = Vec::with_capacity(16 + self.device.len() + 8 * self.times.len());
         bytes.extend((self.device.len() as u64).to_le_bytes());
@@ -134,36 +134,36 @@ impl DeviceReadings {
     }
 }
 
-/// [`Readings::fingerprint`] of devices with these fingerprints, in ascending order of name.
+/// Returns [`Readings::fingerprint`] of devices with these fingerprints, in ascending order of name.
 pub fn fingerprint(devices: &[[u8; 32]]) -> String {
     hex::encode(Sha256::digest(devices.as_flattened()))
 }
 
-/// How strictly, and how far, to read.
+/// Options of reading.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReadOptions {
-    /// Count and leave out rows that are no readings, instead of stopping at the first.
+    /// Counts and skips rows that are no readings, instead of stopping at the first.
     pub skip_bad_rows: bool,
-    /// Leave out what happened at or after this instant. Such rows must be valid all the same.
+    /// Leaves out rows at or after this instant. Such rows must be valid all the same.
     pub until: Option<Instant>,
 }
 
 /// Reads the readings of one or several files.
 ///
-/// A file named `….parquet` is Parquet, `-` is CSV on standard input, any other file is CSV with a
-/// header that names at least `time`, `device` and `device_activated`, in any order and any case:
+/// A file named `….parquet` is Parquet, and `-` is CSV on standard input. Any other file is CSV with a header that
+/// names at least `time`, `device` and `device_activated`, in any order and any case:
 ///
 /// - `time`: local wall time as [`Calendar::parse`] reads it; fractions of seconds are cut off;
 /// - `device`: 1 to 256 bytes of UTF-8 without control characters; spaces around it are cut off;
-/// - `device_activated`: `1`, `1.0`, `true` or `on` for motion; `0`, `0.0`, `false` or `off` for none,
-///   which is counted but is no reading.
+/// - `device_activated`: `1`, `1.0`, `true` or `on` for motion; `0`, `0.0`, `false` or `off` for none, which is counted
+///   but is no reading.
 ///
-/// Order does not matter, within a file or between files; what stands there twice counts once.
-/// No reading at all is no error: see [`ReadSummary::accepted`].
+/// Order does not matter, within a file or between files. Duplicates count once. An input without any reading is no
+/// error: see [`ReadSummary::accepted`].
 ///
 /// # Errors
-/// [`ReadError`], which names the file and, where there is one, line and column: of the first file in
-/// the order of `paths` that cannot be read.
+/// [`ReadError`] of the first file in the order of `paths` that cannot be read. It names the file and, where there is
+/// one, line and column.
 pub fn read(
     paths: &[PathBuf],
     options: &ReadOptions,
@@ -172,7 +172,10 @@ pub fn read(
     read_with(paths, Vec::new(), options, calendar)
 }
 
-/// As [`read`], together with what is not from files.
+/// Reads files as [`read`] does, and adds readings that are not from files.
+///
+/// # Errors
+/// As [`read`].
 pub(crate) fn read_with(
     paths: &[PathBuf],
     others: Vec<Collected>,
@@ -206,7 +209,7 @@ fn read_file(path: &Path, options: &ReadOptions, calendar: &Calendar) -> Result<
     Ok(collector.finish())
 }
 
-/// Gives the rows of a file, or of standard input for `-`, to a sink.
+/// Passes the rows of a file, or of standard input for `-`, to a sink.
 fn each_row<S: Sink>(path: &Path, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
     if path == Path::new("-") {
         return csv::read(io::stdin().lock(), calendar, into);

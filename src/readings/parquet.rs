@@ -1,4 +1,4 @@
-//! Parquet, read a few row groups at a time.
+//! Reading of Parquet, a few row groups at a time.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -13,13 +13,13 @@ use super::field::{self, COLUMNS, Clock, Problem};
 use super::sink::{Sink, as_object};
 use crate::calendar::{Calendar, Instant};
 
-/// Rows decoded at a time, unless one row group alone has more.
+/// Rows decoded at a time. A single row group may have more.
 const BATCH: usize = 1 << 20;
 
-/// One column of a batch, cell by cell.
+/// The cells of one column of a batch.
 type Cells<'a, T> = Box<dyn Iterator<Item = Result<T, Problem>> + 'a>;
 
-/// What polars makes of a damaged file, or an error of whoever takes the rows.
+/// An error of polars in a damaged file, or an error of the sink.
 enum Failure<E> {
     Sink(E),
     Polars(PolarsError),
@@ -37,12 +37,12 @@ impl<E> From<PolarsError> for Failure<E> {
 /// `device` is a text or an integer, `device_activated` a boolean, number or text.
 ///
 /// # Errors
-/// [`ReadError`] for a file that is no Parquet or is damaged, a column that is missing or of another
-/// type, and the first bad row unless the sink takes them.
+/// [`ReadError`] for a file that is no Parquet or is damaged, a column that is missing or of another type, and the
+/// first bad row unless the sink takes them.
 pub(super) fn read<S: Sink>(file: File, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
     check(&file, into.file())?;
-    // Polars panics on some damaged files. The sink is given up with the file then, so nothing
-    // half-done is seen. A page that claims to hold more than the memory does ends the process: see `apart`.
+    // Polars panics on some damaged files. The sink is dropped with the file then, so its partial state is never seen.
+    // A page that claims to hold more than the memory ends the process: see `apart`.
     let message = match catch_unwind(AssertUnwindSafe(|| batches(&file, calendar, into))) {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(Failure::Sink(error))) => return Err(error),
@@ -52,14 +52,14 @@ pub(super) fn read<S: Sink>(file: File, calendar: &Calendar, into: &mut S) -> Re
     Err(ReadError::Parquet { file: into.file().to_owned(), message }.into())
 }
 
-/// Checks that there is something to read.
+/// Checks that the file is not empty and not a directory.
 ///
 /// # Errors
 /// [`ReadError`] for a directory and an empty file.
 pub(super) fn check(file: &File, name: &str) -> Result<(), ReadError> {
     match file.metadata() {
         Err(error) => Err(ReadError::io(name, error)),
-        // Unlike a file, a directory can be mapped into memory only to fail there.
+        // A directory can be mapped into memory, but reading it fails.
         Ok(meta) if meta.is_dir() => Err(ReadError::Directory { file: name.to_owned() }),
         Ok(meta) if meta.len() == 0 => Err(ReadError::Empty { file: name.to_owned() }),
         Ok(_) => Ok(()),
@@ -69,8 +69,8 @@ pub(super) fn check(file: &File, name: &str) -> Result<(), ReadError> {
 fn batches<S: Sink>(file: &File, calendar: &Calendar, into: &mut S) -> Result<(), Failure<S::Error>> {
     let open = |file: &File| Ok::<_, PolarsError>(ParquetReader::new(file.try_clone()?));
     let mut metadata = FileMetadata::clone(open(file)?.get_metadata()?);
-    // The writer's Arrow types (dictionaries, time zones by name) are not needed, and not all of
-    // them can be read in this build; Parquet's own types say enough.
+    // The writer's Arrow types (dictionaries, time zones by name) are not needed, and this build cannot read all of
+    // them. Parquet's own types are enough.
     metadata.key_value_metadata = None;
     let schema = polars::io::parquet::read::infer_schema(&metadata)?;
     let columns = columns(&schema, calendar, into.file()).map_err(|error| Failure::Sink(error.into()))?;
@@ -83,7 +83,7 @@ fn batches<S: Sink>(file: &File, calendar: &Calendar, into: &mut S) -> Result<()
         let batch = reader
             .with_columns(Some(columns.to_vec()))
             .with_slice(Some((rows.start, rows.len())))
-            // The other strategies decode the row groups outside the slice as well.
+            // The other strategies also decode the row groups outside the slice.
             .read_parallel(ParallelStrategy::RowGroups)
             .finish()?;
         let series = [batch.column(&columns[0])?, batch.column(&columns[1])?, batch.column(&columns[2])?]
@@ -102,7 +102,7 @@ fn batches<S: Sink>(file: &File, calendar: &Calendar, into: &mut S) -> Result<()
     Ok(())
 }
 
-/// A row as text that can be parsed again.
+/// Returns a row as text that can be parsed again.
 fn payload(series: [&Series; 3], row: usize) -> String {
     as_object(series.map(|series| match series.get(row) {
         Ok(value) => value.str_value().into_owned().into(),
@@ -110,7 +110,7 @@ fn payload(series: [&Series; 3], row: usize) -> String {
     }))
 }
 
-/// Consecutive row groups, as ranges of rows of about [`BATCH`].
+/// Groups consecutive row groups into ranges of about [`BATCH`] rows.
 fn ranges(groups: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
     let mut end = 0;
@@ -124,7 +124,11 @@ fn ranges(groups: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
     ranges
 }
 
-/// The names of the three columns as the file spells them, after a look at their types.
+/// Returns the names of the three columns as the file spells them. Checks their types.
+///
+/// # Errors
+/// [`ReadError::Header`] when a column is missing or occurs twice, [`ReadError::ColumnType`] when its type cannot be
+/// read.
 fn columns(schema: &ArrowSchema, calendar: &Calendar, file: &str) -> Result<[String; 3], ReadError> {
     let mut columns = COLUMNS.map(String::from);
     for (place, name) in columns.iter_mut().enumerate() {
@@ -150,7 +154,7 @@ fn columns(schema: &ArrowSchema, calendar: &Calendar, file: &str) -> Result<[Str
     Ok(columns)
 }
 
-/// Why a column of this type cannot be read: the types that can be, and what to do.
+/// Returns the readable types and a hint, if a column of this type cannot be read.
 fn unreadable(place: usize, dtype: &ArrowDataType, calendar: &Calendar) -> Option<(&'static str, &'static str)> {
     use ArrowDataType as D;
     let text = matches!(dtype, D::Utf8 | D::LargeUtf8 | D::Utf8View);
@@ -203,7 +207,7 @@ fn devices(series: &Series) -> PolarsResult<Cells<'_, Cow<'_, [u8]>>> {
         DataType::String => {
             Box::new(series.str()?.iter().map(move |name| Ok(Cow::Borrowed(name.ok_or_else(null)?.as_bytes()))))
         }
-        // Through text rather than a wider integer: it takes every integer type.
+        // Conversion to text takes every integer type, unlike a wider integer.
         _ => Box::new(owned_text(series)?.map(move |name| Ok(Cow::Owned(name.ok_or_else(null)?.into_bytes())))),
     })
 }

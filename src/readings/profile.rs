@@ -1,4 +1,4 @@
-//! What readings say about themselves, before anyone trains on them.
+//! Profile of readings, to check them before training.
 
 use chrono::{DateTime, NaiveDate};
 use rayon::prelude::*;
@@ -7,17 +7,16 @@ use serde::Serialize;
 use super::{DeviceReadings, Readings};
 use crate::calendar::{Calendar, Hour, Instant, LocalHour};
 
-/// A device is said to chatter when it fires this many times as often in an occupied hour as the
-/// site's median device.
+/// A device chatters when it fires more than this many times as often in an occupied hour as the site's median device.
 const CHATTER: f64 = 20.0;
 
 /// Seconds in a day.
 const DAY: f64 = 86_400.0;
 
-/// What the readings of a site show.
+/// Statistics of a site's readings.
 ///
-/// A device's time runs from the whole hour of its first reading to that of the site's last: nothing is
-/// known of it before, and after its own last reading it may be dead, or its room empty.
+/// A device's time runs from the whole hour of its first reading to that of the site's last. Nothing is known of it
+/// before. After its own last reading it may be dead, or its room empty.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Profile {
     /// First reading, RFC 3339; local wall time without offset where the site has no zone.
@@ -34,7 +33,7 @@ pub struct Profile {
     pub workday_hours: [f64; 24],
     /// The same on days off: weekends, holidays, closures.
     pub day_off_hours: [f64; 24],
-    /// Workdays on which no device has a reading: likely holidays the calendar does not know.
+    /// Workdays on which no device has a reading: likely holidays missing in the calendar.
     pub silent_workdays: Vec<NaiveDate>,
     /// Median over devices of readings per occupied hour.
     pub median_readings_per_occupied_hour: f64,
@@ -42,7 +41,7 @@ pub struct Profile {
     pub devices: Vec<DeviceProfile>,
 }
 
-/// What the readings of one device show.
+/// Statistics of one device's readings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeviceProfile {
     /// The device's name.
@@ -61,12 +60,12 @@ pub struct DeviceProfile {
     pub occupied_hours_per_workday: f64,
     /// Longest time without a reading, up to the end of the data, in days.
     pub longest_silence_days: f64,
-    /// Whole workdays without a reading while another device had some. The first and the last day are
-    /// not whole.
+    /// Whole workdays without a reading while another device had some. The first and the last day are not
+    /// whole.
     pub silent_workdays: usize,
     /// Readings per occupied hour.
     pub readings_per_occupied_hour: f64,
-    /// Whether that is more than 20 times the median device's: a sensor that fires by itself.
+    /// True when that is more than 20 times the median device's: a sensor that fires by itself.
     pub chattering: bool,
 }
 
@@ -78,20 +77,20 @@ struct Span<'a> {
     hours: Vec<LocalHour>,
     /// The local day of the first hour.
     day: i32,
-    /// By day of the span: whether it is a workday.
+    /// True for workdays, by day of the span.
     workday: Vec<bool>,
 }
 
 /// Sums over occupied hours, of one device or many.
 #[derive(Clone)]
 struct Tally {
-    /// By day of the span: whether there is a reading.
+    /// True for days with a reading, by day of the span.
     active: Vec<bool>,
     /// Occupied hours by hour of the local day, workdays first, then days off.
     hours: [[u64; 24]; 2],
 }
 
-/// Works out the profile of the readings of the time in which the site lived.
+/// Returns the profile of the readings of the period in which the site lived.
 pub fn profile(readings: &Readings, calendar: &Calendar) -> Profile {
     let readings = &readings.alive(calendar.latest());
     let Some(span) = Span::new(readings, calendar) else { return Profile::default() };
@@ -118,7 +117,7 @@ pub fn profile(readings: &Readings, calendar: &Calendar) -> Profile {
 
     let rates = devices.iter().map(|(device, _)| device.readings_per_occupied_hour);
     let median = median(rates.collect());
-    // How many of the site's active workdays lie at or after a day of the span.
+    // Number of the site's active workdays at or after each day of the span.
     let mut active_from = vec![0; span.workday.len() + 1];
     for day in (0..span.workday.len()).rev() {
         active_from[day] = active_from[day + 1] + usize::from(site.active[day] && span.workday[day]);
@@ -126,7 +125,7 @@ pub fn profile(readings: &Readings, calendar: &Calendar) -> Profile {
     for ((profile, active), device) in devices.iter_mut().zip(&known) {
         profile.chattering = profile.readings_per_occupied_hour > CHATTER * median;
         let installed = device.times.first().map_or(0, |&first| span.day_of(first));
-        // The last day counts as active: it may be cut short.
+        // The last day counts as active, because it may be cut short.
         let (last, own_last) = (span.workday.len() - 1, device.times.last().map_or(0, |&last| span.day_of(last)));
         let cut = usize::from(span.workday[last] && own_last < last);
         profile.silent_workdays = active_from[installed].saturating_sub(*active + cut);
@@ -167,17 +166,17 @@ impl<'a> Span<'a> {
         Tally { active: vec![false; self.workday.len()], hours: [[0; 24]; 2] }
     }
 
-    /// Which hour of the span an instant lies in.
+    /// Returns the hour of the span in which an instant lies.
     fn hour_of(&self, instant: Instant) -> usize {
         (self.calendar.hour(instant) - self.start) as usize
     }
 
-    /// Which day of the span an instant lies in.
+    /// Returns the day of the span in which an instant lies.
     fn day_of(&self, instant: Instant) -> usize {
         (self.hours[self.hour_of(instant)].day - self.day) as usize
     }
 
-    /// What one device shows by itself, and its share of the site's sums.
+    /// Returns the statistics of one device, and its part of the site's sums.
     fn device(&self, readings: &DeviceReadings) -> (DeviceProfile, Tally) {
         let times = &readings.times;
         let (first, last) = (times.first().copied().unwrap_or(self.end), times.last().copied().unwrap_or(self.end));
@@ -211,7 +210,7 @@ impl<'a> Span<'a> {
         (profile, tally)
     }
 
-    /// Hours of all devices by hour of the local day, workdays first, then days off.
+    /// Returns the hours of all devices by hour of the local day, workdays first, then days off.
     fn observed(&self, devices: &[&DeviceReadings]) -> [[u64; 24]; 2] {
         let mut starting = vec![0_u64; self.hours.len()];
         for first in devices.iter().filter_map(|device| device.times.first()) {
@@ -242,7 +241,7 @@ fn ratio(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
 }
 
-/// The middle of some finite numbers, 0 of none.
+/// Returns the median of finite numbers, 0 without any.
 fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_unstable_by(f64::total_cmp);
     let middle = numbers.len() / 2;
@@ -281,7 +280,7 @@ mod tests {
 
     #[test]
     fn silence_is_counted_from_installation_to_the_end() {
-        // Monday to the next Tuesday; nobody has a reading on Thursday 7.
+        // Monday to the next Tuesday. Nobody has a reading on Thursday 7.
         let profile = profile(
             &readings(&[
                 (
@@ -307,11 +306,11 @@ mod tests {
         assert_eq!((a.occupied_hours, a.silent_workdays), (6, 0));
         assert_eq!(a.occupied_share, 6.0 / (8.0 * 24.0));
         assert_eq!(a.occupied_hours_per_workday, 6.0 / 7.0);
-        // Silent while a was active: Wednesday, Friday, Monday; not the Tuesday that is cut short.
+        // b is silent while a is active: Wednesday, Friday, Monday. The cut Tuesday does not count.
         assert_eq!(b.silent_workdays, 3);
         assert_eq!(b.longest_silence_days, 4.0 + 2.0 / 24.0);
         assert_eq!(b.occupied_hours_per_workday, 1.0 / 6.0);
-        // At nine: a on five of seven workdays, b on one of six; Tuesday's last hour is eight.
+        // At nine, a has five of seven workdays and b one of six. Tuesday's last hour is eight.
         assert_eq!(profile.workday_hours[9], 5.0 / 11.0);
         assert_eq!(profile.day_off_hours[11], 1.0 / 4.0);
     }

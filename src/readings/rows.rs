@@ -1,4 +1,4 @@
-//! The rows of a file in the order in which they stand there, for whoever keeps them elsewhere.
+//! The rows of a file in the file's order, for callers that store them elsewhere.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,28 +12,29 @@ use crate::calendar::{Calendar, Instant};
 /// One row of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileRow<'a> {
-    /// A valid one.
+    /// A valid row.
     Event {
         /// The device's name.
         device: &'a str,
-        /// When it was.
+        /// The instant of the event.
         time: Instant,
-        /// Whether it says motion, or none.
+        /// True for motion, false for none.
         motion: bool,
     },
-    /// One that is no reading.
+    /// A row that is no reading.
     Refused {
-        /// Where it stands and what is wrong with it.
+        /// The row's position and its error.
         refusal: Refusal,
-        /// The row as a JSON object, or as it stands where it does not fit the header.
+        /// The row as a JSON object, or as it came if it does not fit the header.
         payload: String,
     },
 }
 
-/// Gives every row of a file to `take`, as [`super::read`] reads it, but in the file's order and none left out.
+/// Passes every row of a file to `take`. Rows are read as by [`super::read`], but in the file's order and none left
+/// out.
 ///
 /// # Errors
-/// [`ReadError`] for a file that cannot be read at all, and whatever `take` fails with.
+/// [`ReadError`] for a file that cannot be read at all, and any error of `take`.
 pub fn rows<E: From<ReadError>>(
     path: &Path,
     calendar: &Calendar,
@@ -45,7 +46,7 @@ pub fn rows<E: From<ReadError>>(
 
 struct Rows<F> {
     file: String,
-    /// Where the device of a cell stands in `names`, so that a name is checked once and not in every row.
+    /// Positions in `names` by cell, so that a name is checked once and not in every row.
     numbers: HashMap<Box<[u8]>, usize>,
     names: Vec<String>,
     take: F,

@@ -1,4 +1,4 @@
-//! What reading the input showed: counts per file, and the rows that were refused.
+//! Summary of reading an input: counts per file, and the refused rows.
 
 use std::fmt;
 use std::path::Path;
@@ -8,10 +8,10 @@ use serde::Serialize;
 use super::DeviceReadings;
 use crate::calendar::{Calendar, Instant};
 
-/// How many refused rows of one file are kept in full; the rest are only counted.
+/// Most refused rows of one file that are kept in full. The rest are only counted.
 pub const REFUSALS_KEPT: usize = 20;
 
-/// A row that is not a reading, and why.
+/// A row that is not a reading, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refusal {
     /// The file as it was named, `-` for standard input.
@@ -20,9 +20,9 @@ pub struct Refusal {
     pub line: u64,
     /// The column at fault; none when the row as a whole does not fit the header.
     pub column: Option<&'static str>,
-    /// What should have stood there.
+    /// The expected content.
     pub expected: String,
-    /// What stood there, cut to 80 characters.
+    /// The content found, cut to 80 characters.
     pub found: String,
 }
 
@@ -37,9 +37,9 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Where the rows of an input went.
+/// Counts of an input's rows.
 ///
-/// Every row is in one place only: `rows = accepted + duplicates + no_motion + after_until + refused`.
+/// Every row counts in one place only: `rows = accepted + duplicates + no_motion + after_until + refused`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Rows below the header; blank lines are not rows.
@@ -54,17 +54,17 @@ pub struct Counts {
     pub after_until: u64,
     /// Rows that are no readings.
     pub refused: u64,
-    /// Motion that is earlier than the same device's motion before it in the file. These rows are kept,
-    /// and are among `accepted` or `duplicates`.
+    /// Motion that is earlier than the same device's motion before it in the file. These rows are kept, and are among
+    /// `accepted` or `duplicates`.
     pub out_of_order: u64,
 }
 
-/// What one file held.
+/// Summary of one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct FileSummary {
     /// The file as it was named, `-` for standard input.
     pub file: String,
-    /// Where its rows went.
+    /// Counts of the file's rows.
     #[serde(flatten)]
     pub counts: Counts,
     /// The first [`REFUSALS_KEPT`] refused rows.
@@ -77,11 +77,11 @@ pub struct FileSummary {
 /// Readings of a device that are far from those of its site, or ahead of the clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Stray {
-    /// The device.
+    /// The device's name.
     pub device: String,
-    /// How many they are.
+    /// Number of these readings.
     pub readings: usize,
-    /// When the first of them would have been, RFC 3339.
+    /// Time of the first of them, RFC 3339.
     pub first: String,
 }
 
@@ -106,10 +106,10 @@ impl fmt::Display for Stray {
     }
 }
 
-/// What all files of one [`super::read`] held; the counts mean what they mean in [`Counts`].
+/// Summary of all files of one [`super::read`]. The counts have the meanings given in [`Counts`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ReadSummary {
-    /// One entry per file, in the order they were named.
+    /// One entry per file, in the order in which they were named.
     pub files: Vec<FileSummary>,
     /// Rows below the headers.
     pub rows: u64,
@@ -132,28 +132,28 @@ pub struct ReadSummary {
     pub heard: Option<Instant>,
     /// Devices with at least one reading kept.
     pub devices: usize,
-    /// Readings outside the time in which the site lived, as of now: they are kept, and nothing is learned from them. See
-    /// [`super::Readings::lived`].
+    /// Readings outside the period in which the site lived, as of now. They are kept, but nothing is learned from them.
+    /// See [`super::Readings::lived`].
     pub set_aside: u64,
-    /// The first of them, at most [`REFUSALS_KEPT`] devices.
+    /// The first of these readings by device, at most [`REFUSALS_KEPT`] devices.
     pub strays: Vec<Stray>,
     /// Devices of which only "no motion" is known: alive, never occupied. In order of name.
     pub without_motion: Vec<String>,
 }
 
 impl ReadSummary {
-    /// The refused rows that were kept, at most [`REFUSALS_KEPT`] per file, in the order of the files.
+    /// Returns the refused rows that were kept, at most [`REFUSALS_KEPT`] per file, in the order of the files.
     pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
         self.files.iter().flat_map(|file| &file.refusals)
     }
 
-    /// Where the rows of all files went.
+    /// Returns the counts over all files.
     pub fn counts(&self) -> Counts {
         let &Self { rows, accepted, duplicates, no_motion, after_until, refused, out_of_order, .. } = self;
         Counts { rows, accepted, duplicates, no_motion, after_until, refused, out_of_order }
     }
 
-    /// Takes note of readings outside the time in which the site lived.
+    /// Records readings outside the period in which the site lived.
     pub(super) fn set_aside(&mut self, strays: &[DeviceReadings], calendar: &Calendar) {
         self.set_aside = strays.iter().map(|device| device.times.len() as u64).sum();
         self.strays = Stray::of(strays, calendar).take(REFUSALS_KEPT).collect();

@@ -1,22 +1,22 @@
-//! Instants of a device, shared: a server holds a history, its grids and what is new in them without copying.
+//! Shared instants of a device. A server holds a history, its grids and what is new in them without copies.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use crate::calendar::Instant;
 
-/// Instants (seconds) at which a sensor fired. Copies share one list until one of them is changed.
+/// Instants (seconds) at which a sensor fired. Clones share one list until one of them is changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Times(Arc<Vec<Instant>>);
 
 impl Times {
-    /// Those before `origin`, of a list in ascending order; the very same list where that is all of them.
+    /// Returns the times before `origin` of an ascending list. Shares the list when that is all of them.
     pub fn before(&self, origin: Instant) -> Times {
         let n = self.partition_point(|&time| time < origin);
         if n == self.len() { self.clone() } else { self[..n].to_vec().into() }
     }
 
-    /// Those at `from` or later, of a list in ascending order; the very same list where that is all of them.
+    /// Returns the times at `from` or later of an ascending list. Shares the list when that is all of them.
     pub fn since(&self, from: Instant) -> Times {
         let n = self.partition_point(|&time| time < from);
         if n == 0 { self.clone() } else { self[n..].to_vec().into() }

@@ -1,4 +1,4 @@
-//! Readings as a Parquet file that [`super::read`] reads.
+//! Writing of readings as a Parquet file that [`super::read`] reads.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use polars::prelude::*;
 
 use super::DeviceReadings;
 
-/// Rows of a row group, about.
+/// Approximate number of rows in a row group.
 const ROW_GROUP: usize = 1 << 19;
 
 /// Writes readings, device by device, times ascending.
@@ -15,7 +15,7 @@ const ROW_GROUP: usize = 1 << 19;
 /// `device_activated`, which is 1 in every row.
 ///
 /// # Errors
-/// When the output does not take them.
+/// [`PolarsError`] when the output does not take the readings.
 pub fn write_parquet<'a>(
     readings: impl IntoIterator<Item = &'a DeviceReadings>,
     zoned: bool,
