@@ -1,4 +1,4 @@
-//! 24 probabilities and states per device, from a model and a history.
+//! Forecasts: 24 probabilities and states per device, from a model and a history.
 
 use polars::prelude::PolarsResult;
 use rayon::prelude::*;
@@ -16,7 +16,7 @@ pub struct HourForecast {
     pub hour: Hour,
     /// Probability that the room is occupied in that hour, strictly between 0 and 1.
     pub probability: f64,
-    /// The state the decision rule makes of it.
+    /// The model's state, from its decision rule.
     pub occupied: bool,
 }
 
@@ -25,9 +25,9 @@ pub struct HourForecast {
 pub struct DeviceForecast {
     /// The device's name.
     pub device: String,
-    /// How the device stands at the origin.
+    /// The device's status at the origin.
     pub status: Status,
-    /// What the forecast comes from.
+    /// The source of the forecast.
     pub source: Source,
     /// The 24 hours from the origin on, in order.
     pub hours: Vec<HourForecast>,
@@ -36,7 +36,7 @@ pub struct DeviceForecast {
 /// Forecasts every device of a grid, in its order.
 ///
 /// # Errors
-/// Whatever Polars reports while the features are built.
+/// [`PolarsError`](polars::error::PolarsError) when the features cannot be built.
 pub fn forecast_all(hourly: &Hourly, building: &Building, models: &Models) -> PolarsResult<Vec<DeviceForecast>> {
     (0..hourly.devices.len()).into_par_iter().map(|device| forecast(hourly, building, device, models)).collect()
 }
@@ -44,15 +44,15 @@ pub fn forecast_all(hourly: &Hourly, building: &Building, models: &Models) -> Po
 /// Forecasts the device at position `device` of a grid.
 ///
 /// # Errors
-/// Whatever Polars reports while the features are built.
+/// [`PolarsError`](polars::error::PolarsError) when the features cannot be built.
 pub fn forecast(hourly: &Hourly, building: &Building, device: usize, models: &Models) -> PolarsResult<DeviceForecast> {
     forecast_with(hourly, building, device, models.layers(&hourly.devices[device].device))
 }
 
-/// The same from the device's own layers.
+/// Forecasts the same device from its own layers.
 ///
 /// # Errors
-/// Whatever Polars reports while the features are built.
+/// [`PolarsError`](polars::error::PolarsError) when the features cannot be built.
 pub fn forecast_with(
     hourly: &Hourly,
     building: &Building,
@@ -63,7 +63,7 @@ pub fn forecast_with(
     let Layers { device: model, site, threshold } = known(hourly, layers);
     let rows = horizon(hourly.origin, hourly.end);
     let matrix = Table::new(hourly, building, device).matrix(&rows)?;
-    // What the model says of a silent device it would say of a live one; most silent ones stay silent.
+    // The model does not know silence; most silent devices stay silent.
     let alive = if hours_of.status == Status::Silent { building.silent_share } else { 1.0 };
     let hours = rows
         .iter()
@@ -77,46 +77,46 @@ pub fn forecast_with(
     Ok(DeviceForecast { device: hours_of.device.clone(), status: hours_of.status, source: model.source(), hours })
 }
 
-/// Returns the layers of a forecast on this grid: the habit's where the data are stale, whatever was learned.
+/// Returns the layers to forecast with: those of the habit when the data are stale.
 fn known<'a>(hourly: &Hourly, layers: Layers<'a>) -> Layers<'a> {
     if hourly.stale.is_some() { layers.habit() } else { layers }
 }
 
-/// What drove the probability of one hour.
+/// The parts of one hour's probability.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
     /// The target hour.
     pub hour: Hour,
     /// The probability of the forecast.
     pub probability: f64,
-    /// Its log-odds before silence is taken into account: `base` and all contributions added up.
+    /// The log-odds before silence is taken into account: `base` plus all contributions.
     pub score: f64,
     /// Log-odds that no feature accounts for.
     pub base: f64,
-    /// What the probability was multiplied by because the sensor is silent; 1 for others.
+    /// Factor on the probability of a silent sensor; 1 for others.
     pub silent_share: f64,
-    /// Every feature, by falling size of what it contributed.
+    /// Every feature, largest contribution first.
     pub contributions: Vec<Contribution>,
 }
 
-/// What one feature added to the log-odds.
+/// The contribution of one feature to the log-odds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Contribution {
     /// Name of the column.
     pub feature: &'static str,
     /// Its value in this row; NaN (`null` in JSON) when not known.
     pub value: f32,
-    /// Its part of the log-odds.
+    /// The feature's part of the log-odds.
     pub contribution: f64,
 }
 
 /// Explains the forecast of `hour` for the device at position `device` of a grid.
 ///
-/// The linear layers contribute what each column adds; trees contribute along the path of the row, each split
-/// the change of the mean of the leaves below (A. Saabas, 2014). The parts add up to the score.
+/// The prior and the linear layer contribute their summand of each column. Trees contribute along the path of the row:
+/// each split adds the change of the mean of the leaves below it (A. Saabas, 2014). The parts add up to the score.
 ///
 /// # Errors
-/// Whatever Polars reports while the features are built, and an hour outside the horizon.
+/// [`PolarsError`](polars::error::PolarsError) when the features cannot be built or `hour` is outside the horizon.
 pub fn explain(
     hourly: &Hourly,
     building: &Building,
@@ -127,10 +127,10 @@ pub fn explain(
     explain_with(hourly, building, device, models.layers(&hourly.devices[device].device), hour)
 }
 
-/// The same from the device's own layers.
+/// Explains the same forecast from the device's own layers.
 ///
 /// # Errors
-/// As [`explain`].
+/// [`PolarsError`](polars::error::PolarsError) as [`explain`].
 pub fn explain_with(
     hourly: &Hourly,
     building: &Building,

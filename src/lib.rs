@@ -2,12 +2,11 @@
 //!
 //! Hourly room occupancy forecasts from motion sensors.
 //!
-//! Data flows one way: [`readings`] come in from files, [`hourly`] lays them on a grid of whole hours
-//! with the site's [`calendar`], [`features`] turns the grid into a design matrix, [`model`] fits and
-//! stores boosted trees, [`forecast`] answers with 24 probabilities and states per device.
-//! [`publish`] sends them on, [`scores`] says afterwards what they were worth.
-//! [`backtest`] replays the past to say how good that is. [`simulate`] makes buildings to try it on.
-//! [`stream`] takes readings as they arrive and puts them into the [`store`].
+//! Data flows one way. [`readings`] come in from files, [`hourly`] lays them on a grid of whole hours with the site's
+//! [`calendar`], [`features`] turns the grid into a design matrix, [`model`] fits and stores the models, and
+//! [`forecast`] answers with 24 probabilities and states per device. [`publish`] sends forecasts on; [`scores`]
+//! compares them with the motion that followed. [`backtest`] measures the forecasts over the past. [`simulate`] makes
+//! buildings for trials. [`stream`] takes readings as they arrive and puts them into the [`store`].
 
 pub mod backtest;
 pub mod batch;

@@ -15,7 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::calendar::Calendar;
 use crate::commands::LogFormat;
 
-/// Starts logging: warnings by default, one step more for each `verbose`; `RUST_LOG` goes first.
+/// Starts logging: warnings by default, one level more for each `verbose`. `RUST_LOG` takes precedence.
 pub fn start(verbose: u8, format: LogFormat) {
     let level = ["roomcast=warn", "roomcast=info", "roomcast=debug"].get(usize::from(verbose)).unwrap_or(&"trace");
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
@@ -27,7 +27,7 @@ pub fn start(verbose: u8, format: LogFormat) {
     };
 }
 
-/// One JSON object per event: `@timestamp`, `log.level`, `message`, `ecs.version` and the event's own fields.
+/// Formats an event as one JSON object: `@timestamp`, `log.level`, `message`, `ecs.version` and the event's own fields.
 struct Ecs;
 
 impl<S, N> FormatEvent<S, N> for Ecs

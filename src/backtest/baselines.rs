@@ -1,20 +1,19 @@
-//! Simple rules to beat, each as a state and as a probability, from hours before the origin only.
+//! Simple rules that the model must beat, each as a state and as a probability.
 //!
-//! A rule sees motion or no motion, as anyone with the readings would: a silent sensor is a vacant room.
-//! An hour that is not over at the origin is not used. A rule that cannot be answered (no last week
+//! The rules use hours before the origin only, and no hour that is not over at the origin. They see motion or no
+//! motion, as anyone with the readings would: a silent sensor is a vacant room. A rule without an answer (no last week
 //! yet) falls back to the last day of the same type.
 //!
-//! The first four rules say 0 or 1, which as a probability would cost infinitely much when wrong. Each
-//! is made as good as it can be made by its own record: its probability is how often the room was
-//! occupied after that same answer, on days of the same type (workday or day off), in all hours of the
-//! past, as the rule would have answered [`HORIZON`] hours ahead. Few hours are shrunk toward the same
-//! record of all rooms with the weight of `RECORD_SHRINK` hours. The state stays the rule's own.
+//! The first four rules say 0 or 1, which as a probability would cost infinitely much when wrong. Their probability is
+//! their own record: how often the room was occupied after that same answer, on days of the same type (workday or day
+//! off), in all hours of the past, as the rule would have answered [`HORIZON`] hours ahead. Few hours are shrunk toward
+//! the same record of all rooms with the weight of `RECORD_SHRINK` hours. The state stays the rule's own.
 //!
-//! The hour-of-week rate is the share of occupied hours at that weekday and hour, weighted by age with a
-//! half-life of `RATE_HALF_LIFE` days, smoothed by `WEEKDAY_SHRINK` hours toward the room's share at
-//! that hour on days of the same type, and that by `DAY_TYPE_SHRINK` toward the share of all rooms on days
-//! of the same type. On holidays it is the share on days off. Its state is a probability of 0.5 or more.
-//! Bare, or smoothed less, it loses more: these constants make it as hard to beat as it honestly gets.
+//! The hour-of-week rate is the share of occupied hours at that weekday and hour, weighted by age with a half-life of
+//! `RATE_HALF_LIFE` days. It is smoothed by `WEEKDAY_SHRINK` hours toward the room's share at that hour on days of the
+//! same type, and that by `DAY_TYPE_SHRINK` toward the share of all rooms on days of the same type. On holidays it is
+//! the share on days off. Its state is a probability of 0.5 or more. Less smoothing loses more: these constants make
+//! the rule as hard to beat as it honestly gets.
 
 use rayon::prelude::*;
 
@@ -25,38 +24,38 @@ use crate::hourly::{DeviceHours, HORIZON, Hourly, State};
 /// Number of simple rules.
 pub const COUNT: usize = 5;
 
-/// What the rules are called.
+/// The names of the rules.
 pub const NAMES: [&str; COUNT] =
     ["all vacant", "same hour yesterday", "same hour last week", "last day of the same type", "hour-of-week rate"];
 
-/// Hours that the record of all rooms counts for in that of one room.
+/// Weight of the record of all rooms in that of one room, hours.
 const RECORD_SHRINK: f64 = 12.0;
 /// Half-life of the hour-of-week rate, days.
 const RATE_HALF_LIFE: f64 = 21.0;
-/// Hours that the room's rate by day type counts for in that by weekday.
+/// Weight of the room's rate by day type in its rate by weekday, hours.
 const WEEKDAY_SHRINK: f64 = 4.0;
-/// Hours that the rate of all rooms counts for in a room's rate by day type.
+/// Weight of the rate of all rooms in a room's rate by day type, hours.
 const DAY_TYPE_SHRINK: f64 = 1.0;
-/// Share of occupied hours assumed before anything is known.
+/// Share of occupied hours assumed without data.
 const SHARE: f64 = 0.15;
-/// How many days back a rule looks for an hour that exists and is known.
+/// Days back, at most, that a rule looks for an hour that exists and is known.
 const FARTHEST: i32 = 28;
 
-/// Rules that look an hour up: those of [`NAMES`] but the first and the last.
+/// Number of rules that look an hour up: all of [`NAMES`] but the first and the last.
 const LOOKUPS: usize = 3;
-/// The lookup that others fall back to.
+/// Position of the lookup that the others fall back to.
 const SAME_TYPE: usize = 2;
 
-/// What the rules say of one hour.
+/// The rules' answers for one hour.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Guess {
     /// Probability that the hour is occupied.
     pub probabilities: [f32; COUNT],
-    /// Occupied or vacant.
+    /// State of the hour: true is occupied.
     pub states: [bool; COUNT],
 }
 
-/// Occupied hours and all hours.
+/// Sums of the weights of occupied hours and of all hours.
 #[derive(Debug, Clone, Copy, Default)]
 struct Share {
     occupied: f64,
@@ -69,13 +68,13 @@ impl Share {
         self.hours += weight;
     }
 
-    /// The share with `hours` hours at `toward` mixed in.
+    /// Returns the share with `hours` hours at `toward` mixed in.
     fn shrunk(self, toward: f64, hours: f64) -> f64 {
         (self.occupied + hours * toward) / (self.hours + hours)
     }
 }
 
-/// How often hours were occupied after each answer (no, yes, none) by rule and day type.
+/// Shares of occupied hours after each answer (no, yes, none), by rule and day type.
 #[derive(Debug, Clone, Copy, Default)]
 struct Record {
     after: [[[Share; 3]; 2]; LOOKUPS],
@@ -92,7 +91,7 @@ impl Record {
     }
 }
 
-/// The rules' answers for the 24 hours from the origin of a grid, per device in its order.
+/// Returns the rules' answers for the 24 hours from the origin of a grid, per device in its order.
 pub fn guesses(hourly: &Hourly) -> Vec<[Guess; HORIZON]> {
     let known = hourly.place(hourly.origin).0.min((hourly.end - hourly.first).max(0) as usize);
     let sources = sources(&hourly.locals, known);
@@ -141,7 +140,7 @@ fn guess(
     out
 }
 
-/// What the lookups answer, each falling back to the last day of the same type.
+/// Returns the lookups' answers, each falling back to the last day of the same type.
 fn answers(hourly: &Hourly, device: &DeviceHours, sources: &[Option<u32>; LOOKUPS]) -> [Option<bool>; LOOKUPS] {
     let skip = (device.first - hourly.first) as u32;
     let state = |source: Option<u32>| {
@@ -152,7 +151,7 @@ fn answers(hourly: &Hourly, device: &DeviceHours, sources: &[Option<u32>; LOOKUP
     sources.map(|source| state(source).or(fallback))
 }
 
-/// The record of one device over the known hours.
+/// Returns the record of one device over the known hours.
 fn record(hourly: &Hourly, device: &DeviceHours, known: usize, sources: &[[Option<u32>; LOOKUPS]]) -> Record {
     let mut record = Record::default();
     let skip = (device.first - hourly.first) as usize;
@@ -168,15 +167,15 @@ fn record(hourly: &Hourly, device: &DeviceHours, known: usize, sources: &[[Optio
     record
 }
 
-/// For each hour of the grid and horizon the positions that the lookups read: the same local hour
-/// yesterday, a week ago, and on the last day of the same type. Before `known`, only hours a forecast
+/// Returns, for each hour of the grid and horizon, the positions that the lookups read: the same local hour yesterday,
+/// a week ago, and on the last day of the same type. For hours before `known` these are hours that a forecast
 /// [`HORIZON`] ahead would have had.
 fn sources(locals: &[LocalHour], known: usize) -> Vec<[Option<u32>; LOOKUPS]> {
     let (Some(first), Some(last)) = (locals.first(), locals.last()) else { return Vec::new() };
     let mut days = vec![([None; 24], false); (last.day - first.day + 1) as usize];
     for (at, local) in locals.iter().enumerate() {
         let day = &mut days[(local.day - first.day) as usize];
-        // When clocks go back an hour comes twice: the first counts.
+        // An hour that comes twice when the clocks go back counts as its first.
         day.0[usize::from(local.hour)].get_or_insert(at as u32);
         day.1 = local.off;
     }
@@ -198,7 +197,7 @@ struct Rates {
     kind: [[Share; 24]; 2],
     /// Share of all rooms by day type.
     wide: [f64; 2],
-    /// Weight of an hour on the first day of the forecast: how much the sums have grown.
+    /// Weight of an hour on the first day of the forecast, in units of the sums.
     unit: f64,
 }
 

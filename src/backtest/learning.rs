@@ -1,4 +1,4 @@
-//! The learning curve: the same hours forecast with less history.
+//! The learning curve: scores of the same hours forecast with less history.
 
 use std::collections::HashMap;
 
@@ -7,24 +7,24 @@ use super::{BacktestError, Case, Plan, run};
 use crate::calendar::{Calendar, HOUR, Hour, Instant};
 use crate::readings::Readings;
 
-/// Weeks of history the curve is drawn at, besides all of it.
+/// Points of the curve, weeks of history; the last point, all history, comes in addition.
 pub const WEEKS: [i64; 8] = [1, 2, 3, 4, 6, 8, 12, 26];
 
 const WEEK: i64 = 7 * 24 * HOUR;
 
-/// The entries of [`WEEKS`] that are less than the history before the last origin.
+/// Returns the entries of [`WEEKS`] that are less than the history before the last origin.
 pub fn weeks(readings: &Readings, plan: &Plan) -> Vec<i64> {
     let history = readings.span().map_or(0, |(first, _)| plan.to - first);
     WEEKS.into_iter().filter(|weeks| weeks * WEEK < history).collect()
 }
 
-/// Replays the plan again with only the last weeks of readings before every origin, once per entry of
-/// [`weeks`], and scores each beside `full`, the cases with all history. All groups have the same hours: those
-/// that every run could forecast (a room without a reading in the last week is unknown to the shortest).
-/// `progress` gets the weeks, and the number of steps of that run done and in all.
+/// Replays the plan once per entry of [`weeks`] with only the last weeks of readings before every origin, and scores
+/// each run beside `full`, the cases with all history. All groups have the same hours: those that every run could
+/// forecast (the shortest run does not know a room without a reading in the last week). `progress` gets the weeks, and
+/// the number of steps of that run done and in all.
 ///
 /// # Errors
-/// Whatever [`run`] reports.
+/// [`BacktestError`] when [`run`] fails.
 pub fn curve(
     readings: &Readings,
     calendar: &Calendar,

@@ -1,8 +1,8 @@
-//! Rolling-origin evaluation: replay the past, forecast from what was known then, score against what came.
+//! Rolling-origin evaluation: forecasts from past origins with the readings known then, scored against the motion seen.
 //!
-//! [`run`] makes one [`Case`] per device, origin and target hour, with the answers of the model and of
-//! every simple rule in [`baselines`]. [`report::Report`] scores them ([`scores`]), says how sure the
-//! difference is ([`skill`]) and is shown as a table ([`text`]) or as a page ([`html`]).
+//! [`run`] makes one [`Case`] per device, origin and target hour, with the answers of the model and of every simple
+//! rule in [`baselines`]. [`report::Report`] scores the cases ([`scores`]) and gives confidence intervals of the
+//! differences ([`skill`]). [`text`] shows it as tables, [`html`] as a page.
 
 pub mod baselines;
 pub mod html;
@@ -32,28 +32,28 @@ use crate::model::Source;
 use crate::model::fit::{self, TrainError};
 use crate::readings::{DeviceReadings, Readings};
 
-/// When to forecast, when to fit again, and how far to look back.
+/// The origins to forecast from, the time between fits, and how much history is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
     /// The first origin.
     pub from: Instant,
-    /// No origin is later than this.
+    /// The last origin is no later than this.
     pub to: Instant,
-    /// Seconds of wall time from one origin to the next: daily origins stay at the same hour of the clock.
+    /// Seconds of wall time from one origin to the next: daily origins stay at the same local hour.
     pub every: i64,
     /// Seconds of wall time after which models are fitted again, at the next origin.
     pub refit: i64,
-    /// Only readings of the last so many seconds before an origin are known; all of them without it.
+    /// Seconds of readings known before an origin; `None` for all of them.
     pub memory: Option<i64>,
 }
 
-/// A backtest cannot be made.
+/// Reason why a backtest cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum BacktestError {
-    /// Nothing to replay.
+    /// There are no readings.
     #[error("there are no readings")]
     NoReadings,
-    /// A step that does not lead forward.
+    /// A step is zero or negative.
     #[error("{0} must be longer than nothing")]
     Step(&'static str),
     /// The last origin is before the first.
@@ -81,7 +81,7 @@ pub enum BacktestError {
     Train {
         /// The origin of the fit, local wall time.
         origin: String,
-        /// Why.
+        /// The cause.
         source: TrainError,
     },
     /// Forecasting failed.
@@ -89,17 +89,17 @@ pub enum BacktestError {
     Forecast {
         /// The origin of the forecast, local wall time.
         origin: String,
-        /// Why.
+        /// The cause.
         source: PolarsError,
     },
 }
 
-/// One forecast hour of one device, what was said of it and what came.
+/// One forecast hour of one device: the forecasts and the outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {
     /// Position of the device in [`Readings::devices`].
     pub device: u32,
-    /// The instant at which the forecast was made.
+    /// The instant of the forecast.
     pub origin: Instant,
     /// The target hour.
     pub hour: Hour,
@@ -109,15 +109,15 @@ pub struct Case {
     pub day: i32,
     /// Local hour of day of the target hour, 0 to 23.
     pub hour_of_day: u8,
-    /// Whether the local date is a day off.
+    /// True when the local date is a day off.
     pub off: bool,
-    /// The model's probability that the device sees motion in the hour.
+    /// The model's probability of motion in the hour.
     pub probability: f32,
-    /// The state the model's decision rule makes of it.
+    /// The model's state, from its decision rule.
     pub occupied: bool,
-    /// Whether there was motion.
+    /// True when there was motion.
     pub actual: bool,
-    /// Whether the sensor had been silent for so long that its "no motion" says little.
+    /// True when the sensor had been silent for so long that "no motion" says little.
     pub silent: bool,
     /// Probabilities of the simple rules, in the order of [`baselines::NAMES`].
     pub baselines: [f32; baselines::COUNT],
@@ -125,20 +125,20 @@ pub struct Case {
     pub baseline_states: [bool; baselines::COUNT],
     /// Whole weeks of the device's history before the origin.
     pub weeks: u16,
-    /// What the model's forecast came from.
+    /// The source of the model's forecast.
     pub source: Source,
 }
 
 /// Number of forecasters in a case: the model and the simple rules.
 pub const FORECASTERS: usize = 1 + baselines::COUNT;
 
-/// The name of a forecaster: 0 is the model, the simple rules follow.
+/// Returns the name of a forecaster: 0 is the model, the simple rules follow.
 pub fn name(forecaster: usize) -> &'static str {
     if forecaster == 0 { "model" } else { baselines::NAMES[forecaster - 1] }
 }
 
 impl Case {
-    /// Probability and state from one forecaster: 0 is the model, the simple rules follow.
+    /// Returns the probability and state from one forecaster: 0 is the model, the simple rules follow.
     pub fn said(&self, forecaster: usize) -> (f32, bool) {
         match forecaster {
             0 => (self.probability, self.occupied),
@@ -147,20 +147,20 @@ impl Case {
     }
 }
 
-/// Models fitted at one origin, and the origins they serve.
+/// The origins that one fit serves.
 struct Fold {
     fitted: Instant,
     origins: Vec<Instant>,
 }
 
 impl Plan {
-    /// All origins, ascending.
+    /// Returns all origins, ascending.
     pub fn origins(&self, calendar: &Calendar) -> Vec<Instant> {
         let start = calendar.wall(self.from);
         let step = |n: i64| start.checked_add_signed(TimeDelta::try_seconds(self.every.max(1).checked_mul(n)?)?);
         let mut origins: Vec<Instant> =
             (0..).map_while(|n| Some(calendar.instant(step(n)?))).take_while(|&origin| origin <= self.to).collect();
-        // Steps shorter than the hour that clocks skip fall together at its end.
+        // Steps shorter than the hour that the clocks skip land on the same instant.
         origins.dedup();
         origins
     }
@@ -168,7 +168,7 @@ impl Plan {
     fn folds(&self, calendar: &Calendar) -> Vec<Fold> {
         let mut folds: Vec<Fold> = Vec::new();
         for origin in self.origins(calendar) {
-            // On the wall clock, so that a day of 23 hours does not put a daily refit off to the next.
+            // Wall time, so that a day of 23 hours does not delay a daily refit by a day.
             let since = |fold: &Fold| (calendar.wall(origin) - calendar.wall(fold.fitted)).num_seconds();
             match folds.last_mut().filter(|fold| since(fold) < self.refit) {
                 Some(fold) => fold.origins.push(origin),
@@ -178,7 +178,7 @@ impl Plan {
         folds
     }
 
-    /// The readings that may be known at an origin (and possibly later ones, which the grid leaves out).
+    /// Returns the readings that may be known at an origin. Later ones may be among them; the grid leaves those out.
     fn remembered<'a>(&self, readings: &'a Readings, origin: Instant) -> Cow<'a, Readings> {
         let Some(memory) = self.memory else { return Cow::Borrowed(readings) };
         let devices = readings.devices.iter().filter_map(|d| {
@@ -190,14 +190,16 @@ impl Plan {
     }
 }
 
-/// Replays the past: one case per device seen before an origin and target hour up to the last reading.
+/// Replays the past and returns one case per device, origin and target hour. A device counts once it has a reading
+/// before the origin; the target hours end with the last reading.
 ///
-/// Models are fitted on readings before the origin of the fit, forecasts made from readings before their
-/// own origin. `progress` gets the number of steps (fits and origins) done and in all, from any thread.
-/// Cases come in the order of origin, device and hour, the same for any number of threads.
+/// Models are fitted on readings before the origin of the fit, forecasts made from readings before their own origin.
+/// `progress` gets the number of steps (fits and origins) done and in all, from any thread. Cases are ordered by
+/// origin, device and hour, for any number of threads.
 ///
 /// # Errors
-/// [`BacktestError`] when the plan holds no origin, no case comes of it, or a fit fails.
+/// [`BacktestError`] when a step is not positive, there are no readings, origins or cases, or a fit or a forecast
+/// fails.
 pub fn run(
     readings: &Readings,
     calendar: &Calendar,
@@ -220,7 +222,7 @@ pub fn run(
     let done = AtomicUsize::new(0);
     let tick = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
     let mut cases = Vec::new();
-    // A thread that waits inside one fit may begin another: in groups, at most so many hold their memory.
+    // A thread that waits inside one fit may begin another. Groups bound the number of folds that hold memory at once.
     for group in folds.chunks(rayon::current_num_threads()) {
         let parts: Vec<Vec<Case>> = group
             .par_iter()
@@ -261,7 +263,7 @@ fn replay(
     Ok(cases)
 }
 
-/// Lays the forecasts of one origin beside the simple rules and the truth.
+/// Adds one case per device and lead: the forecasts of one origin, the simple rules and the truth.
 fn compare(readings: &Readings, truth: &Hourly, hourly: &Hourly, forecasts: &[DeviceForecast], cases: &mut Vec<Case>) {
     let guesses = baselines::guesses(hourly);
     for ((forecast, guesses), known) in forecasts.iter().zip(&guesses).zip(&hourly.devices) {

@@ -1,4 +1,4 @@
-//! What a backtest found: scores in all and by group, the verdict, the worst days.
+//! The results of a backtest: scores overall and by group, the verdict, the worst days.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -14,44 +14,44 @@ use super::{Case, FORECASTERS, Plan, baselines, name};
 use crate::calendar::Calendar;
 use crate::readings::Readings;
 
-/// Everything a backtest found, as `--json` prints it.
+/// The results of a backtest, as `--json` prints them.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// The version of Roomcast.
     pub version: &'static str,
-    /// Whether the model beats the simple rules.
+    /// The comparison of the model with the simple rules.
     pub verdict: Verdict,
-    /// What was replayed.
+    /// The origins and hours that were replayed.
     pub setup: Setup,
     /// All hours.
     pub overall: Group,
-    /// Hours in which the sensor was believed alive, when others were scored too.
+    /// Hours in which the sensor was believed alive; `None` when they are all hours.
     pub live: Option<Group>,
-    /// Hours after the sensor had been silent for long: vacant, or the sensor dead. They count in all.
+    /// Hours after a long silence of the sensor: vacant room or dead sensor. The overall scores include them.
     pub silent: Option<Group>,
-    /// The model beside each simple rule, over all hours.
+    /// Skill of the model against each simple rule, over all hours.
     pub skill: Vec<Skill>,
-    /// By position of the hour after the origin.
+    /// Scores by position of the hour after the origin.
     pub by_lead: Vec<Group>,
-    /// By local hour of day.
+    /// Scores by local hour of day.
     pub by_hour: Vec<Group>,
-    /// By whole weeks of the device's history before the origin.
+    /// Scores by whole weeks of the device's history before the origin.
     pub by_weeks: Vec<Group>,
-    /// By what the model's forecast came from.
+    /// Scores by the source of the model's forecast.
     pub by_source: Vec<Group>,
-    /// By device, in order of name.
+    /// Scores by device, in order of name.
     pub by_device: Vec<Room>,
     /// Reliability diagrams of the model and of the best simple rule.
     pub reliability: Vec<Reliability>,
-    /// Days on which the model's forecasts of the whole site were worst, worst first.
+    /// Days with the worst forecasts of the whole site, worst first.
     pub worst_days: Vec<WorstDay>,
-    /// Days of single rooms on which the model was worst, worst first; days without motion anywhere left out.
+    /// Days of single rooms with the worst forecasts, worst first; days without motion in any room are left out.
     pub worst_room_days: Vec<WorstRoomDay>,
-    /// The same hours forecast with less history, when asked for; the last entry has all of it.
+    /// Scores of the same hours forecast with less history, when asked for; the last entry has all of it.
     pub learning_curve: Vec<Group>,
 }
 
-/// What was replayed.
+/// The origins and hours that were replayed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Setup {
     /// First origin, local wall time.
@@ -66,15 +66,15 @@ pub struct Setup {
     pub timezone: Option<String>,
     /// Origins with at least one case.
     pub origins: usize,
-    /// Whether all origins are at the same hour of the day, so that a lead is also an hour of day.
+    /// True when all origins are at the same hour of the day, so that a lead is also an hour of day.
     pub one_hour_of_day: bool,
-    /// Rooms scored.
+    /// Number of rooms scored.
     pub rooms: usize,
-    /// Local days with a target hour.
+    /// Number of local days with a target hour.
     pub days: usize,
-    /// Cases scored: one per room, origin and target hour.
+    /// Number of cases scored: one per room, origin and target hour.
     pub hours: usize,
-    /// Share of them after the sensor had been silent for long.
+    /// Share of cases after a long silence of the sensor.
     pub silent_share: f64,
 }
 
@@ -91,7 +91,7 @@ pub struct Named {
 /// Scores of all forecasters over the same hours.
 #[derive(Debug, Clone, Serialize)]
 pub struct Group {
-    /// Which hours.
+    /// The name of the set of hours.
     pub label: String,
     /// The model, then the simple rules in the order of [`baselines::NAMES`].
     pub forecasters: Vec<Named>,
@@ -103,20 +103,20 @@ pub struct Room {
     /// The device's name and its scores.
     #[serde(flatten)]
     pub group: Group,
-    /// The model beside the simple rule that is best over all devices.
+    /// Skill of the model against the simple rule that is best over all devices.
     pub skill: Skill,
-    /// Mean probability of the model by local hour of day; none where no hour was scored.
+    /// Mean probability of the model by local hour of day; `None` where no hour was scored.
     pub predicted: [Option<f64>; 24],
-    /// Share of occupied hours by local hour of day.
+    /// Share of occupied hours by local hour of day; `None` where no hour was scored.
     pub actual: [Option<f64>; 24],
 }
 
 /// A reliability diagram.
 #[derive(Debug, Clone, Serialize)]
 pub struct Reliability {
-    /// Whose.
+    /// The forecaster's name.
     pub forecaster: &'static str,
-    /// Bins of equal width that hold hours.
+    /// The bins of equal width that hold hours.
     pub bins: Vec<Bin>,
 }
 
@@ -127,7 +127,7 @@ const WEEKS: [RangeInclusive<u16>; 11] =
     [0..=0, 1..=1, 2..=2, 3..=3, 4..=5, 6..=7, 8..=11, 12..=25, 26..=51, 52..=103, 104..=u16::MAX];
 
 impl Group {
-    /// Scores all forecasters over some cases; `None` without a case.
+    /// Scores all forecasters over some cases; returns `None` without a case.
     pub fn new<'a>(label: impl Into<String>, cases: impl Iterator<Item = &'a Case> + Clone) -> Option<Group> {
         let score = |forecaster| {
             let outcomes = outcomes(cases.clone(), forecaster);
@@ -136,17 +136,17 @@ impl Group {
         Some(Group { label: label.into(), forecasters: (0..FORECASTERS).map(score).collect::<Option<_>>()? })
     }
 
-    /// The model's scores.
+    /// Returns the model's scores.
     pub fn model(&self) -> &Scores {
         &self.forecasters[0].scores
     }
 
-    /// The scores of a simple rule, by its position in [`baselines::NAMES`].
+    /// Returns the scores of a simple rule, by its position in [`baselines::NAMES`].
     pub fn baseline(&self, rule: usize) -> &Scores {
         &self.forecasters[1 + rule].scores
     }
 
-    /// The simple rule with the lowest log loss, by its position in [`baselines::NAMES`].
+    /// Returns the simple rule with the lowest log loss, by its position in [`baselines::NAMES`].
     pub fn best_baseline(&self) -> usize {
         let loss = |&rule: &usize| self.baseline(rule).log_loss;
         (0..baselines::COUNT).min_by(|a, b| loss(a).total_cmp(&loss(b))).unwrap_or(0)
@@ -154,7 +154,7 @@ impl Group {
 }
 
 impl Report {
-    /// Scores cases of [`super::run`] on these readings; `None` when there are none.
+    /// Scores cases of [`super::run`] on these readings; returns `None` when there are none.
     pub fn new(readings: &Readings, calendar: &Calendar, plan: &Plan, cases: &[Case]) -> Option<Report> {
         let overall = Group::new("all hours", cases.iter())?;
         let best = overall.best_baseline();
@@ -188,7 +188,7 @@ impl Report {
         })
     }
 
-    /// The simple rule with the lowest log loss over all hours, by its position in [`baselines::NAMES`].
+    /// Returns the simple rule with the lowest log loss over all hours, by its position in [`baselines::NAMES`].
     pub fn best_baseline(&self) -> usize {
         self.overall.best_baseline()
     }
@@ -231,7 +231,7 @@ fn outcomes<'a>(cases: impl Iterator<Item = &'a Case>, forecaster: usize) -> Vec
         .collect()
 }
 
-/// One group per band that holds a case.
+/// Returns one group per band that holds a case.
 fn bands(cases: &[Case], bands: &[RangeInclusive<u16>], of: impl Fn(&Case) -> u16 + Sync) -> Vec<Group> {
     let label = |band: &RangeInclusive<u16>| match (*band.start(), *band.end()) {
         (from, to) if from == to => from.to_string(),

@@ -1,34 +1,34 @@
-//! Scores of probabilities and states against what came.
+//! Scores of probabilities and states against outcomes.
 //!
-//! Where a score is not defined (precision without a positive, areas with one class only) it is `None`.
+//! A score that is not defined (precision without a positive, areas with one class only) is `None`.
 
 use serde::Serialize;
 
-/// Probabilities are kept this far from 0 and 1 in the log loss, so that it is finite.
+/// Smallest distance of a probability from 0 and 1 in the log loss, which keeps it finite.
 const CLIP: f64 = 1e-6;
-/// Bins of the calibration error.
+/// Number of bins of the calibration error.
 const BINS: usize = 10;
-/// From this probability on an hour is likely enough to tell something of the calibration. Most hours are nights with a
-/// chance near zero: they are right whatever the model is worth, and hide how far off the others are.
+/// Lowest probability of an hour that counts in [`Scores::likely_calibration_error`]. Most hours are nights with a
+/// chance near zero: every model is right there, and their number hides the errors of the other hours.
 pub const LIKELY: f32 = 0.1;
 
-/// What was said of one hour, and what came.
+/// One forecaster's answer for one hour, and the outcome.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outcome {
     /// Probability that the hour is occupied, 0 to 1.
     pub probability: f32,
-    /// State that was said.
+    /// State that was forecast: true is occupied.
     pub occupied: bool,
-    /// Whether the hour was occupied.
+    /// True when the hour was occupied.
     pub actual: bool,
 }
 
 /// All scores of one forecaster over a set of hours.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Scores {
-    /// Hours scored.
+    /// Number of hours scored.
     pub hours: usize,
-    /// Share of them that were occupied.
+    /// Share of these hours that were occupied.
     pub occupied_share: f64,
     /// Mean probability.
     pub mean_probability: f64,
@@ -36,56 +36,56 @@ pub struct Scores {
     pub log_loss: f64,
     /// Mean squared error of the probability (Brier 1950): lower is better.
     pub brier: f64,
-    /// `1 - brier / reference`, where the reference says the true share of occupied hours for every hour.
+    /// `1 - brier / reference`; the reference forecasts the true share of occupied hours for every hour.
     pub brier_skill: Option<f64>,
-    /// Share of states that were right.
+    /// Share of correct states.
     pub accuracy: f64,
-    /// Mean of the shares of occupied and of vacant hours that were said so.
+    /// Mean of the recall of occupied hours and of vacant hours.
     pub balanced_accuracy: Option<f64>,
     /// Harmonic mean of precision and recall.
     pub f1: Option<f64>,
-    /// Share of hours said to be occupied that were.
+    /// Share of hours forecast as occupied that were occupied.
     pub precision: Option<f64>,
-    /// Share of occupied hours that were said to be.
+    /// Share of occupied hours that were forecast as occupied.
     pub recall: Option<f64>,
     /// Matthews correlation coefficient of states, -1 to 1.
     pub mcc: Option<f64>,
     /// Average precision: precision at each probability, weighted by the recall it adds; ties count as one step.
     pub pr_auc: Option<f64>,
-    /// Probability that an occupied hour was given more than a vacant one (ties count half).
+    /// Probability that an occupied hour was given a higher probability than a vacant one (ties count half).
     pub roc_auc: Option<f64>,
     /// Mean gap between probability and share of occupied hours, over 10 bins of equally many hours.
     pub calibration_error: f64,
-    /// The same over the hours that this forecaster gave at least 10 %.
+    /// The calibration error over the hours to which this forecaster gave at least 10 %.
     pub likely_calibration_error: Option<f64>,
-    /// Slope of a logistic regression of what came on the log-odds of the probability: below 1 the
-    /// probabilities are too bold, above 1 too timid.
+    /// Slope of a logistic regression of the outcome on the log-odds of the probability: below 1 the probabilities are
+    /// too bold, above 1 too timid.
     pub calibration_slope: Option<f64>,
     /// Intercept of that regression: above 0 the probabilities are too low.
     pub calibration_intercept: Option<f64>,
 }
 
-/// Log loss of one hour, in nats.
+/// Returns the log loss of one hour, in nats.
 pub fn log_loss(probability: f32, actual: bool) -> f64 {
     let p = f64::from(probability).clamp(CLIP, 1.0 - CLIP);
     -(if actual { p } else { 1.0 - p }).ln()
 }
 
-/// Squared error of one hour's probability.
+/// Returns the squared error of one hour's probability.
 pub fn brier(probability: f32, actual: bool) -> f64 {
     (f64::from(probability) - f64::from(u8::from(actual))).powi(2)
 }
 
-/// Counts of states: said occupied or vacant, right or wrong.
+/// Counts of hours by forecast and actual state.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Confusion {
-    /// Occupied, and said so.
+    /// Occupied hours forecast as occupied.
     pub hits: f64,
-    /// Vacant, but said to be occupied.
+    /// Vacant hours forecast as occupied.
     pub false_alarms: f64,
-    /// Occupied, but said to be vacant.
+    /// Occupied hours forecast as vacant.
     pub misses: f64,
-    /// Vacant, and said so.
+    /// Vacant hours forecast as vacant.
     pub rejections: f64,
 }
 
@@ -100,7 +100,7 @@ impl Confusion {
         } += 1.0;
     }
 
-    /// `2 hits / (2 hits + false alarms + misses)`.
+    /// Returns `2 hits / (2 hits + false alarms + misses)`.
     pub fn f1(&self) -> Option<f64> {
         ratio(2.0 * self.hits, 2.0 * self.hits + self.false_alarms + self.misses)
     }
@@ -112,7 +112,7 @@ impl Confusion {
     }
 }
 
-/// Scores a set of hours; `None` when there are none.
+/// Scores a set of hours; returns `None` when there are none.
 pub fn score(outcomes: &[Outcome]) -> Option<Scores> {
     if outcomes.is_empty() {
         return None;
@@ -167,7 +167,7 @@ struct Step {
     hours: f64,
 }
 
-/// Hours by probability, highest first.
+/// Groups hours by probability, highest first.
 fn steps(outcomes: &[Outcome]) -> Vec<Step> {
     let mut order: Vec<(f32, bool)> = outcomes.iter().map(|o| (o.probability, o.actual)).collect();
     order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
@@ -191,7 +191,7 @@ fn average_precision(steps: &[Step]) -> Option<f64> {
     ratio(area, positives)
 }
 
-/// Mann and Whitney's statistic over all pairs.
+/// Returns the Mann-Whitney statistic over all pairs.
 fn roc_auc(steps: &[Step]) -> Option<f64> {
     let positives: f64 = steps.iter().map(|s| s.occupied).sum();
     let negatives: f64 = steps.iter().map(|s| s.hours - s.occupied).sum();
@@ -203,7 +203,7 @@ fn roc_auc(steps: &[Step]) -> Option<f64> {
     ratio(pairs, positives * negatives)
 }
 
-/// Expected calibration error with bins of equal mass. Equal probabilities stay in one bin.
+/// Returns the expected calibration error with bins of equal mass. Equal probabilities stay in one bin.
 fn calibration_error(steps: &[Step]) -> f64 {
     let n: f64 = steps.iter().map(|s| s.hours).sum();
     let (mut gap, mut seen) = (0.0, 0.0);
@@ -221,7 +221,7 @@ fn calibration_error(steps: &[Step]) -> f64 {
     (gap + f64::abs(said - came)) / n
 }
 
-/// Intercept and slope of a logistic regression on the log-odds, by Newton's method (Cox 1958).
+/// Fits intercept and slope of a logistic regression on the log-odds, by Newton's method (Cox 1958).
 fn recalibration(outcomes: &[Outcome]) -> Option<(f64, f64)> {
     let log_odds = |p: f32| {
         let p = f64::from(p).clamp(CLIP, 1.0 - CLIP);
@@ -246,7 +246,7 @@ fn recalibration(outcomes: &[Outcome]) -> Option<(f64, f64)> {
         }
         let (da, db) = ((hbb * ga - hab * gb) / determinant, (haa * gb - hab * ga) / determinant);
         (a, b) = (a + da, b + db);
-        // Perfectly separated hours have no finite answer.
+        // Perfectly separated hours have no finite solution.
         if !(a.abs() < 50.0 && b.abs() < 50.0) {
             return None;
         }
@@ -262,13 +262,13 @@ fn recalibration(outcomes: &[Outcome]) -> Option<(f64, f64)> {
 pub struct Bin {
     /// Mean probability of the hours in the bin.
     pub mean_probability: f64,
-    /// Share of them that were occupied.
+    /// Share of these hours that were occupied.
     pub occupied_share: f64,
-    /// How many they are.
+    /// Number of hours in the bin.
     pub hours: usize,
 }
 
-/// The reliability diagram: ten bins of equal width, those without hours left out.
+/// Returns the reliability diagram: ten bins of equal width, without the empty ones.
 pub fn reliability(outcomes: &[Outcome]) -> Vec<Bin> {
     let mut sums = [(0.0, 0.0, 0); 10];
     for o in outcomes {

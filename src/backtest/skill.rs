@@ -1,8 +1,8 @@
-//! How much better the model is than a simple rule, and how sure that is.
+//! Skill of the model against a simple rule, with confidence intervals.
 //!
-//! Hours of one day stand or fall together, so the interval comes from a paired day-block bootstrap: whole
-//! local days are drawn with replacement, the same for both forecasters, and the 2.5th and 97.5th
-//! percentiles of the difference taken (Efron's percentile interval). Drawing needs per-day sums only.
+//! The hours of one day are correlated, so the interval comes from a paired day-block bootstrap. Whole local days are
+//! drawn with replacement, the same for both forecasters, and the 2.5th and 97.5th percentiles of the difference are
+//! taken (Efron's percentile interval). Drawing needs per-day sums only.
 
 use std::collections::BTreeMap;
 
@@ -13,36 +13,36 @@ use serde::Serialize;
 use super::scores::{Confusion, brier, log_loss};
 use super::{Case, FORECASTERS, baselines};
 
-/// Draws of the bootstrap.
+/// Number of draws of the bootstrap.
 const DRAWS: usize = 1000;
-/// Fewer days than this give no interval.
+/// Fewest days that give an interval.
 const FEWEST_DAYS: usize = 5;
 
 /// A difference with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
-    /// Over all days.
+    /// The difference over all days.
     pub value: f64,
-    /// 2.5th and 97.5th percentile, when there are at least five days.
+    /// The 2.5th and 97.5th percentile, when there are at least five days.
     pub interval: Option<(f64, f64)>,
 }
 
 impl Interval {
-    /// Whether the whole interval lies above 0.
+    /// Returns whether the whole interval lies above 0.
     pub fn surely_above(&self) -> bool {
         self.interval.is_some_and(|(low, _)| low > 0.0)
     }
 
-    /// Whether the whole interval lies below 0.
+    /// Returns whether the whole interval lies below 0.
     pub fn surely_below(&self) -> bool {
         self.interval.is_some_and(|(_, high)| high < 0.0)
     }
 }
 
-/// The model beside one simple rule; above 0 the model is better.
+/// Differences between the model and one simple rule; above 0 the model is better.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Skill {
-    /// The simple rule.
+    /// Name of the simple rule.
     pub baseline: &'static str,
     /// `1 - log loss of the model / log loss of the rule`.
     pub log_loss: Interval,
@@ -50,11 +50,11 @@ pub struct Skill {
     pub brier: Interval,
     /// Accuracy of the model less that of the rule.
     pub accuracy: Interval,
-    /// F1 of the model less that of the rule; F1 counts as 0 where nothing was or was said to be occupied.
+    /// F1 of the model less that of the rule; F1 counts as 0 where no hour was occupied or forecast as occupied.
     pub f1: Interval,
 }
 
-/// Sums over the hours of one day, of one forecaster.
+/// Sums of one forecaster over the hours of one day.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
     loss: f64,
@@ -119,7 +119,7 @@ pub fn skills<'a>(cases: impl IntoIterator<Item = &'a Case>, rules: &[usize]) ->
     rules.iter().enumerate().map(skill).collect()
 }
 
-/// The differences to each rule over some days.
+/// Returns the differences to each rule over some days.
 fn total<'a>(days: impl Iterator<Item = &'a [Sums; FORECASTERS]>, rules: &[usize]) -> Vec<[f64; MEASURES]> {
     let mut model = Sums::default();
     let mut others = vec![Sums::default(); rules.len()];

@@ -6,14 +6,14 @@ use super::report::{Group, Report};
 use super::scores::Scores;
 use super::skill::Interval;
 
-/// Rooms listed unless all are asked for.
+/// Number of rooms listed unless all are asked for.
 const ROOMS: usize = 20;
 
-/// Writes the verdict, what was replayed, and the tables: scores, skill, by lead, by history, by room
-/// (the 20 with the highest log loss, or all).
+/// Writes the verdict, the setup, and the tables: scores, skill, by lead, by history, by room (the 20 with the highest
+/// log loss, or all).
 ///
 /// # Errors
-/// Whatever `out` reports.
+/// [`io::Error`] when `out` cannot be written.
 pub fn write(report: &Report, all_rooms: bool, out: &mut impl Write) -> io::Result<()> {
     let Report { verdict, setup, .. } = report;
     writeln!(out, "{}\n\n{} {}\n", verdict.lines.join("\n"), verdict.log_loss, verdict.rooms)?;
@@ -101,7 +101,7 @@ fn skill(report: &Report, out: &mut impl Write) -> io::Result<()> {
     table(&header, &rows.collect::<Vec<_>>(), out)
 }
 
-/// The model beside the best simple rule, one row per group.
+/// Writes the model beside the best simple rule, one row per group.
 fn groups<'a>(
     label: &str,
     groups: impl Iterator<Item = &'a Group>,
@@ -129,7 +129,7 @@ fn rooms(report: &Report, all: bool, out: &mut impl Write) -> io::Result<()> {
     groups("room", worst.into_iter().take(shown), report, out)
 }
 
-/// An aligned table: the first column to the left, the others to the right.
+/// Writes an aligned table: the first column to the left, the others to the right.
 fn table(header: &[&str], rows: &[Vec<String>], out: &mut impl Write) -> io::Result<()> {
     let width = |text: &str| text.chars().count();
     let widths: Vec<usize> = (0..header.len())
@@ -154,14 +154,14 @@ pub(super) fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }
 
-/// A share in percent with its interval: `+8.2 [+3.1, +12.9]`.
+/// Formats a share in percent with its interval: `+8.2 [+3.1, +12.9]`.
 pub(super) fn interval(interval: Interval) -> String {
     let signed = |share: f64| format!("{:+.1}", 100.0 * share).replace('-', "−");
     let value = signed(interval.value);
     interval.interval.map_or(value.clone(), |(low, high)| format!("{value} [{}, {}]", signed(low), signed(high)))
 }
 
-/// Seconds as people say them: `6 hours`, `1 day`, `90 minutes`.
+/// Formats seconds in the largest unit that divides them: `6 hours`, `1 day`, `90 minutes`.
 pub(super) fn duration(seconds: i64) -> String {
     let (n, unit) = match seconds {
         s if s % 86_400 == 0 => (s / 86_400, "day"),

@@ -1,4 +1,4 @@
-//! The days on which the model was worst, and what was particular about them.
+//! The days with the worst forecasts, and a likely reason for each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,15 +8,15 @@ use serde::Serialize;
 use super::Case;
 use super::scores::log_loss;
 
-/// Days of the site listed, at most.
+/// Largest number of days of the site that are listed.
 const DAYS: usize = 8;
-/// Days of single rooms listed, at most.
+/// Largest number of days of single rooms that are listed.
 const ROOM_DAYS: usize = 12;
-/// A day of the site is listed if its log loss is this many times that of all days of its type.
+/// Multiple of the log loss of all days of its type from which a day of the site is listed.
 const UNUSUAL: f64 = 1.25;
-/// Fewer rooms cannot show that a whole building was empty.
+/// Fewest rooms that can show that a whole building was empty.
 const FEWEST_ROOMS: usize = 3;
-/// Fewer hours do not make a day.
+/// Fewest hours that count as a day.
 const FEWEST_HOURS: usize = 12;
 
 /// A bad day of the whole site.
@@ -28,13 +28,13 @@ pub struct WorstDay {
     pub kind: &'static str,
     /// The model's log loss over the day's cases.
     pub log_loss: f64,
-    /// That, as a multiple of its log loss over all days of the same type.
+    /// The log loss as a multiple of that over all days of the same type.
     pub times_usual: f64,
     /// Room-hours that were expected to be occupied.
     pub predicted_hours: f64,
-    /// Room-hours that were.
+    /// Room-hours that were occupied.
     pub actual_hours: f64,
-    /// What was particular.
+    /// The likely reason.
     pub why: &'static str,
 }
 
@@ -49,21 +49,21 @@ pub struct WorstRoomDay {
     pub device: String,
     /// The model's log loss over the day's cases.
     pub log_loss: f64,
-    /// Probability by local hour of day, the mean over all origins; none where no hour was scored.
+    /// Probability by local hour of day, the mean over all origins; `None` where no hour was scored.
     pub predicted: [Option<f64>; 24],
-    /// Occupied or not, by local hour of day.
+    /// State by local hour of day, true when occupied; `None` where no hour was scored.
     pub actual: [Option<bool>; 24],
-    /// What was particular.
+    /// The likely reason.
     pub why: &'static str,
 }
 
 impl WorstRoomDay {
-    /// Hours that were expected to be occupied.
+    /// Returns the number of hours that were expected to be occupied.
     pub fn predicted_hours(&self) -> f64 {
         self.predicted.iter().flatten().sum()
     }
 
-    /// Hours that were occupied.
+    /// Returns the number of hours that were occupied.
     pub fn actual_hours(&self) -> usize {
         self.actual.iter().flatten().filter(|&&occupied| occupied).count()
     }
@@ -107,7 +107,7 @@ fn room_days_of(cases: &[Case]) -> BTreeMap<(i32, u32), RoomDay> {
         day.weeks = day.weeks.max(case.weeks);
         day.said[hour].0 += f64::from(case.probability);
         day.said[hour].1 += 1.0;
-        // The hour that comes twice when clocks go back was occupied if either was.
+        // An hour that comes twice when the clocks go back was occupied if either was.
         day.actual[hour] = Some(case.actual || day.actual[hour] == Some(true));
     }
     days
@@ -121,15 +121,15 @@ fn by_date(rooms: &BTreeMap<(i32, u32), RoomDay>) -> BTreeMap<i32, Vec<&RoomDay>
     days
 }
 
-/// Whether no room saw motion, where there are enough rooms to tell.
+/// Returns whether no room saw motion; false when there are too few rooms to tell.
 fn deserted(rooms: &[&RoomDay]) -> bool {
     rooms.len() >= FEWEST_ROOMS && rooms.iter().all(|room| room.occupied() == 0.0)
 }
 
-/// The worst days of the whole site, by log loss, worst first; only those clearly worse than usual.
+/// Returns the worst days of the whole site by log loss, worst first; only days clearly worse than usual.
 pub fn days(cases: &[Case]) -> Vec<WorstDay> {
     let rooms = room_days_of(cases);
-    // Compared with its own kind: at weekends offices are easy, and every workday would look bad.
+    // Compared within the day type: weekends in offices are easy, so every workday would look bad.
     let usual = [false, true].map(|off| {
         let same = rooms.values().filter(|room| room.off == off);
         let (loss, n) = same.fold((0.0, 0.0), |(loss, n), room| (loss + room.loss, n + room.cases));
@@ -171,8 +171,8 @@ fn why_day(off: bool, deserted: bool, predicted: f64, actual: f64) -> &'static s
     }
 }
 
-/// The worst days of single rooms, by log loss, worst first. Days on which no room at all saw motion, which
-/// [`days`] lists, are left out, and so are parts of days.
+/// Returns the worst days of single rooms by log loss, worst first. It leaves out parts of days, and days on which no
+/// room saw motion, which [`days`] lists.
 pub fn room_days(cases: &[Case], name: impl Fn(u32) -> String) -> Vec<WorstRoomDay> {
     let rooms = room_days_of(cases);
     let empty = by_date(&rooms).into_iter().filter_map(|(day, rooms)| deserted(&rooms).then_some(day));

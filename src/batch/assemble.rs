@@ -1,4 +1,4 @@
-//! What was learned of each device, put together: verified, each device of the site once.
+//! Assembles a run from the rows of its devices: verified, each device of the site once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,29 +14,29 @@ use crate::model::rule::OutOfSample;
 use crate::model::{DeviceModel, Models, SiteModel};
 use crate::readings::{self, field};
 
-/// What a run has made, verified.
+/// A verified run.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// SHA-256 over the site and the models: the same for the same result.
+    /// SHA-256 over the site and the models: equal results have equal ids.
     pub id: String,
     /// All models.
     pub models: Models,
-    /// The calendar they were trained with.
+    /// The calendar that the models were trained with.
     pub calendar: Calendar,
-    /// First and last reading that they learned from.
+    /// The first and last reading that the models learned from.
     pub span: (Instant, Instant),
     /// Number of these readings.
     pub readings: usize,
-    /// As [`readings::Readings::fingerprint`] of them all.
+    /// The [`readings::Readings::fingerprint`] of all these readings.
     pub fingerprint: String,
-    /// Time that the devices' fits took, added up.
+    /// Sum of the times that the devices' fits took.
     pub training: Duration,
-    /// Devices without a model that was judged, with the reason.
+    /// Devices without a judged model of their own, with the reason.
     pub skipped: Vec<(String, String)>,
 }
 
 impl Run {
-    /// For the registry.
+    /// Returns the description of the models for the registry.
     pub fn about(&self) -> About<'_> {
         About {
             calendar: &self.calendar,
@@ -49,7 +49,7 @@ impl Run {
     }
 }
 
-/// One device's row, checked.
+/// The checked row of one device.
 struct Device {
     model: DeviceModel,
     sha256: String,
@@ -62,7 +62,7 @@ struct Device {
     seconds: f64,
 }
 
-/// A site with its layers, and the devices that were fitted on top of it.
+/// A site with its layers and the devices fitted on top of it.
 pub struct Assembly {
     site: Site,
     layers: SiteModel,
@@ -71,10 +71,10 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// The site in these bytes, without devices yet.
+    /// Decodes the site, without devices yet.
     ///
     /// # Errors
-    /// When they are damaged, of another Roomcast, or the site has no layers.
+    /// A message when the bytes are damaged or made by another version, or the site has no layers.
     pub fn new(bytes: &[u8]) -> Result<Assembly, String> {
         let mut site = Site::decode(bytes).map_err(|error| error.to_string())?;
         let Some((_, layers)) = site.layers.take() else {
@@ -86,7 +86,7 @@ impl Assembly {
     /// Adds a device.
     ///
     /// # Errors
-    /// When something is not what fitting gives, or the device is there already.
+    /// A message that names the device when the row is invalid, or the device is there already.
     pub fn add(&mut self, row: Row) -> Result<(), String> {
         let name = row.device.clone();
         field::name(name.as_bytes()).map_err(|problem| format!("expected {}", problem.expected))?;
@@ -132,10 +132,10 @@ impl Assembly {
         })
     }
 
-    /// All together.
+    /// Returns the run of all devices.
     ///
     /// # Errors
-    /// When there are not all devices of the site with all their hours.
+    /// A message when devices of the site or their hours are missing, or the site's end is in the future.
     pub fn finish(self) -> Result<Run, String> {
         let (site, devices) = (&self.site, &self.devices);
         let (here, hours) = (devices.len() as u64, devices.values().map(|d| d.hours).sum::<i64>());

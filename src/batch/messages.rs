@@ -1,24 +1,24 @@
 //! The messages of an Arrow IPC stream, each read whole and checked before a decoder sees it.
 //!
-//! A decoder reserves as much memory as a message says that it needs, and a process without that memory ends. So every
-//! length in a message is compared with the bytes that have arrived.
+//! A decoder reserves as much memory as a message asks for, and a process without that memory ends. Every length in a
+//! message is therefore compared with the bytes that have arrived.
 
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
 use polars_arrow::io::ipc::format::ipc::planus::ReadAsRoot;
 use polars_arrow::io::ipc::format::ipc::{MessageHeaderRef, MessageRef, RecordBatchRef};
 
-/// What stands before a message's length.
+/// The mark before a message's length.
 const CONTINUATION: [u8; 4] = [0xff; 4];
 
-/// Longest description of a message, which has a few bytes for each column.
+/// Largest number of bytes of a message's description, which has a few bytes for each column.
 const MAX_METADATA: usize = 1 << 20;
 
-/// Bytes that one byte of a compressed buffer may unpack to, and bytes of all buffers of a message together.
+/// Largest number of bytes that one byte of a compressed buffer unpacks to, and that all buffers of a message have.
 const MAX_RATIO: u64 = 4096;
 const MAX_UNPACKED: u64 = 4 << 30;
 
-/// A stream as its decoder reads it: every message is there as a whole.
+/// The stream that a decoder reads, with every message complete.
 pub(super) struct Messages<R> {
     inner: R,
     /// The message that is being read.
@@ -37,7 +37,7 @@ impl<R: Read> Messages<R> {
         self.message.set_position(0);
         let message = self.message.get_mut();
         if !append(&mut self.inner, 4, message)? {
-            // The decoder says what it means that a stream ends here.
+            // The decoder decides whether a stream may end here.
             return Ok(());
         }
         if message[..] == CONTINUATION && !append(&mut self.inner, 4, message)? {
@@ -63,7 +63,7 @@ impl<R: Read> Messages<R> {
     }
 }
 
-/// Appends so many bytes of an input; false if there are fewer. Memory grows with what arrives.
+/// Appends `length` bytes of an input; returns false if there are fewer. Memory grows with what arrives.
 fn append(input: &mut impl Read, length: u64, to: &mut Vec<u8>) -> io::Result<bool> {
     Ok(input.take(length).read_to_end(to)? as u64 == length)
 }
@@ -88,7 +88,7 @@ fn invalid(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// The length of the body that follows a message's description.
+/// Returns the length of the body that follows a message's description.
 fn body_length(metadata: &[u8]) -> io::Result<u64> {
     let length = MessageRef::read_as_root(metadata).and_then(|message| message.body_length());
     let length = length.map_err(|error| invalid(&error.to_string()))?;
@@ -131,7 +131,7 @@ fn check_batch(batch: RecordBatchRef<'_>, body: &[u8]) -> io::Result<()> {
         return Err(invalid("a column has more buffers than its message"));
     }
     let nodes = batch.nodes().map_err(damaged)?.ok_or_else(|| invalid("rows without columns"))?;
-    // Every value of a column has at least a bit, in a buffer that may be compressed.
+    // Every value of a column takes at least a bit, in a buffer that may be compressed.
     let most = (body.len() as u64).saturating_mul(8).max(unpacked.saturating_mul(8));
     let fits = |length: i64| u64::try_from(length).is_ok_and(|length| length <= most);
     match nodes.iter().all(|node| fits(node.length()) && fits(node.null_count())) {
@@ -174,7 +174,7 @@ mod tests {
         for compression in [None, Some(IpcCompression::ZSTD(Default::default()))] {
             let whole = stream(compression);
             assert_eq!(rows(&whole), Ok(1000));
-            // Every eight bytes in turn say 2^62 or 2^40.
+            // Every eight bytes in turn are set to 2^62 or 2^40.
             let mut refused = 0;
             for at in 0..whole.len() - 8 {
                 for length in [1_i64 << 62, 1 << 40] {

@@ -1,6 +1,7 @@
-//! The batch layer: training spread over many machines by whatever moves tables between processes, such as Apache Spark.
+//! The batch layer: training spread over many machines by a system that moves tables between processes, such as Apache
+//! Spark.
 //!
-//! Each step is one process that reads an Arrow IPC stream and writes one ([`stream`]); what they share is a small file
+//! Each step is one process that reads an Arrow IPC stream and writes one ([`stream`]). The steps share a small file
 //! ([`site`]) that goes to every machine. Two of the steps see all devices, but little of each:
 //!
 //! | step | sees | gives |
@@ -10,9 +11,10 @@
 //! | site | these rows of all devices | the site with its layers |
 //! | devices | all readings of some devices | their models, scores and reasons |
 //!
-//! They call what [`crate::model::fit::train`] calls, on equal values in equal order, so the models are equal to the last
-//! bit to those of one machine that sees everything. The steps themselves are functions on values ([`part`], [`row`]).
-//! [`run`] reads what a run has written, [`assemble`] verifies it, [`takeover`] puts it in the place of the models in use.
+//! They call what [`crate::model::fit::train`] calls, on equal values in equal order. The models are therefore equal to
+//! the last bit to those of one machine that sees everything. [`steps`] connects functions on values ([`part`],
+//! [`row`]) to streams. [`run`] reads the files of a run, [`assemble`] verifies them, [`takeover`] puts the run's models
+//! in the place of those in use.
 
 pub mod assemble;
 mod messages;
@@ -26,48 +28,48 @@ pub mod takeover;
 
 use crate::model::fit::TrainError;
 
-/// Why a step fails. Nothing that it has written may be used then: its output has no end.
+/// Reason why a step failed. Its output then lacks the end of the stream and may not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BatchError {
     /// The input does not begin as an Arrow IPC stream.
     #[error("standard input is no Arrow IPC stream: {0}")]
     NoStream(String),
-    /// The input has other columns than the step reads.
+    /// The columns of the input are not those the step reads.
     #[error("expected the columns {expected}, found {found}")]
     Columns {
         /// Names and types in order.
         expected: String,
-        /// Those of the input.
+        /// Names and types of the input's columns.
         found: String,
     },
-    /// The input breaks off, or its bytes make no sense.
+    /// The input breaks off, or its bytes are invalid.
     #[error("the stream is damaged or cut off after row {after}: {what}")]
     Damaged {
-        /// Rows that were read before.
+        /// Number of rows that were read before.
         after: u64,
-        /// What was found.
+        /// The reason.
         what: String,
     },
-    /// The input ends without its last row.
+    /// The input ends without the row that ends a table.
     #[error("the stream ends after {after} rows, and none says that these are all: it was cut off")]
     CutOff {
-        /// Rows that were read.
+        /// Number of rows that were read.
         after: u64,
     },
     /// The last row announced another number of rows.
     #[error("{found} rows came where {announced} were announced")]
     Count {
-        /// Rows that were read.
+        /// Number of rows that were read.
         found: u64,
-        /// Rows that the last row says there are.
+        /// Number of rows that the last row announced.
         announced: i64,
     },
-    /// A row cannot be what it is said to be.
+    /// A row is invalid.
     #[error("row {row}: {what}")]
     Row {
-        /// Its number, from 1.
+        /// The row's number, from 1.
         row: u64,
-        /// What is wrong with it.
+        /// The reason.
         what: String,
     },
     /// The file of the site is damaged or does not fit.
@@ -76,7 +78,7 @@ pub enum BatchError {
     /// Fitting failed.
     #[error("cannot train")]
     Train(#[from] TrainError),
-    /// The output does not take what is written.
+    /// The output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Write(String),
 }

@@ -1,4 +1,4 @@
-//! The steps on values: what of each device is learned on the grid of a site that was made of all.
+//! The steps as functions on values: samples and models of some devices on the grid of the whole site.
 
 use std::time::Instant as Stopwatch;
 
@@ -14,11 +14,11 @@ use crate::model::fit::{self, Sample};
 use crate::model::{DeviceModel, SiteModel, registry};
 use crate::readings::{DeviceReadings, Readings};
 
-/// The site of these readings, of which only the hours matter, without layers. None may be at or after `until`; without it
-/// the last hour with motion is the last that is learned from.
+/// Makes the site, without layers, from readings, of which only the hours matter. No reading may be at or after
+/// `until`; without it the last hour with motion is the last that is learned from.
 ///
 /// # Errors
-/// [`BatchError::Site`] without readings, and for an `until` that has not come yet.
+/// [`BatchError::Site`] without readings, and for an `until` in the future.
 pub fn bare_site(readings: &Readings, calendar: &Calendar, until: Option<Instant>) -> Result<Site, BatchError> {
     let Some((_, last)) = readings.lived(calendar.latest()) else {
         return Err(BatchError::Site("there are no readings to train on".into()));
@@ -31,12 +31,12 @@ pub fn bare_site(readings: &Readings, calendar: &Calendar, until: Option<Instant
     Ok(Site::new(readings, calendar, until))
 }
 
-/// Number of hours in which a device moved.
+/// Returns the number of hours with motion of a device.
 fn hours_with_motion(device: &DeviceReadings, calendar: &Calendar) -> usize {
     device.times.chunk_by(|&a, &b| calendar.hour(a) == calendar.hour(b)).count()
 }
 
-/// A site, laid out to look at some of its devices at a time.
+/// A site with its calendar and totals, prepared for work on some of its devices at a time.
 #[derive(Debug)]
 pub struct Ground {
     site: Site,
@@ -45,32 +45,32 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Lays out a site.
+    /// Prepares a site.
     pub fn new(site: Site) -> Ground {
         let (calendar, building) = (site.calendar(), site.building());
         Ground { site, calendar, building }
     }
 
-    /// The site.
+    /// Returns the site.
     pub fn site(&self) -> &Site {
         &self.site
     }
 
-    /// The site's calendar.
+    /// Returns the site's calendar.
     pub fn calendar(&self) -> &Calendar {
         &self.calendar
     }
 
-    /// The instant at which the site's grid begins; no reading may be at or after the site's `until`.
+    /// Returns the instant at which the site's grid begins; no reading may be at or after the site's `until`.
     pub fn beginning(&self) -> Instant {
         self.calendar.start(self.site.days.first_hour)
     }
 
-    /// The rows of some devices, in ascending order of name, that the site's layers are fitted on, with the devices' names;
-    /// devices without any are left out.
+    /// Returns, for some devices in ascending order of name, the rows that the site's layers are fitted on, with the
+    /// devices' names. Devices without any are left out.
     ///
     /// # Errors
-    /// [`BatchError::Train`].
+    /// [`BatchError::Train`] when the features cannot be built.
     pub fn samples(&self, devices: Vec<DeviceReadings>) -> Result<Vec<(String, Sample)>, BatchError> {
         let hourly = self.site.lay(&Readings { devices }, &self.calendar);
         let of = |device: usize| -> Result<Option<(String, Sample)>, BatchError> {
@@ -81,7 +81,7 @@ impl Ground {
     }
 }
 
-/// A site with its layers, to fit some of its devices on top of at a time.
+/// A site with its layers, prepared for fitting some of its devices at a time.
 #[derive(Debug)]
 pub struct Fitting {
     ground: Ground,
@@ -91,7 +91,7 @@ pub struct Fitting {
 }
 
 impl Fitting {
-    /// Lays out a site; its bytes have this SHA-256.
+    /// Prepares a site; its bytes have this SHA-256.
     ///
     /// # Errors
     /// [`BatchError::Site`] for a site without layers.
@@ -102,12 +102,12 @@ impl Fitting {
         Ok(Fitting { ground: Ground::new(site), early, all, site_sha256 })
     }
 
-    /// The site.
+    /// Returns the site without its layers.
     pub fn ground(&self) -> &Ground {
         &self.ground
     }
 
-    /// Fits devices, in ascending order of name, all of whose readings the site's grid holds.
+    /// Fits devices, in ascending order of name, whose readings all lie on the site's grid.
     ///
     /// # Errors
     /// [`BatchError`] when one of them cannot be fitted.
@@ -141,7 +141,7 @@ impl Fitting {
     }
 }
 
-/// The scores in a model.
+/// Returns the scores in a model.
 pub(super) fn scores(model: &DeviceModel) -> Option<Scores> {
     model.check.map(|check| (i64::from(check.rows), check.prior, check.building, check.device))
 }

@@ -1,4 +1,4 @@
-//! A run directory: what the steps gave, as whoever ran them has written it.
+//! A run directory: the output of the steps, written as files.
 //!
 //! ```text
 //! RUN/
@@ -6,7 +6,7 @@
 //!   devices/   _SUCCESS, *.parquet with one row per device
 //! ```
 //!
-//! `_SUCCESS` is what Spark's committer writes last; without it nothing is read. Every row is verified.
+//! Spark's committer writes `_SUCCESS` last; without it nothing is read. Every row is verified.
 
 use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,29 +20,29 @@ use super::steps::MODELS;
 
 const SUCCESS: &str = "_SUCCESS";
 
-/// Why a run cannot be published.
+/// Reason why a run cannot be published.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The run is not over.
+    /// The run has not ended, or has failed.
     #[error("{directory}: there is no _SUCCESS: the run has not ended, or has failed")]
     Unfinished {
-        /// Part of the run.
+        /// The part of the run without `_SUCCESS`.
         directory: String,
     },
-    /// The operating system refused.
+    /// A file or directory cannot be read.
     #[error("{path}: cannot read")]
     Io {
         /// File or directory.
         path: String,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// Something is not what the steps gave.
+    /// The content is not the output of the steps.
     #[error("{path}: {what}")]
     Damaged {
         /// File or directory.
         path: String,
-        /// What is wrong.
+        /// The reason.
         what: String,
     },
 }
@@ -50,7 +50,7 @@ pub enum RunError {
 /// Reads and verifies a run.
 ///
 /// # Errors
-/// [`RunError`], with the file at fault.
+/// [`RunError`], with the path, when a part has not ended, or a file cannot be read or is invalid.
 pub fn read(directory: &Path) -> Result<Run, RunError> {
     let (at, devices_at) = (directory.join("site"), directory.join("devices"));
     let (site_parts, device_parts) = (parts(&at)?, parts(&devices_at)?);
@@ -76,7 +76,7 @@ fn damaged(path: &Path, what: impl ToString) -> RunError {
     RunError::Damaged { path: path.display().to_string(), what: what.to_string() }
 }
 
-/// The Parquet files of a part of the run that has ended, in order of name.
+/// Returns the Parquet files of a part of the run that has ended, in order of name.
 fn parts(directory: &Path) -> Result<Vec<PathBuf>, RunError> {
     if !directory.join(SUCCESS).is_file() {
         return Err(RunError::Unfinished { directory: directory.display().to_string() });
@@ -113,7 +113,7 @@ fn take(frame: &DataFrame, assembly: &mut Assembly) -> Result<(), String> {
     (0..frame.height()).try_for_each(|at| assembly.add(row(frame, at)?))
 }
 
-/// One device's row.
+/// Reads one device's row.
 fn row(frame: &DataFrame, row: usize) -> Result<Row, String> {
     let text = |column| cell(frame, column, row, |column, row| column.str().ok()?.get(row).map(String::from));
     let number = |column| cell(frame, column, row, |column, row| column.i64().ok()?.get(row));

@@ -1,10 +1,10 @@
-//! What the steps share: the site's clock, grid and totals, and once they are fitted its layers.
+//! The file that the steps share: the site's clock, grid and totals and, once fitted, its layers.
 //!
 //! | bytes | content |
 //! |---|---|
 //! | 8 | `ROOMSITE` |
 //! | 32 | SHA-256 of the rest |
-//! | … | postcard: who wrote it, then the [`Site`] |
+//! | … | postcard: the maker, then the [`Site`] |
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -20,12 +20,12 @@ use crate::readings::Readings;
 
 const MAGIC: [u8; 8] = *b"ROOMSITE";
 
-/// Who made it: models of two makers cannot be told to be the same.
+/// The maker of the file: models of two makers may differ.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Maker {
     roomcast: String,
     lightgbm: String,
-    /// The form of the packed models.
+    /// Version of the format of the packed models.
     schema: u32,
     features: Vec<String>,
 }
@@ -47,22 +47,22 @@ pub struct Site {
     zone: Option<String>,
     weekend: [bool; 7],
     days_off: Vec<NaiveDate>,
-    /// Only readings before this instant are known.
+    /// The end of the readings that are known.
     pub until: Instant,
     /// Number of devices.
     pub devices: u64,
     /// Number of hours with motion, over all devices.
     pub hours: u64,
-    /// What the devices' hours take from each other's.
+    /// The site's daily totals, through which a device's hours depend on the other devices.
     pub days: SiteDays,
     totals: Totals,
-    /// The site's layers as fitted before the history's cut and as fitted on everything; none before they are fitted, and
-    /// where there is too little to learn from.
+    /// The site's layers as fitted before the history's cut and as fitted on everything; `None` before they are fitted,
+    /// and for too little history.
     pub layers: Option<(SiteModel, SiteModel)>,
 }
 
 impl Site {
-    /// The site of these readings, of which only the hours matter, before `until`.
+    /// Makes the site from readings before `until`, of which only the hours matter.
     pub fn new(readings: &Readings, calendar: &Calendar, until: Instant) -> Site {
         let (hourly, days) = Hourly::with_days(readings, calendar, until);
         let readings = readings.since(hourly.start).before(until);
@@ -79,45 +79,45 @@ impl Site {
         }
     }
 
-    /// The same site with these layers.
+    /// Returns the same site with these layers.
     pub fn with_layers(self, layers: Option<(SiteModel, SiteModel)>) -> Site {
         Site { layers, ..self }
     }
 
-    /// The site's calendar.
+    /// Returns the site's calendar.
     pub fn calendar(&self) -> Calendar {
         let zone = self.zone.as_deref().and_then(|name| name.parse().ok());
         Calendar::new(zone).with_weekend(self.weekend).with_days_off(self.days_off.iter().copied())
     }
 
-    /// The site's grid without devices.
+    /// Returns the site's grid without devices.
     pub fn grid(&self) -> Hourly {
         self.lay(&Readings::default(), &self.calendar())
     }
 
-    /// Some devices on the site's grid.
+    /// Returns some devices on the site's grid.
     pub fn lay(&self, readings: &Readings, calendar: &Calendar) -> Hourly {
         Hourly::part(readings, calendar, self.until, &self.days)
     }
 
-    /// What all devices say together.
+    /// Returns the totals and rates over all devices.
     pub fn building(&self) -> Building {
         Building::from_totals(self.totals.clone(), &self.grid())
     }
 
-    /// The bytes of the file.
+    /// Encodes the file.
     ///
     /// # Errors
-    /// None in practice: writing to memory does not fail.
+    /// [`BatchError::Site`] never in practice: writing to memory does not fail.
     pub fn encode(&self) -> Result<Vec<u8>, BatchError> {
         let body = registry::bytes(&(Maker::this(), self)).map_err(BatchError::Site)?;
         Ok([&MAGIC[..], &Sha256::digest(&body), &body].concat())
     }
 
-    /// The site in these bytes.
+    /// Decodes the file.
     ///
     /// # Errors
-    /// [`BatchError::Site`] when they are damaged, or of another Roomcast.
+    /// [`BatchError::Site`] when the bytes are damaged, or made by another version of Roomcast.
     pub fn decode(bytes: &[u8]) -> Result<Site, BatchError> {
         Self::read(bytes).map_err(BatchError::Site)
     }

@@ -1,4 +1,4 @@
-//! The steps, each from an input to an output.
+//! The steps, each of which reads an input and writes an output.
 
 use std::io::{Read, Write};
 use std::ops::Range;
@@ -15,28 +15,28 @@ use crate::model::fit::{self, Sample, TrainError};
 use crate::model::{Source, registry};
 use crate::readings::{DeviceReadings, Readings, field};
 
-/// Devices of which a worker holds the readings at a time.
+/// Number of devices whose readings a worker holds at a time.
 const CHUNK: usize = 256;
 
 /// The years 1971 to 2200, as in files of readings.
 const YEARS: Range<Instant> = 31_536_000..7_289_654_400;
 
-/// Hours with motion: a device and the instant at which the hour begins (seconds), ascending by device, then hour.
+/// Columns of hours with motion: a device and the start of an hour (seconds), ascending by device, then hour.
 const HOURS: [(&str, DataType); 2] = [("device", DataType::String), ("hour", DataType::Int64)];
 
-/// The same with the seconds of the hour, 0 to 3599 ascending, at which there was motion.
+/// Returns the same columns and that of the seconds of the hour with motion, 0 to 3599 ascending.
 fn readings() -> Vec<(&'static str, DataType)> {
     HOURS.into_iter().chain([("seconds", DataType::List(Box::new(DataType::Int32)))]).collect()
 }
 
-/// A device's sample: its number of rows, and the rows.
+/// Columns of samples: a device, the number of rows of its sample, and the rows.
 const SAMPLE: [(&str, DataType); 3] =
     [("device", DataType::String), ("rows", DataType::Int64), ("sample", DataType::Binary)];
 
-/// A site.
+/// Column of a site.
 const SITE: [(&str, DataType); 1] = [("site", DataType::Binary)];
 
-/// A device's model, and what is known of it; [`super::run`] reads these again.
+/// Columns of a device's model and the results of its fit; [`super::run`] reads these again.
 pub(super) const MODELS: [(&str, DataType); 19] = [
     ("device", DataType::String),
     ("model", DataType::Binary),
@@ -59,11 +59,11 @@ pub(super) const MODELS: [(&str, DataType); 19] = [
     ("roomcast", DataType::String),
 ];
 
-/// From the hours with motion of all devices of a site to the site, without layers. Hours from `until` on are set aside;
-/// without it the last hour with motion is the last that is learned from, but for hours of clocks that are wrong.
+/// Makes the site, without layers, from the hours with motion of all its devices. Hours from `until` on are set aside.
+/// Without `until` the last hour with motion is the last that is learned from, except hours of clocks that are wrong.
 ///
 /// # Errors
-/// [`BatchError`].
+/// [`BatchError`] when the input is invalid, there are no readings, `until` is in the future or the output fails.
 pub fn building(
     input: impl Read,
     output: impl Write,
@@ -79,10 +79,10 @@ pub fn building(
     one_site(&part::bare_site(&Readings { devices: devices.drain(0) }, calendar, until)?, output)
 }
 
-/// From readings of some devices to the rows of them that the site's layers are fitted on.
+/// Writes, from readings of some devices, those of their rows that the site's layers are fitted on.
 ///
 /// # Errors
-/// [`BatchError`].
+/// [`BatchError`] when the input is invalid, the features cannot be built or the output fails.
 pub fn sample(input: impl Read, output: impl Write, site: &Site) -> Result<(), BatchError> {
     let mut output = Output::start(output, &SAMPLE)?;
     let ground = Ground::new(site.clone());
@@ -98,10 +98,10 @@ pub fn sample(input: impl Read, output: impl Write, site: &Site) -> Result<(), B
     output.finish().map(drop)
 }
 
-/// From the samples of all devices, ascending by device, to the site with its layers.
+/// Fits the site's layers on the samples of all devices, ascending by device, and writes the site with them.
 ///
 /// # Errors
-/// [`BatchError`].
+/// [`BatchError`] when the input is invalid, fitting fails or the output fails.
 pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), BatchError> {
     let mut input = Input::open(input, &SAMPLE)?;
     let mut parts: Vec<Sample> = Vec::new();
@@ -127,10 +127,10 @@ pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), B
     one_site(&site.clone().with_layers(fit::train_site(&parts, site.until)?), output)
 }
 
-/// From readings of some devices to their models, on top of the site's layers.
+/// Fits some devices on their readings, on top of the site's layers, and writes their models.
 ///
 /// # Errors
-/// [`BatchError`]; for a site of which nothing could be learned too.
+/// [`BatchError`] when the site has no layers, the input is invalid, fitting fails or the output fails.
 pub fn devices(input: impl Read, output: impl Write, site: &Site) -> Result<(), BatchError> {
     let fitting = Fitting::new(site.clone(), registry::sha256(&site.encode()?))?;
     let mut output = Output::start(output, &MODELS)?;
@@ -138,7 +138,7 @@ pub fn devices(input: impl Read, output: impl Write, site: &Site) -> Result<(), 
     output.finish().map(drop)
 }
 
-/// The columns of [`MODELS`].
+/// Returns the columns of [`MODELS`].
 fn columns(rows: &[Row]) -> Result<Vec<Column>, BatchError> {
     let text = |name: &str, of: fn(&Row) -> String| Column::new(name.into(), rows.iter().map(of).collect::<Vec<_>>());
     let bytes = |name: &str, of: fn(&Row) -> &[u8]| Column::new(name.into(), rows.iter().map(of).collect::<Vec<_>>());
@@ -183,7 +183,7 @@ fn one_site(site: &Site, output: impl Write) -> Result<(), BatchError> {
     output.finish().map(drop)
 }
 
-/// Gives the devices of an input to `each`, some at a time.
+/// Passes the devices of an input to `each`, some at a time.
 fn each_chunk(
     input: impl Read,
     ground: &Ground,
@@ -201,16 +201,16 @@ fn each_chunk(
     each(devices.drain(0))
 }
 
-/// Devices as their rows come in.
+/// Devices collected from rows as they arrive.
 struct Devices<'a> {
     calendar: &'a Calendar,
-    /// Hours that begin at or after this instant are set aside.
+    /// The instant from which hours are set aside.
     until: Instant,
-    /// As those before this instant: they are of wrong clocks, or older than what is learned from.
+    /// The instant before which hours are set aside: they are of wrong clocks, or too old to learn from.
     from: Instant,
-    /// How many hours were set aside, and the first of them.
+    /// Number of hours that were set aside, and the first of them.
     set_aside: (u64, Option<(String, Instant)>),
-    /// The last one may still grow.
+    /// The devices so far; the last one may still grow.
     devices: Vec<DeviceReadings>,
     /// The name and hour of the last row.
     last: Option<(String, Instant)>,
@@ -221,7 +221,7 @@ impl<'a> Devices<'a> {
         Devices { calendar, until, from, set_aside: (0, None), devices: Vec::new(), last: None }
     }
 
-    /// Logs how many hours were set aside, if any.
+    /// Logs the number of hours that were set aside, if any.
     fn say_set_aside(&self) {
         if let (hours, Some((device, hour))) = &self.set_aside {
             let first = format!("{} of {device}", self.calendar.format(*hour));
@@ -229,17 +229,17 @@ impl<'a> Devices<'a> {
         }
     }
 
-    /// Number of devices of which everything has come.
+    /// Returns the number of devices whose rows are complete.
     fn complete(&self) -> usize {
         self.devices.len().saturating_sub(1)
     }
 
-    /// The devices that are there, but for the last `keep`.
+    /// Removes and returns the devices, except for the last `keep`.
     fn drain(&mut self, keep: usize) -> Vec<DeviceReadings> {
         self.devices.drain(..self.devices.len().saturating_sub(keep)).collect()
     }
 
-    /// Adds rows, of which `before` came before.
+    /// Adds rows; `before` is the number of earlier rows.
     fn take(&mut self, frame: &DataFrame, before: u64) -> Result<(), BatchError> {
         let (names, hours) = (frame.column("device")?.str()?, frame.column("hour")?.i64()?);
         let seconds = frame.column("seconds").ok().map(|column| column.list()).transpose()?;

@@ -1,7 +1,7 @@
-//! Arrow IPC streams that are read and written as they come, and whose reader knows whether it has all of them.
+//! Arrow IPC streams, read and written in batches, whose reader knows whether they are complete.
 //!
-//! Arrow takes a stream that stops between two batches for a whole one. So the last row of every input is no row of the
-//! table: it has no device, and its second column holds the number of rows before it.
+//! Arrow takes a stream that stops between two batches for a complete one. Every input therefore ends with a row that
+//! is not part of the table: it has no device, and its second column holds the number of rows before it.
 
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +16,7 @@ use super::messages::Messages;
 /// Names and types of the columns of a table.
 pub type Columns = [(&'static str, DataType)];
 
-/// An input with the columns that were asked for, the first of them `device`, the second an integer.
+/// An input with the expected columns, the first of them `device`, the second an integer.
 pub struct Input<R: Read> {
     batches: StreamReader<Messages<R>>,
     rows: u64,
@@ -24,10 +24,10 @@ pub struct Input<R: Read> {
 }
 
 impl<R: Read> Input<R> {
-    /// Reads as far as the names of the columns.
+    /// Opens an input and reads the names of the columns.
     ///
     /// # Errors
-    /// [`BatchError::NoStream`], [`BatchError::Columns`].
+    /// [`BatchError::NoStream`] for another format, [`BatchError::Columns`] for other columns.
     pub fn open(inner: R, columns: &Columns) -> Result<Input<R>, BatchError> {
         let mut messages = Messages::new(inner);
         let opened = catch_unwind(AssertUnwindSafe(|| {
@@ -47,14 +47,14 @@ impl<R: Read> Input<R> {
         Ok(Input { batches: StreamReader::new(messages, metadata, None), rows: 0, whole: false })
     }
 
-    /// The next rows and the number of rows before them; none at the end, and only if it is the end of the whole table.
+    /// Returns the next rows and the number of rows before them; `None` at the end of the complete table.
     ///
     /// # Errors
-    /// [`BatchError::Damaged`], [`BatchError::CutOff`], [`BatchError::Count`], [`BatchError::Row`].
+    /// [`BatchError::Damaged`], [`BatchError::CutOff`] or [`BatchError::Count`] when the stream is damaged or cut off.
     pub fn next_rows(&mut self) -> Result<Option<(DataFrame, u64)>, BatchError> {
         let before = self.rows;
         let damaged = |what: String| BatchError::Damaged { after: before, what };
-        // Polars panics on some damaged bytes; nothing is read on then.
+        // Polars panics on some damaged bytes; nothing is read after that.
         let batch = match catch_unwind(AssertUnwindSafe(|| self.batches.next())) {
             Ok(Some(Ok(StreamState::Some(batch)))) => batch,
             Ok(None | Some(Ok(StreamState::Waiting))) if self.whole => return Ok(None),
@@ -91,14 +91,14 @@ fn list(schema: &Schema) -> String {
     schema.iter().map(column).collect::<Vec<_>>().join(", ")
 }
 
-/// An output that is whole only once it was finished.
+/// An output that is complete only once it is finished.
 pub struct Output<W: Write>(StreamWriter<W>);
 
 impl<W: Write> Output<W> {
-    /// Writes the names of the columns.
+    /// Starts an output with the names of the columns.
     ///
     /// # Errors
-    /// [`BatchError::Write`].
+    /// [`BatchError::Write`] when the output cannot be written.
     pub fn start(inner: W, columns: &Columns) -> Result<Output<W>, BatchError> {
         let schema = Schema::from_iter(columns.iter().map(|(name, kind)| Field::new((*name).into(), kind.clone())));
         let mut writer = StreamWriter::new(inner, WriteOptions { compression: None });
@@ -109,7 +109,7 @@ impl<W: Write> Output<W> {
     /// Writes rows with the columns that the output was started with.
     ///
     /// # Errors
-    /// [`BatchError::Write`].
+    /// [`BatchError::Write`] when the output cannot be written.
     pub fn write(&mut self, columns: Vec<Column>) -> Result<(), BatchError> {
         let height = columns.first().map_or(0, Column::len);
         let mut frame = DataFrame::new(height, columns).map_err(refused)?;
@@ -120,10 +120,10 @@ impl<W: Write> Output<W> {
             .map_err(refused)
     }
 
-    /// Says that this is all, and gives the writer back.
+    /// Ends the stream and returns the writer.
     ///
     /// # Errors
-    /// [`BatchError::Write`].
+    /// [`BatchError::Write`] when the output cannot be written.
     pub fn finish(mut self) -> Result<W, BatchError> {
         self.0.finish().map_err(refused)?;
         let mut inner = self.0.into_inner();

@@ -1,4 +1,4 @@
-//! A run's models in the place of those in use: judged, then taken over, once.
+//! Judges a run's models and puts them in the place of those in use, once.
 
 use super::assemble::Run;
 use crate::calendar::Instant;
@@ -9,7 +9,7 @@ use crate::readings::Readings;
 use crate::retrain::report::Report;
 use crate::retrain::{self, Options, Outcome};
 
-/// Why a run cannot take over.
+/// Reason why a run cannot take over.
 #[derive(Debug, thiserror::Error)]
 pub enum TakeoverError {
     /// The registry cannot be read or written.
@@ -18,35 +18,35 @@ pub enum TakeoverError {
     /// The models cannot be judged.
     #[error("cannot judge the models")]
     Train(#[from] TrainError),
-    /// The report cannot be written down.
+    /// The report cannot be written.
     #[error("cannot write the report")]
     Report(#[from] serde_json::Error),
 }
 
-/// How strictly to judge.
+/// Settings of the judgement.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// Only readings before this instant are known; without it, all at hand.
+    /// The end of the readings that are known; `None` for all.
     pub until: Option<Instant>,
-    /// Seconds after which models in use are replaced unjudged.
+    /// Age in seconds at which models in use are replaced unjudged.
     pub max_age: i64,
-    /// Whether nothing is to be changed.
+    /// True to change nothing.
     pub dry_run: bool,
 }
 
-/// What became of a run before a judge.
+/// The judgement of a run.
 #[derive(Debug)]
 pub struct Verdict {
-    /// How it was judged, what was decided.
+    /// The report of the judgement and the decision.
     pub report: Report,
     models: Option<Models>,
     in_use: Option<String>,
 }
 
-/// The version in use, if it is of this run.
+/// Returns the version in use if it is of this run.
 ///
 /// # Errors
-/// [`RegistryError`]. A report that is damaged is of no run.
+/// [`RegistryError`] when the registry cannot be read. A damaged report counts as one of no run.
 pub fn published(registry: &Registry, run: &Run) -> Result<Option<String>, RegistryError> {
     let Some(version) = registry.current()? else { return Ok(None) };
     let text = match registry.report(&version) {
@@ -57,11 +57,11 @@ pub fn published(registry: &Registry, run: &Run) -> Result<Option<String>, Regis
     Ok(report.filter(|report| report.run.as_ref() == Some(&run.id)).map(|_| version))
 }
 
-/// Judges a run against the models in use on readings after everything that both have learned from. Where nothing is in use
-/// no readings are needed.
+/// Judges a run against the models in use, on readings after everything that both have learned from. No readings are
+/// needed when no models are in use.
 ///
 /// # Errors
-/// [`TakeoverError`].
+/// [`TakeoverError`] when the registry cannot be read or the models cannot be judged.
 pub fn judge(registry: &Registry, run: &Run, readings: &Readings, rules: &Rules) -> Result<Verdict, TakeoverError> {
     let calendar = &run.calendar;
     let in_use = registry.current()?;
@@ -81,11 +81,11 @@ pub fn judge(registry: &Registry, run: &Run, readings: &Readings, rules: &Rules)
 }
 
 impl Verdict {
-    /// Saves what takes over, and makes it current if what it was judged against still is; the version, and whether it is.
-    /// None where the models in use stay.
+    /// Saves models that take over, and makes them current if the version they were judged against still is. Returns
+    /// the new version and whether it is current; `None` if the models in use stay.
     ///
     /// # Errors
-    /// [`TakeoverError`].
+    /// [`TakeoverError`] when the report or the registry cannot be written.
     pub fn promote(&self, registry: &Registry, run: &Run) -> Result<Option<(String, bool)>, TakeoverError> {
         let Some(models) = &self.models else { return Ok(None) };
         let report = serde_json::to_string_pretty(&serde_json::json!(self.report))? + "\n";

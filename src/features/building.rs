@@ -1,4 +1,4 @@
-//! What all devices of a site say together, hour by hour.
+//! Hourly totals and rates over all devices of a site.
 
 use polars::prelude::{Float32Chunked, IdxSize, IntoSeries, Series};
 use rayon::prelude::*;
@@ -13,75 +13,76 @@ use crate::hourly::{DeviceHours, HORIZON, Hourly};
 const HALF_LIFE: f64 = 28.0;
 /// Half-life of the building's level (observed against expected), days.
 const LEVEL_HALF_LIFE: f64 = 2.0;
-/// Share of occupied hours assumed before anything is known, worth [`START`] hours of evidence.
+/// Share of occupied hours assumed without data, worth [`START`] hours of evidence.
 const SHARE: f64 = 0.15;
 /// Hours of evidence behind [`SHARE`].
 const START: f64 = 10.0;
-/// A day off of which nothing is known is taken to be this share as busy as the average.
+/// Factor on the average share of occupied hours for a day off without data.
 const QUIET: f64 = 0.3;
 
-/// What a forecast for a silent device is worth before the site has shown it.
+/// Value of [`Building::silent_share`] assumed before the site has shown it.
 const SILENT_SHARE: f64 = 0.2;
 /// Expected hours of evidence behind [`SILENT_SHARE`].
 const SILENT_START: f64 = 20.0;
 
-/// Hourly facts of the whole site, on the site grid (history and horizon).
+/// Hourly data of the whole site, on the site grid (history and horizon).
 #[derive(Debug, Clone)]
 pub struct Building {
     /// Number of devices occupied in each hour of the history.
     pub occupied: Vec<f32>,
     /// Number of devices observed in each hour of the history.
     pub observed: Vec<f32>,
-    /// Occupied hours expected over the observed devices by their priors.
+    /// Number of occupied hours that the priors of the observed devices expect.
     pub expected: Vec<f32>,
-    /// The building's rate for each hour, known [`HORIZON`] hours ahead.
+    /// The building's rate for each hour, as known [`HORIZON`] hours ahead.
     pub rate: Vec<f32>,
-    /// Observed against expected occupancy of devices on days on which they counted as silent, 0 to 1: what
-    /// a forecast for a silent device is worth here.
+    /// Observed against expected occupancy of devices on days on which they counted as silent, 0 to 1: the factor on
+    /// the forecast of a silent device.
     pub silent_share: f64,
-    /// Positions on the grid, for each hour, of the hours that calendar lags point to.
+    /// Grid positions, for each hour, of the hours that calendar lags point to.
     pub lags: Lags,
-    /// What is the same in the design matrices of all devices.
+    /// The parts of the design matrices that are the same for all devices.
     pub(super) shared: Shared,
 }
 
-/// What is the same in the design matrices of all devices, worked out once.
+/// The parts of the design matrices that are the same for all devices, computed once.
 #[derive(Debug, Clone)]
 pub(super) struct Shared {
-    /// What an hour of each day weighs in a device's rates.
+    /// Weights of an hour of each day in a device's rates.
     pub weights: Vec<Weights>,
     /// Log-odds of the building's rate of each hour.
     pub logits: Vec<f32>,
-    /// By the number of hours since a device was first heard of, what is said of its history.
+    /// Values of the column `history`, by number of hours since the device's first.
     pub histories: Vec<f32>,
-    /// `building_last_pull` and `building_level`.
+    /// The columns `building_last_pull` and `building_level`.
     pub building: [Series; 2],
     /// The calendar's columns, from `hour` to `special`.
     pub calendar: [Series; 6],
-    /// `building_rate`.
+    /// The column `building_rate`.
     pub rate: Series,
 }
 
-/// What of a [`Building`] comes from its devices; the rest follows from these and the calendar. As long as the history.
+/// The parts of a [`Building`] that come from its devices; the rest follows from these and the calendar. Vectors have
+/// one entry per hour of the history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
     /// Number of devices occupied in each hour.
     pub occupied: Vec<f32>,
     /// Number of devices observed in each hour.
     pub observed: Vec<f32>,
-    /// Occupied hours expected over the observed devices by their priors.
+    /// Number of occupied hours that the priors of the observed devices expect.
     pub expected: Vec<f32>,
-    /// As [`Building::silent_share`].
+    /// Same as [`Building::silent_share`].
     pub silent_share: f64,
 }
 
-/// For each hour of the grid the position of a related earlier hour; where that is not known, the last of the horizon, of
-/// which nobody knows anything.
+/// Grid positions of related earlier hours, for each hour of the grid. An unknown one is the last hour of the horizon,
+/// whose state is never known.
 #[derive(Debug, Clone)]
 pub struct Lags {
     /// The same local hour 1, 2, 7 and 14 local days before.
     pub days: [Vec<IdxSize>; 4],
-    /// The same local hour of the last, last but one and last but two days of the same type.
+    /// The same local hour of the last three days of the same type, latest first.
     pub same_type: [Vec<IdxSize>; 3],
 }
 
@@ -94,7 +95,7 @@ impl Building {
         Building::from_totals(Totals::new(hourly), hourly)
     }
 
-    /// The building whose devices have these totals, on a grid that need not hold them.
+    /// Builds from the totals of the devices, on a grid that need not hold them.
     pub fn from_totals(totals: Totals, hourly: &Hourly) -> Building {
         let Totals { occupied, observed, expected, silent_share } = totals;
         let rate = rate(&occupied, &observed, hourly);
@@ -122,12 +123,12 @@ impl Building {
         Building { occupied, observed, expected, rate, silent_share, lags, shared }
     }
 
-    /// Number of hours observed, over all devices.
+    /// Returns the number of hours observed, over all devices.
     pub fn hours(&self) -> usize {
         self.observed.iter().map(|&devices| devices as usize).sum()
     }
 
-    /// Most devices observed in one hour.
+    /// Returns the largest number of devices observed in one hour.
     pub fn devices(&self) -> usize {
         self.observed.iter().copied().fold(0.0, f32::max) as usize
     }
@@ -172,12 +173,12 @@ impl Totals {
     }
 }
 
-/// A column of as many values; NaN is "not known".
+/// Makes a column of the values; NaN means "not known".
 pub(super) fn series(name: &str, values: impl Iterator<Item = f32>) -> Series {
     Float32Chunked::from_vec(name.into(), values.collect()).into_series()
 }
 
-/// A device's states on the site grid: 1, 0 or NaN.
+/// Returns a device's states on the site grid: 1, 0 or NaN.
 pub(super) fn values(hourly: &Hourly, device: &DeviceHours) -> Vec<f32> {
     let mut values = vec![f32::NAN; (hourly.end - hourly.first) as usize];
     let skip = (device.first - hourly.first) as usize;
@@ -187,7 +188,7 @@ pub(super) fn values(hourly: &Hourly, device: &DeviceHours) -> Vec<f32> {
     values
 }
 
-/// Occupied and expected hours of a device on the days on which it counted as silent.
+/// Returns the occupied and expected hours of a device on the days on which it counted as silent.
 fn silent(hourly: &Hourly, device: &DeviceHours, values: &[f32], prior: &[f32]) -> Cell {
     let mut sum = Cell::default();
     let skip = values.len() - device.states.len();
@@ -230,7 +231,7 @@ fn rate(occupied: &[f32], observed: &[f32], hourly: &Hourly) -> Vec<f32> {
     out
 }
 
-/// Returns the weight of each hour of a grid where weights double with every half-life.
+/// Returns the weight of each hour of a grid; weights double with every half-life.
 fn weights(half_life: f64, hourly: &Hourly) -> Vec<f64> {
     let (day0, last) = (hourly.locals.first().map_or(0, |l| l.day), hourly.last_known_day());
     hourly.locals.iter().map(|l| kernel::turning(half_life, l.day.min(last) - day0)).collect()
@@ -255,7 +256,7 @@ fn level(occupied: &[f32], expected: &[f32], hourly: &Hourly) -> Vec<f32> {
     out
 }
 
-/// Grid positions by local day and hour: the first hour that bears the label when clocks go back.
+/// Returns grid positions by local day and hour: the first hour with that label when the clocks go back.
 fn labels(locals: &[LocalHour]) -> (i32, Vec<[Option<u32>; 24]>) {
     let (Some(first), Some(last)) = (locals.first(), locals.last()) else { return (0, Vec::new()) };
     let mut days = vec![[None; 24]; (last.day - first.day + 1) as usize];
@@ -267,7 +268,7 @@ fn labels(locals: &[LocalHour]) -> (i32, Vec<[Option<u32>; 24]>) {
 
 fn lags(locals: &[LocalHour]) -> Lags {
     let (day0, days) = labels(locals);
-    // A day of 23 hours would let "yesterday, same hour" reach past the shortest origin: not known then.
+    // On a day of 23 hours "yesterday, same hour" is less than the horizon ago, so an origin may not know it yet.
     let known = |t: usize, day: i32, hour: u8| {
         let found = *usize::try_from(day - day0).ok().and_then(|d| days.get(d))?.get(hour as usize)?;
         found.filter(|&at| at as usize + HORIZON <= t)

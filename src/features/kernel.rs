@@ -1,8 +1,8 @@
 //! The prior: a kernel rate per device and hour.
 //!
-//! For a target hour the rate weighs past hours by age (exponential decay), by day (same weekday
-//! most, other days of the same type less), by hour of day (neighbours a little), and is shrunk
-//! toward the building's rate for that hour and day type.
+//! The rate of a target hour weighs past hours by age (exponential decay), by day (same weekday most, other days of the
+//! same type less) and by hour of day (neighbours a little). It is shrunk toward the building's rate for that hour and
+//! day type.
 
 use crate::calendar::LocalHour;
 
@@ -12,38 +12,38 @@ const HALF_LIFE: f64 = 21.0;
 const RECENT_HALF_LIFE: f64 = 4.0;
 /// Half-life of the level (observed against expected), days.
 const LEVEL_HALF_LIFE: f64 = 4.0;
-/// Extra weight of the same weekday beside that of any day of the same type.
+/// Extra weight of the same weekday, on top of that of any day of the same type.
 const SAME_WEEKDAY: f64 = 0.7;
 /// Weight of each neighbouring hour.
 const NEIGHBOUR: f64 = 0.2;
-/// Hours of evidence that the building's rate counts for.
+/// Weight of the building's rate, hours of evidence.
 const SHRINK: f64 = 1.5;
-/// Expected hours that pull the level toward 1.
+/// Weight with which the level is pulled toward 1, expected hours.
 const LEVEL_SHRINK: f64 = 3.0;
 
-/// Weight of an observation that grows with its day instead of shrinking with age: ratios of sums
-/// are the same, and no sum has to be aged. `half_life` and `days` (from any fixed day) are in days.
+/// Returns a weight that grows with the day of an observation instead of shrinking with its age: ratios of sums are the
+/// same, and no sum has to be aged. `half_life` and `days` (from any fixed day) are in days.
 pub fn growth(half_life: f64, days: f64) -> f64 {
     (std::f64::consts::LN_2 / half_life * days).exp()
 }
 
-/// Doublings after which [`turning`] weights begin at 1 again: some years of growth would leave the range of numbers.
+/// Doublings after which the weights of [`turning`] restart at 1: some years of growth would overflow.
 const TURN: i32 = 512;
-/// What a weight from before such a turn counts after it, two to the minus [`TURN`]: no ratio of sums changes by a bit.
+/// Factor on a weight from before a turn, two to the minus [`TURN`]: exact, so that no ratio of sums changes by a bit.
 const TURNED: f64 = f64::from_bits((1023 - TURN as u64) << 52);
 
-/// As [`growth`] from day 0 on, for as many days as there may be.
+/// Returns [`growth`] from day 0 on for any number of days, restarted at 1 every [`TURN`] doublings.
 pub(super) fn turning(half_life: f64, day: i32) -> f64 {
     let doublings = f64::from(day) / half_life;
     (std::f64::consts::LN_2 * doublings.fract()).exp() * 2.0_f64.powi(doublings as i32 % TURN)
 }
 
-/// What a weight of at most some days before counts where the weight is `now`.
+/// Returns a weight from at most some days before, rescaled if a turn lies between it and the weight `now`.
 pub(super) fn turned(then: f64, now: f64) -> f64 {
     if then > now { then * TURNED } else { then }
 }
 
-/// What an hour of some day weighs in the rate, in the recent rate and in the level.
+/// Weights of an hour of some day in the rate, the recent rate and the level.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Weights {
     slow: f64,
@@ -51,7 +51,8 @@ pub(super) struct Weights {
     level: f64,
 }
 
-/// Returns the weights of each day from that of the first hour on. Time does not pass after `last_known`, a local day.
+/// Returns the weights of each day from that of the first hour on. Days after `last_known`, a local day, weigh as much
+/// as it.
 pub(super) fn weights(locals: &[LocalHour], last_known: i32) -> Vec<Weights> {
     let (day0, days) = locals.first().zip(locals.last()).map_or((0, 0), |(a, b)| (a.day, b.day - a.day + 1));
     let weights = |day| Weights {
@@ -62,7 +63,7 @@ pub(super) fn weights(locals: &[LocalHour], last_known: i32) -> Vec<Weights> {
     (0..days).map(|day| weights(day.min(last_known.saturating_sub(day0)))).collect()
 }
 
-/// Weighted occupied and observed hours.
+/// Weighted sums of occupied and observed hours.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Cell {
     pub occupied: f64,
@@ -75,7 +76,7 @@ impl Cell {
         self.observed += observed;
     }
 
-    /// Begins to count weights from after a turn.
+    /// Rescales the sums for weights from after a turn.
     pub(super) fn turn(&mut self) {
         self.occupied *= TURNED;
         self.observed *= TURNED;
@@ -85,13 +86,13 @@ impl Cell {
         Cell { occupied: self.occupied + weight * other.occupied, observed: self.observed + weight * other.observed }
     }
 
-    /// The rate with `evidence` hours at `toward` mixed in.
+    /// Returns the rate with `evidence` hours at `toward` mixed in.
     pub(super) fn rate(self, toward: f64, evidence: f64) -> f64 {
         (self.occupied + evidence * toward) / (self.observed + evidence)
     }
 }
 
-/// What the kernel says of one device and hour beside the prior probability.
+/// Rates of one device and hour besides the prior probability.
 #[derive(Clone, Copy)]
 pub(super) struct Rates {
     /// Rate of the same weekday and hour, shrunk toward the prior.
@@ -106,10 +107,10 @@ pub(super) struct Rates {
     pub level: f32,
 }
 
-/// Computes the prior probability of each hour of the site grid and, where they are wanted, appends its other rates.
+/// Computes the prior probability of each hour of the site grid and appends the other rates to `rates` if given.
 ///
-/// `values`: state of each hour (1, 0 or NaN for unobserved), as long as the history; `locals`: history and
-/// horizon; `weights`: of its days; `building`: the building's rate for each hour of `locals`. The value at hour `t`
+/// `values`: state of each hour (1, 0 or NaN for unobserved), as long as the history; `locals`: history and horizon;
+/// `weights`: one per day of `locals`; `building`: the building's rate for each hour of `locals`. The value at hour `t`
 /// uses hours up to `t - delay` only.
 pub(super) fn priors(
     values: &[f32],
@@ -180,7 +181,7 @@ mod tests {
     use super::*;
     use crate::calendar::Calendar;
 
-    /// Rates of half a century, in which every weight turns: they stay those of a habit that stays.
+    /// Rates over half a century, in which every weight turns, stay those of a constant habit.
     #[test]
     fn rates_do_not_wear_out() {
         let calendar = Calendar::default();

@@ -1,4 +1,4 @@
-//! The design matrix of one device, for the rows that are asked for.
+//! The design matrix of one device, for the rows asked for.
 
 use std::sync::LazyLock;
 
@@ -11,35 +11,35 @@ use super::{MOMENT, Matrix, ORIGIN, Row, TARGET, WIDTH, logit};
 use crate::calendar::{HOUR, Instant};
 use crate::hourly::{HORIZON, Hourly};
 
-/// Leads, in hours, over which the state at the origin stops mattering.
+/// Decay constant over the lead, hours, of the state at the origin.
 const STATE_FADES: f32 = 2.0;
-/// Hours after which a motion says little about whether somebody is still there.
+/// Decay constant, hours, of the chance that somebody who moved is still there.
 const MOTION_FADES: f32 = 0.4;
-/// Leads over which an unusually busy or quiet day so far stops mattering.
+/// Decay constant over the lead, hours, of an unusually busy or quiet day so far.
 const TODAY_FADES: f32 = 6.0;
-/// Hours since the last motion are told apart up to here.
+/// Longest time since the last motion that the columns distinguish, hours.
 const LONGEST_STILLNESS: f32 = 14.0 * 24.0;
-/// Hours of the longest rolling window.
+/// Length of the longest rolling window, hours.
 const WEEK: usize = 168;
 
-/// What is left at each lead of the state at the origin, and of the day so far.
+/// Shares left at each lead of the state at the origin and of the day so far.
 static FADED: LazyLock<[(f32, f32); 256]> = LazyLock::new(|| {
     let left = |lead: usize, over: f32| (-(lead as f32 - 1.0) / over).exp();
     std::array::from_fn(|lead| (left(lead, STATE_FADES), left(lead, TODAY_FADES)))
 });
 
-/// What one device shows in each hour of the site grid; the columns are made of it for the rows that are asked for.
+/// Hourly data of one device on the site grid, from which the columns of rows are made.
 pub struct Table<'a> {
     hourly: &'a Hourly,
     building: &'a Building,
     device: usize,
     /// The device's state of each hour of the history: 1, 0 or NaN.
     values: Vec<f32>,
-    /// The same for the history and the horizon, of which nothing is known.
+    /// The same over the history and the horizon; NaN in the horizon.
     state: Series,
     /// The device's prior probability of each hour of the history and the horizon.
     prior: Vec<f32>,
-    /// What else is said of these hours.
+    /// The device's other rates of the same hours.
     rates: Vec<Rates>,
     /// The device's state of each hour of the history minus its prior; 0 where it is not known.
     surprise: Vec<f32>,
@@ -48,7 +48,7 @@ pub struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// What the device at position `device` of the grid shows.
+    /// Prepares the data of the device at position `device` of the grid.
     pub fn new(hourly: &'a Hourly, building: &'a Building, device: usize) -> Table<'a> {
         let values = values(hourly, &hourly.devices[device]);
         let padding = std::iter::repeat_n(f32::NAN, hourly.locals.len() - values.len());
@@ -67,14 +67,14 @@ impl<'a> Table<'a> {
         Table { hourly, building, device, values, state, prior, rates, surprise, today }
     }
 
-    /// The design matrix of some rows.
+    /// Makes the design matrix of some rows.
     ///
     /// # Errors
-    /// When a row lies outside the grid and its horizon.
+    /// [`PolarsError`] when a row lies outside the grid and its horizon.
     pub fn matrix(&self, rows: &[Row]) -> PolarsResult<Matrix> {
         let targets: Vec<usize> = rows.iter().map(|row| (row.hour - self.hourly.first) as usize).collect();
         let places: Vec<(usize, f32)> = rows.iter().map(|row| self.hourly.place(row.origin)).collect();
-        // Before the grid is as far outside as can be.
+        // A place before the grid is negative and wraps to a huge `usize`.
         let inside =
             targets.iter().all(|&at| at < self.prior.len()) && places.iter().all(|at| at.0 <= self.values.len());
         polars_ensure!(inside, OutOfBounds: "a row lies outside the grid and its horizon");
@@ -96,7 +96,7 @@ impl<'a> Table<'a> {
         Ok(Matrix { rows: rows.len(), data })
     }
 
-    /// The columns of [`TARGET`] for these hours of the grid.
+    /// Makes the columns of [`TARGET`] for these hours of the grid.
     fn target_columns(&self, targets: &[usize]) -> PolarsResult<[Series; TARGET.len()]> {
         let index = index(targets.iter().copied());
         let Shared { logits: building_logits, histories, building, calendar, rate, weights: _ } = &self.building.shared;
@@ -152,17 +152,17 @@ impl<'a> Table<'a> {
         ])
     }
 
-    /// The columns of [`ORIGIN`] for origins in these hours of the grid; the last is the end of the history.
+    /// Makes the columns of [`ORIGIN`] for origins in these hours of the grid; the end of the history is the last.
     fn origin_columns(&self, places: &[(usize, f32)]) -> PolarsResult<[Series; ORIGIN.len()]> {
         let hours = || places.iter().map(|place| place.0);
         let device = &self.hourly.devices[self.device];
         let skip = self.values.len() - device.states.len();
         let before = |at: usize| at.checked_sub(1).map_or(f32::NAN, |past| self.values[past]);
-        // Before the longest window of the first origin nothing is looked at, before the device was heard of nothing is known.
+        // No window reaches further back; nothing is known before the device's first hour.
         let earliest = hours().min().unwrap_or(0);
         let first = earliest.saturating_sub(WEEK - 1).max(earliest.min(skip + 1));
         let states: Vec<f32> = (first..=hours().max().unwrap_or(first)).map(before).collect();
-        // What is not known is no part of a mean.
+        // Unknown hours do not count in a mean.
         let unknown = states.iter().any(|state| state.is_nan());
         let known = unknown.then(|| states.iter().map(|state| !state.is_nan()).collect());
         let states = Float32Chunked::from_vec_validity(PlSmallStr::EMPTY, states, known).into_series();
@@ -185,12 +185,12 @@ impl<'a> Table<'a> {
         ])
     }
 
-    /// The device's last reading before the origin of each row.
+    /// Returns the device's last reading before the origin of each row.
     fn last_readings(&self, rows: &[Row], places: &[(usize, f32)]) -> Vec<Option<Instant>> {
         let times = &self.hourly.devices[self.device].times;
         let hours = || places.iter().map(|place| place.0);
-        // The readings before each hour are counted once, so that little is searched for each origin, which lies in its hour
-        // or, nearly there, in the one before.
+        // The readings before each hour are counted once. The search for an origin then covers two hours: its own and
+        // the one before, in which an origin of the last minute lies.
         let (first, last) = (hours().min().unwrap_or(0).saturating_sub(1), hours().max().unwrap_or(0) + 1);
         let start = |hour: usize| self.hourly.start + hour as Instant * HOUR;
         let mut count = times.partition_point(|&time| time < start(first));
@@ -206,7 +206,7 @@ impl<'a> Table<'a> {
         rows.iter().zip(hours()).map(of).collect()
     }
 
-    /// The values of [`MOMENT`] for one row; `last` is the device's last reading before its origin.
+    /// Returns the values of [`MOMENT`] for one row; `last` is the device's last reading before its origin.
     fn moment(
         &self,
         row: &Row,
@@ -217,11 +217,11 @@ impl<'a> Table<'a> {
         let hourly = self.hourly;
         let still = last.map_or(LONGEST_STILLNESS, |time| (row.origin - time) as f32 / HOUR as f32);
         let so_far = elapsed > 0.0 && last.is_some_and(|time| time >= hourly.start + at as i64 * HOUR);
-        // The last full hour speaks until the running one does.
+        // Without motion in the running hour, the surprise of the last full hour fades as the hour passes.
         let before = at.checked_sub(1).map_or((0.0, 0.0), |past| (self.surprise[past], self.others(past)));
         let expected = self.prior[at];
         let state = if so_far { 1.0 - expected } else { before.0 * (1.0 - elapsed) - expected * elapsed };
-        // Who moved a minute ago is likelier to be still there than who moved fifty minutes ago.
+        // Somebody who moved a minute ago is more likely to be there still than after fifty minutes.
         let motion = (-still / MOTION_FADES).exp() - 0.5 * self.prior[at.saturating_sub(1)];
         let same_day = hourly.locals[target].day == hourly.locals[at].day;
         let today = if same_day { self.today[at] } else { 0.0 };
@@ -238,7 +238,7 @@ impl<'a> Table<'a> {
         ]
     }
 
-    /// What the other devices did in an hour of the history beyond what their priors expected, as a share of them.
+    /// Returns the occupancy of the other devices in an hour of the history beyond their priors, as a share of them.
     fn others(&self, at: usize) -> f32 {
         let (building, value) = (self.building, self.values[at]);
         let own = if value.is_nan() { (0.0, 0.0, 0.0) } else { (value, self.prior[at], 1.0) };
@@ -248,7 +248,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Positions as Polars takes them.
+/// Converts positions into a Polars index.
 fn index(positions: impl Iterator<Item = usize>) -> IdxCa {
     IdxCa::from_vec(PlSmallStr::EMPTY, positions.map(|at| at as IdxSize).collect())
 }
@@ -267,19 +267,19 @@ fn append(column: &Float32Chunked, data: &mut Vec<f32>) {
     }
 }
 
-/// 0, "nothing to add", for what is not known.
+/// Returns 0, "nothing to add", for an unknown value.
 fn known(value: f32) -> f32 {
     if value.is_nan() { 0.0 } else { value }
 }
 
-/// The mean of those that are known; NaN without any.
+/// Returns the mean of the known states; NaN without any.
 fn mean(states: [f32; 3]) -> f32 {
     let known = states.into_iter().filter(|y| !y.is_nan());
     let (sum, count) = known.fold((0.0, 0.0), |(sum, count), y| (sum + y, count + 1.0));
     if count > 0.0 { sum / count } else { f32::NAN }
 }
 
-/// Running sum of the surprises of each local day before each hour.
+/// Returns the sum of the day's surprises before each hour.
 fn today(hourly: &Hourly, surprise: &[f32]) -> Vec<f32> {
     let mut sum = 0.0;
     let mut out = Vec::with_capacity(surprise.len() + 1);
@@ -299,7 +299,7 @@ mod tests {
     use crate::calendar::Calendar;
     use crate::readings::{DeviceReadings, Readings};
 
-    /// Columns are told apart by their place from here on.
+    /// The model finds columns by position, so they must be in the order of their names.
     #[test]
     fn columns_stand_in_the_order_of_their_names() {
         let times = (0..240).map(|hour| hour * 5 * HOUR).collect::<Vec<_>>().into();

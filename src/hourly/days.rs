@@ -1,35 +1,36 @@
-//! What a site as a whole says of its days: which devices are silent, and whether the site itself is.
+//! Daily totals of a site, which show silent devices and a silent site.
 
 use serde::{Deserialize, Serialize};
 
 use super::Hourly;
 use crate::calendar::{HOUR, Hour, Instant};
 
-/// Lively days without motion, at least, before a device counts as silent.
+/// Smallest number of lively days without motion after which a device counts as silent.
 const SILENT_AFTER: u32 = 5;
 
-/// Calendar days without motion before the only device of a site counts as silent.
+/// Number of calendar days without motion after which the only device of a site counts as silent.
 const ALONE_SILENT_AFTER: i32 = 14;
 
-/// Whole working days without a reading of any device, at least, before nothing is known of the site.
+/// Smallest number of whole working days without any reading after which nothing is known of the site.
 const STALE_AFTER: u32 = 2;
 
 /// Seconds before the origin in which a sign of life of any sensor shows that a site without motion is empty.
 const SIGN_OF_LIFE: i64 = 24 * HOUR;
 
-/// How much longer than its usual gaps a device's stillness must be before it counts as silent.
+/// Multiple of its usual gaps after which a device without motion counts as silent.
 const GAP_FACTOR: u32 = 2;
 
-/// How many devices of a site moved, and had been seen, on each local day: all that a device's hours take from the others'.
+/// Number of devices with motion, and of devices seen so far, on each local day. A device's hours depend on the other
+/// devices through these alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SiteDays {
     /// First hour of the site's grid.
     pub first_hour: Hour,
     /// First local day of the grid.
     first: i32,
-    /// Per day, the number of devices with motion.
+    /// Number of devices with motion, per day.
     active: Vec<u32>,
-    /// Per day, the number of devices seen on or before it.
+    /// Number of devices seen on or before each day.
     seen: Vec<u32>,
 }
 
@@ -56,9 +57,9 @@ impl SiteDays {
         SiteDays { first_hour: hourly.first, first, active, seen }
     }
 
-    /// Returns the last reading of a grid's site when it is longer ago than nights, days off and habits explain: two whole
-    /// working days or more, and more than any pause before. Nothing is known of the site since then, unless one of its
-    /// sensors was `heard` in the last day before the origin (a "no motion" is a sign of life): then it really is empty.
+    /// Returns the last reading of a grid's site when it is longer ago than nights, days off and habits explain: two
+    /// whole working days or more, and more than any pause before. Nothing is known of the site since then, unless a
+    /// sensor was `heard` in the last day before the origin (a "no motion" is a sign of life): then it is empty.
     pub fn stale_since(&self, hourly: &Hourly, heard: Option<Instant>) -> Option<Instant> {
         if heard.is_some_and(|heard| heard < hourly.origin && hourly.origin - heard < SIGN_OF_LIFE) {
             return None;
@@ -78,25 +79,25 @@ impl SiteDays {
         (!is_heard_today && still >= STALE_AFTER && still > longest).then_some(last)
     }
 
-    /// Whether enough devices other than one that was still that day show that the building lived.
+    /// Returns whether enough devices moved, other than one that did not, to show that the building was in use.
     fn lively(&self, day: i32) -> bool {
         let at = (day - self.first) as usize;
         let others = self.seen[at].saturating_sub(1);
         self.active[at] >= 1.max(others.div_ceil(4))
     }
 
-    /// Whether no other device had been seen before a day.
+    /// Returns whether no other device had been seen before a day.
     fn alone(&self, day: i32) -> bool {
         self.seen[(day - 1 - self.first).max(0) as usize] <= 1
     }
 
-    /// Returns, for each day from a device's first, the lively days without motion before it, and whether they are
-    /// more than the device's own habit explains. Day `d` looks only at days before `d`.
+    /// Returns, for each day from a device's first, the number of lively days without motion before it, and whether it
+    /// exceeds the device's own habit. Day `d` depends only on days before `d`.
     pub(super) fn silence(&self, motion: &[i32]) -> Vec<(u32, bool)> {
         let (Some(&first), last) = (motion.first(), self.first + self.active.len() as i32) else { return Vec::new() };
         let mut out = Vec::with_capacity((last - first) as usize);
         let (mut next, mut still, mut last_motion) = (0, 0_u32, first);
-        // The second longest gap is a habit, the longest may be the one time the battery was empty.
+        // The second longest gap is a habit; the longest may be the one time the battery was empty.
         let mut longest = [0_u32; 2];
         for day in first..last {
             let limit = SILENT_AFTER.max(GAP_FACTOR * longest[1]);

@@ -1,9 +1,8 @@
 //! The dense hourly occupancy grid of each device: occupied, vacant or unobserved.
 //!
-//! A grid is made as of one origin from readings before it, so nothing later can be in it. Every
-//! state depends only on readings up to the end of its own hour: the grid of a longer history
-//! begins with the grid of a shorter one, which is what lets training rows from the past be
-//! the rows a forecast at that time would have seen.
+//! A grid is made as of one origin from readings before it, so nothing later can be in it. Every state depends only on
+//! readings up to the end of its own hour. The grid of a longer history therefore begins with the grid of a shorter
+//! one, so training rows from the past are the rows that a forecast at that time would have seen.
 
 mod days;
 
@@ -17,14 +16,13 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::{Calendar, HOUR, Hour, Instant, LocalHour};
 use crate::readings::{DeviceReadings, Readings, Times};
 
-/// Hours from the origin that a forecast covers.
+/// Number of hours from the origin that a forecast covers.
 pub const HORIZON: usize = 24;
 
-/// An hour of which less than this many seconds are still to come counts as observed: origins are
-/// often written as one second before the hour.
+/// Seconds left of an hour below which it counts as observed: origins are often written as one second before the hour.
 const NEARLY_OVER: i64 = 60;
 
-/// What is known of one device in one hour.
+/// The state of one device in one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum State {
@@ -32,12 +30,12 @@ pub enum State {
     Vacant = 0,
     /// At least one motion.
     Occupied = 1,
-    /// Not over yet, or the sensor has been silent for long: nothing can be said.
+    /// Unknown: the hour is not over yet, or the sensor has been silent for long.
     Unobserved = 2,
 }
 
 impl State {
-    /// 1 or 0, or nothing when unobserved.
+    /// Returns 1 or 0, or `None` when unobserved.
     pub fn value(self) -> Option<f32> {
         match self {
             State::Vacant => Some(0.0),
@@ -47,19 +45,19 @@ impl State {
     }
 }
 
-/// How a device stands at the origin.
+/// The status of a device at the origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Seen recently.
     Live,
-    /// No motion for far longer than usual while the building lives: empty for long, or dead.
+    /// No motion for far longer than usual while other sensors see motion: empty for long, or dead.
     Silent,
     /// First seen less than a week ago.
     New,
 }
 
-/// One device's hours.
+/// The hours of one device.
 #[derive(Debug, Clone)]
 pub struct DeviceHours {
     /// The device's name.
@@ -68,19 +66,19 @@ pub struct DeviceHours {
     pub first: Hour,
     /// One state per hour from `first` up to [`Hourly::end`].
     pub states: Vec<State>,
-    /// Days without motion, while the building lived, before the day of each hour; one entry more than
+    /// Days without motion, while other devices moved, before the day of each hour. It has one entry more than
     /// `states`, the last for the first hour to forecast.
     pub silence: Vec<u16>,
     /// Instants of motion before the origin, ascending (seconds).
     pub times: Times,
-    /// How the device stands at the origin.
+    /// The device's status at the origin.
     pub status: Status,
 }
 
 /// The grid of all devices of a site as of an origin.
 #[derive(Debug, Clone)]
 pub struct Hourly {
-    /// Only readings before this instant are in the grid.
+    /// The instant of the forecast; the grid holds only readings before it.
     pub origin: Instant,
     /// The earliest hour of any device.
     pub first: Hour,
@@ -92,19 +90,19 @@ pub struct Hourly {
     pub devices: Vec<Arc<DeviceHours>>,
     /// Local date and time of each hour from `first` to `end + HORIZON`.
     pub locals: Vec<LocalHour>,
-    /// The last reading of the site, where the silence since says nothing: see [`Hourly::unless_stale`].
+    /// The last reading of the site, when nothing is known of the hours after it: see [`Hourly::unless_stale`].
     pub stale: Option<Instant>,
 }
 
 impl Hourly {
-    /// Lays readings before `origin` on the hourly grid, which begins where the site lived: see [`Readings::lived`].
-    /// Devices without a reading on it are left out.
+    /// Builds the grid from readings before `origin`. It begins where [`Readings::lived`] says, and has no devices
+    /// without a reading on it.
     pub fn new(readings: &Readings, calendar: &Calendar, origin: Instant) -> Hourly {
         Hourly::with_days(readings, calendar, origin).0
     }
 
-    /// The same, but that nothing is known after the last reading where the site has been silent for longer than its nights,
-    /// days off and habits explain: see [`SiteDays::stale_since`]. `heard` is the last sign of life of any sensor.
+    /// Builds the same grid, with nothing known after the last reading if the site has been silent for longer than its
+    /// nights, days off and habits explain ([`SiteDays::stale_since`]). `heard` is the last sign of life of any sensor.
     pub fn unless_stale(readings: &Readings, calendar: &Calendar, origin: Instant, heard: Option<Instant>) -> Hourly {
         let (hourly, days) = Hourly::with_days(readings, calendar, origin);
         match days.stale_since(&hourly, heard) {
@@ -113,7 +111,7 @@ impl Hourly {
         }
     }
 
-    /// The same, with what the site as a whole says of its days: with it [`Hourly::part`] lays some of the devices.
+    /// Builds the same grid and returns the [`SiteDays`] with which [`Hourly::part`] builds some of the devices.
     pub fn with_days(readings: &Readings, calendar: &Calendar, origin: Instant) -> (Hourly, SiteDays) {
         let known = readings.before(origin);
         let lived = known.lived(origin);
@@ -126,8 +124,8 @@ impl Hourly {
         (hourly, days)
     }
 
-    /// Lays readings of some of a site's devices on the site's grid: each is laid as among all of them. Readings before the
-    /// grid, and devices without any on it, are left out.
+    /// Builds the grid of some of a site's devices, each as if all were there. It leaves out readings before the site's
+    /// grid, and devices without a reading on it.
     pub fn part(readings: &Readings, calendar: &Calendar, origin: Instant, days: &SiteDays) -> Hourly {
         let mut hourly = Hourly::empty(calendar, origin, days.first_hour);
         let known = readings.before(origin).since(hourly.start);
@@ -136,43 +134,43 @@ impl Hourly {
         hourly
     }
 
-    /// The grid without devices.
+    /// Returns the grid without devices.
     fn empty(calendar: &Calendar, origin: Instant, first: Hour) -> Hourly {
         let end = calendar.next_hour(origin);
         let locals = (first..end + HORIZON as Hour).map(|hour| calendar.local(hour)).collect();
         Hourly { origin, first, start: calendar.start(first), end, devices: Vec::new(), locals, stale: None }
     }
 
-    /// The local days on which a device moved, ascending.
+    /// Returns the local days with motion of a device, ascending.
     fn motion(&self, device: &DeviceReadings, calendar: &Calendar) -> Vec<i32> {
         let mut days: Vec<i32> = device.times.iter().map(|&time| self.local(calendar.hour(time)).day).collect();
         days.dedup();
         days
     }
 
-    /// Lays devices, of which `motion` holds the days with motion.
+    /// Adds devices; `motion` holds the days with motion of each.
     fn fill(&mut self, readings: Readings, motion: Vec<Vec<i32>>, calendar: &Calendar, days: &SiteDays) {
         let lay = |(device, motion)| Arc::new(lay(device, motion, calendar, self, days));
         self.devices = readings.devices.into_par_iter().zip(motion).map(lay).collect();
     }
 
-    /// Local date and time of an hour of the grid or its horizon.
+    /// Returns the local date and time of an hour of the grid or its horizon.
     pub fn local(&self, hour: Hour) -> LocalHour {
         self.locals[(hour - self.first) as usize]
     }
 
-    /// The hour in which an instant lies, as a position on the grid, and the share of it (0 to 1) that has
-    /// passed. The last minute of an hour counts as the start of the next, as in the grid itself.
+    /// Returns the hour of an instant, as a position on the grid, and the share of it (0 to 1) that has passed. The
+    /// last minute of an hour counts as the start of the next, as in the grid itself.
     pub fn place(&self, instant: Instant) -> (usize, f32) {
         let since = instant - self.start;
         let (hour, passed) = (since.div_euclid(HOUR) as usize, since.rem_euclid(HOUR));
         if HOUR - passed < NEARLY_OVER { (hour + 1, 0.0) } else { (hour, passed as f32 / HOUR as f32) }
     }
 
-    /// The same grid with what one device, at position `device`, has shown since in the hour that the origin cuts: equal
-    /// to the grid made anew from all its `times`, and the other devices are shared. None where more than that
-    /// device would change: for times before that hour or in the last hour of a local day, which decides who is silent
-    /// on the next.
+    /// Returns the same grid with the new readings of one device, at position `device`, in the running hour. It equals
+    /// a grid built from all the device's `times`; the other devices are shared. `None` when more than that device
+    /// would change: for times before the running hour, or in the last hour of a local day, which decides which devices
+    /// are silent on the next.
     pub fn with_times(&self, device: usize, times: &Times) -> Option<Hourly> {
         let old = self.devices.get(device)?;
         let times = times.before(self.origin).since(self.start);
@@ -188,14 +186,14 @@ impl Hourly {
         Some(new)
     }
 
-    /// Forgets what silence seemed to say of the devices after the last reading of a site that is stale.
+    /// Sets the hours after the last reading of a stale site to unobserved.
     fn unobserved_since(mut self, since: Instant) -> Hourly {
         let from = self.place(since).0 as Hour + 1 + self.first;
         for device in &mut self.devices {
             let device = Arc::make_mut(device);
             let known = (from - device.first).clamp(0, device.states.len() as Hour) as usize;
             device.states[known..].fill(State::Unobserved);
-            // A silence that all sensors share says nothing of one.
+            // A silence that all sensors share is no evidence about one of them.
             if device.status == Status::Silent && device.times.last().is_some_and(|&time| since - time < 7 * 24 * HOUR)
             {
                 device.status = Status::Live;
@@ -205,19 +203,19 @@ impl Hourly {
         self
     }
 
-    /// Returns the last local day of which anything can be known: a habit does not fade while nobody is heard.
+    /// Returns the last local day that can be known; habits do not fade after it.
     pub fn last_known_day(&self) -> i32 {
         let last = |since| self.locals.get(self.place(since).0).map_or(i32::MAX, |local| local.day);
         self.stale.map_or(i32::MAX, last)
     }
 
-    /// The position of a device by name.
+    /// Returns the position of a device by name.
     pub fn position(&self, device: &str) -> Option<usize> {
         self.devices.binary_search_by(|d| d.device.as_str().cmp(device)).ok()
     }
 }
 
-/// The hours of one device, which moved on the days `motion`, on a grid.
+/// Returns the hours of one device on a grid; `motion` holds its days with motion.
 fn lay(device: DeviceReadings, motion: Vec<i32>, calendar: &Calendar, grid: &Hourly, days: &SiteDays) -> DeviceHours {
     let (origin, end) = (grid.origin, grid.end);
     let first = calendar.hour(device.times[0]);
@@ -238,8 +236,8 @@ fn lay(device: DeviceReadings, motion: Vec<i32>, calendar: &Calendar, grid: &Hou
     }
     let (still, silent_now) = silence[(local(end).day - first_day) as usize];
     silent_days.push(still.min(u32::from(u16::MAX)) as u16);
-    // The hour that the origin cuts is not over: to count it where motion was seen, and not where none was yet,
-    // would make such hours look busier than they are. What it has shown is in `times`.
+    // The running hour is not over. To count it only once motion was seen would make such hours look busier than they
+    // are. Its readings are in `times`.
     if end > first && calendar.start(end) - origin >= NEARLY_OVER {
         let last = states.len() - 1;
         states[last] = State::Unobserved;

@@ -1,8 +1,8 @@
-//! Training: from the hourly grid to the site's layers and each device's.
+//! Training: fits the site's layers and each device's on the hourly grid.
 //!
-//! Every choice that could flatter itself (how strictly to pull toward the prior, how many trees, how far to
-//! trust a layer) is made on hours after those the layer was fitted on: the history is cut once, layers are
-//! fitted before the cut and judged after it, then fitted again on everything.
+//! Every choice that could flatter itself (the strength of the pull toward the prior, the number of trees, the trust in
+//! a layer) is made on hours after those the layer was fitted on. The history is cut once; layers are fitted before the
+//! cut, judged after it, then fitted again on everything.
 
 use polars::prelude::PolarsResult;
 use rayon::prelude::*;
@@ -20,28 +20,28 @@ use crate::calendar::{Hour, Instant};
 use crate::features::{Building, Matrix, Table, columns, monotone, sigmoid};
 use crate::hourly::{Hourly, Status};
 
-/// Fewest days of history before anything beyond the prior is fitted.
+/// Fewest days of history that anything beyond the prior is fitted on.
 pub const FEWEST_DAYS: Hour = 10;
 /// Fewest and most days after the cut.
 const JUDGED_DAYS: (Hour, Hour) = (4, 28);
 /// Strengths of the linear layer's pull toward the prior to choose from, in rows of evidence.
 const RIDGES: [f64; 6] = [30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0];
-/// Up to this many rows the site's trees are a mean of [`BAGS`] boosters, each on other days: the fewer
-/// days there are, the more a single one makes of their accidents.
+/// Largest number of rows with which the site's trees are a mean of [`BAGS`] boosters, each on other days: a single
+/// booster follows the accidents of few days.
 const FEW_ROWS: usize = 30_000;
-/// Boosters of a small site.
+/// Number of boosters of a small site.
 const BAGS: u64 = 10;
-/// Share of the days, in per cent, that each of them sees.
+/// Share of the days, in per cent, that each booster sees.
 const BAG_SHARE: u64 = 75;
-/// Fewest rows before the cut for a device to get trees of its own.
+/// Fewest rows before the cut with which a device gets trees of its own.
 const FEWEST_OWN_ROWS: usize = 240;
 /// Gain over the site's score, in standard errors, that a device's own trees must show: more than two, because their
 /// number and their share were chosen on the same rows.
 const OWN_GAIN: f64 = 2.5;
 /// Loss against the prior, in standard errors, at which a device leaves the site's layers.
 const LEAVE_LOSS: f64 = -2.0;
-/// What a device's own trees may look at: its habits and its last hours. What the building does, and how far one hour's rate
-/// tells another's, the site's layers know from all devices.
+/// Columns that a device's own trees may use: its habits and its last hours. The site's layers learn from all devices
+/// what the building does, and how far one hour's rate predicts another's.
 const OWN_COLUMNS: [&str; 20] = [
     "prior",
     "weekday_shift",
@@ -64,25 +64,25 @@ const OWN_COLUMNS: [&str; 20] = [
     "lead",
     "since_motion",
 ];
-/// Share of the first look's steps, and their gain over the site's score in standard errors, from which on a device's own trees are
-/// grown at all. Of 1,000 simulated rooms 5 in 100 end up with such trees; the look finds nine tenths of them and
-/// spares three quarters of the others.
+/// Share of the first look's steps, and their smallest gain over the site's score in standard errors with which a
+/// device's own trees are grown. Of 1,000 simulated rooms 5 in 100 end up with such trees; the look finds nine tenths
+/// of them and spares three quarters of the others.
 const FIRST_LOOK: (f64, f64) = (0.3, 1.0);
-/// How much of the best share of a device's own trees is taken: the best was found on the rows it is judged on.
+/// Factor on the best share of a device's own trees, because the best was found on the rows it is judged on.
 const OWN_SHARE: f64 = 0.8;
 
-/// Training cannot go on.
+/// Reason why training stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// LightGBM could not fit.
+    /// LightGBM cannot fit.
     #[error(transparent)]
     Fit(#[from] FitError),
-    /// The design matrix could not be built.
+    /// The design matrix cannot be built.
     #[error("cannot build the features: {0}")]
     Features(#[from] polars::error::PolarsError),
 }
 
-/// Boosting over all devices. Few rows are learned from more slowly.
+/// Returns the settings of boosting over all devices. The fewer the rows, the slower the learning.
 fn site_parameters(rows: usize) -> Parameters {
     let (trees, learning_rate) = if rows > FEW_ROWS { (72, 0.1) } else { (120, 0.06) };
     Parameters {
@@ -100,7 +100,7 @@ fn site_parameters(rows: usize) -> Parameters {
     }
 }
 
-/// Boosting of one device's own layer, on the columns in which rooms differ from each other.
+/// Returns the settings of boosting a device's own layer, on the columns in which rooms differ from each other.
 fn device_parameters() -> Parameters {
     let own = columns().into_iter().enumerate().filter(|(_, name)| OWN_COLUMNS.contains(name)).map(|(at, _)| at);
     Parameters {
@@ -118,7 +118,7 @@ fn device_parameters() -> Parameters {
 /// Fits every layer on the hours of a grid. `done` is called once per device.
 ///
 /// # Errors
-/// [`TrainError`] when LightGBM or Polars refuse; lack of data is no error but leaves layers out.
+/// [`TrainError`] when LightGBM or Polars fails; too little data is no error but leaves layers out.
 pub fn train(hourly: &Hourly, building: &Building, done: &(dyn Fn() + Sync)) -> Result<Models, TrainError> {
     let plain = || Models { cutoff: hourly.origin, ..Default::default() };
     if !enough(hourly) {
@@ -138,7 +138,7 @@ pub fn train(hourly: &Hourly, building: &Building, done: &(dyn Fn() + Sync)) -> 
         done();
         judged
     };
-    // The site's second fit is one long task; the devices, which are judged on the first, keep the other processors busy.
+    // The site's second fit is one long task. Judging the devices on the first keeps the other processors busy.
     let (all, judged) = rayon::join(
         || fit_all(&sample, &early),
         || (0..hourly.devices.len()).into_par_iter().map(judge).collect::<Result<Vec<_>, TrainError>>(),
@@ -160,11 +160,11 @@ pub fn train(hourly: &Hourly, building: &Building, done: &(dyn Fn() + Sync)) -> 
 
 /// Fits layers of these devices (positions in the grid, in their order) on top of site layers that stay as they are.
 ///
-/// Those layers may have seen some of the hours that the device's are judged on, which makes them look a little
-/// better there: a device's own trees are then kept more rarely, never too easily.
+/// The site layers may have seen some of the hours that the devices' layers are judged on, and so look a little better
+/// there. A device's own trees are then kept more rarely, never too easily.
 ///
 /// # Errors
-/// As [`train`].
+/// [`TrainError`] as [`train`].
 pub fn train_devices(
     hourly: &Hourly,
     building: &Building,
@@ -180,10 +180,11 @@ pub fn train_devices(
     devices.par_iter().map(fit).collect()
 }
 
-/// The rows of one device that the site's layers are fitted on; none without any, or with too short a history.
+/// Returns the rows of one device that the site's layers are fitted on; `None` without any, or with too short a
+/// history.
 ///
 /// # Errors
-/// As [`train`].
+/// [`TrainError`] as [`train`].
 pub fn sample(hourly: &Hourly, building: &Building, device: usize) -> Result<Option<Sample>, TrainError> {
     if !enough(hourly) {
         return Ok(None);
@@ -191,11 +192,11 @@ pub fn sample(hourly: &Hourly, building: &Building, device: usize) -> Result<Opt
     Ok(Sample::for_site(hourly, building, device, cut(hourly))?)
 }
 
-/// The site's layers as fitted before the cut and as fitted on everything, of the samples of all devices in ascending order
-/// of name: what [`train`] fits. None where there is too little to learn from.
+/// Fits the site's layers before the cut and on everything, on the samples of all devices in ascending order of name,
+/// as [`train`] does. Returns `None` when there is too little to learn from.
 ///
 /// # Errors
-/// As [`train`].
+/// [`TrainError`] as [`train`].
 pub fn train_site(parts: &[Sample], until: Instant) -> Result<Option<(SiteModel, SiteModel)>, TrainError> {
     let Some(sample) = Sample::stack(parts) else { return Ok(None) };
     let early = fit_early(&sample)?;
@@ -203,11 +204,12 @@ pub fn train_site(parts: &[Sample], until: Instant) -> Result<Option<(SiteModel,
     Ok(Some((early.site, SiteModel { cutoff: until, ..all })))
 }
 
-/// One device's layer, as [`train`] fits it, and its forecasts of hours after those it was fitted on: chosen and judged on top
-/// of the site's layers as fitted before the cut, `early`, then fitted on everything on top of the final ones, `all`.
+/// Fits one device's layer as [`train`] does, and returns it with its forecasts of hours after those it was fitted on.
+/// It is chosen and judged on top of the site's layers as fitted before the cut, `early`, then fitted on everything on
+/// top of the final ones, `all`.
 ///
 /// # Errors
-/// As [`train`].
+/// [`TrainError`] as [`train`].
 pub fn fit_device(
     hourly: &Hourly,
     building: &Building,
@@ -220,7 +222,7 @@ pub fn fit_device(
     Ok((refit_device(hourly, building, device, cut, all, model, trees)?, seen))
 }
 
-/// Why a device has no model of its own that was judged; none where it has.
+/// Returns why a device has no judged model of its own; `None` if it has one.
 pub fn skipped(status: Status, model: &DeviceModel) -> Option<&'static str> {
     match status {
         Status::New => Some("first seen less than a week before the end"),
@@ -230,7 +232,7 @@ pub fn skipped(status: Status, model: &DeviceModel) -> Option<&'static str> {
     }
 }
 
-/// The hour at which the history is cut for judging.
+/// Returns the hour at which the history is cut for judging.
 fn cut(hourly: &Hourly) -> Hour {
     hourly.end - 24 * (days(hourly) / 3).clamp(JUDGED_DAYS.0, JUDGED_DAYS.1)
 }
@@ -239,16 +241,16 @@ fn days(hourly: &Hourly) -> Hour {
     (hourly.end - hourly.first) / 24
 }
 
-/// Whether a history is long enough for anything beyond the prior to be fitted.
+/// Returns whether a history is long enough to fit anything beyond the prior.
 pub fn enough(hourly: &Hourly) -> bool {
     days(hourly) >= FEWEST_DAYS
 }
 
-/// The site's layers as fitted before the cut, and what was chosen for the fit on everything.
+/// The site's layers as fitted before the cut, and the choices for the fit on everything.
 struct Early {
     site: SiteModel,
     ridge: f64,
-    /// Trees of each bag.
+    /// Number of trees of each bag.
     trees: Vec<usize>,
 }
 
@@ -277,7 +279,7 @@ fn fit_early(sample: &Sample) -> Result<Early, TrainError> {
     Ok(Early { site, ridge, trees: bags.iter().map(Trees::len).collect() })
 }
 
-/// The site's layers fitted on everything, as strictly and with as many trees as was chosen.
+/// Fits the site's layers on everything, with the chosen ridge and numbers of trees.
 fn fit_all(sample: &Sample, early: &Early) -> Result<SiteModel, TrainError> {
     let matrix = &sample.matrix;
     let linear = Fitting::new(matrix, &sample.labels, &sample.weights).fit(early.ridge);
@@ -295,8 +297,8 @@ fn fit_all(sample: &Sample, early: &Early) -> Result<SiteModel, TrainError> {
     Ok(all)
 }
 
-/// One booster per bag: `fit` gets its number, the weights of the rows of `matrix` (the sample's first) with the days it does not see
-/// at 0, and the linear scores to start from.
+/// Fits one booster per bag. `fit` gets the bag's number, the weights of the rows of `matrix` (the sample's first), 0
+/// on days it does not see, and the linear scores to start from.
 fn bags(
     sample: &Sample,
     matrix: &Matrix,
@@ -317,7 +319,7 @@ fn bags(
         .collect()
 }
 
-/// Data that LightGBM cannot learn from (a single class) grows no trees.
+/// Returns no trees for data that LightGBM cannot learn from (a single class).
 fn grow(fitted: Result<Trees, FitError>) -> Result<Trees, TrainError> {
     match fitted {
         Err(FitError::Data(_)) => Ok(Trees::default()),
@@ -329,7 +331,7 @@ fn grow(fitted: Result<Trees, FitError>) -> Result<Trees, TrainError> {
 struct Judged {
     model: DeviceModel,
     seen: OutOfSample,
-    /// How many trees it is to get; none without trees of its own.
+    /// Number of trees to grow; `None` without trees of its own.
     trees: Option<usize>,
 }
 
@@ -389,8 +391,9 @@ fn judge_device(
     Ok(Judged { model, seen, trees: count })
 }
 
-/// A device's own trees before the cut, stopped by the rows after it: how many there are, and their steps on these rows. The `rest`
-/// are more rows before the cut; `start` and `base` are the site's scores before and after it.
+/// Grows a device's own trees before the cut, stopped early by the rows after it; returns their number and their steps
+/// on these rows. The `rest` are more rows before the cut; `start` and `base` are the site's scores before and after
+/// it.
 fn grow_own(
     own: &Sample,
     rest: &Sample,
@@ -409,7 +412,7 @@ fn grow_own(
     Ok((trees.len(), trees.scores(&after.data, after.rows)))
 }
 
-/// Fits a device's own trees, as many as were chosen, on everything and on top of the site's final score.
+/// Fits a device's own trees, in the chosen number, on everything and on top of the site's final score.
 fn refit_device(
     hourly: &Hourly,
     building: &Building,

@@ -1,4 +1,4 @@
-//! Judging layers on hours after those they were fitted on.
+//! Judges layers on hours after those they were fitted on.
 
 use super::sample::Sample;
 
@@ -19,25 +19,25 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Weighted log loss of each row, of log-odds.
+    /// Returns the weighted log loss of each row from its log-odds.
     pub(super) fn losses(&self, scores: &[f64]) -> Vec<f64> {
         let rows = scores.iter().zip(self.labels).zip(self.weights);
         rows.map(|((&score, &label), &weight)| f64::from(weight) * log_loss(score, label > 0.5)).collect()
     }
 
-    /// The weighted mean of [`Judge::losses`].
+    /// Returns the weighted mean of [`Judge::losses`].
     pub(super) fn mean(&self, losses: &[f64]) -> f64 {
         losses.iter().sum::<f64>() / self.weights.iter().map(|&w| f64::from(w)).sum::<f64>().max(1e-9)
     }
 
-    /// Weighted mean log loss of log-odds, one per row.
+    /// Returns the weighted mean log loss of log-odds, one per row.
     pub(super) fn loss(&self, scores: &[f64]) -> f64 {
         self.mean(&self.losses(scores))
     }
 
-    /// By how many of its own standard errors `new` loses less than `old`, both from [`Judge::losses`], with days as blocks:
-    /// the hours of a day rise and fall together, so counting them one by one would see differences that are not there. For the
-    /// rows of one device, which are in order.
+    /// Returns how much less `new` loses than `old`, both from [`Judge::losses`], in standard errors with days as
+    /// blocks. The hours of a day are correlated, so counting them one by one would find differences that are not
+    /// there. The rows must be of one device and in order.
     pub(super) fn gain(&self, old: &[f64], new: &[f64]) -> f64 {
         let mut rows = old.iter().zip(new);
         let days = self.days.chunk_by(|a, b| a == b);
@@ -45,13 +45,13 @@ impl<'a> Judge<'a> {
         standard_errors(days.iter().copied())
     }
 
-    /// The share of `steps`, in tenths from 0 to 1, that added to `base` loses least.
+    /// Returns the share of `steps`, in tenths from 0 to 1, that loses least when added to `base`.
     pub(super) fn best_share(&self, base: &[f64], steps: &[f64]) -> f64 {
         let mut best = (0.0, self.loss(base));
         for tenth in 1..=10 {
             let share = f64::from(tenth) / 10.0;
             let loss = self.loss(&mix(base, share, steps));
-            // The loss is convex in the share: once it does not fall, it will not.
+            // The loss is convex in the share, so it falls no more once it has not fallen.
             if loss >= best.1 {
                 break;
             }
@@ -61,13 +61,13 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Log loss of log-odds.
+/// Returns the log loss of log-odds.
 pub fn log_loss(score: f64, occupied: bool) -> f64 {
     let against = if occupied { -score } else { score };
     against.max(0.0) + (1.0 + (-against.abs()).exp()).ln()
 }
 
-/// By how many of its own standard errors the mean of numbers, one a day, is above 0; 0 where they tell nothing.
+/// Returns the mean of numbers, one a day, in units of its own standard error; 0 when they do not allow one.
 pub fn standard_errors(days: impl Iterator<Item = f64> + Clone) -> f64 {
     let n = days.clone().count() as f64;
     let mean = days.clone().sum::<f64>() / n;
@@ -75,7 +75,7 @@ pub fn standard_errors(days: impl Iterator<Item = f64> + Clone) -> f64 {
     if n > 1.0 && variance > 0.0 { mean / (variance / n).sqrt() } else { 0.0 }
 }
 
-/// `base + share * steps`, row by row.
+/// Returns `base + share * steps`, row by row.
 pub(super) fn mix(base: &[f64], share: f64, steps: &[f64]) -> Vec<f64> {
     base.iter().zip(steps).map(|(base, step)| base + share * step).collect()
 }

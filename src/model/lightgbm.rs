@@ -1,8 +1,8 @@
-//! A small safe wrapper over LightGBM's C API: fit a binary booster, take its trees out.
+//! A small safe wrapper over LightGBM's C API, which fits a binary booster and returns its trees.
 //!
-//! The published safe crate passes no dataset parameters, no weights and no initial scores, and its
-//! handles cannot cross threads. Here a fit is one function: every handle lives and dies inside it, so
-//! nothing of LightGBM outlives the call and fits may run on as many threads as wanted.
+//! The published safe crate passes no dataset parameters, weights or initial scores, and its handles cannot cross
+//! threads. Here a fit is one function, and every handle is made and freed inside it. Nothing of LightGBM outlives the
+//! call, so fits may run on any number of threads.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, NulError, c_int, c_void};
@@ -12,7 +12,7 @@ use lightgbm3_sys as sys;
 
 use super::trees::{TreeError, Trees};
 
-/// Why a booster could not be fitted.
+/// Reason why a booster could not be fitted.
 #[derive(Debug, thiserror::Error)]
 pub enum FitError {
     /// LightGBM refused a call.
@@ -20,16 +20,16 @@ pub enum FitError {
     LightGbm {
         /// The C function.
         call: &'static str,
-        /// LightGBM's own words.
+        /// LightGBM's message.
         message: String,
     },
-    /// The data would make LightGBM read out of bounds or learn from nonsense.
+    /// The data would make LightGBM read out of bounds, or cannot be learned from.
     #[error("cannot fit: {0}")]
     Data(String),
     /// A parameter contains a NUL byte.
     #[error("a parameter contains a NUL byte")]
     Parameter(#[from] NulError),
-    /// The fitted model's text form is not understood.
+    /// The text form of the fitted model cannot be read.
     #[error("cannot read the fitted model: {0}")]
     Trees(#[from] TreeError),
 }
@@ -49,7 +49,7 @@ pub struct Samples<'a> {
     pub start: &'a [f64],
 }
 
-/// What LightGBM is told.
+/// Settings of a fit.
 #[derive(Debug, Clone)]
 pub struct Parameters {
     /// Largest number of trees.
@@ -62,23 +62,24 @@ pub struct Parameters {
     pub min_rows: usize,
     /// L2 penalty on leaf values.
     pub l2: f64,
-    /// Share of columns each tree may use.
+    /// Share of the columns that each tree may use.
     pub column_share: f64,
     /// Largest number of bins of a column.
     pub bins: usize,
-    /// Per column 1 where the score may only rise with it; empty for none.
+    /// Per column, 1 where the score may only rise with it, else 0; empty for no constraint.
     pub monotone: Vec<i8>,
     /// The columns that trees may use; empty for all.
     pub columns: Vec<usize>,
     /// Seed of the choice of columns.
     pub seed: usize,
-    /// Stop when the loss on the held-out rows has not fallen for this many trees.
+    /// Number of trees without a fall of the loss on the held-out rows after which the fit stops.
     pub patience: usize,
 }
 
-/// Fits the trees of a binary booster with log loss; with `held_out` rows, stops early and cuts them at the best one.
+/// Fits the trees of a binary booster with log loss. With `held_out` rows it stops early and keeps the trees up to the
+/// best one.
 ///
-/// LightGBM never sees columns that trees may not use: to it, each costs as much as one that is used.
+/// LightGBM does not get the columns that trees may not use: each would cost as much time as one that is used.
 ///
 /// One thread is used; equal inputs give equal trees, bit for bit.
 ///
@@ -128,7 +129,7 @@ pub fn fit(train: Samples, held_out: Option<Samples>, parameters: &Parameters) -
         0 => Trees::default(),
         best => Trees::parse(&booster.text(best)?, columns.len())?.over(&columns),
     };
-    // Booster before datasets: it points into them.
+    // The booster goes before the datasets because it points into them.
     drop(booster);
     drop(valid);
     Ok(trees)
@@ -152,7 +153,7 @@ fn check(samples: &Samples, columns: &[usize], both_classes: bool) -> Result<(),
     if both_classes && samples.labels.iter().all(|&label| label == samples.labels[0]) {
         return fail("all labels are the same");
     }
-    // All at once is faster than one after the other until the first.
+    // Checking all values is faster than stopping at the first.
     if samples.features.iter().fold(false, |found, value| found | value.is_infinite()) {
         return fail("a feature is infinite");
     }
@@ -165,8 +166,8 @@ fn check(samples: &Samples, columns: &[usize], both_classes: bool) -> Result<(),
     Ok(())
 }
 
-/// Every column is dense and few are alike: looking for sparse or exclusive ones, and timing both histogram layouts,
-/// costs more than it finds.
+/// Returns the settings as LightGBM reads them. Every column is dense and few are alike: looking for sparse or
+/// exclusive ones, and timing both histogram layouts, costs more than it finds.
 fn settings(p: &Parameters, columns: &[usize]) -> Result<CString, FitError> {
     let mut text = format!(
         "objective=binary metric=binary_logloss boost_from_average=false num_threads=1 verbosity=-1 deterministic=true \
@@ -183,7 +184,7 @@ fn settings(p: &Parameters, columns: &[usize]) -> Result<CString, FitError> {
     Ok(CString::new(text)?)
 }
 
-/// Weighted mean log loss of the starting scores alone.
+/// Returns the weighted mean log loss of the starting scores alone.
 fn start_loss(samples: &Samples) -> f64 {
     let (mut loss, mut total) = (0.0, 0.0);
     for ((&label, &weight), &score) in samples.labels.iter().zip(samples.weights).zip(samples.start) {
@@ -194,13 +195,13 @@ fn start_loss(samples: &Samples) -> f64 {
     if total > 0.0 { loss / total } else { 0.0 }
 }
 
-/// Turns a C return code into a result.
+/// Converts a C return code into a result.
 fn done(code: c_int, call: &'static str) -> Result<(), FitError> {
     if code == 0 {
         return Ok(());
     }
-    // SAFETY: LGBM_GetLastError returns a NUL-terminated thread-local buffer that lives until the
-    // next failing call on this thread; it is copied here at once.
+    // SAFETY: LGBM_GetLastError returns a NUL-terminated thread-local buffer that lives until the next failing call on
+    // this thread; it is copied here at once.
     let message = unsafe { CStr::from_ptr(sys::LGBM_GetLastError()) }.to_string_lossy().into_owned();
     Err(FitError::LightGbm { call, message })
 }
@@ -225,8 +226,8 @@ impl Dataset {
                 .into(),
         };
         let mut handle: sys::DatasetHandle = ptr::null_mut();
-        // SAFETY: `features` holds exactly columns * rows floats (lengths are checked in `check`), LightGBM copies them into
-        // bins before it returns, and `handle` is a valid place for the result. The reference outlives the call.
+        // SAFETY: `features` holds exactly columns * rows floats (`check` compares the lengths). LightGBM copies them
+        // into bins before it returns. `handle` is a valid place for the result. The reference outlives the call.
         let code = unsafe {
             sys::LGBM_DatasetCreateFromMat(
                 features.as_ptr().cast::<c_void>(),
@@ -295,7 +296,7 @@ impl Booster {
         Ok(out[0])
     }
 
-    /// The model's text form, first `trees` trees.
+    /// Returns the text form of the model's first `trees` trees.
     fn text(&self, trees: usize) -> Result<String, FitError> {
         let mut buffer = vec![0_u8; 1 << 18];
         loop {

@@ -1,27 +1,27 @@
 //! The linear layer: a ridge logistic regression that starts from the prior.
 //!
-//! `score = prior + b0 + b . x`, where `x` are the prior itself and the centred columns. The penalty pulls `b`
-//! to zero, that is to the plain prior, so that with little data next to nothing is learned.
+//! `score = prior + b0 + b . x`, where `x` are the prior itself and the centred columns. The penalty pulls `b` toward
+//! zero, that is toward the plain prior, so that little data changes next to nothing.
 
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
 use crate::features::{LINEAR_WIDTH, Matrix, columns, linear_columns, sigmoid};
 
-/// Coefficients: one per linear column, then the intercept.
+/// Number of coefficients: one per linear column, then the intercept.
 const PARAMETERS: usize = LINEAR_WIDTH + 1;
-/// The same in whole registers of a processor.
+/// Number of coefficients padded to whole registers of the processor.
 const PADDED: usize = 16;
-/// Rows that are taken together.
+/// Number of rows processed together.
 const CHUNK: usize = 256;
-/// How much more the columns that say the same of every device on a day are pulled toward zero:
-/// they have as many independent values as there were days.
+/// Factor on the penalty of the columns that are the same for all devices of a day: they have as many independent
+/// values as there were days.
 const SITE_PENALTY: f64 = 5.0;
-/// How much less the state at the origin is pulled: hours, not days, tell its worth.
+/// Factor on the penalty of the state at the origin: it has as many independent values as there were hours.
 const STATE_PENALTY: f64 = 0.1;
-/// Newton steps; the problem is convex and starts near its solution.
+/// Largest number of Newton steps; the problem is convex and starts near its solution.
 const STEPS: usize = 8;
-/// Scores stay within this of zero.
+/// Largest distance of a score from zero.
 const LIMIT: f64 = 7.0;
 
 /// A fitted linear layer; the default adds nothing to the prior.
@@ -31,14 +31,14 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// The log-odds of a full row of the design matrix.
+    /// Returns the log-odds of a full row of the design matrix.
     pub fn score(&self, row: &[f32]) -> f64 {
         let columns = linear_columns();
         self.raw(&inputs(|i| row[columns[i]])).clamp(-LIMIT, LIMIT)
     }
 
-    /// Adds to `out` (one value per column of the design matrix) what each column contributes to
-    /// [`Linear::score`], and returns the intercept with what the limit on scores cut off.
+    /// Adds each column's contribution to [`Linear::score`] to `out` (one value per column of the design matrix), and
+    /// returns the intercept with what the limit on scores cut off.
     pub fn contributions(&self, row: &[f32], out: &mut [f64]) -> f64 {
         let columns = linear_columns();
         let x = inputs(|i| row[columns[i]]);
@@ -50,12 +50,12 @@ impl Linear {
         self.coefficients[LINEAR_WIDTH] + raw.clamp(-LIMIT, LIMIT) - raw
     }
 
-    /// The log-odds of every row of a matrix.
+    /// Returns the log-odds of every row of a matrix.
     pub fn scores(&self, matrix: &Matrix) -> Vec<f64> {
         self.chunks(matrix).flat_map(|(_, scores)| scores).map(|score| score.clamp(-LIMIT, LIMIT)).collect()
     }
 
-    /// The linear columns of some rows at a time, with the log-odds of these rows before they are limited.
+    /// Returns the linear columns of some rows at a time, with the log-odds of these rows before they are limited.
     fn chunks<'a>(&self, matrix: &'a Matrix) -> impl Iterator<Item = (Columns<'a>, Vec<f64>)> {
         let columns = linear_columns().map(|column| matrix.column(column));
         (0..matrix.rows).step_by(CHUNK).map(move |first| {
@@ -66,7 +66,7 @@ impl Linear {
         })
     }
 
-    /// The coefficients of the linear columns, then the intercept.
+    /// Returns the coefficients of the linear columns, then the intercept.
     pub fn coefficients(&self) -> &[f64] {
         &self.coefficients
     }
@@ -76,19 +76,19 @@ impl Linear {
     }
 }
 
-/// Rows that layers are fitted on, with what a pull toward the prior of any strength shares.
+/// Rows to fit layers on, with the values that are the same for every strength of the pull toward the prior.
 pub struct Fitting<'a> {
     matrix: &'a Matrix,
     labels: &'a [f32],
     weights: &'a [f32],
-    /// What each coefficient is pulled by for a ridge of 1: as much as it moves scores.
+    /// Pull on each coefficient for a ridge of 1: proportional to how far the coefficient moves scores.
     pull: [f64; PARAMETERS],
-    /// The sums of the plain prior, with which every fit begins.
+    /// The sums of the plain prior, from which every fit starts.
     prior: Sums,
 }
 
 impl<'a> Fitting<'a> {
-    /// `labels` and `weights` begin with one entry per row of `matrix`.
+    /// Prepares a fit; `labels` and `weights` begin with one entry per row of `matrix`.
     pub fn new(matrix: &'a Matrix, labels: &'a [f32], weights: &'a [f32]) -> Fitting<'a> {
         let names = linear_columns().map(|column| columns()[column]);
         let strictness = |i: usize| match names.get(i) {
@@ -110,8 +110,8 @@ impl<'a> Fitting<'a> {
         Fitting { prior: rows.sums(&Linear::default()), ..rows }
     }
 
-    /// Fits by Newton's method. `ridge` is the number of rows of evidence that the pull of a standardised coefficient toward
-    /// zero is worth.
+    /// Fits by Newton's method. `ridge` is the weight, in rows of evidence, of the pull of a standardised coefficient
+    /// toward zero.
     pub fn fit(&self, ridge: f64) -> Linear {
         let mut fitted = Linear::default();
         for step in 0..STEPS {
@@ -151,18 +151,18 @@ impl<'a> Fitting<'a> {
 /// The linear columns of some rows.
 type Columns<'a> = [&'a [f32]; LINEAR_WIDTH];
 
-/// What a value of a column is to the layer: NaN is 0, "nothing to add".
+/// Returns a column's value as the layer uses it: NaN is 0, "nothing to add".
 #[inline(always)]
 fn input(value: f32) -> f64 {
     if value.is_nan() { 0.0 } else { f64::from(value) }
 }
 
-/// The inputs of a row: its linear columns, and 1 for the intercept.
+/// Returns the inputs of a row: its linear columns, and 1 for the intercept.
 fn inputs(value: impl Fn(usize) -> f32) -> [f64; PARAMETERS] {
     std::array::from_fn(|i| if i < LINEAR_WIDTH { input(value(i)) } else { 1.0 })
 }
 
-/// Adds the log-odds of rows to `scores`, which are -0: what [`Linear::raw`] says of each, to the last bit.
+/// Adds the log-odds of rows to `scores`, which are -0 before; equals [`Linear::raw`] of each row to the last bit.
 #[multiversion(targets("x86_64+avx2"))]
 fn raw(coefficients: &[f64; PARAMETERS], columns: &Columns, scores: &mut [f64]) {
     for (b, column) in coefficients.iter().zip(columns) {
@@ -175,17 +175,17 @@ fn raw(coefficients: &[f64; PARAMETERS], columns: &Columns, scores: &mut [f64]) 
     }
 }
 
-/// Gradient and Hessian (its lower triangle) of the loss; what stands beyond [`PARAMETERS`] is nothing.
+/// Gradient and Hessian (its lower triangle) of the loss; entries from [`PARAMETERS`] on are zero.
 #[derive(Clone, Default)]
 struct Sums {
     gradient: [f64; PADDED],
     hessian: [[f64; PADDED]; PADDED],
 }
 
-/// Adds rows to the sums, in their order; of each, `rows` has the slope and the curvature of its loss.
+/// Adds rows to the sums, in their order; `rows` has the slope and the curvature of the loss of each.
 #[multiversion(targets("x86_64+avx2"))]
 fn add(sums: &mut Sums, columns: &Columns, rows: &[(f64, f64)]) {
-    // A sum is loaded and stored once for four rows.
+    // Four rows at a time, so that each sum is loaded and stored once for four.
     let (fours, rest) = rows.as_chunks::<4>();
     for (at, four) in fours.iter().enumerate() {
         add_some(sums, columns, 4 * at, four);
@@ -218,7 +218,7 @@ fn add_some<const ROWS: usize>(sums: &mut Sums, columns: &Columns, first: usize,
     add_to::<ROWS, 16>(fourth, &curves, &x, 12);
 }
 
-/// Adds to four lines of the Hessian, from position `from` on, as far as their diagonal reaches in whole registers.
+/// Adds to four lines of the Hessian, from position `from` on, up to their diagonal rounded up to whole registers.
 #[inline(always)]
 fn add_to<const ROWS: usize, const WIDTH: usize>(
     lines: &mut [[f64; PADDED]; 4],

@@ -1,30 +1,30 @@
-//! Which rows of the past a model learns from.
+//! The rows of the past that a model learns from.
 
 use crate::calendar::{HOUR, Hour};
 use crate::features::Row;
 use crate::hourly::{HORIZON, Hourly, State};
 
-/// Hours after its first reading before a device's hours are learned from: until then its prior is mostly the building's.
+/// Hours from a device's first reading that are not learned from: its prior is mostly the building's until then.
 const WARM_UP: Hour = 72;
 
-/// A row to learn from with its label.
+/// A row to learn from, with its label.
 #[derive(Debug, Clone, Copy)]
 pub struct Labelled {
     /// The row.
     pub row: Row,
-    /// Whether the target hour was occupied.
+    /// True when the target hour was occupied.
     pub occupied: bool,
 }
 
-/// One row per observed hour of a device, each asked from one origin at most a day earlier: half of them from
-/// midnight, as most forecasts are made, the others from any time of day, short leads more often.
+/// Returns one row per observed hour of a device, each with an origin at most a day earlier. Half the origins are at
+/// midnight, as most forecasts are; the others are at any time of day, with short leads more often.
 ///
 /// The choice depends only on the device's name and the hour, so equal histories give equal rows.
 pub fn rows(hourly: &Hourly, device: usize) -> Vec<Labelled> {
     rows_of(hourly, device, |_| true)
 }
 
-/// Those of [`rows`] whose hour is one of the chosen.
+/// Returns the part of [`rows`] whose hours are chosen.
 pub fn rows_of(hourly: &Hourly, device: usize, chosen: impl Fn(Hour) -> bool) -> Vec<Labelled> {
     let hours = &hourly.devices[device];
     let seed = seed(&hours.device);
@@ -47,12 +47,12 @@ pub fn rows_of(hourly: &Hourly, device: usize, chosen: impl Fn(Hour) -> bool) ->
     rows
 }
 
-/// What the choices about a device begin with: a hash of its name.
+/// Returns the seed of the choices about a device: a hash of its name.
 pub fn seed(device: &str) -> u64 {
     hash(device.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| hash(h ^ u64::from(b))))
 }
 
-/// A mixing function (splitmix64's finaliser: D. Lea, G. Steele and S. Vigna, 2014).
+/// Mixes bits (splitmix64's finaliser: D. Lea, G. Steele and S. Vigna, 2014).
 pub fn hash(value: u64) -> u64 {
     let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

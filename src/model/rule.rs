@@ -1,8 +1,8 @@
-//! The decision rule: from which probability on is a room called occupied?
+//! The decision rule: the probability from which an hour is called occupied.
 
 use serde::{Deserialize, Serialize};
 
-/// Bins of [`OutOfSample`].
+/// Number of bins of [`OutOfSample`].
 const BINS: usize = 200;
 
 /// A probability from which an hour is called occupied; 0.5 unless a rule says otherwise.
@@ -15,24 +15,24 @@ impl Default for Threshold {
     }
 }
 
-/// How states are made of probabilities.
+/// A rule that turns probabilities into states.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rule {
     /// Occupied from a fixed probability on.
     Fixed(f64),
-    /// Least expected cost, given what a missed occupied hour and a wrongly announced one cost.
+    /// Least expected cost, given the costs of missed occupied hours and of wrongly announced ones.
     Cost {
         /// Cost of an occupied hour that was called vacant.
         miss: f64,
         /// Cost of a vacant hour that was called occupied.
         waste: f64,
     },
-    /// As few announced hours as possible with at most this share of the occupied hours missed.
+    /// Fewest announced hours with at most this share of the occupied hours missed.
     MostMissed(f64),
 }
 
-/// Histogram of probabilities that were forecast for hours after the fit, apart for hours that
-/// turned out occupied and vacant. Rules are set on it, never on rows the model was fitted on.
+/// Histogram of the probabilities forecast for hours after the fit, separate for hours that turned out occupied and
+/// vacant. Rules are set on it, never on rows the model was fitted on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct OutOfSample {
     occupied: Vec<u32>,
@@ -57,18 +57,18 @@ impl OutOfSample {
         }
     }
 
-    /// Number of forecasts counted.
+    /// Returns the number of forecasts counted.
     pub fn len(&self) -> u64 {
         self.occupied.iter().chain(&self.vacant).map(|&n| u64::from(n)).sum()
     }
 
-    /// Whether nothing was counted.
+    /// Returns whether nothing was counted.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The share of occupied hours among the forecasts in each of `bins` equal parts from 0 to 1; `bins` must divide 200.
-    /// Nothing for a part without forecasts.
+    /// Returns the share of occupied hours among the forecasts in each of `bins` equal parts from 0 to 1; `bins` must
+    /// divide 200. A part without forecasts has `None`.
     pub fn shares(&self, bins: usize) -> Vec<Option<f64>> {
         let sum = |counts: &[u32], part: usize| -> u64 {
             let width = BINS / bins;
@@ -81,7 +81,7 @@ impl OutOfSample {
         (0..bins).map(share).collect()
     }
 
-    /// For each bin boundary: the occupied hours below it (missed) and the vacant hours from it on (wasted).
+    /// Returns for each bin boundary the occupied hours below it (missed) and the vacant hours from it on (wasted).
     fn outcomes(&self) -> impl Iterator<Item = (f64, u64, u64)> + '_ {
         let count = |bins: &[u32], at: usize| u64::from(bins.get(at).copied().unwrap_or(0));
         let mut missed = 0;
@@ -96,8 +96,8 @@ impl OutOfSample {
 }
 
 impl Rule {
-    /// The threshold this rule means, set on out-of-sample forecasts; without any, on the assumption that
-    /// probabilities are calibrated.
+    /// Returns the rule's threshold, set on out-of-sample forecasts. Without any, it assumes calibrated
+    /// probabilities.
     pub fn threshold(self, seen: &OutOfSample) -> Threshold {
         let occupied: u64 = seen.occupied.iter().map(|&n| u64::from(n)).sum();
         Threshold(match self {
@@ -107,7 +107,7 @@ impl Rule {
                 if occupied == 0 {
                     return Threshold(ideal);
                 }
-                // Of thresholds that cost the same the one nearest to the ideal generalises best.
+                // Among thresholds of equal cost, the one nearest to the ideal generalises best.
                 let cost = |missed: u64, wasted: u64| missed as f64 * miss + wasted as f64 * waste;
                 let best = seen.outcomes().map(|(at, missed, wasted)| (cost(missed, wasted), (at - ideal).abs(), at));
                 best.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))).map_or(ideal, |found| found.2)
@@ -125,7 +125,7 @@ impl Rule {
 mod tests {
     use super::*;
 
-    /// Calibrated forecasts: at probability p a share p is occupied.
+    /// Returns calibrated forecasts: at probability p a share p is occupied.
     fn calibrated() -> OutOfSample {
         let mut seen = OutOfSample::default();
         for percent in 0..100 {

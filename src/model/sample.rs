@@ -1,4 +1,4 @@
-//! The rows a layer is fitted and judged on.
+//! The rows that a layer is fitted and judged on.
 
 use polars::prelude::PolarsResult;
 use serde::{Deserialize, Serialize};
@@ -9,14 +9,16 @@ use crate::calendar::Hour;
 use crate::features::{Building, Matrix, Table, WIDTH, growth};
 use crate::hourly::{Hourly, Status};
 
-/// Age, in days, at which a row counts half.
+/// Age, in days, at which the weight of a row is half.
 const ROW_HALF_LIFE: f64 = 90.0;
-/// Most rows the layers over all devices are fitted on.
+/// Largest number of rows that the layers over all devices are fitted on.
 const MOST_ROWS: usize = 100_000;
-/// Devices that these rows are taken from where there are more: rooms in hundreds show what the rooms of a site have in
-/// common (with 250 of 1,000 simulated rooms the layers lose 0.5 %, with 700 nothing), and the others' features are not made.
+/// Number of devices that these rows are taken from on larger sites. Hundreds of rooms show what the rooms of a site
+/// have in common (with 250 of 1,000 simulated rooms the layers lose 0.5 %, with 700 nothing), and the others' features
+/// are not made.
 const ENOUGH_DEVICES: usize = 700;
-/// On sites with more than [`MOST_ROWS`] one of so many rows is looked at to see whether a device's own trees are worth growing.
+/// On sites with more than [`MOST_ROWS`], one in so many rows before the cut is used for the first look at a device's
+/// own trees.
 const ONE_OF: u64 = 3;
 
 /// Rows with labels; those before the cut come first.
@@ -26,7 +28,7 @@ pub struct Sample {
     pub(super) matrix: Matrix,
     /// 1 for occupied, 0 for vacant.
     pub(super) labels: Vec<f32>,
-    /// Less the older a row is.
+    /// Weight of each row, less the older it is.
     pub(super) weights: Vec<f32>,
     /// Local day of each row's target hour.
     pub(super) days: Vec<i32>,
@@ -35,7 +37,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// These rows of a table's device, which are in order; the table is made of the same grid.
+    /// Gathers rows of a table's device, which are in order; the table is made of the same grid.
     pub(super) fn gather(hourly: &Hourly, table: &Table, rows: &[Labelled], cut: Hour) -> PolarsResult<Sample> {
         let asked: Vec<_> = rows.iter().map(|c| c.row).collect();
         let age = |c: &Labelled| f64::from(hourly.end - c.row.hour) / 24.0;
@@ -48,9 +50,9 @@ impl Sample {
         })
     }
 
-    /// The rows of one device that the site's layers are fitted on, a fair choice when all devices together have more than
-    /// [`MOST_ROWS`]; none without any. The choice depends only on the device's name, the hour, and how much of the whole site
-    /// was observed.
+    /// Returns the rows of one device that the site's layers are fitted on: a fair choice when all devices together
+    /// have more than [`MOST_ROWS`], `None` without any. The choice depends only on the device's name, the hour, and
+    /// how much of the whole site was observed.
     pub(super) fn for_site(
         hourly: &Hourly,
         building: &Building,
@@ -72,7 +74,7 @@ impl Sample {
         Sample::gather(hourly, &Table::new(hourly, building, device), &rows, cut).map(Some)
     }
 
-    /// Rows of several devices together; none when there are no rows on one side of the cut.
+    /// Stacks the rows of several devices; `None` when there are no rows on one side of the cut.
     pub(super) fn stack(parts: &[Sample]) -> Option<Sample> {
         let before = parts.iter().map(|p| p.before).sum();
         let heads = parts.iter().map(|p| (&p.matrix, 0..p.before));
@@ -89,26 +91,26 @@ impl Sample {
         Some(Sample { matrix, labels, weights, days: joined(parts, |p| &p.days), before })
     }
 
-    /// Number of rows.
+    /// Returns the number of rows.
     pub fn rows(&self) -> usize {
         self.matrix.rows
     }
 
-    /// Whether the parts have the same number of rows.
+    /// Returns whether the parts have the same number of rows.
     pub(crate) fn is_whole(&self) -> bool {
         let Sample { matrix, labels, weights, days, before } = self;
         let lengths = [labels.len(), weights.len(), days.len()];
         lengths == [matrix.rows; 3] && matrix.data.len() == matrix.rows * WIDTH && *before <= matrix.rows
     }
 
-    /// The matrices of the rows before and after the cut.
+    /// Returns the matrices of the rows before and after the cut.
     pub(super) fn halves(&self) -> (Matrix, Matrix) {
         (self.matrix.head(self.before), self.matrix.tail(self.before))
     }
 }
 
-/// A device's rows in two parts: those that show whether trees of its own are worth growing, which are all after the cut, and
-/// the rest, which on large sites is the greater part of those before.
+/// Splits a device's rows in two: those of the first look, which shows whether trees of its own are worth growing, and
+/// the rest. The first look has all rows after the cut; on large sites the rest is most of those before.
 pub(super) fn first_look(
     hourly: &Hourly,
     building: &Building,
@@ -123,7 +125,7 @@ pub(super) fn first_look(
     all.into_iter().partition(chosen)
 }
 
-/// A matrix with labels, weights and starting scores of its rows, as LightGBM wants it.
+/// Returns a matrix with labels, weights and starting scores of its rows in LightGBM's form.
 pub(super) fn samples<'a>(matrix: &'a Matrix, labels: &'a [f32], weights: &'a [f32], start: &'a [f64]) -> Samples<'a> {
     Samples { features: &matrix.data, width: WIDTH, labels, weights, start }
 }

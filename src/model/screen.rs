@@ -1,22 +1,22 @@
-//! Whether a device's own trees are worth growing: a first look that costs far less than they do.
+//! The first look: a cheap test of whether a device's own trees are worth growing.
 
 use multiversion::multiversion;
 
 use crate::features::{Matrix, sigmoid};
 
-/// Bins of a column besides that of NaN.
+/// Number of bins of a column besides that of NaN.
 const BINS: usize = 12;
-/// Values of a column that its bins are found from.
+/// Largest number of values of a column from which its bins are found.
 const LOOKED_AT: usize = 96;
 /// Pull of a bin's step toward zero, in rows of evidence at even odds.
 const SHRINK: f64 = 5.0;
 
-/// For each row of a matrix from position `before` on, the step in log-odds that the rows before it suggest: for each of some
-/// columns the Newton step of the bin that the row falls into, and of these the mean over the columns.
+/// Returns, for each row of a matrix from position `before` on, the step in log-odds that the rows before it suggest:
+/// the mean over some columns of the Newton step of the bin that the row falls into.
 ///
-/// One round of boosting in which every column gets its own tree. What it does not see at all after the cut,
-/// a booster on the same columns hardly ever does. `labels` and `start` (log-odds) have one entry per row up to `before`;
-/// `columns` are positions in the design matrix, at least one.
+/// This is one round of boosting in which every column gets its own tree. A booster on the same columns hardly ever
+/// finds anything after the cut of which this shows nothing. `labels` and `start` (log-odds) have one entry per row up
+/// to `before`; `columns` are positions in the design matrix, at least one.
 pub(super) fn steps(matrix: &Matrix, before: usize, labels: &[f32], start: &[f64], columns: &[usize]) -> Vec<f64> {
     let residuals: Vec<(f64, f64)> = labels
         .iter()
@@ -48,7 +48,7 @@ pub(super) fn steps(matrix: &Matrix, before: usize, labels: &[f32], start: &[f64
     steps
 }
 
-/// Upper ends of all bins but the last, about as many rows in each.
+/// Returns the upper ends of all bins but the last, with about as many rows in each.
 fn edges(values: &[f32]) -> [f32; BINS - 1] {
     let stride = values.len().div_ceil(LOOKED_AT).max(1);
     let mut some = Vec::with_capacity(LOOKED_AT);
@@ -57,7 +57,7 @@ fn edges(values: &[f32]) -> [f32; BINS - 1] {
     std::array::from_fn(|i| some.get((i + 1) * some.len() / BINS).copied().unwrap_or(f32::INFINITY))
 }
 
-/// The bin of each value; NaN has the last.
+/// Writes the bin of each value; NaN has the last.
 #[multiversion(targets("x86_64+avx2"))]
 fn fill(bins: &mut [u32], edges: &[f32; BINS - 1], values: &[f32]) {
     for (bin, &value) in bins.iter_mut().zip(values) {
@@ -76,7 +76,7 @@ mod tests {
     use crate::features::WIDTH;
     use crate::model::rows::hash;
 
-    /// Rows of which column 0 is evenly spread over 0 to 1 and all others are 0.
+    /// Returns rows in which column 0 is evenly spread over 0 to 1 and all others are 0.
     fn matrix(rows: usize, salt: u64) -> Matrix {
         let mut data = vec![0.0; WIDTH * rows];
         data[..rows]
@@ -98,7 +98,7 @@ mod tests {
         let habit: Vec<f32> = before.column(0).iter().map(|&x| f32::from(x > 0.7)).collect();
         let found = look(&habit, &[0]);
         for (step, &x) in found.iter().zip(after.column(0)) {
-            // Bins that hold the edge may say either.
+            // Bins that hold the edge may give either sign.
             assert!(
                 (0.6..0.8).contains(&x) || (*step > 1.0) == (x > 0.7) && (*step < -1.0) == (x <= 0.7),
                 "{x}: {step}"
@@ -121,10 +121,10 @@ mod tests {
         };
         let alone = look(&before, &[0]);
         assert!(alone[0] > 1.0 && alone[1] < -1.0, "{alone:?}");
-        // The other column says the same of all rows, and half of them are occupied: nothing.
+        // The other column is the same in all rows, and half of them are occupied: its step is 0.
         let two = look(&before, &[0, 1]);
         assert!((two[0] - alone[0] / 2.0).abs() < 1e-9, "{two:?}");
-        // Nothing known at all.
+        // No value is known at all.
         before.data[..1_000].fill(f32::NAN);
         assert!(look(&before, &[0]).iter().all(|step| step.is_finite()));
     }

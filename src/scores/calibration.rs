@@ -1,4 +1,4 @@
-//! Whether probabilities still mean what they meant when the models were judged.
+//! Drift of the probabilities' meaning since the models were judged.
 
 use std::collections::VecDeque;
 
@@ -6,25 +6,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::rule::OutOfSample;
 
-/// Days that are looked at together.
+/// Number of days of the window.
 pub const WINDOW: i32 = 7;
 
-/// Bins of equal width from 0 to 1.
+/// Number of bins of equal width from 0 to 1.
 pub const BINS: usize = 10;
 
-/// The first bin of hours that were given at least 10 %. Most hours are nights with a chance near zero: they are right
-/// whatever the model is worth, and hide how far off the others are.
+/// The first bin of hours that were given at least 10 %. Most hours are nights with a chance near zero: every model is
+/// right there, and their number hides the errors of the other hours.
 pub const FIRST_LIKELY: usize = 1;
 
-/// The hours of one local day by what was forecast for them.
+/// Numbers of hours of one local day by forecast.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 struct Day {
     day: i32,
-    /// Per bin, occupied hours and all.
+    /// Occupied hours and all hours, per bin.
     bins: [(u32, u32); BINS],
 }
 
-/// Forecasts of the last week by what happened, all devices together.
+/// Forecasts of the last week by outcome, all devices together.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Calibration(VecDeque<Day>);
 
@@ -43,21 +43,21 @@ impl Calibration {
         }
     }
 
-    /// Occupied hours and all hours of the week, per bin.
+    /// Returns the occupied hours and all hours of the week, per bin.
     pub fn bins(&self) -> [(u32, u32); BINS] {
         std::array::from_fn(|at| {
             self.0.iter().map(|day| day.bins[at]).fold((0, 0), |sum, bin| (sum.0 + bin.0, sum.1 + bin.1))
         })
     }
 
-    /// The local day of the last hour that was counted, days since 1970-01-01.
+    /// Returns the local day of the last hour that was counted, days since 1970-01-01.
     pub fn last_day(&self) -> Option<i32> {
         self.0.back().map(|day| day.day)
     }
 
-    /// Mean absolute difference, over the forecasts of the week from the bin `first` on, between the share of occupied
-    /// hours in a forecast's bin now and when the models were judged: 0 is no drift. Nothing where there is nothing to
-    /// compare.
+    /// Returns the mean absolute difference, over the week's forecasts from the bin `first` on, between the share of
+    /// occupied hours in a forecast's bin now and when the models were judged: 0 is no drift. `None` when no bin has
+    /// forecasts of both.
     pub fn gap(&self, judged: &OutOfSample, first: usize) -> Option<f64> {
         let (mut sum, mut count) = (0.0, 0.0);
         for ((hit, all), expected) in self.bins().into_iter().zip(judged.shares(BINS)).skip(first) {
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn the_gap_is_the_mean_distance_of_shares_weighted_by_count() {
         let mut judged = OutOfSample::default();
-        // In the lowest bin nobody came, in the highest everybody.
+        // No hour of the lowest bin was occupied, every hour of the highest was.
         (0..10).for_each(|_| judged.add(0.05, false));
         (0..10).for_each(|_| judged.add(0.95, true));
         let mut week = Calibration::default();
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(week.gap(&judged, 0), Some(0.0));
         (0..2).for_each(|n| week.add(2, 1.0, n == 0));
         assert_eq!(week.gap(&judged, 0), Some(0.125));
-        // What the models were never asked there says nothing.
+        // A bin without judged forecasts does not count.
         week.add(2, 0.5, true);
         assert_eq!(week.gap(&judged, 0), Some(0.125));
         assert_eq!(week.gap(&OutOfSample::default(), 0), None);

@@ -1,4 +1,4 @@
-//! Sums of scores by day, so that old days can be left out.
+//! Sums of scores by day, so that old days can be dropped.
 
 use std::collections::VecDeque;
 
@@ -6,34 +6,34 @@ use serde::{Deserialize, Serialize};
 
 use super::Live;
 
-/// Days that are looked at together.
+/// Number of days of the window.
 pub const WINDOW: i32 = 14;
 
-/// Days without which no verdict is given, and the standard errors that a difference must have.
+/// Fewest days for a verdict, and the standard errors that a difference must have.
 const ENOUGH_DAYS: usize = 5;
 const ERRORS: f64 = 3.0;
 
-/// What the forecasts of a device's hours on one local day were worth, added up.
+/// Sums of the scores of a device's forecasts on one local day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Day {
     /// The local date, days since 1970-01-01.
     pub day: i32,
-    /// Hours whose forecast was made at their beginning.
+    /// Number of hours whose forecast was made at their beginning.
     pub hours: u32,
-    /// Log loss of these.
+    /// Sum of their log losses.
     pub loss: f64,
-    /// Log loss of the baseline for the same hours.
+    /// Sum of the baseline's log losses for the same hours.
     pub baseline: f64,
-    /// Squared error of these.
+    /// Sum of their squared errors.
     pub brier: f64,
-    /// Hours whose forecast was made at midnight.
+    /// Number of hours whose forecast was made at midnight.
     pub day_hours: u32,
-    /// Log loss of these.
+    /// Sum of their log losses.
     pub day_loss: f64,
 }
 
 impl Day {
-    /// Adds what another day holds; the date stays.
+    /// Adds the sums of another day; the date stays.
     pub fn add(&mut self, other: &Day) {
         self.hours += other.hours;
         self.loss += other.loss;
@@ -49,7 +49,7 @@ impl Day {
 pub struct Days(VecDeque<Day>);
 
 impl Days {
-    /// Counts a score on its day; days that are too long before it are forgotten.
+    /// Adds a score to its day, and forgets days outside the window that ends with it.
     pub fn add(&mut self, score: &Day) {
         match self.0.iter_mut().find(|known| known.day == score.day) {
             Some(known) => known.add(score),
@@ -61,19 +61,19 @@ impl Days {
         self.forget(score.day);
     }
 
-    /// Forgets the days that are outside the window that ends with `today`.
+    /// Forgets the days outside the window that ends with `today`.
     pub fn forget(&mut self, today: i32) {
         while self.0.front().is_some_and(|day| day.day <= today - WINDOW) {
             self.0.pop_front();
         }
     }
 
-    /// Whether there is none.
+    /// Returns whether there is no day.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// All days together.
+    /// Returns the sums over all days.
     pub fn sum(&self) -> Day {
         self.0.iter().fold(Day::default(), |mut sum, day| {
             sum.add(day);
@@ -81,8 +81,8 @@ impl Days {
         })
     }
 
-    /// Whether the forecasts lost more than the baseline by more than chance would make them, with days as blocks: the
-    /// hours of a day rise and fall together.
+    /// Returns whether the forecasts lost more than the baseline by more than chance explains, with days as blocks
+    /// because the hours of a day are correlated.
     pub fn is_worse(&self) -> bool {
         let differences: Vec<f64> =
             self.0.iter().filter(|day| day.hours > 0).map(|day| day.loss - day.baseline).collect();
@@ -94,7 +94,7 @@ impl Days {
 }
 
 impl Live {
-    /// The means of sums; nothing without an hour.
+    /// Returns the means of sums; `None` without an hour.
     pub fn of(sum: &Day) -> Option<Live> {
         let hours = f64::from(sum.hours);
         (sum.hours > 0).then(|| Live {

@@ -1,11 +1,11 @@
-//! Scores as bytes, so that a restart forgets nothing: one file, written whole.
+//! Scores as the bytes of one file, so that they survive a restart.
 
 use super::Scores;
 
-/// What the file begins with; the number is that of its form.
+/// The beginning of the file; the number is the version of its format.
 const HEAD: &[u8] = b"roomcast scores 1\n";
 
-/// The bytes are of another version, or damaged.
+/// The bytes are of another version or damaged.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("these are no scores that this version can read")]
 pub struct ScoresError;
@@ -14,16 +14,16 @@ impl Scores {
     /// Reads scores.
     ///
     /// # Errors
-    /// [`ScoresError`].
+    /// [`ScoresError`] when the bytes are of another version or damaged.
     pub fn parse(bytes: &[u8]) -> Result<Scores, ScoresError> {
         let body = bytes.strip_prefix(HEAD).ok_or(ScoresError)?;
         postcard::from_bytes(body).map_err(|_| ScoresError)
     }
 
-    /// The bytes to be read again by [`Scores::parse`].
+    /// Returns the bytes that [`Scores::parse`] reads.
     ///
     /// # Errors
-    /// None in practice: writing to memory does not fail.
+    /// [`postcard::Error`] never in practice: writing to memory does not fail.
     pub fn bytes(&self) -> Result<Vec<u8>, postcard::Error> {
         postcard::to_extend(self, HEAD.to_vec())
     }

@@ -1,8 +1,8 @@
-//! Forecasts kept until their hours are over, and what they were worth then.
+//! Scores of live forecasts, kept until their hours are over.
 //!
-//! Of each hour two forecasts are kept: the one made at its beginning and the one made at midnight, each from what was known
-//! before that instant and by models that had learned from nothing after it. An hour closes some minutes after its end,
-//! for readings that come late; one of which nothing can be said is not scored.
+//! Two forecasts of each hour are kept: the one made at its beginning and the one made at midnight. Each uses only what
+//! was known before that instant, and models that had learned from nothing after it. An hour closes some minutes after
+//! its end, for readings that come late; an unobserved hour is not scored.
 
 mod calibration;
 mod days;
@@ -24,48 +24,48 @@ pub use file::ScoresError;
 /// Seconds after its end at which an hour closes.
 pub const WATERMARK: i64 = 600;
 
-/// Hours per device that may wait to close: those of a long day, and a few that are late.
+/// Largest number of hours per device that wait to close: those of a long day, and a few that are late.
 const MOST_PENDING: usize = 30;
 
-/// What was forecast for an hour before it came.
+/// The forecasts kept for an hour.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Promise {
     hour: Hour,
-    /// At its beginning.
+    /// Probability forecast at the hour's beginning.
     hour_ahead: Option<f64>,
-    /// At midnight.
+    /// Probability forecast at midnight.
     day_ahead: Option<f64>,
-    /// By the baseline, at the last of these.
+    /// The baseline's probability, from the last of these instants.
     baseline: f64,
 }
 
-/// One device.
+/// The kept forecasts and the scores of one device.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Device {
-    /// Ascending by hour, each hour once.
+    /// Forecasts not scored yet, ascending by hour, each hour once.
     pending: Vec<Promise>,
     days: Days,
 }
 
-/// What is kept and what came of it.
+/// Kept forecasts and their scores, for all devices.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     devices: BTreeMap<String, Device>,
     calibration: Calibration,
-    /// The last hour for which the forecasts of its beginning are kept, and the last midnight's.
+    /// The last hour whose forecasts at its beginning are kept, and the last midnight whose forecasts are.
     kept: (Option<Hour>, Option<Hour>),
 }
 
 /// Scores of the last 14 days: means over the hours whose forecast was made at their beginning.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Live {
-    /// Hours scored.
+    /// Number of hours scored.
     pub hours: u32,
     /// Mean log loss of the forecasts.
     pub log_loss: f64,
-    /// Of the baseline, for the same hours.
+    /// Mean log loss of the baseline for the same hours.
     pub baseline: f64,
-    /// Share of the baseline's loss that the forecasts save; negative where they lose more.
+    /// Share of the baseline's loss that the forecasts save; negative if they lose more.
     pub skill: f64,
     /// Mean squared error of the forecasts.
     pub brier: f64,
@@ -74,8 +74,8 @@ pub struct Live {
 }
 
 impl Scores {
-    /// The beginnings from which forecasts are still to be kept, while `hour` is under way on the day that began with the hour
-    /// `midnight`.
+    /// Returns the hours from whose beginnings forecasts are still to be kept, while `hour` is under way on the day
+    /// that began with the hour `midnight`.
     pub fn wanted(&self, hour: Hour, midnight: Hour) -> Vec<Hour> {
         let mut wanted = Vec::new();
         if self.kept.0.is_none_or(|kept| kept < hour) {
@@ -87,8 +87,8 @@ impl Scores {
         wanted
     }
 
-    /// Keeps what was forecast at the beginning of the hour `origin`, while `hour` is under way; the baseline's forecasts
-    /// are of the same devices in the same order.
+    /// Keeps the forecasts made at the beginning of the hour `origin`, while `hour` is under way; the baseline's
+    /// forecasts are of the same devices in the same order.
     pub fn keep(&mut self, origin: Hour, hour: Hour, midnight: Hour, made: &[DeviceForecast], base: &[DeviceForecast]) {
         for (made, base) in made.iter().zip(base) {
             let device = self.devices.entry(made.device.clone()).or_default();
@@ -109,13 +109,13 @@ impl Scores {
         }
     }
 
-    /// Whether an hour that is kept has closed by `now`.
+    /// Returns whether a kept hour has closed by `now`.
     pub fn is_due(&self, now: Instant, calendar: &Calendar) -> bool {
         let next = self.devices.values().filter_map(|device| device.pending.first()).map(|promise| promise.hour).min();
         next.is_some_and(|hour| closed(hour, now, calendar))
     }
 
-    /// Scores the hours that have closed by `now` against what was observed; the grid must reach as far.
+    /// Scores the hours that have closed by `now` against the grid, which must reach as far.
     pub fn close(&mut self, hourly: &Hourly, now: Instant, calendar: &Calendar) {
         for (name, device) in &mut self.devices {
             let observed = hourly.position(name).map(|at| &hourly.devices[at]);
@@ -138,36 +138,36 @@ impl Scores {
         self.devices.retain(|_, device| !device.pending.is_empty() || !device.days.is_empty());
     }
 
-    /// The scores of a device, once it has some.
+    /// Returns the scores of a device, once it has some.
     pub fn device(&self, name: &str) -> Option<Live> {
         Live::of(&self.devices.get(name)?.days.sum())
     }
 
-    /// The scores of all devices together, each hour with the same weight.
+    /// Returns the scores of all devices together, each hour with the same weight.
     pub fn site(&self) -> Option<Live> {
         let mut all = Day::default();
         self.devices.values().for_each(|device| all.add(&device.days.sum()));
         Live::of(&all)
     }
 
-    /// How far probabilities of the last week have moved from what they meant when the models were judged: the mean
-    /// absolute difference between the shares of occupied hours in bins of a tenth, weighted by forecasts; 0 is no drift.
+    /// Returns the drift of the last week's probabilities since the models were judged: the mean absolute difference
+    /// between the shares of occupied hours in bins of a tenth, weighted by forecasts; 0 is no drift.
     pub fn calibration_gap(&self, judged: &OutOfSample) -> Option<f64> {
         self.calibration.gap(judged, 0)
     }
 
-    /// The same over hours that were given at least 10 %.
+    /// Returns the same over hours that were given at least 10 %.
     pub fn likely_calibration_gap(&self, judged: &OutOfSample) -> Option<f64> {
         self.calibration.gap(judged, FIRST_LIKELY)
     }
 
-    /// Occupied hours and all hours by the probability given at their beginning, in bins of a tenth, and the local day of
+    /// Returns occupied hours and all hours per tenth of the probability given at their beginning, and the local day of
     /// the last of them, days since 1970-01-01. The first is at most [`CALIBRATION_DAYS`] days earlier.
     pub fn reliability(&self) -> ([(u32, u32); BINS], Option<i32>) {
         (self.calibration.bins(), self.calibration.last_day())
     }
 
-    /// Devices, in order of name, whose forecasts did worse than the baseline by more than chance explains.
+    /// Returns the devices, in order of name, whose forecasts did worse than the baseline by more than chance explains.
     pub fn worse(&self) -> impl Iterator<Item = &str> {
         self.devices.iter().filter(|(_, device)| device.days.is_worse()).map(|(name, _)| name.as_str())
     }
@@ -178,7 +178,7 @@ fn closed(hour: Hour, now: Instant, calendar: &Calendar) -> bool {
 }
 
 impl Device {
-    /// What was promised first stays.
+    /// Keeps a forecast unless its hour has one of the same kind already.
     fn promise(&mut self, new: Promise) {
         if new.hour_ahead.is_none() && new.day_ahead.is_none() {
             return;
@@ -187,7 +187,7 @@ impl Device {
         let full = self.pending.len() >= MOST_PENDING;
         match self.pending.get_mut(at) {
             Some(known) if known.hour == new.hour => {
-                // The baseline goes with the forecast of the hour's beginning, where there is one.
+                // The baseline is that of the hour's beginning, if there is one.
                 if known.hour_ahead.is_none() && new.hour_ahead.is_some() {
                     known.baseline = new.baseline;
                 }
@@ -217,7 +217,7 @@ impl Promise {
     }
 }
 
-/// Log loss of a probability; forecasts are never 0 or 1, so it is finite.
+/// Returns the log loss of a probability; forecasts are never 0 or 1, so it is finite.
 fn loss(probability: f64, occupied: bool) -> f64 {
     -(if occupied { probability } else { 1.0 - probability }).ln()
 }

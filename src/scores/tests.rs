@@ -13,7 +13,7 @@ fn forecast(device: &str, origin: Hour, probability: f64) -> DeviceForecast {
     DeviceForecast { device: device.into(), status: Status::Live, source: Source::Model, hours }
 }
 
-/// The grid of a device that moved once in each of these hours, as of an instant.
+/// Returns the grid of a device that moved once in each of these hours, as of an instant.
 fn grid(device: &str, hours: &[Hour], origin: Instant) -> Hourly {
     let times: Vec<Instant> = hours.iter().map(|&hour| i64::from(hour) * HOUR + 60).collect();
     let readings = Readings { devices: vec![DeviceReadings { device: device.into(), times: times.into() }] };
@@ -56,12 +56,12 @@ fn hours_of_which_nothing_is_known_are_not_scored() {
     let calendar = Calendar::default();
     let mut scores = Scores::default();
     scores.keep(MIDNIGHT, MIDNIGHT, MIDNIGHT, &[forecast("a", MIDNIGHT, 0.8)], &[forecast("a", MIDNIGHT, 0.5)]);
-    // The device was first seen ten hours later; of those before nothing is known.
+    // The device was first seen ten hours later; nothing is known of the hours before.
     let now = calendar.start(MIDNIGHT + 12) + WATERMARK;
     scores.close(&grid("a", &[MIDNIGHT + 10, MIDNIGHT + 11], now), now, &calendar);
     assert_eq!(scores.devices["a"].days.sum().day_hours, 2);
     assert_eq!((scores.device("a"), scores.devices["a"].pending.len()), (None, 12));
-    // Nor of a device that is gone.
+    // Nothing is known of a device that is gone.
     let now = now + 48 * HOUR;
     scores.close(&grid("b", &[MIDNIGHT], now), now, &calendar);
     assert!(scores.devices["a"].pending.is_empty());
@@ -76,7 +76,7 @@ fn two_weeks_count_and_memory_is_bounded() {
     let occupied: Vec<Hour> = (MIDNIGHT..MIDNIGHT + 24 * 40).collect();
     let now = |hour: Hour| calendar.start(hour) + WATERMARK;
     for hour in MIDNIGHT..MIDNIGHT + 24 * 30 {
-        // The model is worse than the baseline from the tenth day on; the window holds none but such days from the 23rd on.
+        // The model is worse than the baseline from the tenth day on; from the 23rd on the window holds only such days.
         let probability = if hour < MIDNIGHT + 24 * 10 { 0.9 } else { 0.4 };
         let midnight = hour - hour % 24;
         scores.keep(hour, hour, midnight, &[forecast("a", hour, probability)], &[forecast("a", hour, 0.5)]);

@@ -1,8 +1,8 @@
-//! Random numbers that depend only on what they are for.
+//! Random numbers with one generator per decision.
 //!
-//! Each decision of the simulated building has a generator of its own, keyed by the seed, the kind
-//! of decision, who it concerns and when. So a room's readings depend neither on the threads that
-//! make them, nor on how many rooms there are, nor on the day the simulation starts.
+//! Each decision of the simulated building has its own generator, keyed by the seed, the kind of decision, the subject
+//! and the time. A room's readings therefore depend neither on the threads that make them, nor on the number of rooms,
+//! nor on the day the simulation starts.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 /// The generator of one decision.
 pub(super) type Dice = ChaCha8Rng;
 
-/// What a generator is for. The numbers are part of the recipe: changing one changes the readings.
+/// Kinds of decisions. The numbers are part of the recipe: changing one changes the readings.
 #[derive(Debug, Clone, Copy)]
 #[repr(u64)]
 pub(super) enum Purpose {
@@ -32,7 +32,7 @@ pub(super) enum Purpose {
     Delivery = 17,
 }
 
-/// The generator for `purpose` of `who` at `when`.
+/// Returns the generator for `purpose` of `who` at `when`.
 pub(super) fn dice(seed: u64, purpose: Purpose, who: u64, when: i64) -> Dice {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -42,34 +42,34 @@ pub(super) fn dice(seed: u64, purpose: Purpose, who: u64, when: i64) -> Dice {
     Dice::from_seed(key)
 }
 
-/// True with probability `p`.
+/// Draws true with probability `p`.
 pub(super) fn chance(dice: &mut Dice, p: f64) -> bool {
     dice.random::<f64>() < p
 }
 
-/// Uniform from `low` up to `high`.
+/// Draws uniformly from `low` up to `high`.
 pub(super) fn between(dice: &mut Dice, low: f64, high: f64) -> f64 {
     low + (high - low) * dice.random::<f64>()
 }
 
-/// A uniform whole number from 0 up to, but not including, `n`.
+/// Draws a uniform whole number from 0 up to, but not including, `n`.
 pub(super) fn below(dice: &mut Dice, n: usize) -> usize {
     ((dice.random::<f64>() * n as f64) as usize).min(n.saturating_sub(1))
 }
 
-/// Nearly normal with mean 0 and standard deviation 1: a sum of four uniforms, so that bytes do not
-/// depend on a platform's cosine and nothing lies further out than 3.5.
+/// Draws nearly normally with mean 0 and standard deviation 1: a sum of four uniforms, so that bytes do not depend on a
+/// platform's cosine and no value lies further out than 3.5.
 pub(super) fn normal(dice: &mut Dice) -> f64 {
     let sum: f64 = (0..4).map(|_| dice.random::<f64>()).sum();
     (sum - 2.0) * 3_f64.sqrt()
 }
 
-/// Exponential with the given mean.
+/// Draws exponentially with the given mean.
 pub(super) fn exponential(dice: &mut Dice, mean: f64) -> f64 {
     -(1.0 - dice.random::<f64>()).ln() * mean
 }
 
-/// Poisson with the given mean, by multiplying uniforms: means here are small.
+/// Draws from a Poisson distribution by multiplying uniforms: means here are small.
 pub(super) fn poisson(dice: &mut Dice, mean: f64) -> usize {
     let floor = (-mean.clamp(0.0, 50.0)).exp();
     let mut product = dice.random::<f64>();
@@ -81,7 +81,7 @@ pub(super) fn poisson(dice: &mut Dice, mean: f64) -> usize {
     n
 }
 
-/// The index of one weight, drawn in proportion to the weights.
+/// Draws the index of one weight in proportion to the weights.
 pub(super) fn weighted(dice: &mut Dice, weights: &[f64]) -> usize {
     let mut left = dice.random::<f64>() * weights.iter().sum::<f64>();
     for (i, weight) in weights.iter().enumerate() {
@@ -93,10 +93,10 @@ pub(super) fn weighted(dice: &mut Dice, weights: &[f64]) -> usize {
     weights.len().saturating_sub(1)
 }
 
-/// Autocorrelated noise with mean 0 and standard deviation 1 at step `when`.
+/// Returns autocorrelated noise with mean 0 and standard deviation 1 at step `when`.
 ///
-/// An AR(1) process x(t) = φ·x(t−1) + √(1−φ²)·ε(t) (Box and Jenkins, 1970) written as its moving
-/// average and cut after 16 steps, so that a step can be known without walking through all before it.
+/// An AR(1) process x(t) = φ·x(t−1) + √(1−φ²)·ε(t) (Box and Jenkins, 1970), written as its moving average and cut after
+/// 16 steps, so that one step can be computed without all those before it.
 pub(super) fn mood(seed: u64, purpose: Purpose, who: u64, when: i64, phi: f64) -> f64 {
     let mut weight = (1.0 - phi * phi).sqrt();
     let mut sum = 0.0;

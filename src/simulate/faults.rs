@@ -1,22 +1,22 @@
-//! What goes wrong with sensors: late installation, death, flat batteries, chatter.
+//! Faults of sensors: late installation, death, flat batteries, chatter.
 
 use super::chance::{Dice, Purpose, between, chance, dice, exponential, poisson, weighted};
 use super::sensor::DAY;
 use crate::calendar::Instant;
 
-/// What goes wrong with one device over the span of a simulation. Times are seconds since 1970.
+/// The faults of one device over the span of a simulation. Times are seconds since 1970.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Faults {
-    /// Nothing is reported before.
+    /// The first instant with reports.
     installed: Option<Instant>,
-    /// Nothing is reported from then on.
+    /// The instant of the sensor's death, from which it reports nothing.
     dead: Option<Instant>,
     /// Stretches without a report.
     silent: Vec<(Instant, Instant)>,
     chatter: Vec<Chatter>,
 }
 
-/// A stretch during which the sensor fires all the time, whether anybody is there or not.
+/// A stretch during which the sensor fires all the time, in an empty room too.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Chatter {
     from: Instant,
@@ -26,7 +26,7 @@ struct Chatter {
 }
 
 impl Faults {
-    /// Draws the faults of a device between two instants; a share of all devices has any.
+    /// Draws the faults of a device between two instants; a `share` of all devices has any.
     pub fn draw(seed: u64, share: f64, device: u64, from: Instant, to: Instant) -> Self {
         let dice = &mut dice(seed, Purpose::Fault, device, 0);
         let mut faults = Self::default();
@@ -62,7 +62,7 @@ impl Faults {
         faults
     }
 
-    /// Turns what a sound sensor would report on the day that begins at `midnight` into what this one does.
+    /// Applies the faults to the reports of a sound sensor on the day that begins at `midnight`.
     pub fn apply(&self, midnight: Instant, dice: &mut Dice, fires: &mut Vec<u32>) {
         for chatter in &self.chatter {
             let start = (chatter.from - midnight).max(0) as f64;

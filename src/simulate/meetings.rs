@@ -4,25 +4,25 @@ use super::chance::{Dice, Purpose, between, chance, dice, exponential, mood, nor
 use super::sensor::Presence;
 use super::site::{DayKind, SiteDay};
 
-/// Days in a term: the stretch of time for which a room's new series are drawn together.
+/// Number of days in a term, the stretch of time for which a room's new series are drawn together.
 const TERM: i32 = 91;
 
-/// How many terms a series can last, the one it begins in included.
+/// Largest number of terms of a series, including the one in which it begins.
 const LONGEST: i32 = 4;
 
-/// When meetings of the day begin: weights of the hours from 7 to 18.
+/// Weights of the hours from 7 to 18 as the start of a meeting of the day.
 const STARTS: [f64; 12] = [0.4, 0.9, 1.2, 1.1, 0.9, 0.6, 1.2, 1.3, 1.2, 0.7, 0.2, 0.03];
 
-/// How a room is booked.
+/// The bookings of a room.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Bookings {
-    /// Series that begin in a term, on average.
+    /// Mean number of series that begin in a term.
     pub series: f64,
-    /// Groups of meetings of the day on an average working day.
+    /// Mean number of groups of meetings of the day on an average working day.
     pub ad_hoc: f64,
-    /// Hours of an average meeting.
+    /// Mean length of a meeting, hours.
     pub length: f64,
-    /// People at an average meeting.
+    /// Mean number of people at a meeting.
     pub people: f64,
     /// Probability that a workshop begins in a week.
     pub workshops: f64,
@@ -34,10 +34,10 @@ struct Series {
     first: i32,
     last: i32,
     cadence: Cadence,
-    /// Hour of the day at which it begins, and its length in hours.
+    /// Start (hour of the day) and length in hours.
     start: f64,
     length: f64,
-    /// Probability that it is called off on an average day.
+    /// Probability that the meeting is called off on an average day.
     cancelled: f64,
     people: f64,
 }
@@ -45,7 +45,7 @@ struct Series {
 enum Cadence {
     Daily,
     Weekly(usize),
-    /// Weekday, and parity of the week.
+    /// The weekday, and the parity of the week.
     Biweekly(usize, i32),
 }
 
@@ -79,7 +79,7 @@ impl Series {
     }
 
     fn is_due(&self, site: &SiteDay) -> bool {
-        // Day 0 was a Thursday: shifted so that weeks begin on Mondays.
+        // Day 0 was a Thursday; the shift makes weeks begin on Mondays.
         let week = (site.day + 3).div_euclid(7);
         (self.first..=self.last).contains(&site.day)
             && match self.cadence {
@@ -90,16 +90,16 @@ impl Series {
     }
 }
 
-/// Movements an hour in a meeting of so many people.
+/// Returns the movements an hour in a meeting of so many people.
 fn liveliness(people: f64) -> f64 {
     3.5 + 0.9 * people.min(20.0)
 }
 
-/// A room whose bookings are to be made: the device and the habit it follows at present.
+/// A room to book: the device and its present habit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slot {
     pub device: u64,
-    /// Number of the habit: series end with it.
+    /// Number of the habit; its series end with it.
     pub regime: i64,
 }
 
@@ -126,7 +126,7 @@ impl Bookings {
             DayKind::Work | DayKind::Bridge => {}
         }
         let week = i64::from((site.day + 3).div_euclid(7));
-        // Projects come and go: the room's own busy and quiet weeks, and days.
+        // Projects come and go, so each room has its own busy and quiet weeks and days.
         let room = (0.45 * mood(seed, Purpose::RoomMood, slot.device, week, 0.6) + 0.35 * normal(dice)).exp();
         self.series(seed, slot, site, level, dice, out);
         self.meetings_of_the_day(level * room, site, dice, out);
@@ -156,7 +156,7 @@ impl Bookings {
     fn meetings_of_the_day(&self, level: f64, site: &SiteDay, dice: &mut Dice, out: &mut Vec<Presence>) {
         for _ in 0..poisson(dice, self.ad_hoc * level).min(12) {
             let hour = 7.0 + weighted(dice, &STARTS) as f64;
-            // People meet on the full and the half hour, or when the need arises.
+            // People meet on the full hour, on the half hour, or at any time.
             let mut start = match weighted(dice, &[0.4, 0.2, 0.4]) {
                 0 => hour + 0.04 * normal(dice),
                 1 => hour + 0.5 + 0.04 * normal(dice),
@@ -167,7 +167,7 @@ impl Bookings {
                 let people = 1.0 + exponential(dice, self.people - 1.0);
                 let end = (start + length).min(site.leave).min(site.open.1 + 1.0);
                 out.extend(Presence::hours(start.max(site.open.0), end, liveliness(people)));
-                // One meeting brings the next: the same people go on, or others were waiting.
+                // One meeting may bring the next: the same people go on, or others were waiting.
                 if !chance(dice, 0.3) || end > 17.5 {
                     break;
                 }
@@ -200,7 +200,7 @@ mod tests {
 
     const BUSY: Bookings = Bookings { series: 8.0, ad_hoc: 0.0, length: 1.2, people: 5.0, workshops: 0.0 };
 
-    /// Starts of the meetings on each of `days` days from Monday, 4 January 2016.
+    /// Returns the starts of the meetings on each of `days` days from Monday, 4 January 2016.
     fn starts(bookings: &Bookings, slot: Slot, days: u64) -> Vec<(usize, Vec<u32>)> {
         let first = NaiveDate::from_ymd_opt(2016, 1, 4).unwrap();
         let day = |n| {

@@ -1,9 +1,9 @@
 //! A seeded building that makes motion-sensor readings at any scale.
 //!
-//! People, meetings and visits put somebody into rooms; sensors notice some of the movement; faults
-//! spoil some of what they report. Every number follows from the seed, the device and the date, so a
-//! device's habits depend neither on the number of threads or devices nor on the span that is asked
-//! for. Only faults are laid over the span, so that each span has its share of them.
+//! People, meetings and visits occupy rooms; sensors notice some of the movement; faults spoil some of the reports.
+//! Every number follows from the seed, the device and the date. A device's habits therefore depend neither on the
+//! number of threads or devices nor on the span asked for. Only faults are laid over the span, so that each span has
+//! its share of them.
 //!
 //! Time is local wall time without a zone: days have 24 hours.
 
@@ -32,22 +32,22 @@ pub use write::{Format, Summary, WriteError, write};
 /// A building of simulated rooms, one motion sensor in each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Building {
-    /// Every number follows from it.
+    /// The seed that every number follows from.
     pub seed: u64,
     /// Number of devices, at most 2³⁰.
     pub devices: usize,
     /// First day.
     pub from: NaiveDate,
-    /// Last day, inclusive. There are no days if it lies before the first.
+    /// Last day, inclusive; no days if it is before the first.
     pub to: NaiveDate,
-    /// How much rooms are used. At 1, an average room is occupied in about a fifth of all hours and
-    /// its sensor fires about 20 times a day, weekends included.
+    /// Use of rooms. At 1, an average room is occupied in about a fifth of all hours and its sensor fires about 20
+    /// times a day, weekends included.
     pub density: f64,
     /// Share of devices with faults, 0 to 1.
     pub faults: f64,
     /// Share of readings that are written twice, 0 to 1.
     pub duplicates: f64,
-    /// Share of readings that stand up to five minutes after their place, 0 to 1.
+    /// Share of readings written up to five minutes after their place, 0 to 1.
     pub disorder: f64,
 }
 
@@ -56,8 +56,8 @@ pub struct Building {
 pub struct Day {
     /// The date.
     pub date: NaiveDate,
-    /// Hours in which somebody was in the room for at least 20 seconds, whatever the sensor saw: for each
-    /// device a bit set, lowest bit midnight to one.
+    /// Hours in which somebody was in the room for at least 20 seconds, whatever the sensor saw: a bit set per device,
+    /// lowest bit midnight to one.
     pub occupied: Vec<u32>,
     /// Hours with at least one reading, in the same form.
     pub observed: Vec<u32>,
@@ -73,15 +73,15 @@ pub struct Row {
     pub device: u32,
 }
 
-/// Bits of a packed row that hold a second of the day.
+/// Number of bits of a packed row that hold the second of the day.
 const SECOND_BITS: u32 = 17;
 
-/// Bits of a packed row that hold the device and, below it, the second.
+/// Number of bits of a packed row, above the second, that hold the device.
 const DEVICE_BITS: u32 = 30;
 
 impl Day {
-    /// The day's readings in the order in which they are written: by time, then device, apart from
-    /// those that [`Building::disorder`] displaces.
+    /// Returns the day's readings in the order of writing: by time, then device, apart from those that
+    /// [`Building::disorder`] displaces.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = Row> + '_ {
         self.rows.iter().map(|row| Row {
             second: (row & ((1 << SECOND_BITS) - 1)) as u32,
@@ -89,13 +89,13 @@ impl Day {
         })
     }
 
-    /// Seconds from 1970-01-01 to the day's midnight, on the wall clock.
+    /// Returns the day's midnight on the wall clock, in seconds from 1970-01-01.
     pub fn midnight(&self) -> Instant {
         Instant::from(day_number(self.date)) * Instant::from(DAY)
     }
 }
 
-/// A device with its room, and what goes wrong with it.
+/// A device with its room, its sensor and its faults.
 struct Device {
     id: u64,
     room: Room,
@@ -104,14 +104,14 @@ struct Device {
 }
 
 impl Building {
-    /// A building with density 1, a tenth of its devices faulty, one reading in two hundred written twice,
-    /// and everything in order.
+    /// Returns a building with density 1, a tenth of its devices faulty, one reading in two hundred written twice, and
+    /// no disorder.
     pub fn new(seed: u64, devices: usize, from: NaiveDate, to: NaiveDate) -> Self {
         Self { seed, devices, from, to, density: 1.0, faults: 0.1, duplicates: 0.005, disorder: 0.0 }
     }
 
-    /// Names of the devices, ascending: `device_1` to `device_9`, and in larger buildings by floors
-    /// of 50 like `floor_03/room_0127`.
+    /// Returns the names of the devices, ascending: `device_1` to `device_9`, or in larger buildings, with floors of
+    /// 50, names like `floor_03/room_0127`.
     pub fn names(&self) -> Vec<String> {
         if self.devices <= 9 {
             return (1..=self.devices).map(|i| format!("device_{i}")).collect();
@@ -122,7 +122,7 @@ impl Building {
         (0..self.devices).map(|i| format!("floor_{:0floor$}/room_{:0room$}", i / FLOOR + 1, i + 1)).collect()
     }
 
-    /// The readings, one day after the other. Memory is needed for one day at a time.
+    /// Returns the readings, one day after the other. Only one day at a time is in memory.
     ///
     /// The devices of a day are made in parallel on rayon's current thread pool.
     pub fn days(&self) -> impl Iterator<Item = Day> + '_ {
@@ -130,7 +130,7 @@ impl Building {
         self.from.iter_days().take_while(|date| *date <= self.to).map(move |date| self.day(&devices, date))
     }
 
-    /// All readings at once: in ascending order, without duplicates or devices that never fired.
+    /// Returns all readings at once, in ascending order, without duplicates or devices that never fired.
     pub fn readings(&self) -> Readings {
         let mut times = vec![Vec::new(); self.devices];
         for day in self.days() {
@@ -162,7 +162,7 @@ impl Building {
 
     fn day(&self, devices: &[Device], date: NaiveDate) -> Day {
         let site = site_day(self.seed, date);
-        // Whole floors are made together: they share a level.
+        // Whole floors are made together because they share a level.
         let floors = devices.par_chunks(FLOOR).enumerate().map(|(floor, devices)| {
             let level = floor_level(self.seed, floor, &site);
             let mut part = Day { date, occupied: Vec::new(), observed: Vec::new(), rows: Vec::new() };
@@ -211,7 +211,7 @@ impl Building {
     }
 }
 
-/// Hours of the day in which somebody is present for at least 20 seconds at a stretch, as a bit set.
+/// Returns the hours of the day with at least 20 seconds of presence at a stretch, as a bit set.
 fn hours_occupied(presences: &[Presence]) -> u32 {
     let mut hours = 0;
     for presence in presences {
@@ -223,7 +223,7 @@ fn hours_occupied(presences: &[Presence]) -> u32 {
     hours
 }
 
-/// Whether a date lies in the years 1971 to 2200, whose hours fit their type everywhere in Roomcast.
+/// Returns whether a date lies in 1971 to 2200, the years whose hours fit their type everywhere in Roomcast.
 pub fn is_in_range(date: NaiveDate) -> bool {
     (1971..=2200).contains(&date.year())
 }

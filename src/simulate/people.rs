@@ -1,4 +1,4 @@
-//! People with a desk: when they come, eat, step out and leave, and on which days they stay away.
+//! People with a desk: their daily hours, breaks and days of absence.
 
 use super::chance::{Dice, Purpose, between, chance, dice, exponential, normal, poisson};
 use super::sensor::Presence;
@@ -10,10 +10,10 @@ const VACATIONS: [f64; 12] = [0.08, 0.12, 0.10, 0.15, 0.14, 0.14, 0.28, 0.34, 0.
 /// One person's habits. Times are hours of the day.
 #[derive(Debug, Clone)]
 pub(super) struct Person {
-    /// Tells people apart within the building.
+    /// Identifies the person within the building.
     id: u64,
     arrives: f64,
-    /// Hours from coming to leaving, lunch included.
+    /// Hours from arrival to departure, lunch included.
     stays: f64,
     /// Start of lunch and its length in hours.
     lunch: (f64, f64),
@@ -21,7 +21,7 @@ pub(super) struct Person {
     comes: [f64; 5],
     /// Probability of coming on a weekend day.
     weekend: f64,
-    /// Times a day the person is out of the room for a meeting or a talk.
+    /// Mean number of times a day that the person leaves the room for a meeting or a talk.
     outings: f64,
     /// Movements an hour at the desk.
     restless: f64,
@@ -55,7 +55,7 @@ impl Person {
         }
     }
 
-    /// Appends the stretches the person spends in the room on a day of the given level.
+    /// Appends the stretches that the person spends in the room on a day of the given level.
     pub fn spend_day(&self, seed: u64, site: &SiteDay, level: f64, dice: &mut Dice, out: &mut Vec<Presence>) {
         let weekend = site.kind == DayKind::Weekend;
         let comes = if weekend { self.weekend } else { self.comes[site.weekday.min(4)] * level.sqrt().min(1.02) };
@@ -88,7 +88,7 @@ impl Person {
         out.extend(Presence::hours(at, to, self.restless));
     }
 
-    /// Whether a holiday, an illness or a journey that began this month or the last covers the day.
+    /// Returns whether a holiday, an illness or a journey that began this month or the last covers the day.
     fn is_away(&self, seed: u64, site: &SiteDay) -> bool {
         site.months.iter().any(|month| {
             let dice = &mut dice(seed, Purpose::Absence, self.id, month.index);
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use crate::simulate::site::site_day;
 
-    /// Hours in the room on each of the 364 days from Monday, 4 January 2016.
+    /// Returns the hours in the room on each of the 364 days from Monday, 4 January 2016.
     fn year(id: u64, late: bool) -> Vec<(usize, f64)> {
         let person = Person::draw(&mut dice(3, Purpose::Habit, id, 0), id, late);
         let first = NaiveDate::from_ymd_opt(2016, 1, 4).unwrap();

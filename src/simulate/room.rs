@@ -1,4 +1,4 @@
-//! Rooms: what each is used for, how its use changes, and who is in it on a day.
+//! Rooms: their kinds, their changing habits, and the people in them on a day.
 
 use std::iter::repeat_n;
 
@@ -8,7 +8,7 @@ use super::people::Person;
 use super::sensor::Presence;
 use super::site::{DayKind, SiteDay};
 
-/// What a room is for.
+/// The use a room was built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     BusyMeeting,
@@ -24,7 +24,7 @@ pub(super) enum Kind {
 
 use Kind::{BusyMeeting, Corridor, Kitchen, Lab, Office, OpenPlan, QuietMeeting, Rare, Storage};
 
-/// Twenty rooms of an office building. Each twenty devices hold the same mix in an order of their own.
+/// Number of rooms of each kind among twenty. Every twenty devices hold this mix in an order of their own.
 const MIX: [(Kind, usize); 9] = [
     (BusyMeeting, 5),
     (QuietMeeting, 3),
@@ -37,10 +37,10 @@ const MIX: [(Kind, usize); 9] = [
     (Storage, 1),
 ];
 
-/// Days in which a habit can change at most once.
+/// Number of days in which a habit can change at most once.
 const REGIME: i32 = 182;
 
-/// How often people pass through at each hour of the day, beside an average hour.
+/// Relative number of visits at each hour of the day.
 type Profile = [f64; 24];
 
 const THROUGH_THE_DAY: Profile = [
@@ -52,24 +52,24 @@ const AT_MEALS: Profile = [
     0.0, 0.0,
 ];
 
-/// Short visits: people who pass, fetch something, or make coffee.
+/// Short visits: people who pass through, fetch something, or make coffee.
 #[derive(Debug, Clone, Copy)]
 struct Visits {
-    /// Visits on an average working day.
+    /// Mean number of visits on an average working day.
     per_day: f64,
     profile: &'static Profile,
-    /// Hours of an average visit.
+    /// Mean length of a visit, hours.
     length: f64,
 }
 
-/// The crew that cleans a room, before people come or after they go.
+/// The crew that cleans a room before people come or after they leave.
 #[derive(Debug, Clone, Copy)]
 struct Cleaning {
     hour: f64,
     weekdays: [bool; 5],
 }
 
-/// How a room is used from some day on.
+/// The use of a room from some day on.
 #[derive(Debug, Clone)]
 struct Habit {
     /// First day, in days since 1970-01-01.
@@ -84,18 +84,18 @@ struct Habit {
 #[derive(Debug, Clone)]
 pub(super) struct Room {
     device: u64,
-    /// Ordered from the last to the first; the last begins on or before the span's first day.
+    /// The habits from the last to the first; the first in time begins on or before the span's first day.
     habits: Vec<Habit>,
     cleaning: Option<Cleaning>,
 }
 
 impl Room {
-    /// The room of a device, with the habits it has between two days.
+    /// Draws the room of a device, with its habits between two days.
     pub fn draw(seed: u64, density: f64, device: u64, first: i32, last: i32) -> Self {
         let phase = (device as i32).wrapping_mul(61).rem_euclid(REGIME);
         let mut habits = Vec::new();
-        // Walking back to the last change before the span, or to 1970, makes the habit of a day
-        // independent of where the span begins.
+        // Walking back to the last change before the span, or to 1970, makes the habit of a day independent of the
+        // span.
         for block in (0..=(last + phase).div_euclid(REGIME)).rev() {
             let dice = &mut dice(seed, Purpose::Regime, device, i64::from(block));
             let since = block * REGIME - phase + below(dice, REGIME as usize) as i32;
@@ -122,7 +122,7 @@ impl Room {
         Self { device, habits, cleaning }
     }
 
-    /// Appends who is in the room, and when, on a day on which its floor has the given level.
+    /// Appends the presences in the room on a day on which its floor has the given level.
     pub fn spend_day(&self, seed: u64, site: &SiteDay, level: f64, dice: &mut Dice, out: &mut Vec<Presence>) {
         let Some(habit) = self.habits.iter().find(|habit| habit.since <= site.day) else { return };
         if site.kind == DayKind::Silent {
@@ -155,7 +155,7 @@ impl Room {
 impl Visits {
     fn spend_day(&self, site: &SiteDay, level: f64, dice: &mut Dice, out: &mut Vec<Presence>) {
         let total: f64 = self.profile.iter().sum();
-        // On weekends a building is crossed a few times a month, not a little every hour.
+        // On weekends a building is crossed on a few days a month, not a little every hour.
         let level = match site.kind {
             DayKind::Weekend if chance(dice, 0.1) => 0.06,
             DayKind::Weekend | DayKind::Silent => 0.0,
@@ -173,7 +173,7 @@ impl Visits {
     }
 }
 
-/// The kind a device was built for: its card in the shuffled deck of its twenty.
+/// Returns the kind a device was built for: its card in the shuffled deck of its twenty.
 fn kind(seed: u64, device: u64) -> Kind {
     let mut deck: Vec<Kind> = MIX.iter().flat_map(|&(kind, rooms)| repeat_n(kind, rooms)).collect();
     let n = deck.len();
@@ -184,7 +184,7 @@ fn kind(seed: u64, device: u64) -> Kind {
     deck[(device % n as u64) as usize]
 }
 
-/// Draws how a room of a kind is used, from what is usual for the kind.
+/// Draws the use of a room, around what is usual for its kind.
 fn habit(seed: u64, density: f64, device: u64, kind: Kind, since: i32, number: i64) -> Habit {
     let dice = &mut dice(seed, Purpose::Habit, device, number);
     let taste = density * between(dice, 0.6, 1.5);
@@ -194,7 +194,7 @@ fn habit(seed: u64, density: f64, device: u64, kind: Kind, since: i32, number: i
         Lab => (2 + below(dice, 3), true),
         _ => (0, false),
     };
-    // A desk is used or not: density empties or fills rooms rather than days.
+    // A desk is used or not: density changes the number of desks in use rather than the days.
     let desks = ((desks as f64) * density + between(dice, 0.0, 1.0)).floor() as usize;
     let id = |i: usize| device << 6 | (i as u64 & 63);
     let team = (0..desks.min(64)).map(|i| Person::draw(dice, id(i), late)).collect();

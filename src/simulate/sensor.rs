@@ -2,16 +2,16 @@
 
 use super::chance::{Dice, Purpose, below, between, chance, dice, exponential, weighted};
 
-/// Seconds in a day.
+/// Number of seconds in a day.
 pub(super) const DAY: u32 = 86_400;
 
-/// How long somebody who comes in or goes out is sure to be on the move, in seconds.
+/// Seconds that somebody who comes in or goes out is sure to be moving.
 const DOORWAY: u32 = 45;
 
-/// Movements an hour of somebody in the doorway.
+/// Movements an hour of a person in the doorway.
 const DOORWAY_RATE: f64 = 110.0;
 
-/// Somebody in the room during one stretch of a day.
+/// A stretch of a day that a person is in the room.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Presence {
     /// First second of the day.
@@ -23,7 +23,7 @@ pub(super) struct Presence {
 }
 
 impl Presence {
-    /// A stretch given in hours of the day, cut to the day; nothing if it is shorter than ten seconds.
+    /// Makes a stretch from hours of the day, cut to the day; `None` if it is shorter than ten seconds.
     pub fn hours(from: f64, to: f64, rate: f64) -> Option<Self> {
         let second = |hour: f64| (hour.clamp(0.0, 24.0) * 3600.0) as u32;
         let (from, to) = (second(from), second(to));
@@ -31,19 +31,19 @@ impl Presence {
     }
 }
 
-/// The make and the place of one sensor.
+/// The properties of one sensor.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sensor {
-    /// Seconds after firing during which it sees nothing (hold-off time).
+    /// Seconds after firing during which the sensor sees nothing (hold-off time).
     blind: u32,
     /// Probability that one movement is reported a second time, 0 to 4 s later.
     echo: f64,
-    /// Share of the movements in the room that it can see.
+    /// Share of the movements in the room that the sensor can see.
     view: f64,
 }
 
 impl Sensor {
-    /// The sensor of a device. Most hold off for three minutes, as in buildings with one make throughout.
+    /// Draws the sensor of a device. Most hold off for three minutes, as in buildings with one make throughout.
     pub fn of(seed: u64, device: u64) -> Self {
         let dice = &mut dice(seed, Purpose::Sensor, device, 0);
         let view = between(dice, 0.45, 1.05);
@@ -56,8 +56,8 @@ impl Sensor {
 
     /// Appends the seconds of the day at which the sensor fires, ascending.
     ///
-    /// Movements are a Poisson process whose rate is the sum over those present (simulated by
-    /// inverting the integrated rate; Devroye 1986, VI.1.3), thinned by the time the sensor is blind.
+    /// Movements are a Poisson process whose rate is the sum over the people present (simulated by inverting the
+    /// integrated rate; Devroye 1986, VI.1.3), thinned by the time the sensor is blind.
     pub fn fire(&self, presences: &[Presence], dice: &mut Dice, edges: &mut Vec<(u32, f64)>, fires: &mut Vec<u32>) {
         edges.clear();
         for presence in presences {
@@ -76,7 +76,7 @@ impl Sensor {
         for (i, &(start, change)) in edges.iter().enumerate() {
             rate += change;
             let end = edges.get(i + 1).map_or(f64::from(start), |next| f64::from(next.0));
-            // Sums of rates that should cancel may leave a crumb behind.
+            // Rates that should cancel may leave a rounding error.
             let per_second = rate * self.view / 3600.0;
             let mut now = f64::from(start).max(free_at);
             while per_second > 1e-9 && now < end {

@@ -1,4 +1,4 @@
-//! What all rooms of the building share: its days off, its seasons, its busy and its quiet days.
+//! The days of the whole building: days off, seasons, busy and quiet days.
 
 use chrono::{Datelike, Days, NaiveDate, Weekday};
 
@@ -7,18 +7,18 @@ use super::chance::{Purpose, between, chance, dice, mood};
 /// Public holidays, the same dates each year, as (month, day). The whole building is silent.
 const HOLIDAYS: [(u32, u32); 7] = [(1, 1), (5, 1), (8, 15), (10, 3), (11, 1), (12, 25), (12, 26)];
 
-/// How busy a weekday is beside the others, Monday to Friday.
+/// Relative levels of the weekdays, Monday to Friday.
 const WEEKDAYS: [f64; 5] = [0.88, 1.06, 1.13, 1.09, 0.62];
 
-/// Rooms on one floor. Floors share a mood of their own and, in large buildings, a name.
+/// Number of rooms on one floor. Floors share a mood of their own and, in large buildings, a name.
 pub(super) const FLOOR: usize = 50;
 
-/// Whether a date is a public holiday of the simulated building.
+/// Returns whether a date is a public holiday of the simulated building.
 pub(super) fn is_holiday(date: NaiveDate) -> bool {
     HOLIDAYS.contains(&(date.month(), date.day()))
 }
 
-/// What kind of day it is.
+/// The kind of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DayKind {
     /// An ordinary working day.
@@ -39,13 +39,13 @@ pub(super) struct SiteDay {
     /// Monday 0 to Sunday 6.
     pub weekday: usize,
     pub kind: DayKind,
-    /// How much happens beside an average working day (1), before the floor's own mood.
+    /// Level of activity, relative to an average working day (1), before the floor's own mood.
     pub level: f64,
     /// Hours of the day at which the doors open and close.
     pub open: (f64, f64),
     /// Hour at which everybody leaves early; 24 on nearly all days.
     pub leave: f64,
-    /// This month and the one before: absences begin in either.
+    /// This month and the one before: an absence today began in one of them.
     pub months: [Month; 2],
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Month {
     pub index: i64,
     /// January 0 to December 11.
     pub of_year: usize,
-    /// Its first day, in days since 1970-01-01.
+    /// The first day of the month, in days since 1970-01-01.
     pub first: i32,
 }
 
@@ -68,12 +68,12 @@ fn month(date: NaiveDate) -> Month {
     }
 }
 
-/// Days since 1970-01-01.
+/// Returns the number of days since 1970-01-01.
 pub(super) fn day_number(date: NaiveDate) -> i32 {
     date.to_epoch_days()
 }
 
-/// The building's state on a date.
+/// Returns the building's state on a date.
 pub(super) fn site_day(seed: u64, date: NaiveDate) -> SiteDay {
     let day = day_number(date);
     let weekday = date.weekday().num_days_from_monday() as usize;
@@ -107,12 +107,12 @@ pub(super) fn site_day(seed: u64, date: NaiveDate) -> SiteDay {
     SiteDay { day, weekday, kind, level, open, leave, months: [month(date), month(last_month)] }
 }
 
-/// The level of one floor on a day, mean near 1: a department's own busy and quiet spells.
+/// Returns the level of one floor on a day, mean near 1: a department's own busy and quiet spells.
 pub(super) fn floor_level(seed: u64, floor: usize, site: &SiteDay) -> f64 {
     site.level * (0.14 * mood(seed, Purpose::FloorMood, floor as u64, i64::from(site.day), 0.75)).exp()
 }
 
-/// Summer holidays and the turn of the year pull the level down, slowly.
+/// Returns the season's factor on the level: lower around summer holidays and the turn of the year.
 fn season(date: NaiveDate) -> f64 {
     let of_year = f64::from(date.ordinal0());
     let dip = |centre: f64, width: f64| {
@@ -123,13 +123,13 @@ fn season(date: NaiveDate) -> f64 {
     1.08 - 0.22 * dip(218.0, 26.0) - 0.35 * dip(361.0, 9.0)
 }
 
-/// A wave of period 1 and height 1 made of parabolas: no sine, whose last bit may differ by platform.
+/// Returns a wave of period 1 and height 1 made of parabolas: the last bit of a sine may differ by platform.
 fn wave(turns: f64) -> f64 {
     let x = turns.rem_euclid(1.0) * 2.0;
     if x < 1.0 { 4.0 * x * (1.0 - x) } else { -4.0 * (x - 1.0) * (2.0 - x) }
 }
 
-/// A working day wedged between a holiday and a weekend, or in the week after Christmas.
+/// Returns whether a working day lies between a holiday and a weekend, or from 24 December to 2 January.
 fn is_bridge(date: NaiveDate) -> bool {
     let after = |days| date.checked_add_days(Days::new(days)).is_some_and(is_holiday);
     let before = |days| date.checked_sub_days(Days::new(days)).is_some_and(is_holiday);

@@ -11,7 +11,7 @@ fn summer(devices: usize) -> Building {
     Building::new(1, devices, date(2016, 7, 1), date(2016, 8, 31))
 }
 
-/// Readings of every device on every day, without faults.
+/// Returns the readings of every device on every day, without faults.
 fn sound(devices: usize, from: NaiveDate, to: NaiveDate) -> Vec<Day> {
     Building { faults: 0.0, duplicates: 0.0, ..Building::new(1, devices, from, to) }.days().collect()
 }
@@ -70,7 +70,7 @@ fn rooms_differ() {
 #[test]
 fn last_week_tells_something_but_not_everything() {
     let days = sound(200, date(2016, 9, 5), date(2016, 10, 30));
-    // Of the working hours (8 to 17) of Mondays to Thursdays: [vacant or occupied a week before][now].
+    // Counts of the working hours (8 to 17) of Mondays to Thursdays: [vacant or occupied a week before][now].
     let mut counts = [[0_u32; 2]; 2];
     for (before, now) in days.iter().zip(&days[7..]).filter(|(_, now)| now.date.weekday().num_days_from_monday() < 4) {
         for (before, now) in before.observed.iter().zip(&now.observed) {

@@ -1,4 +1,4 @@
-//! Readings and truth as files: CSV by hand, Parquet in row groups.
+//! Writes readings and truth as files: CSV by hand, Parquet in row groups.
 
 use std::io::{self, Write};
 
@@ -8,10 +8,10 @@ use polars::prelude::{
 
 use super::{Building, Day};
 
-/// Bytes to gather before they are handed on.
+/// Number of bytes gathered before they are written.
 const BUFFER: usize = 1 << 20;
 
-/// Rows of a Parquet row group: it ends with the first day that reaches so many.
+/// Rows from which a Parquet row group ends, with the day that reaches them.
 const ROW_GROUP: usize = 1 << 19;
 
 /// How readings are written.
@@ -23,23 +23,23 @@ pub enum Format {
     Parquet,
 }
 
-/// What was written.
+/// Counts of a finished run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Days of the span.
+    /// Number of days of the span.
     pub days: u64,
-    /// Readings, duplicates included.
+    /// Number of readings, duplicates included.
     pub readings: u64,
-    /// Hours of a device with at least one reading.
+    /// Number of device-hours with at least one reading.
     pub hours_observed: u64,
-    /// Hours of a device in which somebody was in the room.
+    /// Number of device-hours with somebody in the room.
     pub hours_occupied: u64,
 }
 
-/// Why readings could not be written.
+/// Reason why readings could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// The output does not take more.
+    /// The output cannot be written.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The Parquet writer failed.
@@ -47,13 +47,13 @@ pub enum WriteError {
     Parquet(#[from] PolarsError),
 }
 
-/// Writes the readings of a building, and, where wanted, the truth about its rooms.
+/// Writes the readings of a building and, if asked for, the truth about its rooms.
 ///
-/// The truth is a CSV with the header `time,device,occupied`: one row for each hour of each device,
-/// ordered by time, then device, 1 if somebody was in the room.
+/// The truth is a CSV with the header `time,device,occupied`: one row for each hour of each device, ordered by time,
+/// then device, 1 if somebody was in the room.
 ///
 /// # Errors
-/// [`WriteError`] when an output fails; what was written by then is not a whole file.
+/// [`WriteError`] when an output fails; the file is incomplete then.
 pub fn write(
     building: &Building,
     format: Format,
@@ -135,8 +135,8 @@ fn write_truth(day: &Day, names: &[String], buffer: &mut Vec<u8>, output: &mut d
     Ok(())
 }
 
-/// The part of a time that all readings of a day have in common. Formatting it once a day is what
-/// makes writing as fast as copying.
+/// Formats the part of a time that all readings of a day have in common. Doing so once a day makes writing as fast as
+/// copying.
 fn date_prefix(day: &Day) -> Vec<u8> {
     day.date.format("%Y-%m-%d ").to_string().into_bytes()
 }
@@ -149,7 +149,7 @@ fn push_time(buffer: &mut Vec<u8>, date: &[u8], second: u32) {
     buffer.extend_from_slice(&[h, hh, b':', m, mm, b':', s, ss]);
 }
 
-/// Keeps the error of an output, of which polars hands on only a text.
+/// Keeps the I/O error of an output, because Polars reports only its text.
 struct Remembering<'a> {
     output: &'a mut dyn Write,
     error: Option<io::Error>,

@@ -4,10 +4,10 @@ use super::svg::{Scale, Svg};
 use crate::backtest::report::{Group, Reliability, Report};
 use crate::backtest::text::{interval, percent};
 
-/// Width of a chart, in its own units; on a desk about one to a pixel.
+/// Width of a chart in its own units, about one pixel each on a desktop.
 const WIDTH: f64 = 520.0;
 
-/// Skill against each simple rule, the hardest first: a dot and a 95 % interval.
+/// Draws the skill against each simple rule, the hardest first: a dot and a 95 % interval.
 pub fn skill(report: &Report) -> String {
     const ROW: f64 = 42.0;
     let mut rules: Vec<_> = report.skill.iter().collect();
@@ -44,7 +44,7 @@ pub fn skill(report: &Report) -> String {
     svg.finish("skill", "Log loss saved against each simple rule, with 95 % intervals", &words.join("; "))
 }
 
-/// Share of occupied hours against probability, with the number of hours in each bin below.
+/// Draws the share of occupied hours against probability, with the number of hours in each bin below.
 pub fn reliability(pair: &[Reliability]) -> String {
     const SIDE: f64 = 330.0;
     let x = Scale { values: (0.0, 1.0), place: (52.0, 52.0 + SIDE) };
@@ -78,7 +78,7 @@ pub fn reliability(pair: &[Reliability]) -> String {
                 percent(bin.occupied_share),
                 bin.hours
             );
-            // Square root: an area that shows how much a point weighs.
+            // Square root, so that the area of a mark shows its weight.
             let size = 3.0 + 3.5 * (bin.hours as f64 / most).sqrt();
             match which {
                 0 => svg.circle(class, point, size, &tip),
@@ -100,7 +100,7 @@ pub fn reliability(pair: &[Reliability]) -> String {
     svg.finish("reliability", "How often hours were occupied, by the probability said", &words)
 }
 
-/// The marks of the model and the best rule, one below the other.
+/// Draws the marks of the model and the best rule, one below the other.
 fn legend(svg: &mut Svg, (left, top): (f64, f64), names: &[&str]) {
     for (which, name) in names.iter().enumerate() {
         let mut y = top + 24.0 * which as f64;
@@ -108,7 +108,7 @@ fn legend(svg: &mut Svg, (left, top): (f64, f64), names: &[&str]) {
             0 => svg.circle("model", (left + 6.0, y), 5.0, ""),
             _ => svg.square("base", (left + 6.0, y), 4.5, ""),
         }
-        // Names of two words and more would run off the picture on a telephone.
+        // Names of several words would run off the picture on a phone.
         let class = if which == 0 { "model" } else { "base" };
         for line in wrap(name, 13) {
             svg.text(class, (left + 19.0, y + 4.5), &line);
@@ -128,7 +128,7 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Log loss of the model and the best rule over ordered groups.
+/// Draws the log loss of the model and the best rule over ordered groups.
 pub fn lines(id: &str, title: &str, axis: &str, groups: &[Group], best: usize) -> String {
     let (height, left, right) = (300.0, 46.0, WIDTH - 16.0);
     let losses = |of: fn(&Group, usize) -> f64| groups.iter().map(|g| of(g, best)).collect::<Vec<f64>>();
@@ -136,7 +136,7 @@ pub fn lines(id: &str, title: &str, axis: &str, groups: &[Group], best: usize) -
     let rule = losses(|g, best| g.baseline(best).log_loss);
     let both = || model.iter().chain(&rule).copied();
     let (lowest, highest) = (both().fold(f64::INFINITY, f64::min), both().fold(0.0, f64::max));
-    // Where all are far from 0, an axis from 0 would hide the differences.
+    // When all values are far from 0, an axis from 0 would hide the differences.
     let zero = (lowest < 0.6 * highest).then_some(0.0);
     let y = Scale::around(both().chain(zero), (height - 52.0, 34.0));
     let slot = (right - left) / groups.len() as f64;
@@ -172,7 +172,7 @@ pub fn lines(id: &str, title: &str, axis: &str, groups: &[Group], best: usize) -
     svg.finish(id, title, &words)
 }
 
-/// Mean probability against the share of occupied hours, by hour of day.
+/// Draws mean probability against the share of occupied hours, by hour of day.
 pub fn hours(groups: &[Group]) -> String {
     let (height, left, right) = (300.0, 46.0, WIDTH - 8.0);
     let shares = groups.iter().flat_map(|g| [g.model().occupied_share, g.model().mean_probability]);
@@ -209,7 +209,7 @@ pub fn hours(groups: &[Group]) -> String {
     svg.finish("hours", "Mean probability and share of occupied hours by hour of day", &words.join("; "))
 }
 
-/// A typographic minus sign.
+/// Replaces hyphens by typographic minus signs.
 pub fn minus(text: String) -> String {
     text.replace('-', "−")
 }

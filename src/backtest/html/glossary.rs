@@ -1,6 +1,6 @@
-//! What the words of the report mean.
+//! The terms of the report explained.
 
-/// Terms and what they mean.
+/// Terms and their explanations.
 const ENTRIES: [(&str, &str); 9] = [
     (
         "Forecast hour",
@@ -40,7 +40,7 @@ const ENTRIES: [(&str, &str); 9] = [
     ),
 ];
 
-/// The section that explains the terms.
+/// Returns the section that explains the terms.
 pub fn section() -> String {
     let entry = |(term, words): &(&str, &str)| format!("<div><dt>{term}</dt><dd>{words}</dd></div>");
     let list: String = ENTRIES.iter().map(entry).collect();

@@ -1,8 +1,8 @@
-//! The report as one self-contained page: no script, no font, no picture from elsewhere.
+//! The report as one self-contained page: no script, font or picture from elsewhere.
 //!
-//! Charts are inline SVG with the numbers behind them in tables. Colours come from one style sheet with a
-//! light and a dark side and are those that colour-blind people tell apart (Okabe and Ito); the model is
-//! also always round and filled, the rule square and hollow.
+//! Charts are inline SVG; tables hold the numbers behind them. One style sheet sets the colours, light and dark. They
+//! are colours that colour-blind people tell apart (Okabe and Ito). The model's marks are also always round and filled,
+//! the rule's square and hollow.
 
 mod charts;
 mod glossary;
@@ -16,7 +16,7 @@ use super::report::Report;
 use super::text::{duration, percent};
 use super::verdict::Standing;
 
-/// The page.
+/// Returns the page.
 pub fn page(report: &Report) -> String {
     let style = include_str!("style.css");
     let body: String = [
@@ -68,7 +68,7 @@ fn header(report: &Report) -> String {
     )
 }
 
-/// How the model stands in what is named, as a mark and in words.
+/// Returns a mark with words for the standing of the model in `what`.
 fn chip(what: &str, standing: Standing) -> String {
     let (class, says) = match standing {
         Standing::Better => ("ahead", "▲ {}: model ahead"),
@@ -80,12 +80,12 @@ fn chip(what: &str, standing: Standing) -> String {
     format!("<span class=\"chip {class}\">{}</span>", says.replace("{}", what))
 }
 
-/// A sentence in which no line breaks between a number and its percent sign, or inside a rule's name.
+/// Escapes a sentence and keeps lines from breaking before a percent sign or inside a rule's name.
 fn sentence(text: &str) -> String {
     escape(&text.replace(" %", "\u{a0}%").replace("hour-of-week", "hour\u{2011}of\u{2011}week"))
 }
 
-/// A number with thin spaces between thousands.
+/// Formats a number with thin spaces between thousands.
 fn thousands(n: usize) -> String {
     let digits = n.to_string();
     let mut out = String::new();

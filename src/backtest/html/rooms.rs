@@ -7,10 +7,10 @@ use crate::backtest::report::{Report, Room};
 use crate::backtest::text::percent;
 use crate::backtest::worst::WorstRoomDay;
 
-/// Rooms in a chart; the rest are in its table.
+/// Largest number of rooms in a chart; its table has the rest.
 pub const SHOWN: usize = 50;
 
-/// Rooms by the model's log loss, highest first, each joined to the best rule's.
+/// Draws rooms by the model's log loss, highest first, each joined to the best rule's.
 pub fn dots(report: &Report) -> String {
     const ROW: f64 = 25.0;
     const WIDTH: f64 = 520.0;
@@ -49,7 +49,7 @@ pub fn dots(report: &Report) -> String {
     svg.finish("rooms", "Log loss of each room, model beside the best simple rule", &words.join("; "))
 }
 
-/// Room by hour: above the mean probability, below the share of occupied hours.
+/// Draws rooms by hour: the mean probability above, the share of occupied hours below.
 pub fn heat(rooms: &[Room]) -> String {
     const HALF: f64 = 13.0;
     const ROW: f64 = 2.0 * HALF + 10.0;
@@ -95,7 +95,7 @@ pub fn heat(rooms: &[Room]) -> String {
     svg.finish("heat", "Predicted and actual occupancy by room and hour of day", words)
 }
 
-/// One day of one room: probability as bars, motion as filled marks below.
+/// Draws one day of one room: probability as bars, motion as filled marks below.
 pub fn strip(id: usize, day: &WorstRoomDay) -> String {
     const SLOT: f64 = 11.2;
     const FLOOR: f64 = 56.0;

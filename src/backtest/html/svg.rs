@@ -1,4 +1,4 @@
-//! Small helpers to draw inline SVG: shapes carry classes, and the page's style sheet the colours.
+//! Helpers to draw inline SVG: shapes carry classes, the page's style sheet holds the colours.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ pub struct Svg {
 }
 
 impl Svg {
-    /// An empty picture.
+    /// Returns an empty picture.
     pub fn new(width: f64, height: f64) -> Svg {
         Svg { width, height, body: String::new() }
     }
@@ -24,18 +24,18 @@ impl Svg {
         };
     }
 
-    /// A straight line.
+    /// Draws a straight line.
     pub fn line(&mut self, class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) {
         self.push("line", class, format_args!("x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\""), "");
     }
 
-    /// A rectangle from its upper left corner; `tip` is shown under the pointer.
+    /// Draws a rectangle from its upper left corner; `tip` is shown under the pointer.
     pub fn rect(&mut self, class: &str, (x, y): (f64, f64), (width, height): (f64, f64), tip: &str) {
         let at = format_args!("x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"");
         self.push("rect", class, at, tip);
     }
 
-    /// A rectangle shaded by a share from 0 (clear) to 1 (full colour).
+    /// Draws a rectangle shaded by a share from 0 (clear) to 1 (full colour).
     pub fn shade(&mut self, class: &str, (x, y): (f64, f64), (width, height): (f64, f64), share: f64, tip: &str) {
         let at = format_args!(
             "x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill-opacity=\"{share:.2}\""
@@ -43,28 +43,28 @@ impl Svg {
         self.push("rect", class, at, tip);
     }
 
-    /// A round mark: the model's.
+    /// Draws a round mark, which stands for the model.
     pub fn circle(&mut self, class: &str, (x, y): (f64, f64), radius: f64, tip: &str) {
         self.push("circle", class, format_args!("cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\""), tip);
     }
 
-    /// A square mark: the simple rule's.
+    /// Draws a square mark, which stands for the simple rule.
     pub fn square(&mut self, class: &str, (x, y): (f64, f64), half: f64, tip: &str) {
         self.rect(class, (x - half, y - half), (2.0 * half, 2.0 * half), tip);
     }
 
-    /// A line through points.
+    /// Draws a line through points.
     pub fn polyline(&mut self, class: &str, points: &[(f64, f64)]) {
         let list = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect::<Vec<_>>().join(" ");
         self.push("polyline", class, format_args!("points=\"{list}\""), "");
     }
 
-    /// Text; classes `end` and `mid` anchor it.
+    /// Draws text; the classes `end` and `mid` anchor it.
     pub fn text(&mut self, class: &str, (x, y): (f64, f64), text: &str) {
         let _ = write!(self.body, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", escape(text));
     }
 
-    /// The picture as an element, with what it is and what it shows in words for those who cannot see it.
+    /// Returns the picture as an element, with a title and a description for screen readers.
     pub fn finish(self, id: &str, title: &str, description: &str) -> String {
         let Svg { width, height, body } = self;
         let (title, description) = (escape(title), escape(description));
@@ -85,7 +85,7 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// A scale around all of `values` that ends at round numbers.
+    /// Returns a scale that covers all of `values` and ends at round numbers.
     pub fn around(values: impl Iterator<Item = f64>, place: (f64, f64)) -> Scale {
         let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         if low >= high || !(high - low).is_finite() {
@@ -95,13 +95,13 @@ impl Scale {
         Scale { values: ((low / step).floor() * step, (high / step - 1e-9).ceil() * step), place }
     }
 
-    /// The coordinate of a value.
+    /// Returns the coordinate of a value.
     pub fn at(&self, value: f64) -> f64 {
         let share = (value - self.values.0) / (self.values.1 - self.values.0);
         self.place.0 + share * (self.place.1 - self.place.0)
     }
 
-    /// Round values to mark, four to eight of them.
+    /// Returns round values to mark, usually four to nine of them.
     pub fn ticks(&self) -> Vec<f64> {
         let step = step(self.values.1 - self.values.0);
         let (from, to) = ((self.values.0 / step).round() as i64, (self.values.1 / step).floor() as i64);
@@ -109,7 +109,7 @@ impl Scale {
     }
 }
 
-/// A round step, 1, 2 or 5 times a power of ten, of which a span holds three to eight.
+/// Returns a round step (1, 2 or 5 times a power of ten) that fits three to eight times into a span.
 fn step(span: f64) -> f64 {
     let power = 10_f64.powf((span / 5.0).log10().floor());
     let times = span / 5.0 / power;
@@ -125,7 +125,7 @@ fn step(span: f64) -> f64 {
         }
 }
 
-/// Text that cannot be taken for markup, in content and in attributes.
+/// Escapes text so that it is no markup, in content and in attributes.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -141,7 +141,7 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// The first characters of a text, with a mark where something was cut.
+/// Returns at most the last `most` characters of a text, with a mark where something was cut.
 pub fn cut(text: &str, most: usize) -> String {
     match text.chars().count() > most {
         // The end of a path-like name tells rooms apart better than its beginning.

@@ -8,10 +8,10 @@ use crate::backtest::skill::Skill;
 use crate::backtest::text::{interval, number, percent};
 use crate::backtest::worst::WorstDay;
 
-/// Rows a table shows; a site of thousands of rooms would make a page no browser opens.
+/// Most rows in a table; thousands of rooms would make a page that no browser opens.
 const MOST_ROWS: usize = 500;
 
-/// A score, and which end of it is better.
+/// A score and its better end.
 struct Column {
     name: &'static str,
     lower_is_better: bool,
@@ -37,7 +37,7 @@ const COLUMNS: [Column; 12] = [
     column("error from 10 %", true, |s| s.likely_calibration_error),
 ];
 
-/// All scores of all forecasters, the model first, the others by log loss; the best of each column is marked.
+/// Returns all scores of all forecasters: the model first, the others by log loss, the best of each column marked.
 pub fn scores(group: &Group) -> String {
     let mut rows: Vec<_> = group.forecasters.iter().collect();
     rows[1..].sort_by(|a, b| a.scores.log_loss.total_cmp(&b.scores.log_loss));
@@ -59,7 +59,7 @@ pub fn scores(group: &Group) -> String {
         html += &format!("<tr{class}><th scope=\"row\">{}</th>", row.forecaster);
         for (column, best) in COLUMNS.iter().zip(&best) {
             let value = (column.of)(&row.scores);
-            // What reads the same is equally good.
+            // Values that read the same are equally good.
             let class = if value.is_some() && number(value) == number(*best) { " class=\"best\"" } else { "" };
             html += &format!("<td{class}>{}</td>", number(value));
         }
@@ -68,7 +68,7 @@ pub fn scores(group: &Group) -> String {
     html + "</tbody></table></div>"
 }
 
-/// The model and the best rule by group.
+/// Returns the scores of the model and the best rule by group.
 pub fn groups<'a>(label: &str, groups: impl ExactSizeIterator<Item = &'a Group>, best: usize) -> String {
     let header = [
         label,
@@ -106,7 +106,7 @@ pub fn groups<'a>(label: &str, groups: impl ExactSizeIterator<Item = &'a Group>,
     table(&header, rows, left_out)
 }
 
-/// Skill against each rule, with intervals.
+/// Returns the skill against each rule, with intervals.
 pub fn skill(skills: &[Skill]) -> String {
     let rows = skills.iter().map(|s| {
         let cells = [s.log_loss, s.brier, s.accuracy, s.f1].map(interval);
@@ -115,7 +115,7 @@ pub fn skill(skills: &[Skill]) -> String {
     table(&["rule", "log loss saved, %", "Brier saved, %", "accuracy, points", "F1, points"], rows, 0)
 }
 
-/// The bins of reliability diagrams.
+/// Returns the bins of reliability diagrams.
 pub fn reliability(diagrams: &[Reliability]) -> String {
     let bins = diagrams.iter().flat_map(|diagram| diagram.bins.iter().map(|bin| (diagram.forecaster, bin)));
     let rows = bins.map(|(whose, bin)| {
@@ -124,7 +124,7 @@ pub fn reliability(diagrams: &[Reliability]) -> String {
     table(&["", "said", "came", "hours"], rows, 0)
 }
 
-/// Mean probability and share of occupied hours by room and hour of day.
+/// Returns mean probability and share of occupied hours by room and hour of day.
 pub fn heat(rooms: &[Room]) -> String {
     let hours: Vec<String> = (0..24).map(|hour| hour.to_string()).collect();
     let header: Vec<&str> = ["room", ""].into_iter().chain(hours.iter().map(String::as_str)).collect();
@@ -139,7 +139,7 @@ pub fn heat(rooms: &[Room]) -> String {
     table(&header, rows, rooms.len().saturating_sub(MOST_ROWS))
 }
 
-/// The worst days of the site.
+/// Returns the worst days of the site.
 pub fn days(days: &[WorstDay]) -> String {
     let header = [
         ("day", ""),

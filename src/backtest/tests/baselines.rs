@@ -38,7 +38,7 @@ fn each_rule_looks_where_it_says() {
 #[test]
 fn an_hour_that_is_not_over_is_not_used() {
     let readings = one_room([(0, 9), (1, 9), (2, 8), (2, 9)]);
-    // At 9:30 on Wednesday the hour from 9 is not over: for Thursday at 9 the rule reads Tuesday.
+    // At 9:30 on Wednesday the hour from 9 is not over, so the rule for Thursday at 9 reads Tuesday.
     let with = at(&readings, &calendar(), MONDAY + 2 * DAY + 9 * HOUR + 1800);
     let without = at(&one_room([(0, 9), (1, 9), (2, 8)]), &calendar(), MONDAY + 2 * DAY + 9 * HOUR + 1800);
     assert_eq!(with, without);
@@ -71,7 +71,7 @@ fn a_rule_that_is_never_right_is_not_believed() {
     // Occupied every other day: yesterday's answer is always wrong.
     let readings = one_room((0..60).step_by(2).flat_map(|day| (8..18).map(move |hour| (day, hour))));
     let calendar = calendar().with_weekend([false; 7]);
-    // Day 60 is an odd one out: occupied again.
+    // Day 60 follows a vacant day, after which the room was always occupied.
     let guess = &at(&readings, &calendar, MONDAY + 60 * DAY)[0][9];
     assert!(!guess.states[1] && guess.probabilities[1] > 0.1);
     let rival = &at(&readings, &calendar, MONDAY + 59 * DAY)[0][9];

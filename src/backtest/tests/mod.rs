@@ -12,7 +12,7 @@ fn calendar() -> Calendar {
     Calendar::default()
 }
 
-/// Rooms that are used in working hours, each in its own part of the day, and left now and then.
+/// Returns rooms used in working hours, each in its own part of the day, with some gaps and odd hours.
 fn office(rooms: u64, days: i64) -> Readings {
     let devices = (0..rooms).map(|room| {
         let noise = |day: i64, hour: i64| {

@@ -126,7 +126,7 @@ fn a_short_memory_knows_less_of_the_same_hours() {
     assert!(week.iter().all(|case| case.weeks <= 1));
 }
 
-/// Cases in which the model says what comes with some confidence, and every rule the opposite or nothing.
+/// Returns cases in which the model gives the outcome a probability of `model`, every rule one of `rule`.
 fn made_up(days: i32, model: f32, rule: f32) -> Vec<Case> {
     let base = replay(&office(1, 20), &plan(18, 18, DAY, DAY))[0].clone();
     let hours = (0..days).flat_map(|day| (0..24).map(move |hour| (day, hour)));
@@ -190,11 +190,11 @@ fn a_rule_that_is_better_is_named_first() {
     }
 }
 
-/// Chances of the model that are better than a rule's, and states of the rule that are better than the model's.
+/// Returns cases with better probabilities from the model and better states from the rules.
 fn timid() -> Vec<Case> {
     let mut cases = made_up(14, 0.8, 0.6);
     for case in &mut cases {
-        // Occupied hours are given 40 % and called vacant; the rule knows them, and is unsure of its own record.
+        // The model calls occupied hours vacant at 40 %; the rule knows them but is unsure of its own record.
         case.probability = if case.actual { 0.4 } else { 0.05 };
         case.occupied = false;
         case.baseline_states = [case.actual; baselines::COUNT];
@@ -262,7 +262,7 @@ fn an_empty_office_is_reported_too() {
 #[test]
 fn a_day_without_anyone_is_told_from_a_room_that_stayed_empty() {
     let mut readings = office(4, 27);
-    // Tuesday the 22nd nobody comes; on Wednesday one room stays empty.
+    // On day 22, a Tuesday, nobody comes; on day 23 one room stays empty.
     for (at, device) in readings.devices.iter_mut().enumerate() {
         let gone = if at == 2 { 22..24 } else { 22..23 };
         device.times.retain(|&t| !gone.contains(&((t - MONDAY) / DAY)));

@@ -22,7 +22,7 @@ fn four_hours_by_hand() {
     assert!(close(s.balanced_accuracy, 0.5));
     assert!(close(s.precision, 0.5) && close(s.recall, 0.5) && close(s.f1, 0.5));
     assert!(close(s.mcc, 0.0));
-    // By probability the occupied hours stand first and third: precision 1 and 2/3.
+    // Ordered by probability, the occupied hours stand first and third: precision 1 and 2/3.
     assert!(close(s.pr_auc, (1.0 + 2.0 / 3.0) / 2.0));
     // Of the four pairs only (0.4, 0.6) is the wrong way round.
     assert!(close(s.roc_auc, 0.75));
@@ -70,7 +70,7 @@ fn a_perfect_forecast_is_perfect() {
 
 #[test]
 fn halved_log_odds_have_slope_two() {
-    // 0.8 said as its half log-odds, 2/3; 0.2 as 1/3: of 30 hours each, 24 and 6 are occupied.
+    // The forecasts have half the true log-odds: 2/3 for 0.8, 1/3 for 0.2. Of 30 hours each, 24 and 6 are occupied.
     let rows = |p: f32, occupied: usize| (0..30).map(move |at| (p, at < occupied));
     let rows: Vec<_> = rows(2.0 / 3.0, 24).chain(rows(1.0 / 3.0, 6)).collect();
     let s = score(&outcomes(&rows)).expect("hours");
@@ -85,7 +85,7 @@ fn reliability_bins_hold_every_hour() {
     assert!(close(bins[2].mean_probability, 0.975) && close(bins[2].occupied_share, 1.0));
 }
 
-/// Average precision from its definition: at each distinct threshold, precision times the recall gained.
+/// Computes average precision from its definition: at each distinct threshold, precision times the recall gained.
 fn average_precision(rows: &[(f32, bool)]) -> Option<f64> {
     let positives = rows.iter().filter(|r| r.1).count() as f64;
     let mut thresholds: Vec<f32> = rows.iter().map(|r| r.0).collect();
@@ -121,7 +121,7 @@ fn roc_auc(rows: &[(f32, bool)]) -> Option<f64> {
 proptest! {
     #[test]
     fn areas_match_their_definitions(rows in prop::collection::vec((0u8..=12, any::<bool>()), 1..80)) {
-        // Few distinct values, so that there are ties.
+        // Few distinct values make ties.
         let rows: Vec<(f32, bool)> = rows.into_iter().map(|(p, a)| (f32::from(p) / 12.0, a)).collect();
         let s = score(&outcomes(&rows)).expect("rows");
         for (ours, theirs) in [(s.pr_auc, average_precision(&rows)), (s.roc_auc, roc_auc(&rows))] {

@@ -1,7 +1,7 @@
-//! What Home Assistant is told: topics and payloads of its MQTT discovery.
+//! Topics and payloads of Home Assistant's MQTT discovery.
 //!
 //! Every room is a device with two entities: a sensor (probability in percent of the hour that begins at or next after
-//! the present) and a binary sensor (whether that hour is expected to be occupied). The 24 hours are the sensor's attributes.
+//! the present) and a binary sensor (the state forecast for that hour). The 24 hours are the sensor's attributes.
 
 use serde_json::{Value, json};
 
@@ -9,52 +9,52 @@ use crate::forecast::DeviceForecast;
 use crate::publish::edition::Rendered;
 use crate::publish::slug;
 
-/// Seconds after which a state that was not repeated counts no more; it is repeated every hour.
+/// Seconds after which a state that was not repeated expires; states are repeated every hour.
 const EXPIRES: u32 = 2 * 3600;
 
-/// Characters of a device's name that are shown.
+/// Largest number of characters of a device's name that are shown.
 const SHOWN: usize = 100;
 
-/// What Home Assistant announces itself with, and what it finds us by.
+/// The payload of Home Assistant's birth message and of our availability.
 pub const ONLINE: &str = "online";
-/// What our last will says.
+/// The payload of our last will.
 pub const OFFLINE: &str = "offline";
 
 /// Names of topics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topics {
-    /// What all discovery begins with; no slash at its end.
+    /// Prefix of all discovery topics, without a slash at its end.
     prefix: String,
-    /// What all our own topics begin with, and all our ids.
+    /// Prefix of all our own topics and ids.
     node: String,
 }
 
-/// A message to send; empty to take back what is retained.
+/// A message to send: topic and payload. An empty payload removes the retained message.
 pub type Message = (String, String);
 
 impl Topics {
-    /// Topics under a discovery prefix for the client of a name.
+    /// Names topics under a discovery prefix, for the client of this id.
     pub fn new(prefix: &str, client_id: &str) -> Topics {
         let node = Some(slug::readable(client_id)).filter(|node| !node.is_empty());
         Topics { prefix: prefix.to_owned(), node: node.unwrap_or_else(|| slug::unique(client_id)) }
     }
 
-    /// Where Home Assistant says that it is there.
+    /// Returns the topic of Home Assistant's birth message.
     pub fn birth(&self) -> String {
         format!("{}/status", self.prefix)
     }
 
-    /// Where we say that we are.
+    /// Returns the topic of our availability.
     pub fn availability(&self) -> String {
         format!("{}/status", self.node)
     }
 
-    /// Where a device's state is.
+    /// Returns the topic of a device's state.
     fn state(&self, slug: &str) -> String {
         format!("{}/{slug}/state", self.node)
     }
 
-    /// Where a device's 24 hours are.
+    /// Returns the topic of a device's 24 hours.
     fn curve(&self, slug: &str) -> String {
         format!("{}/{slug}/forecast", self.node)
     }
@@ -63,7 +63,7 @@ impl Topics {
         format!("{}/{component}/{}/{slug}/config", self.prefix, self.node)
     }
 
-    /// The two entities of a device.
+    /// Returns the discovery messages of a device's two entities.
     pub fn discovery(&self, device: &str, slug: &str) -> [Message; 2] {
         let id = format!("{}_{slug}", self.node);
         let shown: String = device.chars().take(SHOWN).collect();
@@ -105,7 +105,7 @@ impl Topics {
         [(self.config("sensor", slug), sensor.to_string()), (self.config("binary_sensor", slug), binary.to_string())]
     }
 
-    /// A device's state and its 24 hours. Probabilities are rounded, so that what differs only in noise is the same.
+    /// Returns a device's state and its 24 hours. Probabilities are rounded, so that noise makes no new payload.
     pub fn states(
         &self,
         forecast: &DeviceForecast,
@@ -133,7 +133,7 @@ impl Topics {
         [(self.state(slug), state.to_string()), (self.curve(slug), curve.to_string())]
     }
 
-    /// Takes back all that is retained of a device.
+    /// Returns messages that remove all retained messages of a device.
     pub fn farewell(&self, slug: &str) -> [Message; 4] {
         let topics =
             [self.config("sensor", slug), self.config("binary_sensor", slug), self.state(slug), self.curve(slug)];

@@ -1,8 +1,8 @@
-//! Forecasts for Home Assistant, by MQTT discovery.
+//! Publishes forecasts for Home Assistant by MQTT discovery.
 //!
-//! Two parts share a connection: one only reads and answers the broker, the other publishes and may wait for room in the
-//! connection's queue; so neither waits for itself. Everything is sent again on each new connection, and when Home
-//! Assistant says that it has started; otherwise only what changed, and everything once an hour.
+//! Two parts share a connection, so that neither waits for itself. One only reads and answers the broker; the other
+//! publishes and may wait for room in the connection's queue. Everything is sent on each new connection and when Home
+//! Assistant says that it has started. In between, all states are sent once an hour, and those that change at once.
 
 mod messages;
 
@@ -24,17 +24,17 @@ use crate::stream::backoff::Backoff;
 use crate::stream::mqtt::Broker;
 use messages::{Message, OFFLINE, ONLINE, Topics};
 
-/// Requests to the broker that may wait on a connection.
+/// Largest number of requests to the broker that wait on a connection.
 const REQUESTS: usize = 64;
 
-/// Waits between connections; a connection that held so long was a good one.
+/// Shortest and longest wait between connections; a connection that lasted `GOOD` resets the wait.
 const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
 const GOOD: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether the newest edition is still of use.
+/// Interval between checks that the newest edition is still valid.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// A broker, and what Home Assistant's discovery topics begin with there.
+/// A broker and the prefix of Home Assistant's discovery topics there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The broker; our topics are named after its client id.
@@ -43,15 +43,15 @@ pub struct Settings {
     pub prefix: String,
 }
 
-/// What was last sent of a device.
+/// The last messages sent for a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Sent {
     hour: Option<Hour>,
-    /// Of the state and the 24 hours.
+    /// Hashes of the payloads of the state and the 24 hours.
     sums: [u64; 2],
 }
 
-/// Publishes editions until the runtime ends, and connects while nobody else publishes.
+/// Publishes editions until the runtime ends; connects only while no other server publishes.
 pub async fn run(
     settings: Settings,
     mut editions: watch::Receiver<Option<Arc<Edition>>>,
@@ -128,7 +128,7 @@ async fn listen(
                 let topic = topics.birth();
                 tracing::warn!(topic, "the broker refuses a subscription: a restart of Home Assistant goes unnoticed");
             }
-            // What is retained was said before we came.
+            // A retained message was sent before we connected.
             Ok(Event::Incoming(Packet::Publish(Publish { retain: false, topic, payload, .. })))
                 if topic == topics.birth() && payload == ONLINE =>
             {
@@ -146,16 +146,16 @@ struct Sender<'a> {
     client: &'a AsyncClient,
     calendar: &'a Calendar,
     given: &'a Given,
-    /// Devices that the broker was ever told of.
+    /// Devices that the broker has messages of.
     known: &'a mut BTreeSet<String>,
-    /// By device, what was sent on this connection.
+    /// The last messages sent on this connection, by device.
     sent: BTreeMap<String, Sent>,
     online: Option<bool>,
     hasher: RandomState,
 }
 
 impl Sender<'_> {
-    /// Runs until the connection takes no more, or nobody makes editions any more.
+    /// Publishes until the connection ends or the sender of editions is dropped.
     async fn run(
         &mut self,
         editions: &mut watch::Receiver<Option<Arc<Edition>>>,
@@ -169,7 +169,7 @@ impl Sender<'_> {
             if let Some(edition) = edition.filter(|_| left.is_some()) {
                 self.edition(&edition).await?;
             }
-            // What nobody renews is not to be believed.
+            // Forecasts that are not renewed must not be shown as current.
             self.available(left.is_some()).await?;
             tokio::select! {
                 changed = timeout(LOOK, editions.changed()) => if matches!(changed, Ok(Err(_))) { return Ok(()) },
@@ -225,7 +225,7 @@ impl Sender<'_> {
         Ok(())
     }
 
-    /// Queues a message, waiting for room; it is retained, for those who subscribe later.
+    /// Queues a message, waiting for room; it is retained for later subscribers.
     async fn send(&self, (topic, payload): Message) -> Result<(), ClientError> {
         self.client.publish(topic, payload, PublishOptions::new(QoS::AtLeastOnce).retained()).await?;
         self.given.sent.add(1);

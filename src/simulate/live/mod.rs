@@ -1,4 +1,4 @@
-//! The building in (accelerated) real time: what its sensors would send, when they would send it.
+//! The building in (accelerated) real time: its sensors' messages at the time they would send them.
 
 mod mqtt;
 mod post;
@@ -12,56 +12,56 @@ use crate::calendar::{Calendar, Instant};
 pub use mqtt::publish;
 pub use post::{Server, post};
 
-/// Seconds after which a sensor that saw no more motion says so.
+/// Seconds without motion after which a sensor reports rest.
 const RESTS: i64 = 60;
 
-/// What a simulated sensor says.
+/// A message of a simulated sensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Said {
-    /// When.
+    /// The time of the message.
     pub time: Instant,
     /// Index of the device.
     pub device: usize,
-    /// Motion, or none any more.
+    /// True for motion, false for rest.
     pub occupied: bool,
 }
 
-/// What was played.
+/// Numbers of messages sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Played {
-    /// Readings, those included that the building sends twice.
+    /// Number of readings, including those that the building sends twice.
     pub readings: u64,
-    /// Signs of rest.
+    /// Number of reports of rest.
     pub rests: u64,
 }
 
-/// Why playing stopped before its end.
+/// Reason why playing stopped before its end.
 #[derive(Debug, thiserror::Error)]
 pub enum PlayError {
     /// The broker or the server cannot be reached.
     #[error("{target}: {message}")]
     Unreachable {
-        /// Where to.
+        /// Address of the broker or the server.
         target: String,
-        /// What went wrong.
+        /// The error's message.
         message: String,
     },
-    /// The server does not take the readings.
+    /// The server does not accept the readings.
     #[error("{target}: refused with status {status}: {message}")]
     Refused {
-        /// Where to.
+        /// Address of the server.
         target: String,
-        /// Its answer's status.
+        /// Status of the server's answer.
         status: u16,
-        /// Its answer.
+        /// Body of the server's answer.
         message: String,
     },
 }
 
-/// All that the sensors say, in order of time: a sensor that fires again has rested before.
+/// Returns all messages in order of time: a sensor that fires again has reported rest before.
 fn script(building: &Building) -> impl Iterator<Item = Said> + '_ {
     let mut resting: BinaryHeap<Reverse<(Instant, usize)>> = BinaryHeap::new();
-    // When each device will rest; the heap may hold earlier times that no longer hold.
+    // The time at which each device will rest; the heap may hold times that have been put off since.
     let mut due = vec![Instant::MAX; building.devices];
     building.days().flat_map(move |day| {
         let midnight = day.midnight();
@@ -88,7 +88,7 @@ fn script(building: &Building) -> impl Iterator<Item = Said> + '_ {
     })
 }
 
-/// A clock that begins at an instant, runs so many times faster than real time, and never past the present.
+/// A clock that begins at an instant and runs `speed` times as fast as real time, but never past the present.
 struct Clock {
     start: Instant,
     speed: f64,

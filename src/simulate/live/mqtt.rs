@@ -1,4 +1,4 @@
-//! Sensors as Zigbee2MQTT publishes them.
+//! Publishes sensors' messages as Zigbee2MQTT does.
 
 use std::time::Duration;
 
@@ -11,19 +11,20 @@ use crate::calendar::{Calendar, Instant};
 use crate::simulate::Building;
 use crate::stream::mqtt::Broker;
 
-/// Messages that wait for the broker.
+/// Largest number of messages that wait for the broker.
 const REQUESTS: usize = 100;
 
-/// How long to wait for the broker, at the start and at the end.
+/// Time limit for the broker, at the start and at the end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often the clock is looked at.
+/// Interval between looks at the clock.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Publishes to `zigbee2mqtt/DEVICE`, with QoS 1 and the time in `last_seen`, until the building's last day is over.
 ///
 /// # Errors
-/// [`PlayError::Unreachable`] when the broker cannot be reached at the start, or does not take the last messages.
+/// [`PlayError::Unreachable`] when the broker cannot be reached at the start, or does not acknowledge the last
+/// messages.
 pub fn publish(building: &Building, broker: &Broker, speed: f64) -> Result<Played, PlayError> {
     let unreachable = |message: String| PlayError::Unreachable { target: broker.to_string(), message };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -45,7 +46,7 @@ pub fn publish(building: &Building, broker: &Broker, speed: f64) -> Result<Playe
     })
 }
 
-/// Keeps the connection; tells whether it was ever there, and how many messages the broker took.
+/// Keeps the connection up; reports whether it was ever there, and how many messages the broker acknowledged.
 async fn drive(mut connection: EventLoop, taken: watch::Sender<(bool, u64)>) {
     loop {
         match connection.poll().await {

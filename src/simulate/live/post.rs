@@ -12,16 +12,16 @@ use super::{Clock, PlayError, Played, script};
 use crate::calendar::Calendar;
 use crate::simulate::Building;
 
-/// Rows of a request, at most.
+/// Largest number of rows in a request.
 const ROWS: usize = 1000;
 
-/// How often what happened is sent.
+/// Interval between looks at the clock while no reading is due.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How long an answer may take.
+/// Time limit of a request.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Tries of one request: a server that is away or full may be back soon.
+/// Number of tries of a request: a server that is down or full may recover.
 const TRIES: u32 = 60;
 
 /// A server that takes readings.
@@ -35,7 +35,7 @@ impl Server {
     /// Reads `http://host[:port][/]`, or the same with `https` and the certificates to trust (PEM).
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// A message that says which part of the address, the certificates or the token is invalid.
     pub fn parse(url: &str, token: Option<String>, trusted: Option<&[u8]>) -> Result<Server, String> {
         let mut url: Url = url.parse().map_err(|error| format!("expected http://host:port: {error}"))?;
         if !url.username().is_empty() || url.path() != "/" || url.query().is_some() {
@@ -54,7 +54,7 @@ impl Server {
             let value = HeaderValue::from_str(&format!("Bearer {}", token.trim()));
             headers.insert(AUTHORIZATION, value.map_err(|_| "the token has control characters")?);
         }
-        // The HTTP client brings none of its own; an error says that there is one already.
+        // The HTTP client installs no provider of its own; an error means that one is installed already.
         let _ = ring::default_provider().install_default();
         let client = Client::builder().default_headers(headers).tls_certs_only(trusted).timeout(PATIENCE);
         let client = client.no_proxy().redirect(Policy::none()).build().map_err(message)?;
@@ -84,7 +84,7 @@ impl Server {
         }
     }
 
-    /// One request: status, seconds of `Retry-After`, and body of its answer.
+    /// Sends one request; returns the status, the seconds of `Retry-After` and the body of the answer.
     fn ask(&self, rows: &str) -> reqwest::Result<(u16, Option<u64>, String)> {
         let request = self.client.post(self.url.clone()).body(rows.to_owned());
         self.runtime.block_on(async {
@@ -95,7 +95,7 @@ impl Server {
     }
 }
 
-/// Returns what went wrong, with its causes: the client's own message does not name them.
+/// Returns the error's message with its causes, which the client's own message leaves out.
 fn message(error: reqwest::Error) -> String {
     format!("{:#}", anyhow::Error::from(error.without_url()))
 }
@@ -103,7 +103,7 @@ fn message(error: reqwest::Error) -> String {
 /// Posts the readings, one JSON object a line, until the building's last day is over.
 ///
 /// # Errors
-/// [`PlayError`] when the server cannot be reached or does not take them.
+/// [`PlayError`] when the server cannot be reached or does not accept the readings.
 pub fn post(building: &Building, server: &Server, speed: f64) -> Result<Played, PlayError> {
     let (names, calendar, mut played) = (building.names(), Calendar::default(), Played::default());
     let (mut rows, mut waiting, mut clock) = (String::new(), 0, None);
