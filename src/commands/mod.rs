@@ -64,7 +64,7 @@ pub enum Command {
     /// Train models on readings and save them
     #[command(after_help = "Example:\n  roomcast train --input data/device_activations.csv --models models")]
     Train(train::TrainArgs),
-    /// Renew the models that are due, where the new ones are not worse
+    /// Train anew when it is time, and take over what is not worse
     #[command(
         after_help = "Example:\n  roomcast retrain --input data/device_activations.csv --models models --keep 10"
     )]

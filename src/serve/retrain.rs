@@ -33,7 +33,7 @@ pub struct Retraining {
     pub schedule: Option<Schedule>,
     /// At most this much later, by chance, so that servers do not all begin at once.
     pub jitter: Duration,
-    /// Age from which models are due.
+    /// Age from which models are renewed.
     pub max_age: Duration,
     /// Versions to keep.
     pub keep: u32,
@@ -49,9 +49,9 @@ pub fn run(site: &Site, plan: &Retraining) {
         Ok(None) => tracing::info!("no retraining: another server does it, or this one stops"),
         Ok(Some(report)) => {
             let count = |name: &str| report[name].as_u64().unwrap_or(0);
-            let (promoted, kept) = (count("promoted"), count("kept"));
+            let (promoted, fell_back, kept) = (count("promoted"), count("fell_back"), count("kept"));
             let version = report["version"].as_str().unwrap_or("none");
-            tracing::info!(promoted, kept, version, seconds = watch.elapsed().as_secs_f64(), "retrained");
+            tracing::info!(promoted, fell_back, kept, version, seconds = watch.elapsed().as_secs_f64(), "retrained");
             metrics.retrainings.add(1);
             metrics.retrained_at.set(Calendar::utc_now().max(0) as u64);
             metrics.retrained_promoted.set(promoted);
