@@ -14,6 +14,7 @@ use super::site::SiteArgs;
 use crate::model::registry::{About, Registry};
 use crate::retrain::report::Report;
 use crate::retrain::{self, Options, Outcome};
+use crate::serve::retrain::Job;
 
 /// Days to judge new models on, unless others are asked for.
 const JUDGE_DAYS: u16 = 7;
@@ -125,6 +126,26 @@ pub fn run(args: &RetrainArgs) -> anyhow::Result<()> {
         human(&report, &done, args.dry_run, &registry.name())
     };
     output::write("-".as_ref(), text.as_bytes())
+}
+
+/// Does what a server says on standard input, and prints the report as JSON.
+///
+/// # Errors
+/// As [`run`], and for what is no [`Job`].
+pub fn run_job() -> anyhow::Result<()> {
+    let job: Job =
+        serde_json::from_reader(std::io::stdin().lock()).context("expected a retraining on standard input")?;
+    run(&RetrainArgs {
+        site: job.site,
+        models: job.models,
+        until: None,
+        max_age: job.max_age,
+        judge_days: JUDGE_DAYS,
+        dry_run: false,
+        keep: Some(job.keep),
+        jobs: Some(1),
+        json: true,
+    })
 }
 
 /// A count of fits on standard error, silent when that is no terminal.
