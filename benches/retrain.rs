@@ -117,11 +117,11 @@ impl Server {
     }
 }
 
-/// Until it is told to stop: what the server's schedule starts, but all is due and nothing is changed.
+/// Until it is told to stop: what the server's schedule starts, but nothing is changed.
 fn retrain(input: &Path, models: &Path, stop: &AtomicBool) {
     while !stop.load(SeqCst) {
         let mut command = gently(Path::new(env!("CARGO_BIN_EXE_roomcast")));
-        command.args(["retrain", "--json", "--jobs", "1", "--all", "--dry-run", "--max-age", "1d"]);
+        command.args(["retrain", "--json", "--jobs", "1", "--dry-run", "--max-age", "1d"]);
         command.arg("--input").arg(input).arg("--models").arg(models).env("POLARS_MAX_THREADS", "1");
         let mut running = Running(command.stdout(Stdio::null()).spawn().expect("a shell"));
         let status = loop {

@@ -69,8 +69,7 @@ pub fn judge(registry: &Registry, run: &Run, readings: &Readings, rules: &Rules)
     let lived = readings.lived(calendar.latest());
     let known = lived.map_or(run.models.cutoff, |(_, last)| end(last).max(run.models.cutoff));
     let last = lived.map_or(run.span.1, |(_, last)| last.max(run.span.1));
-    let options =
-        Options { until: known, max_age: rules.max_age, judge_days: u16::MAX, all: true, dry_run: rules.dry_run };
+    let options = Options { until: known, max_age: rules.max_age, judge_days: u16::MAX, dry_run: rules.dry_run };
     let (champion, refused) = retrain::champion(registry, last, calendar)?;
     let outcome = retrain::settle(readings, calendar, champion.as_ref(), run.models.clone(), &options)?;
     let Outcome { mut report, models } = outcome;

@@ -27,6 +27,7 @@ pub mod worker;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::readings::apart;
+use crate::serve::retrain::SUBCOMMAND as RETRAIN_JOB;
 
 /// Hourly room occupancy forecasts from motion sensors.
 #[derive(Debug, Parser)]
@@ -64,7 +65,7 @@ pub enum Command {
     /// Train models on readings and save them
     #[command(after_help = "Example:\n  roomcast train --input data/device_activations.csv --models models")]
     Train(train::TrainArgs),
-    /// Renew the models that are due, where the new ones are not worse
+    /// Train anew when it is time, and take over what is not worse
     #[command(
         after_help = "Example:\n  roomcast retrain --input data/device_activations.csv --models models --keep 10"
     )]
@@ -124,6 +125,9 @@ pub enum Command {
     /// Read a Parquet file for another process of Roomcast
     #[command(name = apart::SUBCOMMAND, hide = true)]
     DecodeParquet(decode_parquet::DecodeArgs),
+    /// Retrain for a server, which says on standard input how
+    #[command(name = RETRAIN_JOB, hide = true)]
+    RetrainJob,
 }
 
 /// Does what the command line says.
@@ -150,5 +154,6 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Completions(args) => completions::completions(args, &mut Cli::command()),
         Command::Man(args) => completions::man(args, Cli::command()),
         Command::DecodeParquet(args) => decode_parquet::run(args),
+        Command::RetrainJob => retrain::run_job(),
     }
 }

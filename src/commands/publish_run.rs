@@ -93,6 +93,7 @@ pub fn run(args: &PublishRunArgs) -> anyhow::Result<()> {
 fn machine(report: &Report, version: Option<&(String, bool)>) -> anyhow::Result<String> {
     let mut value = json!(report);
     value["promoted"] = json!(report.promoted());
+    value["fell_back"] = json!(report.fell_back());
     value["kept"] = json!(report.kept());
     value["version"] = json!(version.map(|(name, _)| name));
     value["activated"] = json!(version.is_some_and(|(_, activated)| *activated));

@@ -1,4 +1,4 @@
-//! `roomcast retrain`: renew the models that are due, where the new ones are not worse.
+//! `roomcast retrain`: train anew when it is time, and take over what is not worse.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant as Stopwatch};
@@ -14,15 +14,20 @@ use super::site::SiteArgs;
 use crate::model::registry::{About, Registry};
 use crate::retrain::report::Report;
 use crate::retrain::{self, Options, Outcome};
+use crate::serve::retrain::Job;
+
+/// Days to judge new models on, unless others are asked for.
+const JUDGE_DAYS: u16 = 7;
 
 /// Most devices listed with a reason each.
 const LISTED: usize = 20;
 
-/// Renew the models that are due, where the new ones are not worse.
+/// Train anew when it is time, and take over what is not worse.
 ///
-/// Due are devices without a model, those whose forecasts lately did worse than the baseline, and everything when the
-/// models are over age. New models are fitted on readings before the latest days and judged on these against the
-/// models in use; those that are not worse are fitted again on all readings and saved as a new version.
+/// It is time when the models in use are over age, or lately did worse than the baseline. New models of the site and of all its
+/// devices are fitted on readings before the latest days and judged on these against the models in use. If the site's layers are
+/// not worse, everything is fitted again on all readings and saved as a new version; a device whose own new model is worse
+/// gets the site's layers alone.
 #[derive(Debug, Args)]
 pub struct RetrainArgs {
     /// Readings and site.
@@ -34,15 +39,12 @@ pub struct RetrainArgs {
     /// Know only readings before this instant, local time
     #[arg(long, value_name = "TIMESTAMP")]
     pub until: Option<String>,
-    /// Age from which models are due, such as 7d, 36h
+    /// Age from which models are renewed, such as 7d, 36h
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration)]
     pub max_age: Duration,
     /// Days to judge new models on, the latest ones
-    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = clap::value_parser!(u16).range(2..=90))]
+    #[arg(long, value_name = "DAYS", default_value_t = JUDGE_DAYS, value_parser = clap::value_parser!(u16).range(2..=90))]
     pub judge_days: u16,
-    /// Take everything for due
-    #[arg(long)]
-    pub all: bool,
     /// Say what would be done and change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -94,13 +96,8 @@ pub fn run(args: &RetrainArgs) -> anyhow::Result<()> {
     let until = until.unwrap_or_else(|| calendar.start(calendar.hour(last_reading) + 1));
     let in_use = registry.current()?;
     let (champion, refused) = retrain::champion(&registry, last_reading, &calendar)?;
-    let options = Options {
-        until,
-        max_age: args.max_age.as_secs() as i64,
-        judge_days: args.judge_days,
-        all: args.all,
-        dry_run: args.dry_run,
-    };
+    let options =
+        Options { until, max_age: args.max_age.as_secs() as i64, judge_days: args.judge_days, dry_run: args.dry_run };
     let bar = progress();
     let outcome = retrain::run(&readings, &calendar, champion.as_ref(), &options, &|| bar.inc(1));
     bar.finish_and_clear();
@@ -131,6 +128,26 @@ pub fn run(args: &RetrainArgs) -> anyhow::Result<()> {
     output::write("-".as_ref(), text.as_bytes())
 }
 
+/// Does what a server says on standard input, and prints the report as JSON.
+///
+/// # Errors
+/// As [`run`], and for what is no [`Job`].
+pub fn run_job() -> anyhow::Result<()> {
+    let job: Job =
+        serde_json::from_reader(std::io::stdin().lock()).context("expected a retraining on standard input")?;
+    run(&RetrainArgs {
+        site: job.site,
+        models: job.models,
+        until: None,
+        max_age: job.max_age,
+        judge_days: JUDGE_DAYS,
+        dry_run: false,
+        keep: Some(job.keep),
+        jobs: Some(1),
+        json: true,
+    })
+}
+
 /// A count of fits on standard error, silent when that is no terminal.
 fn progress() -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {msg} {pos}");
@@ -147,6 +164,7 @@ pub(super) fn pretty(value: &Value) -> anyhow::Result<String> {
 fn machine(report: &Report, done: &Done) -> Value {
     let mut value = json!(report);
     value["promoted"] = json!(report.promoted());
+    value["fell_back"] = json!(report.fell_back());
     value["kept"] = json!(report.kept());
     value["version"] = json!(done.version);
     value["activated"] = json!(done.activated);

@@ -105,13 +105,13 @@ pub struct ServeArgs {
     /// When to pack and forget: a cron expression on the site's clock
     #[arg(long, value_name = "CRON", default_value = "30 3 * * *", requires = "store")]
     pub upkeep: Schedule,
-    /// Renew the models that are due at these times: a cron expression on the site's clock, such as '0 2 * * *'
+    /// Renew the models at these times, when they are over age or worse than the baseline: a cron expression on the site's clock, such as '0 2 * * *'
     #[arg(long, value_name = "CRON", env = "ROOMCAST_RETRAIN")]
     pub retrain: Option<Schedule>,
     /// At most this much later, by chance, so that several servers do not begin at once; 0 for none
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = or_none, requires = "retrain")]
     pub retrain_jitter: Duration,
-    /// Age from which models are due
+    /// Age from which models are renewed
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration, requires = "retrain")]
     pub retrain_max_age: Duration,
     /// Versions of the models to keep, beside the current one and the one before it

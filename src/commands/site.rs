@@ -6,6 +6,7 @@ use anyhow::Context;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::Args;
+use serde::{Deserialize, Serialize};
 
 use super::stores;
 use crate::calendar::{Calendar, Instant, days_off};
@@ -13,10 +14,11 @@ use crate::readings::{self, ReadOptions, ReadSummary, Readings};
 use crate::store;
 
 /// The site's clock and calendar.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize)]
 pub struct ClockArgs {
     /// The site's IANA time zone, such as Europe/Berlin; without it times are taken and given as they stand
     #[arg(long, value_name = "ZONE", env = "ROOMCAST_TIMEZONE")]
+    #[serde(with = "zone")]
     pub timezone: Option<Tz>,
     /// Holidays: an iCalendar file (.ics) or a CSV file with a date (YYYY-MM-DD) first on each line
     #[arg(long, value_name = "FILE", env = "ROOMCAST_HOLIDAYS")]
@@ -113,7 +115,7 @@ pub fn read_inputs(
 }
 
 /// Readings and the site they come from.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize)]
 pub struct SiteArgs {
     /// Readings: CSV or Parquet (- for CSV on standard input), or a store, such as readings.db (repeatable)
     #[arg(
@@ -148,5 +150,24 @@ impl SiteArgs {
         let calendar = self.calendar()?;
         let (readings, summary) = self.clock.read(&self.input, &calendar, until)?;
         Ok((readings, calendar, summary))
+    }
+}
+
+/// Time zones by name.
+mod zone {
+    use chrono_tz::Tz;
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    pub fn serialize<S: Serializer>(zone: &Option<Tz>, serializer: S) -> Result<S::Ok, S::Error> {
+        match zone {
+            Some(zone) => serializer.serialize_some(zone.name()),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Tz>, D::Error> {
+        let name = Option::<String>::deserialize(deserializer)?;
+        name.map(|name| name.parse().map_err(Error::custom)).transpose()
     }
 }

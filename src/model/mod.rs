@@ -52,8 +52,6 @@ pub struct DeviceModel {
     pub follows_site: bool,
     /// Scores on hours after those it was fitted on.
     pub check: Option<Check>,
-    /// The site's layers that it was fitted on top of: 0 for [`Models::site`], from 1 on those in [`Models::older`].
-    pub sits_on: u8,
     /// Nothing at or after this instant was learned from; 0 for a layer that learned nothing.
     pub cutoff: Instant,
 }
@@ -76,8 +74,6 @@ pub struct Check {
 pub struct Models {
     /// What all devices share.
     pub site: SiteModel,
-    /// Layers shared by devices that were kept as they are when `site` was renewed, the latest first.
-    pub older: Vec<SiteModel>,
     /// What each device adds, by name. A device that is missing here gets the site's forecast.
     pub devices: BTreeMap<String, DeviceModel>,
     /// Nothing at or after this instant was learned from.
@@ -91,7 +87,7 @@ pub struct Models {
 pub struct Layers<'a> {
     /// What the device adds.
     pub device: &'a DeviceModel,
-    /// The site's layers it sits on.
+    /// The site's layers.
     pub site: &'a SiteModel,
     /// The probability from which an hour is called occupied.
     pub threshold: Threshold,
@@ -130,12 +126,6 @@ impl Models {
         Models { devices: devices.map(|name| (name, DeviceModel::default())).collect(), cutoff, ..Models::default() }
     }
 
-    /// The site's layers that a device's layer sits on.
-    pub fn site_of(&self, device: &DeviceModel) -> &SiteModel {
-        let older = usize::from(device.sits_on).checked_sub(1).and_then(|at| self.older.get(at));
-        older.unwrap_or(&self.site)
-    }
-
     /// What the forecast of a device is made of.
     pub fn layers(&self, device: &str) -> Layers<'_> {
         self.layers_with(self.devices.get(device))
@@ -144,12 +134,14 @@ impl Models {
     /// The same with the layer of a device that is kept elsewhere; without one, the site's forecast.
     pub fn layers_with<'a>(&'a self, device: Option<&'a DeviceModel>) -> Layers<'a> {
         let device = device.unwrap_or(&NEWCOMER);
-        Layers { device, site: self.site_of(device), threshold: self.threshold }
+        Layers { device, site: &self.site, threshold: self.threshold }
     }
+}
 
-    /// Nothing at or after this instant was learned from by what a device's forecast is made of.
-    pub fn learned_until(&self, device: &DeviceModel) -> Instant {
-        self.site_of(device).cutoff.max(device.cutoff)
+impl Layers<'_> {
+    /// Returns the device's log-odds of every row of a matrix.
+    pub fn scores(&self, matrix: &Matrix) -> Vec<f64> {
+        self.device.scores(self.site, matrix)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::model::rows;
 pub const FEWEST_DAYS: usize = 4;
 /// Gain over the champion, in standard errors, at which a challenger is worse and not just unlucky.
 const WORSE: f64 = -2.0;
-/// Gain over the prior, in standard errors, at which a device's skill is gone.
+/// Gain over the prior, in standard errors, at which skill is gone.
 const GONE: f64 = -2.5;
 
 /// The rows of one device from an hour on.
@@ -23,7 +23,6 @@ pub struct Window {
     /// The design matrix.
     pub matrix: Matrix,
     occupied: Vec<bool>,
-    hours: Vec<Hour>,
     days: Vec<i32>,
 }
 
@@ -72,16 +71,14 @@ impl Window {
         Ok(Some(Window {
             matrix: Table::new(hourly, building, device).matrix(&asked)?,
             occupied: rows.iter().map(|labelled| labelled.occupied).collect(),
-            hours: asked.iter().map(|row| row.hour).collect(),
             days: asked.iter().map(|row| hourly.local(row.hour).day).collect(),
         }))
     }
 
-    /// Losses of two forecasters, given their log-odds of each row, and of the prior, in hours from `from` on.
-    pub fn score(&self, champion: &[f64], challenger: &[f64], from: Hour) -> Scored {
+    /// Losses of two forecasters, given their log-odds of each row, and of the prior.
+    pub fn score(&self, champion: &[f64], challenger: &[f64]) -> Scored {
         let mut scored = Scored::default();
-        let rows = self.matrix.column(0).iter().enumerate().filter(|&(at, _)| self.hours[at] >= from);
-        for (at, &prior) in rows {
+        for (at, &prior) in self.matrix.column(0).iter().enumerate() {
             let day = scored.0.entry(self.days[at]).or_default();
             day.rows += 1;
             day.prior += log_loss(f64::from(prior), self.occupied[at]);
@@ -94,8 +91,8 @@ impl Window {
 
 impl Scored {
     /// The days of two devices together.
-    pub fn merge(mut self, other: Scored) -> Scored {
-        for (day, theirs) in other.0 {
+    pub fn merge(mut self, other: &Scored) -> Scored {
+        for (&day, theirs) in &other.0 {
             let mine = self.0.entry(day).or_default();
             mine.rows += theirs.rows;
             mine.prior += theirs.prior;
@@ -170,7 +167,7 @@ mod tests {
 
     #[test]
     fn days_of_several_devices_are_one_block() {
-        let merged = scored(&[(0.5, 0.25, 0.5)]).merge(scored(&[(1.0, 0.75, 0.25), (1.0, 1.0, 1.0)]));
+        let merged = scored(&[(0.5, 0.25, 0.5)]).merge(&scored(&[(1.0, 0.75, 0.25), (1.0, 1.0, 1.0)]));
         let judged = merged.judged();
         assert_eq!((judged.days, judged.rows), (2, 3));
         assert_eq!((judged.prior, judged.champion), (0.833_333, 0.666_667));

@@ -1,47 +1,36 @@
-//! The retraining job: renew the models that are due, and only where the new ones are not worse.
+//! The retraining job: fit everything anew, and publish what is not worse than the models in use.
 //!
-//! *Due* ([`due`]) are the site's layers when they are older than allowed or do worse than the plain prior on the latest
-//! days, and with them every device; otherwise the devices without a model, those left on older site layers, and
-//! those whose own forecasts do worse than the prior.
+//! It is *due* when the models in use are older than allowed, or lately did worse than the plain prior.
 //!
 //! A *challenger* is fitted on readings before the latest days and *judged* ([`judge`]) on them against the
-//! *champion*, the models in use: the same hours, asked at the same instants, days as blocks. Only days after
-//! everything the champion learned from count. With too few of them nothing can be said, and the challenger takes
-//! over only if the champion is over age; the report says so. What is promoted is then fitted again on everything. Where
-//! a device's challenger does worse than the prior, the prior itself takes its place.
+//! *champion*, the models in use: the same hours, asked at the same instants, days as blocks. Only hours after
+//! everything that either learned from count. With too few of them nothing can be said, and the challenger takes
+//! over only if the champion is over age; the report says so.
 //!
-//! A device's trees are steps on top of the site's score, so they are never moved to other site layers:
+//! The site's layers are judged by themselves, over all devices. If they lose, everything stays as it is. If they win, the
+//! models are fitted again on everything, and each device is judged with its whole stack. A device whose challenger
+//! loses gets the site's new layers alone, and the prior where these do worse than the prior. A device's trees
+//! are steps on top of the site's score, so they never outlive the site's layers that they were fitted on.
 //!
-//! - The site's layers are judged by themselves. When they are renewed, every device gets a challenger on the new
-//!   ones. A device whose challenger is worse keeps its layer, and the version keeps the older site layers below it
-//!   ([`Models::older`], at most [`MOST_OLDER`]). It is due again the next time.
-//! - When they stay, due devices get challengers on the layers that are there.
+//! [`settle`] judges models that were fitted elsewhere by the same rules.
 
 mod champion;
 mod contest;
-pub mod due;
-mod generations;
 pub mod judge;
 pub mod report;
 pub mod schedule;
-#[cfg(test)]
-mod tests;
 
 use chrono::{Days, NaiveTime};
 
 pub use self::champion::champion;
-use self::contest::Run;
-use self::due::Reason;
-use self::report::{Report, Trial};
+use self::contest::Contest;
+use self::report::{Reason, Report};
 use crate::calendar::{Calendar, Instant};
 use crate::features::Building;
 use crate::hourly::Hourly;
 use crate::model::Models;
 use crate::model::fit::{self, TrainError};
 use crate::readings::Readings;
-
-/// Most generations of site layers that a version holds beside its own. A device on still older ones moves to the new.
-pub const MOST_OLDER: usize = 3;
 
 /// What a retraining is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,55 +41,32 @@ pub struct Options {
     pub max_age: i64,
     /// Whole local days before `until` that challengers are judged on.
     pub judge_days: u16,
-    /// Whether everything is due, whatever its age.
-    pub all: bool,
     /// Whether to stop before anything is fitted on all readings.
     pub dry_run: bool,
+}
+
+impl Options {
+    /// Returns whether what learned up to an instant is older than allowed.
+    fn over_age(&self, cutoff: Instant) -> bool {
+        self.until - cutoff >= self.max_age
+    }
+
+    /// Returns the fewest judged days that say anything.
+    fn fewest_days(&self) -> usize {
+        judge::FEWEST_DAYS.min(usize::from(self.judge_days)).max(2)
+    }
 }
 
 /// What came of a retraining.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// What was due, how it was judged, what was decided.
+    /// Why it was due, how it was judged, what was decided.
     pub report: Report,
     /// The models to take over; none when nothing was promoted, or on a dry run.
     pub models: Option<Models>,
 }
 
-/// Decides whether models that were fitted elsewhere, on readings before their cutoff, take the place of `champion`, all of
-/// them or some: judged on `readings` after everything both learned from, as in a retraining. Without such readings, or too few
-/// of them, they take over only where the champion is over age.
-///
-/// # Errors
-/// As [`run`].
-pub fn settle(
-    readings: &Readings,
-    calendar: &Calendar,
-    champion: Option<&Models>,
-    challenger: Models,
-    options: &Options,
-) -> Result<Outcome, TrainError> {
-    let mut report = Report::new(calendar, options, challenger.devices.len());
-    let Some(champion) = champion else {
-        report.site = Some(Trial::unjudged(Reason::NoModel, true));
-        let unjudged = |name: &String| (name.clone(), Trial::unjudged(Reason::NoModel, true));
-        report.devices = challenger.devices.keys().map(unjudged).collect();
-        return Ok(Outcome { report, models: (!options.dry_run).then_some(challenger) });
-    };
-    let hourly = Hourly::new(readings, calendar, options.until);
-    let building = Building::new(&hourly);
-    let run = Run { readings, calendar, options, hourly, building, latest: challenger.cutoff, done: &|| () };
-    let models = run.settle(champion, challenger, &mut report)?;
-    Ok(Outcome { report, models })
-}
-
-/// The midnight at which the last whole local days before an instant begin that challengers are judged on.
-fn judged_from(until: Instant, judge_days: u16, calendar: &Calendar) -> Instant {
-    let midnight = calendar.wall(until).date() - Days::new(u64::from(judge_days));
-    calendar.instant(midnight.and_time(NaiveTime::MIN))
-}
-
-/// Renews what is due of `champion`, everything without one, and says why. `done` is called once per fit of a device.
+/// Fits everything anew if that is due, judges it against `champion`, and says why. `done` is called once per fit of a device.
 ///
 /// # Errors
 /// [`TrainError`] when LightGBM or Polars refuse. Too little history is no error: nothing is promoted then.
@@ -112,19 +78,89 @@ pub fn run(
     done: &(dyn Fn() + Sync),
 ) -> Result<Outcome, TrainError> {
     let hourly = Hourly::new(readings, calendar, options.until);
-    let building = Building::new(&hourly);
-    let latest = judged_from(calendar.start(hourly.end), options.judge_days, calendar);
-    let run = Run { readings, calendar, options, hourly, building, latest, done };
-    let mut report = Report::new(calendar, options, run.hourly.devices.len());
-    let models = match champion {
-        _ if !fit::enough(&run.hourly) => None,
-        None => run.first(&mut report)?,
-        Some(champion) => run.renew(champion, &mut report)?,
-    };
-    let models = models.filter(|models| !models.devices.is_empty());
-    if models.is_none() && !options.dry_run && (report.promoted() > 0 || !fit::enough(&run.hourly)) {
-        report = Report::new(calendar, options, run.hourly.devices.len());
-        report.note = Some("too little history to learn from".into());
+    let mut report = Report::new(calendar, options, hourly.devices.len());
+    if !fit::enough(&hourly) {
+        report.give_up();
+        return Ok(Outcome { report, models: None });
     }
-    Ok(Outcome { report, models })
+    let building = Building::new(&hourly);
+    let train = || fit::train(&hourly, &building, done);
+    let names = hourly.devices.iter().map(|device| &device.device);
+    let Some(champion) = champion.filter(|models| !models.devices.is_empty()) else {
+        report.promote_all(names);
+        return finish(report, options, train);
+    };
+    let latest = judged_from(calendar.start(hourly.end), options.judge_days, calendar);
+    let unseen = latest.max(champion.cutoff);
+    let from = calendar.next_hour(unseen);
+    let contest = Contest { hourly: &hourly, building: &building, champion, from, fewest_days: options.fewest_days() };
+    let Some(reason) = due(&contest, options)? else { return Ok(Outcome { report, models: None }) };
+    let known = contest.has_days().then(|| Hourly::new(readings, calendar, unseen)).filter(fit::enough);
+    let challenger = known.map(|known| fit::train(&known, &Building::new(&known), done)).transpose()?;
+    report.judged_from = challenger.is_some().then(|| calendar.rfc3339(unseen));
+    contest.judge(challenger.as_ref(), names, reason, &mut report)?;
+    finish(report, options, train)
+}
+
+/// Fits what the report says takes over.
+fn finish(
+    mut report: Report,
+    options: &Options,
+    train: impl FnOnce() -> Result<Models, TrainError>,
+) -> Result<Outcome, TrainError> {
+    if options.dry_run || !report.is_promoted() {
+        return Ok(Outcome { report, models: None });
+    }
+    let models = report.applied_to(train()?);
+    if models.devices.is_empty() {
+        report.give_up();
+        return Ok(Outcome { report, models: None });
+    }
+    Ok(Outcome { report, models: Some(models) })
+}
+
+/// Decides whether models that were fitted elsewhere, on readings before their cutoff, take the place of `champion`: judged on
+/// `readings` after everything both learned from, as in a retraining. Without such readings, or too few of them, they take
+/// over only where the champion is over age.
+///
+/// # Errors
+/// As [`run`].
+pub fn settle(
+    readings: &Readings,
+    calendar: &Calendar,
+    champion: Option<&Models>,
+    challenger: Models,
+    options: &Options,
+) -> Result<Outcome, TrainError> {
+    let mut report = Report::new(calendar, options, challenger.devices.len());
+    if let Some(champion) = champion.filter(|models| !models.devices.is_empty()) {
+        let unseen = challenger.cutoff.max(champion.cutoff);
+        report.judged_from = Some(calendar.rfc3339(unseen));
+        let hourly = Hourly::new(readings, calendar, options.until);
+        let building = Building::new(&hourly);
+        let (from, fewest_days) = (calendar.next_hour(unseen), options.fewest_days());
+        let contest = Contest { hourly: &hourly, building: &building, champion, from, fewest_days };
+        let reason = if options.over_age(champion.cutoff) { Reason::OverAge } else { Reason::Asked };
+        contest.judge(Some(&challenger), challenger.devices.keys(), reason, &mut report)?;
+    } else {
+        report.promote_all(challenger.devices.keys());
+    }
+    finish(report, options, || Ok(challenger))
+}
+
+/// Returns why the models in use are to be challenged; none where they are not.
+fn due(contest: &Contest, options: &Options) -> Result<Option<Reason>, TrainError> {
+    Ok(if options.over_age(contest.champion.cutoff) {
+        Some(Reason::OverAge)
+    } else if contest.has_days() && contest.skill_gone()? {
+        Some(Reason::SkillGone)
+    } else {
+        None
+    })
+}
+
+/// The midnight at which the last whole local days before an instant begin that challengers are judged on.
+fn judged_from(until: Instant, judge_days: u16, calendar: &Calendar) -> Instant {
+    let midnight = calendar.wall(until).date() - Days::new(u64::from(judge_days));
+    calendar.instant(midnight.and_time(NaiveTime::MIN))
 }

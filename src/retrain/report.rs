@@ -7,14 +7,40 @@ use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 use super::Options;
-use super::due::Reason;
-use super::judge::{Judged, Scored};
+use super::judge::Judged;
 use crate::calendar::Calendar;
+use crate::model::{DeviceModel, Models};
 
 /// Most devices listed in the text.
 const LISTED: usize = 20;
 
-/// What was due, how it was judged, what was decided. Times are RFC 3339, without an offset at a site without a zone.
+/// Why models are challenged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// There are none yet.
+    NoModel,
+    /// Their forecasts do worse than the prior on the latest days.
+    SkillGone,
+    /// What was learned is older than allowed.
+    OverAge,
+    /// There is a challenger that was fitted elsewhere.
+    Asked,
+}
+
+impl Reason {
+    /// The reason in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Reason::NoModel => "no model yet",
+            Reason::SkillGone => "worse than the prior",
+            Reason::OverAge => "over age",
+            Reason::Asked => "asked for",
+        }
+    }
+}
+
+/// Why models were challenged, how that was judged, what was decided. Times are RFC 3339, without an offset at a site without a zone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// When it was made, UTC.
@@ -38,57 +64,79 @@ pub struct Report {
     pub run: Option<String>,
     /// Devices with readings.
     pub known: usize,
-    /// The site's layers, if they were due.
-    pub site: Option<Trial>,
-    /// Devices that were due, by name.
-    pub devices: BTreeMap<String, Trial>,
+    /// The site's layers; none where the models in use were not challenged.
+    pub site: Option<SiteTrial>,
+    /// Devices by name, where the site's layers are renewed.
+    pub devices: BTreeMap<String, DeviceTrial>,
 }
 
-/// A challenger and what became of it.
+/// What became of the site's layers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Trial {
-    /// Why there was one.
+pub struct SiteTrial {
+    /// Why they were challenged.
     pub reason: Reason,
-    /// Whether it took over.
+    /// Whether the new ones took over.
     pub promoted: bool,
-    /// Whether it took over because the champion's site layers are too old to be kept.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub moved: bool,
-    /// Whether the challenger is the prior alone, because what was fitted did worse than that.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub baseline: bool,
-    /// How it did; none where there were too few days that neither had seen.
+    /// How they did; none where there were too few days that neither had seen.
     pub judged: Option<Judged>,
 }
 
-impl Trial {
-    /// One that was judged: promoted unless it is worse.
-    pub(super) fn judged(reason: Reason, scored: &Scored) -> Trial {
-        Trial { reason, promoted: !scored.worse(), moved: false, baseline: false, judged: Some(scored.judged()) }
-    }
+/// What became of a device once the site's layers were renewed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeviceTrial {
+    /// What it gets.
+    pub gets: Layer,
+    /// How its challenger did; none where there were too few days that neither had seen.
+    pub judged: Option<Judged>,
+}
 
-    /// One that could not be judged.
-    pub(super) fn unjudged(reason: Reason, promoted: bool) -> Trial {
-        Trial { reason, promoted, moved: false, baseline: false, judged: None }
-    }
+/// What a device gets of new models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// The layer that was fitted for it.
+    Challenger,
+    /// The site's layers alone, because its challenger is worse than what it had.
+    Site,
+    /// The prior alone, because everything fitted does worse than that.
+    Prior,
+}
 
+/// Says how a challenger did, if it was judged.
+fn figures(judged: Option<Judged>) -> String {
+    judged.map_or(String::new(), |judged| {
+        format!(
+            "; log loss {:.4} against {:.4} over {} days ({:+.1} standard errors)",
+            judged.challenger, judged.champion, judged.days, judged.gain
+        )
+    })
+}
+
+impl SiteTrial {
     fn words(&self) -> String {
         let what = match (self.promoted, self.judged) {
-            (true, _) if self.moved => "promoted, the site layers it sat on are too old",
-            (true, Some(_)) if self.baseline => "promoted to the baseline, which does better than any model",
             (true, Some(_)) => "promoted",
             (true, None) if self.reason == Reason::NoModel => "promoted, there was nothing to judge it against",
             (true, None) => "promoted, not judged: too few days that neither had seen",
             (false, Some(_)) => "kept, the new one is worse",
             (false, None) => "kept, not judged: too few days that neither had seen",
         };
-        let figures = self.judged.map_or(String::new(), |judged| {
-            format!(
-                "; log loss {:.4} against {:.4} over {} days ({:+.1} standard errors)",
-                judged.challenger, judged.champion, judged.days, judged.gain
-            )
-        });
-        format!("{what}{figures}")
+        format!("{}: {what}{}", self.reason.words(), figures(self.judged))
+    }
+}
+
+impl DeviceTrial {
+    /// A device about which nothing can be said.
+    pub(super) const UNJUDGED: DeviceTrial = DeviceTrial { gets: Layer::Challenger, judged: None };
+
+    fn words(&self) -> String {
+        let what = match (self.gets, self.judged) {
+            (Layer::Challenger, Some(_)) => "promoted",
+            (Layer::Challenger, None) => "promoted, not judged",
+            (Layer::Site, _) => "gets the site's layers alone, its new model is worse",
+            (Layer::Prior, _) => "gets the prior, which does better than any model",
+        };
+        format!("{what}{}", figures(self.judged))
     }
 }
 
@@ -111,17 +159,53 @@ impl Report {
         }
     }
 
-    /// Number of devices whose challenger took over.
-    pub fn promoted(&self) -> usize {
-        self.devices.values().filter(|trial| trial.promoted).count()
+    /// Notes that nothing could be learned.
+    pub(super) fn give_up(&mut self) {
+        (self.site, self.judged_from) = (None, None);
+        self.devices.clear();
+        self.note = Some("too little history to learn from".into());
     }
 
-    /// Number of devices that were due and keep what they had.
-    pub fn kept(&self) -> usize {
+    /// Promotes models of these devices where there were none.
+    pub(super) fn promote_all<'a>(&mut self, devices: impl Iterator<Item = &'a String>) {
+        self.site = Some(SiteTrial { reason: Reason::NoModel, promoted: true, judged: None });
+        self.devices = devices.map(|name| (name.clone(), DeviceTrial::UNJUDGED)).collect();
+    }
+
+    /// Returns these models with what each device gets of them.
+    pub(super) fn applied_to(&self, mut models: Models) -> Models {
+        for (name, device) in &mut models.devices {
+            let alone = |follows_site| DeviceModel { follows_site, cutoff: device.cutoff, ..DeviceModel::default() };
+            match self.devices.get(name).map(|trial| trial.gets) {
+                Some(Layer::Site) => *device = alone(true),
+                Some(Layer::Prior) => *device = alone(false),
+                Some(Layer::Challenger) | None => {}
+            }
+        }
+        models
+    }
+
+    /// Returns whether new models take over.
+    pub fn is_promoted(&self) -> bool {
+        self.site.as_ref().is_some_and(|site| site.promoted)
+    }
+
+    /// Returns the number of devices whose challenger takes over.
+    pub fn promoted(&self) -> usize {
+        self.devices.values().filter(|trial| trial.gets == Layer::Challenger).count()
+    }
+
+    /// Returns the number of devices whose challenger lost to what they had, and that get the site's new layers or the prior.
+    pub fn fell_back(&self) -> usize {
         self.devices.len() - self.promoted()
     }
 
-    /// Lines for people, each a name and a value.
+    /// Returns the number of devices that were challenged and keep what they had.
+    pub fn kept(&self) -> usize {
+        if self.site.as_ref().is_some_and(|site| !site.promoted) { self.known } else { 0 }
+    }
+
+    /// Returns lines for people, each a name and a value.
     pub fn lines(&self) -> Vec<(&'static str, String)> {
         let plain = |time: &str| time.replacen('T', " ", 1);
         let mut lines = vec![("champion", self.champion.clone().unwrap_or_else(|| "none".into()))];
@@ -130,27 +214,23 @@ impl Report {
         );
         lines.push(("known until", plain(&self.until)));
         lines.extend(self.note.iter().map(|note| ("", note.clone())));
-        if self.site.is_none() && self.devices.is_empty() {
+        let Some(site) = &self.site else {
             lines.extend(self.note.is_none().then(|| ("due", format!("nothing, of {} devices", self.known))));
             return lines;
-        }
+        };
         lines.extend(self.judged_from.iter().map(|from| ("judged from", plain(from))));
-        let due = format!("{} of {} devices", self.devices.len(), self.known);
-        lines.push(("due", if self.site.is_some() { format!("the site's layers, {due}") } else { due }));
-        if let Some(site) = &self.site {
-            lines.push(("site", format!("{}: {}", site.reason.words(), site.words())));
-        }
-        lines.extend([("promoted", self.promoted().to_string()), ("kept", self.kept().to_string())]);
+        lines.push(("site", site.words()));
+        let counts = [("promoted", self.promoted()), ("fell back", self.fell_back()), ("kept", self.kept())];
+        lines.extend(counts.map(|(name, count)| (name, count.to_string())));
         lines
     }
 
-    /// [`Report::lines`] aligned, and the first devices, those that were kept before the others.
+    /// Returns [`Report::lines`] aligned, and the first devices, those whose challenger lost before the others.
     pub fn text(&self) -> String {
         let mut text: String = self.lines().iter().map(|(name, value)| format!("{name:<12} {value}\n")).collect();
-        let kept = self.devices.iter().filter(|(_, trial)| !trial.promoted);
-        let promoted = self.devices.iter().filter(|(_, trial)| trial.promoted);
-        for (device, trial) in kept.chain(promoted).take(LISTED) {
-            let _ = writeln!(text, "  {device}, {}: {}", trial.reason.words(), trial.words());
+        let (won, lost): (Vec<_>, Vec<_>) = self.devices.iter().partition(|(_, trial)| trial.gets == Layer::Challenger);
+        for (device, trial) in lost.into_iter().chain(won).take(LISTED) {
+            let _ = writeln!(text, "  {device}: {}", trial.words());
         }
         if self.devices.len() > LISTED {
             let _ = writeln!(text, "  … and {} more", self.devices.len() - LISTED);

@@ -1,4 +1,4 @@
-//! The scheduled retraining: `roomcast retrain` as a child process of the server, by night and out of the way.
+//! The scheduled retraining: what `roomcast retrain` does, as a child process of the server, by night and out of the way.
 //!
 //! A process of its own keeps what training takes (memory, a crash) away from the requests, and can be given a
 //! low priority as a whole ([`gently`]). What it saves is picked up like any other version ([`super::load::watch`]). The registry
@@ -7,17 +7,19 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant as Stopwatch};
 
 use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::lease::{Lease, RENEW};
 use super::site::{Phase, Site};
 use crate::calendar::Calendar;
+use crate::commands::site::SiteArgs;
 use crate::retrain::schedule::Schedule;
 
 /// How often the child is looked at.
@@ -26,6 +28,23 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Lines of a failed child's standard error that are shown.
 const SHOWN: usize = 3;
 
+/// The subcommand of the child.
+pub const SUBCOMMAND: &str = "retrain-job";
+
+/// What a child is to do. It reads it as JSON from standard input: everybody on the machine can read arguments, and the address of
+/// a store or a registry may hold a password.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Readings and site.
+    pub site: SiteArgs,
+    /// Where the models are.
+    pub models: PathBuf,
+    /// Age from which models are renewed.
+    pub max_age: Duration,
+    /// Versions to keep.
+    pub keep: u32,
+}
+
 /// When and how to retrain.
 #[derive(Debug, Clone)]
 pub struct Retraining {
@@ -33,7 +52,7 @@ pub struct Retraining {
     pub schedule: Option<Schedule>,
     /// At most this much later, by chance, so that servers do not all begin at once.
     pub jitter: Duration,
-    /// Age from which models are due.
+    /// Age from which models are renewed.
     pub max_age: Duration,
     /// Versions to keep.
     pub keep: u32,
@@ -49,9 +68,9 @@ pub fn run(site: &Site, plan: &Retraining) {
         Ok(None) => tracing::info!("no retraining: another server does it, or this one stops"),
         Ok(Some(report)) => {
             let count = |name: &str| report[name].as_u64().unwrap_or(0);
-            let (promoted, kept) = (count("promoted"), count("kept"));
+            let (promoted, fell_back, kept) = (count("promoted"), count("fell_back"), count("kept"));
             let version = report["version"].as_str().unwrap_or("none");
-            tracing::info!(promoted, kept, version, seconds = watch.elapsed().as_secs_f64(), "retrained");
+            tracing::info!(promoted, fell_back, kept, version, seconds = watch.elapsed().as_secs_f64(), "retrained");
             metrics.retrainings.add(1);
             metrics.retrained_at.set(Calendar::utc_now().max(0) as u64);
             metrics.retrained_promoted.set(promoted);
@@ -133,44 +152,52 @@ pub fn gently(program: &Path) -> Command {
 fn spawn(site: &Site, plan: &Retraining, output: &File) -> anyhow::Result<Child> {
     let own = std::env::current_exe().context("cannot find the program's own file")?;
     let start = |mut command: Command| -> anyhow::Result<std::io::Result<Child>> {
-        complete(&mut command, site, plan);
-        command.stdin(Stdio::null()).stderr(Stdio::piped()).stdout(output.try_clone().context("cannot share a file")?);
+        command.arg(SUBCOMMAND);
+        // What it does not need it does not get.
+        command.env_remove("PRIVATE_TOKEN").env_remove("ROOMCAST_TOKENS");
+        command.env("POLARS_MAX_THREADS", "1");
+        command.stdin(Stdio::piped()).stderr(Stdio::piped());
+        command.stdout(output.try_clone().context("cannot share a file")?);
         Ok(command.spawn())
     };
-    match start(gently(&own))? {
+    let child = match start(gently(&own))? {
         Err(error) if error.kind() == ErrorKind::NotFound => start(Command::new(&own))?,
         started => started,
+    };
+    let mut child = child.with_context(|| format!("cannot start {}", own.display()))?;
+    if let Some(input) = child.stdin.take() {
+        // A child that ended early says why itself.
+        let _ = serde_json::to_writer(input, &Job::new(site, plan));
     }
-    .with_context(|| format!("cannot start {}", own.display()))
+    Ok(child)
 }
 
-/// The arguments of `roomcast retrain` for the server's own site.
-fn complete(command: &mut Command, site: &Site, plan: &Retraining) {
-    let settings = &site.settings;
-    command.args(["retrain", "--json", "--jobs", "1"]);
-    command.arg("--max-age").arg(format!("{}m", plan.max_age.as_secs() / 60));
-    command.arg("--keep").arg(plan.keep.to_string());
-    let clock = &settings.input.clock;
-    if let Some(zone) = clock.timezone {
-        command.args(["--timezone", zone.name()]);
+impl Job {
+    fn new(site: &Site, plan: &Retraining) -> Job {
+        let settings = &site.settings;
+        let mut inputs = settings.input.clone();
+        inputs.input.extend(settings.store.iter().map(PathBuf::from));
+        Job { site: inputs, models: settings.models.clone(), max_age: plan.max_age, keep: plan.keep }
     }
-    if let Some(holidays) = &clock.holidays {
-        command.arg("--holidays").arg(holidays);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::site::ClockArgs;
+
+    #[test]
+    fn a_job_comes_back_from_its_bytes_with_every_setting_of_the_site() {
+        let clock = ClockArgs {
+            timezone: Some(chrono_tz::Europe::Berlin),
+            holidays: Some("off, and on.ics".into()),
+            closed: vec!["2016-08-15".parse().unwrap()],
+            weekend: vec![chrono::Weekday::Fri, chrono::Weekday::Sat],
+            skip_bad_rows: true,
+        };
+        let input = vec!["a,b.csv".into(), "postgres://user:secret@localhost/".into()];
+        let site = SiteArgs { input, clock };
+        let job = Job { site, models: "models".into(), max_age: Duration::from_secs(90 * 60), keep: 3 };
+        assert_eq!(serde_json::from_slice::<Job>(&serde_json::to_vec(&job).unwrap()).unwrap(), job);
     }
-    for date in &clock.closed {
-        command.arg("--closed").arg(date.to_string());
-    }
-    let weekend: Vec<String> = clock.weekend.iter().map(ToString::to_string).collect();
-    command.arg("--weekend").arg(weekend.join(","));
-    if clock.skip_bad_rows {
-        command.arg("--skip-bad-rows");
-    }
-    // Everybody on the machine can read arguments, and the address of a store or a registry may hold a password.
-    command.env("ROOMCAST_MODELS", &settings.models);
-    let files = settings.input.input.iter().map(|path| path.display().to_string());
-    let inputs: Vec<String> = files.chain(settings.store.clone()).collect();
-    command.env("ROOMCAST_INPUT", inputs.join(","));
-    // What it does not need it does not get.
-    command.env_remove("PRIVATE_TOKEN").env_remove("ROOMCAST_TOKENS");
-    command.env("POLARS_MAX_THREADS", "1");
 }

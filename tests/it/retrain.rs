@@ -8,12 +8,13 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use roomcast::calendar::{Calendar, HOUR};
-use roomcast::features::Building;
+use roomcast::features::{Building, WIDTH};
 use roomcast::hourly::Hourly;
 use roomcast::model::registry::{About, Registry};
-use roomcast::model::{Models, fit};
+use roomcast::model::trees::Trees;
+use roomcast::model::{DeviceModel, Models, Source, fit};
 use roomcast::readings::{self, ReadOptions, Readings};
-use roomcast::retrain::due::Reason;
+use roomcast::retrain::report::{Layer, Reason};
 use roomcast::retrain::{self, Options, Outcome};
 use serde_json::Value;
 
@@ -36,7 +37,7 @@ fn fitted(readings: &Readings, until: i64) -> Models {
 
 /// As of 11 August 21:00, with models due after `days` days: judged from 4 August.
 fn options(days: i64) -> Options {
-    Options { until: at("2016-08-11 21:00:00"), max_age: days * DAY, judge_days: 7, all: false, dry_run: false }
+    Options { until: at("2016-08-11 21:00:00"), max_age: days * DAY, judge_days: 7, dry_run: false }
 }
 
 /// Sound models as of 4 August, before the judged days, and as of 10 August, fitted once for all tests.
@@ -48,6 +49,15 @@ fn champions() -> &'static [Models; 2] {
 
 fn renewed(readings: &Readings, champion: &Models, options: &Options) -> Outcome {
     retrain::run(readings, &Calendar::default(), Some(champion), options, &|| ()).unwrap()
+}
+
+fn settled(readings: &Readings, champion: &Models, challenger: &Models, options: &Options) -> Outcome {
+    retrain::settle(readings, &Calendar::default(), Some(champion), challenger.clone(), options).unwrap()
+}
+
+/// A device with the site's layers alone.
+fn newcomer(cutoff: i64) -> DeviceModel {
+    DeviceModel { follows_site: true, cutoff, ..DeviceModel::default() }
 }
 
 /// The same number of readings of each device between two instants, at times that mean nothing.
@@ -116,7 +126,8 @@ fn what_is_over_age_is_renewed_with_a_report_and_can_be_rolled_back() {
     // Asked to keep one, it keeps the one before it as well.
     assert_eq!((new.starts_with("20160831T210000-"), path.join(&old).exists()), (true, true));
     assert_eq!(done["champion"].as_str(), Some(old.as_str()));
-    assert_eq!(done["promoted"].as_u64().unwrap() + done["kept"].as_u64().unwrap(), 7);
+    let count = |name: &str| done[name].as_u64().unwrap();
+    assert_eq!((count("promoted") + count("fell_back"), count("kept")), (7, 0), "{done}");
     assert!(done["site"]["judged"]["days"].as_u64().unwrap() >= 7 && done["judged_from"] == "2016-08-24T23:59:59");
 
     let dir = path.to_str().unwrap();
@@ -139,7 +150,7 @@ fn what_is_over_age_is_renewed_with_a_report_and_can_be_rolled_back() {
 fn a_champion_that_learned_nonsense_is_replaced() {
     let readings = all_readings();
     let until = at("2016-08-04 00:00:00");
-    let mut champion = fitted(&shifted(&readings, until), until);
+    let champion = fitted(&shifted(&readings, until), until);
     // Young enough: only its forecasts tell.
     let outcome = renewed(&readings, &champion, &options(30));
     let site = outcome.report.site.clone().unwrap();
@@ -148,21 +159,6 @@ fn a_champion_that_learned_nonsense_is_replaced() {
     assert!(judged.challenger < judged.prior && judged.prior < judged.champion, "{judged:?}");
     let models = outcome.models.unwrap();
     assert_eq!((models.cutoff, models.site.cutoff), (options(30).until, options(30).until));
-
-    // Of devices alone, where the site's layers are sound.
-    let [sound, _] = champions();
-    let bad = std::mem::take(&mut champion.site);
-    champion.site = sound.site.clone();
-    champion.older = vec![bad];
-    champion.devices.values_mut().for_each(|device| device.sits_on = 1);
-    champion.devices.insert("device_1".into(), sound.devices["device_1"].clone());
-    let outcome = renewed(&readings, &champion, &options(30));
-    assert!(outcome.report.site.is_none() && outcome.report.promoted() >= 4, "{}", outcome.report.text());
-    let models = outcome.models.unwrap();
-    assert_eq!(models.site, sound.site);
-    assert_eq!(models.devices["device_1"], sound.devices["device_1"]);
-    let moved = outcome.report.devices.iter().filter(|(_, trial)| trial.promoted);
-    assert!(moved.map(|(name, _)| &models.devices[name]).all(|device| device.sits_on == 0));
 }
 
 #[test]
@@ -174,14 +170,14 @@ fn a_challenger_that_learned_nonsense_is_not_promoted() {
     let site = outcome.report.site.clone().unwrap();
     assert_eq!((site.reason, site.promoted), (Reason::OverAge, false), "{}", outcome.report.text());
     assert!(site.judged.unwrap().gain < -2.0);
+    assert_eq!((outcome.report.kept(), outcome.models), (7, None));
 }
 
 #[test]
 fn what_cannot_be_judged_waits_until_the_champion_is_over_age() {
     let readings = all_readings();
     let [_, champion] = champions();
-    let asked = Options { all: true, ..options(7) };
-    let outcome = renewed(&readings, champion, &asked);
+    let outcome = settled(&readings, champion, champion, &options(7));
     let site = outcome.report.site.clone().unwrap();
     assert_eq!((site.reason, site.promoted, site.judged), (Reason::Asked, false, None));
     assert!(outcome.models.is_none() && outcome.report.text().contains("not judged"), "{}", outcome.report.text());
@@ -193,17 +189,44 @@ fn what_cannot_be_judged_waits_until_the_champion_is_over_age() {
 }
 
 #[test]
-fn a_new_device_gets_a_layer_on_the_site_layers_that_are_there() {
+fn a_device_whose_challenger_loses_falls_back_to_the_layers_of_the_site() {
+    let readings = all_readings();
+    let [champion, _] = champions();
+    let mut challenger = champion.clone();
+    let always = "\nTree=0\nnum_leaves=2\nsplit_feature=3\nthreshold=0.25\ndecision_type=10\nleft_child=-1\nright_child=-2\n\
+        leaf_value=20 20\n";
+    let broken =
+        DeviceModel { trees: Trees::parse(always, WIDTH).unwrap(), tree_weight: 1.0, ..newcomer(champion.cutoff) };
+    challenger.devices.insert("device_2".into(), broken);
+    let outcome = settled(&readings, champion, &challenger, &options(30));
+    let report = &outcome.report;
+    assert_eq!((report.promoted(), report.fell_back(), report.kept()), (6, 1, 0), "{}", report.text());
+    assert!(report.devices["device_2"].judged.unwrap().gain < -2.0, "{}", report.text());
+    challenger.devices.insert("device_2".into(), newcomer(champion.cutoff));
+    assert_eq!(outcome.models.unwrap(), challenger);
+}
+
+#[test]
+fn a_device_gets_the_prior_where_everything_fitted_does_worse() {
+    let readings = all_readings();
+    let until = at("2016-08-04 00:00:00");
+    let nonsense = fitted(&shifted(&readings, until), until);
+    let outcome = settled(&readings, &nonsense, &nonsense, &options(30));
+    let gets = |layer| outcome.report.devices.iter().filter(move |(_, trial)| trial.gets == layer);
+    assert!(gets(Layer::Prior).count() >= 3 && gets(Layer::Site).count() == 0, "{}", outcome.report.text());
+    let models = outcome.models.as_ref().unwrap();
+    assert!(gets(Layer::Prior).all(|(name, _)| models.devices[name].source() == Source::Baseline));
+}
+
+#[test]
+fn a_device_without_a_layer_waits_for_the_next_renewal() {
     let readings = all_readings();
     let mut champion = champions()[1].clone();
     champion.devices.remove("device_3");
     let outcome = renewed(&readings, &champion, &options(7));
-    assert!(outcome.report.site.is_none());
-    let trials: Vec<_> = outcome.report.devices.iter().map(|(name, trial)| (name.as_str(), trial.reason)).collect();
-    assert_eq!(trials, [("device_3", Reason::NoModel)]);
-    let mut models = outcome.models.unwrap();
-    assert_eq!(models.devices.remove("device_3").unwrap().cutoff, options(7).until);
-    assert_eq!((models.site, models.devices), (champion.site, champion.devices));
+    assert!(outcome.report.site.is_none() && outcome.models.is_none(), "{}", outcome.report.text());
+    let outcome = renewed(&readings, &champion, &options(1));
+    assert!(outcome.models.unwrap().devices.contains_key("device_3"));
 }
 
 #[test]

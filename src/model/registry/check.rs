@@ -13,41 +13,37 @@ use crate::model::{DeviceModel, Models, SiteModel};
 /// # Errors
 /// What is wrong, and with which device.
 pub fn models(models: &Models) -> Result<(), String> {
-    models.older.iter().chain([&models.site]).try_for_each(site)?;
+    site(&models.site)?;
     parts(models)?;
     let devices: Vec<_> = models.devices.iter().collect();
     devices.into_par_iter().try_for_each(|(name, model)| device(name, model))
 }
 
-/// Checks that the parts of models belong together: every device sits on layers that are there, and none
-/// learned from after the cutoff of the whole.
+/// Checks that no part of models learned from after the cutoff of the whole.
 ///
 /// # Errors
 /// What is wrong, and with which device.
 pub fn parts(models: &Models) -> Result<(), String> {
     layers(models)?;
-    models.devices.iter().try_for_each(|(name, device)| belongs(models, name, device.sits_on, device.cutoff))
+    models.devices.iter().try_for_each(|(name, device)| belongs(models, name, device.cutoff))
 }
 
-/// Checks that none of the site's layers learned from after the cutoff of the whole.
+/// Checks that the site's layers did not learn from after the cutoff of the whole.
 ///
 /// # Errors
 /// What is wrong.
 pub fn layers(models: &Models) -> Result<(), String> {
-    if models.older.iter().chain([&models.site]).any(|site| site.cutoff > models.cutoff) {
+    if models.site.cutoff > models.cutoff {
         return Err("the site's layers learned from after the cutoff of the models".into());
     }
     Ok(())
 }
 
-/// Checks that the layer of one device belongs to these layers of the site.
+/// Checks that the layer of one device did not learn from after the cutoff of the whole.
 ///
 /// # Errors
 /// What is wrong, with the device's name.
-pub fn belongs(models: &Models, name: &str, sits_on: u8, cutoff: Instant) -> Result<(), String> {
-    if usize::from(sits_on) > models.older.len() {
-        return Err(format!("device {name:?}: the site's layers that it sits on are missing"));
-    }
+pub fn belongs(models: &Models, name: &str, cutoff: Instant) -> Result<(), String> {
     if cutoff > models.cutoff {
         return Err(format!("device {name:?}: it learned from after the cutoff of the models"));
     }

@@ -5,7 +5,7 @@
 //! | 8 | `ROOMCAST` |
 //! | 4 | schema, little-endian |
 //! | 4 | length of the contents, little-endian |
-//! | … | contents, postcard: cutoff, the site's layers, older ones, and an [`Entry`] of each device in ascending order of name |
+//! | … | contents, postcard: cutoff, the site's layers, and an [`Entry`] of each device in ascending order of name |
 //! | … | the devices' layers, postcard, one after the other |
 //!
 //! All up to the end of the contents is the index. Who trusts it can read the layer of one device and know that it is whole.
@@ -27,7 +27,7 @@ use crate::model::{Check, DeviceModel, Models, SiteModel, Source};
 
 /// The form in which models are stored. To be raised with every change of it, the fields of the
 /// models included: postcard writes no field names.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 const MAGIC: [u8; 8] = *b"ROOMCAST";
 
@@ -41,7 +41,6 @@ pub(super) type Digest = [u8; 16];
 struct Contents<'a> {
     cutoff: Instant,
     site: Cow<'a, SiteModel>,
-    older: Cow<'a, [SiteModel]>,
     #[serde(borrow)]
     devices: Vec<Entry<'a>>,
 }
@@ -63,13 +62,12 @@ pub struct Known {
     pub source: Source,
     /// Its scores on hours after those it was fitted on.
     pub check: Option<Check>,
-    sits_on: u8,
     cutoff: Instant,
 }
 
 impl Known {
     fn of(model: &DeviceModel) -> Known {
-        Known { source: model.source(), check: model.check, sits_on: model.sits_on, cutoff: model.cutoff }
+        Known { source: model.source(), check: model.check, cutoff: model.cutoff }
     }
 }
 
@@ -113,7 +111,6 @@ pub fn encode(models: &Models) -> Result<Vec<u8>, String> {
     let contents = Contents {
         cutoff: models.cutoff,
         site: Cow::Borrowed(&models.site),
-        older: Cow::Borrowed(&models.older),
         devices: entries.collect::<Result<_, String>>()?,
     };
     let contents = bytes(&contents)?;
@@ -171,21 +168,16 @@ pub(super) fn decode_index(bytes: &[u8]) -> Result<Index, String> {
         return Err("its contents are longer than they say".into());
     }
     let contents: Contents = whole(&bytes[HEAD..]).map_err(|error| format!("its contents: {error}"))?;
-    contents.older.iter().chain([&*contents.site]).try_for_each(check::site)?;
+    check::site(&contents.site)?;
     if !contents.devices.is_sorted_by(|a, b| a.name < b.name) {
         return Err("its devices are not in order".into());
     }
-    let models = Models {
-        site: contents.site.into_owned(),
-        older: contents.older.into_owned(),
-        cutoff: contents.cutoff,
-        ..Models::default()
-    };
+    let models = Models { site: contents.site.into_owned(), cutoff: contents.cutoff, ..Models::default() };
     check::layers(&models)?;
     let mut length = bytes.len() as u64;
     let mut devices = Vec::with_capacity(contents.devices.len());
     for Entry { name, length: own, digest, known } in contents.devices {
-        check::belongs(&models, name, known.sits_on, known.cutoff)?;
+        check::belongs(&models, name, known.cutoff)?;
         devices.push(Slot { name: name.to_owned(), from: length, length: own, digest, known });
         length += u64::from(own);
     }
