@@ -146,14 +146,17 @@ fn property(line: &str) -> Option<(&str, &str)> {
     Some((name.trim(), line[colon + 1..].trim()))
 }
 
-/// Returns the date of `YYYYMMDD` or of a time `YYYYMMDDT…`, and whether it is a time.
+/// Returns the date of `YYYYMMDD` or of a time `YYYYMMDDT…`, and whether it is a time after midnight.
 fn day(value: &str) -> Option<(NaiveDate, bool)> {
     let (digits, time) = value.split_at_checked(8)?;
     let is_date = digits.bytes().all(|byte| byte.is_ascii_digit()) && (time.is_empty() || time.starts_with('T'));
-    Some((NaiveDate::parse_from_str(digits, "%Y%m%d").ok().filter(|_| is_date)?, !time.is_empty()))
+    Some((
+        NaiveDate::parse_from_str(digits, "%Y%m%d").ok().filter(|_| is_date)?,
+        !time.is_empty() && !time.starts_with("T000000"),
+    ))
 }
 
-/// Returns the days of an event. The end is not one of them, unless it is a time of that day.
+/// Returns the days of an event. The end is not one of them, unless it is a time after its midnight.
 fn days(first: NaiveDate, end: Option<(NaiveDate, bool)>) -> impl Iterator<Item = NaiveDate> {
     let is_within = move |date: NaiveDate| match end {
         Some((end, is_time)) => date < end || (is_time && date == end),
@@ -198,6 +201,9 @@ mod tests {
         };
         let timed = event("DTSTART;TZID=\"a:b;c\":20161224T100000", "DTEND:2016\r\n 1225T110000Z");
         assert_eq!(read(&timed), Ok(vec![date("2016-12-24"), date("2016-12-25")]));
+        // An event that ends at midnight does not touch the day that begins then.
+        let evening = event("DTSTART:20161224T180000", "DTEND:20161225T000000");
+        assert_eq!(read(&evening), Ok(vec![date("2016-12-24")]));
         // Dates end with the last year of four digits. An end before the start does not count.
         assert_eq!(read(&event("DTSTART:99991231", "DTEND:20161224")), Ok(vec![date("9999-12-31")]));
         for (body, line) in [

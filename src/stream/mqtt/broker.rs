@@ -69,7 +69,8 @@ impl Broker {
         let place = place.strip_suffix('/').unwrap_or(place);
         let (host, port) = match place.rsplit_once(':') {
             Some((host, number)) if !number.ends_with(']') => {
-                (host, number.parse().map_err(|_| format!("{number:?} is no port"))?)
+                // Not repeated: in an address without a host, or with a password that is not encoded, it is the password.
+                (host, number.parse().map_err(|_| "expected a port from 1 to 65535 after the host")?)
             }
             _ => (place, port),
         };
@@ -88,12 +89,7 @@ impl Broker {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
                 Some(("client_id", id)) if !id.is_empty() => client_id = decode(id)?,
-                _ => {
-                    return Err(format!(
-                        "expected client_id=…, found {:?}",
-                        pair.split('=').next().unwrap_or_default()
-                    ));
-                }
+                _ => return Err("expected nothing but client_id=… after the question mark".into()),
             }
         }
         let trusted = trusted.filter(|_| port_is_encrypted(scheme));
@@ -171,6 +167,9 @@ mod tests {
             "mqtt://u:secret%4@host",
             "mqtt://host/path",
             "mqtt://host?id=4",
+            "mqtt://user:secret",
+            "mqtt://u:secret?more@host",
+            "mqtt://u:12?secret@host",
         ] {
             let error = Broker::parse(wrong, None, None, "x").unwrap_err();
             assert!(!error.contains("secret"), "{error}");
