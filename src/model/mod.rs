@@ -127,18 +127,21 @@ impl Models {
 
     /// What the forecast of a device is made of.
     pub fn layers(&self, device: &str) -> Layers<'_> {
-        self.layers_with(self.devices.get(device))
-    }
-
-    /// The same with the layer of a device that is kept elsewhere; without one, the site's forecast.
-    pub fn layers_with<'a>(&'a self, device: Option<&'a DeviceModel>) -> Layers<'a> {
-        let device = device.unwrap_or(&NEWCOMER);
+        let device = self.devices.get(device).unwrap_or(&NEWCOMER);
         Layers { device, site: self.site_of(device), threshold: self.threshold }
     }
 
     /// Nothing at or after this instant was learned from by what a device's forecast is made of.
     pub fn learned_until(&self, device: &DeviceModel) -> Instant {
         self.site_of(device).cutoff.max(device.cutoff)
+    }
+}
+
+impl Layers<'static> {
+    /// Returns layers that have learned nothing: the forecast is the decayed rate of the hour of the week.
+    pub fn habit(threshold: Threshold) -> Self {
+        static EMPTY: LazyLock<(DeviceModel, SiteModel)> = LazyLock::new(Default::default);
+        Layers { device: &EMPTY.0, site: &EMPTY.1, threshold }
     }
 }
 
@@ -195,11 +198,6 @@ impl DeviceModel {
             }
         }
         base
-    }
-
-    /// Bytes that it takes in memory.
-    pub fn size(&self) -> usize {
-        size_of::<Self>() + self.trees.heap()
     }
 
     /// What this device's forecast comes from.

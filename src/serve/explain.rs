@@ -13,7 +13,6 @@ use super::site::Site;
 use super::snapshot::unknown;
 use crate::forecast;
 use crate::hourly::HORIZON;
-use crate::model::{DeviceModel, Models};
 
 /// What drove the probability of an hour.
 #[derive(Debug, Serialize, ToSchema)]
@@ -81,13 +80,7 @@ pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
         let grid = snapshot.grid(origin, &site.calendar);
         drop(turn);
         let Some(at) = grid.hourly.position(&name) else { return Err(unknown(&name, std::iter::empty())) };
-        let at_hand = snapshot.loaded.at_hand(std::iter::once(name.as_str()), &site.metrics)?;
-        let (habit, none) =
-            (DeviceModel::default(), Models { threshold: snapshot.loaded.models.threshold, ..Models::default() });
-        let layers = match grid.stale {
-            Some(_) => none.layers_with(Some(&habit)),
-            None => at_hand.layers(&name)?,
-        };
+        let layers = grid.layers(&name, &snapshot.loaded);
         let found = forecast::explain_with(&grid.hourly, &grid.building, at, layers, hour);
         let found = found.map_err(Problem::internal)?;
         let contribution = |part: &forecast::Contribution| ContributionAnswer {

@@ -25,31 +25,16 @@ pub fn models(models: &Models) -> Result<(), String> {
 /// # Errors
 /// What is wrong, and with which device.
 pub fn parts(models: &Models) -> Result<(), String> {
-    layers(models)?;
-    models.devices.iter().try_for_each(|(name, device)| belongs(models, name, device.sits_on, device.cutoff))
-}
-
-/// Checks that none of the site's layers learned from after the cutoff of the whole.
-///
-/// # Errors
-/// What is wrong.
-pub fn layers(models: &Models) -> Result<(), String> {
     if models.older.iter().chain([&models.site]).any(|site| site.cutoff > models.cutoff) {
         return Err("the site's layers learned from after the cutoff of the models".into());
     }
-    Ok(())
-}
-
-/// Checks that the layer of one device belongs to these layers of the site.
-///
-/// # Errors
-/// What is wrong, with the device's name.
-pub fn belongs(models: &Models, name: &str, sits_on: u8, cutoff: Instant) -> Result<(), String> {
-    if usize::from(sits_on) > models.older.len() {
-        return Err(format!("device {name:?}: the site's layers that it sits on are missing"));
-    }
-    if cutoff > models.cutoff {
-        return Err(format!("device {name:?}: it learned from after the cutoff of the models"));
+    for (name, device) in &models.devices {
+        if usize::from(device.sits_on) > models.older.len() {
+            return Err(format!("device {name:?}: the site's layers that it sits on are missing"));
+        }
+        if device.cutoff > models.cutoff {
+            return Err(format!("device {name:?}: it learned from after the cutoff of the models"));
+        }
     }
     Ok(())
 }
