@@ -79,7 +79,7 @@ pub fn forecast_with(
 
 /// Returns the layers to forecast with: those of the habit when the data are stale.
 fn known<'a>(hourly: &Hourly, layers: Layers<'a>) -> Layers<'a> {
-    if hourly.stale.is_some() { layers.habit() } else { layers }
+    if hourly.stale.is_some() { Layers::habit(layers.threshold) } else { layers }
 }
 
 /// The parts of one hour's probability.

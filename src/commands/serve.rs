@@ -39,9 +39,6 @@ pub struct ServeArgs {
     /// postgres://…, or s3://bucket/prefix with the usual AWS variables (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, …)
     #[arg(long, value_name = "PLACE", default_value = "models", env = "ROOMCAST_MODELS", hide_env_values = true)]
     pub models: PathBuf,
-    /// Mebibytes of devices' models to keep at hand when they are not in a directory; others are fetched when they are asked for
-    #[arg(long, value_name = "MIB", default_value_t = 256, env = "ROOMCAST_MODEL_CACHE")]
-    pub model_cache: u32,
     /// How probabilities become states.
     #[command(flatten)]
     pub rule: RuleArgs,
@@ -163,7 +160,6 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         input: args.site.clone(),
         store: args.live.store.clone(),
         models: args.models.clone(),
-        model_cache: args.model_cache as usize * (1 << 20),
         rule: args.rule.rule(),
         rate: args.rate_limit,
         metrics_public: args.metrics_public,

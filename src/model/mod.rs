@@ -96,17 +96,6 @@ pub struct Layers<'a> {
 /// A device without a layer of its own.
 static NEWCOMER: LazyLock<DeviceModel> = LazyLock::new(|| DeviceModel { follows_site: true, ..Default::default() });
 
-/// Layers that have learned nothing.
-static NOTHING: LazyLock<(DeviceModel, SiteModel)> = LazyLock::new(Default::default);
-
-impl Layers<'_> {
-    /// Returns layers that say the habit's rate, with the same threshold.
-    pub fn habit(self) -> Layers<'static> {
-        let (device, site) = &*NOTHING;
-        Layers { device, site, threshold: self.threshold }
-    }
-}
-
 /// What a device's forecast comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -128,12 +117,7 @@ impl Models {
 
     /// What the forecast of a device is made of.
     pub fn layers(&self, device: &str) -> Layers<'_> {
-        self.layers_with(self.devices.get(device))
-    }
-
-    /// The same with the layer of a device that is kept elsewhere; without one, the site's forecast.
-    pub fn layers_with<'a>(&'a self, device: Option<&'a DeviceModel>) -> Layers<'a> {
-        let device = device.unwrap_or(&NEWCOMER);
+        let device = self.devices.get(device).unwrap_or(&NEWCOMER);
         Layers { device, site: &self.site, threshold: self.threshold }
     }
 }
@@ -142,6 +126,14 @@ impl Layers<'_> {
     /// Returns the device's log-odds of every row of a matrix.
     pub fn scores(&self, matrix: &Matrix) -> Vec<f64> {
         self.device.scores(self.site, matrix)
+    }
+}
+
+impl Layers<'static> {
+    /// Returns layers that have learned nothing: the forecast is the decayed rate of the hour of the week.
+    pub fn habit(threshold: Threshold) -> Self {
+        static EMPTY: LazyLock<(DeviceModel, SiteModel)> = LazyLock::new(Default::default);
+        Layers { device: &EMPTY.0, site: &EMPTY.1, threshold }
     }
 }
 
@@ -198,11 +190,6 @@ impl DeviceModel {
             }
         }
         base
-    }
-
-    /// Bytes that it takes in memory.
-    pub fn size(&self) -> usize {
-        size_of::<Self>() + self.trees.heap()
     }
 
     /// What this device's forecast comes from.

@@ -68,13 +68,6 @@ impl Trees {
         all
     }
 
-    /// Bytes of its arrays, and of the plans that come with the first [`Trees::scores`].
-    pub fn heap(&self) -> usize {
-        let plans =
-            self.nodes.len() * size_of::<Cut>() + size_of_val(&*self.leaves) + self.len() * size_of::<Option<Plan>>();
-        size_of_val(&*self.nodes) + size_of_val(&*self.leaves) + size_of_val(&*self.starts) + plans
-    }
-
     /// Number of trees.
     pub fn len(&self) -> usize {
         self.starts.len()

@@ -22,8 +22,6 @@ pub struct Edition {
     pub version: String,
     /// One entry per device, in order of name, all of the same hours.
     pub forecasts: Vec<DeviceForecast>,
-    /// Devices that are there and have no forecast this time.
-    pub left_out: Vec<String>,
 }
 
 /// A device's forecast, complete.

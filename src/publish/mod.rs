@@ -215,6 +215,6 @@ mod tests {
         };
         let origin = i64::from(first) * HOUR;
         let forecasts = devices.iter().map(forecast).collect();
-        Edition { origin, made_at: origin + 1, version: "v1".into(), forecasts, left_out: Vec::new() }
+        Edition { origin, made_at: origin + 1, version: "v1".into(), forecasts }
     }
 }

@@ -18,9 +18,7 @@ pub fn follow(site: &Site) {
     let (mut looked, mut taken) = (Stopwatch::now(), Stopwatch::now());
     while site.phase() != Phase::Draining {
         std::thread::sleep(STEP);
-        // A version that is gone was pruned because another is current, most likely.
-        let is_gone = site.snapshot().is_ok_and(|s| s.loaded.shelf.as_ref().is_some_and(|shelf| shelf.is_gone()));
-        if !is_gone && looked.elapsed() < site.registry.pace() {
+        if looked.elapsed() < site.registry.pace() {
             continue;
         }
         looked = Stopwatch::now();
@@ -32,7 +30,7 @@ pub fn follow(site: &Site) {
                 continue;
             }
         };
-        let in_use = !is_gone && site.snapshot().is_ok_and(|snapshot| snapshot.loaded.version == current);
+        let in_use = site.snapshot().is_ok_and(|snapshot| snapshot.loaded.version == current);
         if in_use {
             // Whatever was wrong with another version is over.
             site.set_trouble(|trouble| trouble.models = None);

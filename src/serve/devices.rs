@@ -234,16 +234,17 @@ fn device(at: usize, site: &Site, snapshot: &Snapshot, grid: &Grid) -> Option<De
     let profile = &snapshot.history.profile(&site.calendar).devices;
     let profile = profile.binary_search_by(|d| d.device.cmp(&readings.device)).ok().map(|at| &profile[at])?;
     let status = grid.hourly.position(&readings.device).map_or(Status::New, |at| grid.hourly.devices[at].status);
+    let model = snapshot.loaded.models.layers(&readings.device).device;
     Some(Device {
         device: readings.device.clone(),
         status,
-        source: snapshot.loaded.source(&readings.device),
+        source: model.source(),
         first_reading: profile.first.clone(),
         last_reading: profile.last.clone(),
         readings: profile.readings,
         share_occupied: profile.occupied_share,
         chattering: profile.chattering,
-        scores: snapshot.loaded.check(&readings.device).map(|check| Scores {
+        scores: model.check.map(|check| Scores {
             rows: check.rows,
             baseline: check.prior,
             building: check.building,

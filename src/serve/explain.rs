@@ -80,8 +80,8 @@ pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
         let grid = snapshot.grid(origin, &site.calendar);
         drop(turn);
         let Some(at) = grid.hourly.position(&name) else { return Err(unknown(&name, std::iter::empty())) };
-        let at_hand = snapshot.loaded.at_hand(std::iter::once(name.as_str()), &site.metrics)?;
-        let found = forecast::explain_with(&grid.hourly, &grid.building, at, at_hand.layers(&name)?, hour);
+        let layers = snapshot.loaded.models.layers(&name);
+        let found = forecast::explain_with(&grid.hourly, &grid.building, at, layers, hour);
         let found = found.map_err(Problem::internal)?;
         let contribution = |part: &forecast::Contribution| ContributionAnswer {
             feature: part.feature,

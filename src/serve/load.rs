@@ -79,19 +79,13 @@ fn heard(site: &Site) -> Option<Arc<AtomicI64>> {
 
 /// A version of the registry, the current one without a name, for a history that ends with the reading `last`.
 fn named(site: &Site, version: Option<&str>, last: Option<Instant>) -> Result<Loaded, RegistryError> {
-    let (mut models, manifest, shelf) = match site.registry.is_near() {
-        true => site.registry.load(version).map(|(models, manifest)| (models, manifest, None))?,
-        false => {
-            let found = site.registry.shelf(version, &site.hot);
-            found.map(|(models, manifest, shelf)| (models, manifest, Some(shelf)))?
-        }
-    };
+    let (mut models, manifest) = site.registry.load(version)?;
     registry::present(&manifest.version, models.cutoff, last, &site.calendar)?;
     models.threshold = site.settings.rule.threshold(&models.site.out_of_sample);
     if let Some(difference) = manifest.mismatch(&site.calendar) {
         tracing::warn!(version = manifest.version, difference, "these models were trained with another calendar");
     }
-    Ok(Loaded { models, version: manifest.version.clone(), manifest: Some(manifest), shelf })
+    Ok(Loaded { models, version: manifest.version.clone(), manifest: Some(manifest) })
 }
 
 /// The newest models of the registry that can be used, where the current ones cannot.
@@ -142,14 +136,9 @@ fn train(site: &Site, history: &History) -> Loaded {
     };
     tracing::info!(seconds = watch.elapsed().as_secs_f64(), "trained");
     let manifest = save(&site.registry, &models, &about);
-    if let Some(manifest) = manifest.as_ref().filter(|_| !site.registry.is_near())
-        && let Ok(loaded) = named(site, Some(&manifest.version), Some(last_reading))
-    {
-        return loaded;
-    }
     models.threshold = site.settings.rule.threshold(&models.site.out_of_sample);
     let version = manifest.as_ref().map_or("unsaved".into(), |manifest| manifest.version.clone());
-    Loaded { models, version, manifest, shelf: None }
+    Loaded { models, version, manifest }
 }
 
 /// Saves what was trained. Versions that are there without being current, or cannot be read, were somebody's choice

@@ -91,12 +91,6 @@ pub struct Metrics {
     pub model_reloads: Counter,
     /// Models that could not be.
     pub model_reload_failures: Counter,
-    /// Models of devices that were fetched from the registry.
-    pub model_fetches: Counter,
-    /// Models of devices that were at hand when they were asked for.
-    pub model_hits: Counter,
-    /// Times models of devices could not be fetched.
-    pub model_fetch_failures: Counter,
     /// Readings read from the input.
     pub reading_reloads: Counter,
     /// Readings that could not be.
@@ -131,8 +125,6 @@ pub struct Gauges {
     pub data_until: i64,
     /// The cutoff of the models, seconds.
     pub cutoff: i64,
-    /// Bytes of the models of devices that were fetched and are at hand.
-    pub hot_bytes: usize,
 }
 
 impl Metrics {
@@ -187,9 +179,6 @@ impl Metrics {
             ),
             ("model_reloads_total", "Models taken from the registry.", &self.model_reloads),
             ("model_reload_failures_total", "Models that could not be taken.", &self.model_reload_failures),
-            ("model_fetches_total", "Models of devices fetched from the registry.", &self.model_fetches),
-            ("model_hits_total", "Models of devices that had been fetched before.", &self.model_hits),
-            ("model_fetch_failures_total", "Times models could not be fetched.", &self.model_fetch_failures),
             ("reading_reloads_total", "Times the readings were read.", &self.reading_reloads),
             ("reading_reload_failures_total", "Times they could not be.", &self.reading_reload_failures),
             ("retrainings_total", "Retrainings that came to their end.", &self.retrainings),
@@ -215,7 +204,6 @@ impl Metrics {
             ("ready", "1 when models and history are loaded.", i64::from(now.ready)),
             ("devices", "Devices in the history.", now.devices as i64),
             ("readings", "Readings in the history.", now.readings as i64),
-            ("model_cache_bytes", "Models of devices that were fetched and are at hand.", now.hot_bytes as i64),
             ("data_until_seconds", "The last reading, on the site's time line.", now.data_until),
             ("model_cutoff_seconds", "What the models learned from ends here.", now.cutoff),
         ] {

@@ -169,15 +169,6 @@ pub async fn cached(
     }
     let site = site.clone();
     work(move || {
-        let known = &snapshot.history.readings.devices;
-        match (&key.form, key.devices.as_slice()) {
-            (Form::Devices(_), _) => {}
-            (_, []) => snapshot.loaded.reach(known.iter().map(|d| d.device.as_str()), &site.metrics),
-            (_, some) => {
-                let some = some.iter().filter_map(|&at| known.get(at as usize));
-                snapshot.loaded.reach(some.map(|d| d.device.as_str()), &site.metrics);
-            }
-        }
         let _turn = snapshot.turn();
         // While this one waited, another may have made it.
         if let Some(answer) = snapshot.answers.get(&key) {

@@ -60,7 +60,7 @@ pub enum Code {
     NotReady,
     /// The store for readings is away; nothing was stored.
     StoreUnavailable,
-    /// The model of a device is neither at hand nor can be read from the registry.
+    /// The registry of the models is away.
     ModelsUnavailable,
 }
 
@@ -102,7 +102,7 @@ impl Code {
                 (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "the store for readings is away")
             }
             Code::ModelsUnavailable => {
-                (StatusCode::SERVICE_UNAVAILABLE, "models_unavailable", "a device's model cannot be read")
+                (StatusCode::SERVICE_UNAVAILABLE, "models_unavailable", "the registry of the models is away")
             }
         }
     }

@@ -45,9 +45,9 @@ impl Publishing {
             return Ok(());
         }
         let watch = Stopwatch::now();
-        let All { grid, forecasts, left_out } = rounds::forecasts(site, snapshot, origin)?;
+        let All { grid, forecasts } = rounds::forecasts(site, snapshot, origin)?;
         let (made_at, version) = (Calendar::utc_now(), grid.model(&snapshot.loaded, &site.calendar).version);
-        publisher.publish(Edition { origin, made_at, version, forecasts, left_out });
+        publisher.publish(Edition { origin, made_at, version, forecasts });
         *self = Publishing {
             snapshot: Arc::downgrade(snapshot),
             origin,

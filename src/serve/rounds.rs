@@ -51,27 +51,22 @@ pub struct All {
     pub grid: Arc<Grid>,
     /// The forecasts, in order of name.
     pub forecasts: Vec<DeviceForecast>,
-    /// Devices that have none since their models are damaged.
-    pub left_out: Vec<String>,
 }
 
 /// The forecasts of all devices from an origin, shared with those who ask over HTTP.
 ///
 /// # Errors
-/// Whatever Polars reports, and when models cannot be read from a registry that is away.
+/// Whatever Polars reports.
 pub fn forecasts(site: &Site, snapshot: &Snapshot, origin: Instant) -> Result<All, Problem> {
     let grid = grid(site, snapshot, origin);
     let all: Vec<usize> = (0..grid.hourly.devices.len()).collect();
-    let (mut forecasts, mut left_out) = (Vec::with_capacity(all.len()), Vec::new());
+    let mut forecasts = Vec::with_capacity(all.len());
     for some in all.chunks(AT_ONCE) {
-        let names = some.iter().map(|&at| grid.hourly.devices[at].device.as_str());
-        snapshot.loaded.reach(names, &site.metrics);
         let _turn = snapshot.turn();
-        let (cells, damaged) = grid.sound_cells(some, &snapshot.loaded, &site.calendar, &site.metrics)?;
+        let cells = grid.cells(some, &snapshot.loaded, &site.calendar, &site.metrics)?;
         forecasts.extend(cells.into_iter().map(|cell| cell.forecast.clone()));
-        left_out.extend(damaged);
     }
-    Ok(All { grid, forecasts, left_out })
+    Ok(All { grid, forecasts })
 }
 
 /// The grid of an origin.

@@ -18,7 +18,7 @@ use super::upkeep::Upkeep;
 use super::visits::Visits;
 use crate::calendar::Calendar;
 use crate::commands::site::SiteArgs;
-use crate::model::registry::{Hot, Registry};
+use crate::model::registry::Registry;
 use crate::model::rule::Rule;
 use crate::publish::Publisher;
 use crate::scores::Scores;
@@ -32,8 +32,6 @@ pub struct Settings {
     pub store: Option<String>,
     /// Where models are: a directory, or an address, which may hold a password.
     pub models: PathBuf,
-    /// Bytes of devices' models that are kept at hand where the registry is far away.
-    pub model_cache: usize,
     /// How probabilities become states.
     pub rule: Rule,
     /// Requests per second of one address or token; 0 for no limit.
@@ -103,8 +101,6 @@ pub struct Site {
     pub calendar: Calendar,
     /// The registry.
     pub registry: Registry,
-    /// Devices' models that were fetched from it.
-    pub hot: Arc<Hot>,
     /// The tokens it knows; none with `--no-auth`.
     pub tokens: Tokens,
     /// How many requests there may be.
@@ -138,7 +134,6 @@ impl Site {
     pub fn new(settings: Settings, calendar: Calendar, tokens: Tokens) -> Site {
         Site {
             registry: Registry::open(&settings.models),
-            hot: Arc::new(Hot::new(settings.model_cache)),
             limits: Limits::new(settings.rate),
             settings,
             calendar,
@@ -212,7 +207,6 @@ impl Site {
             readings: history.map_or(0, |history| history.count),
             data_until: history.and_then(|history| history.span).map_or(0, |span| span.1),
             cutoff: snapshot.as_ref().map_or(0, |snapshot| snapshot.loaded.models.cutoff),
-            hot_bytes: self.hot.bytes(),
         }
     }
 

@@ -16,7 +16,6 @@ use crate::commands::predict::closest;
 use crate::features::Building;
 use crate::forecast;
 use crate::hourly::Hourly;
-use crate::model::{Layers, Models};
 use crate::readings::{DeviceReadings, Profile, Readings, profile};
 
 /// How far past the last reading a forecast may begin: beyond, the data of files are history and "now" means their end.
@@ -191,15 +190,10 @@ impl Grid {
         }
     }
 
-    /// The name of the device at a position.
-    pub fn name(&self, at: usize) -> &str {
-        &self.hourly.devices[at].device
-    }
-
     /// Forecasts of the devices at these positions, ascending, those that are missing computed by all processors.
     ///
     /// # Errors
-    /// Whatever Polars reports, and [`Code::ModelsUnavailable`] for a device whose layer cannot be read.
+    /// Whatever Polars reports.
     pub fn cells(
         &self,
         devices: &[usize],
@@ -207,64 +201,21 @@ impl Grid {
         calendar: &Calendar,
         metrics: &Metrics,
     ) -> Result<Vec<&Arc<Cell>>, Problem> {
-        self.make(devices, loaded, calendar, metrics, false)?;
+        let watch = std::time::Instant::now();
+        let missing: Vec<usize> = devices.iter().copied().filter(|&at| self.cells[at].get().is_none()).collect();
+        let version = self.model(loaded, calendar).version;
+        missing.par_iter().try_for_each(|&at| self.fill(at, loaded, &version, calendar))?;
+        metrics.forecasts.add(missing.len() as u64);
+        metrics.forecast_nanoseconds.add(watch.elapsed().as_nanos() as u64);
         Ok(devices.iter().filter_map(|&at| self.cells[at].get()).collect())
     }
 
-    /// The same without devices whose layers are damaged, and these by name.
-    ///
-    /// # Errors
-    /// As [`Grid::cells`], but for damage.
-    pub fn sound_cells(
-        &self,
-        devices: &[usize],
-        loaded: &Loaded,
-        calendar: &Calendar,
-        metrics: &Metrics,
-    ) -> Result<(Vec<&Arc<Cell>>, Vec<String>), Problem> {
-        self.make(devices, loaded, calendar, metrics, true)?;
-        let missing = devices.iter().filter(|&&at| self.cells[at].get().is_none());
-        let missing = missing.map(|&at| self.name(at).to_owned()).collect();
-        Ok((devices.iter().filter_map(|&at| self.cells[at].get()).collect(), missing))
-    }
-
-    fn make(
-        &self,
-        devices: &[usize],
-        loaded: &Loaded,
-        calendar: &Calendar,
-        metrics: &Metrics,
-        leaves_out: bool,
-    ) -> Result<(), Problem> {
-        let watch = std::time::Instant::now();
-        let missing: Vec<usize> = devices.iter().copied().filter(|&at| self.cells[at].get().is_none()).collect();
-        if self.hourly.stale.is_some() {
-            let (none, version) = (
-                Models { threshold: loaded.models.threshold, ..Models::default() },
-                self.model(loaded, calendar).version,
-            );
-            missing.par_iter().try_for_each(|&at| self.fill(at, none.layers(self.name(at)), &version, calendar))?;
-            metrics.forecasts.add(missing.len() as u64);
-            return Ok(());
-        }
-        for some in missing.chunks(loaded.at_once()) {
-            let at_hand = loaded.at_hand(some.iter().map(|&at| self.name(at)), metrics)?;
-            some.par_iter().try_for_each(|&at| {
-                if leaves_out && at_hand.is_damaged(self.name(at)) {
-                    return Ok(());
-                }
-                self.fill(at, at_hand.layers(self.name(at))?, &loaded.version, calendar)
-            })?;
-        }
-        metrics.forecasts.add(missing.len() as u64);
-        metrics.forecast_nanoseconds.add(watch.elapsed().as_nanos() as u64);
-        Ok(())
-    }
-
-    /// Forecasts one device from its layers.
-    fn fill(&self, at: usize, layers: Layers<'_>, version: &str, calendar: &Calendar) -> Result<(), Problem> {
+    /// Forecasts one device.
+    fn fill(&self, at: usize, loaded: &Loaded, version: &str, calendar: &Calendar) -> Result<(), Problem> {
+        let device = &self.hourly.devices[at];
+        let layers = loaded.models.layers(&device.device);
         let made = forecast::forecast_with(&self.hourly, &self.building, at, layers).map_err(Problem::internal)?;
-        let last = self.hourly.devices[at].times.last().copied();
+        let last = device.times.last().copied();
         let json = answer::device(&made, last, version, calendar).map_err(Problem::internal)?;
         self.cells[at].get_or_init(|| Arc::new(Cell { forecast: made, json }));
         Ok(())

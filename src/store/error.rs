@@ -32,7 +32,7 @@ pub enum StoreError {
     },
     /// The store was made by a newer version of Roomcast.
     #[error(
-        "{store}: made by a newer roomcast: its schema has version {found}, known are 1 to {known}\nhint: update roomcast"
+        "{store}: made by a newer roomcast: its schema has version {found}, known are up to {known}\nhint: update roomcast"
     )]
     Newer {
         /// The store as it was named, without a password.

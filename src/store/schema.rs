@@ -3,9 +3,12 @@
 use super::StoreError;
 use crate::calendar::Calendar;
 
-/// The content of the table `meta`.
+/// The oldest version of the tables, in either database, that is brought up to date.
+pub(super) const FIRST: i64 = 4;
+
+/// What stands in the table `meta`.
 pub(super) struct Meta {
-    /// Number of steps that made the tables.
+    /// The version of the tables.
     pub version: i64,
     /// The site's zone.
     pub zone: String,
@@ -16,19 +19,31 @@ pub(super) fn zone(calendar: &Calendar) -> &'static str {
     calendar.zone().map_or("none", |zone| zone.name())
 }
 
-/// Returns how many of the `known` steps the tables already have; 0 without tables.
+/// Returns how many of the steps after version [`FIRST`] the tables have behind them; none without tables.
 ///
 /// # Errors
-/// [`StoreError::Newer`] when the tables have more steps, [`StoreError::Zone`] when they are for another zone, and
-/// [`StoreError::Damaged`] when the version is negative.
-pub(super) fn check(name: &str, meta: Option<&Meta>, known: usize, calendar: &Calendar) -> Result<usize, StoreError> {
-    let Some(meta) = meta else { return Ok(0) };
+/// When they are older than [`FIRST`], have more than the `known` steps behind them, or are another zone's.
+pub(super) fn check(
+    name: &str,
+    meta: Option<&Meta>,
+    known: usize,
+    calendar: &Calendar,
+) -> Result<Option<usize>, StoreError> {
+    let Some(meta) = meta else { return Ok(None) };
     let (found, given) = (meta.version, zone(calendar));
-    if found > known as i64 {
-        return Err(StoreError::Newer { store: name.to_owned(), found, known: known as i64 });
+    let latest = FIRST + known as i64;
+    if found > latest {
+        return Err(StoreError::Newer { store: name.to_owned(), found, known: latest });
     }
+    let Ok(done) = usize::try_from(found - FIRST) else {
+        let message = format!(
+            "made by an early build of roomcast: its schema has version {found}, known are {FIRST} to {latest}\n\
+             hint: write its readings to files with that build's roomcast export, and import them into a new store"
+        );
+        return Err(StoreError::refused(name, message));
+    };
     if meta.zone != given {
         return Err(StoreError::Zone { store: name.to_owned(), recorded: meta.zone.clone(), given: given.to_owned() });
     }
-    usize::try_from(found).map_err(|_| StoreError::damaged(name, format!("its version is {found}")))
+    Ok(Some(done))
 }

@@ -24,28 +24,13 @@ pub fn models(models: &Models) -> Result<(), String> {
 /// # Errors
 /// What is wrong, and with which device.
 pub fn parts(models: &Models) -> Result<(), String> {
-    layers(models)?;
-    models.devices.iter().try_for_each(|(name, device)| belongs(models, name, device.cutoff))
-}
-
-/// Checks that the site's layers did not learn from after the cutoff of the whole.
-///
-/// # Errors
-/// What is wrong.
-pub fn layers(models: &Models) -> Result<(), String> {
     if models.site.cutoff > models.cutoff {
         return Err("the site's layers learned from after the cutoff of the models".into());
     }
-    Ok(())
-}
-
-/// Checks that the layer of one device did not learn from after the cutoff of the whole.
-///
-/// # Errors
-/// What is wrong, with the device's name.
-pub fn belongs(models: &Models, name: &str, cutoff: Instant) -> Result<(), String> {
-    if cutoff > models.cutoff {
-        return Err(format!("device {name:?}: it learned from after the cutoff of the models"));
+    for (name, device) in &models.devices {
+        if device.cutoff > models.cutoff {
+            return Err(format!("device {name:?}: it learned from after the cutoff of the models"));
+        }
     }
     Ok(())
 }

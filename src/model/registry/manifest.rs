@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::packed::{self, SCHEMA};
+use super::packed::SCHEMA;
 use super::sum::sha256;
 use crate::calendar::{Calendar, Instant};
 use crate::features;
@@ -73,10 +73,6 @@ pub struct Manifest {
     pub models_bytes: u64,
     /// SHA-256 of `models.bin`.
     pub models_sha256: String,
-    /// Length of its beginning, which says where the layer of each device is.
-    pub index_bytes: u64,
-    /// SHA-256 of this beginning.
-    pub index_sha256: String,
     /// SHA-256 of `report.json`, if these models come from a retraining.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report_sha256: Option<String>,
@@ -118,7 +114,6 @@ impl Manifest {
     /// What is wrong, as [`Manifest::check`].
     pub(super) fn new(models: &Models, about: &About, packed: &[u8]) -> Result<Manifest, String> {
         let calendar = about.calendar;
-        let index = packed::index(packed)?;
         let time = |instant| calendar.rfc3339(instant);
         let now = DateTime::from_timestamp(Calendar::utc_now(), 0).unwrap_or_default();
         let weekend = WEEKDAYS.iter().zip(calendar.weekend()).filter(|(_, off)| *off);
@@ -141,8 +136,6 @@ impl Manifest {
             training_seconds: rounded(about.training.as_secs_f64(), 1e3),
             models_bytes: packed.len() as u64,
             models_sha256: sha256(packed),
-            index_bytes: index.len() as u64,
-            index_sha256: sha256(index),
             report_sha256: None,
             report_bytes: None,
             features: features::columns().map(String::from).to_vec(),

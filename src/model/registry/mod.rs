@@ -21,7 +21,6 @@ mod files;
 mod manifest;
 mod packed;
 mod place;
-mod shelf;
 mod sum;
 #[cfg(test)]
 mod tests;
@@ -36,10 +35,9 @@ use rayon::prelude::*;
 pub use self::check::{latest, present};
 pub use self::error::{Damage, RegistryError};
 pub use self::manifest::{About, LIGHTGBM, Manifest, Scores, Sources};
-pub use self::packed::{Known, SCHEMA, decode_device, encode_device};
+pub use self::packed::{SCHEMA, decode_device, encode_device};
 pub(crate) use self::packed::{bytes, whole};
 use self::place::{CURRENT, Held, Place};
-pub use self::shelf::{Hot, Shelf, Taken};
 pub(crate) use self::sum::sha256;
 use crate::model::Models;
 
@@ -96,11 +94,6 @@ impl Registry {
     /// The registry's name to show, without a password.
     pub fn name(&self) -> String {
         self.root.display().to_string()
-    }
-
-    /// Whether it is near, so that models may be loaded whole and every byte verified whenever somebody asks.
-    pub fn is_near(&self) -> bool {
-        self.place.is_near()
     }
 
     /// How long to wait between two looks at what is current.
@@ -171,25 +164,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError`]: no models, no such version, damage, another schema, other features.
     pub fn load(&self, version: Option<&str>) -> Result<(Models, Manifest), RegistryError> {
-        self.read(version, |version| version::read(&*self.place, version))
-    }
-
-    /// Loads a version without the layers of its devices, which can be taken from the shelf one by one.
-    ///
-    /// # Errors
-    /// As [`Registry::load`]; damage of a device's layer shows when it is taken.
-    pub fn shelf(&self, version: Option<&str>, hot: &Arc<Hot>) -> Result<(Models, Manifest, Shelf), RegistryError> {
-        let (index, manifest) = self.read(version, |version| version::read_index(&*self.place, version))?;
-        let shelf = Shelf::new(self.place.clone(), manifest.version.clone(), index.devices, hot.clone());
-        Ok((index.models, manifest, shelf))
-    }
-
-    fn read<T>(
-        &self,
-        version: Option<&str>,
-        read: impl Fn(&str) -> Result<T, RegistryError>,
-    ) -> Result<T, RegistryError> {
-        let read = |version: &str| self.require(version).and_then(|()| read(version));
+        let read = |version: &str| self.require(version).and_then(|()| version::read(&*self.place, version));
         if let Some(version) = version {
             return read(version);
         }
@@ -223,7 +198,11 @@ impl Registry {
     /// # Errors
     /// As [`Registry::list`].
     pub fn overview(&self) -> Result<Vec<Entry>, RegistryError> {
-        if self.is_near() { self.list() } else { self.entries(|version| version::read_manifest(&*self.place, version)) }
+        if self.place.is_near() {
+            self.list()
+        } else {
+            self.entries(|version| version::read_manifest(&*self.place, version))
+        }
     }
 
     fn entries(

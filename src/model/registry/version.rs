@@ -7,14 +7,14 @@ use serde::Deserialize;
 
 use super::error::{Damage, RegistryError};
 use super::manifest::Manifest;
-use super::packed::{self, Index, SCHEMA};
+use super::packed::{self, SCHEMA};
 use super::place::Place;
 use super::sum::{line, sha256};
 use crate::features;
 use crate::model::Models;
 
 const MANIFEST: &str = "manifest.json";
-pub const MODELS: &str = "models.bin";
+const MODELS: &str = "models.bin";
 const REPORT: &str = "report.json";
 pub const SUMS: &str = "SHA256SUMS";
 
@@ -67,42 +67,9 @@ pub fn read(place: &dyn Place, version: &str) -> Result<(Models, Manifest), Regi
     let (manifest, packed) = read_packed(place, version)?;
     let content = |what| RegistryError::content(place.file(version, MODELS), what);
     let models = packed::decode(&packed).map_err(content)?;
-    belong(place, version, &manifest, &models, models.devices.len())?;
+    let checked = manifest.check(models.cutoff, models.devices.len());
+    checked.map_err(|what| RegistryError::content(place.file(version, MANIFEST), what))?;
     Ok((models, manifest))
-}
-
-/// Reads a version but for the layers of its devices.
-///
-/// # Errors
-/// As [`read`].
-pub fn read_index(place: &dyn Place, version: &str) -> Result<(Index, Manifest), RegistryError> {
-    let manifest = read_manifest(place, version)?;
-    let file = place.file(version, MODELS);
-    if manifest.index_bytes > manifest.models_bytes {
-        return Err(RegistryError::content(place.file(version, MANIFEST), "the index is longer than the models"));
-    }
-    let bytes = place.range(version, MODELS, 0..manifest.index_bytes)?;
-    if sha256(&bytes) != manifest.index_sha256 {
-        return Err(RegistryError::damaged(&file, Damage::Checksum));
-    }
-    let index = packed::decode_index(&bytes).map_err(|what| RegistryError::content(&file, what))?;
-    if index.length != manifest.models_bytes {
-        let damage = Damage::Length { found: index.length, expected: manifest.models_bytes };
-        return Err(RegistryError::damaged(&file, damage));
-    }
-    belong(place, version, &manifest, &index.models, index.devices.len())?;
-    Ok((index, manifest))
-}
-
-fn belong(
-    place: &dyn Place,
-    version: &str,
-    manifest: &Manifest,
-    models: &Models,
-    devices: usize,
-) -> Result<(), RegistryError> {
-    let checked = manifest.check(models.cutoff, devices);
-    checked.map_err(|what| RegistryError::content(place.file(version, MANIFEST), what))
 }
 
 /// Reads a manifest, and makes sure that every byte of the version is what was saved.

@@ -203,8 +203,7 @@ impl Sender<'_> {
             }
             self.sent.insert(forecast.device.clone(), Sent { hour, sums });
         }
-        let forecast = edition.forecasts.iter().map(|forecast| &forecast.device);
-        let there: BTreeSet<&String> = forecast.chain(&edition.left_out).collect();
+        let there: BTreeSet<&String> = edition.forecasts.iter().map(|forecast| &forecast.device).collect();
         let gone: Vec<String> = self.known.iter().filter(|&known| !there.contains(known)).cloned().collect();
         for device in gone {
             for message in self.topics.farewell(&slug::unique(&device)) {

@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 
+use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
 
 use super::bulk::Bulk;
 use crate::calendar::{Hour, Instant};
@@ -160,27 +160,4 @@ pub(super) fn counts(block: i64, bytes: &[u8]) -> Result<impl Iterator<Item = (i
 /// Returns the times in a row of `heard_blocks`, by device.
 pub(super) fn times(block: i64, bytes: &[u8]) -> Result<impl Iterator<Item = (i64, Instant)>, sqlx::Error> {
     Ok(Block::read(bytes)?.of_block(block).map(|(device, time)| (device, time as Instant)))
-}
-
-/// Moves the rows per device that stores up to version 3 had into blocks.
-pub(super) async fn convert(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    let statements = Statements::new();
-    let heard: Vec<Heard> =
-        sqlx::query_as("SELECT device, time FROM heard ORDER BY device").fetch_all(&mut *connection).await?;
-    statements.set_heard.run(connection, &hear(&mut Stored::default(), &heard)).await?;
-    // All hours at once would not fit into memory.
-    let next = "SELECT min(hour) FROM hourly WHERE hour > ?";
-    let mut last = i64::from(Hour::MIN);
-    while let Some(hour) = sqlx::query_scalar::<_, Option<i64>>(next).bind(last).fetch_one(&mut *connection).await? {
-        let rows: Vec<(Hour, i64, i64)> =
-            sqlx::query_as("SELECT hour, device, count FROM hourly WHERE hour = ? ORDER BY device")
-                .bind(hour)
-                .fetch_all(&mut *connection)
-                .await?;
-        let counts: Vec<Count> = rows.into_iter().map(|(hour, device, count)| ((hour, device), count)).collect();
-        statements.set_hours.run(connection, &count(&mut Stored::default(), &counts)).await?;
-        last = hour;
-    }
-    sqlx::raw_sql("DROP TABLE heard; DROP TABLE hourly").execute(connection).await?;
-    Ok(())
 }

@@ -2,50 +2,45 @@
 
 use sqlx::{Executor, SqliteConnection};
 
-use super::blocks;
 use crate::calendar::Calendar;
 use crate::store::StoreError;
-use crate::store::schema::{Meta, check, zone};
+use crate::store::schema::{FIRST, Meta, check, zone};
 
-/// Step n, counted from 0, upgrades version n to n + 1. Steps are never changed, only added.
-const STEPS: [&str; 5] = [
-    // A reading's `seq` is its position in the order of commits. AUTOINCREMENT keeps numbers of dropped rows from being
-    // reused. `heard` is a table of its own because it changes with every batch.
-    "CREATE TABLE devices (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-     CREATE TABLE heard (device INTEGER PRIMARY KEY, time INTEGER NOT NULL);
+/// The tables of version [`FIRST`].
+///
+/// A reading's `seq` is its place in the order of commits; AUTOINCREMENT, so that numbers of rows that were dropped are not given
+/// again. `heard_blocks` is apart from `devices` because it changes with every batch. `changed` is the largest `seq` of the readings
+/// packed.
+const TABLES: &str = "CREATE TABLE meta (version INTEGER NOT NULL, zone TEXT NOT NULL);
+     CREATE TABLE devices (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
      CREATE TABLE readings (
          seq INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, device INTEGER NOT NULL, UNIQUE (time, device)
      );
-     CREATE TABLE hourly (
-         hour INTEGER NOT NULL, device INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (hour, device)
-     ) WITHOUT ROWID;
      CREATE TABLE ids (day INTEGER NOT NULL, key INTEGER NOT NULL, PRIMARY KEY (day, key)) WITHOUT ROWID;
      CREATE TABLE quarantine (
          id INTEGER PRIMARY KEY AUTOINCREMENT, key INTEGER NOT NULL UNIQUE, received INTEGER NOT NULL,
          seen INTEGER NOT NULL, source TEXT NOT NULL, payload TEXT NOT NULL, reason TEXT NOT NULL
-     );",
-    // `changed` is the largest `seq` of the packed readings.
-    "CREATE TABLE packed (
+     );
+     CREATE TABLE packed (
          day INTEGER NOT NULL, device INTEGER NOT NULL, count INTEGER NOT NULL, changed INTEGER NOT NULL,
          times BLOB NOT NULL, PRIMARY KEY (day, device)
      ) WITHOUT ROWID;
-     CREATE INDEX packed_changed ON packed (changed);",
-    "CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;",
-    // These replace `heard` and `hourly`, whose rows `blocks::convert` moves.
-    "CREATE TABLE heard_blocks (block INTEGER PRIMARY KEY, times BLOB NOT NULL);
+     CREATE INDEX packed_changed ON packed (changed);
+     CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
+     CREATE TABLE heard_blocks (block INTEGER PRIMARY KEY, times BLOB NOT NULL);
      CREATE TABLE hour_blocks (
          hour INTEGER NOT NULL, block INTEGER NOT NULL, counts BLOB NOT NULL, PRIMARY KEY (hour, block)
-     ) WITHOUT ROWID;",
-    // One row: the size of the quarantine, and the number of rows dropped from it.
+     ) WITHOUT ROWID;";
+
+/// Each makes the next version; the first, of [`FIRST`]. Steps are never changed, only added.
+const STEPS: [&str; 1] = [
+    // One row: what is in quarantine, and how much was dropped from it.
     "CREATE TABLE quarantine_size (held INTEGER NOT NULL, bytes INTEGER NOT NULL, dropped INTEGER NOT NULL);
      INSERT INTO quarantine_size
          SELECT count(*), coalesce(sum(octet_length(payload) + octet_length(reason)), 0), 0 FROM quarantine;",
 ];
 
-/// The first version with blocks.
-const BLOCKS: usize = 4;
-
-/// Makes or upgrades the tables and checks that the store is this site's.
+/// Makes the tables, or brings them up to date, and checks that the store is this site's.
 pub(super) async fn prepare(
     connection: &mut SqliteConnection,
     name: &str,
@@ -57,30 +52,30 @@ pub(super) async fn prepare(
     if meta.is_none() && tables(connection).await.map_err(failed)? > 0 {
         return Err(StoreError::damaged(name, "it holds tables of another program"));
     }
-    let from = check(name, meta.as_ref(), STEPS.len(), calendar)?;
-    upgrade(connection, from, calendar).await.map_err(failed)?;
+    let done = check(name, meta.as_ref(), STEPS.len(), calendar)?;
+    upgrade(connection, done, calendar).await.map_err(failed)?;
     connection.execute("COMMIT").await.map_err(failed)?;
     Ok(())
 }
 
-/// Applies all steps after the first `from`.
-async fn upgrade(connection: &mut SqliteConnection, from: usize, calendar: &Calendar) -> Result<(), sqlx::Error> {
-    if from == STEPS.len() {
+/// Creates the tables if there are none, and applies all steps but those that are `done`.
+async fn upgrade(
+    connection: &mut SqliteConnection,
+    done: Option<usize>,
+    calendar: &Calendar,
+) -> Result<(), sqlx::Error> {
+    if done == Some(STEPS.len()) {
         return Ok(());
     }
-    if from == 0 {
-        connection.execute("CREATE TABLE meta (version INTEGER NOT NULL, zone TEXT NOT NULL)").await?;
-        let first = sqlx::query("INSERT INTO meta (version, zone) VALUES (0, ?)").bind(zone(calendar));
-        first.execute(&mut *connection).await?;
-    }
-    for (version, &step) in (1..).zip(&STEPS).skip(from) {
+    let steps = done.map_or([&[TABLES], &STEPS[..]].concat(), |done| STEPS[done..].to_vec());
+    for step in steps {
         sqlx::raw_sql(step).execute(&mut *connection).await?;
-        if version == BLOCKS {
-            blocks::convert(connection).await?;
-        }
     }
-    let now = sqlx::query("UPDATE meta SET version = ?").bind(STEPS.len() as i64);
-    now.execute(connection).await?;
+    let recorded = match done {
+        None => sqlx::query("INSERT INTO meta (version, zone) VALUES (?, ?)"),
+        Some(_) => sqlx::query("UPDATE meta SET version = ? WHERE zone = ?"),
+    };
+    recorded.bind(FIRST + STEPS.len() as i64).bind(zone(calendar)).execute(connection).await?;
     Ok(())
 }
 

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
-use std::sync::Arc;
 
-use roomcast::model::registry::{About, Hot, Registry, RegistryError};
+use roomcast::model::registry::{About, Registry, RegistryError};
 use roomcast::{calendar::Calendar, model::Models};
 
 use super::place::Shared;
@@ -55,23 +54,6 @@ fn behaves(location: &str) {
     let listed: Vec<(String, bool)> = registry.list().unwrap().into_iter().map(|e| (e.version, e.current)).collect();
     let expected = [(&fourth, false), (&third, true), (&second.version, false), (&first.version, false)];
     assert_eq!(listed, expected.map(|(version, current)| (version.clone(), current)));
-
-    // The layers of devices one by one are those of the whole.
-    let hot = Arc::new(Hot::new(1 << 20));
-    let (site, manifest, shelf) = registry.shelf(Some(&first.version), &hot).unwrap();
-    assert_eq!((manifest, &site.site, site.devices.len()), (first.clone(), &models(1, 50).site, 0));
-    let whole = models(1, 50);
-    let some = ["room_7", "room_31", "room_8", "nobody"];
-    let taken = shelf.take(some.into_iter()).unwrap();
-    assert_eq!((taken.fetched, taken.devices.len()), (3, 3));
-    assert!(taken.devices.iter().all(|(name, model)| **model == whole.devices[name]));
-    let all = shelf.take(whole.devices.keys().map(String::as_str)).unwrap();
-    assert_eq!((all.fetched, all.devices.len()), (47, 50));
-    assert!(hot.bytes() > 50 * 100 && all.devices.iter().all(|(name, model)| **model == whole.devices[name]));
-    let cold = Arc::new(Hot::new(0));
-    let (.., shelf) = registry.shelf(Some(&first.version), &cold).unwrap();
-    assert_eq!([(); 2].map(|()| shelf.take(some.into_iter()).unwrap().fetched), [3, 3]);
-    assert_eq!((cold.bytes(), shelf.known("room_7").unwrap().check), (0, whole.devices["room_7"].check));
 
     // Others keep small things there too.
     registry.write_beside("notes", b"one").unwrap();

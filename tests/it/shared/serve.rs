@@ -1,4 +1,4 @@
-//! Servers that fetch a device's model when they are asked for it.
+//! Servers of a shared registry: their forecasts are those of a server beside a directory, whatever becomes of the registry.
 
 use std::path::Path;
 
@@ -42,11 +42,11 @@ fn train(shared: &Shared, file: &str) -> [String; 2] {
     versions
 }
 
-fn start(shared: &Shared, file: &str, cache: &str) -> Server {
+fn start(shared: &Shared, file: &str) -> Server {
     let mut variables: Vec<(&str, &str)> =
         shared.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     variables.push(("ROOMCAST_MODELS", &shared.url));
-    Server::in_environment(&variables, &["--input", file, "--model-cache", cache], &[])
+    Server::in_environment(&variables, &["--input", file], &[])
 }
 
 fn version(server: &Server) -> String {
@@ -54,30 +54,28 @@ fn version(server: &Server) -> String {
 }
 
 /// Asks both the same, and wants the same bytes.
-fn compare(whole: &Server, lazy: &Server, names: &[String]) {
+fn compare(near: &Server, far: &Server, names: &[String]) {
     for (at, hour) in AT {
         let all = format!("/predict?format=csv&at={at}");
-        let expected = whole.get(&all);
+        let expected = near.get(&all);
         assert!(expected.status == 200 && expected.body.len() > 100_000);
-        assert_eq!(lazy.get(&all).text(), expected.text());
+        assert_eq!(far.get(&all).text(), expected.text());
         for name in [&names[0], &names[names.len() / 2], &names[names.len() - 1]] {
             for target in [
                 format!("/predict?format=csv&device={name}&at={at}"),
                 format!("/explain?device={name}&at={at}&hour={hour}"),
             ] {
-                let (expected, found) = (whole.get(&target), lazy.get(&target));
+                let (expected, found) = (near.get(&target), far.get(&target));
                 assert_eq!((expected.status, found.text()), (200, expected.text()), "{target}");
             }
         }
     }
     let devices = |server: &Server| server.get("/devices").json()["devices"].clone();
-    assert_eq!(devices(lazy), devices(whole));
+    assert_eq!(devices(far), devices(near));
 }
 
-fn metric(server: &Server, name: &str) -> f64 {
-    let metrics = server.get("/metrics").text();
-    let line = metrics.lines().find(|line| line.split(' ').next() == Some(name)).unwrap();
-    line.rsplit(' ').next().unwrap().parse().unwrap()
+fn error(server: &Server) -> String {
+    server.get("/models").json()["error"].as_str().unwrap_or_default().to_owned()
 }
 
 fn serves(mut shared: Shared) {
@@ -88,57 +86,52 @@ fn serves(mut shared: Shared) {
     assert_eq!(train(&shared, &file), versions, "the same models have the same name everywhere");
     let [old, new] = &versions;
 
-    // With no room at all every model is fetched for every forecast.
-    let (whole, lazy) = (start(&directory, &file, "1"), start(&shared, &file, "0"));
-    let names: Vec<String> = whole.get("/devices").json()["devices"]
+    let (near, far) = (start(&directory, &file), start(&shared, &file));
+    let names: Vec<String> = near.get("/devices").json()["devices"]
         .as_array()
         .unwrap()
         .iter()
         .map(|device| device["device"].as_str().unwrap().to_owned())
         .collect();
     assert!(names.len() > 390, "a few may be without a reading: {}", names.len());
-    compare(&whole, &lazy, &names);
-    assert!(metric(&lazy, "roomcast_model_fetches_total") >= 1100.0);
-    assert_eq!(metric(&lazy, "roomcast_model_cache_bytes"), 0.0);
-    assert_eq!(metric(&whole, "roomcast_model_fetches_total"), 0.0);
+    compare(&near, &far, &names);
 
-    // What is made current is followed.
+    // A version that is made current is followed.
     for registry in [&directory, &shared] {
         run(registry, &["models", "activate", new]);
     }
-    for server in [&whole, &lazy] {
+    for server in [&near, &far] {
         wait("the new models", || version(server) == *new);
     }
-    compare(&whole, &lazy, &names);
+    compare(&near, &far, &names);
 
-    // A device whose bytes are not what was saved gets no forecast, and others get theirs.
-    shared.damage(new);
-    let (last, other) = (&names[names.len() - 1], &names[0]);
-    let fresh = "at=2026-03-22%2019:00:00";
-    let refused = lazy.get(&format!("/predict?device={last}&{fresh}"));
-    assert_eq!((refused.status, refused.code().as_str()), (503, "models_unavailable"));
-    assert!(refused.text().contains("checksum") && refused.header("retry-after").is_some(), "{}", refused.text());
-    assert_eq!(lazy.get(&format!("/predict?{fresh}")).code(), "models_unavailable");
-    let target = format!("/predict?format=csv&device={other}&{fresh}");
-    assert_eq!(lazy.get(&target).text(), whole.get(&target).text());
-    assert!(metric(&lazy, "roomcast_model_fetch_failures_total") >= 2.0);
-    drop(lazy);
-
-    // While the registry is away what is hot goes on being answered, and what is not gets no wrong answer.
-    run(&shared, &["models", "activate", old]);
-    run(&directory, &["models", "activate", old]);
-    let hot = start(&shared, &file, "1");
-    wait("the old models", || version(&whole) == *old && version(&hot) == *old);
-    let ask = |server: &Server, name: &str, at: &str| server.get(&format!("/predict?format=csv&device={name}&at={at}"));
-    assert_eq!(ask(&hot, other, AT[0].0).status, 200);
-    shared.cut_off();
-    for (at, _) in AT {
-        assert_eq!(ask(&hot, other, at).text(), ask(&whole, other, at).text());
+    // A version with one wrong byte is refused whole: the server keeps the models it has, and one that starts takes the newest
+    // version that is sound.
+    for registry in [&directory, &shared] {
+        run(registry, &["models", "activate", old]);
     }
-    let refused = ask(&hot, &names[200], AT[1].0);
+    for server in [&near, &far] {
+        wait("the old models", || version(server) == *old);
+    }
+    shared.damage(new);
+    shared.make_current(new);
+    wait("the damage", || error(&far).contains("checksum"));
+    let refused = far.ask("POST", "/models/reload", &["Authorization: Bearer a-token"], b"");
+    assert_eq!((refused.status, refused.code().as_str(), version(&far)), (409, "reload_failed", old.clone()));
+    compare(&near, &far, &names);
+    drop(far);
+    let far = start(&shared, &file);
+    assert_eq!(version(&far), *old);
+    assert!(error(&far).contains("checksum"), "{}", error(&far));
+
+    // While the registry is away every device goes on being answered.
+    shared.cut_off();
+    wait("the loss", || error(&far).contains("not available"));
+    let refused = far.ask("POST", "/models/reload", &["Authorization: Bearer a-token"], b"");
     assert_eq!((refused.status, refused.code().as_str()), (503, "models_unavailable"));
-    assert!(metric(&hot, "roomcast_model_hits_total") >= 2.0 && metric(&hot, "roomcast_model_cache_bytes") > 100.0);
-    assert!(hot.get("/healthz").status == 200 && hot.log().contains("cannot be read from the registry"));
+    assert!(refused.header("retry-after").is_some(), "{}", refused.text());
+    compare(&near, &far, &names);
+    assert_eq!(far.get("/healthz").status, 200);
 }
 
 #[test]

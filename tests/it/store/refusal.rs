@@ -110,28 +110,12 @@ pub async fn split_by_day(place: &Place) {
     }
 }
 
-/// Makes a store of version 1, by taking from one what later versions added and giving it what they took away.
+/// Makes a store of version 4, by taking from one what later versions added and giving it what they took away.
 async fn age(place: &Place) {
     if place.is_postgres() {
-        split_by_day(place).await;
-        for sql in ["DROP TABLE rounds", "DROP TABLE round_devices", "DROP SEQUENCE fences"] {
-            tamper(place, sql).await;
-        }
-    } else {
-        for sql in [
-            "DROP TABLE heard_blocks",
-            "DROP TABLE hour_blocks",
-            "DROP TABLE quarantine_size",
-            "CREATE TABLE heard (device INTEGER PRIMARY KEY, time INTEGER NOT NULL)",
-            "CREATE TABLE hourly (hour INTEGER NOT NULL, device INTEGER NOT NULL, count INTEGER NOT NULL,
-                PRIMARY KEY (hour, device)) WITHOUT ROWID",
-            "INSERT INTO heard SELECT device, max(time) FROM readings GROUP BY device",
-            "INSERT INTO hourly SELECT time / 3600, device, count(*) FROM readings GROUP BY 1, 2",
-        ] {
-            tamper(place, sql).await;
-        }
+        return split_by_day(place).await;
     }
-    for sql in ["DROP TABLE packed", "DROP TABLE leases", "UPDATE meta SET version = 1"] {
+    for sql in ["DROP TABLE quarantine_size", "UPDATE meta SET version = 4"] {
         tamper(place, sql).await;
     }
 }
@@ -144,12 +128,12 @@ async fn an_older_store_is_brought_up_to_date_or_left_as_it_is() {
         events.retain(|event| event.kind == Kind::Motion);
         place.open().await.ingest(&batch(events.clone())).await.unwrap();
         age(&place).await;
-        // The second of two steps fails: the first is undone.
-        tamper(&place, "CREATE TABLE leases (something INTEGER)").await;
+        // A step fails: those before it are undone.
+        tamper(&place, "CREATE TABLE quarantine_size (something INTEGER)").await;
         error(&place.url, &Calendar::default()).await;
-        tamper(&place, "CREATE TABLE packed (something INTEGER)").await;
-        tamper(&place, "DROP TABLE packed").await;
-        tamper(&place, "DROP TABLE leases").await;
+        tamper(&place, "CREATE TABLE readings_by_day (something INTEGER)").await;
+        tamper(&place, "DROP TABLE readings_by_day").await;
+        tamper(&place, "DROP TABLE quarantine_size").await;
         let (one, other) = tokio::join!(place.open(), place.open());
         assert_eq!(held(&*one).await, sums(&events));
         let (readings, _) = one.load(None).await.unwrap();
@@ -158,6 +142,22 @@ async fn an_older_store_is_brought_up_to_date_or_left_as_it_is() {
         one.pack(START + 2 * 86_400).await.unwrap();
         assert!(other.lease("x", "y", 1).await.unwrap());
         assert_eq!(held(&*other).await, sums(&events));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_store_of_an_early_build_is_refused_and_stays_as_it_is() {
+    on_both(async |place: Place| {
+        place.open().await.ingest(&batch([motion("a", START)])).await.unwrap();
+        age(&place).await;
+        tamper(&place, "UPDATE meta SET version = 3").await;
+        let error = error(&place.url, &Calendar::default()).await;
+        assert!(matches!(error, StoreError::Refused { .. }), "{error:?}");
+        let message = error.to_string();
+        assert!(message.contains("has version 3, known are 4 to ") && message.contains("hint: "), "{message}");
+        tamper(&place, "UPDATE meta SET version = 4").await;
+        assert_eq!(held(&*place.open().await).await[0].count, 1);
     })
     .await;
 }

@@ -5,12 +5,10 @@
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::error::{Damage, RegistryError};
+use super::super::error::RegistryError;
 use super::super::files;
 use super::{Held, LEASE, Place};
 
@@ -83,23 +81,6 @@ impl Place for Directory {
 
     fn read(&self, version: &str, file: &str, limit: u64) -> Result<Vec<u8>, RegistryError> {
         files::read_at_most(&self.path(version, file), limit)
-    }
-
-    fn range(&self, version: &str, file: &str, bytes: Range<u64>) -> Result<Vec<u8>, RegistryError> {
-        let path = self.path(version, file);
-        let file = match File::open(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(RegistryError::damaged(&path, Damage::Missing));
-            }
-            file => file.map_err(RegistryError::io(&path, "open"))?,
-        };
-        let found = file.metadata().map_err(RegistryError::io(&path, "read"))?.len();
-        if found < bytes.end {
-            return Err(RegistryError::damaged(&path, Damage::Length { found, expected: bytes.end }));
-        }
-        let mut read = vec![0; (bytes.end - bytes.start) as usize];
-        file.read_exact_at(&mut read, bytes.start).map_err(RegistryError::io(&path, "read"))?;
-        Ok(read)
     }
 
     fn put(&self, version: &str, files: &[(&str, &[u8])]) -> Result<(), RegistryError> {

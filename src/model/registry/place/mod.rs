@@ -12,7 +12,6 @@ mod wait;
 
 use std::any::Any;
 use std::fmt;
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +56,7 @@ pub trait Place: fmt::Debug + Send + Sync {
     /// How to name a file of a version.
     fn file(&self, version: &str, file: &str) -> String;
 
-    /// Whether reading from it is as good as free, so that models are loaded whole.
+    /// Returns whether every byte of every version can be read whenever someone asks for a list.
     fn is_near(&self) -> bool;
 
     /// How long to wait between two looks at what is current.
@@ -74,9 +73,6 @@ pub trait Place: fmt::Debug + Send + Sync {
 
     /// The bytes of a file, which has at most `limit`.
     fn read(&self, version: &str, file: &str, limit: u64) -> Result<Vec<u8>, RegistryError>;
-
-    /// Some of the bytes of a file.
-    fn range(&self, version: &str, file: &str, bytes: Range<u64>) -> Result<Vec<u8>, RegistryError>;
 
     /// Puts a version there, in place of a damaged one of the same name. For the holder of the lock.
     fn put(&self, version: &str, files: &[(&str, &[u8])]) -> Result<(), RegistryError>;

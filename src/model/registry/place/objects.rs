@@ -2,7 +2,6 @@
 //! (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_REGION` and so on).
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -122,20 +121,6 @@ impl Objects {
             let mark = Mark(UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() });
             let bytes = found.bytes().await.map_err(|error| self.failed(error))?;
             Ok(Some((bytes.into(), mark)))
-        })
-    }
-
-    /// Some of the bytes of an object, fewer where it is shorter; none where there is none.
-    pub fn range(&self, path: &Path, bytes: Range<u64>) -> Result<Option<Vec<u8>>, RegistryError> {
-        let clients = self.clients()?;
-        let is_short = bytes.end - bytes.start <= 2 * SHORT as u64;
-        let (client, patience) = if is_short { (&clients.brief, BRIEF) } else { (&clients.long, LONG) };
-        wait(&self.name, patience, async {
-            match client.get_range(path, bytes).await {
-                Err(Error::NotFound { .. }) => Ok(None),
-                Err(error) => Err(self.failed(error)),
-                Ok(bytes) => Ok(Some(bytes.into())),
-            }
         })
     }
 

@@ -1,11 +1,9 @@
 //! A registry in PostgreSQL, in the same database as a store or in one of its own.
 //!
-//! A version is put there in one transaction. Files are in parts of a MiB, which are stored uncompressed, so that the server reads
-//! of a part what is asked for. Locks are advisory ones of a session: who dies loses them with the
-//! connection, and the server notices within a minute when a whole machine is gone.
+//! A version is put there in one transaction. Files are in parts of a MiB. Locks are advisory ones of a session: who dies loses
+//! them with the connection, and the server notices within a minute when a whole machine is gone.
 
 use std::fmt;
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -28,14 +26,17 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Bytes of a part.
 const PART: usize = 1 << 20;
 
-/// Step n makes version n + 1 of version n. Steps are never changed, only added.
-const STEPS: [&str; 1] = ["CREATE TABLE model_versions (version TEXT COLLATE \"C\" PRIMARY KEY);
+/// The version of the tables.
+const VERSION: i64 = 1;
+
+const TABLES: &str = "CREATE TABLE model_registry (version BIGINT NOT NULL);
+     CREATE TABLE model_versions (version TEXT COLLATE \"C\" PRIMARY KEY);
      CREATE TABLE model_files (
          version TEXT COLLATE \"C\" NOT NULL REFERENCES model_versions ON DELETE CASCADE, name TEXT COLLATE \"C\" NOT NULL,
          part BIGINT NOT NULL, data BYTEA NOT NULL, PRIMARY KEY (version, name, part)
      );
      ALTER TABLE model_files ALTER COLUMN data SET STORAGE EXTERNAL;
-     CREATE TABLE model_small (name TEXT COLLATE \"C\" PRIMARY KEY, data BYTEA NOT NULL);"];
+     CREATE TABLE model_small (name TEXT COLLATE \"C\" PRIMARY KEY, data BYTEA NOT NULL);";
 
 /// What is asked of one advisory lock: those of other schemas of the database are others.
 const KEY: &str = "hashtextextended('roomcast registry ' || current_schema() || $1, 0)";
@@ -105,13 +106,12 @@ impl Postgres {
         Ok(self.pool.get_or_init(|| pool.connect_lazy_with(options)).clone())
     }
 
-    /// Makes the tables, or brings them up to date.
+    /// Creates the tables if there are none, and checks their version.
     async fn prepare(&self, connection: &mut PgConnection) -> Result<(), RegistryError> {
-        let found = upgrade(connection).await.map_err(|error| self.failed(error))?;
-        let known = STEPS.len() as i64;
-        if found > known {
+        let found = create(connection).await.map_err(|error| self.failed(error))?;
+        if found > VERSION {
             let message = format!(
-                "made by a newer roomcast: the registry's tables have version {found}, known are 1 to {known}\nhint: update roomcast"
+                "made by a newer roomcast: the registry's tables have version {found}, known is {VERSION}\nhint: update roomcast"
             );
             return Err(RegistryError::refused(&self.name, message));
         }
@@ -179,31 +179,22 @@ async fn version(connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Err
     sqlx::query_scalar("SELECT version FROM model_registry").fetch_one(connection).await.map(Some)
 }
 
-/// Applies the steps that are missing; the version that is there then, or was there if it is newer.
-async fn upgrade(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+/// Creates the tables if there are none; returns their version.
+async fn create(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
     let mut making = connection.begin_with(store::BEGIN).await?;
     // The store's own lock: both may have to make the schema.
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(store::SCHEMA_LOCK).execute(&mut *making).await?;
-    let found = version(&mut making).await?;
-    let from = found.unwrap_or(0);
-    let known = STEPS.len() as i64;
-    if from >= known {
-        return Ok(from);
+    if let Some(found) = version(&mut making).await? {
+        return Ok(found);
     }
-    if found.is_none() {
-        let schema: Option<String> = sqlx::query_scalar("SELECT current_schema()").fetch_one(&mut *making).await?;
-        if schema.is_none() {
-            sqlx::query("CREATE SCHEMA IF NOT EXISTS roomcast").execute(&mut *making).await?;
-        }
-        sqlx::query("CREATE TABLE model_registry (version BIGINT NOT NULL)").execute(&mut *making).await?;
-        sqlx::query("INSERT INTO model_registry (version) VALUES (0)").execute(&mut *making).await?;
+    let schema: Option<String> = sqlx::query_scalar("SELECT current_schema()").fetch_one(&mut *making).await?;
+    if schema.is_none() {
+        sqlx::query("CREATE SCHEMA IF NOT EXISTS roomcast").execute(&mut *making).await?;
     }
-    for &step in STEPS.iter().skip(usize::try_from(from).unwrap_or(0)) {
-        sqlx::raw_sql(step).execute(&mut *making).await?;
-    }
-    sqlx::query("UPDATE model_registry SET version = $1").bind(known).execute(&mut *making).await?;
+    sqlx::raw_sql(TABLES).execute(&mut *making).await?;
+    sqlx::query("INSERT INTO model_registry (version) VALUES ($1)").bind(VERSION).execute(&mut *making).await?;
     making.commit().await?;
-    Ok(known)
+    Ok(VERSION)
 }
 
 impl Place for Postgres {
@@ -252,24 +243,6 @@ impl Place for Postgres {
         let parts = sqlx::query_scalar(sqlx::AssertSqlSafe(parts)).bind(version).bind(file);
         let parts: Option<Vec<Vec<u8>>> = self.read_with(LONG, async |pool| parts.fetch_all(&pool).await)?;
         Ok(parts.unwrap_or_default().concat())
-    }
-
-    fn range(&self, version: &str, file: &str, bytes: Range<u64>) -> Result<Vec<u8>, RegistryError> {
-        let query = sqlx::query_scalar(
-            "SELECT substring(data FROM (greatest($3 - part * $5, 0) + 1)::integer
-                 FOR (least($4, (part + 1) * $5) - greatest($3, part * $5))::integer)
-             FROM model_files
-             WHERE version = $1 AND name = $2 AND part BETWEEN $3 / $5 AND ($4 - 1) / $5 ORDER BY part",
-        );
-        let query = query.bind(version).bind(file).bind(bytes.start as i64).bind(bytes.end as i64).bind(PART as i64);
-        let parts: Option<Vec<Vec<u8>>> = self.read_with(BRIEF, async |pool| query.fetch_all(&pool).await)?;
-        let read = parts.unwrap_or_default().concat();
-        let damage = match (read.len() as u64, bytes.end - bytes.start) {
-            (found, expected) if found == expected => return Ok(read),
-            (0, _) if !self.holds(version)? => Damage::Missing,
-            (found, expected) => Damage::Length { found, expected },
-        };
-        Err(RegistryError::damaged(self.file(version, file), damage))
     }
 
     fn put(&self, version: &str, files: &[(&str, &[u8])]) -> Result<(), RegistryError> {

@@ -3,7 +3,6 @@
 //! Objects appear one by one, so `SHA256SUMS` comes last and goes first: a version without it is not there. Writers hold a claim
 //! ([`super::claim`]); a promotion replaces `current` only where it is still what was read.
 
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +19,6 @@ pub(super) struct Bucket(Arc<Objects>);
 impl Bucket {
     pub fn new(url: &str) -> Bucket {
         Bucket(Arc::new(Objects::new(url)))
-    }
-
-    fn damaged(&self, version: &str, file: &str, damage: Damage) -> RegistryError {
-        RegistryError::damaged(self.file(version, file), damage)
     }
 
     /// Removes all objects of a version. `SHA256SUMS` goes first, and with it the version.
@@ -77,18 +72,8 @@ impl Place for Bucket {
     fn read(&self, version: &str, file: &str, limit: u64) -> Result<Vec<u8>, RegistryError> {
         match self.0.get(&self.0.path(&[version, file]), limit)? {
             Some((bytes, _)) => Ok(bytes),
-            None => Err(self.damaged(version, file, Damage::Missing)),
+            None => Err(RegistryError::damaged(self.file(version, file), Damage::Missing)),
         }
-    }
-
-    fn range(&self, version: &str, file: &str, bytes: Range<u64>) -> Result<Vec<u8>, RegistryError> {
-        let expected = bytes.end - bytes.start;
-        let read = self.0.range(&self.0.path(&[version, file]), bytes)?;
-        let read = read.ok_or_else(|| self.damaged(version, file, Damage::Missing))?;
-        if read.len() as u64 != expected {
-            return Err(self.damaged(version, file, Damage::Length { found: read.len() as u64, expected }));
-        }
-        Ok(read)
     }
 
     fn put(&self, version: &str, files: &[(&str, &[u8])]) -> Result<(), RegistryError> {
