@@ -120,11 +120,8 @@ pub fn utc(instant: Instant) -> String {
 impl ModelRef {
     /// The models in use, for a forecast made at an instant.
     pub fn new(loaded: &Loaded, origin: Instant, calendar: &Calendar) -> ModelRef {
-        let cutoff = loaded.models.cutoff;
-        // The baseline learns nothing: it counts hours before the origin.
-        let last = loaded.manifest.as_ref().and_then(|manifest| calendar.parse(&manifest.last_reading).ok());
-        let in_sample = !loaded.is_baseline() && last.map_or(cutoff > origin, |last| last >= origin);
-        ModelRef { version: loaded.version.clone(), cutoff: calendar.rfc3339(cutoff), in_sample }
+        let (cutoff, in_sample) = (calendar.rfc3339(loaded.models.cutoff), loaded.has_seen(origin, calendar));
+        ModelRef { version: loaded.version.clone(), cutoff, in_sample }
     }
 
     /// No models: the habit's rate as of an origin.
@@ -162,14 +159,14 @@ pub fn device(
 ///
 /// # Errors
 /// As [`device`].
-pub fn whole(grid: &Grid, cells: &[&Arc<Cell>], loaded: &Loaded, calendar: &Calendar) -> serde_json::Result<Vec<u8>> {
+pub fn whole(grid: &Grid, cells: &[&Arc<Cell>], calendar: &Calendar) -> serde_json::Result<Vec<u8>> {
     let last = grid.hourly.devices.iter().filter_map(|d| d.times.last()).max();
     let head = Forecast {
         made_at: utc(grid.made_at),
         origin: calendar.rfc3339(grid.hourly.origin),
         data_until: last.map(|&instant| calendar.rfc3339(instant)),
         stale: grid.hourly.stale.is_some(),
-        model: grid.model(loaded, calendar),
+        model: grid.model(calendar),
         devices: Vec::new(),
     };
     let mut out = serde_json::to_vec(&head)?;

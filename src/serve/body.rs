@@ -123,12 +123,12 @@ pub async fn post(
         check(&known, origin, calendar)?;
         let _one = site.visits.forecasting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let heard = still.into_iter().filter(|&time| time < origin).max();
-        let grid = build_grid(&known, calendar, origin, heard);
+        let grid = build_grid(&known, calendar, origin, heard, snapshot.loaded.clone());
         let all: Vec<usize> = (0..grid.hourly.devices.len()).collect();
-        let cells = grid.cells(&all, &snapshot.loaded, calendar, &site.metrics)?;
+        let cells = grid.cells(&all, calendar, &site.metrics)?;
         match answer_csv {
             true => Ok(answer::csv(&cells, calendar)),
-            false => answer::whole(&grid, &cells, &snapshot.loaded, calendar).map_err(Problem::internal),
+            false => answer::whole(&grid, &cells, calendar).map_err(Problem::internal),
         }
     })
     .await?;

@@ -80,7 +80,7 @@ pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
         let grid = snapshot.grid(origin, &site.calendar);
         drop(turn);
         let Some(at) = grid.hourly.position(&name) else { return Err(unknown(&name, std::iter::empty())) };
-        let layers = snapshot.loaded.models.layers(&name);
+        let layers = grid.loaded.models.layers(&name);
         let found = forecast::explain_with(&grid.hourly, &grid.building, at, layers, hour);
         let found = found.map_err(Problem::internal)?;
         let contribution = |part: &forecast::Contribution| ContributionAnswer {

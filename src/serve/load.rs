@@ -43,7 +43,7 @@ pub fn start(site: &Site) -> anyhow::Result<()> {
     let trained = loaded.is_some();
     let loaded = Arc::new(loaded.unwrap_or_else(|| Loaded::baseline(&history.readings, &site.calendar)));
     let (devices, readings, version) = (history.readings.devices.len(), history.count, loaded.version.clone());
-    site.swap(Snapshot::new(history.clone(), loaded));
+    site.swap(Snapshot::new(history.clone(), loaded, site.past.clone()));
     warm(site);
     site.reach(if trained { Phase::Ready } else { Phase::Training });
     let seconds = watch.elapsed().as_secs_f64();
@@ -53,7 +53,7 @@ pub fn start(site: &Site) -> anyhow::Result<()> {
     }
     if !trained {
         let loaded = train(site, &history);
-        site.swap(Snapshot::new(history, Arc::new(loaded)));
+        site.swap(Snapshot::new(history, Arc::new(loaded), site.past.clone()));
         site.reach(Phase::Ready);
     }
     Ok(())
@@ -79,13 +79,12 @@ fn heard(site: &Site) -> Option<Arc<AtomicI64>> {
 
 /// A version of the registry, the current one without a name, for a history that ends with the reading `last`.
 fn named(site: &Site, version: Option<&str>, last: Option<Instant>) -> Result<Loaded, RegistryError> {
-    let (mut models, manifest) = site.registry.load(version)?;
-    registry::present(&manifest.version, models.cutoff, last, &site.calendar)?;
-    models.threshold = site.settings.rule.threshold(&models.site.out_of_sample);
-    if let Some(difference) = manifest.mismatch(&site.calendar) {
-        tracing::warn!(version = manifest.version, difference, "these models were trained with another calendar");
+    let loaded = Loaded::read(&site.registry, version, site.settings.rule)?;
+    registry::present(&loaded.version, loaded.models.cutoff, last, &site.calendar)?;
+    if let Some(difference) = loaded.manifest.as_ref().and_then(|manifest| manifest.mismatch(&site.calendar)) {
+        tracing::warn!(version = loaded.version, difference, "these models were trained with another calendar");
     }
-    Ok(Loaded { models, version: manifest.version.clone(), manifest: Some(manifest) })
+    Ok(loaded)
 }
 
 /// The newest models of the registry that can be used, where the current ones cannot.
@@ -171,7 +170,7 @@ pub fn reload(site: &Site) -> Result<String, RegistryError> {
             site.set_trouble(|trouble| trouble.models = None);
             let version = loaded.version.clone();
             if let Ok(old) = site.snapshot() {
-                site.swap(Snapshot::new(old.history.clone(), Arc::new(loaded)));
+                site.swap(Snapshot::new(old.history.clone(), Arc::new(loaded), site.past.clone()));
                 warm(site);
             }
             tracing::info!(version, "models reloaded");
@@ -195,7 +194,7 @@ fn reread(site: &Site) {
             site.set_trouble(|trouble| trouble.readings = None);
             tracing::info!(readings = history.count, "readings read again");
             if let Ok(old) = site.snapshot() {
-                site.swap(Snapshot::new(Arc::new(history), old.loaded.clone()));
+                site.swap(Snapshot::new(Arc::new(history), old.loaded.clone(), site.past.clone()));
                 warm(site);
                 site.events.readings(std::iter::empty());
             }
@@ -231,7 +230,7 @@ fn forget(site: &Site) {
     let Ok(old) = site.snapshot() else { return };
     let history = History::new(old.history.readings.since(before), &site.calendar, heard(site));
     tracing::info!(readings = history.count, "old readings are forgotten");
-    site.swap(Snapshot::new(Arc::new(history), old.loaded.clone()));
+    site.swap(Snapshot::new(Arc::new(history), old.loaded.clone(), site.past.clone()));
     warm(site);
     site.events.readings(std::iter::empty());
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::snapshot::AHEAD;
-use crate::calendar::Calendar;
+use crate::calendar::{Calendar, Instant};
 use crate::model::Models;
-use crate::model::registry::Manifest;
+use crate::model::registry::{Manifest, Registry, RegistryError};
+use crate::model::rule::Rule;
 use crate::readings::Readings;
 
 /// The version of models that have learned nothing.
@@ -34,7 +35,24 @@ impl Loaded {
         }
     }
 
-    /// Whether nothing was learned yet.
+    /// Reads a version of a registry, the current one without a name; `rule` makes states of its probabilities.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when there is no such version, or it is damaged.
+    pub fn read(registry: &Registry, version: Option<&str>, rule: Rule) -> Result<Loaded, RegistryError> {
+        let (mut models, manifest) = registry.load(version)?;
+        models.threshold = rule.threshold(&models.site.out_of_sample);
+        Ok(Loaded { models, version: manifest.version.clone(), manifest: Some(manifest) })
+    }
+
+    /// Returns whether these models learned from readings at or after an instant. The baseline learns nothing: it counts
+    /// hours before the origin.
+    pub fn has_seen(&self, origin: Instant, calendar: &Calendar) -> bool {
+        let last = self.manifest.as_ref().and_then(|manifest| calendar.parse(&manifest.last_reading).ok());
+        !self.is_baseline() && last.map_or(self.models.cutoff > origin, |last| last >= origin)
+    }
+
+    /// Returns whether nothing was learned yet.
     pub fn is_baseline(&self) -> bool {
         self.version == BASELINE
     }

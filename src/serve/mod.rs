@@ -31,6 +31,7 @@ pub mod metrics;
 pub mod models;
 pub mod openapi;
 pub mod origin;
+pub mod past;
 pub mod predict;
 pub mod problem;
 pub mod proxy;

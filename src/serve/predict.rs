@@ -60,7 +60,7 @@ pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
         let cells = cells(site, snapshot, grid, &key.devices)?;
         match key.form {
             Form::Csv => Ok(answer::csv(&cells, &site.calendar)),
-            _ => answer::whole(grid, &cells, &snapshot.loaded, &site.calendar).map_err(Problem::internal),
+            _ => answer::whole(grid, &cells, &site.calendar).map_err(Problem::internal),
         }
     })
     .await?;
@@ -150,7 +150,7 @@ pub fn cells<'a>(
         [] => (0..grid.hourly.devices.len()).collect(),
         _ => names.filter_map(|device| grid.hourly.position(&device.device)).collect(),
     };
-    grid.cells(&at, &snapshot.loaded, &site.calendar, &site.metrics)
+    grid.cells(&at, &site.calendar, &site.metrics)
 }
 
 /// An answer, made on a thread of its own by `make` unless it is there.

@@ -46,7 +46,7 @@ impl Publishing {
         }
         let watch = Stopwatch::now();
         let All { grid, forecasts } = rounds::forecasts(site, snapshot, origin)?;
-        let (made_at, version) = (Calendar::utc_now(), grid.model(&snapshot.loaded, &site.calendar).version);
+        let (made_at, version) = (Calendar::utc_now(), grid.model(&site.calendar).version);
         publisher.publish(Edition { origin, made_at, version, forecasts });
         *self = Publishing {
             snapshot: Arc::downgrade(snapshot),

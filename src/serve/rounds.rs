@@ -63,7 +63,7 @@ pub fn forecasts(site: &Site, snapshot: &Snapshot, origin: Instant) -> Result<Al
     let mut forecasts = Vec::with_capacity(all.len());
     for some in all.chunks(AT_ONCE) {
         let _turn = snapshot.turn();
-        let cells = grid.cells(some, &snapshot.loaded, &site.calendar, &site.metrics)?;
+        let cells = grid.cells(some, &site.calendar, &site.metrics)?;
         forecasts.extend(cells.into_iter().map(|cell| cell.forecast.clone()));
     }
     Ok(All { grid, forecasts })

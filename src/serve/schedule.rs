@@ -125,9 +125,9 @@ pub async fn get(access: CalendarAccess, request: HttpRequest, site: Data<Site>)
     let (origin, devices) = asked(&query, &site, &snapshot)?;
     let preheat = query.duration("preheat", LONGEST)?.unwrap_or(0);
     let setback = query.duration("setback_after", LONGEST)?.unwrap_or(0);
-    let threshold = match (query.number("cost_miss")?, query.number("cost_waste")?) {
-        (Some(miss), Some(waste)) => Rule::Cost { miss, waste }.threshold(&snapshot.loaded.models.site.out_of_sample).0,
-        (None, None) => snapshot.loaded.models.threshold.0,
+    let rule = match (query.number("cost_miss")?, query.number("cost_waste")?) {
+        (Some(miss), Some(waste)) => Some(Rule::Cost { miss, waste }),
+        (None, None) => None,
         _ => return Err(Problem::parameter("cost_miss", "and cost_waste belong together")),
     };
     let media = if calendar_wanted { "text/calendar; charset=utf-8" } else { "application/json" };
@@ -136,6 +136,8 @@ pub async fn get(access: CalendarAccess, request: HttpRequest, site: Data<Site>)
         let grid = snapshot.grid(origin, calendar);
         let cells = cells(&site, &snapshot, &grid, &devices)?;
         drop(turn);
+        let models = &grid.loaded.models;
+        let threshold = rule.map_or(models.threshold, |rule| rule.threshold(&models.site.out_of_sample)).0;
         let made = cells.iter().map(|cell| {
             let blocks = blocks(&cell.forecast.hours, threshold, preheat, setback, origin, calendar);
             (cell.forecast.device.as_str(), blocks)
@@ -147,7 +149,7 @@ pub async fn get(access: CalendarAccess, request: HttpRequest, site: Data<Site>)
             made_at: utc(grid.made_at),
             origin: calendar.rfc3339(origin),
             stale: grid.hourly.stale.is_some(),
-            model: grid.model(&snapshot.loaded, calendar),
+            model: grid.model(calendar),
             rule: BlockRule { threshold, preheat_seconds: preheat, setback_after_seconds: setback },
             devices: made.map(|(device, blocks)| answer(device, &blocks, calendar)).collect(),
         };

@@ -10,6 +10,7 @@ use super::events::Events;
 use super::limits::Limits;
 use super::live::Live;
 use super::metrics::{Gauges, Metrics};
+use super::past::PastModels;
 use super::problem::{Code, Problem};
 use super::proxy::{Client, Network};
 use super::retrain::Retraining;
@@ -101,6 +102,8 @@ pub struct Site {
     pub calendar: Calendar,
     /// The registry.
     pub registry: Registry,
+    /// Its older versions, for origins of the past.
+    pub past: Arc<PastModels>,
     /// The tokens it knows; none with `--no-auth`.
     pub tokens: Tokens,
     /// How many requests there may be.
@@ -133,6 +136,7 @@ impl Site {
     /// A site with nothing loaded yet.
     pub fn new(settings: Settings, calendar: Calendar, tokens: Tokens) -> Site {
         Site {
+            past: Arc::new(PastModels::new(Registry::open(&settings.models), settings.rule)),
             registry: Registry::open(&settings.models),
             limits: Limits::new(settings.rate),
             settings,

@@ -10,6 +10,7 @@ use super::answer::{self, Cell, ModelRef};
 use super::cache::Answers;
 use super::loaded::Loaded;
 use super::metrics::Metrics;
+use super::past::PastModels;
 use super::problem::{Code, Problem};
 use crate::calendar::{Calendar, HOUR, Instant};
 use crate::commands::predict::closest;
@@ -141,17 +142,25 @@ pub struct Grid {
     pub hourly: Hourly,
     /// What all devices say together.
     pub building: Arc<Building>,
+    /// The models that forecasts on it come from. None of them has seen the origin.
+    pub loaded: Arc<Loaded>,
     /// When it was made.
     pub made_at: Instant,
     cells: Vec<OnceLock<Arc<Cell>>>,
 }
 
 impl Grid {
-    fn new(readings: &Readings, calendar: &Calendar, origin: Instant, heard: Option<Instant>) -> Grid {
+    fn new(
+        readings: &Readings,
+        calendar: &Calendar,
+        origin: Instant,
+        heard: Option<Instant>,
+        loaded: Arc<Loaded>,
+    ) -> Grid {
         let hourly = Hourly::unless_stale(readings, calendar, origin, heard);
         let building = Building::new(&hourly);
         let cells = hourly.devices.iter().map(|_| OnceLock::new()).collect();
-        Grid { building: Arc::new(building), made_at: calendar.now(), cells, hourly }
+        Grid { building: Arc::new(building), loaded, made_at: calendar.now(), cells, hourly }
     }
 
     /// This grid with a history that has grown: forecasts of devices that nothing new was read of stay. None where
@@ -179,14 +188,20 @@ impl Grid {
             hourly = hourly.with_times(at, times)?;
             cells[at] = OnceLock::new();
         }
-        Some(Grid { building: self.building.clone(), made_at: calendar.now(), cells, hourly })
+        Some(Grid {
+            building: self.building.clone(),
+            loaded: self.loaded.clone(),
+            made_at: calendar.now(),
+            cells,
+            hourly,
+        })
     }
 
     /// The models that forecasts on this grid come from: the habit's where the data are stale.
-    pub fn model(&self, loaded: &Loaded, calendar: &Calendar) -> ModelRef {
+    pub fn model(&self, calendar: &Calendar) -> ModelRef {
         match self.hourly.stale {
             Some(_) => ModelRef::habit(self.hourly.origin, calendar),
-            None => ModelRef::new(loaded, self.hourly.origin, calendar),
+            None => ModelRef::new(&self.loaded, self.hourly.origin, calendar),
         }
     }
 
@@ -194,26 +209,20 @@ impl Grid {
     ///
     /// # Errors
     /// Whatever Polars reports.
-    pub fn cells(
-        &self,
-        devices: &[usize],
-        loaded: &Loaded,
-        calendar: &Calendar,
-        metrics: &Metrics,
-    ) -> Result<Vec<&Arc<Cell>>, Problem> {
+    pub fn cells(&self, devices: &[usize], calendar: &Calendar, metrics: &Metrics) -> Result<Vec<&Arc<Cell>>, Problem> {
         let watch = std::time::Instant::now();
         let missing: Vec<usize> = devices.iter().copied().filter(|&at| self.cells[at].get().is_none()).collect();
-        let version = self.model(loaded, calendar).version;
-        missing.par_iter().try_for_each(|&at| self.fill(at, loaded, &version, calendar))?;
+        let version = self.model(calendar).version;
+        missing.par_iter().try_for_each(|&at| self.fill(at, &version, calendar))?;
         metrics.forecasts.add(missing.len() as u64);
         metrics.forecast_nanoseconds.add(watch.elapsed().as_nanos() as u64);
         Ok(devices.iter().filter_map(|&at| self.cells[at].get()).collect())
     }
 
     /// Forecasts one device.
-    fn fill(&self, at: usize, loaded: &Loaded, version: &str, calendar: &Calendar) -> Result<(), Problem> {
+    fn fill(&self, at: usize, version: &str, calendar: &Calendar) -> Result<(), Problem> {
         let device = &self.hourly.devices[at];
-        let layers = loaded.models.layers(&device.device);
+        let layers = self.loaded.models.layers(&device.device);
         let made = forecast::forecast_with(&self.hourly, &self.building, at, layers).map_err(Problem::internal)?;
         let last = device.times.last().copied();
         let json = answer::device(&made, last, version, calendar).map_err(Problem::internal)?;
@@ -228,6 +237,7 @@ pub struct Snapshot {
     pub history: Arc<History>,
     /// The models.
     pub loaded: Arc<Loaded>,
+    past: Arc<PastModels>,
     /// Rendered answers.
     pub answers: Answers,
     grids: Mutex<VecDeque<Arc<Grid>>>,
@@ -236,8 +246,9 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Data and models together, with nothing computed yet.
-    pub fn new(history: Arc<History>, loaded: Arc<Loaded>) -> Snapshot {
-        Snapshot { history, loaded, answers: Answers::default(), grids: Mutex::default(), computing: Mutex::default() }
+    pub fn new(history: Arc<History>, loaded: Arc<Loaded>, past: Arc<PastModels>) -> Snapshot {
+        let (answers, grids, computing) = (Answers::default(), Mutex::default(), Mutex::default());
+        Snapshot { history, loaded, past, answers, grids, computing }
     }
 
     /// The same models with a history that has grown by `changed`: what that cannot have changed stays computed.
@@ -247,7 +258,8 @@ impl Snapshot {
         let grids = grids.iter().filter_map(|grid| grid.grown(&history.readings, changed, calendar)).map(Arc::new);
         let grids = Mutex::new(grids.collect());
         let loaded = self.loaded.grown(&history.readings, calendar);
-        Snapshot { history, loaded, answers: Answers::default(), grids, computing: Mutex::default() }
+        let (answers, past, computing) = (Answers::default(), self.past.clone(), Mutex::default());
+        Snapshot { history, loaded, past, answers, grids, computing }
     }
 
     /// Waits until nobody else computes, so that two who ask for the same compute it once.
@@ -268,7 +280,12 @@ impl Snapshot {
         found.unwrap_or_else(|| {
             // Make room first: two grids and the new one would be three.
             lock().truncate(GRIDS - 1);
-            let grid = Arc::new(Grid::new(&self.history.readings, calendar, origin, self.heard(origin, calendar)));
+            let readings = &self.history.readings;
+            let loaded = match self.loaded.has_seen(origin, calendar) {
+                true => self.past.at(origin, readings, calendar),
+                false => self.loaded.clone(),
+            };
+            let grid = Arc::new(Grid::new(readings, calendar, origin, self.heard(origin, calendar), loaded));
             lock().push_front(grid.clone());
             grid
         })
@@ -276,13 +293,21 @@ impl Snapshot {
 }
 
 /// A grid and its forecasts for readings that are not the site's own.
-pub fn build_grid(readings: &Readings, calendar: &Calendar, origin: Instant, heard: Option<Instant>) -> Grid {
-    Grid::new(readings, calendar, origin, heard)
+pub fn build_grid(
+    readings: &Readings,
+    calendar: &Calendar,
+    origin: Instant,
+    heard: Option<Instant>,
+    loaded: Arc<Loaded>,
+) -> Grid {
+    Grid::new(readings, calendar, origin, heard, loaded)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::registry::Registry;
+    use crate::model::rule::Rule;
 
     #[test]
     fn steps_end_every_five_minutes_but_not_in_the_next_hour() {
@@ -308,23 +333,24 @@ mod tests {
         let running = calendar.parse("2024-03-05 10:00:00").unwrap();
         let history = Arc::new(History::new(readings.before(running), &calendar, None));
         let loaded = Arc::new(Loaded::baseline(&history.readings, &calendar));
-        let old = Snapshot::new(history.clone(), loaded);
+        let past = Arc::new(PastModels::new(Registry::open("nowhere"), Rule::Fixed(0.5)));
+        let old = Snapshot::new(history.clone(), loaded, past.clone());
         let (metrics, all) = (Metrics::default(), [0, 1, 2, 3]);
-        let json = |snapshot: &Snapshot, grid: &Grid| -> Vec<Vec<u8>> {
-            let cells = grid.cells(&all, &snapshot.loaded, &calendar, &metrics).unwrap();
+        let json = |grid: &Grid| -> Vec<Vec<u8>> {
+            let cells = grid.cells(&all, &calendar, &metrics).unwrap();
             cells.iter().map(|cell| cell.json.clone()).collect()
         };
-        let before = json(&old, &old.grid(running + 1500, &calendar));
+        let before = json(&old.grid(running + 1500, &calendar));
         let name = history.readings.devices[2].device.clone();
         let new = old.grown(&[DeviceReadings { device: name, times: vec![running + 600].into() }], &calendar);
         let grid = new.grid(running + 1500, &calendar);
         assert_eq!(grid.cells.iter().map(|cell| cell.get().is_some()).collect::<Vec<_>>(), [true, true, false, true]);
-        let after = json(&new, &grid);
+        let after = json(&grid);
         // What is told again, from whatever hour, changes nothing.
         let again = new.grown(&history.readings.devices, &calendar).grid(running + 1500, &calendar);
         assert!(again.cells.iter().all(|cell| cell.get().is_some()));
-        let cold = Snapshot::new(new.history.clone(), new.loaded.clone());
-        assert_eq!(after, json(&cold, &cold.grid(running + 1500, &calendar)));
+        let cold = Snapshot::new(new.history.clone(), new.loaded.clone(), past);
+        assert_eq!(after, json(&cold.grid(running + 1500, &calendar)));
         assert!(before[2] != after[2] && before[0] == after[0]);
     }
 }

@@ -62,14 +62,37 @@ fn an_answer_says_when_it_was_made_and_of_what() {
 }
 
 #[test]
-fn a_forecast_of_a_day_the_models_have_learned_from_says_so() {
+fn a_day_that_the_models_have_learned_from_is_forecast_by_older_ones() {
     let models = registry();
+    let current = std::fs::read_to_string(models.path().join("current")).unwrap().trim().to_owned();
+    client::train(models.path(), "2016-08-17 23:59:59");
+    let newest = std::fs::read_to_string(models.path().join("current")).unwrap().trim().to_owned();
+    assert_ne!(current, newest);
+    let ok = std::process::Command::new(env!("CARGO_BIN_EXE_roomcast"))
+        .args(["models", "activate", "--models", models.path().to_str().unwrap(), &current])
+        .status();
+    assert!(ok.unwrap().success());
     let server = Server::start(models.path(), &[]);
-    let in_sample = |target: &str| server.get(target).json()["model"]["in_sample"].clone();
-    for (at, seen) in [("2016-08-24T12:00:00", true), ("2016-08-24T23:59:59", false), ("2016-08-25T12:00:00", false)] {
-        assert_eq!(in_sample(&format!("/predict?at={at}")), seen, "{at}");
-        assert_eq!(in_sample(&format!("/schedule?at={at}")), seen, "{at}");
+    // An older version for days that it has not seen, else the habit's rate.
+    for (at, version) in [
+        ("2016-08-24T23:59:59", current.as_str()),
+        ("2016-08-25T12:00:00", &current),
+        ("2016-08-24T12:00:00", &newest),
+        ("2016-08-18T00:00:00", &newest),
+        ("2016-08-10T12:00:00", "baseline"),
+    ] {
+        for target in ["predict", "schedule"] {
+            let model = server.get(&format!("/{target}?at={at}")).json()["model"].clone();
+            assert_eq!((&model["version"], &model["in_sample"]), (&json!(version), &json!(false)), "{target} {at}");
+        }
     }
+    let habit = server.get("/predict?at=2016-08-10T12:00:00").json();
+    assert_eq!(habit["devices"][0]["source"], "baseline");
+    // A history in the body is forecast by the models in use, which says so.
+    let csv = std::fs::read(sample()).unwrap();
+    let headers = ["Authorization: Bearer r-token", "Content-Type: text/csv"];
+    let sent = server.ask("POST", "/predict?at=2016-08-24T12:00:00", &headers, &csv).json();
+    assert_eq!((&sent["model"]["version"], &sent["model"]["in_sample"]), (&json!(current), &json!(true)));
 }
 
 #[test]
