@@ -1,5 +1,7 @@
 //! What all devices of a site say together, hour by hour.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use polars::prelude::{Float32Chunked, IdxSize, IntoSeries, Series};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -120,6 +122,17 @@ impl Building {
             rate: series("building_rate", rate.iter().copied()),
         };
         Building { occupied, observed, expected, rate, silent_share, lags, shared }
+    }
+
+    /// A digest of the totals: the same for two buildings exactly when their totals are the same, but for chance.
+    pub fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for totals in [&self.occupied, &self.observed, &self.expected] {
+            totals.len().hash(&mut hasher);
+            totals.iter().for_each(|total| total.to_bits().hash(&mut hasher));
+        }
+        self.silent_share.to_bits().hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Number of hours observed, over all devices.

@@ -145,6 +145,8 @@ pub struct Grid {
     /// The last reading, where the site has been silent for longer than its habits explain: nothing is known since then,
     /// and forecasts are the habit's.
     pub stale: Option<Instant>,
+    /// Digest of what forecasts of all devices have in common, beside the models: see [`Building::digest`].
+    pub basis: u64,
     /// When it was made.
     pub made_at: Instant,
     cells: Vec<OnceLock<Arc<Cell>>>,
@@ -157,7 +159,8 @@ impl Grid {
         let hourly = stale.into_iter().fold(hourly, Hourly::unobserved_since);
         let building = Building::new(&hourly);
         let cells = hourly.devices.iter().map(|_| OnceLock::new()).collect();
-        Grid { building: Arc::new(building), stale, made_at: calendar.now(), cells, hourly }
+        let basis = building.digest();
+        Grid { building: Arc::new(building), stale, basis, made_at: calendar.now(), cells, hourly }
     }
 
     /// This grid with a history that has grown: forecasts of devices that nothing new was read of stay. None where
@@ -185,7 +188,8 @@ impl Grid {
             hourly = hourly.with_times(at, times)?;
             cells[at] = OnceLock::new();
         }
-        Some(Grid { building: self.building.clone(), stale: None, made_at: calendar.now(), cells, hourly })
+        let (building, basis) = (self.building.clone(), self.basis);
+        Some(Grid { building, stale: None, basis, made_at: calendar.now(), cells, hourly })
     }
 
     /// The models that forecasts on this grid come from: the habit's where the data are stale.
