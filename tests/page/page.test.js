@@ -206,9 +206,30 @@ test('the page says how often hours given 10 % and more were in use, and in whic
   await close();
 });
 
+test('a time is typed as it is shown', async () => {
+  const { page, errors, close } = await open({ token: TOKEN });
+  await page.getByRole('grid').waitFor();
+  const field = page.getByLabel('Forecast made at');
+  assert.match(await field.inputValue(), /^2016-08-31 \d\d:\d\d$/);
+  await field.fill('2016-08-24');
+  await field.press('Enter');
+  await page.getByRole('heading', { level: 1, name: /^Wednesday 24 August 2016: / }).waitFor();
+  assert.equal(await field.inputValue(), '2016-08-24 00:00');
+  await field.fill('8/23/2016');
+  await field.press('Enter');
+  assert.equal(await field.evaluate((element) => element.validity.valid), false);
+  await field.fill('2016-08-23 12:00');
+  await field.press('Enter');
+  await page.getByRole('heading', { level: 1, name: /^Tuesday 23 August 2016: / }).waitFor();
+  assert.deepEqual(errors, []);
+  await close();
+});
+
 test('what the server refuses is told with its hint', async () => {
   const { page, close } = await open({ token: TOKEN, hash: '#at=1999-01-01T00:00:00' });
-  await page.getByRole('alert').filter({ hasText: 'Try again' }).waitFor();
+  const alert = page.getByRole('alert').filter({ hasText: 'Try again' });
+  await alert.waitFor();
+  assert.match(await alert.innerText(), /[.?] Try again Go to the latest forecast$/);
   await page.getByRole('button', { name: 'Go to the latest forecast' }).click();
   await page.getByRole('grid').waitFor();
   await close();
@@ -373,7 +394,7 @@ test('a server without readings shows how to send the first, and then that it le
   assert.ok(needed > 1);
   await page.getByRole('heading', { level: 1, name: `Learning, day 1 of ${needed}`, exact: true }).waitFor();
   await page.getByRole('rowheader', { name: 'room_1' }).waitFor();
-  assert.match(await page.locator('#lead').innerText(), new RegExp(`^Until ${needed} days of readings have come, each chance is how often the room was in use`));
+  assert.match(await page.locator('#lead').innerText(), new RegExp(`^Until ${needed} days of readings have come, chances are rough: they are the rates of the few hours that were seen\\.`));
   assert.equal(await page.locator('#empty').isVisible(), false);
   assert.deepEqual(errors, []);
   await close();
