@@ -113,10 +113,10 @@ impl Measure {
         Standing::of(&self.gain)
     }
 
-    /// `Brier 0.081 against 0.090 of the hour-of-week rate`.
+    /// `Brier score 0.081 against 0.090`.
     fn words(&self, overall: &Group) -> String {
         let (ours, theirs) = ((self.of)(overall.model()), (self.of)(overall.baseline(self.rule)));
-        format!("{} {ours:.3} against {theirs:.3} of “{}”", self.name, baselines::NAMES[self.rule])
+        format!("{} {ours:.3} against {theirs:.3}", self.name)
     }
 }
 
@@ -175,8 +175,16 @@ fn side(what: &str, standing: Standing, measures: [&Measure; 2], overall: &Group
         Standing::WorseWithinNoise => format!("a simple rule is ahead of the model{luck}"),
         Standing::Worse => "a simple rule is better than the model".to_owned(),
     };
-    let numbers = measures.map(|measure| measure.words(overall)).join(", ");
-    format!("{what}: {says} ({numbers}).")
+    format!("{what}: {says} ({}).", numbers(measures, overall))
+}
+
+/// The numbers of two measures; a rule that serves both is named once.
+fn numbers(measures: [&Measure; 2], overall: &Group) -> String {
+    let [first, second] = measures.map(|measure| measure.words(overall));
+    match measures.map(|measure| baselines::NAMES[measure.rule]) {
+        [one, other] if one == other => format!("{first}, {second}, both of “{one}”"),
+        [one, other] => format!("{first} of “{one}”, {second} of “{other}”"),
+    }
 }
 
 /// What to use the model for, given the simple rules that come nearest to it or are ahead of it.

@@ -1,5 +1,7 @@
 //! Hourly totals and rates over all devices of a site.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use polars::prelude::{Float32Chunked, IdxSize, IntoSeries, Series};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -121,6 +123,17 @@ impl Building {
             rate: series("building_rate", rate.iter().copied()),
         };
         Building { occupied, observed, expected, rate, silent_share, lags, shared }
+    }
+
+    /// Returns a digest of the totals: two buildings with equal totals have the same, others differ but for chance.
+    pub fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for totals in [&self.occupied, &self.observed, &self.expected] {
+            totals.len().hash(&mut hasher);
+            totals.iter().for_each(|total| total.to_bits().hash(&mut hasher));
+        }
+        self.silent_share.to_bits().hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Returns the number of hours observed, over all devices.

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::answer::utc;
 use super::auth::ReadAccess;
+use super::etag;
 use super::problem::{Problem, ProblemBody};
 use super::query::Query;
 use super::site::Site;
@@ -149,8 +150,8 @@ struct Found {
 pub struct Alerts(BTreeMap<Kind, Found>);
 
 impl Alerts {
-    /// Takes note of what is wrong at an instant (UTC); what was wrong before keeps its beginning.
-    fn set(&mut self, found: Vec<(Kind, Vec<String>)>, now: Instant) {
+    /// Takes note of what is wrong at an instant (UTC); what was wrong before keeps its beginning. Returns whether anything changed.
+    fn set(&mut self, found: Vec<(Kind, Vec<String>)>, now: Instant) -> bool {
         let before = std::mem::take(&mut self.0);
         for (kind, names) in found.into_iter().filter(|(_, names)| !names.is_empty()) {
             let since = before.get(&kind).map_or(now, |before| before.since);
@@ -158,6 +159,7 @@ impl Alerts {
             let examples = names.into_iter().take(EXAMPLES).collect();
             self.0.insert(kind, Found { count, since, examples });
         }
+        self.0 != before
     }
 
     /// Each kind's name in metrics, and how many devices, servers or models it concerns.
@@ -266,7 +268,10 @@ impl Watching {
         let refused = self.refusals.round(site, watch);
         let arriving = self.arrivals.round(site, watch);
         let found = look(site, snapshot, &self.seen, arriving, refused);
-        lock(site).set(found, Calendar::utc_now());
+        let has_changed = lock(site).set(found, Calendar::utc_now());
+        if has_changed {
+            site.events.alerts();
+        }
         self.took = watch.elapsed();
         self.done = Some(Stopwatch::now());
     }
@@ -367,6 +372,7 @@ fn disconnected(site: &Site) -> Vec<String> {
     get, path = "/alerts", operation_id = "alerts", tag = "operation",
     responses(
         (status = 200, description = "What is wrong now", body = AlertsAnswer),
+        (status = 304, description = "The answer is the one that `If-None-Match` names"),
         (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("bearer" = []), ("query" = [])),
@@ -378,7 +384,7 @@ pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
         let found = alerts.0.get(&kind)?;
         Some(Alert { kind, count: found.count, since: utc(found.since), examples: found.examples.clone() })
     };
-    Ok(HttpResponse::Ok().json(AlertsAnswer { alerts: Kind::ALL.into_iter().filter_map(alert).collect() }))
+    etag::json(&request, &AlertsAnswer { alerts: Kind::ALL.into_iter().filter_map(alert).collect() })
 }
 
 #[cfg(test)]

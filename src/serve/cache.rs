@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use actix_web::http::header::EntityTag;
 use actix_web::web::Bytes;
+use flate2::Compression;
 
+use super::etag;
 use crate::calendar::Instant;
 
 /// Answers kept, and the bytes of all of them.
@@ -19,6 +22,8 @@ pub enum Form {
     Json,
     /// Forecasts as CSV.
     Csv,
+    /// Forecasts in few bytes, with what has happened until this instant.
+    Compact(Instant),
     /// The list of devices, with the scores of so many rounds.
     Devices(u64),
 }
@@ -41,6 +46,10 @@ pub struct Answer {
     pub body: Bytes,
     /// The same bytes compressed, once somebody asked for them.
     pub gzip: OnceLock<Bytes>,
+    /// How strongly they are compressed.
+    pub level: Compression,
+    /// Its entity tag.
+    pub tag: EntityTag,
     used: AtomicU64,
 }
 
@@ -63,7 +72,12 @@ impl Answers {
     /// Keeps an answer, and forgets the least recently used ones where there are too many.
     pub fn put(&self, key: Key, body: Vec<u8>) -> Arc<Answer> {
         let used = AtomicU64::new(self.clock.fetch_add(1, Relaxed));
-        let answer = Arc::new(Answer { body: body.into(), gzip: OnceLock::new(), used });
+        let level = match key.form {
+            Form::Compact(_) => Compression::best(),
+            Form::Json | Form::Csv | Form::Devices(_) => Compression::fast(),
+        };
+        let tag = etag::of(&body);
+        let answer = Arc::new(Answer { body: body.into(), gzip: OnceLock::new(), level, tag, used });
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.insert(key, answer.clone());
         let bytes = |answer: &Answer| answer.body.len() + answer.gzip.get().map_or(0, Bytes::len);

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::answer::{SourceName, StatusName};
 use super::auth::ReadAccess;
 use super::cache::{Form, Key};
+use super::compact;
 use super::predict::{asked, cached, send, work};
 use super::problem::{Problem, ProblemBody};
 use super::query::{self, Query};
@@ -136,6 +137,7 @@ pub enum PastState {
     get, path = "/devices", operation_id = "devices", tag = "devices",
     responses(
         (status = 200, description = "All devices", body = Devices),
+        (status = 304, description = "The answer is the one that `If-None-Match` names"),
         (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
     ),
@@ -292,14 +294,10 @@ fn hours(
         let why = format!("at most {MOST_HOURS} hours are given at a time");
         return Err(Problem::parameter("from", why).hint("ask for shorter spans one by one"));
     }
-    let state = |hour: Hour| match usize::try_from(hour - device.first).ok().and_then(|at| device.states.get(at)) {
-        Some(State::Occupied) => PastState::Occupied,
-        Some(State::Vacant) => PastState::Vacant,
-        // The hour that is not over yet has shown what it has shown.
-        Some(State::Unobserved) if device.times.last().is_some_and(|&time| calendar.hour(time) == hour) => {
-            PastState::Occupied
-        }
-        Some(State::Unobserved) | None => PastState::Unobserved,
+    let state = |hour: Hour| match compact::state(device, hour, calendar) {
+        State::Occupied => PastState::Occupied,
+        State::Vacant => PastState::Vacant,
+        State::Unobserved => PastState::Unobserved,
     };
     let hour = |hour: Hour| PastHour { start: calendar.rfc3339(calendar.start(hour)), state: state(hour) };
     Ok(History { device: name, hours: (first..end).map(hour).collect() })

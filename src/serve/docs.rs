@@ -3,10 +3,15 @@
 use std::sync::LazyLock;
 
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, EntityTag, Header, HeaderValue, IfNoneMatch,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, EntityTag, HeaderValue, VARY,
 };
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
-use sha2::{Digest, Sha256};
+use flate2::Compression;
+
+use super::bundle::{self, Module};
+use super::etag;
+use super::predict::{gzip, wants_gzip};
 
 /// What the page may do: its own script, style and requests, nothing from elsewhere.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -16,40 +21,44 @@ const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
+macro_rules! modules {
+    ($($name:literal)*) => {
+        [$((concat!($name, ".js"), include_str!(concat!("page/", $name, ".js")))),*]
+    };
+}
+
+/// The modules of the page itself, in the order in which they import each other.
+pub const PAGE: [Module; 14] =
+    modules!("tools" "words" "api" "state" "alerts" "actual" "first" "grid" "keys" "head" "panel" "login" "live" "app");
+
+/// The modules of what the panel shows; a browser fetches them with the first panel.
+pub const PANEL: [Module; 6] = modules!("pieces" "why" "schedule" "weeks" "room" "model");
+
 /// A file, its type, and a tag that changes with its content.
 struct File {
     path: &'static str,
     media: &'static str,
-    bytes: Vec<u8>,
+    bytes: Bytes,
+    gzip: Bytes,
     tag: EntityTag,
 }
 
-macro_rules! scripts {
-    ($($name:literal)*) => {
-        [$((concat!("/page/", $name, ".js"), include_bytes!(concat!("page/", $name, ".js")).as_slice())),*]
-    };
-}
-
-/// The modules of the page, by path.
-pub const SCRIPTS: [(&str, &[u8]); 19] = scripts!(
-    "tools" "words" "api" "state" "alerts" "actual" "first" "grid" "keys" "head" "pieces" "why" "schedule" "weeks" "room" "model"
-    "panel" "login" "app"
-);
-
-static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
-    let files: [(&'static str, &'static str, Vec<u8>); 5] = [
-        ("/", HTML, include_bytes!("page/index.html").to_vec()),
-        ("/style.css", STYLE, include_bytes!("page/style.css").to_vec()),
-        ("/docs", HTML, include_bytes!("docs/index.html").to_vec()),
-        ("/docs.js", SCRIPT, include_bytes!("docs/docs.js").to_vec()),
-        ("/openapi.json", "application/json", super::openapi::json().into_bytes()),
+static FILES: LazyLock<[File; 7]> = LazyLock::new(|| {
+    let files = [
+        ("/", HTML, include_str!("page/index.html").to_owned()),
+        ("/page.js", SCRIPT, bundle::script(&PAGE, "/panel.js")),
+        ("/panel.js", SCRIPT, bundle::script(&PANEL, "/page.js")),
+        ("/style.css", STYLE, bundle::style(include_str!("page/style.css"))),
+        ("/docs", HTML, include_str!("docs/index.html").to_owned()),
+        ("/docs.js", SCRIPT, include_str!("docs/docs.js").to_owned()),
+        ("/openapi.json", "application/json", super::openapi::json()),
     ];
-    let file = |(path, media, bytes): (_, _, Vec<u8>)| {
-        let tag = hex::encode(&Sha256::digest(&bytes)[..8]);
-        File { path, media, bytes, tag: EntityTag::new_strong(tag) }
-    };
-    let scripts = SCRIPTS.map(|(path, bytes)| (path, SCRIPT, bytes.to_vec()));
-    files.into_iter().chain(scripts).map(file).collect()
+    files.map(|(path, media, text)| {
+        let tag = etag::of(text.as_bytes());
+        // Once for all who ask: as small as can be.
+        let gzip = gzip(text.as_bytes(), Compression::best()).unwrap_or_default();
+        File { path, media, bytes: text.into(), gzip, tag }
+    })
 });
 
 /// The page and the API page.
@@ -68,18 +77,19 @@ fn file(request: &HttpRequest) -> HttpResponse {
     let Some(file) = FILES.iter().find(|file| Some(file.path) == path.as_deref()) else {
         return HttpResponse::NotFound().finish();
     };
-    let known = match IfNoneMatch::parse(request) {
-        Ok(IfNoneMatch::Any) => false,
-        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|tag| tag.weak_eq(&file.tag)),
-        Err(_) => false,
-    };
-    let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    let is_held = etag::is_held(request, &file.tag);
+    let mut response = if is_held { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
         .insert_header((ETAG, file.tag.to_string()))
+        .insert_header((VARY, HeaderValue::from_static("Accept-Encoding")))
         .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-cache")))
         .insert_header((CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)));
-    if known {
+    if is_held {
         return response.finish();
     }
-    response.insert_header((CONTENT_TYPE, HeaderValue::from_static(file.media))).body(file.bytes.as_slice())
+    response.insert_header((CONTENT_TYPE, HeaderValue::from_static(file.media)));
+    if file.gzip.is_empty() || !wants_gzip(request) {
+        return response.body(file.bytes.clone());
+    }
+    response.insert_header((CONTENT_ENCODING, HeaderValue::from_static("gzip"))).body(file.gzip.clone())
 }

@@ -45,6 +45,11 @@ impl Events {
         self.send("models", &json!({ "version": version }));
     }
 
+    /// Says that what is wrong has changed.
+    pub fn alerts(&self) {
+        self.send("alerts", &json!({}));
+    }
+
     /// Ends all streams: they would hold up a server that is about to stop.
     pub fn close(&self) {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -86,7 +91,8 @@ impl MessageBody for Stream {
 /// What changes, as it changes
 ///
 /// Server-sent events: `readings` (`devices`, at most 100 of them by name, and their `count`) when readings were stored,
-/// `models` (`version`) when other models are in use. A comment every 15 seconds says that the connection lives.
+/// `models` (`version`) when other models are in use, `alerts` when another answer to `GET /alerts` has come. `GET /predict/compact`
+/// has the forecasts of the devices that are named. A comment every 15 seconds says that the connection lives.
 #[utoipa::path(
     get, path = "/events", operation_id = "events", tag = "forecasts",
     responses(

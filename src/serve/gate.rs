@@ -151,11 +151,13 @@ fn headers(
     }
     if let Some(origin) = origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id, retry-after"));
+        headers
+            .insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id, retry-after, etag"));
         if preflight {
             let methods = HeaderValue::from_static("GET, HEAD, POST");
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
-            let allowed = HeaderValue::from_static("authorization, content-type, x-request-id, traceparent");
+            let allowed =
+                HeaderValue::from_static("authorization, content-type, if-none-match, x-request-id, traceparent");
             headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
             headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT);
         }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::auth::{AdminAccess, ReadAccess};
+use super::etag;
 use super::jobs;
 use super::load;
 use super::predict::work;
@@ -95,6 +96,7 @@ pub struct Reloaded {
     get, path = "/models", operation_id = "models", tag = "models",
     responses(
         (status = 200, description = "The versions", body = ModelsAnswer),
+        (status = 304, description = "The answer is the one that `If-None-Match` names"),
         (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
     ),
@@ -129,7 +131,7 @@ pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resu
         })
     })
     .await?;
-    Ok(HttpResponse::Ok().json(answer))
+    etag::json(&request, &answer)
 }
 
 /// Takes the registry's current models now, rather than within seconds

@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{alerts, body, devices, events, explain, health, models, predict, problem, readings, schedule};
+use super::{alerts, body, compact, devices, events, explain, health, models, predict, problem, readings, schedule};
 
 /// All paths and schemas.
 #[derive(OpenApi)]
@@ -17,6 +17,7 @@ use super::{alerts, body, devices, events, explain, health, models, predict, pro
     paths(
         predict::get,
         body::post,
+        compact::get,
         schedule::get,
         explain::get,
         events::get,

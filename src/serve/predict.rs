@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use actix_web::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, VARY};
+use actix_web::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, HeaderValue, VARY};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse, web};
 use flate2::Compression;
@@ -12,6 +12,7 @@ use flate2::write::GzEncoder;
 use super::answer::{self, Forecast};
 use super::auth::ReadAccess;
 use super::cache::{Answer, Form, Key};
+use super::etag;
 use super::problem::{Problem, ProblemBody};
 use super::query::Query;
 use super::site::Site;
@@ -41,6 +42,7 @@ const WORTH_GZIP: usize = 1024;
             (Forecast = "application/json"),
             (String = "text/csv", example = "time,device,activation_predicted,probability\n2016-09-01 00:00:00,device_1,0,0.004179\n"),
         )),
+        (status = 304, description = "The answer is the one that `If-None-Match` names"),
         (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
     ),
@@ -191,13 +193,20 @@ pub async fn work<T: Send + 'static>(job: impl FnOnce() -> Result<T, Problem> + 
     web::block(job).await.map_err(Problem::internal)?
 }
 
-/// Sends an answer, compressed for those who want it: once per answer, not once per request.
+/// Sends an answer, compressed for those who want it: once per answer, not once per request. A client that holds it gets 304.
 ///
 /// # Errors
 /// None in practice: compressing in memory does not fail.
 pub async fn send(request: &HttpRequest, answer: Arc<Answer>, media: &'static str) -> Result<HttpResponse, Problem> {
-    let mut response = HttpResponse::Ok();
-    response.content_type(media).insert_header((VARY, HeaderValue::from_static("Accept, Accept-Encoding")));
+    let mut response =
+        if etag::is_held(request, &answer.tag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response
+        .insert_header((ETAG, answer.tag.to_string()))
+        .insert_header((VARY, HeaderValue::from_static("Accept, Accept-Encoding")));
+    if etag::is_held(request, &answer.tag) {
+        return Ok(response.finish());
+    }
+    response.content_type(media);
     if answer.body.len() < WORTH_GZIP || !wants_gzip(request) {
         return Ok(response.body(answer.body.clone()));
     }
@@ -206,7 +215,7 @@ pub async fn send(request: &HttpRequest, answer: Arc<Answer>, media: &'static st
         None => {
             let answer = answer.clone();
             work(move || {
-                let packed = gzip(&answer.body).map_err(Problem::internal)?;
+                let packed = gzip(&answer.body, answer.level).map_err(Problem::internal)?;
                 Ok(answer.gzip.get_or_init(|| packed).clone())
             })
             .await?
@@ -215,7 +224,8 @@ pub async fn send(request: &HttpRequest, answer: Arc<Answer>, media: &'static st
     Ok(response.insert_header((CONTENT_ENCODING, HeaderValue::from_static("gzip"))).body(packed))
 }
 
-fn wants_gzip(request: &HttpRequest) -> bool {
+/// Reports whether the client takes gzip.
+pub fn wants_gzip(request: &HttpRequest) -> bool {
     let accept = request.headers().get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
     accept.is_some_and(|accept| {
         accept.split(',').any(|coding| {
@@ -225,8 +235,12 @@ fn wants_gzip(request: &HttpRequest) -> bool {
     })
 }
 
-fn gzip(bytes: &[u8]) -> std::io::Result<Bytes> {
-    let mut out = GzEncoder::new(Vec::with_capacity(bytes.len() / 8), Compression::fast());
+/// Compresses bytes.
+///
+/// # Errors
+/// None in practice: compressing in memory does not fail.
+pub fn gzip(bytes: &[u8], level: Compression) -> std::io::Result<Bytes> {
+    let mut out = GzEncoder::new(Vec::with_capacity(bytes.len() / 8), level);
     out.write_all(bytes)?;
     Ok(out.finish()?.into())
 }

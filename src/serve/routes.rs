@@ -5,12 +5,13 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{FromRequest, HttpResponse, Resource, Responder, guard, web};
 
 use super::problem::{Code, Problem};
-use super::{alerts, body, devices, docs, events, explain, health, models, predict, readings, schedule};
+use super::{alerts, body, compact, devices, docs, events, explain, health, models, predict, readings, schedule};
 
 /// Adds all routes. Their names are those of [`super::metrics::ROUTES`].
 pub fn add(config: &mut web::ServiceConfig) {
     config
         .service(shown("/predict", "predict", "GET, HEAD, POST", predict::get).route(web::post().to(body::post)))
+        .service(shown("/predict/compact", "predict", "GET, HEAD", compact::get))
         .service(shown("/devices", "devices", "GET, HEAD", devices::list))
         .service(shown("/devices/{id:.+}/history", "history", "GET, HEAD", devices::history))
         .service(shown("/devices/{id:.+}", "device", "GET, HEAD", devices::one))
@@ -28,11 +29,10 @@ pub fn add(config: &mut web::ServiceConfig) {
         .service(shown("/docs", "docs", "GET, HEAD", docs::page))
         .service(shown("/docs.js", "docs", "GET, HEAD", docs::page))
         .service(shown("/", "page", "GET, HEAD", docs::page))
+        .service(shown("/page.js", "page", "GET, HEAD", docs::page))
+        .service(shown("/panel.js", "page", "GET, HEAD", docs::page))
         .service(shown("/style.css", "page", "GET, HEAD", docs::page))
         .default_service(web::to(nothing));
-    for (path, _) in docs::SCRIPTS {
-        config.service(shown(path, "page", "GET, HEAD", docs::page));
-    }
 }
 
 async fn nothing() -> Result<HttpResponse, Problem> {

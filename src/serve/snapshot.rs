@@ -144,6 +144,8 @@ pub struct Grid {
     pub building: Arc<Building>,
     /// The models that forecasts on it come from. None of them has seen the origin.
     pub loaded: Arc<Loaded>,
+    /// Digest of what forecasts of all devices have in common, beside the models: see [`Building::digest`].
+    pub basis: u64,
     /// When it was made.
     pub made_at: Instant,
     cells: Vec<OnceLock<Arc<Cell>>>,
@@ -160,7 +162,8 @@ impl Grid {
         let hourly = Hourly::unless_stale(readings, calendar, origin, heard);
         let building = Building::new(&hourly);
         let cells = hourly.devices.iter().map(|_| OnceLock::new()).collect();
-        Grid { building: Arc::new(building), loaded, made_at: calendar.now(), cells, hourly }
+        let basis = building.digest();
+        Grid { building: Arc::new(building), loaded, basis, made_at: calendar.now(), cells, hourly }
     }
 
     /// This grid with a history that has grown: forecasts of devices that nothing new was read of stay. None where
@@ -188,13 +191,8 @@ impl Grid {
             hourly = hourly.with_times(at, times)?;
             cells[at] = OnceLock::new();
         }
-        Some(Grid {
-            building: self.building.clone(),
-            loaded: self.loaded.clone(),
-            made_at: calendar.now(),
-            cells,
-            hourly,
-        })
+        let (building, loaded, basis) = (self.building.clone(), self.loaded.clone(), self.basis);
+        Some(Grid { building, loaded, basis, made_at: calendar.now(), cells, hourly })
     }
 
     /// The models that forecasts on this grid come from: the habit's where the data are stale.

@@ -229,12 +229,69 @@ fn the_description_of_the_api_is_the_one_on_record() {
 fn files_come_with_a_tag_and_a_strict_policy() {
     let models = registry();
     let server = Server::start(models.path(), &[]);
-    for path in ["/", "/page/app.js", "/page/alerts.js", "/style.css", "/docs", "/docs.js"] {
+    for path in ["/", "/page.js", "/panel.js", "/style.css", "/docs", "/docs.js"] {
         let file = server.ask("GET", path, &[], b"");
         assert_eq!(file.status, 200, "{path}");
         assert!(file.header("content-security-policy").unwrap().starts_with("default-src 'none'; script-src 'self'"));
         let tag = format!("If-None-Match: {}", file.header("etag").unwrap());
         assert_eq!(server.ask("GET", path, &[&tag], b"").status, 304, "{path}");
+        let packed = server.ask("GET", path, &["Accept-Encoding: gzip"], b"");
+        assert_eq!((packed.status, packed.header("content-encoding")), (200, Some("gzip")), "{path}");
+        assert!(packed.body.len() < file.body.len(), "{path}: {} of {}", packed.body.len(), file.body.len());
+    }
+}
+
+#[test]
+fn a_compact_forecast_says_what_the_long_one_says() {
+    let models = registry();
+    let server = Server::start(models.path(), &[]);
+    for at in ["", "at=2016-08-24+23:59:59", "at=2016-08-10+00:00:00&device=device_2&device=device_5"] {
+        let (long, compact) =
+            (server.get(&format!("/predict?{at}")).json(), server.get(&format!("/predict/compact?{at}")).json());
+        for field in ["origin", "data_until", "stale", "model"] {
+            assert_eq!(compact[field], long[field], "{field}");
+        }
+        let devices = compact["devices"].as_array().unwrap();
+        assert_eq!(devices.len(), long["devices"].as_array().unwrap().len());
+        for (at, long) in long["devices"].as_array().unwrap().iter().enumerate() {
+            let short = ["devices", "sources", "statuses"].map(|field| &compact[field][at]);
+            assert_eq!(short, [&long["device"], &long["source"], &long["status"]]);
+            let name = long["device"].as_str().unwrap();
+            let to = compact["starts"][23].as_str().unwrap().replace('T', "+");
+            let past =
+                server.get(&format!("/devices/{name}/history?from={}&to={to}", compact["starts"][0].as_str().unwrap()));
+            let past: String = past.json()["hours"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|hour| &hour["state"].as_str().unwrap()[..1])
+                .collect();
+            let actual = compact["actual"][at].as_str().unwrap_or_default();
+            // The end of a history is excluded.
+            assert_eq!(&actual[..actual.len().min(23)], past, "{name}");
+            for (hour, long) in long["hours"].as_array().unwrap().iter().enumerate() {
+                let (parts, chance) =
+                    (compact["chances"][at][hour].as_f64().unwrap(), long["probability"].as_f64().unwrap());
+                assert!((parts / 1e3..(parts + 1.0) / 1e3).contains(&chance), "{parts} {chance}");
+                let is_occupied = compact["chances"][at][hour].as_u64() >= compact["threshold"].as_u64();
+                assert_eq!(u64::from(is_occupied), long["state"].as_u64().unwrap());
+                assert_eq!(compact["starts"][hour], long["start"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_has_not_changed_is_not_sent_again() {
+    let models = registry();
+    let server = Server::start(models.path(), &[]);
+    for path in ["/predict/compact", "/predict?device=device_1", "/devices", "/models", "/alerts"] {
+        let answer = server.get(path);
+        let tag = format!("If-None-Match: {}", answer.header("etag").unwrap());
+        let again = server.ask("GET", path, &["Authorization: Bearer r-token", &tag], b"");
+        assert_eq!((again.status, again.body.len()), (304, 0), "{path}");
+        let other = ["Authorization: Bearer r-token", "If-None-Match: W/\"0\""];
+        assert_eq!(server.ask("GET", path, &other, b"").status, 200, "{path}");
     }
 }
 

@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 
 import { chromium } from 'playwright-core';
 
-import { READINGS, TOKEN, empty, serve, simulated, stored } from './server.js';
+import { READINGS, TOKEN, counted, empty, localTime, serve, simulated, stored } from './server.js';
 
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
@@ -206,9 +206,30 @@ test('the page says how often hours given 10 % and more were in use, and in whic
   await close();
 });
 
+test('a time is typed as it is shown', async () => {
+  const { page, errors, close } = await open({ token: TOKEN });
+  await page.getByRole('grid').waitFor();
+  const field = page.getByLabel('Forecast made at');
+  assert.match(await field.inputValue(), /^2016-08-31 \d\d:\d\d$/);
+  await field.fill('2016-08-24');
+  await field.press('Enter');
+  await page.getByRole('heading', { level: 1, name: /^Wednesday 24 August 2016: / }).waitFor();
+  assert.equal(await field.inputValue(), '2016-08-24 00:00');
+  await field.fill('8/23/2016');
+  await field.press('Enter');
+  assert.equal(await field.evaluate((element) => element.validity.valid), false);
+  await field.fill('2016-08-23 12:00');
+  await field.press('Enter');
+  await page.getByRole('heading', { level: 1, name: /^Tuesday 23 August 2016: / }).waitFor();
+  assert.deepEqual(errors, []);
+  await close();
+});
+
 test('what the server refuses is told with its hint', async () => {
   const { page, close } = await open({ token: TOKEN, hash: '#at=1999-01-01T00:00:00' });
-  await page.getByRole('alert').filter({ hasText: 'Try again' }).waitFor();
+  const alert = page.getByRole('alert').filter({ hasText: 'Try again' });
+  await alert.waitFor();
+  assert.match(await alert.innerText(), /[.?] Try again Go to the latest forecast$/);
   await page.getByRole('button', { name: 'Go to the latest forecast' }).click();
   await page.getByRole('grid').waitFor();
   await close();
@@ -373,7 +394,7 @@ test('a server without readings shows how to send the first, and then that it le
   assert.ok(needed > 1);
   await page.getByRole('heading', { level: 1, name: `Learning, day 1 of ${needed}`, exact: true }).waitFor();
   await page.getByRole('rowheader', { name: 'room_1' }).waitFor();
-  assert.match(await page.locator('#lead').innerText(), new RegExp(`^Until ${needed} days of readings have come, each chance is how often the room was in use`));
+  assert.match(await page.locator('#lead').innerText(), new RegExp(`^Until ${needed} days of readings have come, chances are rough: they are the rates of the few hours that were seen\\.`));
   assert.equal(await page.locator('#empty').isVisible(), false);
   assert.deepEqual(errors, []);
   await close();
@@ -394,36 +415,92 @@ test('a site that fell silent days ago is told from an empty one', async (t) => 
   await close();
 });
 
-test('1,000 rooms: a few rows at a time, every one within reach', async (t) => {
-  const large = await simulated(1000);
-  t.after(() => large.stop());
-  const { page, errors, close } = await open({ to: large, token: TOKEN });
-  await page.getByRole('grid').waitFor({ timeout: 60_000 });
-  const rooms = (await large.get('/predict')).devices.length;
-  const rows = () => page.locator('#grid-body [role=row]').count();
-  assert.equal(Number(await page.getByRole('grid').getAttribute('aria-rowcount')) > rooms, true);
-  assert.ok(await rows() < 80, `${await rows()} rows are drawn`);
-  await enterGrid(page);
-  await page.keyboard.press('Control+End');
-  const last = await focused(page);
-  assert.match(last.row, /^floor_20\/room_/);
-  assert.ok(await rows() < 80);
-  await page.getByRole('searchbox').fill('room_0127');
-  await page.getByText(`1 of ${rooms.toLocaleString('en-GB')} rooms`).waitFor();
-  const slowest = await page.evaluate(async () => {
-    const search = document.getElementById('search');
-    let worst = 0;
-    for (const text of ['', 'floor_1', 'room_05', '']) {
-      search.value = text;
-      const began = performance.now();
-      search.dispatchEvent(new Event('input'));
-      document.body.getBoundingClientRect();
-      worst = Math.max(worst, performance.now() - began);
-    }
-    return worst;
+describe('1,000 rooms', () => {
+  let large;
+  before(async () => { large = await simulated(1000); });
+  after(() => large?.stop());
+
+  test('a few rows are drawn at a time, every one within reach', async (t) => {
+    const { page, errors, close } = await open({ to: large, token: TOKEN });
+    await page.getByRole('grid').waitFor({ timeout: 60_000 });
+    const rooms = (await large.get('/predict')).devices.length;
+    const rows = () => page.locator('#grid-body [role=row]').count();
+    assert.equal(Number(await page.getByRole('grid').getAttribute('aria-rowcount')) > rooms, true);
+    assert.ok(await rows() < 80, `${await rows()} rows are drawn`);
+    await enterGrid(page);
+    await page.keyboard.press('Control+End');
+    const last = await focused(page);
+    assert.match(last.row, /^floor_20\/room_/);
+    assert.ok(await rows() < 80);
+    await page.getByRole('searchbox').fill('room_0127');
+    await page.getByText(`1 of ${rooms.toLocaleString('en-GB')} rooms`, { exact: true }).waitFor();
+    const slowest = await page.evaluate(async () => {
+      const search = document.getElementById('search');
+      let worst = 0;
+      for (const text of ['', 'floor_1', 'room_05', '']) {
+        search.value = text;
+        const began = performance.now();
+        search.dispatchEvent(new Event('input'));
+        document.body.getBoundingClientRect();
+        worst = Math.max(worst, performance.now() - began);
+      }
+      return worst;
+    });
+    t.diagnostic(`slowest redraw after a key in the search: ${slowest.toFixed(0)} ms`);
+    assert.ok(slowest < 500, `${slowest} ms`);
+    assert.deepEqual(errors, []);
+    await close();
   });
-  t.diagnostic(`slowest redraw after a key in the search: ${slowest.toFixed(0)} ms`);
-  assert.ok(slowest < 500, `${slowest} ms`);
-  assert.deepEqual(errors, []);
-  await close();
+
+  test('few bytes come, and only of the rooms that changed', async (t) => {
+    const wire = await counted(large);
+    t.after(() => wire.stop());
+    const { page, errors, close } = await open({ to: wire, token: TOKEN });
+    await page.getByRole('grid').waitFor({ timeout: 60_000 });
+    await page.waitForTimeout(3000);
+    const first = wire.received();
+    t.diagnostic(`first load: ${(first / 1000).toFixed(1)} kB`);
+    assert.ok(first < 60_000, `${first} bytes`);
+    const asked = [];
+    page.on('request', (request) => asked.push(request.url().slice(wire.url.length)));
+    const names = (await large.get('/predict/compact')).devices;
+    const seconds = Number(process.env.TRAFFIC_SECONDS ?? 20);
+    const began = Date.now();
+    for (let second = 0; second < seconds; second += 1) {
+      const time = localTime().replace('T', ' ');
+      await large.post([...Array(6).keys()].map((n) => ({ time, device: names[(second * 6 + n) * 7 % names.length] })));
+      await page.waitForTimeout(Math.max(0, began + (second + 1) * 1000 - Date.now()));
+    }
+    const minutely = ((wire.received() - first) * 60) / seconds;
+    t.diagnostic(`${(minutely / 1000).toFixed(1)} kB a minute over ${seconds} s; asked: ${asked.length} times`);
+    // All is fetched once when the first reading of the day comes, and every five minutes.
+    assert.ok(wire.received() - first < 150_000 + (seconds * 100_000) / 60, `${wire.received() - first} bytes`);
+    assert.ok(asked.some((path) => path.startsWith('/predict/compact?device=')), asked.join('\n'));
+    // A change that was fetched is shown.
+    await page.getByRole('searchbox').fill(names[7]);
+    await until(async () => {
+      const { hours } = (await large.get(`/predict?device=${encodeURIComponent(names[7])}`)).devices[0];
+      const label = await page.locator(`[data-key="${names[7]}"] [data-column="1"]`).getAttribute('aria-label');
+      return label.includes(`${percent(hours[0].probability)} chance of use`);
+    });
+    assert.deepEqual(errors, []);
+    await close();
+  });
+
+  test('a day of the past is scored over all rooms, not over those in sight', async () => {
+    const at = `${localTime().slice(0, 10)}T00:00:00`;
+    await large.post([{ time: localTime().replace('T', ' '), device: 'floor_01/room_0001' }]);
+    const { page, errors, close } = await open({ to: large, token: TOKEN, hash: `#at=${at}` });
+    await until(async () => {
+      const { actual, chances, threshold, model } = await large.get(`/predict/compact?at=${at}`);
+      assert.equal(model.in_sample, false);
+      const hours = actual.flatMap((letters, at) => [...letters].map((letter, hour) => [letter, chances[at][hour] >= threshold]));
+      const known = hours.filter(([letter]) => letter !== 'u');
+      const right = known.filter(([letter, used]) => (letter === 'o') === used).length;
+      const said = `In hindsight: ${percent(right / known.length)} of ${known.length.toLocaleString('en-GB')} hour`;
+      return (await page.locator('#hindsight').innerText()).startsWith(said);
+    });
+    assert.deepEqual(errors, []);
+    await close();
+  });
 });

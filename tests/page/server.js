@@ -2,7 +2,7 @@
 
 import { execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -79,11 +79,35 @@ export async function empty() {
   return { ...server, stop: async () => { await server.stop(); await rm(home, { recursive: true, force: true }); } };
 }
 
-/** A server of a simulated building, two months of it. */
+/** The site's local time, `days` before now. */
+export function localTime(days = 0) {
+  const now = new Date();
+  return new Date(now.getTime() - now.getTimezoneOffset() * 60_000 - days * 86_400_000).toISOString().slice(0, 19);
+}
+
+/** A server with a store of the last two months of a simulated building, until yesterday. */
 export async function simulated(devices) {
   const home = await mkdtemp(join(tmpdir(), 'roomcast-simulated-'));
-  const readings = join(home, 'readings.csv');
-  await promisify(execFile)(binary, ['simulate', '--devices', String(devices), '--from', '2016-07-01', '--to', '2016-08-31', '--seed', '5', '--output', readings]);
-  const server = await serve(readings, 300_000);
+  const [readings, store] = ['readings.csv', 'readings.db'].map((name) => join(home, name));
+  const days = ['--from', localTime(62).slice(0, 10), '--to', localTime(1).slice(0, 10)];
+  await promisify(execFile)(binary, ['simulate', '--devices', String(devices), ...days, '--seed', '5', '--output', readings]);
+  await promisify(execFile)(binary, ['import', '--store', store, readings]);
+  const server = await serve(null, 300_000, ['--store', store]);
   return { ...server, stop: async () => { await server.stop(); await rm(home, { recursive: true, force: true }); } };
+}
+
+/** The same server by way of a proxy that counts the bytes it sends: `received()`. */
+export async function counted(server) {
+  let received = 0;
+  const proxy = createServer((client) => {
+    const upstream = connect(Number(new URL(server.url).port), '127.0.0.1');
+    upstream.on('data', (bytes) => { received += bytes.length; });
+    for (const [from, to] of [[client, upstream], [upstream, client]]) {
+      from.pipe(to);
+      from.on('error', () => to.destroy());
+      from.on('close', () => to.destroy());
+    }
+  });
+  await new Promise((done) => proxy.listen(0, '127.0.0.1', done));
+  return { ...server, url: `http://127.0.0.1:${proxy.address().port}`, received: () => received, stop: () => proxy.close() };
 }

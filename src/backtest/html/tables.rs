@@ -51,7 +51,7 @@ pub fn scores(group: &Group) -> String {
     let mut html = String::from("<div class=\"scroll\"><table class=\"wide scores\"><thead><tr><td></td>");
     for column in &COLUMNS {
         let arrow = if column.lower_is_better { "↓" } else { "↑" };
-        html += &format!("<th scope=\"col\">{}&nbsp;{arrow}</th>", column.name);
+        html += &format!("<th scope=\"col\">{}&nbsp;{arrow}</th>", column.name.replace(" %", "&nbsp;%"));
     }
     html += "</tr></thead><tbody>";
     for (at, row) in rows.iter().enumerate() {

@@ -209,7 +209,7 @@ fn a_model_with_better_chances_and_worse_states_is_not_said_to_beat_every_rule()
     let verdict = &report.verdict;
     assert_eq!((verdict.chances, verdict.states), (Standing::Better, Standing::Worse));
     assert!(verdict.headline.starts_with("Chances: the model is better than every simple rule"), "{verdict:?}");
-    let states = "Plain 1/0 states: a simple rule is better than the model (F1 0.000 against 1.000 of “";
+    let states = "Plain 1/0 states: a simple rule is better than the model (F1 0.000 against 1.000, accuracy ";
     assert!(verdict.headline.contains(states), "{verdict:?}");
     assert!(verdict.headline.contains("Use the model where its chances are weighed"), "{verdict:?}");
     let mut out = Vec::new();

@@ -48,7 +48,7 @@ function ageOf({ kind, since, examples }) {
   if (kind === 'data_late' && state.until) return `since ${moment(state.until)}`;
   if (kind === 'silent_sensors') {
     const names = new Set([...examples, ...state.rooms.filter((row) => row.status === 'silent').map((row) => row.name)]);
-    const lasts = [...names].map((name) => state.devices.get(name)?.last_reading).filter(Boolean).sort();
+    const lasts = [...names].map((name) => state.named.get(name)?.last).filter(Boolean).sort();
     if (lasts.length) return `${lasts.length > 1 ? 'the longest ' : ''}for ${between(lasts[0], state.forecast.origin)}`;
   }
   return `noticed ${lasting(since)} ago`;
@@ -59,8 +59,8 @@ const moment = (text) => `${date(text, 'year')}, ${clock(text)}`;
 function line({ kind, count: n, examples }, open) {
   const [said, meaning, rooms] = KINDS[kind] ?? [() => kind.replaceAll('_', ' '), ''];
   const rest = n - examples.length;
-  const lastOf = (name) => (kind === 'silent_sensors' ? state.devices.get(name)?.last_reading : null);
-  const names = examples.map((name) => h('li', {}, rooms && state.devices.has(name)
+  const lastOf = (name) => (kind === 'silent_sensors' ? state.named.get(name)?.last : null);
+  const names = examples.map((name) => h('li', {}, rooms && state.named.has(name)
     ? h('button', { type: 'button', className: 'link', onclick: () => go({ room: name, hour: null, view: null }) }, name)
     : name, lastOf(name) ? h('span', { className: 'small' }, ` last motion ${moment(lastOf(name))}`) : null));
   if (rest > 0) names.push(h('li', {}, `and ${count(rest)} more`));

@@ -24,31 +24,50 @@ export class Problem extends Error {
   }
 }
 
+export const authorization = (secret) => (secret ? { Authorization: `Bearer ${secret}` } : {});
+
 export const pause = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 
-export async function ask(path, parameters = {}, secret = token.get(), patience = 2) {
-  const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value));
-  const headers = secret ? { Authorization: `Bearer ${secret}` } : {};
+/** Asks the server. A parameter may have several values. With the `tag` of an answer that is there, only another one is sent. */
+export async function ask(path, parameters = {}, { secret = token.get(), tag = null, patience = 2 } = {}) {
+  const given = Object.entries(parameters).flatMap(([name, values]) => [values].flat().map((value) => [name, value]));
+  const query = new URLSearchParams(given.filter(([, value]) => value));
+  const headers = { ...authorization(secret), ...(tag ? { 'If-None-Match': tag } : {}) };
   const address = query.size ? `${path}?${query}` : path;
   const answer = await fetch(address, { headers }).catch(() => {
     throw new Problem({ title: 'The server does not answer', hint: 'It may be restarting; this page tries again every minute.' });
   });
-  if (answer.ok) return answer;
+  if (answer.ok || (tag && answer.status === 304)) return answer;
   if ((answer.status === 429 || answer.status === 503) && patience > 0) {
     await pause(Math.min(10, Number(answer.headers.get('Retry-After')) || 1));
-    return ask(path, parameters, secret, patience - 1);
+    return ask(path, parameters, { secret, tag, patience: patience - 1 });
   }
   const problem = await answer.json().catch(() => ({}));
   throw new Problem({ ...problem, status: answer.status });
 }
 
-export const get = async (path, parameters) => {
+async function signedIn(asking) {
   try {
-    return await (await ask(path, parameters)).json();
+    return await asking();
   } catch (problem) {
     if (problem.status === 401) tell('signed-out', problem);
     throw problem;
   }
-};
+}
+
+export const get = (path, parameters) => signedIn(async () => (await ask(path, parameters)).json());
+
+/** Answers that are asked for again and again, and their tags. */
+const held = new Map();
+
+/** As `get`; an answer that has not changed since it was last asked for is not sent again. */
+export const getChanged = (path) => signedIn(async () => {
+  const last = held.get(path);
+  const answer = await ask(path, {}, { tag: last?.tag });
+  if (answer.status === 304) return last.value;
+  const value = await answer.json();
+  held.set(path, { tag: answer.headers.get('ETag'), value });
+  return value;
+});
 
 export const device = (name) => `/devices/${encodeURIComponent(name)}`;

@@ -1,21 +1,20 @@
 // Roomcast's page: rooms by the next 24 hours, one room in detail, the health of sensors and model.
 //
-// Modules import only from those before them in this order: tools, words, api, state, alerts, actual, first, grid, keys, head,
-// pieces, why, schedule, weeks, room, model, panel, login, and this one, which starts it all. What those before want of those
-// after, they tell (`tell`, `when`).
+// Modules import only from those before them in this order: tools, words, api, state, alerts, actual, first, grid, keys, head, panel,
+// login, live, and this one, which starts it all. What those before want of those after, they tell (`tell`, `when`). The server
+// puts them into one script. Another is made of pieces, why, schedule, weeks, room and model, which fill the panel.
 
 import { $, announce, h, prefer, prefers, when } from './tools.js';
-import { stamp, wall } from './words.js';
-import { get, pause, token } from './api.js';
-import { go, groupable, readRoute, room, route, state } from './state.js';
+import { stamp, wallOf } from './words.js';
+import { get, getChanged, token } from './api.js';
+import { closePanel, go, groupable, readRoute, roomsOf, route, state } from './state.js';
 import { showAlerts } from './alerts.js';
-import { histories } from './actual.js';
-import { focusCursor, showActual, showRows } from './grid.js';
+import { focusCursor, showRows } from './grid.js';
 import { hideTip, listenToGrid } from './keys.js';
 import { showError, showFilters, showHead, showTimes, step } from './head.js';
-import { closePanel } from './pieces.js';
 import { showPanel } from './panel.js';
 import { signIn, signOut, submitToken } from './login.js';
+import { isListening, isWatched, keepListening, listen, takeHeard } from './live.js';
 
 function follow() {
   const before = route.at;
@@ -24,44 +23,107 @@ function follow() {
   else showPanel();
 }
 
-let run = 0;
+const FORECAST = '/predict/compact';
+/** Characters of names in an address. */
+const MOST_ADDRESS = 4000;
 
+let run = 0;
+/** Whether the last fetch of all failed. */
+let failed = false;
+
+/** Fetches all that is shown. */
 async function load(quiet = false) {
   const mine = (run += 1);
   if (!quiet) document.body.classList.add('busy');
   if (!state.forecast) announce($('lead'), 'Reading the forecast…');
   try {
-    const [forecast, devices, models, { alerts }] = await Promise.all([
-      get('/predict', { at: route.at }),
-      get('/devices'),
-      get('/models'),
-      get('/alerts'),
+    if (!route.at) await listen();
+    takeHeard();
+    const [forecast, models, { alerts }] = await Promise.all([
+      route.at ? get(FORECAST, { at: route.at }) : getChanged(FORECAST),
+      getChanged('/models'),
+      getChanged('/alerts'),
     ]);
     if (mine !== run) return;
+    failed = false;
     showError(null);
-    accept(forecast, devices.devices, models, alerts);
+    Object.assign(state, { models, alerts });
+    accept(forecast, roomsOf(forecast));
   } catch (problem) {
-    if (mine === run && problem.status !== 401) showError(problem);
+    if (mine === run && problem.status !== 401) {
+      failed = true;
+      showError(problem);
+    }
   } finally {
     if (mine === run) document.body.classList.remove('busy');
   }
 }
 
-function accept(forecast, devices, models, alerts) {
-  if (forecast.origin !== state.forecast?.origin) {
-    state.actual.clear();
-    histories.clear();
+let renewing = false;
+
+/** Fetches the rooms that have changed, or all where others may have. `minutely` also asks whether anything else has. */
+async function renew(minutely = false) {
+  if (!isWatched() || renewing) return;
+  const { all, alerts, names } = takeHeard();
+  const known = [...names].every((name) => state.named.has(name));
+  if (all || failed || !known || !state.rooms.length || names.size * 2 > Math.max(2, state.rooms.length)) {
+    load(true);
+    return;
   }
+  // The forecast of any room tells whether it is time to fetch all.
+  if (minutely && !names.size) names.add(state.rooms[0].name);
+  const mine = run;
+  renewing = true;
+  try {
+    const [parts, told, models] = await Promise.all([
+      Promise.all(inRequests([...names]).map((some) => get(FORECAST, { device: some }))),
+      alerts || minutely ? getChanged('/alerts') : { alerts: state.alerts },
+      minutely ? getChanged('/models') : state.models,
+    ]);
+    if (mine !== run || route.at) return;
+    if (!parts.every(isAlike)) {
+      load(true);
+      return;
+    }
+    showError(null);
+    Object.assign(state, { models, alerts: told.alerts });
+    const renewed = new Map(parts.flatMap(roomsOf).map((row) => [row.name, row]));
+    accept(parts.at(-1) ?? state.forecast, state.rooms.map((row) => renewed.get(row.name) ?? row));
+  } catch (problem) {
+    // Among others, of a room that is no longer there.
+    if (mine === run && problem.status !== 401) load(true);
+  } finally {
+    renewing = false;
+  }
+}
+
+/** Whether forecasts of other rooms, made as this one is, are those that are shown. */
+const isAlike = ({ origin, basis, stale, threshold, model }) => origin === state.forecast.origin && basis === state.forecast.basis &&
+  stale === state.forecast.stale && threshold === state.forecast.threshold && model.version === state.forecast.model.version;
+
+/** Names in groups that fit into an address. */
+function inRequests(names) {
+  const groups = [];
+  let left = 0;
+  for (const name of names) {
+    const size = encodeURIComponent(name).length + '&device='.length;
+    if (size > left) {
+      groups.push([]);
+      left = MOST_ADDRESS;
+    }
+    groups.at(-1).push(name);
+    left -= size;
+  }
+  return groups;
+}
+
+function accept(forecast, rooms) {
   state.forecast = forecast;
-  state.models = models;
-  state.alerts = alerts;
-  state.devices = new Map(devices.map((each) => [each.device, each]));
-  state.rooms = forecast.devices.map(room);
-  state.starts = forecast.devices[0]?.hours.map((hour) => hour.start) ?? [];
-  const firsts = devices.map((each) => each.first_reading).filter(Boolean);
-  const lasts = devices.map((each) => each.last_reading).filter(Boolean);
-  state.from = firsts.length ? firsts.reduce((a, b) => (a < b ? a : b)) : null;
-  state.until = lasts.length ? lasts.reduce((a, b) => (a > b ? a : b)) : null;
+  state.rooms = rooms;
+  state.named = new Map(rooms.map((row) => [row.name, row]));
+  state.starts = rooms.length ? forecast.starts : [];
+  state.from = forecast.first_reading;
+  state.until = forecast.last_reading;
   state.past = Boolean(state.starts.length && state.until && stamp(state.starts[0]) < stamp(state.until));
   showAll();
 }
@@ -90,7 +152,7 @@ function applyTheme() {
   $('theme').setAttribute('aria-label', `Theme: ${theme}`);
 }
 
-function listen() {
+function listenToControls() {
   $('theme').addEventListener('click', () => {
     prefer('theme', THEMES[(THEMES.indexOf(prefers('theme', 'system')) + 1) % THEMES.length]);
     applyTheme();
@@ -110,15 +172,27 @@ function listen() {
   $('day-back').addEventListener('click', () => step(-1));
   $('day-on').addEventListener('click', () => step(1));
   $('latest').addEventListener('click', () => go({ at: null, hour: null }));
-  $('at').addEventListener('change', () => { if ($('at').value) go({ at: wall($('at').value.padEnd(19, ':00')), hour: null }); });
+  $('at').addEventListener('input', () => $('at').setCustomValidity(''));
+  $('at').addEventListener('change', goToTime);
   addEventListener('popstate', follow);
   when('route', follow);
   when('reload', () => load());
-  when('actual', showActual);
+  when('changes', () => renew());
   when('signed-out', signIn);
   addEventListener('keydown', onEscape);
-  document.addEventListener('visibilitychange', refresh);
-  setInterval(refresh, 60_000);
+  document.addEventListener('visibilitychange', check);
+  setInterval(check, 60_000);
+}
+
+function goToTime() {
+  const at = wallOf($('at').value.trim());
+  $('at').setCustomValidity(at ? '' : 'A day and a time, as 2016-08-24 18:00');
+  if (!at) {
+    $('at').reportValidity();
+    return;
+  }
+  $('at').value = at.slice(0, 16).replace('T', ' ');
+  go({ at, hour: null });
 }
 
 function onEscape(event) {
@@ -129,38 +203,12 @@ function onEscape(event) {
 
 const applyNumbers = () => document.body.classList.toggle('numbers', $('numbers').checked);
 
-function refresh() {
-  if (document.visibilityState === 'visible' && state.forecast && !route.at && !$('login').open) load(true);
-}
-
-/** Follows what the server says has changed, for as long as somebody is signed in and looks. */
-async function hear() {
-  for (let wait = 1; ; wait = Math.min(60, wait * 2)) {
-    await pause(wait);
-    if (document.visibilityState !== 'visible' || token.get() === null || !state.forecast) continue;
-    try {
-      const secret = token.get();
-      const answer = await fetch('/events', { headers: secret ? { Authorization: `Bearer ${secret}` } : {} });
-      if (!answer.ok) continue;
-      wait = 1;
-      // What changed before the stream began was not told.
-      soon();
-      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-      for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
-        if (token.get() !== secret) { reader.cancel(); break; }
-        if (/^event: /m.test(chunk.value)) soon();
-      }
-    } catch {
-      // The connection is gone; the next try follows.
-    }
-  }
-}
-
-/** Many changes in a second are one refresh. */
-let due = 0;
-function soon() {
-  clearTimeout(due);
-  due = setTimeout(refresh, 800);
+/** Once in a while: what no event tells, and all where none comes. */
+function check() {
+  if (!isWatched()) return;
+  showAlerts();
+  if (isListening()) renew(true);
+  else load(true);
 }
 
 export function start() {
@@ -169,11 +217,11 @@ export function start() {
   $('numbers').checked = prefers('numbers', false);
   applyNumbers();
   Object.assign(route, readRoute());
-  listen();
+  listenToControls();
   listenToGrid();
   if (token.get() === null) signIn();
   else load();
-  hear();
+  keepListening();
 }
 
 start();

@@ -3,7 +3,7 @@
 import { $, announce, count, h, plural } from './tools.js';
 import { bare, clock, date, happened, HOURS, likelihood, percent } from './words.js';
 import { arrange, route, state, tally } from './state.js';
-import { fetchActual, showHindsight } from './actual.js';
+import { showHindsight } from './actual.js';
 import { firstSteps } from './first.js';
 
 /** Where the keyboard is: a row's key and a column, 0 the name, 1 to 24 the hours, then hours and first. */
@@ -74,7 +74,6 @@ export function draw() {
   for (let index = first; index < last; index += 1) drawRow(index);
   if (kept >= 0) drawRow(kept);
   markCursor();
-  if (state.past) fetchActual(first, last);
 }
 
 function drawRow(index) {
@@ -134,7 +133,7 @@ function roomRow(row, position) {
 
 function cellOf(row, hour) {
   const p = row.chances[hour];
-  const actual = state.past ? state.actual.get(row.name)?.get(state.starts[hour]) : undefined;
+  const actual = state.past ? row.actual[hour] : undefined;
   const classes = ['cell', row.used[hour] && 'on', p < 0.005 && 'nil', p > 0.65 ? 'deep' : p > 0.5 && 'mid', actual && `was-${actual}`].filter(Boolean).join(' ');
   const cell = h('div', {
     role: 'gridcell', tabIndex: -1, 'aria-colindex': hour + 2, 'data-column': hour + 1, className: classes + midnight(hour),
@@ -163,31 +162,6 @@ function showEmpty(n) {
   }
   const clear = h('button', { type: 'button', className: 'link', onclick: () => { $('search').value = ''; $('show').value = 'all'; showRows(); } }, 'Show all rooms');
   empty.replaceChildren('No room matches. ', clear);
-}
-
-/** Marks in a room's row what happened. */
-export function showActual(name) {
-  const index = keyIndex(name) - 1;
-  const element = drawn.get(index);
-  if (!element) return;
-  state.starts.forEach((_, hour) => {
-    const old = element.children[hour + 1];
-    const fresh = cellAgain(old, state.rows[index], hour);
-    // A cell put in its own place would lose the focus.
-    if (fresh !== old) old.replaceWith(fresh);
-  });
-}
-
-/** A cell made anew, unless it holds the focus: then it is changed in place. */
-export function cellAgain(old, row, hour) {
-  const fresh = cellOf(row, hour);
-  if (old !== document.activeElement) {
-    fresh.tabIndex = old.tabIndex;
-    return fresh;
-  }
-  old.className = fresh.className;
-  old.setAttribute('aria-label', fresh.getAttribute('aria-label'));
-  return old;
 }
 
 function elementAt(key, column) {

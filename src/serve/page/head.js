@@ -1,7 +1,7 @@
 // Headline, tools and notices above the grid.
 
 import { $, announce, count, h, plural, sum, tell } from './tools.js';
-import { bare, clock, date, DAY, percent, shift, stamp, wall } from './words.js';
+import { bare, clock, date, DAY, percent, sentence, shift, stamp } from './words.js';
 import { FILTERS, go, originOf, route, state, tally } from './state.js';
 
 export function showHead() {
@@ -9,7 +9,7 @@ export function showHead() {
   announce($('headline'), head);
   document.title = `${head} · Roomcast`;
   const until = state.forecast.data_until;
-  announce($('lead'), [...habit(), until ? `Made from readings until ${date(until, 'year')}, ${clock(until)}.` : '', route.at ? '' : measured()].filter(Boolean).join(' '));
+  announce($('lead'), [...habit(), until ? `Made from readings until ${date(until, 'year')}, ${clock(until)}.` : '', route.at || state.forecast.stale ? '' : measured()].filter(Boolean).join(' '));
   const failing = state.models?.error;
   $('open-model').hidden = false;
   $('open-model').textContent = failing ? 'Model health: problem' : 'Model health';
@@ -29,24 +29,30 @@ function headline() {
 function habit() {
   const learning = state.models?.learning;
   if (!learning || !state.rooms.length) return [];
-  const rate = 'each chance is how often the room was in use at such an hour so far';
-  if (!isYoung(learning)) return [`No model is trained yet: ${rate}.`];
-  const waits = `Until ${plural(learning.days_needed, 'day')} of readings have come, ${rate}.`;
+  if (!isYoung(learning)) return ['No model is trained yet: each chance is how often the room was in use at such an hour so far.'];
+  const waits = `Until ${plural(learning.days_needed, 'day')} of readings have come, chances are rough: they are the rates of the few hours that were seen.`;
   // That no room is expected in use says nothing yet.
   return state.rooms.some((row) => row.first !== null) ? [waits, `${busiest()}.`] : [waits];
+}
+
+/** A day in words, with its year where that is not this one. */
+function dayOf(text) {
+  const year = text.slice(0, 4);
+  return `${date(text, 'long')}${year === String(new Date().getFullYear()) ? '' : ` ${year}`}`;
 }
 
 function busiest() {
   const all = state.rooms.length;
   const counts = tally(state.rooms);
   const most = Math.max(...counts);
-  if (most === 0) return `${date(state.starts[0], 'long')}: no room expected in use for 24 hours`;
+  if (most === 0) return `${dayOf(state.starts[0])}: no room expected in use for 24 hours`;
   const peak = state.starts[counts.indexOf(most)];
   const first = state.starts[counts.findIndex((n) => n > 0)];
-  const day = date(peak, 'long');
+  const day = dayOf(peak);
   const said = `${day}: ${count(most)} of ${plural(all, 'room')} expected in use at ${clock(peak)}`;
+  if (peak === state.starts[0]) return said;
   if (first === peak) return `${said}; none before`;
-  return `${said}; first ${date(first, 'long') === day ? '' : `on ${date(first, 'long').split(' ')[0]} `}at ${clock(first)}`;
+  return `${said}; first ${dayOf(first) === day ? '' : `on ${date(first, 'long').split(' ')[0]} `}at ${clock(first)}`;
 }
 
 /** Chances that are counted together; the nights’ near-zero hours say nothing. */
@@ -99,8 +105,7 @@ export function showFilters() {
 export function showTimes() {
   const input = $('at');
   const latest = !route.at;
-  if (document.activeElement !== input) input.value = originOf().slice(0, 16);
-  if (state.from) input.min = wall(state.from).slice(0, 16);
+  if (document.activeElement !== input) input.value = originOf().slice(0, 16).replace('T', ' ');
   $('latest').setAttribute('aria-pressed', String(latest));
   $('day-on').disabled = latest;
   $('day-back').disabled = !state.from || stamp(midnightBy(-1)) <= stamp(state.from);
@@ -124,5 +129,5 @@ export function showError(problem) {
   if (!problem) return;
   const again = h('button', { type: 'button', className: 'link', onclick: () => tell('reload') }, 'Try again');
   const latest = h('button', { type: 'button', className: 'link', onclick: () => go({ at: null }) }, 'Go to the latest forecast');
-  box.replaceChildren(h('strong', {}, problem.message), ' ', problem.hint, ' ', again, route.at ? latest : '');
+  box.replaceChildren(h('strong', {}, sentence(problem.message)), ` ${sentence(problem.hint)} `, again, ...(route.at ? [' ', latest] : []));
 }

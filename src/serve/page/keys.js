@@ -70,7 +70,7 @@ function showTip(cell) {
 
 function roomTip(row, hour) {
   const p = row.chances[hour];
-  const actual = state.past ? state.actual.get(row.name)?.get(state.starts[hour]) : null;
+  const actual = state.past ? row.actual[hour] : null;
   return [
     h('span', { className: 'tip-head' }, `${row.name} · ${date(state.starts[hour])}, ${span(state.starts[hour])}`),
     h('strong', {}, `${percent(p)} chance of use`),

@@ -1,13 +1,16 @@
 // Sign-in.
 
 import { $, announce, tell } from './tools.js';
+import { sentence } from './words.js';
 import { ask, token } from './api.js';
+
+const told = (problem) => `${sentence(problem.message)} ${sentence(problem.hint)}`;
 
 export function signIn(problem) {
   const dialog = $('login');
   const stale = Boolean(problem && token.get() !== null);
   token.clear();
-  announce($('login-error'), stale ? `${problem.message}. ${problem.hint}` : '');
+  announce($('login-error'), stale ? told(problem) : '');
   $('login-error').hidden = !stale;
   $('no-auth').hidden = !/^(localhost|127\.|\[::1\])/.test(location.hostname);
   $('sign-out').hidden = true;
@@ -18,9 +21,9 @@ export async function submitToken(event) {
   event.preventDefault();
   const secret = $('token').value.trim();
   try {
-    await ask('/models', {}, secret);
+    await ask('/models', {}, { secret });
   } catch (problem) {
-    announce($('login-error'), problem.status === 401 ? 'The server does not know this token. Check for missing characters.' : `${problem.message}. ${problem.hint}`);
+    announce($('login-error'), problem.status === 401 ? 'The server does not know this token. Check for missing characters.' : told(problem));
     $('login-error').hidden = false;
     $('token').setAttribute('aria-invalid', 'true');
     $('token').select();

@@ -2,20 +2,22 @@
 
 import { $, count, h, plural, s, sum } from './tools.js';
 import { ago, clock, date, percent } from './words.js';
-import { FILTERS, go, state } from './state.js';
+import { get } from './api.js';
+import { closePanel, FILTERS, go, state } from './state.js';
 import { showRows } from './grid.js';
 import { measured } from './head.js';
-import { closePanel, label, liveSkill, panelHead, part, skillOf, skillWords, table } from './pieces.js';
+import { label, later, liveSkill, panelHead, part, skillOf, skillWords, table } from './pieces.js';
 
 export function modelPanel() {
+  const devices = get('/devices').then((answer) => answer.devices);
   const { current, versions = [], error } = state.models ?? {};
   const now = versions.find((each) => each.version === current);
   const problem = error ? h('p', { className: 'notice' }, h('strong', {}, 'The last reload failed, and what was loaded before stays in use. '), error) : null;
   return [
     panelHead('Model health', modelSummary(current, now)),
     problem,
-    part('Better than habit?', ...skillPart()),
-    part('And on the last 14 days?', ...livePart()),
+    later('Better than habit?', devices, skillPart),
+    later('And on the last 14 days?', devices, livePart),
     part('Do the chances hold?', ...reliabilityPart()),
     part('Sensors', ...sensorsPart()),
     part('Versions', ...versionsPart(versions, current)),
@@ -35,8 +37,8 @@ function modelSummary(current, now) {
   return `${name}${now?.created_at ? `, ${ago(now.created_at)}` : ''}${now?.roomcast ? `, made by Roomcast ${now.roomcast}` : ''}.${learned}`;
 }
 
-function skillPart() {
-  const judged = [...state.devices.values()].map((about) => ({ about, skill: skillOf(about) })).filter((each) => each.skill !== null);
+function skillPart(devices) {
+  const judged = devices.map((about) => ({ about, skill: skillOf(about) })).filter((each) => each.skill !== null);
   if (!judged.length) return [h('p', {}, 'Not judged yet: there are too few readings to set some aside.')];
   const loss = (pick) => sum(judged.map(({ about }) => about.scores.rows * pick(about)));
   const base = loss((about) => about.scores.baseline);
@@ -50,8 +52,8 @@ function skillPart() {
 }
 
 /** Forecasts as they were made, scored when their hours were over. */
-function livePart() {
-  const scored = [...state.devices.values()].filter((about) => liveSkill(about) !== null);
+function livePart(devices) {
+  const scored = devices.filter((about) => liveSkill(about) !== null);
   if (!scored.length) return [h('p', {}, 'Not scored yet: each hour is, some minutes after its end, while readings come in.')];
   const loss = (pick) => sum(scored.map((about) => about.live.hours * about.live[pick]));
   const worst = scored.filter((about) => about.live.skill < -0.005).sort((a, b) => a.live.skill - b.live.skill);

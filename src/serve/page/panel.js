@@ -1,13 +1,27 @@
-// The panel: one room, or the model.
+// The panel: one room, or the model. What it is made of is fetched with the first that is opened.
 
 import { $ } from './tools.js';
 import { Problem } from './api.js';
 import { arrange, route, state } from './state.js';
 import { focusCursor, redraw } from './grid.js';
 import { showError } from './head.js';
-import { pending } from './pieces.js';
-import { roomPanel, selectHour } from './room.js';
-import { modelPanel } from './model.js';
+
+/** `pieces`, `room` and `model`, as the server puts them into one script. */
+let made = null;
+let fetching = false;
+
+async function fetchParts() {
+  if (fetching) return;
+  fetching = true;
+  try {
+    made = await import('/panel.js');
+    showPanel();
+  } catch {
+    showError(new Problem({ title: 'A part of this page could not be loaded', hint: 'reload the page' }));
+  } finally {
+    fetching = false;
+  }
+}
 
 /** What the panel shows now, so that a refresh does not draw it again. */
 let shownPanel = '';
@@ -17,6 +31,10 @@ export function showPanel() {
   const row = state.rooms.find((each) => each.name === route.room);
   const kind = route.view ?? (row ? 'room' : null);
   if (route.room && !row) showError(new Problem({ title: `There is no room ${route.room} in this forecast.` }));
+  if (kind && !made) {
+    fetchParts();
+    return;
+  }
   const was = shownPanel;
   shownPanel = kind ? JSON.stringify([kind, route.room, state.starts[0], row?.chances, state.models?.current, state.models?.error]) : '';
   $('open-model').setAttribute('aria-expanded', String(kind === 'model'));
@@ -24,7 +42,7 @@ export function showPanel() {
     const opened = Boolean(kind) && !was.startsWith(`["${kind}",${JSON.stringify(route.room)}`);
     drawPanel(kind, row, opened, Boolean(was));
   } else if (kind === 'room') {
-    selectHour(row);
+    made.selectHour(row);
   }
   for (const element of $('grid-body').children) element.classList.toggle('open', element.dataset.key === route.room);
 }
@@ -34,12 +52,12 @@ function drawPanel(kind, row, opened, wasOpen) {
   document.body.classList.toggle('with-panel', Boolean(kind));
   panel.hidden = !kind;
   const held = [panel.contains(document.activeElement) && document.activeElement.id, panel.scrollTop];
-  pending.length = 0;
-  if (kind) panel.replaceChildren(...(kind === 'model' ? modelPanel() : roomPanel(row)));
-  if (kind === 'room') selectHour(row);
+  if (made) made.pending.length = 0;
+  if (kind) panel.replaceChildren(...(kind === 'model' ? made.modelPanel() : made.roomPanel(row)));
+  if (kind === 'room') made.selectHour(row);
   if (kind && !opened) {
     if (held[0]) $(held[0])?.focus({ preventScroll: true });
-    Promise.allSettled(pending).then(() => { panel.scrollTop = held[1]; });
+    Promise.allSettled(made.pending).then(() => { panel.scrollTop = held[1]; });
   } else if (opened) {
     panel.scrollTop = 0;
     $('panel-title').focus({ preventScroll: true });

@@ -1,13 +1,11 @@
 // What panels are made of.
 
 import { h, s } from './tools.js';
-import { percent } from './words.js';
-import { go } from './state.js';
+import { percent, sentence } from './words.js';
+import { closePanel } from './state.js';
 
 /** What its parts wait for. */
 export const pending = [];
-
-export const closePanel = () => go({ room: null, hour: null, view: null });
 
 export function panelHead(title, summary, tags = []) {
   return h('header', { className: 'phead' },
@@ -29,7 +27,7 @@ export function later(title, fetching, make) {
   return section;
 }
 
-export const complaint = (problem) => h('p', { className: 'small' }, h('strong', {}, problem.message), ' ', problem.hint ?? '');
+export const complaint = (problem) => h('p', { className: 'small' }, h('strong', {}, sentence(problem.message)), ' ', sentence(problem.hint ?? ''));
 
 export function label(x, y, text, anchor = 'start', extra = '') {
   return s('text', { x, y, 'text-anchor': anchor, class: extra }, text);

@@ -4,7 +4,6 @@ import { $, count, h, plural, s } from './tools.js';
 import { clock, date, DAY, HOUR, HOURS, percent, shift, wall } from './words.js';
 import { device, get } from './api.js';
 import { go, route, state } from './state.js';
-import { actualOf } from './actual.js';
 import { oddities } from './grid.js';
 import { complaint, factList, label, later, liveSkill, panelHead, part, skillOf, skillWords } from './pieces.js';
 import { explanation } from './why.js';
@@ -16,7 +15,6 @@ export function roomPanel(row) {
   const from = shift(state.starts[0], -28 * DAY);
   const to = state.past ? shift(state.starts[HOURS - 1], HOUR) : wall(state.starts[0]);
   const past = get(`${device(row.name)}/history`, { from, to });
-  if (state.past) actualOf(row.name, state.forecast.origin).then(() => drawCurve(row), () => {});
   return [
     panelHead(row.name, roomSummary(row), oddities(row)),
     part(state.past ? 'Forecast and what happened' : 'Next 24 hours', h('div', { id: 'curve' })),
@@ -95,9 +93,7 @@ function drawCurve(row) {
 }
 
 function drawActual(svg, row, x, wide, y) {
-  const actual = state.actual.get(row.name);
-  state.starts.forEach((start, hour) => {
-    const was = actual?.get(start);
+  row.actual.forEach((was, hour) => {
     if (was === 'occupied') svg.append(s('rect', { class: 'was', x: x(hour), y, width: wide, height: 4 }));
     if (was === 'unobserved') svg.append(s('line', { class: 'unk', x1: x(hour) + 2, x2: x(hour) + wide - 1, y1: y + 2, y2: y + 2 }));
   });

@@ -25,13 +25,17 @@ export function go(change, replace = false) {
   tell('route');
 }
 
+export const closePanel = () => go({ room: null, hour: null, view: null });
+
 export const state = {
+  /** What is the same for all rooms, as the server sends it. */
   forecast: null,
-  devices: new Map(),
   models: null,
   /** What needs attention now. */
   alerts: [],
   rooms: [],
+  /** The same by name. */
+  named: new Map(),
   /** Rows of the grid: `{kind: 'group' | 'room', key, …}`. */
   rows: [],
   folded: new Set(),
@@ -40,28 +44,40 @@ export const state = {
   from: null,
   until: null,
   past: false,
-  /** Per room, what happened: start → state. */
-  actual: new Map(),
 };
 
-export function room(forecast) {
-  const name = forecast.device;
+const LETTERS = { o: 'occupied', v: 'vacant', u: 'unobserved' };
+
+/** The rooms of a forecast as the server sends it. */
+export function roomsOf({ devices, sources, statuses, chances, threshold, actual = [], chattering, silent_since: since }) {
+  const noisy = new Set(chattering);
+  return devices.map((name, at) => room({
+    name,
+    status: statuses[at],
+    source: sources[at],
+    chattering: noisy.has(name),
+    /** Its last reading, if it is silent. */
+    last: since[name],
+    // Chances come in thousandths, rounded down.
+    chances: chances[at].map((part) => (part + 0.5) / 1000),
+    used: chances[at].map((part) => part >= threshold),
+    /** What happened, by hour, as far as it has. */
+    actual: [...(actual[at] ?? '')].map((letter) => LETTERS[letter]),
+  }));
+}
+
+function room(about) {
+  const { name, chances, used } = about;
   const cut = name.includes('/') ? name.lastIndexOf('/') : name.lastIndexOf('_');
-  const first = forecast.hours.findIndex((hour) => hour.state === 1);
+  const first = used.indexOf(true);
   return {
+    ...about,
     kind: 'room',
     key: name,
-    name,
     prefix: cut > 0 ? name.slice(0, cut) : '',
     rest: cut > 0 ? name.slice(cut + 1) : name,
-    status: forecast.status,
-    source: forecast.source,
-    until: forecast.data_until,
-    chances: forecast.hours.map((hour) => hour.probability),
-    used: forecast.hours.map((hour) => hour.state === 1),
-    expected: sum(forecast.hours.map((hour) => hour.probability)),
+    expected: sum(chances),
     first: first < 0 ? null : first,
-    chattering: Boolean(state.devices.get(name)?.chattering),
   };
 }
 

@@ -41,19 +41,6 @@ const wanted = new Map();
 export const when = (what, act) => wanted.set(what, [...(wanted.get(what) ?? []), act]);
 export const tell = (what, ...about) => (wanted.get(what) ?? []).forEach((act) => act(...about));
 
-/** Runs at most `width` of the tasks at once. */
-export function queue(width) {
-  const waiting = [];
-  let running = 0;
-  const next = () => {
-    while (running < width && waiting.length) {
-      running += 1;
-      waiting.shift()().finally(() => { running -= 1; next(); });
-    }
-  };
-  return { add: (task) => { waiting.push(task); next(); }, clear: () => { waiting.length = 0; } };
-}
-
 export const prefer = (name, value) => localStorage.setItem(`roomcast.${name}`, JSON.stringify(value));
 export function prefers(name, otherwise) {
   try {

@@ -13,6 +13,14 @@ export const wall = (text) => text.slice(0, 19).replace(' ', 'T');
 export const stamp = (text) => Date.parse(`${wall(text)}Z`);
 export const clock = (text) => text.slice(11, 16);
 export const shift = (text, by) => new Date(stamp(text) + by).toISOString().slice(0, 19);
+
+/** A day, and a time if there is one, as a person writes it in ISO form: `2016-08-25 10:00`; null for what is none. */
+export function wallOf(text) {
+  const [, day, hour = '00', minute = '00', second = '00'] = /^(\d{4}-\d\d-\d\d)(?:[ T](\d\d)(?::(\d\d)(?::(\d\d))?)?)?$/.exec(text) ?? [];
+  const at = `${day}T${hour}:${minute}:${second}`;
+  return day && !Number.isNaN(stamp(at)) && shift(at, 0) === at ? at : null;
+}
+
 const formats = {
   long: { weekday: 'long', day: 'numeric', month: 'long' },
   short: { weekday: 'short', day: 'numeric', month: 'short' },
@@ -51,6 +59,9 @@ function roughly(milliseconds) {
   if (minutes < 48 * 60) return plural(Math.round(minutes / 60), 'hour');
   return plural(Math.round(minutes / (24 * 60)), 'day');
 }
+
+/** What the server says in half a sentence, as a whole one. */
+export const sentence = (text) => text && text[0].toUpperCase() + text.slice(1) + (/[.?!…]$/.test(text) ? '' : '.');
 
 /** A chance as a whole percentage; never 0 or 100, which it is not. */
 export function percent(p) {
