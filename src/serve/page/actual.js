@@ -6,12 +6,6 @@ import { state } from './state.js';
 
 export function showHindsight() {
   const box = $('hindsight');
-  if (state.past && state.forecast.model.in_sample) {
-    box.hidden = false;
-    announce(box, 'The models in use have learned from this day: how often they are right on it says nothing of their forecasts, ' +
-      'so no score is given. Forecasts that were made before their hours came are scored under Model health.');
-    return;
-  }
   let [right, wasted, missed] = [0, 0, 0];
   for (const row of state.rooms) {
     row.actual.forEach((was, hour) => {
@@ -24,6 +18,8 @@ export function showHindsight() {
   const all = right + wasted + missed;
   box.hidden = !state.past || !all;
   if (box.hidden) return;
-  announce(box, `In hindsight: ${percent(right / all)} of ${plural(all, 'hour')} called right, ` +
+  // No forecast of the past comes from models that have learned from its hours.
+  const who = state.forecast.model.version === 'baseline' ? 'the habit’s rate' : 'models that had not seen this day';
+  announce(box, `In hindsight, ${who} called ${percent(right / all)} of ${plural(all, 'hour')} right: ` +
     `${plural(missed, 'hour')} in use not expected, ${plural(wasted, 'hour')} expected and empty.`);
 }
