@@ -46,8 +46,9 @@ pub struct ModelRef {
     pub version: String,
     /// Nothing at or after this was learned from.
     pub cutoff: String,
-    /// Whether they learned from readings at or after the origin: how right such a forecast of the past is says nothing of
-    /// how right forecasts will be.
+    /// True when they learned from readings at or after the origin: how right such a forecast of the past is says nothing of
+    /// how right forecasts will be. Only of a history sent to `POST /predict`: past origins of the site's own readings are
+    /// forecast by older models.
     pub in_sample: bool,
 }
 

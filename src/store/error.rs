@@ -140,8 +140,8 @@ impl Class {
     fn of_postgres(code: &str) -> Class {
         match code {
             "53100" => Class::Full,
-            // Read-only: a standby that is not promoted yet.
-            "55P03" | "25006" | "25P03" => Class::Later,
+            // Read-only: a standby that is not promoted yet. A database that takes no connections at the moment.
+            "55P03" | "25006" | "25P03" | "55000" => Class::Later,
             // Relations, columns or values that Roomcast would not make.
             "42P01" | "42703" | "42804" => Class::Damaged,
             _ => match code.get(..2) {
