@@ -1,18 +1,18 @@
-//! Following the registry: what is made current there is served within seconds. On a thread of its own, since a registry that is
-//! far away may take long to say that it is away.
+//! Follows the registry: a version that becomes current there is served within seconds. It runs on a thread of its own,
+//! because a registry that is far away may take long to report that it is away.
 
 use std::time::{Duration, Instant as Stopwatch};
 
 use super::load;
 use super::site::{Phase, Site};
 
-/// How often to see whether it is time to look.
+/// Interval between checks whether the next look at the registry is due.
 const STEP: Duration = Duration::from_secs(1);
 
-/// Time after which models that could not be loaded are tried again though nothing seems to have changed.
+/// Time after which models that could not be loaded are tried again although nothing seems to have changed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Follows until the server stops.
+/// Follows the registry until the server stops.
 pub fn follow(site: &Site) {
     let mut tried = site.snapshot().ok().map(|snapshot| snapshot.loaded.version.clone());
     let (mut looked, mut taken) = (Stopwatch::now(), Stopwatch::now());
@@ -32,10 +32,10 @@ pub fn follow(site: &Site) {
         };
         let in_use = site.snapshot().is_ok_and(|snapshot| snapshot.loaded.version == current);
         if in_use {
-            // Whatever was wrong with another version is over.
+            // Trouble with another version no longer applies.
             site.set_trouble(|trouble| trouble.models = None);
         } else if tried.as_ref() != Some(&current) || taken.elapsed() >= PATIENCE {
-            // The error is logged and shown where it happens. What is away is tried again at the next look.
+            // The error is logged and shown where it happens. A registry that is away is tried again at the next look.
             let is_away = load::reload(site).is_err_and(|error| error.is_temporary());
             taken = Stopwatch::now();
             if is_away {

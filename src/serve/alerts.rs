@@ -1,4 +1,4 @@
-//! `GET /alerts`: what the operator of a site should know, at most one entry per kind.
+//! `GET /alerts`: problems the operator of a site should know, at most one entry per kind.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError, Weak};
@@ -22,31 +22,31 @@ use crate::hourly::{Hourly, State, Status};
 use crate::readings::Stray;
 use crate::stream::Source;
 
-/// Names shown per kind.
+/// Maximum number of names shown per kind.
 const EXAMPLES: usize = 20;
 
-/// Shortest time from one look to the next; where one takes long, this many times as long.
+/// Shortest time between two looks. After a slow look the pause is this many times as long as the look took.
 const REST: Duration = Duration::from_secs(5);
 const REST_FACTOR: u32 = 20;
 
 /// Models that learned from nothing younger than this are old.
 const OLD: i64 = 30 * 24 * HOUR;
 
-/// A building is quiet at night and on weekends: readings are late when nothing came for half as long again as it was ever still in the
-/// last four weeks, and never before six hours.
+/// Hours of history that define the usual silence. A building is quiet at night and on weekends, so readings are late
+/// only after a silence 1.5 times the longest of the last four weeks, and never before six hours.
 const LOOK_BACK: usize = 28 * 24;
 const STILL_AT_LEAST: i64 = 6 * HOUR;
 
-/// After so long without motion forecasts ask whether the sensors are alive.
+/// Time without motion after which forecasts ask whether the sensors are alive.
 const ASKED_AFTER: i64 = 24 * HOUR;
 
-/// How long after the last reading readings count as arriving.
+/// Time after the last reading during which readings count as arriving.
 const ARRIVED_LATELY: Duration = Duration::from_secs(600);
 
-/// How long refused rows are an alert after the last of them.
+/// Time after the last refused row during which refused rows are an alert.
 const REFUSED_LATELY: Duration = Duration::from_secs(3600);
 
-/// Before a week has been seen, nobody knows its weekends.
+/// Silence that is still usual before the data cover a week: weekends are not known yet.
 const STILL_AT_FIRST: i64 = 72 * HOUR;
 
 /// What can be wrong.
@@ -97,7 +97,7 @@ impl Kind {
         Kind::ModelOld,
     ];
 
-    /// Its name in metrics, as in answers.
+    /// Returns its name in metrics, the same as in answers.
     fn name(self) -> &'static str {
         match self {
             Kind::SilentSensors => "silent_sensors",
@@ -137,7 +137,7 @@ pub struct Alert {
     examples: Vec<String>,
 }
 
-/// What one look found of a kind.
+/// The findings of one look about one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Found {
     count: usize,
@@ -145,12 +145,13 @@ struct Found {
     examples: Vec<String>,
 }
 
-/// What the last look found.
+/// The findings of the last look.
 #[derive(Debug, Default)]
 pub struct Alerts(BTreeMap<Kind, Found>);
 
 impl Alerts {
-    /// Takes note of what is wrong at an instant (UTC); what was wrong before keeps its beginning. Returns whether anything changed.
+    /// Records the problems found at an instant (UTC). A problem found before keeps its beginning. Returns whether
+    /// anything changed.
     fn set(&mut self, found: Vec<(Kind, Vec<String>)>, now: Instant) -> bool {
         let before = std::mem::take(&mut self.0);
         for (kind, names) in found.into_iter().filter(|(_, names)| !names.is_empty()) {
@@ -162,18 +163,18 @@ impl Alerts {
         self.0 != before
     }
 
-    /// Each kind's name in metrics, and how many devices, servers or models it concerns.
+    /// Returns each kind's name in metrics, and the number of devices, servers or models it concerns.
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, usize)> {
         Kind::ALL.iter().map(|kind| (kind.name(), self.0.get(kind).map_or(0, |found| found.count)))
     }
 }
 
-/// What the last look at a site found.
+/// Returns the findings of the last look at a site.
 pub fn lock(site: &Site) -> MutexGuard<'_, Alerts> {
     site.alerts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Looks again and again.
+/// Looks for problems repeatedly.
 #[derive(Default)]
 pub struct Watching {
     done: Option<Stopwatch>,
@@ -183,7 +184,7 @@ pub struct Watching {
     arrivals: Arrivals,
 }
 
-/// How many readings were stored since the start, and when that last grew.
+/// Number of readings stored since the start, and the time it last grew.
 #[derive(Default)]
 struct Arrivals {
     stored: u64,
@@ -191,7 +192,7 @@ struct Arrivals {
 }
 
 impl Arrivals {
-    /// Whether readings came in the last minutes, of whatever time they are.
+    /// Returns whether readings came in the last minutes, whatever their timestamps.
     fn round(&mut self, site: &Site, now: Stopwatch) -> bool {
         let Some(live) = &site.live else { return false };
         let stored = Source::ALL.into_iter().map(|source| live.counts.of(source).stored.get()).sum();
@@ -202,12 +203,12 @@ impl Arrivals {
     }
 }
 
-/// How many rows each source had refused, and when that last grew.
+/// Number of rows each source had refused, and the time it last grew.
 #[derive(Default)]
 struct Refusals(BTreeMap<&'static str, (u64, Stopwatch)>);
 
 impl Refusals {
-    /// The sources of which rows were refused in the last hour, with how many since the start.
+    /// Returns the sources that had rows refused in the last hour, with the number refused since the start.
     fn round(&mut self, site: &Site, now: Stopwatch) -> Vec<String> {
         let Some(live) = &site.live else { return Vec::new() };
         for source in Source::ALL {
@@ -223,7 +224,7 @@ impl Refusals {
     }
 }
 
-/// What follows from data and models alone; it is found again when they change, or the present moves on.
+/// Findings that depend on data and models alone. They are computed again when these change or the present moves on.
 #[derive(Default)]
 struct Seen {
     snapshot: Weak<Snapshot>,
@@ -254,7 +255,7 @@ impl Seen {
 }
 
 impl Watching {
-    /// Looks what is wrong, when it is time for it.
+    /// Looks for problems, when a look is due.
     pub fn round(&mut self, site: &Site, snapshot: &Arc<Snapshot>) {
         let rest = REST.max(self.took * REST_FACTOR);
         if self.done.is_some_and(|done| done.elapsed() < rest) {
@@ -277,7 +278,7 @@ impl Watching {
     }
 }
 
-/// Names of what is wrong, by kind.
+/// Returns the names of everything that is wrong, by kind.
 fn look(
     site: &Site,
     snapshot: &Snapshot,
@@ -311,13 +312,13 @@ fn look(
     ]
 }
 
-/// The readings, if those that should come into the store do not.
+/// Reports the readings when those expected in the store do not arrive.
 fn late(site: &Site, snapshot: &Snapshot, patience: i64, arriving: bool) -> Vec<String> {
     let (Some(live), Some((_, last))) = (&site.live, snapshot.history.span) else { return Vec::new() };
     let now = site.calendar.now();
-    // Sensors may say that they are alive without seeing anybody; the store is asked only when nobody was seen.
+    // Sensors may report that they are alive without motion. The store is asked only when there was no motion.
     let silent = now - last;
-    // A past that is played: what comes is of another time than now.
+    // A past is being played: the timestamps that arrive are not of now.
     if arriving && silent > ENDED {
         return Vec::new();
     }
@@ -328,7 +329,7 @@ fn late(site: &Site, snapshot: &Snapshot, patience: i64, arriving: bool) -> Vec<
     vec!["readings".into()]
 }
 
-/// Seconds without motion anywhere that are nothing unusual.
+/// Returns the number of seconds without motion anywhere that is not unusual.
 fn patience(hourly: &Hourly, seen: i64) -> i64 {
     if seen < 7 * 24 * HOUR {
         return STILL_AT_FIRST;
@@ -342,13 +343,13 @@ fn patience(hourly: &Hourly, seen: i64) -> i64 {
         }
     }
     let recent = &moved[hours.saturating_sub(LOOK_BACK)..];
-    // What is still now may be the trouble itself, not a habit.
+    // The current silence may be the trouble itself, not a habit.
     let until = recent.iter().rposition(|moved| *moved).unwrap_or(0);
     let longest = recent[..until].split(|moved| *moved).map(<[bool]>::len).max().unwrap_or(0) as i64;
     STILL_AT_LEAST.max(longest * HOUR * 3 / 2)
 }
 
-/// Servers that were tried and are not connected.
+/// Returns the servers that were tried and are not connected.
 fn disconnected(site: &Site) -> Vec<String> {
     let mut names: Vec<String> = site.trouble().store.map(|_| "store".to_owned()).into_iter().collect();
     if let Some(live) = &site.live {
@@ -425,14 +426,14 @@ mod tests {
                 origin * HOUR,
             )
         };
-        // Ten days on which somebody comes at 8 and at 18, then nothing.
+        // Ten days with motion at 8 and at 18, then nothing.
         let hours: Vec<i64> = (0..10).flat_map(|day| [day * 24 + 8, day * 24 + 18]).collect();
         let seen = 240 * HOUR;
         assert_eq!(patience(&site(&hours, 300), seen), 13 * HOUR * 3 / 2);
         assert_eq!(patience(&site(&hours, 300), 6 * 24 * HOUR), STILL_AT_FIRST);
         let busy: Vec<i64> = (0..240).collect();
         assert_eq!(patience(&site(&busy, 240), seen), STILL_AT_LEAST);
-        // A stillness of long ago does not count.
+        // A silence of long ago does not count.
         let hours: Vec<i64> = [0, 200].into_iter().chain(300..1000).collect();
         assert_eq!(patience(&site(&hours, 1000), 1000 * HOUR), STILL_AT_LEAST);
     }

@@ -1,4 +1,4 @@
-//! Forecasts as they are sent: types of the JSON, and the bytes made of them.
+//! Forecasts as they are sent: the types of the JSON, and the bytes made of them.
 
 use std::sync::Arc;
 
@@ -113,28 +113,28 @@ pub enum StatusName {
     New,
 }
 
-/// An instant as UTC, RFC 3339: for what happens here rather than at the site.
+/// Returns an instant as UTC, RFC 3339: for events of the server rather than of the site.
 pub fn utc(instant: Instant) -> String {
     DateTime::from_timestamp(instant, 0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 impl ModelRef {
-    /// The models in use, for a forecast made at an instant.
+    /// Returns the models in use, for a forecast made at an instant.
     pub fn new(loaded: &Loaded, origin: Instant, calendar: &Calendar) -> ModelRef {
         let (cutoff, in_sample) = (calendar.rfc3339(loaded.models.cutoff), loaded.has_seen(origin, calendar));
         ModelRef { version: loaded.version.clone(), cutoff, in_sample }
     }
 
-    /// No models: the habit's rate as of an origin.
+    /// Returns the reference of a forecast without models: the habit's rate as of an origin.
     pub fn habit(origin: Instant, calendar: &Calendar) -> ModelRef {
         ModelRef { version: loaded::BASELINE.into(), cutoff: calendar.rfc3339(origin), in_sample: false }
     }
 }
 
-/// The JSON of one device's forecast.
+/// Returns the JSON of one device's forecast.
 ///
 /// # Errors
-/// None in practice: every value can be written as JSON.
+/// Returns a `serde_json::Error` when a value cannot be written as JSON; in practice all can.
 pub fn device(
     forecast: &DeviceForecast,
     data_until: Option<Instant>,
@@ -156,10 +156,10 @@ pub fn device(
     })
 }
 
-/// The whole answer, made of the devices' own bytes.
+/// Returns the whole answer, made of the devices' own bytes.
 ///
 /// # Errors
-/// As [`device`].
+/// Returns the same errors as [`device`].
 pub fn whole(grid: &Grid, cells: &[&Arc<Cell>], calendar: &Calendar) -> serde_json::Result<Vec<u8>> {
     let last = grid.hourly.devices.iter().filter_map(|d| d.times.last()).max();
     let head = Forecast {
@@ -184,7 +184,7 @@ pub fn whole(grid: &Grid, cells: &[&Arc<Cell>], calendar: &Calendar) -> serde_js
     Ok(out)
 }
 
-/// The contract's CSV, with probabilities.
+/// Returns the contract's CSV, with probabilities.
 pub fn csv(cells: &[&Arc<Cell>], calendar: &Calendar) -> Vec<u8> {
     let forecasts: Vec<DeviceForecast> = cells.iter().map(|cell| cell.forecast.clone()).collect();
     debug_assert!(forecasts.iter().all(|forecast| forecast.hours.len() == HORIZON));

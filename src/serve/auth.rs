@@ -1,7 +1,7 @@
-//! Who may do what: bearer tokens with scopes.
+//! Access control: bearer tokens with scopes.
 //!
-//! Handlers name the access they need as an argument ([`ReadAccess`], [`WriteAccess`], [`AdminAccess`]), so the path of a request has no
-//! part in the decision and no spelling of it can go around.
+//! Handlers name the access they need as an argument ([`ReadAccess`], [`WriteAccess`], [`AdminAccess`]). The path of a
+//! request has no part in the decision, so no spelling of a path can bypass it.
 
 use std::collections::HashMap;
 use std::fs;
@@ -21,7 +21,7 @@ use super::proxy::Client;
 use super::query;
 use super::site::Site;
 
-/// How far a token reaches; each scope includes those before it.
+/// The scope of a token; each scope includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
     /// Subscribe to the schedule as a calendar.
@@ -54,10 +54,10 @@ impl Scope {
         }
     }
 
-    /// Checks that it includes another.
+    /// Checks that this scope includes another.
     ///
     /// # Errors
-    /// [`Code::Forbidden`].
+    /// Returns [`Code::Forbidden`] when it does not.
     pub fn check(self, needed: Scope) -> Result<(), Problem> {
         if self >= needed {
             return Ok(());
@@ -67,24 +67,24 @@ impl Scope {
     }
 }
 
-/// Characters from which on a token cannot be guessed, if they are random.
+/// Number of characters from which on a random token cannot be guessed.
 const LONG: usize = 16;
 
-/// The tokens the server knows, as SHA-256 digests: all of one length, and no token in memory to leak.
+/// The tokens the server knows, as SHA-256 digests: all have one length, and no token is in memory to leak.
 #[derive(Debug, Default)]
 pub struct Tokens {
     known: HashMap<[u8; 32], Known>,
     short: usize,
 }
 
-/// What is known of a token.
+/// The name and scope of a known token.
 #[derive(Debug, Clone)]
 struct Known {
     scope: Scope,
     label: TokenLabel,
 }
 
-/// What a token is called in the log: where it was given and its scope, never its text. It is kept with the request.
+/// The name of a token in the log: its source and its scope, never its text. It is kept with the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenLabel(pub Arc<str>);
 
@@ -93,7 +93,7 @@ impl Tokens {
     /// `scope:token` a line.
     ///
     /// # Errors
-    /// When the file cannot be read or an entry has no scope or no token. Errors never hold a token.
+    /// Returns an error when the file cannot be read, or an entry has no scope or no token. Errors never hold a token.
     pub fn read(private: Option<&str>, list: Option<&str>, file: Option<&Path>) -> anyhow::Result<Tokens> {
         let mut tokens = Tokens::default();
         if let Some(token) = private.map(str::trim).filter(|token| !token.is_empty()) {
@@ -138,17 +138,17 @@ impl Tokens {
         }
     }
 
-    /// Returns how many tokens are so short that they can be guessed.
+    /// Returns the number of tokens that are so short that they can be guessed.
     pub fn short(&self) -> usize {
         self.short
     }
 
-    /// Whether no token is known.
+    /// Returns whether no token is known.
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
     }
 
-    /// What is known of a token, and its digest. All known ones are compared, each in constant time.
+    /// Returns the entry of a token, and its digest. All known tokens are compared, each in constant time.
     fn find(&self, token: &str) -> Option<(&Known, [u8; 32])> {
         let asked = digest(token);
         let mut found = None;
@@ -165,7 +165,7 @@ fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// The request may subscribe to a calendar, and do what else its scope allows.
+/// The request may subscribe to a calendar, and do whatever else its scope allows.
 pub struct CalendarAccess(pub Scope);
 
 impl FromRequest for CalendarAccess {
@@ -213,14 +213,15 @@ impl FromRequest for AdminAccess {
     }
 }
 
-/// Checks that a request may do what needs `scope` and that its token has requests left, and returns the scope it has.
+/// Checks that a request has `scope` and that its token has requests left, and returns the scope it has.
 ///
 /// # Errors
-/// [`Code::Unauthorized`], [`Code::Forbidden`], [`Code::RateLimited`].
+/// Returns [`Code::Unauthorized`] without a known token, [`Code::Forbidden`] when its scope does not suffice, and
+/// [`Code::RateLimited`] when it has no requests left.
 pub fn admit(request: &HttpRequest, scope: Scope) -> Result<Scope, Problem> {
     let Some(site) = request.app_data::<web::Data<Site>>() else { return Err(Problem::internal("no state")) };
     if site.tokens.is_empty() {
-        // The server starts without tokens only where --no-auth was given, on loopback.
+        // The server starts without tokens only with --no-auth, on loopback.
         return Ok(Scope::Admin);
     }
     let Some(token) = token(request) else {
@@ -240,7 +241,8 @@ pub fn admit(request: &HttpRequest, scope: Scope) -> Result<Scope, Problem> {
     Ok(known.scope)
 }
 
-/// Who asks: the digest of its token, or of its address where no token is needed. To be called for an admitted request.
+/// Returns the caller: the digest of its token, or of its address when no token is needed. Must be called for an
+/// admitted request.
 pub fn caller(request: &HttpRequest) -> [u8; 32] {
     match token(request) {
         Some(token) => digest(&token),
@@ -248,7 +250,7 @@ pub fn caller(request: &HttpRequest) -> [u8; 32] {
     }
 }
 
-/// The token in the header, else in the query.
+/// Returns the token in the header, else in the query.
 fn token(request: &HttpRequest) -> Option<String> {
     if let Some(value) = request.headers().get(AUTHORIZATION) {
         let (scheme, token) = value.to_str().ok()?.split_once(' ')?;

@@ -1,4 +1,4 @@
-//! `POST /predict`: a forecast for a history that is sent along and forgotten.
+//! `POST /predict`: a forecast for a history that comes with the request and is not stored.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -23,18 +23,18 @@ use crate::calendar::{Calendar, HOUR, Instant};
 use crate::hourly::HORIZON;
 use crate::readings::{DeviceReadings, Readings};
 
-/// Largest body.
+/// Maximum size of a body, bytes.
 pub(super) const MOST_BYTES: usize = 8 << 20;
 /// Longest time a body may take to arrive.
 const MOST_TIME: Duration = Duration::from_secs(30);
-/// Longest time in which nothing of it arrives, and bytes a second that arrive at least from then on.
+/// Longest pause in which nothing of a body arrives, and bytes per second that must arrive after that.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 const MIN_RATE: u64 = 1 << 10;
-/// Longest history.
+/// Longest history, hours.
 const MOST_HOURS: i64 = 3 * 366 * 24;
-/// Most hours of all devices together.
+/// Maximum number of hours of all devices together.
 const MOST_CELLS: i64 = 2_000_000;
-/// Longest device name, as in files.
+/// Length of a device name in bytes, as in files.
 const NAME: std::ops::RangeInclusive<usize> = 1..=256;
 
 /// A history and the instant a forecast is wanted at.
@@ -107,7 +107,7 @@ pub async fn post(
     let answer_csv = prefers(&request, "text/csv", "application/json");
     let mut place = site.visits.admit(auth::caller(&request))?;
     let body = read(body, |bytes| place.reserve(bytes)).await?;
-    // What is computed after the client has gone away has its turn until it ends.
+    // A computation keeps its turn until it ends, also after the client has gone away.
     let turn = place.turn().await?;
     let media = if answer_csv { "text/csv; charset=utf-8" } else { "application/json" };
     let bytes = work(move || {
@@ -135,17 +135,18 @@ pub async fn post(
     Ok(HttpResponse::Ok().content_type(media).body(bytes))
 }
 
-/// The media type of the body, without parameters.
+/// Returns the media type of the body, without parameters.
 pub(super) fn media(request: &HttpRequest) -> String {
     let value = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// Reads a body as it comes; `reserve` is asked for the memory of what has come, so that nobody takes any by announcing much.
+/// Reads a body as it comes. `reserve` is asked for the memory of what has arrived, so a client cannot take memory by
+/// announcing a large body.
 ///
 /// # Errors
-/// [`Code::BodyTooLarge`], [`Code::InvalidBody`] for a body that breaks off, [`Code::RequestTimeout`] for one that comes too slowly,
-/// and what `reserve` says.
+/// Returns [`Code::BodyTooLarge`], [`Code::InvalidBody`] for a body that breaks off, [`Code::RequestTimeout`] for one
+/// that comes too slowly, and the errors of `reserve`.
 pub(super) async fn read(
     mut body: Payload,
     mut reserve: impl FnMut(usize) -> Result<(), Problem>,
@@ -181,14 +182,14 @@ pub(super) async fn read(
     }
 }
 
-/// A body, read.
+/// A parsed body.
 #[derive(Default)]
 struct Told {
-    /// When which sensor fired.
+    /// Time and device of each motion.
     motion: Vec<(Instant, String)>,
-    /// When a sensor said that there was no motion.
+    /// Times at which a sensor reported no motion.
     still: Vec<Instant>,
-    /// The instant a forecast is wanted at.
+    /// The instant of the forecast, if the body names one.
     at: Option<Instant>,
 }
 
@@ -261,7 +262,7 @@ fn readings(rows: Vec<(Instant, String)>) -> Readings {
     Readings { devices: devices.into_iter().map(device).collect() }
 }
 
-/// Whether a forecast of this history takes a bounded time.
+/// Checks that a forecast of this history takes a bounded time.
 fn check(known: &Readings, origin: Instant, calendar: &Calendar) -> Result<(), Problem> {
     let Some((first, _)) = known.lived(origin) else {
         return Err(Problem::new(Code::OutOfRange, format!("there is no reading before {}", calendar.format(origin))));

@@ -1,8 +1,8 @@
-//! The page's modules as few files: a browser fetches two scripts instead of twenty.
+//! Bundles of the page's modules: a browser fetches two scripts instead of twenty.
 //!
-//! A bundle is the text of its modules one after the other, with comments and indentation left out. Its modules share one
-//! scope, so a name at their top level is unique in the whole page; a test holds them to it. Imports between modules of a
-//! bundle go, and those from another bundle become one import.
+//! A bundle is the text of its modules one after the other, without comments and indentation. Its modules share one
+//! scope, so a name at their top level is unique in the whole page; a test checks this. Imports between modules of a
+//! bundle are removed, and imports from another bundle become one import.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -10,8 +10,8 @@ use std::fmt::Write as _;
 /// A module: its file name and its text.
 pub type Module = (&'static str, &'static str);
 
-/// One script of these modules, which come in the order in which they import each other. Names from other modules are
-/// imported from `outside`.
+/// Returns one script of these modules, which must come in the order in which they import each other. Names from other
+/// modules are imported from `outside`.
 pub fn script(modules: &[Module], outside: &str) -> String {
     let mut imported = BTreeSet::new();
     let mut out = String::new();
@@ -34,13 +34,13 @@ pub fn script(modules: &[Module], outside: &str) -> String {
     out
 }
 
-/// Names and file of a line that imports from a module beside it.
+/// Returns the names and the file of a line that imports from a module beside it.
 fn import(line: &str) -> Option<(Vec<&str>, &str)> {
     let (names, from) = line.strip_prefix("import { ")?.split_once(" } from './")?;
     Some((names.split(", ").collect(), from.strip_suffix("';")?))
 }
 
-/// The lines of a script or a style sheet without comments that fill lines, and without indentation.
+/// Returns the lines of a script or a style sheet, without whole-line comments and without indentation.
 fn code(text: &str) -> impl Iterator<Item = &str> {
     let mut in_comment = false;
     text.lines().map(str::trim).filter(move |line| {
@@ -51,7 +51,7 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A style sheet without comments that fill lines, and without indentation.
+/// Returns a style sheet without whole-line comments and without indentation.
 pub fn style(text: &str) -> String {
     code(text).fold(String::new(), |mut out, line| {
         let _ = writeln!(out, "{line}");
@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(style("/* a\n   b */\n.x {\n  color: red; /* c */\n}\n"), ".x {\ncolor: red; /* c */\n}\n");
     }
 
-    /// The name that a line at the top level of a module declares.
+    /// Returns the name that a line at the top level of a module declares.
     fn declared(line: &str) -> Option<&str> {
         let line = line.strip_prefix("export ").unwrap_or(line);
         let line = line.strip_prefix("async ").unwrap_or(line);
@@ -107,7 +107,7 @@ mod tests {
             for name in text.lines().filter_map(declared) {
                 assert!(names.insert(name), "{name}, of {module}, is declared twice");
             }
-            // Text in backquotes that goes on in the next line would lose its indentation.
+            // Text in backquotes that continues on the next line would lose its indentation.
             let open = text.lines().position(|line| !line.matches('`').count().is_multiple_of(2));
             assert_eq!(open.map(|line| line + 1), None, "{module}");
         }

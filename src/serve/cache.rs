@@ -1,4 +1,4 @@
-//! Rendered answers, kept as long as the data and models they came from.
+//! Rendered answers, kept as long as the data and models they were computed from.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,29 +11,29 @@ use flate2::Compression;
 use super::etag;
 use crate::calendar::Instant;
 
-/// Answers kept, and the bytes of all of them.
+/// Maximum number of answers kept, and of bytes of all of them.
 const MOST: usize = 256;
 const MOST_BYTES: usize = 64 << 20;
 
-/// What an answer is in.
+/// The form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Form {
     /// Forecasts as JSON.
     Json,
     /// Forecasts as CSV.
     Csv,
-    /// Forecasts in few bytes, with what has happened until this instant.
+    /// Forecasts in few bytes, with the observed states until this instant.
     Compact(Instant),
-    /// The list of devices, with the scores of so many rounds.
+    /// The list of devices, with the scores after this number of scorings.
     Devices(u64),
 }
 
-/// What an answer depends on beside data and models.
+/// The key of an answer: everything it depends on besides data and models.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The instant of the forecast.
     pub origin: Instant,
-    /// What it is in.
+    /// The form of the answer.
     pub form: Form,
     /// Positions of the devices in the history, ascending; empty for all.
     pub devices: Vec<u32>,
@@ -44,9 +44,9 @@ pub struct Key {
 pub struct Answer {
     /// Its bytes.
     pub body: Bytes,
-    /// The same bytes compressed, once somebody asked for them.
+    /// The same bytes compressed, once a client has asked for them.
     pub gzip: OnceLock<Bytes>,
-    /// How strongly they are compressed.
+    /// The compression level.
     pub level: Compression,
     /// Its entity tag.
     pub tag: EntityTag,
@@ -61,7 +61,7 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// An answer, if it is known.
+    /// Returns an answer, if it is known.
     pub fn get(&self, key: &Key) -> Option<Arc<Answer>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let answer = known.get(key)?;
@@ -69,7 +69,7 @@ impl Answers {
         Some(answer.clone())
     }
 
-    /// Keeps an answer, and forgets the least recently used ones where there are too many.
+    /// Stores an answer, and drops the least recently used ones when there are too many.
     pub fn put(&self, key: Key, body: Vec<u8>) -> Arc<Answer> {
         let used = AtomicU64::new(self.clock.fetch_add(1, Relaxed));
         let level = match key.form {

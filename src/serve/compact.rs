@@ -1,7 +1,7 @@
-//! `GET /predict/compact`: the forecast in few bytes, for displays that ask again and again.
+//! `GET /predict/compact`: the forecast in few bytes, for displays that poll.
 //!
-//! What all devices have in common stands once. A display that has heard from `GET /events` which devices changed asks for
-//! these alone, and for all when `origin`, `basis` or the models are not those of what it shows.
+//! Values that all devices share are sent once. A display learns from `GET /events` which devices changed and asks for
+//! these alone. It asks for all when `origin`, `basis` or the models differ from those it shows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::forecast::{DeviceForecast, HourForecast};
 use crate::hourly::{DeviceHours, HORIZON, Hourly, State, Status};
 use crate::model::Source;
 
-/// Parts of a certainty in which chances are told.
+/// Number of parts into which a probability of 1 is divided.
 const PARTS: f64 = 1000.0;
 
 /// The next 24 hours of one or more devices, in few bytes.
@@ -102,7 +102,7 @@ pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
     let key = Key { origin, form: Form::Compact(present), devices };
     let answer = cached(&site, snapshot, key, move |site, snapshot, grid, key| {
         let cells = cells(site, snapshot, grid, &key.devices)?;
-        // Of the hours to come nothing has happened.
+        // Nothing has been observed yet of the hours to come.
         let past = (origin < present).then(|| snapshot.grid(present, &site.calendar));
         let answer = compact(site, snapshot, grid, &cells, past.as_deref());
         serde_json::to_vec(&answer).map_err(Problem::internal)
@@ -157,20 +157,21 @@ fn compact(
     }
 }
 
-/// A chance in thousandths. It is rounded down: what is rounded to whole percent afterwards is what it would be at once.
+/// Returns a probability in thousandths. It is rounded down, so rounding it to whole percent afterwards gives the same
+/// as rounding at once.
 fn chance(hour: &HourForecast, threshold: u16) -> u16 {
     let parts = (hour.probability * PARTS) as u16;
     if hour.occupied { parts.max(threshold) } else { parts.min(threshold.saturating_sub(1)) }
 }
 
-/// Observed states of the hours of a forecast, as far as another grid knows them.
+/// Returns the observed states of the hours of a forecast, as far as another grid knows them.
 fn actual(name: &str, forecast: &Hourly, known: &Hourly, calendar: &Calendar) -> String {
     let Some(at) = known.position(name) else { return String::new() };
     let hours = (forecast.end..known.end).take(HORIZON);
     hours.map(|hour| letter(state(&known.devices[at], hour, calendar))).collect()
 }
 
-/// State of an hour of a device. The hour that is not over yet is occupied once motion was seen in it.
+/// Returns the state of an hour of a device. The running hour is occupied once motion was seen in it.
 pub fn state(device: &DeviceHours, hour: Hour, calendar: &Calendar) -> State {
     let state = usize::try_from(hour - device.first).ok().and_then(|at| device.states.get(at).copied());
     match state.unwrap_or(State::Unobserved) {

@@ -1,9 +1,10 @@
 //! One client's connection, which takes bounded memory whatever the client does.
 //!
-//! Actix reads as many requests as a client sends ahead and keeps all of them, however slowly the client takes the answers. So
-//! a connection gives it the bytes of one request, and those of the next only when that was answered ([`Answering`], which
-//! the gate keeps up to date). It knows of HTTP that an empty line ends a head, and the length of a body where it is named;
-//! elsewhere empty lines only make what is read at a time shorter. A client that does not take an answer at all is given up.
+//! Actix reads as many requests as a client sends ahead and keeps all of them, however slowly the client takes the
+//! answers. So a connection gives Actix the bytes of one request, and those of the next only when that was answered
+//! ([`Answering`], which the gate keeps up to date). It knows two things of HTTP: an empty line ends a head, and a
+//! named length is that of the body. Other empty lines only make the parts that are read shorter. A connection whose
+//! client takes nothing of an answer is closed.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -22,26 +23,26 @@ use tokio::time::{Sleep, sleep};
 
 use super::slots::Slot;
 
-/// Bytes of an answer that are handed on at a time. What is handed on is copied.
+/// Bytes of an answer that are handed on at a time. These bytes are copied.
 const PIECE: usize = 64 << 10;
 
-/// Whether a request of a connection has come whole and is being answered, so that the next has to wait.
+/// The state of the request being answered. While it has come whole and is being answered, the next has to wait.
 #[derive(Default)]
 pub struct Answering {
     /// The number of the request that is being answered; 0 for none.
     request: Cell<u64>,
-    /// How many there were.
+    /// Number of requests so far.
     requests: Cell<u64>,
-    /// Bytes of its body that have not come, if it said how many there are.
+    /// Bytes of its body that have not come, if its length was named.
     missing: Cell<Option<u64>>,
     is_whole: Cell<bool>,
-    /// Who waits to read the next.
+    /// The task that waits to read the next request.
     reader: Cell<Option<Waker>>,
 }
 
 impl Answering {
-    /// Starts a request with a body of this length, if it names one. A request without a body is whole; the payload of another
-    /// says when it is.
+    /// Starts a request with a body of this length, if it names one. A request without a body is whole at once. The
+    /// payload of any other request reports when it is whole.
     pub fn start(self: &Rc<Self>, payload: Payload, length: Option<u64>) -> (Payload, Answer) {
         let number = self.requests.get() + 1;
         let has_body = !matches!(payload, Payload::None);
@@ -77,7 +78,7 @@ impl Answering {
         }
     }
 
-    /// Takes note that so many more bytes of the body have come.
+    /// Records that so many more bytes of the body have come.
     fn came(&self, bytes: usize) {
         if let Some(missing) = self.missing.get() {
             let missing = missing.saturating_sub(bytes as u64);
@@ -88,7 +89,7 @@ impl Answering {
         }
     }
 
-    /// Whether the next request has to wait; if so, the task is woken when it need not any longer.
+    /// Returns whether the next request has to wait. If so, the task is woken when the wait is over.
     fn holds(&self, context: &Context<'_>) -> bool {
         let holds = self.is_whole.get();
         if holds {
@@ -100,7 +101,7 @@ impl Answering {
 
 type BoxedPayload = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 
-/// The body of a request, which says when it has come whole.
+/// The body of a request, which reports when it has come whole.
 struct Body {
     payload: Payload,
     answering: Rc<Answering>,
@@ -120,20 +121,20 @@ impl Stream for Body {
 }
 
 impl Drop for Body {
-    /// Nobody reads what is left of it while the request is answered.
+    /// Marks the body as whole: nothing reads the rest of it while the request is answered.
     fn drop(&mut self) {
         self.answering.whole(self.number);
     }
 }
 
-/// The answer to a request, over when dropped.
+/// The answer to a request; dropping it ends the answer.
 pub struct Answer {
     answering: Rc<Answering>,
     number: u64,
 }
 
 impl Answer {
-    /// The same body in pieces, with the end of which the answer is over.
+    /// Returns the same body in pieces. The answer ends with the last of them.
     pub fn body(self, body: BoxBody) -> BoxBody {
         BoxBody::new(Pieces { body, ready: Bytes::new(), _answer: self })
     }
@@ -148,7 +149,7 @@ impl Drop for Answer {
 /// The body of an answer in pieces of at most [`PIECE`] bytes.
 struct Pieces {
     body: BoxBody,
-    /// What is left of the chunk that was read last.
+    /// The rest of the chunk that was read last.
     ready: Bytes,
     _answer: Answer,
 }
@@ -176,27 +177,27 @@ impl MessageBody for Pieces {
 pub struct Connection<T> {
     inner: T,
     answering: Rc<Answering>,
-    /// What was read after the end of a request.
+    /// Bytes that were read after the end of a request.
     rest: BytesMut,
-    /// Whether what was handed on ends with a line that is over.
+    /// True when the bytes handed on end with a complete line.
     is_line_over: bool,
-    /// Whether the requests that were handed on are to be looked at before the rest is.
+    /// True when the requests handed on must be looked at before the rest is handed on.
     pauses: bool,
-    /// How long the client may take nothing of what it is sent.
+    /// Longest time in which the client may take nothing of what it is sent.
     patience: Duration,
-    /// Runs while it takes nothing.
+    /// A timer that runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
     _slot: Option<Slot>,
 }
 
 impl<T> Connection<T> {
-    /// A connection over `inner`.
+    /// Returns a connection over `inner`.
     pub fn new(inner: T, patience: Duration, slot: Option<Slot>) -> Connection<T> {
         let (answering, rest, stalled) = (Rc::default(), BytesMut::new(), None);
         Connection { inner, answering, rest, is_line_over: false, pauses: false, patience, stalled, _slot: slot }
     }
 
-    /// What its requests are told apart by.
+    /// Returns the state that keeps its requests apart.
     pub fn answering(&self) -> Rc<Answering> {
         self.answering.clone()
     }
@@ -215,8 +216,8 @@ impl<T> Connection<T> {
     }
 }
 
-/// How many of these bytes belong to what is to be handed on before the next look at it: the rest of a body, or all up to the
-/// end of an empty line.
+/// Returns the number of these bytes to hand on before the next look: the rest of a body, or all up to the end of an
+/// empty line.
 fn part(bytes: &[u8], answering: &Answering, is_line_over: &mut bool) -> usize {
     if let Some(missing) = answering.missing.get() {
         *is_line_over = false;
@@ -245,7 +246,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
             return Poll::Pending;
         }
         if std::mem::take(&mut this.pauses) {
-            // Whoever reads goes on until there is nothing more; so it is told that there is nothing, and to come again.
+            // The reader goes on until there is nothing more, so it is told that there is nothing, and woken to come
+            // again.
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -308,7 +310,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives all bytes as often as it is asked, and takes none.
+    /// Gives all bytes each time it is asked, and takes none.
     struct Endless(&'static [u8]);
 
     impl AsyncRead for Endless {
@@ -336,7 +338,7 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
     }
 
-    /// What a reader gets before it is told that there is nothing more.
+    /// Returns what a reader gets before it is told that there is nothing more.
     async fn turn(connection: &mut Connection<Endless>) -> Vec<u8> {
         let mut read = Vec::new();
         poll_fn(|context| {
@@ -365,9 +367,9 @@ mod tests {
                 let (_, answer) = answering.start(Payload::None, None);
                 assert_eq!(turn(&mut connection).await, b"");
                 drop(answer);
-                // An answer that is over does not end the next.
+                // An answer that is over does not end the next one.
             }
-            // The body of a request is read while it is answered, and what follows it is not.
+            // The body of a request is read while the request is answered; the bytes after it are not.
             assert_eq!(turn(&mut connection).await, head);
             let (payload, answer) = answering.start(Payload::from(Bytes::from_static(b"body")), None);
             assert_eq!(turn(&mut connection).await, head);
@@ -376,7 +378,7 @@ mod tests {
             assert_eq!(turn(&mut connection).await, b"");
             drop(answer);
             assert_eq!(turn(&mut connection).await, head);
-            // Of a body of known length all is read, whatever is in it, and no more.
+            // A body of known length is read to its end, whatever it holds, and no further.
             let (_payload, answer) = answering.start(Payload::from(Bytes::new()), Some(head.len() as u64 + 5));
             assert_eq!(turn(&mut connection).await, [&head[..], b"GET /"].concat());
             assert_eq!(turn(&mut connection).await, b"");

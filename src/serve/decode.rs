@@ -1,4 +1,4 @@
-//! Bodies that were sent compressed.
+//! Decompression of request bodies.
 
 use std::io::{self, Read};
 
@@ -7,16 +7,16 @@ use actix_web::http::header::CONTENT_ENCODING;
 
 use super::problem::{Code, Problem};
 
-/// Largest body, unpacked.
+/// Maximum size of an unpacked body.
 pub const MOST_UNPACKED: usize = 32 << 20;
 
-/// Largest window of zstd, as a power of two: what its own default level uses, and memory that a small body may claim.
+/// Largest window of zstd, as a power of two: that of its default level. It bounds the memory a small body may claim.
 const WINDOW: u32 = 23;
 
 /// Bytes unpacked at a time.
 const STEP: usize = 256 << 10;
 
-/// How a body is packed.
+/// The encoding of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
     /// Not at all.
@@ -28,10 +28,10 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// The encoding named in the request.
+    /// Returns the encoding named in the request.
     ///
     /// # Errors
-    /// [`Code::UnsupportedMediaType`] for others, and for more than one.
+    /// Returns [`Code::UnsupportedMediaType`] for other encodings, and for more than one.
     pub fn of(request: &HttpRequest) -> Result<Encoding, Problem> {
         let mut named = request.headers().get_all(CONTENT_ENCODING);
         let (first, second) = (named.next(), named.next());
@@ -46,10 +46,11 @@ impl Encoding {
     }
 }
 
-/// Unpacks a body; `room` is asked before each step for so many bytes more.
+/// Unpacks a body; before each step `room` is asked for that many more bytes.
 ///
 /// # Errors
-/// [`Code::InvalidBody`] for one that is not what it says, [`Code::BodyTooLarge`], and what `room` says.
+/// Returns [`Code::InvalidBody`] for a body that is not in the named encoding, [`Code::BodyTooLarge`] for one that
+/// unpacks to too much, and the errors of `room`.
 pub fn unpack(
     encoding: Encoding,
     body: Vec<u8>,

@@ -1,4 +1,4 @@
-//! `GET /devices` and below: what is known of each sensor.
+//! `GET /devices` and below: status, history and scores of each sensor.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -21,11 +21,11 @@ use crate::calendar::{Calendar, Hour, Instant};
 use crate::hourly::{DeviceHours, Hourly, State, Status};
 use crate::model::Source;
 
-/// Hours of history shown when no time is named.
+/// Seconds of history shown when no time is named.
 const SHOWN: i64 = 14 * 24 * 3600;
-/// Most hours of history in one answer.
+/// Maximum number of hours of history in one answer.
 const MOST_HOURS: i64 = 366 * 24;
-/// Days that make a typical week.
+/// Days from which a typical week is computed.
 const TYPICAL: i32 = 56;
 
 /// All devices.
@@ -218,19 +218,19 @@ pub async fn history(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> R
     Ok(HttpResponse::Ok().json(history))
 }
 
-/// The device named in the path.
+/// Returns the device named in the path.
 fn id(request: &HttpRequest) -> Result<String, Problem> {
     let raw = request.match_info().get("id").unwrap_or_default();
     query::percent(raw).map_err(|why| Problem::parameter("the device's name", why))
 }
 
-/// The grid of the present.
+/// Returns the grid of the present.
 fn now(site: &Site, snapshot: &Snapshot) -> std::sync::Arc<Grid> {
     let _turn = snapshot.turn();
     snapshot.grid(snapshot.history.present(&site.calendar), &site.calendar)
 }
 
-/// What is known of the device at a position of the history.
+/// Returns the entry of the device at a position of the history.
 fn device(at: usize, site: &Site, snapshot: &Snapshot, grid: &Grid) -> Option<Device> {
     let readings = &snapshot.history.readings.devices[at];
     let profile = &snapshot.history.profile(&site.calendar).devices;

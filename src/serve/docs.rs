@@ -1,4 +1,4 @@
-//! Pages and files that come out of the binary itself: the web page, the API page, `/openapi.json`.
+//! Pages and files embedded in the binary: the web page, the API page, `/openapi.json`.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,7 @@ use super::bundle::{self, Module};
 use super::etag;
 use super::predict::{gzip, wants_gzip};
 
-/// What the page may do: its own script, style and requests, nothing from elsewhere.
+/// The content security policy of the page: its own script, style and requests, nothing from elsewhere.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -31,7 +31,7 @@ macro_rules! modules {
 pub const PAGE: [Module; 14] =
     modules!("tools" "words" "api" "state" "alerts" "actual" "first" "grid" "keys" "head" "panel" "login" "live" "app");
 
-/// The modules of what the panel shows; a browser fetches them with the first panel.
+/// The modules of the panel; a browser fetches them with the first panel.
 pub const PANEL: [Module; 6] = modules!("pieces" "why" "schedule" "weeks" "room" "model");
 
 /// A file, its type, and a tag that changes with its content.
@@ -55,18 +55,18 @@ static FILES: LazyLock<[File; 7]> = LazyLock::new(|| {
     ];
     files.map(|(path, media, text)| {
         let tag = etag::of(text.as_bytes());
-        // Once for all who ask: as small as can be.
+        // Compressed once for all clients, so at the best level.
         let gzip = gzip(text.as_bytes(), Compression::best()).unwrap_or_default();
         File { path, media, bytes: text.into(), gzip, tag }
     })
 });
 
-/// The page and the API page.
+/// Sends the page or the API page.
 pub async fn page(request: HttpRequest) -> HttpResponse {
     file(&request)
 }
 
-/// The API's description, OpenAPI 3.1.
+/// Sends the API's description, OpenAPI 3.1.
 pub async fn openapi(request: HttpRequest) -> HttpResponse {
     file(&request)
 }

@@ -1,4 +1,4 @@
-//! Entity tags: an answer that a client holds already is not sent again.
+//! Entity tags: an answer that a client already holds is not sent again.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -8,14 +8,14 @@ use serde::Serialize;
 
 use super::problem::Problem;
 
-/// The tag of a body. It is weak: the compressed form has the same one.
+/// Returns the tag of a body. It is weak, because the compressed form has the same one.
 pub fn of(body: &[u8]) -> EntityTag {
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);
     EntityTag::new_weak(format!("{:016x}", hasher.finish()))
 }
 
-/// Reports whether the client holds an answer with this tag.
+/// Returns whether the client holds an answer with this tag.
 pub fn is_held(request: &HttpRequest, tag: &EntityTag) -> bool {
     match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|held| held.weak_eq(tag)),
@@ -26,7 +26,7 @@ pub fn is_held(request: &HttpRequest, tag: &EntityTag) -> bool {
 /// Answers with JSON and its tag, or with 304 to a client that holds it.
 ///
 /// # Errors
-/// None in practice: every answer can be written as JSON.
+/// Returns a `Problem` when a value cannot be written as JSON; in practice all can.
 pub fn json(request: &HttpRequest, value: &impl Serialize) -> Result<HttpResponse, Problem> {
     let body = serde_json::to_vec(value).map_err(Problem::internal)?;
     let tag = of(&body);

@@ -1,4 +1,4 @@
-//! `GET /events`: what changes, as it changes (server-sent events, as the HTML standard defines them).
+//! `GET /events`: changes as they happen (server-sent events, as the HTML standard defines them).
 
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
@@ -17,40 +17,40 @@ use super::problem::{Code, Problem, ProblemBody};
 use super::query::Query;
 use super::site::{Phase, Site};
 
-/// Listeners at a time.
+/// Maximum number of listeners at a time.
 const MOST: usize = 256;
-/// Events a listener may be behind before it is let go; it comes back and asks for everything.
+/// Number of events a listener may be behind before it is disconnected; it reconnects and asks for everything.
 const BEHIND: usize = 16;
-/// Most devices named in one event.
+/// Maximum number of devices named in one event.
 const NAMED: usize = 100;
-/// How often a line is sent when nothing happens, so that proxies and listeners know that the connection lives.
+/// Interval between lines sent when nothing happens, so that proxies and listeners know that the connection is alive.
 const PULSE: Duration = Duration::from_secs(15);
 
-/// Who listens.
+/// The listeners.
 #[derive(Debug, Default)]
 pub struct Events {
     listeners: Mutex<Vec<Sender<Bytes>>>,
 }
 
 impl Events {
-    /// Says that readings of these devices were stored; of none when all were read again.
+    /// Announces that readings of these devices were stored; of none when all were read again.
     pub fn readings<'a>(&self, devices: impl ExactSizeIterator<Item = &'a str>) {
         let count = devices.len();
         let named: Vec<&str> = devices.take(NAMED).collect();
         self.send("readings", &json!({ "devices": named, "count": count }));
     }
 
-    /// Says that other models are in use.
+    /// Announces that other models are in use.
     pub fn models(&self, version: &str) {
         self.send("models", &json!({ "version": version }));
     }
 
-    /// Says that what is wrong has changed.
+    /// Announces that the alerts have changed.
     pub fn alerts(&self) {
         self.send("alerts", &json!({}));
     }
 
-    /// Ends all streams: they would hold up a server that is about to stop.
+    /// Ends all streams, which would hold up a server that is about to stop.
     pub fn close(&self) {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -108,7 +108,7 @@ pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
         return Err(Problem::new(Code::NotReady, "the server is about to stop").retry_after(1));
     }
     let (sender, receiver) = site.events.listen()?;
-    // The first line at once: it opens the connection for the listener.
+    // The first line is sent at once: it opens the connection for the listener.
     let _ = sender.try_send(Bytes::from_static(b": listening\n\n"));
     let weak = sender.downgrade();
     drop(sender);

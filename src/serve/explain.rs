@@ -1,4 +1,4 @@
-//! `GET /explain`: what drove the probability of one hour.
+//! `GET /explain`: the contributions to the probability of one hour.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};

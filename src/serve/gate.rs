@@ -1,4 +1,4 @@
-//! What happens to every request and answer: ids, limits, security headers, problem bodies, counting, one log line.
+//! Processing of every request and answer: ids, limits, security headers, problem bodies, counting, one log line.
 
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
@@ -29,7 +29,7 @@ const PREFLIGHT: HeaderValue = HeaderValue::from_static("600");
 /// Passes a request on and finishes its answer.
 ///
 /// # Errors
-/// None of its own; routes answer whatever happens.
+/// Returns no errors of its own; routes turn every failure into an answer.
 pub async fn gate(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -75,25 +75,25 @@ pub async fn gate(
     })
 }
 
-/// The length of a request's body, if it is named.
+/// Returns the length of a request's body, if it is named.
 fn body_length(headers: &HeaderMap) -> Option<u64> {
     let named = headers.get(header::CONTENT_LENGTH).filter(|_| !headers.contains_key(header::TRANSFER_ENCODING))?;
     named.to_str().ok()?.trim().parse().ok()
 }
 
-/// What is checked of every request, whatever it asks for.
+/// Checks a request against the limits that apply to every path.
 fn admit(site: &Site, request: &ServiceRequest, client: Option<Client>) -> Result<(), Problem> {
     if site.tokens.is_empty() {
         origin::check_host(request)?;
     }
-    // Exactly these paths, undecoded: orchestrators must be able to ask whatever else goes on.
+    // Exactly these paths, undecoded: orchestrators must be able to ask at any time.
     if !matches!(request.path(), "/healthz" | "/readyz") {
         site.admit_address(client)?;
     }
     origin::check_origin(request, &site.settings.cors)
 }
 
-/// Counts a request out again, also one whose client has gone away.
+/// Decrements the number of requests in flight when dropped, also when the client has gone away.
 struct InFlight<'a>(&'a Site);
 
 impl Drop for InFlight<'_> {
@@ -102,7 +102,7 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Writes the body of a problem; makes one of what Actix refused by itself.
+/// Writes the body of a problem. Makes a problem of a request that Actix refused by itself.
 fn explain(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
     let status = response.status();
     let known = response.response().extensions().get::<Problem>().cloned();
@@ -140,7 +140,7 @@ fn headers(
         default(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }
     if draining {
-        // Keep-alive would hold the connection open until the server goes away under it.
+        // Keep-alive would hold the connection open until the server closes it.
         default(header::CONNECTION, "close");
     }
     if let Ok(id) = HeaderValue::from_str(id) {
@@ -164,13 +164,13 @@ fn headers(
     }
 }
 
-/// The request's origin, if pages from there may read answers.
+/// Returns the request's origin, if pages from there may read answers.
 fn allowed_origin(site: &Site, headers: &HeaderMap) -> Option<HeaderValue> {
     let origin = headers.get(header::ORIGIN)?;
     site.settings.cors.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
 }
 
-/// The id the client sent, if it is a plain one, else a new one.
+/// Returns the id the client sent, if it is a plain one, else a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let plain = |id: &&str| {
         (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
@@ -179,14 +179,14 @@ fn request_id(headers: &HeaderMap) -> String {
     sent.map_or_else(new_id, str::to_owned)
 }
 
-/// An id no other request of this process has, and that of another process hardly.
+/// Returns an id that no other request of this process has, and that is unlikely in another process.
 fn new_id() -> String {
     static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("{:016x}", SEED.hash_one(NEXT.fetch_add(1, Relaxed)))
 }
 
-/// The client's own trace in a W3C `traceparent`, `00-<trace>-<span>-<flags>`: 32 hexadecimal digits.
+/// Returns the client's own trace in a W3C `traceparent`, `00-<trace>-<span>-<flags>`: 32 hexadecimal digits.
 fn trace(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(TRACEPARENT)?.to_str().ok()?;
     let parts: Vec<&str> = text.split('-').collect();
@@ -208,7 +208,8 @@ fn trace(headers: &HeaderMap) -> Option<String> {
     }
 }
 
-/// One event per request, with the field names of the Elastic Common Schema. The query is left out: tokens are there.
+/// Logs one event per request, with the field names of the Elastic Common Schema. The query is left out, because it may
+/// hold tokens.
 fn log(
     response: &ServiceResponse<BoxBody>,
     client: Option<Client>,

@@ -1,4 +1,4 @@
-//! Whether the server lives, is ready, and what it counts.
+//! Liveness, readiness and metrics of the server.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};

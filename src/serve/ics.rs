@@ -1,4 +1,4 @@
-//! Blocks as iCalendar (RFC 5545), as Google Calendar, openHAB and Home Assistant read it.
+//! Blocks as iCalendar (RFC 5545), in the form that Google Calendar, openHAB and Home Assistant read.
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use icalendar::{CalendarDateTime, Component, Event, EventLike, EventStatus};
@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 use super::schedule::Block;
 use crate::calendar::{Calendar, Instant};
 
-/// How often a subscriber should look again.
+/// Interval at which a subscriber should poll.
 const REFRESH: TimeDelta = TimeDelta::minutes(15);
 
-/// One event per block. Times are UTC at a site with a zone, floating (wall time wherever the reader is) without one.
+/// Returns one event per block. Times are UTC at a site with a zone, floating (wall time of the reader) without one.
 pub fn calendar<'a>(
     devices: impl Iterator<Item = (&'a str, Vec<Block>)>,
     made_at: Instant,
@@ -63,7 +63,8 @@ fn time(instant: Instant, clock: &Calendar) -> CalendarDateTime {
     }
 }
 
-/// The same block of a later forecast has the same id, so that calendars move an event rather than show two.
+/// Returns the id of a block. The same block of a later forecast has the same id, so calendars move the event rather
+/// than show two.
 fn uid(device: &str, occupied_from: Instant) -> String {
     let mut hash = Sha256::new();
     hash.update(device.as_bytes());

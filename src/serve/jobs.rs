@@ -1,7 +1,7 @@
-//! What the server does by night and when it must, one thing after the other: renewing models, the first training of a
-//! store that was empty, packing and forgetting old readings.
+//! Jobs of the server, scheduled or when needed, one after the other: retraining the models, the first training for a
+//! store that was empty, packing and dropping old readings.
 //!
-//! Servers of one store share one [`Lease`](super::lease::Lease) for all of it, so that one of them does it.
+//! Servers of one store share one [`Lease`](super::lease::Lease) for all jobs, so that one server does them.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
@@ -15,13 +15,13 @@ use crate::calendar::{Calendar, Hour, Instant};
 use crate::model::fit;
 use crate::retrain::schedule::Schedule;
 
-/// How often the clock and the server's phase are looked at.
+/// Interval at which the clock and the server's phase are checked.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// A clock that goes back by more than this was set, and the time to wait for is worked out anew.
+/// Seconds back by which a clock counts as set; the time to wait for is then computed again.
 const SET_BACK: i64 = 60;
 
-/// Does what is due, until the server stops.
+/// Runs the jobs that are due, until the server stops.
 pub fn watch(site: &Site) {
     let settings = &site.settings;
     let retraining = &settings.retrain;
@@ -33,7 +33,7 @@ pub fn watch(site: &Site) {
         std::thread::sleep(LOOK);
         let now = site.calendar.now();
         let (renew, tidy) = (renewing.is_due(now, &site.calendar), tidying.is_due(now, &site.calendar));
-        // Until the first models are there, they are being trained already.
+        // Before the first models exist, they are already being trained.
         if site.phase() != Phase::Ready {
             continue;
         }
@@ -46,7 +46,7 @@ pub fn watch(site: &Site) {
     }
 }
 
-/// Tells once per time of a schedule that it has come.
+/// Reports once per time of a schedule that it has come.
 struct Timer {
     what: &'static str,
     schedule: Option<Schedule>,
@@ -78,20 +78,20 @@ impl Timer {
     }
 }
 
-/// Seconds from 0 to `most`, other ones in every process.
+/// Returns a random number of seconds from 0 to `most`, different in every process.
 fn chance(most: Duration) -> i64 {
     // The standard library seeds its hashes from the operating system.
     let random = RandomState::new().build_hasher().finish();
     (random % (most.as_secs() + 1)) as i64
 }
 
-/// Whole days from the first reading to the last: what training needs [`fit::FEWEST_DAYS`] of.
+/// Returns the whole days from the first reading to the last; training needs [`fit::FEWEST_DAYS`] of them.
 pub fn days(history: &History, calendar: &Calendar) -> Hour {
     history.span.map_or(0, |(first, last)| (calendar.hour(last) + 1 - calendar.hour(first)) / 24)
 }
 
-/// Whether a server that began without models has data enough to train some. It tries again with each further day of
-/// data.
+/// Decides whether a server that began without models has enough data to train some. It tries again with each further
+/// day of data.
 #[derive(Default)]
 struct First {
     days: Hour,
@@ -108,7 +108,7 @@ impl First {
             return false;
         }
         self.days = days;
-        // Versions of which none is current were somebody's choice.
+        // A registry with versions but no current one is a choice of the operator.
         let is_first = site.registry.is_empty();
         if is_first {
             tracing::info!(days, "the history is long enough to train the first models");
@@ -139,7 +139,7 @@ mod tests {
         assert!(!due("2024-03-05 01:59:59") && due("2024-03-05 02:00:00"));
         assert!(!due("2024-03-05 02:00:01") && !due("2024-03-06 01:00:00"));
         assert!(due("2024-03-06 02:30:00"));
-        // By a day: two o'clock comes again, and not only after the time that was waited for.
+        // The clock was set back by a day: two o'clock is due again, before the time that was waited for.
         assert!(!due("2024-03-05 01:00:00") && due("2024-03-05 02:00:00"));
         assert!(!Timer::new("test", None, Duration::ZERO).is_due(at("2024-03-05 02:00:00"), &calendar));
     }

@@ -1,4 +1,4 @@
-//! How many requests an address and a token may make.
+//! Limits on the requests of an address and of a token.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -11,7 +11,8 @@ use governor::{Quota, RateLimiter};
 use super::lockout::Lockout;
 use super::problem::{Code, Problem};
 
-/// From this many keys on, those with nothing spent are forgotten. An IPv4 address costs its owner more than a key does us.
+/// Number of keys from which on those with nothing spent are dropped. An IPv4 address costs its owner more than a key
+/// costs the server.
 const KEYS: usize = 10_000;
 
 type Keyed<K> = RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock>;
@@ -25,7 +26,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// At most so many requests per second of one address and of one token, twice as many at once; 0 for no limit.
+    /// Returns limits of so many requests per second for each address and each token, twice as many in a burst; 0 for
+    /// no limit.
     pub fn new(per_second: u32) -> Limits {
         let quota = NonZeroU32::new(per_second)
             .map(|rate| Quota::per_second(rate).allow_burst(rate.saturating_mul(NonZeroU32::MIN.saturating_add(1))));
@@ -40,7 +42,7 @@ impl Limits {
     /// Counts a request of an address.
     ///
     /// # Errors
-    /// [`Code::RateLimited`] when it made too many, or is locked out for wrong tokens.
+    /// Returns [`Code::RateLimited`] when it made too many, or is locked out for wrong tokens.
     pub fn address(&self, address: IpAddr) -> Result<(), Problem> {
         let network = network(address);
         if let Some(left) = self.lockout.left(network, Stopwatch::now()) {
@@ -54,7 +56,7 @@ impl Limits {
     /// Counts a request with a token, given by its digest.
     ///
     /// # Errors
-    /// As [`Limits::address`].
+    /// Returns the errors of [`Limits::address`].
     pub fn token(&self, digest: [u8; 32]) -> Result<(), Problem> {
         self.tokens.as_ref().map_or(Ok(()), |limiter| self.check(limiter, &digest, "this token"))
     }
@@ -73,7 +75,7 @@ impl Limits {
         })
     }
 
-    /// Forgets keys that have nothing spent, so that memory stays bounded whoever asks.
+    /// Drops keys that have nothing spent, so that memory stays bounded.
     pub fn tidy(&self) {
         self.lockout.tidy(Stopwatch::now());
         self.addresses.iter().for_each(tidy);
@@ -92,7 +94,7 @@ fn tidy<K: Clone + std::hash::Hash + Eq>(limiter: &Keyed<K>) {
     }
 }
 
-/// What counts as one address: an IPv6 site usually has 2^64 of them.
+/// Returns the network that counts as one address: an IPv6 site usually has 2^64 addresses.
 pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),

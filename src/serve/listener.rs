@@ -1,4 +1,4 @@
-//! Takes connections and hands them to Actix: plain or encrypted, a limited number of each address.
+//! Accepts connections and hands them to Actix: plain or encrypted, a limited number per address.
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,26 +26,26 @@ use super::routes;
 use super::site::Site;
 use super::slots::Connections;
 
-/// How long a request's head may take, and how long an idle connection is kept.
+/// Longest time for a request's head, and for which an idle connection is kept.
 const HEAD: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(75);
 
-/// How long a handshake may take, how long a client may take nothing of an answer, and how long it may take to close.
+/// Longest time for a handshake, in which a client may take nothing of an answer, and for closing a connection.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 const STALLED: Duration = Duration::from_secs(30);
 const CLOSE: Duration = Duration::from_secs(1);
 
-/// Connections that wait to be taken.
+/// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// A connection as Actix wants it.
+/// A connection in the form Actix expects.
 type Accepted<T> = (Connection<T>, Protocol, Option<SocketAddr>);
 
-/// Listens at an address; `configure` sets how many threads there are and the like. Gives the address too, whose port may have been
-/// left open. `limit` is the number of connections that an address may have, 0 for no limit.
+/// Listens at an address; `configure` sets the number of threads and the like. Also returns the address, whose port may
+/// have been left open. `limit` is the number of connections that an address may have, 0 for no limit.
 ///
 /// # Errors
-/// When the address cannot be bound.
+/// Returns an error when the address cannot be bound.
 pub fn listen(
     site: &Data<Site>,
     address: SocketAddr,
@@ -107,7 +107,7 @@ fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
         .finish(map_config(app, |()| AppConfig::default()))
 }
 
-/// Takes a plain connection.
+/// Accepts a plain connection.
 async fn plain(
     stream: TcpStream,
     connections: Arc<Connections>,
@@ -118,7 +118,7 @@ async fn plain(
     Ok((Connection::new(stream, STALLED, Some(slot)), Protocol::Http1, Some(peer)))
 }
 
-/// Takes a connection and agrees on a key.
+/// Accepts a connection and performs the TLS handshake.
 async fn secure(
     stream: TcpStream,
     acceptor: TlsAcceptor,
@@ -134,7 +134,7 @@ async fn secure(
     Ok((Connection::new(stream, STALLED, Some(slot)), Protocol::Http1, Some(peer)))
 }
 
-/// The end of a connection of an address that has as many as it may.
+/// Ends a connection of an address that already has as many as it may.
 fn refuse(site: &Site, peer: SocketAddr) -> DispatchError {
     site.metrics.refused_connections.add(1);
     tracing::debug!(client.address = %peer.ip(), "an address has too many connections");

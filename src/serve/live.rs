@@ -1,4 +1,4 @@
-//! The server's store, and what brings readings into it.
+//! The server's store, and the sources of its readings.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,10 +21,10 @@ use crate::stream::nats;
 use crate::stream::payload::message::Reader;
 use crate::stream::writer::{Hook, Limits, Writer};
 
-/// Looks at the store, at most, between two questions for what other processes stored.
+/// Maximum number of looks between two queries for readings stored by other processes.
 const OTHERS: u32 = 3;
 
-/// How long a server that stops tries to give its rights back.
+/// Longest time a stopping server spends on releasing its leases.
 const LEAVING: Duration = Duration::from_secs(2);
 
 /// Sources of readings beside HTTP.
@@ -36,29 +36,29 @@ pub struct Sources {
     pub nats: Option<nats::Settings>,
 }
 
-/// The store and everything that writes to it, on a runtime of their own: a slow disk holds up no request.
+/// The store and everything that writes to it, on a runtime of their own, so that a slow disk holds up no request.
 pub struct Live {
-    /// Where readings go.
+    /// The store of the readings.
     pub store: Arc<dyn Store>,
     /// Takes readings.
     pub writer: Writer,
-    /// What came how.
+    /// Counts of each source.
     pub counts: Arc<Counts>,
-    /// Which sensors are gone.
+    /// The state of the sensors: which of them are gone.
     pub health: Arc<Health>,
     /// The name under which this server holds leases.
     holder: String,
-    /// The latest event of any sensor when the store was last asked, 0 for none.
+    /// The latest event of any sensor at the last query of the store, 0 for none.
     pub(super) last_heard: Arc<AtomicI64>,
     runtime: tokio::runtime::Handle,
     sources: Mutex<Sources>,
-    /// Whether something was stored since the last look.
+    /// True when something was stored since the last look.
     dirty: Arc<AtomicBool>,
     looks: AtomicU32,
     cursor: Mutex<Cursor>,
-    /// The instant before which the store forgets readings, while these are still served.
+    /// The instant before which the store drops readings, while these are still served.
     pub(super) forgets: Mutex<Option<Instant>>,
-    /// Whether the last question for changes failed.
+    /// True when the last query for changes failed.
     pub(super) away: AtomicBool,
 }
 
@@ -66,7 +66,7 @@ impl Live {
     /// Opens the store and starts its writer.
     ///
     /// # Errors
-    /// As [`store::open`].
+    /// Returns the errors of [`store::open`].
     pub fn open(
         runtime: &Runtime,
         url: &str,
@@ -96,10 +96,10 @@ impl Live {
         })
     }
 
-    /// All that is in the store. Call it off the async threads.
+    /// Returns everything in the store. Must be called off the async threads.
     ///
     /// # Errors
-    /// As [`Store::load`].
+    /// Returns the errors of [`Store::load`].
     pub fn load(&self, calendar: &Calendar) -> Result<Readings, StoreError> {
         let (readings, cursor) = self.runtime.block_on(self.store.load(None))?;
         *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = cursor;
@@ -107,18 +107,19 @@ impl Live {
         Ok(readings)
     }
 
-    /// Whether to ask for changes: something was stored here, or others may have stored something for a while.
+    /// Returns whether a query for changes is due: something was stored here, or other processes may have stored
+    /// something for a while.
     pub fn is_due(&self) -> bool {
         self.dirty.load(SeqCst) || self.looks.fetch_add(1, SeqCst) + 1 >= OTHERS
     }
 
-    /// What was stored since the last question. Call it off the async threads.
+    /// Returns the readings stored since the last query. Must be called off the async threads.
     ///
     /// # Errors
-    /// As [`Store::changes`]; the next question asks for the same then.
+    /// Returns the errors of [`Store::changes`]; the next query then asks for the same readings.
     pub fn changes(&self) -> Result<Readings, StoreError> {
         self.looks.store(0, SeqCst);
-        // Before the question: what is stored during it makes the next one due.
+        // Cleared before the query: anything stored during it makes the next query due.
         self.dirty.store(false, SeqCst);
         let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
         let (devices, reached) = self.runtime.block_on(self.store.changes(*cursor))?;
@@ -126,25 +127,25 @@ impl Live {
         Ok(Readings { devices })
     }
 
-    /// Whether the store has forgotten what is older than an instant. Call it off the async threads.
+    /// Returns whether the store has dropped everything older than an instant. Must be called off the async threads.
     ///
     /// # Errors
-    /// As [`Store::begins`].
+    /// Returns the errors of [`Store::begins`].
     pub fn has_forgotten(&self, before: Instant) -> Result<bool, StoreError> {
         Ok(self.runtime.block_on(self.store.begins())?.is_none_or(|begins| begins >= before))
     }
 
-    /// The latest event of any sensor, if the store can say. Call it off the async threads.
+    /// Returns the latest event of any sensor, if the store knows one. Must be called off the async threads.
     pub fn heard(&self, calendar: &Calendar) -> Option<Instant> {
         let heard = self.runtime.block_on(self.store.heard()).ok()?;
-        // A clock that is ahead is no sign of life now.
+        // A timestamp ahead of the clock is no sign of life now.
         let now = calendar.now();
         let latest = heard.into_iter().map(|(_, time)| time).filter(|&time| time <= now).max();
         self.last_heard.store(latest.unwrap_or(0), SeqCst);
         latest
     }
 
-    /// Starts the sources, once the readings that are there say where devices stand.
+    /// Starts the sources, once the loaded readings show how far each device is.
     pub fn listen(&self, readings: &Readings, calendar: &Calendar) {
         let Sources { mqtt, nats } = std::mem::take(&mut *self.sources.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some((broker, reader, hold)) = mqtt {
@@ -163,10 +164,10 @@ impl Live {
         }
     }
 
-    /// Has the store do something that takes long, and calls `meanwhile` every so often. Call it off the async threads.
+    /// Has the store do something slow, and calls `meanwhile` at every interval. Must be called off the async threads.
     ///
     /// # Errors
-    /// What the store answers.
+    /// Returns the error of the store.
     pub fn wait<T, F>(
         &self,
         work: impl FnOnce(Arc<dyn Store>) -> F,
@@ -178,7 +179,7 @@ impl Live {
     {
         let mut work = Box::pin(work(self.store.clone()));
         loop {
-            // The work goes on only while it is waited for, which is nearly always.
+            // The work proceeds only while it is awaited, which is nearly always.
             let waited = self.runtime.block_on(async { timeout(every, &mut work).await });
             match waited {
                 Ok(done) => return done,
@@ -187,13 +188,13 @@ impl Live {
         }
     }
 
-    /// A right that one of the servers of a store has at a time, for so many seconds after it was last asked for.
+    /// Returns a lease that one server of a store holds at a time, for so many seconds after it was last renewed.
     pub fn lease(&self, right: Right) -> Lease {
         let (store, runtime, holder) = (self.store.clone(), self.runtime.clone(), self.holder.clone());
         Lease(Arc::new(move || Ok(runtime.block_on(store.lease(right.0, &holder, right.1))?)))
     }
 
-    /// Gives all rights back, so that others need not wait until they end by themselves.
+    /// Releases all leases, so that others need not wait until they expire.
     pub fn release(&self) {
         let given = async {
             for Right(name, _) in [JOBS, PUBLISHING] {
@@ -206,7 +207,7 @@ impl Live {
         }
     }
 
-    /// What is counted, in Prometheus' text form.
+    /// Returns the counts in Prometheus' text form.
     pub fn metrics(&self) -> String {
         metrics::live(&self.counts, self.writer.waiting(), self.health.count())
     }

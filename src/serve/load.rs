@@ -1,4 +1,4 @@
-//! Loading and reloading: what is stored becomes what is served, whole or not at all.
+//! Loading and reloading: what is stored is served whole or not at all.
 
 use std::fs;
 use std::path::Path;
@@ -17,14 +17,15 @@ use crate::hourly::Hourly;
 use crate::model::registry::{self, About, Registry, RegistryError};
 use crate::model::{Models, fit};
 
-/// How often the input is looked at.
+/// Interval at which the input is checked.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Loads history and models for the first time; without models in the registry the baseline answers while
-/// some are trained.
+/// Loads history and models for the first time. Without models in the registry the baseline answers while
+/// models are being trained.
 ///
 /// # Errors
-/// When the readings cannot be read. A registry that cannot is no error: it is logged, and shown by `/models`.
+/// Returns an error when the readings cannot be read. An unreadable registry is no error: it is logged, and shown by
+/// `/models`.
 pub fn start(site: &Site) -> anyhow::Result<()> {
     let _lock = site.lock();
     let watch = Stopwatch::now();
@@ -72,12 +73,12 @@ fn history(site: &Site) -> anyhow::Result<History> {
     Ok(History::new(readings, &site.calendar, heard(site)))
 }
 
-/// Where the store's latest sign of life stands.
+/// Returns the cell that holds the store's latest sign of life.
 fn heard(site: &Site) -> Option<Arc<AtomicI64>> {
     site.live.as_ref().map(|live| live.last_heard.clone())
 }
 
-/// A version of the registry, the current one without a name, for a history that ends with the reading `last`.
+/// Reads a version of the registry, the current one without a name, for a history that ends with the reading `last`.
 fn named(site: &Site, version: Option<&str>, last: Option<Instant>) -> Result<Loaded, RegistryError> {
     let loaded = Loaded::read(&site.registry, version, site.settings.rule)?;
     registry::present(&loaded.version, loaded.models.cutoff, last, &site.calendar)?;
@@ -87,7 +88,7 @@ fn named(site: &Site, version: Option<&str>, last: Option<Instant>) -> Result<Lo
     Ok(loaded)
 }
 
-/// The newest models of the registry that can be used, where the current ones cannot.
+/// Returns the newest usable models of the registry besides the current ones.
 fn older(site: &Site, last: Option<Instant>) -> Option<Loaded> {
     let entries = site.registry.overview().unwrap_or_default();
     let usable = entries.into_iter().filter(|entry| entry.manifest.is_ok() && !entry.current);
@@ -96,7 +97,7 @@ fn older(site: &Site, last: Option<Instant>) -> Option<Loaded> {
     Some(loaded)
 }
 
-/// Computes the grid of the present before anyone asks.
+/// Computes the grid of the present before the first request for it.
 fn warm(site: &Site) {
     if let Ok(snapshot) = site.snapshot() {
         let _turn = snapshot.turn();
@@ -140,8 +141,8 @@ fn train(site: &Site, history: &History) -> Loaded {
     Loaded { models, version, manifest }
 }
 
-/// Saves what was trained. Versions that are there without being current, or cannot be read, were somebody's choice
-/// or are somebody's to look at: then the new one does not take their place.
+/// Saves trained models in an empty registry only. Versions that exist but are not current, or cannot be read, are left
+/// for the operator to decide on, and the new one does not take their place.
 fn save(registry: &Registry, models: &Models, about: &About) -> Option<crate::model::registry::Manifest> {
     if !registry.is_empty() {
         return None;
@@ -155,13 +156,13 @@ fn save(registry: &Registry, models: &Models, about: &About) -> Option<crate::mo
     }
 }
 
-/// Takes the registry's current models now.
+/// Loads the registry's current models now.
 ///
 /// # Errors
-/// When they cannot be used; the old ones stay.
+/// Returns a `RegistryError` when they cannot be used; the old ones stay.
 pub fn reload(site: &Site) -> Result<String, RegistryError> {
     let last = site.snapshot().ok().and_then(|snapshot| snapshot.history.span).map(|span| span.1);
-    // It may take long: new readings do not wait for it.
+    // Loading may take long, so it runs without the lock and new readings do not wait for it.
     let loaded = named(site, None, last);
     let _lock = site.lock();
     match loaded {
@@ -207,7 +208,7 @@ fn reread(site: &Site) {
     }
 }
 
-/// Serves no longer what the store has forgotten, as soon as it has.
+/// Stops serving readings as soon as the store has dropped them.
 fn forget(site: &Site) {
     let Some(live) = &site.live else { return };
     let mut forgets = live.forgets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -216,13 +217,13 @@ fn forget(site: &Site) {
         *forgets = None;
         return;
     }
-    // Another server may not have come to it yet; and it is asked again when the store is away.
+    // Another server may not have dropped them yet. When the store is away, it is asked again later.
     if !live.has_forgotten(before).unwrap_or(false) {
         return;
     }
     *forgets = None;
     drop(forgets);
-    // What files hold is served whatever its age. Without any, nothing has to be read.
+    // Readings of files are served whatever their age. Without files nothing has to be read.
     if !site.settings.input.input.is_empty() {
         return reread(site);
     }
@@ -235,12 +236,12 @@ fn forget(site: &Site) {
     site.events.readings(std::iter::empty());
 }
 
-/// Whether the input can be read as often as wanted, which standard input cannot.
+/// Returns whether the input can be read repeatedly, which standard input cannot.
 pub fn can_read_again(site: &Site) -> bool {
     site.settings.input.input.iter().all(|path| path.as_os_str() != "-")
 }
 
-/// Serves what was stored since the last time, by this process or another.
+/// Serves the readings stored since the last time, by this process or another.
 fn follow(site: &Site) {
     let Some(live) = site.live.as_ref().filter(|live| live.is_due()) else { return };
     let _lock = site.lock();
@@ -253,7 +254,7 @@ fn follow(site: &Site) {
                 && !changes.is_empty()
             {
                 let grown = old.grown(&changes.devices, &site.calendar);
-                // What this or another look has seen already is no news.
+                // Readings that this or another look has already seen are no news.
                 if grown.history.count > old.history.count {
                     site.swap(grown);
                     warm(site);
@@ -269,7 +270,7 @@ fn follow(site: &Site) {
     }
 }
 
-/// Size and time of change of each input file; none for one that is not there.
+/// Returns the size and modification time of each input file; none for a missing one.
 fn marks(site: &Site) -> Vec<Option<(u64, SystemTime)>> {
     let mark = |path: &Path| {
         let meta = fs::metadata(path).ok()?;
@@ -278,8 +279,8 @@ fn marks(site: &Site) -> Vec<Option<(u64, SystemTime)>> {
     site.settings.input.input.iter().map(|path| mark(path)).collect()
 }
 
-/// Watches the input until the server stops, and serves what is new. `seen` are the marks from before the first load, so that
-/// nothing is missed in between.
+/// Watches the input until the server stops, and serves what is new. `seen` are the marks from before the first load,
+/// so no change between the two is missed.
 pub fn watch(site: &Site, mut seen: Marks) {
     while site.phase() != Phase::Draining {
         std::thread::sleep(LOOK);
@@ -294,11 +295,11 @@ pub fn watch(site: &Site, mut seen: Marks) {
     }
 }
 
-/// What the input files looked like at some moment.
+/// Sizes and modification times of the input files at some moment.
 pub struct Marks(Vec<Option<(u64, SystemTime)>>);
 
 impl Marks {
-    /// What they look like now.
+    /// Returns the present marks.
     pub fn of(site: &Site) -> Marks {
         Marks(marks(site))
     }

@@ -1,4 +1,4 @@
-//! Models in use, and where they come from.
+//! Models in use, and their origin.
 
 use std::sync::Arc;
 
@@ -19,12 +19,12 @@ pub struct Loaded {
     pub models: Models,
     /// The registry's name for them, or `baseline` or `unsaved`.
     pub version: String,
-    /// What the registry says of them, if they come from there.
+    /// Their manifest, if they come from the registry.
     pub manifest: Option<Manifest>,
 }
 
 impl Loaded {
-    /// The baseline for all devices with readings: nothing is learned.
+    /// Returns the baseline for all devices with readings: nothing is learned.
     pub fn baseline(readings: &Readings, calendar: &Calendar) -> Loaded {
         let cutoff =
             readings.lived(calendar.now() + AHEAD).map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1));
@@ -35,18 +35,18 @@ impl Loaded {
         }
     }
 
-    /// Reads a version of a registry, the current one without a name; `rule` makes states of its probabilities.
+    /// Reads a version of a registry, the current one without a name; `rule` turns its probabilities into states.
     ///
     /// # Errors
-    /// [`RegistryError`] when there is no such version, or it is damaged.
+    /// Returns a [`RegistryError`] when there is no such version, or it is damaged.
     pub fn read(registry: &Registry, version: Option<&str>, rule: Rule) -> Result<Loaded, RegistryError> {
         let (mut models, manifest) = registry.load(version)?;
         models.threshold = rule.threshold(&models.site.out_of_sample);
         Ok(Loaded { models, version: manifest.version.clone(), manifest: Some(manifest) })
     }
 
-    /// Returns whether these models learned from readings at or after an instant. The baseline learns nothing: it counts
-    /// hours before the origin.
+    /// Returns whether these models learned from readings at or after an instant. The baseline learns nothing: it
+    /// counts hours before the origin.
     pub fn has_seen(&self, origin: Instant, calendar: &Calendar) -> bool {
         let last = self.manifest.as_ref().and_then(|manifest| calendar.parse(&manifest.last_reading).ok());
         !self.is_baseline() && last.map_or(self.models.cutoff > origin, |last| last >= origin)
@@ -57,7 +57,7 @@ impl Loaded {
         self.version == BASELINE
     }
 
-    /// These models for readings that have grown: the baseline is that of new devices too.
+    /// Returns these models for readings that have grown: the baseline covers new devices too.
     pub fn grown(self: &Arc<Self>, readings: &Readings, calendar: &Calendar) -> Arc<Loaded> {
         if !self.is_baseline() || self.models.devices.len() == readings.devices.len() {
             return self.clone();

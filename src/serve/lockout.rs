@@ -1,4 +1,5 @@
-//! Addresses that guess tokens: after 30 wrong ones within a minute nothing of theirs is answered for a minute.
+//! Lockout of addresses that guess tokens: after 30 wrong ones within a minute, nothing of theirs is answered for a
+//! minute.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,10 +9,10 @@ use std::time::{Duration, Instant as Stopwatch};
 /// Wrong tokens within [`PERIOD`] that lock an address out.
 const GUESSES: u32 = 30;
 
-/// How long wrong tokens are remembered, and an address is locked out.
+/// Time for which wrong tokens are remembered, and for which an address is locked out.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// Addresses that are remembered at most.
+/// Maximum number of addresses that are remembered.
 const ADDRESSES: usize = 10_000;
 
 /// The wrong tokens of all addresses.
@@ -24,7 +25,7 @@ pub struct Lockout {
 #[derive(Debug, Clone, Copy)]
 struct Guesses {
     wrong: u32,
-    /// When they are forgotten: a period after the first, or after the one that was too many.
+    /// The time at which they are dropped: a period after the first, or after the one that was too many.
     until: Stopwatch,
 }
 
@@ -41,7 +42,7 @@ impl Lockout {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= ADDRESSES && !known.contains_key(&address) {
             known.retain(|_, guesses| guesses.until > now);
-            // Full of addresses that are all at it: the one that would be forgotten first makes room.
+            // When all places are taken by guessing addresses, the one that would be dropped first makes room.
             if known.len() >= ADDRESSES
                 && let Some(first) = known.iter().min_by_key(|(_, guesses)| guesses.until).map(|(address, _)| *address)
             {
@@ -60,7 +61,7 @@ impl Lockout {
         locks
     }
 
-    /// Forgets what is over.
+    /// Drops entries that are over.
     pub fn tidy(&self, now: Stopwatch) {
         let is_over = |guesses: &Guesses| guesses.until <= now;
         if self.known.read().unwrap_or_else(PoisonError::into_inner).values().any(is_over) {
@@ -83,7 +84,7 @@ mod tests {
         let after = |seconds| start + Duration::from_secs(seconds);
         let locked: Vec<u64> = (0..40).filter(|&second| lockout.count(GUESSER, after(second))).collect();
         assert_eq!(locked, [29]);
-        // Guesses while it is locked out, which were under way then, prolong nothing.
+        // Guesses that arrive during the lockout, which were under way before it, prolong nothing.
         assert_eq!(lockout.left(GUESSER, after(39)), Some(Duration::from_secs(50)));
         assert_eq!((lockout.left(GUESSER, after(89)), lockout.left([10, 0, 0, 2].into(), after(39))), (None, None));
     }

@@ -1,4 +1,4 @@
-//! What the server counts, in Prometheus' text form. No label names a device, so the number of series is fixed.
+//! Metrics in Prometheus' text form. No label names a device, so the number of series is fixed.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::stream::Source;
 use crate::stream::counts::{Arrived, Count, Counts};
 
-/// Names of the routes, as they label the request metrics; the last is everything else.
+/// Names of the routes, as they label the request metrics; the last stands for everything else.
 pub const ROUTES: [&str; 19] = [
     "predict",
     "devices",
@@ -33,7 +33,7 @@ pub const ROUTES: [&str; 19] = [
 /// Upper bounds of the latency buckets, seconds.
 const BUCKETS: [f64; 12] = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
 
-/// A number that only grows.
+/// A number; most only grow.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
@@ -43,12 +43,12 @@ impl Counter {
         self.0.fetch_add(n, Relaxed);
     }
 
-    /// Takes away, for those that count what is there now.
+    /// Subtracts from it, for numbers of things that exist now.
     pub fn sub(&self, n: u64) {
         self.0.fetch_sub(n, Relaxed);
     }
 
-    /// Makes it another number, for those that say how something stands.
+    /// Sets it, for numbers that describe a state.
     pub fn set(&self, n: u64) {
         self.0.store(n, Relaxed);
     }
@@ -61,11 +61,11 @@ impl Counter {
 /// Requests of one route.
 #[derive(Debug, Default)]
 struct Route {
-    /// By the first digit of the status, 1 to 5.
+    /// Requests by the first digit of the status, 1 to 5.
     classes: [Counter; 5],
-    /// How many took at most so long, each request in one bucket; the last is for longer ones.
+    /// Number of requests per latency bucket, each request in one; the last bucket is for longer ones.
     buckets: [Counter; BUCKETS.len() + 1],
-    /// Nanoseconds of all.
+    /// Nanoseconds of all requests.
     nanoseconds: Counter,
 }
 
@@ -75,9 +75,9 @@ pub struct Metrics {
     routes: [Route; ROUTES.len()],
     /// Requests being answered now.
     pub in_flight: Counter,
-    /// Answers that were there already.
+    /// Answers found in the cache.
     pub cache_hits: Counter,
-    /// Answers that had to be made.
+    /// Answers that had to be rendered.
     pub cache_misses: Counter,
     /// Forecasts of one device that were computed.
     pub forecasts: Counter,
@@ -85,37 +85,37 @@ pub struct Metrics {
     pub forecast_nanoseconds: Counter,
     /// Requests with a token that is not known.
     pub refused_tokens: Counter,
-    /// Connections of addresses that had as many as they may.
+    /// Connections refused because their address had as many as it may.
     pub refused_connections: Counter,
-    /// Models taken from the registry.
+    /// Models loaded from the registry.
     pub model_reloads: Counter,
-    /// Models that could not be.
+    /// Models that could not be loaded.
     pub model_reload_failures: Counter,
     /// Readings read from the input.
     pub reading_reloads: Counter,
-    /// Readings that could not be.
+    /// Readings that could not be read.
     pub reading_reload_failures: Counter,
-    /// Retrainings that came to their end, those that had nothing to do included.
+    /// Retrainings that finished, including those that had nothing to do.
     pub retrainings: Counter,
     /// Retrainings that failed.
     pub retraining_failures: Counter,
-    /// When the last one came to its end, seconds since 1970 UTC; 0 for never.
+    /// End of the last retraining, seconds since 1970 UTC; 0 for never.
     pub retrained_at: Counter,
     /// Devices with new models after it.
     pub retrained_promoted: Counter,
-    /// Devices that were due then and kept what they had.
+    /// Devices that were due then and kept their models.
     pub retrained_kept: Counter,
     /// Readings that were packed.
     pub packed: Counter,
-    /// Readings that were forgotten for their age.
+    /// Readings that were dropped for their age.
     pub dropped: Counter,
-    /// When the store was last tidied, seconds since 1970 UTC; 0 for never.
+    /// Time of the last upkeep of the store, seconds since 1970 UTC; 0 for never.
     pub kept_up_at: Counter,
 }
 
-/// What is true now, beside what was counted.
+/// Present values, besides the counters.
 pub struct Gauges {
-    /// Whether the server is ready.
+    /// True when the server is ready.
     pub ready: bool,
     /// Devices in the history.
     pub devices: usize,
@@ -138,7 +138,7 @@ impl Metrics {
         route.nanoseconds.add(took.as_nanos().min(u128::from(u64::MAX)) as u64);
     }
 
-    /// All of it as text.
+    /// Returns all metrics as text.
     pub fn text(&self, now: &Gauges) -> String {
         let mut out = String::with_capacity(16_384);
         head(&mut out, "http_requests_total", "counter", "Requests answered, by route and class of status.");
@@ -216,7 +216,7 @@ impl Metrics {
     }
 }
 
-/// What came by the sources of readings: counts, rows and bytes that wait, and sensors that are gone.
+/// Returns the metrics of the sources of readings: counts, waiting rows and bytes, and sensors that are gone.
 pub fn live(counts: &Counts, waiting: (usize, usize), offline: usize) -> String {
     let mut out = String::with_capacity(4096);
     let of = |pick: fn(&Arrived) -> &Count| Source::ALL.map(|source| (source.name(), pick(counts.of(source)).get()));
@@ -258,7 +258,7 @@ pub fn live(counts: &Counts, waiting: (usize, usize), offline: usize) -> String 
     out
 }
 
-/// Begins a metric.
+/// Writes the head of a metric.
 pub fn head(out: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(out, "# HELP roomcast_{name} {help}\n# TYPE roomcast_{name} {kind}");
 }

@@ -1,8 +1,9 @@
-//! The HTTP server: forecasts people and machines can use.
+//! The HTTP server: forecasts for people and machines.
 //!
-//! A request passes the [`gate`](self::gate::gate) (ids, limits, headers, log), names the access it needs as an argument of
-//! its handler ([`auth`]), takes the [`snapshot`] of this moment, and gets bytes that were made once ([`cache`]).
-//! [`load`] swaps the snapshot whole when readings or models change on disk. [`rounds`] publishes, scores and watches.
+//! A request passes the [`gate`](self::gate::gate) (ids, limits, headers, log) and names the access it needs as an
+//! argument of its handler ([`auth`]). It takes the [`snapshot`] of this moment, and gets bytes that were rendered once
+//! ([`cache`]). [`load`] swaps the whole snapshot when readings or models change on disk. [`rounds`] publishes, scores
+//! and looks for alerts.
 
 pub mod activations;
 pub mod alerts;

@@ -1,4 +1,4 @@
-//! `GET /models` and `POST /models/reload`: what forecasts come from.
+//! `GET /models` and `POST /models/reload`: the models that forecasts come from.
 
 use std::sync::PoisonError;
 use std::time::{Duration, Instant as Stopwatch};
@@ -23,7 +23,7 @@ use crate::model::fit;
 use crate::model::rule::OutOfSample;
 use crate::scores::CALIBRATION_DAYS;
 
-/// How long a list of versions is taken for the present one: in a directory every byte of them is verified.
+/// Time for which a list of versions counts as present: in a directory every byte of them is verified.
 const FRESH: Duration = Duration::from_secs(10);
 
 /// Bins of the reliability table.
@@ -152,7 +152,7 @@ pub async fn reload(_: AdminAccess, request: HttpRequest, site: Data<Site>) -> R
     Ok(HttpResponse::Ok().json(Reloaded { current }))
 }
 
-/// The registry's versions as they were last known, and why that is not now where the registry is away.
+/// Returns the registry's versions as last known, and, when the registry is away, the reason.
 fn versions(site: &Site) -> Result<(Value, Option<String>), Problem> {
     let mut listed = site.listed.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((when, versions, away)) = listed.as_ref()
@@ -200,7 +200,7 @@ fn reliability(seen: &OutOfSample) -> Vec<Reliability> {
             let all = count(&halves.occupied, part) + count(&halves.vacant, part);
             occupied += count(&halves.occupied, part);
             forecasts += all;
-            // The parts are narrow: the middle of one is near the mean of its forecasts.
+            // The parts are narrow, so the middle of one is near the mean of its forecasts.
             sum += all as f64 * (part as f64 + 0.5) / fine as f64;
         }
         let mean_probability = (forecasts > 0).then(|| sum / forecasts as f64);
@@ -219,7 +219,7 @@ fn live_reliability(bins: [(u32, u32); BINS]) -> Vec<Reliability> {
 }
 
 impl Reliability {
-    /// A bin in which nothing was counted.
+    /// Returns a bin in which nothing was counted.
     fn bin(at: usize) -> Reliability {
         let (from, to) = (at as f64 / BINS as f64, (at + 1) as f64 / BINS as f64);
         Reliability { from, to, mean_probability: None, forecasts: 0, occupied: 0 }
@@ -238,7 +238,7 @@ mod tests {
         }
         let bins = reliability(&seen);
         assert!(bins.iter().all(|bin| (bin.forecasts, bin.occupied) == (10, 5)), "{bins:?}");
-        // 0.401, 0.411 … 0.491, each counted in the middle of a part of half a hundredth.
+        // 0.401, 0.411 … 0.491, each counted in the middle of a part that is half a hundredth wide.
         assert!(bins[4].mean_probability.is_some_and(|mean| (mean - 0.4475).abs() < 1e-9), "{bins:?}");
         assert!(reliability(&OutOfSample::default()).iter().all(|bin| bin.forecasts == 0));
     }

@@ -55,7 +55,7 @@ impl Modify for Security {
     }
 }
 
-/// The document as JSON.
+/// Returns the document as JSON.
 pub fn json() -> String {
     Document::openapi().to_pretty_json().unwrap_or_default() + "\n"
 }

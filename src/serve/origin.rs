@@ -1,8 +1,8 @@
-//! Pages of other sites: what they may not have a browser ask of this server.
+//! Protection against pages of other sites that make a browser send requests to this server.
 //!
-//! A page may send forms anywhere, with whatever the browser can reach; and a name under its control may point to 127.0.0.1, so
-//! that a browser takes this server for that page's own. The first is seen by the origin of a request, the second by the
-//! host it is meant for.
+//! A page may send forms to any address the browser can reach. A name under its control may also point to 127.0.0.1, so
+//! that a browser takes this server for that page's own. The first is detected by the origin of a request, the second
+//! by the host it is meant for.
 
 use std::net::IpAddr;
 
@@ -14,10 +14,11 @@ use super::problem::{Code, Problem};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Checks that a request is meant for a loopback host. Without tokens nothing else tells our pages from those of others.
+/// Checks that a request is meant for a loopback host. Without tokens nothing else tells this server's pages from
+/// others.
 ///
 /// # Errors
-/// [`Code::MisdirectedRequest`].
+/// Returns [`Code::MisdirectedRequest`] when it is not.
 pub fn check_host(request: &ServiceRequest) -> Result<(), Problem> {
     let mut hosts = request.headers().get_all(header::HOST).map(|host| host.to_str().unwrap_or_default());
     let strange = hosts.find(|host| !is_loopback(host));
@@ -37,7 +38,7 @@ fn is_loopback(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
-/// A host without its port and brackets.
+/// Returns a host without its port and brackets.
 fn name(host: &str) -> &str {
     match host.strip_prefix('[').and_then(|host| host.split_once(']')) {
         Some((name, _)) => name,
@@ -48,7 +49,7 @@ fn name(host: &str) -> &str {
 /// Checks that no page of another site sent a request that may change something, unless its origin is in `allowed`.
 ///
 /// # Errors
-/// [`Code::CrossSite`].
+/// Returns [`Code::CrossSite`] when such a page sent it.
 pub fn check_origin(request: &ServiceRequest, allowed: &[String]) -> Result<(), Problem> {
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
@@ -59,7 +60,7 @@ pub fn check_origin(request: &ServiceRequest, allowed: &[String]) -> Result<(), 
         return Ok(());
     }
     let is_foreign = match (text(SEC_FETCH_SITE), origin) {
-        // The browser knows it, also where a proxy has put another host into the request.
+        // The browser knows the origin, also when a proxy has put another host into the request.
         (Some("same-origin"), _) => false,
         (Some("cross-site"), _) => true,
         (_, Some(origin)) => !is_own(origin, host.unwrap_or_default()),
@@ -72,7 +73,7 @@ pub fn check_origin(request: &ServiceRequest, allowed: &[String]) -> Result<(), 
         .hint("--cors-origin names the origins whose pages may"))
 }
 
-/// Whether an origin is that of a host.
+/// Returns whether an origin is that of a host.
 fn is_own(origin: &str, host: &str) -> bool {
     let Some((scheme, own)) = origin.split_once("://") else { return false };
     let port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };

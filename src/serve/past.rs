@@ -1,4 +1,4 @@
-//! Models for origins of the past: none of them has learned from the hours it forecasts.
+//! Models for past origins: none of them has learned from the hours it forecasts.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use crate::model::registry::Registry;
 use crate::model::rule::Rule;
 use crate::readings::Readings;
 
-/// Older versions of the registry, of which the last that was asked for is kept.
+/// Older versions of the registry. The one used last is cached.
 #[derive(Debug)]
 pub struct PastModels {
     registry: Registry,
@@ -17,13 +17,13 @@ pub struct PastModels {
 }
 
 impl PastModels {
-    /// Past models of a registry, none of them loaded; `rule` makes states of their probabilities.
+    /// Returns the past models of a registry, none of them loaded; `rule` turns their probabilities into states.
     pub fn new(registry: Registry, rule: Rule) -> PastModels {
         PastModels { registry, rule, kept: Mutex::default() }
     }
 
-    /// Returns the models for an origin that those in use have learned from: the newest version of the registry that has
-    /// not, else the habit's rate. A version that cannot be read, or was trained with another calendar, is passed over.
+    /// Returns the models for an origin that those in use have learned from: the newest version of the registry that
+    /// has not, else the habit's rate. A version that cannot be read, or was trained with another calendar, is skipped.
     pub fn at(&self, origin: Instant, readings: &Readings, calendar: &Calendar) -> Arc<Loaded> {
         let entries = self.registry.overview().unwrap_or_default();
         let manifests = entries.into_iter().filter_map(|entry| entry.manifest.ok());

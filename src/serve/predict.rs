@@ -19,7 +19,7 @@ use super::site::Site;
 use super::snapshot::{Grid, Snapshot, unknown};
 use crate::calendar::Instant;
 
-/// Answers shorter than this are not compressed.
+/// Size below which answers are not compressed.
 const WORTH_GZIP: usize = 1024;
 
 /// The next 24 hours of all devices, or of those named
@@ -69,7 +69,7 @@ pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
     send(&request, answer, media).await
 }
 
-/// The form asked for by `?format=`, else by `Accept`.
+/// Returns the form named by `?format=`, else by `Accept`.
 fn form(request: &HttpRequest, query: &Query) -> Result<Form, Problem> {
     match query.get("format") {
         Some("json") => Ok(Form::Json),
@@ -80,13 +80,13 @@ fn form(request: &HttpRequest, query: &Query) -> Result<Form, Problem> {
     }
 }
 
-/// Whether `Accept` gives `this` a higher weight than `that`.
+/// Returns whether `Accept` gives `this` a higher weight than `that`.
 pub fn prefers(request: &HttpRequest, this: &str, that: &str) -> bool {
     let Some(accept) = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()) else { return false };
     weight(accept, this) > weight(accept, that)
 }
 
-/// The weight `Accept` gives a media type, by the most specific range that holds it.
+/// Returns the weight `Accept` gives a media type, by the most specific range that holds it.
 fn weight(accept: &str, media: &str) -> f32 {
     let (family, _) = media.split_once('/').unwrap_or((media, ""));
     let mut best = (0, 0.0);
@@ -107,10 +107,10 @@ fn weight(accept: &str, media: &str) -> f32 {
     best.1
 }
 
-/// The origin and the positions of the devices a query asks for; no positions for all.
+/// Returns the origin and the positions of the devices a query asks for; no positions for all.
 ///
 /// # Errors
-/// An unknown device, an instant that cannot be read or is out of reach.
+/// Returns a `Problem` for an unknown device, or an instant that cannot be read or is out of reach.
 pub fn asked(query: &Query, site: &Site, snapshot: &Snapshot) -> Result<(Instant, Vec<u32>), Problem> {
     let history = &snapshot.history;
     let origin = match query.time("at", &site.calendar)? {
@@ -136,17 +136,17 @@ pub fn asked(query: &Query, site: &Site, snapshot: &Snapshot) -> Result<(Instant
     Ok((origin, devices))
 }
 
-/// The forecasts of devices given by their positions in the history; of all on the grid without any.
+/// Returns the forecasts of devices given by their positions in the history; of all on the grid without any.
 ///
 /// # Errors
-/// Whatever Polars reports.
+/// Returns a `Problem` when Polars fails.
 pub fn cells<'a>(
     site: &Site,
     snapshot: &Snapshot,
     grid: &'a Grid,
     devices: &[u32],
 ) -> Result<Vec<&'a Arc<answer::Cell>>, Problem> {
-    // The grid leaves out devices without a reading before its origin, so its positions are its own.
+    // The grid leaves out devices without a reading before its origin, so its positions differ from the history's.
     let names = devices.iter().filter_map(|&at| snapshot.history.readings.devices.get(at as usize));
     let at: Vec<usize> = match devices {
         [] => (0..grid.hourly.devices.len()).collect(),
@@ -155,10 +155,10 @@ pub fn cells<'a>(
     grid.cells(&at, &site.calendar, &site.metrics)
 }
 
-/// An answer, made on a thread of its own by `make` unless it is there.
+/// Returns an answer from the cache, or renders it by `make` on a thread of its own.
 ///
 /// # Errors
-/// What `make` reports.
+/// Returns the error of `make`.
 pub async fn cached(
     site: &Data<Site>,
     snapshot: Arc<Snapshot>,
@@ -172,7 +172,7 @@ pub async fn cached(
     let site = site.clone();
     work(move || {
         let _turn = snapshot.turn();
-        // While this one waited, another may have made it.
+        // Another request may have rendered it while this one waited.
         if let Some(answer) = snapshot.answers.get(&key) {
             site.metrics.cache_hits.add(1);
             return Ok(answer);
@@ -185,18 +185,19 @@ pub async fn cached(
     .await
 }
 
-/// Runs what takes long away from the threads that serve connections.
+/// Runs slow work away from the threads that serve connections.
 ///
 /// # Errors
-/// What `job` reports, and a panic in it.
+/// Returns the error of `job`, or a `Problem` when it panics.
 pub async fn work<T: Send + 'static>(job: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
     web::block(job).await.map_err(Problem::internal)?
 }
 
-/// Sends an answer, compressed for those who want it: once per answer, not once per request. A client that holds it gets 304.
+/// Sends an answer, compressed for clients that accept it: once per answer, not once per request. A client that holds
+/// it gets 304.
 ///
 /// # Errors
-/// None in practice: compressing in memory does not fail.
+/// Returns a `Problem` when compression fails, which it does not in memory.
 pub async fn send(request: &HttpRequest, answer: Arc<Answer>, media: &'static str) -> Result<HttpResponse, Problem> {
     let mut response =
         if etag::is_held(request, &answer.tag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
@@ -224,7 +225,7 @@ pub async fn send(request: &HttpRequest, answer: Arc<Answer>, media: &'static st
     Ok(response.insert_header((CONTENT_ENCODING, HeaderValue::from_static("gzip"))).body(packed))
 }
 
-/// Reports whether the client takes gzip.
+/// Returns whether the client accepts gzip.
 pub fn wants_gzip(request: &HttpRequest) -> bool {
     let accept = request.headers().get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
     accept.is_some_and(|accept| {
@@ -238,7 +239,7 @@ pub fn wants_gzip(request: &HttpRequest) -> bool {
 /// Compresses bytes.
 ///
 /// # Errors
-/// None in practice: compressing in memory does not fail.
+/// Returns an I/O error when compression fails, which it does not in memory.
 pub fn gzip(bytes: &[u8], level: Compression) -> std::io::Result<Bytes> {
     let mut out = GzEncoder::new(Vec::with_capacity(bytes.len() / 8), level);
     out.write_all(bytes)?;

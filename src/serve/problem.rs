@@ -1,4 +1,4 @@
-//! What went wrong, for machines and people: RFC 9457 problem details.
+//! Failures of requests, for machines and people: RFC 9457 problem details.
 
 use std::fmt;
 
@@ -116,11 +116,11 @@ impl Code {
 /// A failed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub code: Code,
-    /// What happened this time.
+    /// The description of this failure.
     pub detail: String,
-    /// What to do about it.
+    /// Advice on what to do about it.
     pub hint: Option<String>,
     /// Seconds after which another try may succeed.
     pub retry_after: Option<u64>,
@@ -151,25 +151,25 @@ pub struct ProblemBody<'a> {
 }
 
 impl Problem {
-    /// A problem without a hint.
+    /// Returns a problem without a hint.
     pub fn new(code: Code, detail: impl Into<String>) -> Problem {
         Problem { code, detail: detail.into(), hint: None, retry_after: None, allow: None }
     }
 
-    /// The same problem with a hint.
+    /// Returns the same problem with a hint.
     pub fn hint(mut self, hint: impl Into<String>) -> Problem {
         self.hint = Some(hint.into());
         self
     }
 
-    /// The same problem with the seconds after which to try again.
+    /// Returns the same problem with the seconds after which to try again.
     pub fn retry_after(mut self, seconds: u64) -> Problem {
         self.retry_after = Some(seconds.max(1));
         self
     }
 
-    /// Why the registry cannot do something: `code`, or [`Code::ModelsUnavailable`] while it is away. Its messages end in a line
-    /// `hint: …`.
+    /// Returns the problem of a registry error: `code`, or [`Code::ModelsUnavailable`] while the registry is away.
+    /// Messages of the registry end in a line `hint: …`.
     pub fn registry(code: Code, error: &RegistryError) -> Problem {
         let message = error.to_string();
         let (detail, hint) =
@@ -183,18 +183,18 @@ impl Problem {
         problem
     }
 
-    /// A parameter with a value that cannot be used.
+    /// Returns the problem of a parameter with a value that cannot be used.
     pub fn parameter(name: &str, why: impl fmt::Display) -> Problem {
         Problem::new(Code::InvalidParameter, format!("{name}: {why}"))
     }
 
-    /// A failure of the server. The cause goes to the log, not to the client.
+    /// Returns the problem of a failure of the server. The cause goes to the log, not to the client.
     pub fn internal(cause: impl fmt::Display) -> Problem {
         tracing::error!(error = %cause, "a request failed");
         Problem::new(Code::Internal, "the server could not answer").hint("the server's log has this request_id")
     }
 
-    /// The problem that stands for a status which Actix answered by itself.
+    /// Returns the problem for a status that Actix answered by itself.
     pub fn of_status(status: StatusCode) -> Problem {
         let (code, detail) = match status {
             StatusCode::NOT_FOUND => (Code::NotFound, "there is nothing at this path"),
@@ -209,7 +209,7 @@ impl Problem {
         if code == Code::NotFound { problem.hint("GET /openapi.json lists all paths") } else { problem }
     }
 
-    /// The JSON that is sent.
+    /// Returns the JSON that is sent.
     pub fn body(&self, request_id: &str) -> Vec<u8> {
         let (status, name, title) = self.code.row();
         let body = ProblemBody {
@@ -236,7 +236,7 @@ impl ResponseError for Problem {
         self.code.status()
     }
 
-    /// The head alone: the gate writes the body, for it knows the request's id.
+    /// Returns the head alone: the gate writes the body, because it knows the request's id.
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::new(self.status_code());
         let headers = response.headers_mut();

@@ -1,4 +1,4 @@
-//! Whose request it is: the peer's, or the client's that a trusted proxy names.
+//! The client of a request: the peer, or the address that a trusted proxy names.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -46,8 +46,8 @@ impl Network {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client(pub IpAddr);
 
-/// Returns the address a request counts for: the rightmost that is not itself a trusted proxy's. What stands left of it the
-/// client may have written. Where a proxy names no address, its own counts.
+/// Returns the address a request counts for: the rightmost that is not a trusted proxy's. The client may have written
+/// anything left of it. When a proxy names no address, its own counts.
 pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> Client {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut client = peer.to_canonical();
@@ -60,8 +60,8 @@ pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> Client 
     Client(client)
 }
 
-/// The addresses of `X-Forwarded-For`, or else of `Forwarded`, from the client to the last proxy but one; none for what is
-/// no address.
+/// Returns the addresses of `X-Forwarded-For`, or else of `Forwarded`, from the client to the last proxy but one; none
+/// for an entry that is no address.
 fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     if headers.contains_key(X_FORWARDED_FOR) {
         return entries(headers, X_FORWARDED_FOR).map(|entry| address(&entry)).collect();
@@ -83,7 +83,7 @@ fn entries(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = String
     lines.into_iter().flat_map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>())
 }
 
-/// An address, with or without quotes, brackets and a port.
+/// Parses an address, with or without quotes, brackets and a port.
 fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim().trim_matches('"');
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(found("127.0.0.1", &[]), "127.0.0.1");
         assert_eq!(found("127.0.0.1", &header("198.51.100.1")), "198.51.100.1");
         assert_eq!(found("::ffff:127.0.0.1", &header("::ffff:198.51.100.1")), "198.51.100.1");
-        // What a client writes before it is asked nothing.
+        // The addresses a client writes in front are ignored.
         assert_eq!(found("127.0.0.1", &header("1.2.3.4, 198.51.100.1, 10.1.1.1")), "198.51.100.1");
         let lines = [("x-forwarded-for", "1.2.3.4, 198.51.100.1"), ("x-forwarded-for", "[fd00::1]:80")];
         assert_eq!(found("10.2.2.2", &lines), "198.51.100.1");

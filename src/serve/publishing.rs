@@ -1,4 +1,4 @@
-//! When to publish: when data or models are new, when the origin moves on, and at once when an hour begins.
+//! Publishing: when data or models are new, when the origin moves on, and at once when an hour begins.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant as Stopwatch};
@@ -10,11 +10,12 @@ use super::snapshot::Snapshot;
 use crate::calendar::{Calendar, Hour, Instant};
 use crate::publish::Edition;
 
-/// Shortest time from one edition to the next of the same hour; where computing one takes long, this many times as long.
+/// Shortest time between two editions of the same hour. After a slow edition the pause is this many times as long as
+/// its computation took.
 const REST: Duration = Duration::from_secs(5);
 const REST_FACTOR: u32 = 10;
 
-/// What was published last.
+/// The state of the last edition.
 #[derive(Default)]
 pub struct Publishing {
     snapshot: Weak<Snapshot>,
@@ -25,14 +26,14 @@ pub struct Publishing {
 }
 
 impl Publishing {
-    /// Publishes, if there is something new and somebody to publish it to.
+    /// Publishes, if there is something new and the publisher is active.
     ///
     /// # Errors
-    /// Whatever Polars reports.
+    /// Returns a `Problem` when Polars fails.
     pub fn round(&mut self, site: &Site, snapshot: &Arc<Snapshot>) -> Result<(), Problem> {
         let Some(publisher) = &site.publisher else { return Ok(()) };
         if !publisher.is_active() {
-            // When its turn comes, everything is new.
+            // Once the publisher is active again, everything counts as new.
             *self = Publishing::default();
             return Ok(());
         }

@@ -1,10 +1,10 @@
-//! Query strings and path segments, read strictly: what is not understood is an error, not a guess.
+//! Query strings and path segments, read strictly: anything not understood is an error, not a guess.
 
 use super::problem::{Code, Problem};
 use crate::calendar::{Calendar, Instant};
 use crate::commands::predict::closest;
 
-/// Most values of `device` in one request.
+/// Maximum number of values of `device` in one request.
 pub const MOST_DEVICES: usize = 1000;
 
 /// The parameters of a request.
@@ -14,10 +14,10 @@ pub struct Query {
 }
 
 impl Query {
-    /// Reads a raw query string with parameters from `known`; `token` may stand in every query.
+    /// Reads a raw query string with parameters from `known`; `token` is allowed in every query.
     ///
     /// # Errors
-    /// A parameter that is not known, is given twice (but for `device`), or is not UTF-8.
+    /// Returns a `Problem` for a parameter that is not known, is given twice (except `device`), or is not UTF-8.
     pub fn parse(raw: &str, known: &[&'static str]) -> Result<Query, Problem> {
         let mut query = Query::default();
         for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
@@ -48,36 +48,36 @@ impl Query {
         }
     }
 
-    /// The value of a parameter that is given at most once.
+    /// Returns the value of a parameter that is given at most once.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The value of a parameter that must be there.
+    /// Returns the value of a required parameter.
     ///
     /// # Errors
-    /// When it is not.
+    /// Returns a `Problem` when it is missing.
     pub fn require(&self, name: &str) -> Result<&str, Problem> {
         self.get(name).ok_or_else(|| Problem::parameter(name, "is missing"))
     }
 
-    /// All values of `device`.
+    /// Returns all values of `device`.
     pub fn devices(&self) -> impl Iterator<Item = &str> {
         self.values.iter().filter(|(name, _)| *name == "device").map(|(_, value)| value.as_str())
     }
 
-    /// A parameter that is a time.
+    /// Returns the value of a parameter that is a time.
     ///
     /// # Errors
-    /// When it cannot be read as one.
+    /// Returns a `Problem` when it cannot be read as a time.
     pub fn time(&self, name: &str, calendar: &Calendar) -> Result<Option<Instant>, Problem> {
         self.get(name).map(|text| time(name, text, calendar)).transpose()
     }
 
-    /// A parameter that is a positive, finite number.
+    /// Returns the value of a parameter that is a positive, finite number.
     ///
     /// # Errors
-    /// When it is not.
+    /// Returns a `Problem` when it is not.
     pub fn number(&self, name: &str) -> Result<Option<f64>, Problem> {
         let read = |text: &str| text.parse::<f64>().ok().filter(|value| value.is_finite() && *value > 0.0);
         let number = |text| {
@@ -86,10 +86,11 @@ impl Query {
         self.get(name).map(number).transpose()
     }
 
-    /// A parameter that is a duration of at most `most` seconds, such as `45m`, `1h30m` or `90s`.
+    /// Returns the seconds of a parameter that is a duration of at most `most` seconds, such as `45m`, `1h30m` or
+    /// `90s`.
     ///
     /// # Errors
-    /// When it is not.
+    /// Returns a `Problem` when it is not.
     pub fn duration(&self, name: &str, most: i64) -> Result<Option<i64>, Problem> {
         let read = |text: &str| match seconds(text) {
             Some(seconds) if seconds <= most => Ok(seconds),
@@ -103,11 +104,11 @@ impl Query {
 /// Reads a time of the site.
 ///
 /// # Errors
-/// When the text is none.
+/// Returns a `Problem` when the text is not a time.
 pub fn time(name: &str, text: &str, calendar: &Calendar) -> Result<Instant, Problem> {
     calendar.parse(text).map_err(|error| {
         let problem = Problem::parameter(name, error);
-        // A plus that is not encoded means a space in a query.
+        // An unencoded plus means a space in a query.
         let plus = text.len() > 6 && text.as_bytes()[text.len() - 6] == b' ';
         if plus { problem.hint("write the + of the offset as %2B") } else { problem }
     })
@@ -130,18 +131,18 @@ fn seconds(text: &str) -> Option<i64> {
     (!text.is_empty()).then_some(sum)
 }
 
-/// Undoes percent-encoding and `+` of a query.
+/// Decodes percent-encoding and `+` of a query.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Returns a message that says what is wrong with the text.
 pub fn decode(raw: &str) -> Result<String, &'static str> {
     percent(&raw.replace('+', " "))
 }
 
-/// Undoes percent-encoding.
+/// Decodes percent-encoding.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Returns a message that says what is wrong with the text.
 pub fn percent(raw: &str) -> Result<String, &'static str> {
     let mut out = Vec::with_capacity(raw.len());
     let mut bytes = raw.bytes();

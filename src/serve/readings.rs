@@ -1,4 +1,4 @@
-//! `POST /readings`: what the sensors see, stored before it is acknowledged.
+//! `POST /readings`: readings of the sensors, stored before they are acknowledged.
 
 use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::web::{Data, Payload};
@@ -19,12 +19,12 @@ use crate::stream::Source;
 use crate::stream::payload::rows::{self, Media, Rows, Unreadable};
 use crate::stream::writer::{Failure, Full, Patience, Room, Tally};
 
-/// Seconds after which to try again: when the queue is full it moves soon; a store that is away comes back later.
+/// Seconds after which to try again: short for a full queue, which moves soon, and longer for a store that is away.
 const SOON: u64 = 1;
 const LATER: u64 = 5;
 
-/// Bytes of a body that take a fraction of a millisecond to read: handing them to another thread and waiting for it would
-/// cost about as much again.
+/// Size up to which reading a body takes a fraction of a millisecond: handing it to another thread and waiting for it
+/// would cost about as much again.
 const SMALL: usize = 64 << 10;
 
 /// What became of the rows of a body. All of them are accounted for, and what is stored is on disk.
@@ -108,7 +108,8 @@ pub async fn post(
     let (media, encoding) = (media(&request)?, Encoding::of(&request)?);
     live.counts.of(Source::Http).received.add(1);
     check_length(&request)?;
-    // Room for what has come, not for what is announced: who sends slowly would keep others from sending.
+    // Room is taken for the bytes that have come, not for those announced: a slow sender would keep others from
+    // sending.
     let mut room = live.writer.room(0).map_err(|full| turned_away(live, full))?;
     let reserve = |room: &mut Room, bytes| {
         room.join(live.writer.room(bytes).map_err(|full| turned_away(live, full))?);
@@ -176,7 +177,7 @@ fn media(request: &HttpRequest) -> Result<Media, Problem> {
     }
 }
 
-/// Checks that the body is not longer than it may be, before any of it has come.
+/// Checks the announced length of the body before any of it has come.
 fn check_length(request: &HttpRequest) -> Result<(), Problem> {
     let named = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if named.is_none_or(|length| length <= MOST_BYTES) {

@@ -1,8 +1,8 @@
-//! The scheduled retraining: what `roomcast retrain` does, as a child process of the server, by night and out of the way.
+//! The scheduled retraining: runs `roomcast retrain` as a child process of the server, at night and with low priority.
 //!
-//! A process of its own keeps what training takes (memory, a crash) away from the requests, and can be given a
-//! low priority as a whole ([`gently`]). What it saves is picked up like any other version ([`super::load::watch`]). The registry
-//! lets one process retrain at a time; servers that share a store but no directory need a [`Lease`].
+//! A process of its own keeps the costs of training (memory, a crash) away from the requests, and can be given a low
+//! priority as a whole ([`gently`]). The models it saves are loaded like any other version ([`super::load::watch`]).
+//! The registry lets one process retrain at a time; servers that share a store but no directory need a [`Lease`].
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -22,22 +22,22 @@ use crate::calendar::Calendar;
 use crate::commands::site::SiteArgs;
 use crate::retrain::schedule::Schedule;
 
-/// How often the child is looked at.
+/// Interval at which the child is checked.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Lines of a failed child's standard error that are shown.
+/// Number of lines of a failed child's standard error that are shown.
 const SHOWN: usize = 3;
 
 /// The subcommand of the child.
 pub const SUBCOMMAND: &str = "retrain-job";
 
-/// What a child is to do. It reads it as JSON from standard input: everybody on the machine can read arguments, and the address of
-/// a store or a registry may hold a password.
+/// The job of a child, which reads it as JSON from standard input: every user of the machine can read arguments, and
+/// the address of a store or a registry may hold a password.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// Readings and site.
     pub site: SiteArgs,
-    /// Where the models are.
+    /// The directory or address of the models.
     pub models: PathBuf,
     /// Age from which models are renewed.
     pub max_age: Duration,
@@ -45,22 +45,22 @@ pub struct Job {
     pub keep: u32,
 }
 
-/// When and how to retrain.
+/// The schedule and the settings of retraining.
 #[derive(Debug, Clone)]
 pub struct Retraining {
-    /// When, beside the first time that there is enough to learn from.
+    /// The schedule, besides the first time that there is enough to learn from.
     pub schedule: Option<Schedule>,
-    /// At most this much later, by chance, so that servers do not all begin at once.
+    /// Maximum random delay, so that servers do not all begin at once.
     pub jitter: Duration,
     /// Age from which models are renewed.
     pub max_age: Duration,
     /// Versions to keep.
     pub keep: u32,
-    /// For servers that share a store but no registry.
+    /// The lease, for servers that share a store but no registry.
     pub lease: Option<Lease>,
 }
 
-/// Retrains once, and takes note of what came of it.
+/// Retrains once, and records the outcome.
 pub fn run(site: &Site, plan: &Retraining) {
     let watch = Stopwatch::now();
     let metrics = &site.metrics;
@@ -86,13 +86,13 @@ pub fn run(site: &Site, plan: &Retraining) {
     }
 }
 
-/// One retraining to its end; its report, none when it was not this server's turn or the server stopped.
+/// Runs one retraining to its end. Returns its report; none when another server or process retrains, or this one stops.
 fn attempt(site: &Site, plan: &Retraining) -> anyhow::Result<Option<Value>> {
     let may = || plan.lease.as_ref().map_or(Ok(true), |lease| (lease.0)()).context("cannot take the lease");
     if !may()? {
         return Ok(None);
     }
-    // A pipe would have to be emptied meanwhile.
+    // A file, because a pipe would have to be emptied meanwhile.
     let mut output = tempfile::tempfile().context("cannot make a temporary file")?;
     let mut child = spawn(site, plan, &output)?;
     let said = child.stderr.take().map(pass_on);
@@ -121,11 +121,11 @@ fn attempt(site: &Site, plan: &Retraining) -> anyhow::Result<Option<Value>> {
     let mut text = String::new();
     output.rewind().and_then(|()| output.read_to_string(&mut text)).context("cannot read the report")?;
     let report: Value = serde_json::from_str(&text).context("cannot read the report")?;
-    // Without figures the registry was taken by another process.
+    // A report without figures means that another process held the registry.
     Ok(report["promoted"].is_u64().then_some(report))
 }
 
-/// Hands on what a child says, line by line; the last lines are left in the end.
+/// Forwards the child's standard error line by line, and returns its last lines.
 fn pass_on(child: ChildStderr) -> JoinHandle<VecDeque<String>> {
     std::thread::spawn(move || {
         let mut last = VecDeque::new();
@@ -140,20 +140,20 @@ fn pass_on(child: ChildStderr) -> JoinHandle<VecDeque<String>> {
     })
 }
 
-/// A command that runs a program out of the way of everything else: on Linux in the idle class, whose tasks make room at
-/// once for any other that wakes, elsewhere nice. `sh` becomes the program, so that it can be waited for and killed.
+/// Returns a command that runs a program with low priority: on Linux in the idle class, whose tasks give way at once to
+/// any other that wakes, elsewhere with nice. `sh` becomes the program, so that it can be waited for and killed.
 pub fn gently(program: &Path) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", "{ chrt -i -p 0 $$ || renice -n 10 -p $$; } >/dev/null 2>&1; exec \"$@\"", "sh"]).arg(program);
     command
 }
 
-/// Starts the child; where there is no shell, at the server's own priority.
+/// Starts the child; without a shell, at the server's own priority.
 fn spawn(site: &Site, plan: &Retraining, output: &File) -> anyhow::Result<Child> {
     let own = std::env::current_exe().context("cannot find the program's own file")?;
     let start = |mut command: Command| -> anyhow::Result<std::io::Result<Child>> {
         command.arg(SUBCOMMAND);
-        // What it does not need it does not get.
+        // The child gets no tokens, because it needs none.
         command.env_remove("PRIVATE_TOKEN").env_remove("ROOMCAST_TOKENS");
         command.env("POLARS_MAX_THREADS", "1");
         command.stdin(Stdio::piped()).stderr(Stdio::piped());
@@ -166,7 +166,7 @@ fn spawn(site: &Site, plan: &Retraining, output: &File) -> anyhow::Result<Child>
     };
     let mut child = child.with_context(|| format!("cannot start {}", own.display()))?;
     if let Some(input) = child.stdin.take() {
-        // A child that ended early says why itself.
+        // A child that ended early reports the reason itself.
         let _ = serde_json::to_writer(input, &Job::new(site, plan));
     }
     Ok(child)

@@ -1,5 +1,5 @@
-//! What the server does on its own, every second: it publishes forecasts, keeps them until their hours are over and
-//! scores them then, and looks for what its operator should know.
+//! Work the server does by itself, every second: it publishes forecasts, keeps them until their hours are over and then
+//! scores them, and looks for problems that its operator should know.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use super::snapshot::{Grid, Snapshot};
 use crate::calendar::Instant;
 use crate::forecast::DeviceForecast;
 
-/// How often to look.
+/// Interval between rounds.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Devices that are forecast before those who wait for an answer get their turn.
+/// Number of devices that are forecast before waiting requests get their turn.
 pub const AT_ONCE: usize = 64;
 
-/// Goes round until the server stops.
+/// Runs rounds until the server stops.
 pub fn run(site: &Site) {
     let mut scoring = Scoring::default();
     let mut publishing = Publishing::default();
@@ -33,7 +33,7 @@ pub fn run(site: &Site) {
             ("forecasts cannot be scored", scoring.round(site, &snapshot)),
         ];
         for ((what, round), failing) in rounds.into_iter().zip(&mut failing) {
-            // Once, not every second.
+            // Logged once, not every second.
             if let Err(problem) = &round
                 && !*failing
             {
@@ -53,10 +53,10 @@ pub struct All {
     pub forecasts: Vec<DeviceForecast>,
 }
 
-/// The forecasts of all devices from an origin, shared with those who ask over HTTP.
+/// Returns the forecasts of all devices from an origin. They are shared with clients that ask over HTTP.
 ///
 /// # Errors
-/// Whatever Polars reports.
+/// Returns a `Problem` when Polars fails.
 pub fn forecasts(site: &Site, snapshot: &Snapshot, origin: Instant) -> Result<All, Problem> {
     let grid = grid(site, snapshot, origin);
     let all: Vec<usize> = (0..grid.hourly.devices.len()).collect();
@@ -69,7 +69,7 @@ pub fn forecasts(site: &Site, snapshot: &Snapshot, origin: Instant) -> Result<Al
     Ok(All { grid, forecasts })
 }
 
-/// The grid of an origin.
+/// Returns the grid of an origin.
 pub fn grid(site: &Site, snapshot: &Snapshot, origin: Instant) -> Arc<Grid> {
     let _turn = snapshot.turn();
     snapshot.grid(origin, &site.calendar)

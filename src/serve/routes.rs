@@ -1,4 +1,4 @@
-//! Which path leads where.
+//! Routes: the handler of each path.
 
 use actix_web::dev::Handler;
 use actix_web::http::{Method, StatusCode};
@@ -39,7 +39,7 @@ async fn nothing() -> Result<HttpResponse, Problem> {
     Err(Problem::of_status(StatusCode::NOT_FOUND))
 }
 
-/// A resource that says which methods it has to those who try another.
+/// Returns a resource that answers other methods with the list of those it has.
 fn only(path: &str, name: &str, allow: &'static str) -> Resource {
     web::resource(path).name(name).default_service(web::to(move || async move {
         let mut problem = Problem::new(Code::MethodNotAllowed, "this path does not have that method");
@@ -48,7 +48,7 @@ fn only(path: &str, name: &str, allow: &'static str) -> Resource {
     }))
 }
 
-/// A resource that can be read; a HEAD gets the head of what GET gets.
+/// Returns a resource that can be read; a HEAD gets the head of the answer to GET.
 fn shown<F, A>(path: &str, name: &str, allow: &'static str, handler: F) -> Resource
 where
     F: Handler<A>,

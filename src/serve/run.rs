@@ -1,4 +1,4 @@
-//! From settings to a server that answers until it is told to stop.
+//! The life of the server: from its settings until it is told to stop.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,29 +13,30 @@ use anyhow::Context;
 use super::site::{Phase, Site};
 use super::{activations, jobs, listener, load, rounds, tls};
 
-/// Where and how to listen.
+/// The address and settings of the listener.
 #[derive(Debug, Clone)]
 pub struct Listen {
     /// Address and port; port 0 for any that is free.
     pub bind: SocketAddr,
-    /// Where the port is written once it is known.
+    /// The file to which the port is written once it is known.
     pub port_file: Option<PathBuf>,
     /// Certificate and key.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// Threads that serve connections; one per processor without it.
+    /// Threads that serve connections; one per processor if not set.
     pub workers: Option<usize>,
     /// Connections that an address may have; 0 for no limit.
     pub connections: usize,
-    /// How long `/readyz` says no before connections are refused.
+    /// Time for which `/readyz` reports not ready before connections are refused.
     pub drain: Duration,
-    /// How long requests may still take then.
+    /// Time that requests may still take after that.
     pub patience: Duration,
 }
 
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// When the address cannot be bound, TLS cannot be set up, or the readings cannot be read at the start.
+/// Returns an error when the address cannot be bound, TLS cannot be set up, or the readings cannot be read at the
+/// start.
 pub fn run(site: Site, listen: &Listen) -> anyhow::Result<()> {
     let site = Data::new(site);
     let ended = rt::System::new().block_on(serve(site.clone(), listen));
@@ -47,7 +48,7 @@ pub fn run(site: Site, listen: &Listen) -> anyhow::Result<()> {
 
 async fn serve(site: Data<Site>, listen: &Listen) -> anyhow::Result<()> {
     let tls = listen.tls.as_ref().map(|(certificate, key)| tls::config(certificate, key)).transpose()?;
-    // Signals are taken here: readiness goes first, connections later.
+    // Signals are handled here: readiness ends first, connections later.
     let configure = |builder: ServerBuilder| {
         let builder = builder.shutdown_timeout(listen.patience.as_secs()).disable_signals();
         match listen.workers {
@@ -70,11 +71,11 @@ async fn serve(site: Data<Site>, listen: &Listen) -> anyhow::Result<()> {
     });
     rt::spawn(stop_on_signal(site, handle, listen.drain));
     server.await.context("the server failed")?;
-    // Without an outcome the server was stopped while loading; there is nothing to report then.
+    // Without an outcome the server was stopped while loading, and there is nothing to report.
     loading.recv_timeout(Duration::ZERO).unwrap_or(Ok(()))
 }
 
-/// Says where the server listens: people on standard error, programs in the port file.
+/// Announces the server's address: to people on standard error, to programs in the port file.
 fn announce(address: SocketAddr, listen: &Listen) -> anyhow::Result<()> {
     let scheme = if listen.tls.is_some() { "https" } else { "http" };
     if tracing::enabled!(tracing::Level::INFO) {
@@ -96,7 +97,7 @@ fn start_loading(site: Data<Site>, handle: ServerHandle) -> std::sync::mpsc::Rec
         let marks = load::Marks::of(&site);
         let started = load::start(&site);
         let failed = started.is_err();
-        // Nobody listens any more once the server has stopped.
+        // The channel is closed once the server has stopped.
         let _ = report.send(started);
         if failed {
             rt::System::new().block_on(handle.stop(false));
@@ -128,7 +129,7 @@ async fn stop_on_signal(site: Data<Site>, handle: ServerHandle, drain: Duration)
     tracing::info!("stopping: requests under way are finished");
     site.reach(Phase::Draining);
     site.events.close();
-    // A second signal means now.
+    // A second signal means to stop at once.
     let hurried = rt::time::timeout(drain, next()).await.is_ok();
     if !hurried {
         let stopping = rt::spawn({

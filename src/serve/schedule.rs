@@ -1,4 +1,4 @@
-//! `GET /schedule`: when to heat or ventilate, from the forecast and the time it takes.
+//! `GET /schedule`: times to heat or ventilate, from the forecast and the time the room needs.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -16,7 +16,7 @@ use crate::calendar::{Calendar, HOUR, Instant};
 use crate::forecast::HourForecast;
 use crate::model::rule::Rule;
 
-/// Longest preheat or setback.
+/// Longest preheat or setback, seconds.
 const LONGEST: i64 = 12 * HOUR;
 
 /// Blocks of one or more devices.
@@ -75,11 +75,11 @@ pub struct BlockAnswer {
 /// A time to heat or ventilate, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Block {
-    /// When to begin.
+    /// The time to begin.
     pub start: Instant,
-    /// When to stop.
+    /// The time to stop.
     pub end: Instant,
-    /// The occupied hours in it: the first's begin and the last's end.
+    /// The occupied hours in it: the start of the first and the end of the last.
     pub occupied: (Instant, Instant),
     /// The highest probability of its hours.
     pub peak: f64,
@@ -170,7 +170,7 @@ fn answer(device: &str, blocks: &[Block], calendar: &Calendar) -> DeviceSchedule
     DeviceSchedule { device: device.to_owned(), blocks: blocks.iter().map(block).collect() }
 }
 
-/// The blocks of a forecast. None begins before the origin: that would be too late to do.
+/// Returns the blocks of a forecast. None begins before the origin, which would be too late to act on.
 fn blocks(
     hours: &[HourForecast],
     threshold: f64,

@@ -18,7 +18,7 @@ use crate::scores::Scores;
 /// The name beside the models under which scores outlive the process.
 const FILE: &str = "live-scores";
 
-/// Scores on their way to where they are kept.
+/// The state of scoring: whether earlier scores were read, and whether reading or saving them fails.
 #[derive(Default)]
 pub struct Scoring {
     taken_up: bool,
@@ -26,7 +26,8 @@ pub struct Scoring {
 }
 
 impl Scoring {
-    /// Takes up what an earlier process has scored; not while the registry is away, or they would be lost.
+    /// Reads the scores of an earlier process. While the registry is away it does not begin anew, or they would be
+    /// lost.
     fn take_up(&mut self, site: &Site) {
         let kept = match site.registry.read_beside(FILE) {
             Err(error) if error.is_temporary() => {
@@ -49,10 +50,10 @@ impl Scoring {
         *self = Scoring { taken_up: true, failing: false };
     }
 
-    /// Keeps and scores what is due, while readings come in.
+    /// Keeps and scores the forecasts that are due, while readings come in.
     ///
     /// # Errors
-    /// Whatever Polars reports.
+    /// Returns a `Problem` when Polars fails.
     pub fn round(&mut self, site: &Site, snapshot: &Snapshot) -> Result<(), Problem> {
         if !self.taken_up {
             self.take_up(site);
@@ -69,7 +70,7 @@ impl Scoring {
         let wanted = lock(site).wanted(hour, midnight);
         for origin in wanted {
             let start = calendar.start(origin);
-            // Models that have seen the hour are not asked what it will bring.
+            // Models that have seen the hour do not forecast it.
             if snapshot.loaded.models.cutoff <= start {
                 let All { grid, forecasts: made, .. } = rounds::forecasts(site, snapshot, start)?;
                 let base = baseline(&grid, &made, &snapshot.history, calendar).map_err(Problem::internal)?;
@@ -102,13 +103,14 @@ impl Scoring {
     }
 }
 
-/// The scores of the site.
+/// Returns the scores of the site, locked.
 pub fn lock(site: &Site) -> MutexGuard<'_, Scores> {
     site.scores.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The instant up to which readings have come: now, or, where they run ahead of the clock, just after the last. Where they
-/// are of the past, the store may still be playing it, and its last reading is the clock; files are history then.
+/// Returns the instant up to which readings have come: now, or just after the last when readings run ahead of the
+/// clock. If they are of the past, a store may still be playing it, and its last reading is the clock; files are then
+/// history.
 fn clock(site: &Site, history: &History) -> Option<Instant> {
     let (_, last) = history.span?;
     let now = site.calendar.now();
@@ -119,14 +121,14 @@ fn clock(site: &Site, history: &History) -> Option<Instant> {
     }
 }
 
-/// The first hour of the local day of an hour.
+/// Returns the first hour of the local day of an hour.
 fn midnight(hour: Hour, calendar: &Calendar) -> Hour {
     let day = calendar.local(hour).day;
     // The longest day has 25 hours.
     (hour - 25..=hour).find(|&earlier| calendar.local(earlier).day == day).unwrap_or(hour)
 }
 
-/// What the baseline forecasts for the devices of these forecasts.
+/// Returns the baseline's forecasts for the devices of these forecasts.
 fn baseline(
     grid: &Grid,
     made: &[DeviceForecast],

@@ -1,4 +1,4 @@
-//! What all requests share: settings, limits, counters, and the snapshot that is served.
+//! State that all requests share: settings, limits, counters, and the snapshot that is served.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::SeqCst};
@@ -24,34 +24,34 @@ use crate::model::rule::Rule;
 use crate::publish::Publisher;
 use crate::scores::Scores;
 
-/// How the server was started.
+/// The settings the server was started with.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where readings are.
+    /// The readings, and the calendar of the site they come from.
     pub input: SiteArgs,
-    /// Where readings are stored as they arrive.
+    /// The store of readings as they arrive.
     pub store: Option<String>,
-    /// Where models are: a directory, or an address, which may hold a password.
+    /// The directory of the models, or an address, which may hold a password.
     pub models: PathBuf,
-    /// How probabilities become states.
+    /// The rule that turns probabilities into states.
     pub rule: Rule,
     /// Requests per second of one address or token; 0 for no limit.
     pub rate: u32,
-    /// Whether metrics are shown without a token.
+    /// True when metrics are shown without a token.
     pub metrics_public: bool,
     /// Origins whose pages may read answers.
     pub cors: Vec<String>,
-    /// Proxies that may say whose request it is.
+    /// Proxies that may name the client of a request.
     pub proxies: Vec<Network>,
-    /// Whether connections are encrypted.
+    /// True when connections are encrypted.
     pub tls: bool,
-    /// When and how to renew the models.
+    /// The schedule and settings of retraining.
     pub retrain: Retraining,
-    /// When and how to tidy the store, if there is one.
+    /// The schedule and settings of the store's upkeep, if there is a store.
     pub upkeep: Option<Upkeep>,
 }
 
-/// How far the server has come.
+/// The phase of the server's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Phase {
@@ -66,7 +66,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// Its name in answers.
+    /// Returns its name in answers.
     pub fn name(self) -> &'static str {
         match self {
             Phase::Loading => "loading",
@@ -77,50 +77,50 @@ impl Phase {
     }
 }
 
-/// What the last tries met; none of what has worked since.
+/// Errors of the last tries; none for those that have succeeded since.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trouble {
-    /// Why the registry's models are not in use, or should not be.
+    /// The reason why the registry's models are not in use, or should not be.
     pub models: Option<String>,
-    /// Why the input's readings are not in use.
+    /// The reason why the input's readings are not in use.
     pub readings: Option<String>,
-    /// Why the store cannot be read.
+    /// The reason why the store cannot be read.
     pub store: Option<String>,
-    /// How many rows of the input were refused.
+    /// Number of rows of the input that were refused, in words.
     pub refused: Option<String>,
-    /// What the last retraining met.
+    /// The error of the last retraining.
     pub retraining: Option<String>,
-    /// What the last upkeep of the store met.
+    /// The error of the last upkeep of the store.
     pub upkeep: Option<String>,
 }
 
-/// What all requests share.
+/// The state that all requests share.
 pub struct Site {
-    /// How the server was started.
+    /// The settings the server was started with.
     pub settings: Settings,
     /// The site's calendar.
     pub calendar: Calendar,
     /// The registry.
     pub registry: Registry,
-    /// Its older versions, for origins of the past.
+    /// The registry's older versions, for past origins.
     pub past: Arc<PastModels>,
-    /// The tokens it knows; none with `--no-auth`.
+    /// The known tokens; none with `--no-auth`.
     pub tokens: Tokens,
-    /// How many requests there may be.
+    /// The limits on requests.
     pub limits: Limits,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
-    /// Who listens to what changes.
+    /// The listeners of `GET /events`.
     pub events: Events,
-    /// Readings as they arrive, where there is a store for them.
+    /// The store and its sources, if there is a store.
     pub live: Option<Live>,
-    /// Hands forecasts to others, where somebody wants them.
+    /// Publishes forecasts, if targets are configured.
     pub publisher: Option<Publisher>,
-    /// What forecasts were worth.
+    /// The scores of past forecasts.
     pub scores: Mutex<Scores>,
-    /// How often they changed.
+    /// Number of times the scores changed.
     pub scored: AtomicU64,
-    /// What is wrong.
+    /// The present alerts.
     pub alerts: Mutex<Alerts>,
     phase: AtomicU8,
     snapshot: RwLock<Option<Arc<Snapshot>>>,
@@ -128,12 +128,12 @@ pub struct Site {
     loading: Mutex<()>,
     /// Histories that came with requests.
     pub visits: Visits,
-    /// The registry's list as it was last asked for, and why it is older than that where the registry was away.
+    /// The registry's list as last read, and, when the registry was away since, the reason why it is old.
     pub listed: Mutex<Option<(std::time::Instant, serde_json::Value, Option<String>)>>,
 }
 
 impl Site {
-    /// A site with nothing loaded yet.
+    /// Returns a site with nothing loaded yet.
     pub fn new(settings: Settings, calendar: Calendar, tokens: Tokens) -> Site {
         Site {
             past: Arc::new(PastModels::new(Registry::open(&settings.models), settings.rule)),
@@ -158,10 +158,10 @@ impl Site {
         }
     }
 
-    /// What is served now. A request takes it once and stays with it.
+    /// Returns the snapshot that is served now. A request takes it once and keeps it.
     ///
     /// # Errors
-    /// [`Code::NotReady`] before anything is loaded.
+    /// Returns [`Code::NotReady`] before anything is loaded.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>, Problem> {
         let snapshot = self.snapshot.read().unwrap_or_else(PoisonError::into_inner);
         snapshot.clone().ok_or_else(|| {
@@ -176,32 +176,32 @@ impl Site {
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(snapshot));
     }
 
-    /// Waits until nobody else is loading.
+    /// Waits until no other thread is loading.
     pub fn lock(&self) -> MutexGuard<'_, ()> {
         self.loading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How far the server has come.
+    /// Returns the phase of the server.
     pub fn phase(&self) -> Phase {
         [Phase::Loading, Phase::Training, Phase::Ready, Phase::Draining][usize::from(self.phase.load(SeqCst)).min(3)]
     }
 
-    /// Goes on to a later phase; there is no way back.
+    /// Enters a later phase; there is no way back.
     pub fn reach(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, SeqCst);
     }
 
-    /// What the last try to load met.
+    /// Returns the errors of the last tries.
     pub fn trouble(&self) -> Trouble {
         self.trouble.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Changes what the last try to load met.
+    /// Changes the errors of the last tries.
     pub fn set_trouble(&self, change: impl FnOnce(&mut Trouble)) {
         change(&mut self.trouble.write().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// What the metrics say about now.
+    /// Returns the present values for the metrics.
     pub fn gauges(&self) -> Gauges {
         let snapshot = self.snapshot().ok();
         let history = snapshot.as_ref().map(|snapshot| &snapshot.history);
@@ -217,7 +217,7 @@ impl Site {
     /// Counts a request of a client against the limit of its address.
     ///
     /// # Errors
-    /// [`Code::RateLimited`], also for an address that is locked out.
+    /// Returns [`Code::RateLimited`] when it made too many, also for an address that is locked out.
     pub fn admit_address(&self, client: Option<Client>) -> Result<(), Problem> {
         client.map_or(Ok(()), |client| self.limits.address(client.0))
     }

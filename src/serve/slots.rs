@@ -1,4 +1,4 @@
-//! How many connections each address has.
+//! Number of connections of each address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,12 +9,12 @@ use super::limits::network;
 /// The connections of every address.
 #[derive(Debug)]
 pub struct Connections {
-    /// How many an address may have; 0 for no limit.
+    /// Number of connections an address may have; 0 for no limit.
     limit: usize,
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// A connection of an address; given back when dropped.
+/// A connection of an address; released when dropped.
 #[derive(Debug)]
 pub struct Slot {
     connections: Arc<Connections>,
@@ -22,12 +22,12 @@ pub struct Slot {
 }
 
 impl Connections {
-    /// No connections, of which an address may have `limit`; 0 for no limit.
+    /// Returns a count without connections, of which an address may have `limit`; 0 for no limit.
     pub fn new(limit: usize) -> Arc<Connections> {
         Arc::new(Connections { limit, open: Mutex::default() })
     }
 
-    /// Counts a connection of an address; none if it has as many as it may.
+    /// Counts a connection of an address; none if it already has as many as it may.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Slot> {
         let address = network(address);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

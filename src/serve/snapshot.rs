@@ -19,53 +19,54 @@ use crate::forecast;
 use crate::hourly::Hourly;
 use crate::readings::{DeviceReadings, Profile, Readings, profile};
 
-/// How far past the last reading a forecast may begin: beyond, the data of files are history and "now" means their end.
+/// Seconds past the last reading within which a forecast may begin. Beyond, the data of files are history and "now"
+/// means their end.
 const REACH: i64 = 48 * HOUR;
 
-/// Where readings can still come in (a store), they are history only after so long without any.
+/// Seconds without any reading after which the data of a store, where readings can still come in, are history.
 pub const ENDED: i64 = 30 * 24 * HOUR;
 
-/// Forecasts at the present are made for the end of a step of this many seconds, so that they are computed once for
-/// all who ask in it, and see all that has come.
+/// Seconds of a step. Forecasts at the present are made for the end of a step, so that they are computed once for all
+/// requests in it, and include everything that has come.
 const STEP: i64 = 300;
 
-/// Seconds before its end at which an hour's last step ends: from then on the hour counts as over.
+/// Seconds before its end at which an hour's last step ends; from then on the hour counts as over.
 const LAST_STEP: i64 = 60;
 
-/// How far ahead of this clock a sensor's may be. Readings beyond wait until their time has come.
+/// Seconds a sensor's clock may be ahead of this one. Later readings wait until their time has come.
 pub const AHEAD: i64 = 300;
 
-/// Origins whose grids are kept; a grid holds a copy of the readings before its origin.
+/// Number of origins whose grids are kept; a grid holds a copy of the readings before its origin.
 const GRIDS: usize = 2;
 
-/// The readings, and what follows from them alone.
+/// The readings, and everything that follows from them alone.
 pub struct History {
     /// All readings.
     pub readings: Readings,
-    /// How many they are.
+    /// Number of readings.
     pub count: usize,
-    /// First and last of the time in which the site lived, as of when they were read: see [`Readings::lived`].
+    /// First and last instant of the time in which the site lived, as of when they were read: see [`Readings::lived`].
     pub span: Option<(Instant, Instant)>,
-    /// The latest sign of life of any sensor, 0 for none; none where no more readings can come in.
+    /// The latest sign of life of any sensor, 0 for none; none when no more readings can come in.
     heard: Option<Arc<AtomicI64>>,
     profile: OnceLock<Profile>,
 }
 
 impl History {
-    /// The history made of readings; `heard` is where the store's latest sign of life stands.
+    /// Returns the history of these readings; `heard` holds the store's latest sign of life.
     pub fn new(readings: Readings, calendar: &Calendar, heard: Option<Arc<AtomicI64>>) -> History {
         let span = readings.lived(calendar.now() + AHEAD);
         History { count: readings.len(), span, heard, profile: OnceLock::new(), readings }
     }
 
-    /// The latest sign of life of any sensor, if the store knows one.
+    /// Returns the latest sign of life of any sensor, if the store knows one.
     fn heard(&self) -> Option<Instant> {
         self.heard.as_ref().map(|heard| heard.load(SeqCst)).filter(|&heard| heard > 0)
     }
 
-    /// The instant a forecast is made at when none is named: the present, rounded up to five minutes but not into the
-    /// next hour, while readings come in (the last is less than 48 hours old, in a store 30 days), else the end of the
-    /// hour of the last reading.
+    /// Returns the instant a forecast is made at when none is named. While readings come in (the last is less than 48
+    /// hours old, in a store 30 days), that is the present, rounded up to five minutes but not into the next hour; else
+    /// it is the end of the hour of the last reading.
     pub fn present(&self, calendar: &Calendar) -> Instant {
         let now = calendar.now();
         let ended = if self.heard.is_some() { ENDED } else { REACH };
@@ -76,7 +77,7 @@ impl History {
         }
     }
 
-    /// This history and what was read since.
+    /// Returns this history with the readings that were read since.
     pub fn grown(&self, more: &[DeviceReadings], calendar: &Calendar) -> History {
         History::new(self.readings.grown(more), calendar, self.heard.clone())
     }
@@ -84,7 +85,7 @@ impl History {
     /// Checks that a forecast can be made at an instant.
     ///
     /// # Errors
-    /// [`Code::OutOfRange`] before the first reading or far after the last.
+    /// Returns [`Code::OutOfRange`] before the first reading or far after the last.
     pub fn reaches(&self, origin: Instant, calendar: &Calendar) -> Result<(), Problem> {
         let problem = |why: String| Problem::new(Code::OutOfRange, why);
         let Some((first, last)) = self.span else { return Ok(()) };
@@ -100,15 +101,15 @@ impl History {
         }
     }
 
-    /// What the readings say about themselves.
+    /// Returns the profile of the readings.
     pub fn profile(&self, calendar: &Calendar) -> &Profile {
         self.profile.get_or_init(|| profile(&self.readings, calendar))
     }
 
-    /// Position and readings of a device.
+    /// Returns the position and the readings of a device.
     ///
     /// # Errors
-    /// [`Code::UnknownDevice`], with the closest name that is known.
+    /// Returns [`Code::UnknownDevice`] when it is not known, with the closest known name.
     pub fn device(&self, name: &str) -> Result<(usize, &DeviceReadings), Problem> {
         let devices = &self.readings.devices;
         match devices.binary_search_by(|d| d.device.as_str().cmp(name)) {
@@ -118,7 +119,7 @@ impl History {
     }
 }
 
-/// The end of the step in which an instant lies.
+/// Returns the end of the step in which an instant lies.
 fn step(instant: Instant, calendar: &Calendar) -> Instant {
     let start = calendar.start(calendar.hour(instant));
     let (passed, whole) = (instant - start, HOUR - LAST_STEP);
@@ -126,10 +127,10 @@ fn step(instant: Instant, calendar: &Calendar) -> Instant {
     start + if passed <= whole { end.min(whole) } else { HOUR }
 }
 
-/// The problem of a device that is not known.
+/// Returns the problem of an unknown device.
 pub fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Problem {
     let problem = Problem::new(Code::UnknownDevice, format!("there are no readings of device {name:?}"));
-    // Names are at most 256 bytes; comparing longer ones with all that are known would be for nothing.
+    // Names are at most 256 bytes, so comparing a longer one with all known names would be useless.
     match (name.len() <= 256).then(|| closest(name, known)).flatten() {
         Some(near) => problem.hint(format!("did you mean {near:?}?")),
         None => problem.hint("GET /devices lists all"),
@@ -140,13 +141,13 @@ pub fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Problem 
 pub struct Grid {
     /// The grid.
     pub hourly: Hourly,
-    /// What all devices say together.
+    /// The aggregates of all devices.
     pub building: Arc<Building>,
     /// The models that forecasts on it come from. None of them has seen the origin.
     pub loaded: Arc<Loaded>,
-    /// Digest of what forecasts of all devices have in common, beside the models: see [`Building::digest`].
+    /// Digest of the inputs that forecasts of all devices share, besides the models: see [`Building::digest`].
     pub basis: u64,
-    /// When it was made.
+    /// The time at which the grid was made.
     pub made_at: Instant,
     cells: Vec<OnceLock<Arc<Cell>>>,
 }
@@ -166,10 +167,10 @@ impl Grid {
         Grid { building: Arc::new(building), loaded, basis, made_at: calendar.now(), cells, hourly }
     }
 
-    /// This grid with a history that has grown: forecasts of devices that nothing new was read of stay. None where
-    /// more has changed than the running hour of some devices.
+    /// Returns this grid for a history that has grown: forecasts of devices without new readings stay. None when more
+    /// has changed than the running hour of some devices.
     fn grown(&self, readings: &Readings, changed: &[DeviceReadings], calendar: &Calendar) -> Option<Grid> {
-        // What ends a silence of the whole site changes every room.
+        // The end of a silence of the whole site changes every room.
         if self.hourly.stale.is_some() {
             return None;
         }
@@ -182,7 +183,7 @@ impl Grid {
             let at = hourly.position(&new.device)?;
             let known = readings.devices.binary_search_by(|d| d.device.cmp(&new.device)).ok()?;
             let times = &readings.devices[known].times;
-            // Stores may tell again what was told before.
+            // Stores may repeat readings they gave before.
             let on_grid = times.partition_point(|&time| time < hourly.origin)
                 - times.partition_point(|&time| time < hourly.start);
             if on_grid == hourly.devices[at].times.len() {
@@ -195,7 +196,7 @@ impl Grid {
         Some(Grid { building, loaded, basis, made_at: calendar.now(), cells, hourly })
     }
 
-    /// The models that forecasts on this grid come from: the habit's where the data are stale.
+    /// Returns the models that forecasts on this grid come from: the habit's when the data are stale.
     pub fn model(&self, calendar: &Calendar) -> ModelRef {
         match self.hourly.stale {
             Some(_) => ModelRef::habit(self.hourly.origin, calendar),
@@ -203,10 +204,10 @@ impl Grid {
         }
     }
 
-    /// Forecasts of the devices at these positions, ascending, those that are missing computed by all processors.
+    /// Returns the forecasts of the devices at these positions, ascending. Missing ones are computed by all processors.
     ///
     /// # Errors
-    /// Whatever Polars reports.
+    /// Returns a `Problem` when Polars fails.
     pub fn cells(&self, devices: &[usize], calendar: &Calendar, metrics: &Metrics) -> Result<Vec<&Arc<Cell>>, Problem> {
         let watch = std::time::Instant::now();
         let missing: Vec<usize> = devices.iter().copied().filter(|&at| self.cells[at].get().is_none()).collect();
@@ -243,13 +244,14 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Data and models together, with nothing computed yet.
+    /// Returns data and models together, with nothing computed yet.
     pub fn new(history: Arc<History>, loaded: Arc<Loaded>, past: Arc<PastModels>) -> Snapshot {
         let (answers, grids, computing) = (Answers::default(), Mutex::default(), Mutex::default());
         Snapshot { history, loaded, past, answers, grids, computing }
     }
 
-    /// The same models with a history that has grown by `changed`: what that cannot have changed stays computed.
+    /// Returns the same models with a history that has grown by `changed`. Results that this cannot have changed are
+    /// kept.
     pub fn grown(&self, changed: &[DeviceReadings], calendar: &Calendar) -> Snapshot {
         let history = Arc::new(self.history.grown(changed, calendar));
         let grids = self.grids.lock().unwrap_or_else(PoisonError::into_inner);
@@ -260,23 +262,23 @@ impl Snapshot {
         Snapshot { history, loaded, past, answers, grids, computing }
     }
 
-    /// Waits until nobody else computes, so that two who ask for the same compute it once.
+    /// Waits until no other thread computes, so that two requests for the same forecast compute it once.
     pub fn turn(&self) -> MutexGuard<'_, ()> {
         self.computing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The latest sign of life, for the present alone: of the past the store does not know what was heard until then, and what
-    /// came later must not change a forecast.
+    /// Returns the latest sign of life, for the present alone. For a past origin the store does not know what was heard
+    /// until then, and later signs must not change a forecast.
     fn heard(&self, origin: Instant, calendar: &Calendar) -> Option<Instant> {
         self.history.heard().filter(|_| origin >= calendar.now())
     }
 
-    /// The grid of an origin. Call it off the async threads, and with [`Snapshot::turn`] held.
+    /// Returns the grid of an origin. Must be called off the async threads, and with [`Snapshot::turn`] held.
     pub fn grid(&self, origin: Instant, calendar: &Calendar) -> Arc<Grid> {
         let lock = || self.grids.lock().unwrap_or_else(PoisonError::into_inner);
         let found = lock().iter().find(|grid| grid.hourly.origin == origin).cloned();
         found.unwrap_or_else(|| {
-            // Make room first: two grids and the new one would be three.
+            // Room is made first, because the kept grids and the new one would be three.
             lock().truncate(GRIDS - 1);
             let readings = &self.history.readings;
             let loaded = match self.loaded.has_seen(origin, calendar) {
@@ -290,7 +292,7 @@ impl Snapshot {
     }
 }
 
-/// A grid and its forecasts for readings that are not the site's own.
+/// Builds a grid for readings that are not the site's own.
 pub fn build_grid(
     readings: &Readings,
     calendar: &Calendar,
@@ -344,7 +346,7 @@ mod tests {
         let grid = new.grid(running + 1500, &calendar);
         assert_eq!(grid.cells.iter().map(|cell| cell.get().is_some()).collect::<Vec<_>>(), [true, true, false, true]);
         let after = json(&grid);
-        // What is told again, from whatever hour, changes nothing.
+        // Repeated readings, of whatever hour, change nothing.
         let again = new.grown(&history.readings.devices, &calendar).grid(running + 1500, &calendar);
         assert!(again.cells.iter().all(|cell| cell.get().is_some()));
         let cold = Snapshot::new(new.history.clone(), new.loaded.clone(), past);

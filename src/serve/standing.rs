@@ -1,11 +1,11 @@
-//! Alerts, live scores and what was published, for Prometheus. No label names a device.
+//! Alerts, live scores and the state of publishing, for Prometheus. No label names a device.
 
 use std::fmt::Write as _;
 
 use super::site::Site;
 use super::{alerts, metrics, scoring};
 
-/// All of it in Prometheus' text form.
+/// Returns all of them in Prometheus' text form.
 pub fn text(site: &Site) -> String {
     let mut out = String::with_capacity(4096);
     metrics::head(&mut out, "alert", "gauge", "Devices, servers or models with this trouble; 0 when all is well.");

@@ -9,10 +9,10 @@ use rustls::crypto::ring;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-/// The server's side of TLS 1.2 and 1.3.
+/// Returns the server's side of TLS 1.2 and 1.3.
 ///
 /// # Errors
-/// When a file cannot be read, or key and certificate do not belong together.
+/// Returns an error when a file cannot be read, or key and certificate do not belong together.
 pub fn config(certificate: &Path, key: &Path) -> anyhow::Result<ServerConfig> {
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)

@@ -1,4 +1,4 @@
-//! Keeping the store small: closed days are packed, what is older than wanted is forgotten.
+//! Upkeep of the store: closed days are packed, readings older than wanted are dropped.
 
 use std::sync::PoisonError;
 use std::time::{Duration, Instant as Stopwatch};
@@ -11,20 +11,20 @@ use super::site::Site;
 use crate::calendar::{HOUR, Instant};
 use crate::retrain::schedule::Schedule;
 
-/// When and how to tidy the store.
+/// The schedule and settings of the store's upkeep.
 #[derive(Debug, Clone)]
 pub struct Upkeep {
-    /// When.
+    /// The schedule.
     pub schedule: Schedule,
     /// Age from which days are packed; none to leave them as they are.
     pub pack: Option<Duration>,
-    /// Age from which readings are forgotten; none to keep all.
+    /// Age from which readings are dropped; none to keep all.
     pub retain: Option<Duration>,
-    /// Taken by the server that does it.
+    /// The lease of the server that does it.
     pub lease: Option<Lease>,
 }
 
-/// Packs and forgets what is due. What goes wrong is shown until it has worked again.
+/// Packs and drops what is due. A failure is shown until a later run has succeeded.
 pub fn run(site: &Site, upkeep: &Upkeep, live: &Live) {
     let watch = Stopwatch::now();
     let keep = from(site, upkeep.retain);
@@ -39,7 +39,7 @@ pub fn run(site: &Site, upkeep: &Upkeep, live: &Live) {
         }
         Err(error) => tracing::error!(error = format!("{error:#}"), "the store could not be tidied"),
     }
-    // What is served must not hold what is forgotten, by this server or another.
+    // Readings that this server or another has dropped must no longer be served.
     if done.is_ok()
         && let Some(from) = keep
     {
@@ -49,7 +49,7 @@ pub fn run(site: &Site, upkeep: &Upkeep, live: &Live) {
     site.set_trouble(|known| known.upkeep = trouble);
 }
 
-/// How many readings were packed and dropped, all before `keep`; none when another server does it.
+/// Returns the number of readings packed and dropped, the latter all before `keep`; none when another server does it.
 fn attempt(site: &Site, upkeep: &Upkeep, live: &Live, keep: Option<Instant>) -> anyhow::Result<Option<(u64, u64)>> {
     let may = || upkeep.lease.as_ref().map_or(Ok(true), |lease| (lease.0)()).context("cannot take the lease");
     if !may()? {
@@ -60,7 +60,7 @@ fn attempt(site: &Site, upkeep: &Upkeep, live: &Live, keep: Option<Instant>) -> 
             tracing::warn!(error = format!("{error:#}"), "the lease could not be renewed");
         }
     };
-    // What is forgotten need not be packed.
+    // Readings that are dropped need not be packed.
     let dropped = keep.map(|from| live.wait(|store| async move { store.retain(from).await }, RENEW, renew));
     let dropped = dropped.transpose().context("cannot drop readings")?.unwrap_or(0);
     let packed =
@@ -68,9 +68,9 @@ fn attempt(site: &Site, upkeep: &Upkeep, live: &Live, keep: Option<Instant>) -> 
     Ok(Some((packed.transpose().context("cannot pack days")?.unwrap_or(0), dropped)))
 }
 
-/// The instant that lies so far back; none without an age or without readings. Ages are counted from the present, or from
-/// the last reading where that is earlier: a clock that runs years ahead, or sensors that fell silent, must not empty the
-/// store.
+/// Returns the instant that lies so far back; none without an age or without readings. Ages count from the present, or
+/// from the last reading if that is earlier: neither a clock that runs years ahead nor sensors that fell silent may
+/// empty the store.
 fn from(site: &Site, age: Option<Duration>) -> Option<Instant> {
     let (_, last) = site.snapshot().ok()?.history.span?;
     Some(last.min(site.calendar.now()) - age?.as_secs() as Instant)

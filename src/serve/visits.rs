@@ -1,4 +1,5 @@
-//! Histories that are sent along with a request for their forecast: how many are worked on, wait, and are held in memory.
+//! Limits on histories sent along with a request for their forecast: how many are worked on, wait, and are held in
+//! memory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,30 +10,30 @@ use tokio::time::timeout;
 
 use super::problem::{Code, Problem};
 
-/// Histories that are worked on at a time: while one is forecast with all processors, the next can be parsed.
+/// Number of histories worked on at a time: while one is forecast with all processors, the next can be parsed.
 const TURNS: usize = 2;
 
-/// Histories that are sent, wait or are worked on, of one caller and of all.
+/// Maximum number of histories that are sent, wait or are worked on: of one caller, and of all.
 const MAX_PER_CALLER: usize = 16;
 const MAX_ALL: usize = 64;
 
-/// Bytes of all their bodies.
+/// Maximum number of bytes of all their bodies.
 const MAX_BYTES: usize = 64 << 20;
 
-/// Longest time that one waits to be worked on.
+/// Longest time a history waits to be worked on.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// Seconds after which to try again.
 const RETRY_AFTER: u64 = 2;
 
-/// All histories there are now.
+/// All present histories.
 #[derive(Debug)]
 pub struct Visits {
     turns: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
-    /// How many each caller has.
+    /// Number of histories of each caller.
     callers: Arc<Mutex<HashMap<[u8; 32], usize>>>,
-    /// Held by the one that is forecast.
+    /// Held by the history that is being forecast.
     pub forecasting: Mutex<()>,
 }
 
@@ -47,7 +48,7 @@ impl Default for Visits {
     }
 }
 
-/// A history on its way; forgotten when dropped.
+/// A history on its way; released when dropped.
 #[derive(Debug)]
 pub struct Visit {
     turns: Arc<Semaphore>,
@@ -61,7 +62,7 @@ impl Visits {
     /// Counts a history of a caller.
     ///
     /// # Errors
-    /// [`Code::RateLimited`] when the caller, or all together, have as many as they may.
+    /// Returns [`Code::RateLimited`] when the caller, or all together, have as many as they may.
     pub fn admit(&self, caller: [u8; 32]) -> Result<Visit, Problem> {
         let held = reserve(&self.bytes, 0)?;
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,19 +80,19 @@ impl Visits {
 }
 
 impl Visit {
-    /// Takes memory for so many more bytes of the body.
+    /// Reserves memory for so many more bytes of the body.
     ///
     /// # Errors
-    /// [`Code::RateLimited`] when all bodies together have as much as they may.
+    /// Returns [`Code::RateLimited`] when all bodies together have as much as they may.
     pub fn reserve(&mut self, bytes: usize) -> Result<(), Problem> {
         self.held.merge(reserve(&self.bytes, bytes)?);
         Ok(())
     }
 
-    /// Waits until it can be worked on, in the order in which they came.
+    /// Waits until it can be worked on, in order of arrival.
     ///
     /// # Errors
-    /// [`Code::RateLimited`] when it waited too long.
+    /// Returns [`Code::RateLimited`] when it waited too long.
     pub async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
         match timeout(MAX_WAIT, self.turns.clone().acquire_owned()).await {
             Ok(Ok(turn)) => Ok(turn),
