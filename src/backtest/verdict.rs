@@ -1,7 +1,7 @@
 //! The verdict: does the model beat the simple rules, as chances and as plain states?
 //!
-//! Chances are judged by log loss and Brier score, plain states (occupied from 50 % on) by accuracy and F1, each against
-//! the simple rule that is best by that very measure. A model may be ahead in one and behind in the other.
+//! Chances are judged by log loss and Brier score, plain states (occupied from 50 % on) by accuracy and F1, each
+//! against the simple rule that is best by that very measure. A model may be ahead in one and behind in the other.
 
 use serde::Serialize;
 
@@ -37,8 +37,8 @@ impl Standing {
         }
     }
 
-    /// How the model stands by two measures together: ahead or behind only where both say so. It is surely ahead where both
-    /// are sure, and surely behind where one is: a warning is not to be missed.
+    /// How the model stands by two measures together: ahead or behind only where both say so. It is surely ahead where
+    /// both are sure, and surely behind where one is: a warning is not to be missed.
     fn and(self, other: Standing) -> Standing {
         match (self, other) {
             (Standing::Better, Standing::Better) => Standing::Better,
@@ -121,8 +121,8 @@ impl Measure {
 }
 
 impl Verdict {
-    /// The verdict on a replay; the skills are those beside each simple rule, in the order of [`baselines::NAMES`]. None
-    /// without any.
+    /// The verdict on a replay; the skills are those beside each simple rule, in the order of [`baselines::NAMES`].
+    /// None without any.
     pub(super) fn new(overall: &Group, skills: &[Skill], rooms: &[Room], days: usize) -> Option<Verdict> {
         let measure =
             |name, sign, of, gain: fn(&Skill) -> Interval| Measure::new(name, sign, of, gain, overall, skills);

@@ -137,7 +137,8 @@ impl Trees {
     }
 
     /// Adds to `out` (one value per column) what each column contributed to the score of a row, by
-    /// the change of the mean leaf value along the path; returns the score's constant part. The sum of both is the score.
+    /// the change of the mean leaf value along the path; returns the score's constant part. The sum of both is the
+    /// score.
     pub fn contributions(&self, row: &[f32], out: &mut [f64]) -> f64 {
         (0..self.len()).map(|tree| self.contribute(tree, row, out)).sum()
     }
@@ -234,7 +235,8 @@ impl Trees {
         Ok(())
     }
 
-    /// Checks that following the arrays can neither leave them nor run in a circle nor meet, and that every value is finite.
+    /// Checks that following the arrays can neither leave them nor run in a circle nor meet, and that every value is
+    /// finite.
     ///
     /// # Errors
     /// [`TreeError`] naming what is wrong.
@@ -291,8 +293,8 @@ const BLOCK: usize = 1024;
 /// Rows that one tree takes together.
 const TOGETHER: usize = 64;
 
-/// The trees laid out for [`Trees::scores`]; none in place of one with too many leaves. Laying them out costs more than the
-/// scores of a day, so it is done once. What follows from the trees makes no difference between them.
+/// The trees laid out for [`Trees::scores`]; none in place of one with too many leaves. Laying them out costs more than
+/// the scores of a day, so it is done once. What follows from the trees makes no difference between them.
 #[derive(Debug, Clone, Default)]
 struct Plans(OnceLock<Vec<Option<Plan>>>);
 
@@ -366,8 +368,8 @@ fn add(plan: &Plan, columns: &[f32], rows: usize, first: usize, out: &mut [f64])
     add_some(&plan.cuts, &leaves, columns, rows, last, &mut [u32::MAX; TOGETHER][..rest.len()], rest);
 }
 
-/// The same for rows of which `reachable` tells the leaves that they may still reach. Where their number is known to the compiler,
-/// these stay in registers.
+/// The same for rows of which `reachable` tells the leaves that they may still reach. Where their number is known to
+/// the compiler, these stay in registers.
 #[inline(always)]
 fn add_some(
     cuts: &[Cut],

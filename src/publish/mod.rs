@@ -28,7 +28,8 @@ pub const ASK: Duration = Duration::from_secs(10);
 /// Longer than any server runs.
 const ALWAYS: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// Whether it is for this server to publish, when several share a store: they take the same forecasts to the same places.
+/// Whether it is for this server to publish, when several share a store: they take the same forecasts to the same
+/// places.
 pub struct Turn {
     /// Takes or renews the turn; false when another server has it. Called off the async threads.
     pub ask: Arc<dyn Fn() -> anyhow::Result<bool> + Send + Sync>,
@@ -36,8 +37,8 @@ pub struct Turn {
     pub lasts: Duration,
 }
 
-/// Until when it is known that nobody else publishes. It ends by itself: a server that cannot reach the store does not learn
-/// that another has taken its turn.
+/// Until when it is known that nobody else publishes. It ends by itself: a server that cannot reach the store does not
+/// learn that another has taken its turn.
 #[derive(Debug, Clone)]
 pub struct Hold(watch::Receiver<Stopwatch>);
 
@@ -134,9 +135,9 @@ struct Work {
 }
 
 impl Work {
-    /// Connects to the targets while it is this server's turn. While that is not known, connections stay as they are, so
-    /// that nobody is told that the forecasts are gone, but nothing new is published and no connection made: the next server
-    /// uses the same name at the broker.
+    /// Connects to the targets while it is this server's turn. While that is not known, connections stay as they are,
+    /// so that nobody is told that the forecasts are gone, but nothing new is published and no connection made: the
+    /// next server uses the same name at the broker.
     async fn run(self, turn: Option<Turn>, until: watch::Sender<Stopwatch>) {
         let Some(turn) = turn else {
             self.start().join_all().await;

@@ -55,8 +55,8 @@ impl Contest<'_> {
         Ok(scored.days() >= self.fewest_days && scored.skill_gone())
     }
 
-    /// Judges a challenger, the site's layers and then each of `devices`, and writes down in `report` what becomes of them. Where
-    /// nothing can be judged it takes over only if the champion is over age.
+    /// Judges a challenger, the site's layers and then each of `devices`, and writes down in `report` what becomes of
+    /// them. Where nothing can be judged it takes over only if the champion is over age.
     ///
     /// # Errors
     /// Whatever Polars reports.

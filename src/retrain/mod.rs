@@ -7,10 +7,10 @@
 //! everything that either learned from count. With too few of them nothing can be said, and the challenger takes
 //! over only if the champion is over age; the report says so.
 //!
-//! The site's layers are judged by themselves, over all devices. If they lose, everything stays as it is. If they win, the
-//! models are fitted again on everything, and each device is judged with its whole stack. A device whose challenger
-//! loses gets the site's new layers alone, and the prior where these do worse than the prior. A device's trees
-//! are steps on top of the site's score, so they never outlive the site's layers that they were fitted on.
+//! The site's layers are judged by themselves, over all devices. If they lose, everything stays as it is. If they win,
+//! the models are fitted again on everything, and each device is judged with its whole stack. A device whose challenger
+//! loses gets the site's new layers alone, and the prior where these do worse than the prior. A device's trees are
+//! steps on top of the site's score, so they never outlive the site's layers that they were fitted on.
 //!
 //! [`settle`] judges models that were fitted elsewhere by the same rules.
 
@@ -66,7 +66,8 @@ pub struct Outcome {
     pub models: Option<Models>,
 }
 
-/// Fits everything anew if that is due, judges it against `champion`, and says why. `done` is called once per fit of a device.
+/// Fits everything anew if that is due, judges it against `champion`, and says why. `done` is called once per fit of a
+/// device.
 ///
 /// # Errors
 /// [`TrainError`] when LightGBM or Polars refuse. Too little history is no error: nothing is promoted then.
@@ -119,9 +120,9 @@ fn finish(
     Ok(Outcome { report, models: Some(models) })
 }
 
-/// Decides whether models that were fitted elsewhere, on readings before their cutoff, take the place of `champion`: judged on
-/// `readings` after everything both learned from, as in a retraining. Without such readings, or too few of them, they take
-/// over only where the champion is over age.
+/// Decides whether models that were fitted elsewhere, on readings before their cutoff, take the place of `champion`:
+/// judged on `readings` after everything both learned from, as in a retraining. Without such readings, or too few of
+/// them, they take over only where the champion is over age.
 ///
 /// # Errors
 /// As [`run`].

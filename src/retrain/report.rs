@@ -40,7 +40,8 @@ impl Reason {
     }
 }
 
-/// Why models were challenged, how that was judged, what was decided. Times are RFC 3339, without an offset at a site without a zone.
+/// Why models were challenged, how that was judged, what was decided. Times are RFC 3339, without an offset at a site
+/// without a zone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// When it was made, UTC.
@@ -195,7 +196,8 @@ impl Report {
         self.devices.values().filter(|trial| trial.gets == Layer::Challenger).count()
     }
 
-    /// Returns the number of devices whose challenger lost to what they had, and that get the site's new layers or the prior.
+    /// Returns the number of devices whose challenger lost to what they had, and that get the site's new layers or the
+    /// prior.
     pub fn fell_back(&self) -> usize {
         self.devices.len() - self.promoted()
     }
