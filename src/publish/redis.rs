@@ -22,7 +22,7 @@ const AT_ONCE: usize = 256;
 const CONNECTING: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// Shortest and longest wait between tries.
+/// First and longest wait between tries.
 const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
 
 /// A Redis server.

@@ -45,7 +45,7 @@ impl Contest<'_> {
     /// Returns whether the champion's forecasts do worse than the prior by more than noise, over all devices.
     ///
     /// # Errors
-    /// Returns [`TrainError`] with the error of Polars.
+    /// Returns `TrainError` with the error of Polars.
     pub fn skill_gone(&self) -> Result<bool, TrainError> {
         let scored = self.each_device(|window, name| {
             let scores = self.champion.layers(name).scores(&window.matrix);
@@ -59,7 +59,7 @@ impl Contest<'_> {
     /// challenger that cannot be judged takes over only if the champion is over age.
     ///
     /// # Errors
-    /// Returns [`TrainError`] with the error of Polars.
+    /// Returns `TrainError` with the error of Polars.
     pub fn judge<'a>(
         &self,
         challenger: Option<&Models>,

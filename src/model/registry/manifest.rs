@@ -164,8 +164,8 @@ impl Manifest {
         sha256(parts.into_iter().map(|part| format!("{part}\n")).collect::<String>().as_bytes())
     }
 
-    /// Checks that the cutoff and the number of devices match the manifest, and that the last reading learned from lies
-    /// before the cutoff.
+    /// Checks that the cutoff and the number of devices match the manifest, that the last reading learned from lies
+    /// before the cutoff, and that the first is not after the last.
     ///
     /// # Errors
     /// Returns a message that names the field that does not match.

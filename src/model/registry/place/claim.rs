@@ -39,7 +39,7 @@ impl Claim {
     /// Takes the claim, and returns `None` while another process has it.
     ///
     /// # Errors
-    /// Returns [`RegistryError`] when the object store does not answer or does not allow the request.
+    /// Returns `RegistryError` when the object store does not answer or does not allow the request.
     pub fn take(objects: &Arc<Objects>, at: Path) -> Result<Option<Claim>, RegistryError> {
         let found = objects.get(&at, LONGEST)?;
         let (mark, is_free) = match &found {
@@ -60,7 +60,7 @@ impl Claim {
     /// Takes the claim, and waits while another process has it: that process may just have died.
     ///
     /// # Errors
-    /// Returns the errors of [`Claim::take`], and [`RegistryError`] when other processes keep the claim for two
+    /// Returns the errors of [`Claim::take`], and `RegistryError` when other processes keep the claim for two
     /// minutes.
     pub fn wait_for(objects: &Arc<Objects>, at: &Path) -> Result<Claim, RegistryError> {
         let looks = 2 * TERM as u128 * 1000 / LOOK.as_millis();

@@ -17,7 +17,7 @@ use super::wait::{BRIEF, LONG, wait};
 /// Bytes up to which an object is transferred by the client with the short timeout.
 const SHORT: usize = 4 << 20;
 
-/// Tries again after the first, and how long after it.
+/// Number of retries, and the time after the first try within which they begin.
 const RETRIES: usize = 2;
 const RETRYING: Duration = Duration::from_secs(4);
 

@@ -138,7 +138,7 @@ impl Postgres {
     }
 }
 
-/// Longest wait of a session for a lock: that of the store's options, and a margin.
+/// Longest wait of a session for a lock, as the store's options set it.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 async fn take(connection: &mut PgConnection, what: &str, waits: bool) -> Result<bool, sqlx::Error> {
