@@ -1,4 +1,4 @@
-//! The `roomcast` command: picks a subcommand, reports its error.
+//! The `roomcast` command: runs a subcommand and reports its error.
 
 use std::process::ExitCode;
 

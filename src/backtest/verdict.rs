@@ -1,7 +1,7 @@
-//! The verdict: does the model beat the simple rules, as chances and as plain states?
+//! The verdict: the model compared with the simple rules, as chances and as plain states.
 //!
-//! Chances are judged by log loss and Brier score, plain states (occupied from 50 % on) by accuracy and F1, each against
-//! the simple rule that is best by that very measure. A model may be ahead in one and behind in the other.
+//! Chances are judged by log loss and Brier score, plain states (occupied from 50 % on) by accuracy and F1, each
+//! against the simple rule that is best by that very measure. A model may be ahead in one and behind in the other.
 
 use serde::Serialize;
 
@@ -10,19 +10,19 @@ use super::report::{Group, Room};
 use super::scores::Scores;
 use super::skill::{Interval, Skill};
 
-/// How the model stands beside the best simple rules.
+/// The standing of the model beside the best simple rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// Better, and the whole interval says so.
+    /// Better, and the whole interval lies above zero.
     Better,
     /// Better, but within the noise.
     BetterWithinNoise,
-    /// Better by one measure, worse by another; or the same.
+    /// Better by one measure and worse by another, or the same.
     Mixed,
     /// Worse, but within the noise.
     WorseWithinNoise,
-    /// Worse, and the whole interval says so.
+    /// Worse, and the whole interval lies below zero.
     Worse,
 }
 
@@ -37,8 +37,8 @@ impl Standing {
         }
     }
 
-    /// How the model stands by two measures together: ahead or behind only where both say so. It is surely ahead where both
-    /// are sure, and surely behind where one is: a warning is not to be missed.
+    /// Combines the standings by two measures. The result is ahead or behind only if both are. It is surely ahead if
+    /// both are sure, and surely behind if one is sure, so that no warning is missed.
     fn and(self, other: Standing) -> Standing {
         match (self, other) {
             (Standing::Better, Standing::Better) => Standing::Better,
@@ -49,44 +49,44 @@ impl Standing {
         }
     }
 
-    /// Whether the model is better, be it within the noise.
+    /// Returns whether the model is better, possibly within the noise.
     pub fn is_ahead(self) -> bool {
         matches!(self, Standing::Better | Standing::BetterWithinNoise)
     }
 
-    /// Whether a simple rule is better, be it within the noise.
+    /// Returns whether a simple rule is better, possibly within the noise.
     pub fn is_behind(self) -> bool {
         matches!(self, Standing::Worse | Standing::WorseWithinNoise)
     }
 }
 
-/// Whether the model beats the best simple rules, and by how much.
+/// The comparison of the model with the best simple rules.
 #[derive(Debug, Clone, Serialize)]
 pub struct Verdict {
-    /// As chances: by log loss and Brier score over all hours.
+    /// The standing of chances, by log loss and Brier score over all hours.
     pub chances: Standing,
-    /// As plain states: by accuracy and F1 over all hours.
+    /// The standing of plain states, by accuracy and F1 over all hours.
     pub states: Standing,
-    /// How it stands in both, and what to use it for.
+    /// The standing in both, and the advice on use.
     pub headline: String,
-    /// The same, a line each for chances, states, and the use.
+    /// The headline as three lines: chances, states, and use.
     #[serde(skip)]
     pub lines: [String; 3],
-    /// One sentence that says by how much the log loss differs.
+    /// A sentence on the difference in log loss.
     pub log_loss: String,
-    /// One that says how the rooms stand.
+    /// A sentence on the standing of the rooms.
     pub rooms: String,
     /// The simple rule with the lowest log loss.
     pub best_baseline: &'static str,
-    /// The model beside it.
+    /// The skill of the model beside this rule.
     pub skill: Skill,
-    /// Rooms in which the model has the lower log loss.
+    /// Number of rooms in which the model has the lower log loss.
     pub rooms_better: usize,
-    /// Rooms in which the model is worse and the whole interval says so.
+    /// Rooms in which the model is worse and the whole interval lies below zero.
     pub rooms_surely_worse: Vec<String>,
 }
 
-/// A measure, and the simple rule that is best by it.
+/// A measure, and the best simple rule by this measure.
 struct Measure {
     name: &'static str,
     of: fn(&Scores) -> f64,
@@ -95,7 +95,7 @@ struct Measure {
 }
 
 impl Measure {
-    /// By a measure of which more is better once its `sign` is applied.
+    /// Compares by a measure of which more is better once its `sign` is applied.
     fn new(
         name: &'static str,
         sign: f64,
@@ -113,7 +113,7 @@ impl Measure {
         Standing::of(&self.gain)
     }
 
-    /// `Brier score 0.081 against 0.090`.
+    /// Returns text such as `Brier score 0.081 against 0.090`.
     fn words(&self, overall: &Group) -> String {
         let (ours, theirs) = ((self.of)(overall.model()), (self.of)(overall.baseline(self.rule)));
         format!("{} {ours:.3} against {theirs:.3}", self.name)
@@ -121,8 +121,8 @@ impl Measure {
 }
 
 impl Verdict {
-    /// The verdict on a replay; the skills are those beside each simple rule, in the order of [`baselines::NAMES`]. None
-    /// without any.
+    /// Returns the verdict on a replay. `skills` are those beside each simple rule, in the order of
+    /// [`baselines::NAMES`]. Returns `None` without any.
     pub(super) fn new(overall: &Group, skills: &[Skill], rooms: &[Room], days: usize) -> Option<Verdict> {
         let measure =
             |name, sign, of, gain: fn(&Skill) -> Interval| Measure::new(name, sign, of, gain, overall, skills);
@@ -162,7 +162,7 @@ impl Verdict {
     }
 }
 
-/// One sentence on chances or states, with the numbers of both of their measures.
+/// Returns a sentence on chances or states, with the numbers of both of their measures.
 fn side(what: &str, standing: Standing, measures: [&Measure; 2], overall: &Group, days: &str) -> String {
     let luck = format!(", but {days} cannot tell that from luck");
     let says = match standing {
@@ -178,7 +178,7 @@ fn side(what: &str, standing: Standing, measures: [&Measure; 2], overall: &Group
     format!("{what}: {says} ({}).", numbers(measures, overall))
 }
 
-/// The numbers of two measures; a rule that serves both is named once.
+/// Returns the numbers of two measures. A rule that is best by both is named once.
 fn numbers(measures: [&Measure; 2], overall: &Group) -> String {
     let [first, second] = measures.map(|measure| measure.words(overall));
     match measures.map(|measure| baselines::NAMES[measure.rule]) {
@@ -187,7 +187,7 @@ fn numbers(measures: [&Measure; 2], overall: &Group) -> String {
     }
 }
 
-/// What to use the model for, given the simple rules that come nearest to it or are ahead of it.
+/// Returns the advice on the use of the model, given the simple rules that come nearest to it or are ahead of it.
 fn advice(chances: Standing, states: Standing, chance_rule: &str, state_rule: &str) -> String {
     let sure = [chances, states].into_iter().all(|standing| matches!(standing, Standing::Better | Standing::Worse));
     let more = if sure { "" } else { " More days will say how sure that is." };
@@ -216,7 +216,7 @@ fn log_loss(rule: &str, gain: &Interval, days: &str) -> String {
         "The model’s log loss is {lead} % {} than that of the best simple rule ({rule})",
         if behind { "higher" } else { "lower" }
     );
-    // The interval is that of the number in the sentence: turned round where the model is behind.
+    // The interval belongs to the number in the sentence, so its signs are reversed when the model is behind.
     match gain.interval.map(|(low, high)| if behind { (-high, -low) } else { (low, high) }) {
         Some((low, high)) => format!("{than}; 95 % interval {} to {} %, {days}.", percent(low), percent(high)),
         None => format!("{than}, but {days} are too few to tell that from luck."),

@@ -59,7 +59,7 @@ pub struct BacktestArgs {
 /// Replays, scores, and prints the report to standard output.
 ///
 /// # Errors
-/// When readings cannot be read or are too few, a device is unknown, or an output cannot be written. A
+/// Returns an error when readings cannot be read or are too few, a device is unknown, or an output cannot be written. A
 /// reader that closes the pipe early is no error.
 pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
     if let Some(page) = &args.html {
@@ -67,7 +67,7 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
         ensure!(page.as_os_str() != "-", "--html needs a file; standard output has the scores");
     }
     let (readings, calendar, _) = args.site.read(None)?;
-    // Replay and truth are laid on one grid: that of the time in which the site lived.
+    // Replay and truth share one grid: that of the time in which the site was in use.
     let readings = readings.alive(calendar.latest());
     let plan = plan(args, &readings, &calendar)?;
     known(&readings, &args.device)?;
@@ -120,7 +120,7 @@ fn known(readings: &Readings, asked: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// When to forecast and fit: as asked, otherwise the last third of the readings' days.
+/// Plans the origins and fits: as asked, otherwise the last third of the readings' days.
 fn plan(args: &BacktestArgs, readings: &Readings, calendar: &Calendar) -> anyhow::Result<Plan> {
     let (first, last) = readings.lived(calendar.latest()).context("there are no readings")?;
     let midnight = |date: chrono::NaiveDate| calendar.instant(date.and_time(NaiveTime::MIN));
@@ -140,16 +140,16 @@ fn plan(args: &BacktestArgs, readings: &Readings, calendar: &Calendar) -> anyhow
     Ok(Plan { from, to, every: seconds(args.every), refit: seconds(args.refit), memory: None })
 }
 
-/// A time, or a date for its midnight.
+/// Parses a time, or a date for its midnight.
 fn moment(text: &str, calendar: &Calendar) -> anyhow::Result<Instant> {
     let date = text.trim().parse::<chrono::NaiveDate>().is_ok();
     Ok(if date { calendar.parse(&format!("{} 00:00:00", text.trim()))? } else { calendar.parse(text)? })
 }
 
-/// `90m`, `6h`, `1d`, `2w`: a whole number of minutes, hours, days or weeks.
+/// Parses a whole number of minutes, hours, days or weeks: `90m`, `6h`, `1d`, `2w`.
 ///
 /// # Errors
-/// What was expected.
+/// Returns a message that names the expected form.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("expected a whole number and m, h, d or w, such as 6h; found {text:?}");
     let text = text.trim();
@@ -169,7 +169,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A bar on standard error, where that is a terminal.
+/// Returns a progress bar on standard error, where that is a terminal.
 fn progress_bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
     let style = ProgressStyle::with_template("{msg:>20} {wide_bar} {pos}/{len} {eta:>4}");

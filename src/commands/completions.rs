@@ -1,4 +1,5 @@
-//! `roomcast completions` and `roomcast man`: what the command line says about itself, for shells and `man`.
+//! `roomcast completions` and `roomcast man`: writes completions for shells and man pages from the command line's
+//! definition.
 
 use std::fs;
 use std::io::{self, Write};
@@ -26,10 +27,10 @@ pub struct ManArgs {
 /// Writes the completion script of `command` for one shell to standard output.
 ///
 /// # Errors
-/// When standard output cannot be written. A reader that has seen enough (a broken pipe) is no error.
+/// Returns an error when standard output cannot be written. A reader that closes the pipe early is no error.
 pub fn completions(args: &CompletionsArgs, command: &mut Command) -> anyhow::Result<()> {
     let name = command.get_name().to_owned();
-    // clap_complete panics when its writer fails, and memory does not.
+    // clap_complete panics when its writer fails, and a buffer in memory never fails.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, command, name, &mut script);
     let mut stdout = io::stdout().lock();
@@ -45,7 +46,7 @@ pub fn completions(args: &CompletionsArgs, command: &mut Command) -> anyhow::Res
 /// `roomcast.1`, `roomcast-predict.1`, `roomcast-models-list.1` and so on. Pages of that name are replaced.
 ///
 /// # Errors
-/// When the directory cannot be made or a page cannot be written there.
+/// Returns an error when the directory cannot be made or a page cannot be written there.
 pub fn man(args: &ManArgs, command: Command) -> anyhow::Result<()> {
     let directory = &args.output;
     fs::create_dir_all(directory).with_context(|| format!("cannot make the directory {}", directory.display()))?;

@@ -1,4 +1,4 @@
-//! `roomcast decode-parquet`: reads a Parquet file for another Roomcast process, which no damage to the file reaches then.
+//! `roomcast decode-parquet`: reads a Parquet file for another Roomcast process, which a damaged file then cannot harm.
 
 use std::fs::File;
 use std::io;
@@ -25,7 +25,7 @@ pub struct DecodeArgs {
 /// Reads standard input and writes its rows to standard output.
 ///
 /// # Errors
-/// When they cannot be written. What is wrong with the file is written too.
+/// Returns an error when the rows cannot be written. Faults of the file are written to standard output too.
 pub fn run(args: &DecodeArgs) -> anyhow::Result<()> {
     let file = io::stdin().as_fd().try_clone_to_owned().context("cannot open standard input")?;
     apart::decode(File::from(file), &args.name, &Calendar::new(args.zone), io::stdout().lock())

@@ -1,4 +1,4 @@
-//! `roomcast explain`: what drove the probability of one hour.
+//! `roomcast explain`: explains the probability of one hour.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -38,7 +38,8 @@ pub struct ExplainArgs {
 /// Explains and prints.
 ///
 /// # Errors
-/// For readings or times that cannot be read, an unknown device, and an hour outside the 24 of the forecast.
+/// Returns an error for readings or times that cannot be read, an unknown device, or an hour outside the 24 of the
+/// forecast.
 pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
     let calendar = args.site.calendar()?;
     let target = calendar.hour(calendar.parse(&args.hour).context("cannot read the hour")?);

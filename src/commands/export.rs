@@ -1,4 +1,4 @@
-//! `roomcast export`: the readings of a store as Parquet files.
+//! `roomcast export`: writes the readings of a store as Parquet files.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -26,11 +26,11 @@ pub struct ExportArgs {
     pub buckets: u32,
 }
 
-/// Exports, and prints the files.
+/// Exports the readings, and prints the names of the files.
 ///
 /// # Errors
-/// When the store cannot be read or a file cannot be written; and where the directory has files of an export into
-/// another number of them, which would be read together with the new ones.
+/// Returns an error when the store cannot be read or a file cannot be written. Also returns an error when the directory
+/// has files of an export into another number of files, which would be read together with the new ones.
 pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let opened = args.at.open()?;
     fs::create_dir_all(&args.output).with_context(|| format!("cannot make {}", args.output.display()))?;
@@ -54,14 +54,14 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
     }
 }
 
-/// The file of a device: the first 64 bits of the SHA-256 of its name, modulo the number of files.
+/// Returns the file of a device: the first 64 bits of the SHA-256 of its name, modulo the number of files.
 fn bucket_of(device: &str, buckets: u32) -> u32 {
     let mut head = [0; 8];
     head.copy_from_slice(&Sha256::digest(device.as_bytes())[..8]);
     (u64::from_be_bytes(head) % u64::from(buckets)) as u32
 }
 
-/// Makes sure that no files of an export into another number of files are there.
+/// Checks that there are no files of an export into another number of files.
 fn others(directory: &Path, buckets: u32) -> anyhow::Result<()> {
     let end = format!("-of-{buckets:04}.parquet");
     for entry in fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))? {

@@ -1,4 +1,4 @@
-//! `roomcast healthcheck`: asks a server on this machine whether it lives, for containers without curl.
+//! `roomcast healthcheck`: asks a server on this machine whether it is alive, for containers without curl.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::serve::PORT;
 
-/// How long the server may take.
+/// Longest wait for the server's answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What `healthcheck` is asked.
@@ -23,10 +23,10 @@ pub struct HealthcheckArgs {
     pub ready: bool,
 }
 
-/// Asks `/healthz`, or `/readyz`.
+/// Requests `/healthz` or `/readyz`.
 ///
 /// # Errors
-/// When there is no answer, or another than 200.
+/// Returns an error when there is no answer or its status is not 200.
 pub fn run(args: &HealthcheckArgs) -> anyhow::Result<()> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
     let path = if args.ready { "/readyz" } else { "/healthz" };

@@ -5,11 +5,11 @@ use std::fmt::Write;
 use crate::calendar::Calendar;
 use crate::forecast::DeviceForecast;
 
-/// Shades from empty to certain; the share of ink, not colour, carries the meaning.
+/// The shades from empty to certain. The share of ink carries the meaning, not colour.
 const SHADES: [&str; 5] = ["··", "░░", "▒▒", "▓▓", "██"];
-/// Device names are cut to this many characters.
+/// Most characters of a device name. Longer names are cut.
 const NAME: usize = 24;
-/// More devices than this do not fit a screen.
+/// Most devices that fit a screen.
 const MOST: usize = 40;
 
 /// Draws the heat map, a legend, and the number of hours each device is expected to be occupied.

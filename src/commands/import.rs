@@ -1,4 +1,4 @@
-//! `roomcast import`: readings from files into a store.
+//! `roomcast import`: imports readings from files into a store.
 
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ pub struct ImportArgs {
     pub json: bool,
 }
 
-/// Where the rows of a file went: every row is in one count only.
+/// The counts of the rows of a file by their destination. Every row is in one count only.
 #[derive(Debug, Default, Serialize)]
 struct Imported {
     file: String,
@@ -38,16 +38,16 @@ struct Imported {
     duplicates: u64,
     no_motion: u64,
     refused: u64,
-    /// Rows that are not in quarantine any more.
+    /// Number of rows that are no longer in quarantine.
     #[serde(skip)]
     dropped: u64,
 }
 
-/// Imports, and prints where the rows went. Rows that are no readings go into quarantine. What was imported before an
-/// error stays; the same again continues where it ended.
+/// Imports files, and prints the counts of rows by destination. Rows that are no readings go into quarantine. Rows
+/// imported before an error stay. A second import of the same files continues where the first ended.
 ///
 /// # Errors
-/// When a file cannot be read as a whole, or the store does not take what it is given.
+/// Returns an error when a file cannot be read as a whole, or the store refuses a batch.
 pub fn run(args: &ImportArgs) -> anyhow::Result<()> {
     let opened = args.at.create()?;
     let import = |path: &PathBuf| import(&opened, path, args.batch as usize);
@@ -102,7 +102,7 @@ fn import(opened: &Opened, path: &Path, size: usize) -> anyhow::Result<Imported>
     Ok(imported)
 }
 
-/// Stores a batch, and leaves an empty one.
+/// Stores a batch, and leaves an empty one in its place.
 fn store(opened: &Opened, batch: &mut Batch, imported: &mut Imported) -> anyhow::Result<()> {
     let receipt = opened.wait(opened.store.ingest(batch)).context("cannot import")?;
     for verdict in receipt.verdicts {

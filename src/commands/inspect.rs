@@ -1,4 +1,4 @@
-//! `roomcast inspect`: what readings say about themselves before anyone trains.
+//! `roomcast inspect`: describes readings before training.
 
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub struct InspectArgs {
     pub json: bool,
 }
 
-/// All that `inspect` finds, as `--json` prints it.
+/// The findings of `inspect`, as `--json` prints them.
 #[derive(Debug, Serialize)]
 struct Report {
     #[serde(flatten)]
@@ -35,11 +35,11 @@ struct Report {
     profile: Profile,
 }
 
-/// Reads the inputs, leaving out bad rows, and prints what they hold to standard output.
+/// Reads the inputs without their bad rows, and prints their content to standard output.
 ///
 /// # Errors
-/// When an input cannot be read at all, every row was refused, or standard output cannot be written. A reader
-/// that closes the pipe early is no error.
+/// Returns an error when an input cannot be read at all, every row was refused, or standard output cannot be written. A
+/// reader that closes the pipe early is no error.
 pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let calendar = Calendar::new(args.timezone);
     let options = ReadOptions { skip_bad_rows: true, until: None };
@@ -172,7 +172,7 @@ fn silent_workdays(profile: &Profile, out: &mut impl Write) -> io::Result<()> {
     profile.silent_workdays.iter().try_for_each(|date| writeln!(out, "  {}", date.format("%Y-%m-%d %A")))
 }
 
-/// An aligned table: the first column to the left, the others to the right.
+/// Writes an aligned table: the first column to the left, the others to the right.
 fn table(header: &[&str], rows: &[Vec<String>], out: &mut impl Write) -> io::Result<()> {
     let width = |text: &str| text.chars().count();
     let widths: Vec<usize> = (0..header.len())
@@ -189,7 +189,7 @@ fn table(header: &[&str], rows: &[Vec<String>], out: &mut impl Write) -> io::Res
     rows.iter().try_for_each(|row| line(&mut row.iter().map(String::as_str)))
 }
 
-/// RFC 3339 to the minute, as people write it.
+/// Formats an RFC 3339 time to the minute, as people write it.
 fn minute(time: &str) -> String {
     time.chars().take(16).map(|c| if c == 'T' { ' ' } else { c }).collect()
 }
@@ -198,7 +198,7 @@ fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }
 
-/// One block per number, its height the number's share of `highest`; blank only for nothing at all.
+/// Draws one block per number. Its height is the number's share of `highest`, and only zero is blank.
 fn spark(numbers: &[f64], highest: f64) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let block = |&number: &f64| match (number / highest * 8.0).ceil() as usize {

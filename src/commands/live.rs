@@ -1,4 +1,4 @@
-//! Arguments that say where readings are stored as they arrive, and how they come.
+//! Arguments for live readings: the store and the sources.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use crate::stream::payload::form::Form;
 use crate::stream::payload::message::Reader;
 use crate::stream::writer::Limits;
 
-/// The topics of a broker without `--mqtt-topic` and `--mqtt-template`.
+/// The topic filter without `--mqtt-topic` and `--mqtt-template`.
 const TOPIC: &str = "zigbee2mqtt/+";
 
 /// How messages of a broker are read.
@@ -36,10 +36,10 @@ pub struct MessageArgs {
 }
 
 impl MessageArgs {
-    /// A reader of such messages.
+    /// Returns a reader of such messages.
     ///
     /// # Errors
-    /// When an argument is not what it should be.
+    /// Returns an error when an argument is not valid.
     pub fn reader(&self) -> anyhow::Result<Reader> {
         let topics = match (&self.mqtt_topic[..], &self.mqtt_template) {
             ([], None) => &[TOPIC.to_owned()],
@@ -98,10 +98,10 @@ pub struct LiveArgs {
 }
 
 impl LiveArgs {
-    /// Opens the store, if one is named; its sources start later.
+    /// Opens the store, if one is named. Its sources start later.
     ///
     /// # Errors
-    /// When the store cannot be opened, or an argument is not what it should be.
+    /// Returns an error when the store cannot be opened, or an argument is not valid.
     pub fn open(&self, runtime: &Runtime, calendar: &Calendar) -> anyhow::Result<Option<Live>> {
         let Some(url) = &self.store else { return Ok(None) };
         if !store::is_store(url) {
@@ -128,11 +128,11 @@ impl LiveArgs {
     }
 }
 
-/// A broker by its address; the password comes from a file or from `ROOMCAST_MQTT_PASSWORD`, for everybody on the
-/// machine can read arguments.
+/// Returns a broker by its address. The password comes from a file or from `ROOMCAST_MQTT_PASSWORD`, because every user
+/// of the machine can read arguments.
 ///
 /// # Errors
-/// When the address is none, or a file cannot be read.
+/// Returns an error when the address is not one of a broker, or a file cannot be read.
 pub fn broker(url: &str, password: Option<&Path>, trusted: Option<&Path>, id: &str) -> anyhow::Result<Broker> {
     let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
     let password = match password {

@@ -130,10 +130,10 @@ pub enum Command {
     RetrainJob,
 }
 
-/// Does what the command line says.
+/// Runs the subcommand of the command line.
 ///
 /// # Errors
-/// Whatever the subcommand reports.
+/// Returns the error of the subcommand.
 pub fn run(cli: &Cli) -> anyhow::Result<()> {
     match &cli.command {
         Command::Predict(args) => predict::run(args),

@@ -1,4 +1,4 @@
-//! `roomcast models`: what is in the registry, and which version is in use.
+//! `roomcast models`: shows the registry and manages its versions.
 
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
@@ -63,10 +63,10 @@ pub enum Action {
     },
 }
 
-/// Does what it is asked and prints the result.
+/// Runs the action and prints the result.
 ///
 /// # Errors
-/// As [`RegistryError`]. A reader that closes the pipe early is no error.
+/// Returns [`RegistryError`] when the registry fails. A reader that closes the pipe early is no error.
 pub fn run(args: &ModelsArgs) -> anyhow::Result<()> {
     let registry = Registry::open(&args.models);
     match &args.action {
@@ -76,7 +76,7 @@ pub fn run(args: &ModelsArgs) -> anyhow::Result<()> {
             if entries.is_empty() {
                 let _ = writeln!(io::stderr(), "{}", RegistryError::Empty { root: registry.name() });
             }
-            // Where the file is damaged the list shows none as current: say why.
+            // With a damaged `current` the list marks no version as current. This call reports the reason.
             registry.current()?;
             Ok(())
         }
@@ -123,14 +123,14 @@ fn entry_json(entry: &Entry) -> Value {
     }
 }
 
-/// The manifest with one more field: whether the version is current.
+/// Returns the manifest as JSON, with a further field that is true when the version is current.
 fn manifest_json(manifest: &Manifest, current: bool) -> Value {
     let mut value = json!(manifest);
     value["current"] = json!(current);
     value
 }
 
-/// The list's rows under their header, none without entries. What cannot be used has but two cells.
+/// Returns the rows of the list under their header, and no rows without entries. An unusable version has two cells.
 fn rows(entries: &[Entry]) -> Vec<Vec<String>> {
     let header = ["version", "state", "trained until", "devices", "own trees", "log loss", "size"];
     let row = |entry: &Entry| match &entry.manifest {
@@ -155,8 +155,8 @@ fn rows(entries: &[Entry]) -> Vec<Vec<String>> {
     header.into_iter().chain(entries.iter().map(row)).collect()
 }
 
-/// Aligned columns: the first three to the left, numbers to the right. A row with fewer cells than the header may
-/// run over the columns it has not.
+/// Aligns columns: the first three to the left, numbers to the right. A row with fewer cells than the header may extend
+/// over its missing columns.
 fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let whole = || rows.iter().filter(|row| row.len() == columns);

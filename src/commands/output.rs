@@ -1,4 +1,4 @@
-//! Forecasts as files: CSV and JSON, written beside the target and renamed.
+//! Writes forecasts as CSV and JSON files, beside the target and then renamed.
 
 use std::io::{ErrorKind, Write};
 use std::path::Path;
@@ -9,14 +9,14 @@ use serde_json::json;
 use crate::calendar::{Calendar, Instant};
 use crate::forecast::DeviceForecast;
 
-/// The contract's CSV: ordered by time, then device.
+/// Returns the CSV of the contract, ordered by time, then device.
 pub fn csv(forecasts: &[DeviceForecast], calendar: &Calendar, probabilities: bool) -> Vec<u8> {
     let mut out = csv::Writer::from_writer(Vec::new());
     let mut header = vec!["time", "device", "activation_predicted"];
     if probabilities {
         header.push("probability");
     }
-    // Writing to memory cannot fail; an error here would show as a missing line in the tests.
+    // Writing to memory cannot fail. An error here would show as a missing line in the tests.
     let _ = out.write_record(&header);
     let hours = forecasts.first().map_or(0, |f| f.hours.len());
     for at in 0..hours {
@@ -32,10 +32,10 @@ pub fn csv(forecasts: &[DeviceForecast], calendar: &Calendar, probabilities: boo
     out.into_inner().unwrap_or_default()
 }
 
-/// One object: when the forecast was asked, and per device its status, source and 24 hours.
+/// Returns one JSON object: the time of the request, and each device's status, source and 24 hours.
 ///
 /// # Errors
-/// None in practice: every value can be written as JSON.
+/// Returns no error in practice: every value can be written as JSON.
 pub fn json(
     forecasts: &[DeviceForecast],
     calendar: &Calendar,
@@ -75,10 +75,10 @@ pub fn json(
     Ok(bytes)
 }
 
-/// Fails early when a forecast could not be written in the end: before minutes of training, not after.
+/// Checks that a forecast can be written, so that the command fails before minutes of training, not after.
 ///
 /// # Errors
-/// When the target is a directory, or its directory is missing.
+/// Returns an error when the target is a directory, or its directory is missing.
 pub fn check(target: &Path) -> anyhow::Result<()> {
     if target == Path::new("-") {
         return Ok(());
@@ -93,11 +93,11 @@ pub fn check(target: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes `bytes` to `target`: to a temporary file beside it, synced and renamed, or to standard output
-/// for `-`, where a reader that has gone away is no error.
+/// Writes `bytes` to `target` by a temporary file beside it, which is synced and renamed. Writes to standard output for
+/// `-`. A reader of it that has gone away is no error.
 ///
 /// # Errors
-/// When the file cannot be written; what was there before is untouched then.
+/// Returns an error when the file cannot be written. An earlier file is untouched then.
 pub fn write(target: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     if target == Path::new("-") {
         return match std::io::stdout().lock().write_all(bytes).and_then(|()| std::io::stdout().flush()) {
@@ -118,7 +118,7 @@ pub fn write(target: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            // Temporary files are private; a forecast is as readable as the file it replaces, or as usual.
+            // Temporary files are private. A forecast is as readable as the file it replaces, or as a usual file.
             let mode = target.metadata().map_or(0o644, |meta| meta.permissions().mode() & 0o777);
             file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
         }

@@ -1,4 +1,4 @@
-//! `roomcast predict`: the 24 hours after an instant.
+//! `roomcast predict`: forecasts the 24 hours after an instant.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -77,7 +77,7 @@ pub struct RuleArgs {
 }
 
 impl RuleArgs {
-    /// The rule that was asked for; 0.5 without any.
+    /// Returns the rule that was asked for, and 0.5 without any.
     pub fn rule(&self) -> Rule {
         match (self.threshold, self.cost_miss, self.cost_waste, self.max_missed) {
             (Some(threshold), ..) => Rule::Fixed(threshold),
@@ -108,10 +108,11 @@ pub enum Format {
     Json,
 }
 
-/// Forecasts and writes.
+/// Computes the forecast and writes it.
 ///
 /// # Errors
-/// For a timestamp or file that cannot be read, an unknown device, and an output that cannot be written.
+/// Returns an error for a timestamp or file that cannot be read, an unknown device, or an output that cannot be
+/// written.
 pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let calendar = args.clock.calendar()?;
     let origin = match args.timestamp.as_str() {
@@ -157,12 +158,12 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes a line to standard error. The forecast is what counts, so a reader that went away is no error.
+/// Writes a line to standard error. A reader that went away is no error, because only the forecast matters.
 fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Returns one line: rooms, hours expected in use, and where the forecast was written.
+/// Returns one line: rooms, hours expected in use, and the file of the forecast.
 fn closing(forecasts: &[DeviceForecast], calendar: &Calendar, origin: Instant, output: &Path) -> String {
     let expected: f64 = forecasts.iter().flat_map(|forecast| &forecast.hours).map(|hour| hour.probability).sum();
     let rooms = match forecasts.len() {
@@ -186,7 +187,7 @@ fn models(saved: Option<&Path>, hourly: &Hourly, building: &Building) -> anyhow:
     Ok(models)
 }
 
-/// The devices asked for, none for all.
+/// Returns the devices asked for, and `None` for all.
 fn choose(readings: &Readings, asked: &[String]) -> anyhow::Result<Option<Vec<String>>> {
     for device in asked {
         if readings.devices.binary_search_by(|d| d.device.cmp(device)).is_err() {
@@ -200,7 +201,7 @@ fn choose(readings: &Readings, asked: &[String]) -> anyhow::Result<Option<Vec<St
     Ok((!asked.is_empty()).then(|| asked.to_vec()))
 }
 
-/// The known name nearest to `asked`, if one is near.
+/// Returns the known name nearest to `asked`, if one is near.
 pub fn closest<'a>(asked: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let near = known.map(|name| (strsim::levenshtein(asked, name), name)).min()?;
     (near.0 <= asked.chars().count().div_ceil(2)).then_some(near.1)

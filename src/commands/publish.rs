@@ -1,4 +1,4 @@
-//! Arguments that say where forecasts go.
+//! Arguments for the targets of forecasts.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use clap::Args;
 use crate::publish::{HomeAssistant, Redis, Targets};
 use crate::stream::mqtt::Broker;
 
-/// The client id without one in the address.
+/// The client id for an address without one.
 const CLIENT: &str = "roomcast-forecast";
 
 /// Forecasts on their way to others.
@@ -36,16 +36,16 @@ pub struct PublishArgs {
 }
 
 impl PublishArgs {
-    /// Where forecasts go.
+    /// Returns the targets of forecasts.
     ///
     /// # Errors
-    /// When an argument is not what it should be, or the certificates cannot be read.
+    /// Returns an error when an argument is not valid, or the certificates cannot be read.
     pub fn targets(&self) -> anyhow::Result<Targets> {
-        // Secrets do not come as arguments: everybody on the machine can read those.
+        // Secrets do not come as arguments, because every user of the machine can read those.
         let secret = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let mut targets = Targets::default();
         let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
-        // A variable that is empty is one that is not set.
+        // An empty variable counts as not set.
         let given = |url: &Option<String>| url.clone().filter(|url| !url.is_empty());
         if let Some(url) = given(&self.publish_mqtt) {
             let trusted = self.publish_mqtt_ca.as_ref().map(read).transpose()?;

@@ -1,4 +1,4 @@
-//! `roomcast publish`: models that were fitted elsewhere, verified, judged and taken over.
+//! `roomcast publish`: verifies, judges and takes over models that were fitted elsewhere.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -51,11 +51,11 @@ pub struct PublishRunArgs {
     pub json: bool,
 }
 
-/// Verifies, judges, saves, and prints the report. That models in use stay is no error.
+/// Verifies, judges and saves models, and prints the report. It is no error if the models in use stay.
 ///
 /// # Errors
-/// For a run that has not ended or is damaged, readings that cannot be read, a registry that cannot be read or written or
-/// that somebody else is renewing.
+/// Returns an error for a run that has not ended or is damaged, readings that cannot be read, or a registry that cannot
+/// be read or written or that another process is renewing.
 pub fn run(args: &PublishRunArgs) -> anyhow::Result<()> {
     let found = run::read(&args.run).context("this run cannot be published")?;
     let registry = Registry::open(&args.models);

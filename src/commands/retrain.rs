@@ -1,4 +1,4 @@
-//! `roomcast retrain`: train anew when it is time, and take over what is not worse.
+//! `roomcast retrain`: trains anew when it is due, and takes over what is not worse.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant as Stopwatch};
@@ -16,7 +16,7 @@ use crate::retrain::report::Report;
 use crate::retrain::{self, Options, Outcome};
 use crate::serve::retrain::Job;
 
-/// Days to judge new models on, unless others are asked for.
+/// Number of days to judge new models on, unless another is asked for.
 const JUDGE_DAYS: u16 = 7;
 
 /// Most devices listed with a reason each.
@@ -59,7 +59,7 @@ pub struct RetrainArgs {
     pub json: bool,
 }
 
-/// What was done, beside the report.
+/// The actions taken, beside the report.
 #[derive(Default)]
 struct Done {
     version: Option<String>,
@@ -67,14 +67,14 @@ struct Done {
     removed: Vec<String>,
 }
 
-/// Decides, fits, judges, saves, and prints the report. That nothing was due is no error.
+/// Decides, fits, judges, saves, and prints the report. It is no error if nothing was due.
 ///
 /// # Errors
-/// For readings that cannot be read, no readings, a registry that cannot be read or written, or has versions of
-/// which none is current.
+/// Returns an error for readings that cannot be read, no readings, or a registry that cannot be read or written or has
+/// versions of which none is current.
 pub fn run(args: &RetrainArgs) -> anyhow::Result<()> {
     if let Some(jobs) = args.jobs {
-        // Fails only when something in this process has already used the pool.
+        // The call fails only when something in this process has already used the pool.
         rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global().context("cannot set the number of jobs")?;
     }
     let registry = Registry::open(&args.models);
@@ -128,10 +128,10 @@ pub fn run(args: &RetrainArgs) -> anyhow::Result<()> {
     output::write("-".as_ref(), text.as_bytes())
 }
 
-/// Does what a server says on standard input, and prints the report as JSON.
+/// Runs the job that a server sends on standard input, and prints the report as JSON.
 ///
 /// # Errors
-/// As [`run`], and for what is no [`Job`].
+/// Returns the errors of [`run`], and an error for an input that is no [`Job`].
 pub fn run_job() -> anyhow::Result<()> {
     let job: Job =
         serde_json::from_reader(std::io::stdin().lock()).context("expected a retraining on standard input")?;
@@ -148,7 +148,7 @@ pub fn run_job() -> anyhow::Result<()> {
     })
 }
 
-/// A count of fits on standard error, silent when that is no terminal.
+/// Returns a counter of fits on standard error, which is silent when that is no terminal.
 fn progress() -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {msg} {pos}");
     ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
@@ -160,7 +160,7 @@ pub(super) fn pretty(value: &Value) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(value)? + "\n")
 }
 
-/// The report with what was done.
+/// Returns the report with the actions taken, as JSON.
 fn machine(report: &Report, done: &Done) -> Value {
     let mut value = json!(report);
     value["promoted"] = json!(report.promoted());
@@ -172,7 +172,7 @@ fn machine(report: &Report, done: &Done) -> Value {
     value
 }
 
-/// What became of a version, if one was made, and whether it is current.
+/// Returns a text on the version, if one was made, and on whether it is current.
 pub(super) fn became(version: Option<&(String, bool)>, registry: &str) -> String {
     match version {
         None => "none: the models in use stay".into(),
@@ -181,7 +181,7 @@ pub(super) fn became(version: Option<&(String, bool)>, registry: &str) -> String
     }
 }
 
-/// Lines for the first devices without a model of their own that was judged, with the reason.
+/// Returns lines for the first devices that have no judged model of their own, with the reason.
 pub(super) fn unjudged(skipped: &[(String, String)]) -> String {
     let line = |(device, why): &(String, String)| format!("  {device}, without a model of its own: {why}\n");
     let mut text: String = skipped.iter().take(LISTED).map(line).collect();

@@ -1,4 +1,4 @@
-//! `roomcast serve`: forecasts over HTTP, and the web page.
+//! `roomcast serve`: serves forecasts over HTTP, and the web page.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ use crate::serve::upkeep::Upkeep;
 /// The port without `--port` or `--bind`.
 pub const PORT: u16 = 5000;
 
-/// Threads that talk to the store, the broker and JetStream.
+/// Number of threads that talk to the store, the broker and JetStream.
 const STORE_THREADS: usize = 2;
 
 /// What `serve` is asked.
@@ -123,9 +123,10 @@ fn or_none(text: &str) -> Result<Duration, String> {
 /// Serves until told to stop.
 ///
 /// # Errors
-/// Without a token (but on loopback with `--no-auth`), for an address that cannot be bound, and readings that cannot be read.
+/// Returns an error without a token (except on loopback with `--no-auth`), for an address that cannot be bound, and for
+/// readings that cannot be read.
 pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
-    // Tokens do not come as arguments: everybody on the machine can read those.
+    // Tokens do not come as arguments, because every user of the machine can read those.
     let (private, list) = (std::env::var("PRIVATE_TOKEN").ok(), std::env::var("ROOMCAST_TOKENS").ok());
     let tokens = Tokens::read(private.as_deref(), list.as_deref(), args.token_file.as_deref())?;
     if tokens.short() > 0 {
@@ -202,7 +203,8 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let turn = live.as_ref().map(|live| Turn { ask: live.lease(PUBLISHING).0, lasts });
     let publisher = Publisher::start(runtime.handle(), targets, &calendar, turn);
     if let Some(live) = &live {
-        // One for both: they take turns here, and no other server does the one while this does the other.
+        // Retraining and upkeep share one lease: they take turns, and no other server does one while this server does
+        // the other.
         let lease = live.lease(JOBS);
         settings.retrain.lease = Some(lease.clone());
         if let Some(upkeep) = &mut settings.upkeep {
@@ -213,7 +215,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     site.live = live;
     site.publisher = publisher;
     let ended = run::run(site, &listen);
-    // What was not stored yet was not acknowledged either: its senders send it again.
+    // Readings that are not stored yet are not acknowledged either, so their senders send them again.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
 }

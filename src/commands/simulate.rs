@@ -1,4 +1,4 @@
-//! `roomcast simulate`: a seeded building as a file of readings.
+//! `roomcast simulate`: writes the readings of a seeded building to a file.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -70,8 +70,8 @@ pub struct SimulateArgs {
 /// Writes the building's readings, and one line about them to standard error.
 ///
 /// # Errors
-/// When the span is not one, or an output cannot be written; what stood at its path is left as it was.
-/// A reader that closes the pipe early is no error.
+/// Returns an error when the span is invalid, or an output cannot be written. The earlier file at its path is unchanged
+/// then. A reader that closes the pipe early is no error.
 pub fn run(args: &SimulateArgs) -> anyhow::Result<()> {
     let begun = Instant::now();
     let building = building(args)?;
@@ -93,12 +93,12 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<()> {
     if let Some(truth) = truth {
         truth.finish()?;
     }
-    // Nobody may be listening: that the line is lost does not spoil the file.
+    // Standard error may have no reader. A lost line does not spoil the file.
     let _ = writeln!(io::stderr(), "{}", line(&building, summary, begun.elapsed().as_secs_f64()));
     Ok(())
 }
 
-/// Plays the building, and says how much there was.
+/// Plays the building, and prints the number of devices and readings.
 fn play(building: &Building, url: &str, args: &SimulateArgs) -> anyhow::Result<()> {
     let played = if url.starts_with("http") {
         let trusted = args
@@ -167,11 +167,11 @@ fn within(text: &str, most: f64, expected: &str) -> Result<f64, String> {
     text.parse().ok().filter(|number| (0.0..=most).contains(number)).ok_or_else(|| format!("expected {expected}"))
 }
 
-/// Something to write to that becomes visible under its name only when it is whole.
+/// An output that becomes visible under its name only when it is whole.
 struct Output {
     name: String,
     writer: BufWriter<Box<dyn Write>>,
-    /// The file beside the target, and the target; nothing for standard output and devices.
+    /// The file beside the target, and the target. `None` for standard output and devices.
     kept: Option<(NamedTempFile, PathBuf)>,
 }
 
@@ -183,7 +183,7 @@ impl Output {
         }
         let name = path.display().to_string();
         let context = || format!("cannot create {name}");
-        // A link keeps pointing where it does: what it points to is replaced.
+        // A link stays as it is, and the file it points to is replaced.
         let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         if target.is_dir() {
             bail!("cannot create {name}: it is a directory");
@@ -213,7 +213,7 @@ impl Output {
     }
 }
 
-/// Temporary files are their owner's alone: gives one the permissions of the file it replaces, or usual ones.
+/// Gives a temporary file, which is private to its owner, the permissions of the file it replaces, or the usual ones.
 fn make_ordinary(file: &File, target: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {

@@ -1,4 +1,4 @@
-//! Arguments that say where readings are and what kind of site they come from.
+//! Arguments for the readings and the site they come from.
 
 use std::path::PathBuf;
 
@@ -35,10 +35,10 @@ pub struct ClockArgs {
 }
 
 impl ClockArgs {
-    /// The site's calendar.
+    /// Returns the site's calendar.
     ///
     /// # Errors
-    /// When the holidays file cannot be read or has a line that is no date.
+    /// Returns an error when the holidays file cannot be read or has a line that is no date.
     pub fn calendar(&self) -> anyhow::Result<Calendar> {
         let mut weekend = [false; 7];
         for day in &self.weekend {
@@ -52,17 +52,17 @@ impl ClockArgs {
         Ok(calendar)
     }
 
-    /// Returns the latest instant that a reading of `paths` can have now: those in stores came by this machine's clock, files
-    /// may be of another part of the world.
+    /// Returns the latest instant that a reading of `paths` can have now. Readings in stores came by this machine's
+    /// clock. Files may be from another part of the world.
     pub fn latest(&self, paths: &[PathBuf], calendar: &Calendar) -> Instant {
         let are_stores = paths.iter().all(|path| path.to_str().is_some_and(store::is_store));
         if are_stores { calendar.now() } else { calendar.latest() }
     }
 
-    /// Reads the readings of `paths` before `until`, all of them without it, and logs what was unusual.
+    /// Reads the readings of `paths` before `until`, or all of them without it. Logs what was unusual.
     ///
     /// # Errors
-    /// When a file or store cannot be read, or a file has a row that cannot be and bad rows are not skipped.
+    /// Returns an error when a file or store cannot be read, or when a file has a bad row and bad rows are not skipped.
     pub fn read(
         &self,
         paths: &[PathBuf],
@@ -97,10 +97,10 @@ impl ClockArgs {
     }
 }
 
-/// Reads files and stores together; what stands in several of them counts once.
+/// Reads files and stores together. A reading that is in several of them counts once.
 ///
 /// # Errors
-/// As [`readings::read`] and [`store::open_existing`].
+/// Returns the errors of [`readings::read`] and [`store::open_existing`].
 pub fn read_inputs(
     paths: &[PathBuf],
     options: &ReadOptions,
@@ -134,18 +134,18 @@ pub struct SiteArgs {
 }
 
 impl SiteArgs {
-    /// The site's calendar.
+    /// Returns the site's calendar.
     ///
     /// # Errors
-    /// As [`ClockArgs::calendar`].
+    /// Returns the errors of [`ClockArgs::calendar`].
     pub fn calendar(&self) -> anyhow::Result<Calendar> {
         self.clock.calendar()
     }
 
-    /// Readings before `until` (all without it), the calendar, and what reading them met.
+    /// Returns the readings before `until` (all without it), the calendar, and the summary of the reading.
     ///
     /// # Errors
-    /// As [`ClockArgs::calendar`] and [`ClockArgs::read`].
+    /// Returns the errors of [`ClockArgs::calendar`] and [`ClockArgs::read`].
     pub fn read(&self, until: Option<Instant>) -> anyhow::Result<(Readings, Calendar, ReadSummary)> {
         let calendar = self.calendar()?;
         let (readings, summary) = self.clock.read(&self.input, &calendar, until)?;
@@ -153,7 +153,7 @@ impl SiteArgs {
     }
 }
 
-/// Time zones by name.
+/// Reads and writes time zones by name.
 mod zone {
     use chrono_tz::Tz;
     use serde::de::{Deserialize, Deserializer, Error};

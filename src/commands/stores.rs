@@ -1,4 +1,4 @@
-//! Stores for commands, which wait for their answers.
+//! Stores for commands, which block until the answers come.
 
 use std::sync::Arc;
 
@@ -36,15 +36,15 @@ impl StoreArgs {
     /// Opens the store, which must exist.
     ///
     /// # Errors
-    /// As [`store::open_existing`].
+    /// Returns the errors of [`store::open_existing`].
     pub fn open(&self) -> anyhow::Result<Opened> {
         self.opened(false)
     }
 
-    /// Opens the store, and makes it where there is none.
+    /// Opens the store, and creates it if there is none.
     ///
     /// # Errors
-    /// As [`store::open`].
+    /// Returns the errors of [`store::open`].
     pub fn create(&self) -> anyhow::Result<Opened> {
         self.opened(true)
     }
@@ -66,7 +66,7 @@ impl Opened {
     /// Waits for an answer of the store.
     ///
     /// # Errors
-    /// What the store answers.
+    /// Returns the error of the store.
     pub fn wait<T>(&self, pending: Pending<'_, T>) -> Result<T, StoreError> {
         self.runtime.block_on(pending)
     }
@@ -76,10 +76,10 @@ fn runtime() -> anyhow::Result<Runtime> {
     Builder::new_current_thread().enable_all().build().context("cannot start the runtime")
 }
 
-/// All readings of a store before `until`, all without it, as those of a file would be read.
+/// Returns the readings of a store before `until`, or all without it, in the form of readings from a file.
 ///
 /// # Errors
-/// As [`store::open_existing`].
+/// Returns the errors of [`store::open_existing`].
 pub(crate) fn load(url: &str, calendar: &Calendar, until: Option<Instant>) -> anyhow::Result<Collected> {
     let load = || {
         runtime()?.block_on(async {
@@ -87,7 +87,8 @@ pub(crate) fn load(url: &str, calendar: &Calendar, until: Option<Instant>) -> an
             let (readings, _) = store.load(until).await?;
             let is_known = |name: &String| readings.devices.binary_search_by(|d| d.device.cmp(name)).is_ok();
             let heard = store.heard().await?;
-            // Of the past the store does not know what was heard until then, and what came later must not count.
+            // The store does not know what had been heard up to an instant of the past, and what came later must not
+            // count.
             let now = calendar.now();
             let is_present = until.is_none_or(|until| until >= now);
             let latest = heard.iter().map(|&(_, time)| time).filter(|&time| is_present && time <= now).max();
@@ -97,7 +98,7 @@ pub(crate) fn load(url: &str, calendar: &Calendar, until: Option<Instant>) -> an
             Ok(collected)
         })
     };
-    // On a thread of its own, since whoever asks may be a task of another runtime.
+    // The load runs on a thread of its own, because the caller may be a task of another runtime.
     match std::thread::scope(|scope| scope.spawn(load).join()) {
         Ok(loaded) => loaded,
         Err(_) => bail!("{}: reading the store failed", store::shown(url)),

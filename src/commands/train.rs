@@ -1,4 +1,4 @@
-//! `roomcast train`: models for every device, saved as a new version of the registry.
+//! `roomcast train`: trains models for every device and saves them as a new version of the registry.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -34,13 +34,13 @@ pub struct TrainArgs {
     pub no_activate: bool,
 }
 
-/// Trains, saves, and prints what came of it.
+/// Trains and saves models, and prints the result.
 ///
 /// # Errors
-/// For readings that cannot be read, no readings, and a registry that cannot be written.
+/// Returns an error for readings that cannot be read, no readings, or a registry that cannot be written.
 pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     if let Some(jobs) = args.jobs {
-        // Fails only when something in this process has already used the pool.
+        // The call fails only when something in this process has already used the pool.
         rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global().context("cannot set the number of jobs")?;
     }
     let calendar = args.site.calendar()?;
@@ -51,7 +51,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
         bail!("there are no readings to train on; roomcast inspect says what the input holds");
     };
     let watch = Stopwatch::now();
-    // Without --until the hour of the last reading is the last that is learned from.
+    // Without --until the models learn up to the end of the hour of the last reading.
     let cutoff = until.unwrap_or_else(|| calendar.start(calendar.hour(last_reading) + 1));
     ensure!(
         cutoff <= registry::latest(Some(last_reading), &calendar),
@@ -84,7 +84,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     }
 }
 
-/// A bar on standard error, silent when that is no terminal.
+/// Returns a progress bar on standard error, which is silent when that is no terminal.
 fn progress(devices: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} [{bar:40}] {pos}/{len} devices, {eta} left");
     ProgressBar::with_draw_target(Some(devices), ProgressDrawTarget::stderr())

@@ -1,4 +1,4 @@
-//! `roomcast worker`: one step of training that is spread over many processes.
+//! `roomcast worker`: runs one step of training that is spread over many processes.
 
 use std::io::{self, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
@@ -63,13 +63,14 @@ pub enum Step {
     },
 }
 
-/// Does one step.
+/// Runs one step.
 ///
 /// # Errors
-/// For an input that is not whole or not what the step reads, and a site that does not fit: the output has no end then.
+/// Returns an error for an input that is cut off or not what the step reads, or a site that does not fit. The output
+/// then has no end row.
 pub fn run(args: &WorkerArgs) -> anyhow::Result<()> {
     if let Some(jobs) = args.jobs {
-        // Fails only when something in this process has already used the pool.
+        // The call fails only when something in this process has already used the pool.
         rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global().context("cannot set the number of jobs")?;
     }
     let input = || BufReader::with_capacity(1 << 20, io::stdin().lock());

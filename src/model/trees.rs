@@ -1,15 +1,15 @@
-//! Boosted trees as flat arrays: parsed from LightGBM's text form, evaluated without it.
+//! Boosted trees as flat arrays: parsed from LightGBM's text format, evaluated without LightGBM.
 //!
 //! Features are 32-bit floats, so a 64-bit threshold can be rounded down to 32 bits without moving
 //! any row: `x <= t` and `x <= floor32(t)` agree for every 32-bit `x`. Leaf values stay 64-bit
-//! and are added in LightGBM's order, so scores are equal to its own to the last bit.
+//! and are added in LightGBM's order, so scores equal those of LightGBM to the last bit.
 
 use std::sync::OnceLock;
 
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
-/// Why a text is no model of ours.
+/// The reason why a text cannot be read as trees.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct TreeError(pub String);
@@ -18,11 +18,11 @@ pub struct TreeError(pub String);
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Node {
     threshold: f32,
-    /// Where to go on: a node of the same tree, or `!leaf`.
+    /// The next step to the left: a node of the same tree, or `!leaf`.
     left: i16,
     right: i16,
     feature: u8,
-    /// What NaN means here: compare as 0, go left, or go right.
+    /// The treatment of NaN: compare as 0, go left, or go right.
     missing: Missing,
 }
 
@@ -34,7 +34,7 @@ enum Missing {
 }
 
 impl Node {
-    /// Whether NaN goes left.
+    /// Returns whether NaN goes left.
     fn nan_left(&self) -> bool {
         match self.missing {
             Missing::Zero => 0.0 <= self.threshold,
@@ -55,7 +55,7 @@ pub struct Trees {
 }
 
 impl Trees {
-    /// The boosters side by side: the score of the result is the mean of theirs.
+    /// Joins boosters. The score of the result is the mean of their scores.
     pub fn mean(parts: &[Trees]) -> Trees {
         let share = 1.0 / parts.len() as f64;
         let mut all = Trees::default();
@@ -68,28 +68,28 @@ impl Trees {
         all
     }
 
-    /// Number of trees.
+    /// Returns the number of trees.
     pub fn len(&self) -> usize {
         self.starts.len()
     }
 
-    /// Whether there is no tree.
+    /// Returns whether there is no tree.
     pub fn is_empty(&self) -> bool {
         self.starts.is_empty()
     }
 
-    /// The raw score (log-odds) of a row; 0 without trees.
+    /// Returns the raw score (log-odds) of a row, and 0 without trees.
     pub fn score(&self, row: &[f32]) -> f64 {
         (0..self.len()).map(|tree| self.leaves[self.leaf(tree, |column| row[column])]).sum()
     }
 
-    /// The score of each of `rows` rows of a column-major matrix, the same as [`Trees::score`] to the last bit.
+    /// Returns the score of each of `rows` rows of a column-major matrix, equal to [`Trees::score`] to the last bit.
     ///
-    /// A tree is not walked row by row, which costs a mispredicted branch per node: each of its nodes in turn
-    /// strikes out, for a block of rows at once, the leaves that a row cannot reach; the leftmost that remains
-    /// is the row's (C. Lucchese et al., "QuickScorer", 2015).
+    /// A walk of a tree row by row costs a mispredicted branch per node. Instead each node in turn removes, for a block
+    /// of rows at once, the leaves that a row cannot reach. The leftmost leaf that remains is the row's (C. Lucchese et
+    /// al., "QuickScorer", 2015).
     pub fn scores(&self, columns: &[f32], rows: usize) -> Vec<f64> {
-        // An empty sum, as in `score`, is -0.
+        // An empty sum is -0, as in `score`.
         let mut out = vec![-0.0; rows];
         let lay_out = || (0..self.len()).map(|tree| Plan::new(self.nodes(tree), self.leaves(tree))).collect();
         let plans: &Vec<Option<Plan>> = self.plans.0.get_or_init(lay_out);
@@ -107,19 +107,19 @@ impl Trees {
         out
     }
 
-    /// The nodes of one tree.
+    /// Returns the nodes of one tree.
     fn nodes(&self, tree: usize) -> &[Node] {
         let end = self.starts.get(tree + 1).map_or(self.nodes.len(), |next| next.0 as usize);
         &self.nodes[self.starts[tree].0 as usize..end]
     }
 
-    /// The leaves of one tree.
+    /// Returns the leaves of one tree.
     fn leaves(&self, tree: usize) -> &[f64] {
         let end = self.starts.get(tree + 1).map_or(self.leaves.len(), |next| next.1 as usize);
         &self.leaves[self.starts[tree].1 as usize..end]
     }
 
-    /// The leaf, as a position among all leaves, in which a row of which `value` gives the columns ends.
+    /// Returns the leaf of a row, as a position among all leaves. `value` returns the row's columns.
     fn leaf(&self, tree: usize, value: impl Fn(usize) -> f32) -> usize {
         let (node0, leaf0) = self.starts[tree];
         let node_end = self.starts.get(tree + 1).map_or(self.nodes.len(), |next| next.0 as usize);
@@ -136,8 +136,9 @@ impl Trees {
         leaf0 as usize + !at as usize
     }
 
-    /// Adds to `out` (one value per column) what each column contributed to the score of a row, by
-    /// the change of the mean leaf value along the path; returns the score's constant part. The sum of both is the score.
+    /// Adds to `out` (one value per column) the contribution of each column to the score of a row, measured by the
+    /// change of the mean leaf value along the path. Returns the score's constant part. The sum of both is the score.
+    /// score.
     pub fn contributions(&self, row: &[f32], out: &mut [f64]) -> f64 {
         (0..self.len()).map(|tree| self.contribute(tree, row, out)).sum()
     }
@@ -165,11 +166,11 @@ impl Trees {
         base
     }
 
-    /// Reads the text form that LightGBM saves.
+    /// Reads the text format that LightGBM saves.
     ///
     /// # Errors
-    /// [`TreeError`] when the text is not such a form, has categorical or linear trees, or
-    /// uses columns beyond `width`.
+    /// Returns [`TreeError`] when the text is not in this format, has categorical or linear trees, or uses columns
+    /// beyond `width`.
     pub fn parse(text: &str, width: usize) -> Result<Trees, TreeError> {
         let mut trees = Trees::default();
         for block in text.split("\nTree=").skip(1) {
@@ -179,7 +180,7 @@ impl Trees {
         Ok(trees)
     }
 
-    /// The same trees over a wider matrix, in which their column `i` is column `columns[i]`.
+    /// Returns the same trees over a wider matrix, in which their column `i` is column `columns[i]`.
     pub(super) fn over(mut self, columns: &[usize]) -> Trees {
         self.plans = Plans::default();
         for node in &mut self.nodes {
@@ -189,7 +190,7 @@ impl Trees {
     }
 
     fn push(&mut self, block: &str, width: usize) -> Result<(), TreeError> {
-        // In the order in which LightGBM writes them.
+        // The order is that in which LightGBM writes the lines.
         let mut lines = block.lines();
         let mut field =
             |name: &str| lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).ok_or_else(|| missing(name));
@@ -213,7 +214,7 @@ impl Trees {
                 if features[at] >= width.min(256) {
                     return Err(TreeError(format!("column {} is beyond the {width} columns", features[at])));
                 }
-                // Bit 0 marks a categorical split, bit 1 "missing goes left", bits 2 and 3 the kind of missing.
+                // Bit 0 marks a categorical split, bit 1 "missing goes left", bits 2 and 3 the kind of missing value.
                 let missing = match (decisions[at] & 1, decisions[at] >> 2) {
                     (0, 0) => Missing::Zero,
                     (0, 2) if decisions[at] & 2 != 0 => Missing::Left,
@@ -234,13 +235,14 @@ impl Trees {
         Ok(())
     }
 
-    /// Checks that following the arrays can neither leave them nor run in a circle nor meet, and that every value is finite.
+    /// Checks that paths through the arrays stay within them, have no cycles and do not meet, and that every value is
+    /// finite.
     ///
     /// # Errors
-    /// [`TreeError`] naming what is wrong.
+    /// Returns [`TreeError`], which names the fault.
     pub fn check(&self, width: usize) -> Result<(), TreeError> {
         let fail = |message: String| Err(TreeError(message));
-        // The children of the tree that some node has had.
+        // The children that an earlier node of the tree already has.
         let mut seen = Vec::new();
         for tree in 0..self.len() {
             let (node0, leaf0) = self.starts[tree];
@@ -259,7 +261,7 @@ impl Trees {
             seen.clear();
             seen.resize((leaf1 - leaf0) as usize + (node1 - node0) as usize, false);
             for (at, node) in self.nodes[node0 as usize..node1 as usize].iter().enumerate() {
-                // With as many places as there are parts, none is left out when none is taken twice.
+                // There are as many child slots as parts, so no part is left out when none is taken twice.
                 let mut is_first = |child: i16| {
                     let place = if child < 0 { (node1 - node0) as usize + !child as usize } else { child as usize };
                     seen.get_mut(place).is_some_and(|seen| !std::mem::replace(seen, true))
@@ -286,13 +288,13 @@ impl Trees {
     }
 }
 
-/// Rows that all trees score before the next: they stay in the processor's cache.
+/// Rows that all trees score before the next block, so that the rows stay in the processor's cache.
 const BLOCK: usize = 1024;
-/// Rows that one tree takes together.
+/// Rows that one tree scores together.
 const TOGETHER: usize = 64;
 
-/// The trees laid out for [`Trees::scores`]; none in place of one with too many leaves. Laying them out costs more than the
-/// scores of a day, so it is done once. What follows from the trees makes no difference between them.
+/// The trees laid out for [`Trees::scores`], with `None` for a tree with too many leaves. The layout costs more than
+/// the scores of a day, so it is computed once. It follows from the trees, so it does not count in comparisons.
 #[derive(Debug, Clone, Default)]
 struct Plans(OnceLock<Vec<Option<Plan>>>);
 
@@ -310,18 +312,18 @@ struct Plan {
     leaves: Vec<f64>,
 }
 
-/// A node that strikes out leaves: those to the left of it, for rows that go right.
+/// A node that removes the leaves to its left for rows that go right.
 #[derive(Debug, Clone, Copy)]
 struct Cut {
     threshold: f32,
     feature: u8,
     nan_left: bool,
-    /// The leaves that rows that go right may still reach; bit 0 is the leftmost leaf of the tree.
+    /// The leaves that rows going right may still reach. Bit 0 is the leftmost leaf of the tree.
     right: u32,
 }
 
 impl Plan {
-    /// Lays out a tree; none if it has too many leaves.
+    /// Lays out a tree. Returns `None` if it has too many leaves.
     fn new(nodes: &[Node], leaves: &[f64]) -> Option<Plan> {
         if leaves.len() > u32::BITS as usize {
             return None;
@@ -350,12 +352,13 @@ impl Plan {
     }
 }
 
-/// Adds to `out` a tree's scores of as many of the `rows` rows of a column-major matrix, from position `first` on.
+/// Adds to `out` a tree's scores of as many rows as `out` holds, from row `first` of a column-major matrix of `rows`
+/// rows.
 ///
-/// Compiled twice: eight rows are taken at a time where the processor can.
+/// The function is compiled twice, so that capable processors take eight rows at a time.
 #[multiversion(targets("x86_64+avx2+bmi1"))]
 fn add(plan: &Plan, columns: &[f32], rows: usize, first: usize, out: &mut [f64]) {
-    // As many as a mask can tell, so that no position need be checked.
+    // The array has as many leaves as a mask has bits, so that no index needs a bounds check.
     let mut leaves = [0.0; u32::BITS as usize];
     leaves[..plan.leaves.len()].copy_from_slice(&plan.leaves);
     let (whole, rest) = out.as_chunks_mut::<TOGETHER>();
@@ -366,8 +369,8 @@ fn add(plan: &Plan, columns: &[f32], rows: usize, first: usize, out: &mut [f64])
     add_some(&plan.cuts, &leaves, columns, rows, last, &mut [u32::MAX; TOGETHER][..rest.len()], rest);
 }
 
-/// The same for rows of which `reachable` tells the leaves that they may still reach. Where their number is known to the compiler,
-/// these stay in registers.
+/// Adds the scores of the rows of one block. `reachable` holds the leaves that each row may still reach. These stay in
+/// registers where the compiler knows the number of rows.
 #[inline(always)]
 fn add_some(
     cuts: &[Cut],
@@ -396,7 +399,7 @@ fn missing(name: &str) -> TreeError {
     TreeError(format!("a tree has no {name}"))
 }
 
-/// The largest 32-bit float that is not above a 64-bit one.
+/// Returns the largest 32-bit float that is not above a 64-bit one.
 fn floor32(value: f64) -> f32 {
     let near = value as f32;
     if f64::from(near) > value { near.next_down() } else { near }

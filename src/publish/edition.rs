@@ -1,4 +1,4 @@
-//! What is published: the forecasts of all devices, and their JSON.
+//! An edition: the published forecasts of all devices, and their JSON.
 
 use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
@@ -8,23 +8,23 @@ use crate::forecast::DeviceForecast;
 use crate::hourly::Status;
 use crate::model::Source;
 
-/// Longest time that anything published stays good, seconds.
+/// Longest validity of anything published, in seconds.
 const LONGEST: i64 = 2 * HOUR;
 
 /// The forecasts of all devices as of one origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Edition {
-    /// The instant they were made at: nothing at or after it was looked at.
+    /// The origin of the forecasts: only readings before it were used.
     pub origin: Instant,
-    /// When they were computed, UTC.
+    /// Time of the computation, UTC.
     pub made_at: Instant,
-    /// The models they come from.
+    /// The version of the models that they come from.
     pub version: String,
-    /// One entry per device, in order of name, all of the same hours.
+    /// One forecast per device, in order of name. All are of the same hours.
     pub forecasts: Vec<DeviceForecast>,
 }
 
-/// A device's forecast, complete.
+/// The complete forecast of a device.
 #[derive(Serialize)]
 struct Prediction<'a> {
     device: &'a str,
@@ -43,29 +43,29 @@ struct Hourly<'a> {
     state: u8,
 }
 
-/// What is the same in the JSON of every device.
+/// The part of the JSON that is the same for every device.
 pub struct Rendered<'a> {
     edition: &'a Edition,
     origin: String,
     made_at: String,
-    /// When each hour begins, RFC 3339.
+    /// Start of each hour, RFC 3339.
     pub starts: Vec<String>,
 }
 
 impl Edition {
-    /// The first hour that is forecast.
+    /// Returns the first hour that is forecast.
     pub fn first(&self) -> Option<Hour> {
         Some(self.forecasts.first()?.hours.first()?.hour)
     }
 
-    /// Seconds until the first hour is over, at most two hours; nothing when it is, or there is no forecast: what was
-    /// forecast for an hour of the past tells nobody what comes.
+    /// Returns the seconds until the first hour is over, at most two hours. Returns `None` when it is over or there is
+    /// no forecast: an hour of the past needs no forecast.
     pub fn seconds_left(&self, calendar: &Calendar, now: Instant) -> Option<u64> {
         let left = calendar.start(self.first()?) + HOUR - now;
         u64::try_from(left.min(LONGEST)).ok().filter(|left| *left > 0)
     }
 
-    /// Times as text, once for all devices.
+    /// Formats the times as text, once for all devices.
     pub fn render(&self, calendar: &Calendar) -> Rendered<'_> {
         let hours = self.forecasts.first().map_or(&[][..], |forecast| &forecast.hours);
         Rendered {
@@ -80,10 +80,10 @@ impl Edition {
 }
 
 impl Rendered<'_> {
-    /// A device's forecast as one JSON object; each hour as `GET /predict` gives it.
+    /// Returns a device's forecast as one JSON object. Each hour has the form of `GET /predict`.
     ///
     /// # Errors
-    /// None in practice: every value can be written as JSON.
+    /// Returns no error in practice: every value can be written as JSON.
     pub fn prediction(&self, forecast: &DeviceForecast) -> serde_json::Result<Vec<u8>> {
         let hours = self.starts.iter().zip(&forecast.hours);
         serde_json::to_vec(&Prediction {

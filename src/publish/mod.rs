@@ -1,6 +1,6 @@
-//! Forecasts on their way to others: to a broker in Home Assistant's form, and to Redis for programs.
+//! Publishes forecasts: to a broker in Home Assistant's form, and to Redis for programs.
 //!
-//! Who computes forecasts hands over whole editions and never waits; each target takes the newest when it is ready for
+//! The forecaster hands over whole editions and never waits. Each target takes the newest edition when it is ready for
 //! one, so a slow or absent target costs one edition of memory and nothing else.
 
 mod edition;
@@ -22,22 +22,23 @@ pub use edition::Edition;
 pub use homeassistant::Settings as HomeAssistant;
 pub use redis::{Redis, RedisUrlError};
 
-/// How often it is asked whose turn it is.
+/// Time between two requests for the turn to publish.
 pub const ASK: Duration = Duration::from_secs(10);
 
 /// Longer than any server runs.
 const ALWAYS: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// Whether it is for this server to publish, when several share a store: they take the same forecasts to the same places.
+/// The turn to publish. Servers that share a store take the same forecasts to the same targets, so one of them
+/// publishes.
 pub struct Turn {
-    /// Takes or renews the turn; false when another server has it. Called off the async threads.
+    /// Takes or renews the turn, and returns false when another server has it. It is called off the async threads.
     pub ask: Arc<dyn Fn() -> anyhow::Result<bool> + Send + Sync>,
-    /// For how long nobody else can get it from then on.
+    /// Time from then on during which no other server can get the turn.
     pub lasts: Duration,
 }
 
-/// Until when it is known that nobody else publishes. It ends by itself: a server that cannot reach the store does not learn
-/// that another has taken its turn.
+/// The time until which no other server publishes. It ends by itself: a server that cannot reach the store does not
+/// learn that another server has taken its turn.
 #[derive(Debug, Clone)]
 pub struct Hold(watch::Receiver<Stopwatch>);
 
@@ -55,7 +56,7 @@ impl Hold {
     }
 }
 
-/// Where forecasts go.
+/// The targets of forecasts.
 #[derive(Debug, Clone, Default)]
 pub struct Targets {
     /// A broker that Home Assistant listens to.
@@ -64,12 +65,12 @@ pub struct Targets {
     pub redis: Option<Redis>,
 }
 
-/// What one target was given.
+/// The counts of one target.
 #[derive(Debug, Default)]
 pub struct Given {
-    /// Messages or keys sent.
+    /// Number of messages or keys sent.
     pub sent: Count,
-    /// Connections or batches that failed.
+    /// Number of connections or batches that failed.
     pub failures: Count,
     /// 1 while connected.
     pub connected: Count,
@@ -83,7 +84,8 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Publishes to the targets while it is this server's turn, always without one; nothing without targets.
+    /// Publishes to the targets while it is this server's turn. Without a turn it always publishes. Returns `None`
+    /// without targets.
     pub fn start(runtime: &Handle, targets: Targets, calendar: &Calendar, turn: Option<Turn>) -> Option<Publisher> {
         let (editions, receiver) = watch::channel(None);
         let mut given = Vec::new();
@@ -104,17 +106,17 @@ impl Publisher {
         Some(Publisher { editions, given, hold })
     }
 
-    /// Whether it is this server that publishes, and no other.
+    /// Returns whether this server publishes, and no other.
     pub fn is_active(&self) -> bool {
         self.hold.lasts()
     }
 
-    /// Hands over an edition in place of any that was not taken yet.
+    /// Hands over an edition. It replaces one that was not taken yet.
     pub fn publish(&self, edition: Edition) {
         self.editions.send_replace(Some(Arc::new(edition)));
     }
 
-    /// What each target was given, with its name.
+    /// Returns the counts of each target, with its name.
     pub fn given(&self) -> &[(&'static str, Arc<Given>)] {
         &self.given
     }
@@ -124,7 +126,7 @@ impl Publisher {
 const MQTT: &str = "mqtt";
 const REDIS: &str = "redis";
 
-/// What the tasks of the targets need.
+/// The data that the tasks of the targets need.
 struct Work {
     targets: Targets,
     editions: watch::Receiver<Option<Arc<Edition>>>,
@@ -134,9 +136,9 @@ struct Work {
 }
 
 impl Work {
-    /// Connects to the targets while it is this server's turn. While that is not known, connections stay as they are, so
-    /// that nobody is told that the forecasts are gone, but nothing new is published and no connection made: the next server
-    /// uses the same name at the broker.
+    /// Connects to the targets while it is this server's turn. While the turn is unknown, connections stay open, so
+    /// that no subscriber is told that the forecasts are gone. Nothing new is published and no connection is made
+    /// meanwhile, because the next server uses the same name at the broker.
     async fn run(self, turn: Option<Turn>, until: watch::Sender<Stopwatch>) {
         let Some(turn) = turn else {
             self.start().join_all().await;
@@ -204,7 +206,7 @@ mod tests {
     use crate::hourly::Status;
     use crate::model::Source;
 
-    /// An edition of devices from an hour on.
+    /// Returns an edition of devices from an hour on.
     pub fn edition(devices: &[&str], first: Hour) -> Edition {
         let hour = |hour| HourForecast { hour, probability: 0.25, occupied: false };
         let forecast = |device: &&str| DeviceForecast {

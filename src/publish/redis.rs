@@ -1,4 +1,4 @@
-//! Forecasts for programs: `prediction:DEVICE` in Redis, gone when the hour is over.
+//! Publishes forecasts for programs: `prediction:DEVICE` in Redis, which expires when the hour is over.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use super::{Edition, Given, Hold};
 use crate::calendar::Calendar;
 use crate::stream::backoff::Backoff;
 
-/// Keys set with one request.
+/// Number of keys set with one request.
 const AT_ONCE: usize = 256;
 
-/// How long to wait for a connection and for an answer.
+/// Longest waits for a connection and for an answer.
 const CONNECTING: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// Waits between tries.
+/// First and longest wait between tries.
 const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
 
 /// A Redis server.
@@ -32,7 +32,7 @@ pub struct Redis {
     place: String,
 }
 
-/// An address that is none of a Redis server. It is not shown: it may hold a password.
+/// The address is not that of a Redis server. It is not shown, because it may hold a password.
 #[derive(Debug, thiserror::Error)]
 #[error("expected redis://[user@]host[:port][/database], or the same with rediss:// and certificates to trust")]
 pub struct RedisUrlError;
@@ -44,12 +44,12 @@ impl std::fmt::Debug for Redis {
 }
 
 impl Redis {
-    /// A server by its address, `redis://[user[:password]@]host[:port][/database]`, or the same with `rediss` for an
-    /// encrypted connection to a server whose certificate one of those in `trusted` (PEM) vouches for. A password given
-    /// beside it goes before one in it.
+    /// Reads the address of a server, `redis://[user[:password]@]host[:port][/database]`, or the same with `rediss` for
+    /// an encrypted connection. One of the certificates in `trusted` (PEM) must vouch for that of the server then. The
+    /// argument `password` takes precedence over a password in the address.
     ///
     /// # Errors
-    /// [`RedisUrlError`].
+    /// Returns [`RedisUrlError`] when the address is not that of a Redis server.
     pub fn parse(url: &str, password: Option<&str>, trusted: Option<Vec<u8>>) -> Result<Redis, RedisUrlError> {
         let mut info: ConnectionInfo = url.into_connection_info().map_err(|_| RedisUrlError)?;
         if let Some(password) = password {
@@ -62,7 +62,7 @@ impl Redis {
             None if encrypted => return Err(RedisUrlError),
             None => Client::open(info),
             trusted => {
-                // A provider that was installed before stays.
+                // A provider that was installed earlier stays.
                 let _ = rustls::crypto::ring::default_provider().install_default();
                 Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: trusted })
             }
@@ -72,8 +72,8 @@ impl Redis {
     }
 }
 
-/// Writes each edition until the runtime ends, and connects while nobody else publishes. A server that is away is tried
-/// again and again; when it is back it gets the newest edition.
+/// Writes each edition until the runtime ends, and connects while no other server publishes. An unreachable Redis
+/// server is tried again and again, and gets the newest edition when it is back.
 pub async fn run(
     target: Redis,
     mut editions: watch::Receiver<Option<Arc<Edition>>>,
@@ -100,7 +100,7 @@ pub async fn run(
     }
 }
 
-/// One connection, until it fails or nobody makes editions any more.
+/// Serves one connection, until it fails or no more editions are made.
 async fn session(
     target: &Redis,
     editions: &mut watch::Receiver<Option<Arc<Edition>>>,
@@ -129,7 +129,7 @@ async fn session(
     }
 }
 
-/// Sets the keys of an edition, as long as its first hour is not over.
+/// Sets the keys of an edition while its first hour is not over.
 async fn write(
     connection: &mut MultiplexedConnection,
     edition: &Edition,

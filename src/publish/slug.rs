@@ -1,13 +1,13 @@
-//! Names of devices where only some characters are allowed.
+//! Slugs: names of devices for uses that allow only some characters.
 
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-/// Characters of the readable part.
+/// Most characters of the readable part.
 const READABLE: usize = 40;
 
-/// A name as letters, digits and `_`, at most 40 of them: for people; different names may give the same.
+/// Returns a name as at most 40 letters, digits and `_`, for people. Different names may give the same slug.
 pub fn readable(name: &str) -> String {
     let mut slug = String::new();
     for character in name.chars() {
@@ -23,7 +23,8 @@ pub fn readable(name: &str) -> String {
     slug.trim_end_matches('_').to_owned()
 }
 
-/// The same with the first eight digits of the name's SHA-256: the same at every start, and each name's own.
+/// Returns the slug with the first eight digits of the name's SHA-256, which is unique to the name and the same at
+/// every start.
 pub fn unique(name: &str) -> String {
     let mut slug = readable(name);
     if !slug.is_empty() {

@@ -4,10 +4,10 @@ use crate::calendar::{Calendar, Instant};
 use crate::model::Models;
 use crate::model::registry::{self, Registry, RegistryError};
 
-/// The models in use; none where there are none or they must not be used, with why.
+/// Returns the models in use. Returns `None` where there are none or they must not be used, with the reason.
 ///
 /// # Errors
-/// [`RegistryError`] when the registry cannot be read, or has versions of which none is current.
+/// Returns [`RegistryError`] when the registry cannot be read, or has versions of which none is current.
 pub fn champion(
     registry: &Registry,
     last_reading: Instant,

@@ -1,4 +1,4 @@
-//! Challengers against the champion, for the site and for each device.
+//! Judges challengers against the champion, for the site and for each device.
 
 use rayon::prelude::*;
 
@@ -12,24 +12,24 @@ use crate::model::fit::TrainError;
 
 /// The models in use, and the hours on which they are challenged.
 pub(super) struct Contest<'a> {
-    /// All hours that are known.
+    /// All known hours.
     pub hourly: &'a Hourly,
-    /// What all devices say together in them.
+    /// The readings of all devices together in these hours.
     pub building: &'a Building,
     /// The models in use.
     pub champion: &'a Models,
-    /// The first hour that neither side has seen.
+    /// The first hour from which neither side has learned.
     pub from: Hour,
-    /// Fewer days than this say nothing.
+    /// The fewest days on which a judgement can be based.
     pub fewest_days: usize,
 }
 
-/// How one device's challengers did against the champion.
+/// The scores of one device's challengers against the champion.
 #[derive(Clone, Default)]
 struct Scores {
-    /// The site's layers against those of the champion.
+    /// The challenger's site layers against those of the champion.
     site_layers: Scored,
-    /// The whole stack.
+    /// The challenger's whole stack against that of the champion.
     whole: Scored,
     /// The challenger's site layers against the champion's whole stack.
     site: Scored,
@@ -45,7 +45,7 @@ impl Contest<'_> {
     /// Returns whether the champion's forecasts do worse than the prior by more than noise, over all devices.
     ///
     /// # Errors
-    /// Whatever Polars reports.
+    /// Returns `TrainError` with the error of Polars.
     pub fn skill_gone(&self) -> Result<bool, TrainError> {
         let scored = self.each_device(|window, name| {
             let scores = self.champion.layers(name).scores(&window.matrix);
@@ -55,11 +55,11 @@ impl Contest<'_> {
         Ok(scored.days() >= self.fewest_days && scored.skill_gone())
     }
 
-    /// Judges a challenger, the site's layers and then each of `devices`, and writes down in `report` what becomes of them. Where
-    /// nothing can be judged it takes over only if the champion is over age.
+    /// Judges a challenger: the site's layers first, then each of `devices`. Records the decisions in `report`. A
+    /// challenger that cannot be judged takes over only if the champion is over age.
     ///
     /// # Errors
-    /// Whatever Polars reports.
+    /// Returns `TrainError` with the error of Polars.
     pub fn judge<'a>(
         &self,
         challenger: Option<&Models>,
@@ -96,7 +96,7 @@ impl Contest<'_> {
         }
     }
 
-    /// Returns what a device gets once the site's layers are renewed.
+    /// Returns the layer that a device gets once the site's layers are renewed.
     fn decide(&self, scores: &Scores) -> DeviceTrial {
         if scores.whole.days() < self.fewest_days {
             return DeviceTrial::UNJUDGED;
@@ -109,7 +109,7 @@ impl Contest<'_> {
         DeviceTrial { gets, judged: Some(scores.whole.judged()) }
     }
 
-    /// Returns what `of` says of each device of the grid; the default of those without judged hours.
+    /// Returns the value of `of` for each device of the grid, and the default for devices without judged hours.
     fn each_device<T: Default + Send>(&self, of: impl Fn(&Window, &str) -> T + Sync) -> Result<Vec<T>, TrainError> {
         let of = |at: usize| -> Result<T, TrainError> {
             let window = Window::new(self.hourly, self.building, at, self.from)?;

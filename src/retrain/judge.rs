@@ -1,4 +1,4 @@
-//! Challenger against champion on hours that neither has seen, paired by day.
+//! Scores challenger and champion on hours that neither has seen, paired by day.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ use crate::hourly::Hourly;
 use crate::model::judge::{log_loss, standard_errors};
 use crate::model::rows;
 
-/// Fewer judged days than this say nothing, unless fewer were asked for.
+/// The fewest judged days that allow a judgement, unless fewer were asked for.
 pub const FEWEST_DAYS: usize = 4;
-/// Gain over the champion, in standard errors, at which a challenger is worse and not just unlucky.
+/// Gain over the champion, in standard errors, up to which a challenger counts as worse and not just unlucky.
 const WORSE: f64 = -2.0;
-/// Gain over the prior, in standard errors, at which skill is gone.
+/// Gain over the prior, in standard errors, up to which skill counts as gone.
 const GONE: f64 = -2.5;
 
 /// The rows of one device from an hour on.
@@ -39,29 +39,29 @@ struct Day {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scored(BTreeMap<i32, Day>);
 
-/// How a challenger did. Losses are mean log losses over the same rows.
+/// The result of a challenger. Losses are mean log losses over the same rows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
-    /// Local days.
+    /// Number of local days.
     pub days: usize,
-    /// Hours.
+    /// Number of hours.
     pub rows: u32,
-    /// Of the prior alone.
+    /// Loss of the prior alone.
     pub prior: f64,
-    /// Of the models in use.
+    /// Loss of the models in use.
     pub champion: f64,
-    /// Of the new ones.
+    /// Loss of the new models.
     pub challenger: f64,
-    /// By how many of its standard errors, with days as blocks, the challenger loses less than the champion.
+    /// The challenger's gain: the loss it saves over the champion, in standard errors with days as blocks.
     pub gain: f64,
 }
 
 impl Window {
-    /// The observed hours of the device at a position of the grid from `from` on, each asked as training asks; none
-    /// without any.
+    /// Returns the observed hours, from `from` on, of the device at a position of the grid. Each hour is asked as in
+    /// training. Returns `None` without such hours.
     ///
     /// # Errors
-    /// Whatever Polars reports.
+    /// Returns the error of Polars.
     pub fn new(hourly: &Hourly, building: &Building, device: usize, from: Hour) -> PolarsResult<Option<Window>> {
         let rows = rows::rows_of(hourly, device, |hour| hour >= from);
         if rows.is_empty() {
@@ -75,7 +75,7 @@ impl Window {
         }))
     }
 
-    /// Losses of two forecasters, given their log-odds of each row, and of the prior.
+    /// Returns the losses of two forecasters, given their log-odds of each row, and the losses of the prior.
     pub fn score(&self, champion: &[f64], challenger: &[f64]) -> Scored {
         let mut scored = Scored::default();
         for (at, &prior) in self.matrix.column(0).iter().enumerate() {
@@ -90,7 +90,7 @@ impl Window {
 }
 
 impl Scored {
-    /// The days of two devices together.
+    /// Adds the days of another device.
     pub fn merge(mut self, other: &Scored) -> Scored {
         for (&day, theirs) in &other.0 {
             let mine = self.0.entry(day).or_default();
@@ -102,22 +102,22 @@ impl Scored {
         self
     }
 
-    /// Number of local days with at least one hour.
+    /// Returns the number of local days with at least one hour.
     pub fn days(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether the champion does worse than the prior by more than noise.
+    /// Returns whether the champion does worse than the prior by more than noise.
     pub fn skill_gone(&self) -> bool {
         standard_errors(self.0.values().map(|day| day.prior - day.champion)) <= GONE
     }
 
-    /// Whether the challenger does worse than the prior by more than noise.
+    /// Returns whether the challenger does worse than the prior by more than noise.
     pub fn without_skill(&self) -> bool {
         standard_errors(self.0.values().map(|day| day.prior - day.challenger)) <= GONE
     }
 
-    /// Whether the challenger does worse than the champion by more than noise.
+    /// Returns whether the challenger does worse than the champion by more than noise.
     pub fn worse(&self) -> bool {
         self.gain() <= WORSE
     }
@@ -126,11 +126,11 @@ impl Scored {
         standard_errors(self.0.values().map(|day| day.champion - day.challenger))
     }
 
-    /// The figures.
+    /// Returns the figures.
     pub fn judged(&self) -> Judged {
         let rows: u32 = self.0.values().map(|day| day.rows).sum();
         let mean = |of: fn(&Day) -> f64| self.0.values().map(of).sum::<f64>() / f64::from(rows.max(1));
-        // Rounded, so that it can be read, and comes back from JSON as the same number.
+        // Numbers are rounded, so that they are short to read and come back from JSON unchanged.
         let short = |number: f64| (number * 1e6).round() / 1e6;
         Judged {
             days: self.days(),
@@ -147,7 +147,7 @@ impl Scored {
 mod tests {
     use super::*;
 
-    /// One row a day, losses of prior, champion and challenger.
+    /// Builds scores of one row a day from the losses of prior, champion and challenger.
     fn scored(days: &[(f64, f64, f64)]) -> Scored {
         let day = |&(prior, champion, challenger): &(f64, f64, f64)| Day { rows: 1, prior, champion, challenger };
         Scored((0..).zip(days.iter().map(day)).collect())

@@ -1,15 +1,15 @@
-//! The retraining job: fit everything anew, and publish what is not worse than the models in use.
+//! The retraining job fits everything anew, and promotes what is not worse than the models in use.
 //!
 //! It is *due* when the models in use are older than allowed, or lately did worse than the plain prior.
 //!
 //! A *challenger* is fitted on readings before the latest days and *judged* ([`judge`]) on them against the
 //! *champion*, the models in use: the same hours, asked at the same instants, days as blocks. Only hours after
-//! everything that either learned from count. With too few of them nothing can be said, and the challenger takes
-//! over only if the champion is over age; the report says so.
+//! everything that either learned from count. With too few of them no judgement is made, and the challenger takes over
+//! only if the champion is over age. The report says so.
 //!
-//! The site's layers are judged by themselves, over all devices. If they lose, everything stays as it is. If they win, the
-//! models are fitted again on everything, and each device is judged with its whole stack. A device whose challenger
-//! loses gets the site's new layers alone, and the prior where these do worse than the prior. A device's trees
+//! The site's layers are judged by themselves, over all devices. If they lose, everything stays as it is. If they win,
+//! the models are fitted again on everything, and each device is judged with its whole stack. A device whose challenger
+//! loses gets the site's new layers alone, or the prior alone if these layers do worse than the prior. A device's trees
 //! are steps on top of the site's score, so they never outlive the site's layers that they were fitted on.
 //!
 //! [`settle`] judges models that were fitted elsewhere by the same rules.
@@ -32,44 +32,45 @@ use crate::model::Models;
 use crate::model::fit::{self, TrainError};
 use crate::readings::Readings;
 
-/// What a retraining is asked.
+/// The options of a retraining.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Only readings before this instant are known.
+    /// The retraining knows only readings before this instant.
     pub until: Instant,
     /// Seconds after which what was learned is over age.
     pub max_age: i64,
-    /// Whole local days before `until` that challengers are judged on.
+    /// Number of whole local days before `until` on which challengers are judged.
     pub judge_days: u16,
-    /// Whether to stop before anything is fitted on all readings.
+    /// True to stop before anything is fitted on all readings.
     pub dry_run: bool,
 }
 
 impl Options {
-    /// Returns whether what learned up to an instant is older than allowed.
+    /// Returns whether models that learned up to an instant are older than allowed.
     fn over_age(&self, cutoff: Instant) -> bool {
         self.until - cutoff >= self.max_age
     }
 
-    /// Returns the fewest judged days that say anything.
+    /// Returns the fewest judged days that allow a judgement.
     fn fewest_days(&self) -> usize {
         judge::FEWEST_DAYS.min(usize::from(self.judge_days)).max(2)
     }
 }
 
-/// What came of a retraining.
+/// The outcome of a retraining.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// Why it was due, how it was judged, what was decided.
+    /// The report: the reason, the judgement and the decision.
     pub report: Report,
-    /// The models to take over; none when nothing was promoted, or on a dry run.
+    /// The models that take over. `None` when nothing was promoted, or on a dry run.
     pub models: Option<Models>,
 }
 
-/// Fits everything anew if that is due, judges it against `champion`, and says why. `done` is called once per fit of a device.
+/// Fits everything anew if that is due, judges it against `champion`, and reports the reasons. Calls `done` once per
+/// fit of a device.
 ///
 /// # Errors
-/// [`TrainError`] when LightGBM or Polars refuse. Too little history is no error: nothing is promoted then.
+/// Returns [`TrainError`] when LightGBM or Polars fails. Too little history is no error: nothing is promoted then.
 pub fn run(
     readings: &Readings,
     calendar: &Calendar,
@@ -102,7 +103,7 @@ pub fn run(
     finish(report, options, train)
 }
 
-/// Fits what the report says takes over.
+/// Fits the models that take over according to the report.
 fn finish(
     mut report: Report,
     options: &Options,
@@ -119,12 +120,12 @@ fn finish(
     Ok(Outcome { report, models: Some(models) })
 }
 
-/// Decides whether models that were fitted elsewhere, on readings before their cutoff, take the place of `champion`: judged on
-/// `readings` after everything both learned from, as in a retraining. Without such readings, or too few of them, they take
-/// over only where the champion is over age.
+/// Decides whether models that were fitted elsewhere, on readings before their cutoff, replace `champion`. They are
+/// judged on `readings` after everything both learned from, as in a retraining. Without enough such readings they take
+/// over only if the champion is over age.
 ///
 /// # Errors
-/// As [`run`].
+/// Returns the errors of [`run`].
 pub fn settle(
     readings: &Readings,
     calendar: &Calendar,
@@ -148,7 +149,7 @@ pub fn settle(
     finish(report, options, || Ok(challenger))
 }
 
-/// Returns why the models in use are to be challenged; none where they are not.
+/// Returns the reason to challenge the models in use, and `None` if there is none.
 fn due(contest: &Contest, options: &Options) -> Result<Option<Reason>, TrainError> {
     Ok(if options.over_age(contest.champion.cutoff) {
         Some(Reason::OverAge)
@@ -159,7 +160,7 @@ fn due(contest: &Contest, options: &Options) -> Result<Option<Reason>, TrainErro
     })
 }
 
-/// The midnight at which the last whole local days before an instant begin that challengers are judged on.
+/// Returns the midnight that begins the last whole local days before an instant, on which challengers are judged.
 fn judged_from(until: Instant, judge_days: u16, calendar: &Calendar) -> Instant {
     let midnight = calendar.wall(until).date() - Days::new(u64::from(judge_days));
     calendar.instant(midnight.and_time(NaiveTime::MIN))

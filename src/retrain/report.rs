@@ -1,4 +1,4 @@
-//! What a retraining did and why, as it is kept with the models it made.
+//! The report of a retraining, which is stored with the models it made: actions and reasons.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,22 +14,22 @@ use crate::model::{DeviceModel, Models};
 /// Most devices listed in the text.
 const LISTED: usize = 20;
 
-/// Why models are challenged.
+/// The reason to challenge models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// There are none yet.
+    /// There are no models yet.
     NoModel,
     /// Their forecasts do worse than the prior on the latest days.
     SkillGone,
-    /// What was learned is older than allowed.
+    /// The models are older than allowed.
     OverAge,
-    /// There is a challenger that was fitted elsewhere.
+    /// A challenger was fitted elsewhere.
     Asked,
 }
 
 impl Reason {
-    /// The reason in words.
+    /// Returns the reason in words.
     pub fn words(self) -> &'static str {
         match self {
             Reason::NoModel => "no model yet",
@@ -40,69 +40,70 @@ impl Reason {
     }
 }
 
-/// Why models were challenged, how that was judged, what was decided. Times are RFC 3339, without an offset at a site without a zone.
+/// The reason for a challenge, the judgement and the decision. Times are RFC 3339, without an offset at a site without
+/// a zone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// When it was made, UTC.
+    /// Time of the report, UTC.
     pub made_at: String,
-    /// Only readings before this were known.
+    /// The retraining knew only readings before this time.
     pub until: String,
-    /// Seconds after which what was learned was over age.
+    /// Seconds after which models were over age.
     pub max_age: i64,
-    /// Challengers knew nothing from here on; none where nothing was judged.
+    /// Challengers learned only from readings before this time. `None` where nothing was judged.
     pub judged_from: Option<String>,
-    /// Version of the models in use before, if there were any.
+    /// Version of the models that were in use before, if there were any.
     pub champion: Option<String>,
-    /// Why these could not be used at all.
+    /// The reason why these could not be used at all.
     pub refused: Option<String>,
-    /// Whether nothing was to be changed.
+    /// True for a dry run, which changes nothing.
     pub dry_run: bool,
-    /// Why nothing could be done.
+    /// The reason why nothing could be done.
     pub note: Option<String>,
-    /// What identifies the run that fitted the models, if they were fitted elsewhere.
+    /// The identifier of the run that fitted the models, if they were fitted elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
-    /// Devices with readings.
+    /// Number of devices with readings.
     pub known: usize,
-    /// The site's layers; none where the models in use were not challenged.
+    /// The result for the site's layers. `None` where the models in use were not challenged.
     pub site: Option<SiteTrial>,
-    /// Devices by name, where the site's layers are renewed.
+    /// The results of devices by name, where the site's layers are renewed.
     pub devices: BTreeMap<String, DeviceTrial>,
 }
 
-/// What became of the site's layers.
+/// The result for the site's layers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SiteTrial {
-    /// Why they were challenged.
+    /// The reason for the challenge.
     pub reason: Reason,
-    /// Whether the new ones took over.
+    /// True when the new layers took over.
     pub promoted: bool,
-    /// How they did; none where there were too few days that neither had seen.
+    /// The judgement. `None` where there were too few days that neither had seen.
     pub judged: Option<Judged>,
 }
 
-/// What became of a device once the site's layers were renewed.
+/// The result for a device once the site's layers were renewed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeviceTrial {
-    /// What it gets.
+    /// The layer that the device gets.
     pub gets: Layer,
-    /// How its challenger did; none where there were too few days that neither had seen.
+    /// The judgement on its challenger. `None` where there were too few days that neither had seen.
     pub judged: Option<Judged>,
 }
 
-/// What a device gets of new models.
+/// The layer that a device gets from new models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layer {
     /// The layer that was fitted for it.
     Challenger,
-    /// The site's layers alone, because its challenger is worse than what it had.
+    /// The site's layers alone, because the device's challenger is worse than its model in use.
     Site,
-    /// The prior alone, because everything fitted does worse than that.
+    /// The prior alone, because everything fitted does worse than the prior.
     Prior,
 }
 
-/// Says how a challenger did, if it was judged.
+/// Returns the figures of a challenger in words, if it was judged.
 fn figures(judged: Option<Judged>) -> String {
     judged.map_or(String::new(), |judged| {
         format!(
@@ -126,7 +127,7 @@ impl SiteTrial {
 }
 
 impl DeviceTrial {
-    /// A device about which nothing can be said.
+    /// The result of a device that could not be judged.
     pub(super) const UNJUDGED: DeviceTrial = DeviceTrial { gets: Layer::Challenger, judged: None };
 
     fn words(&self) -> String {
@@ -159,20 +160,20 @@ impl Report {
         }
     }
 
-    /// Notes that nothing could be learned.
+    /// Records that nothing could be learned.
     pub(super) fn give_up(&mut self) {
         (self.site, self.judged_from) = (None, None);
         self.devices.clear();
         self.note = Some("too little history to learn from".into());
     }
 
-    /// Promotes models of these devices where there were none.
+    /// Promotes models of these devices at a site without models in use.
     pub(super) fn promote_all<'a>(&mut self, devices: impl Iterator<Item = &'a String>) {
         self.site = Some(SiteTrial { reason: Reason::NoModel, promoted: true, judged: None });
         self.devices = devices.map(|name| (name.clone(), DeviceTrial::UNJUDGED)).collect();
     }
 
-    /// Returns these models with what each device gets of them.
+    /// Returns the models with the layer that each device gets.
     pub(super) fn applied_to(&self, mut models: Models) -> Models {
         for (name, device) in &mut models.devices {
             let alone = |follows_site| DeviceModel { follows_site, cutoff: device.cutoff, ..DeviceModel::default() };
@@ -195,7 +196,7 @@ impl Report {
         self.devices.values().filter(|trial| trial.gets == Layer::Challenger).count()
     }
 
-    /// Returns the number of devices whose challenger lost to what they had, and that get the site's new layers or the prior.
+    /// Returns the number of devices whose challenger lost, and that get the site's new layers or the prior.
     pub fn fell_back(&self) -> usize {
         self.devices.len() - self.promoted()
     }
@@ -205,7 +206,7 @@ impl Report {
         if self.site.as_ref().is_some_and(|site| !site.promoted) { self.known } else { 0 }
     }
 
-    /// Returns lines for people, each a name and a value.
+    /// Returns lines for people. Each has a name and a value.
     pub fn lines(&self) -> Vec<(&'static str, String)> {
         let plain = |time: &str| time.replacen('T', " ", 1);
         let mut lines = vec![("champion", self.champion.clone().unwrap_or_else(|| "none".into()))];
@@ -225,7 +226,7 @@ impl Report {
         lines
     }
 
-    /// Returns [`Report::lines`] aligned, and the first devices, those whose challenger lost before the others.
+    /// Returns [`Report::lines`], aligned, and the first devices. Devices whose challenger lost come before the others.
     pub fn text(&self) -> String {
         let mut text: String = self.lines().iter().map(|(name, value)| format!("{name:<12} {value}\n")).collect();
         let (won, lost): (Vec<_>, Vec<_>) = self.devices.iter().partition(|(_, trial)| trial.gets == Layer::Challenger);

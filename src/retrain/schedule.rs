@@ -1,4 +1,4 @@
-//! When the next retraining is: a cron expression on the site's clock.
+//! The schedule of retrainings: a cron expression on the site's clock.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,18 +16,18 @@ pub struct Schedule {
     text: String,
 }
 
-/// Why a text is no schedule.
+/// The reason why a text is not a schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
-    /// It cannot be read.
+    /// The text cannot be read.
     #[error("expected a cron expression such as '0 2 * * *', found {text:?}: {why}")]
     Form {
         /// The text.
         text: String,
-        /// What is wrong with it.
+        /// The fault in the text.
         why: String,
     },
-    /// It can, but its time never comes.
+    /// The text can be read, but its time never comes.
     #[error("{0:?} never comes")]
     Never(String),
 }
@@ -55,13 +55,14 @@ impl fmt::Display for Schedule {
 }
 
 impl Schedule {
-    /// The first time after an instant. A time that clocks skip is taken as the instant the gap ends; of one that comes
-    /// twice when they go back, the first is taken, but for expressions that mean every hour or every few minutes.
+    /// Returns the first scheduled time after an instant. A time that clocks skip becomes the instant at which the gap
+    /// ends. Of a time that comes twice when clocks go back, the first is taken. Expressions that mean every hour or
+    /// every few minutes take both.
     pub fn next(&self, after: Instant, calendar: &Calendar) -> Option<Instant> {
         let utc = DateTime::from_timestamp(after, 0)?;
         match calendar.zone() {
             Some(zone) => Some(self.cron.find_next_occurrence(&utc.with_timezone(&zone), false).ok()?.timestamp()),
-            // Wall time is arithmetic on its own: as if it were UTC.
+            // Wall time is computed as if it were UTC.
             None => Some(self.cron.find_next_occurrence::<DateTime<Utc>>(&utc, false).ok()?.timestamp()),
         }
     }

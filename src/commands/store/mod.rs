@@ -15,10 +15,10 @@ use crate::readings::field::COLUMNS;
 use crate::store::HourCount;
 use quarantine::QuarantineArgs;
 
-/// Readings of wrong clocks are taken out only where they are at most one in so many.
+/// Readings of wrong clocks are removed only if they are at most one in this many.
 const MOST_DROPPED: usize = 10;
 
-/// Seconds of a day, by which a store keeps its readings.
+/// Seconds of a day, the unit by which a store keeps its readings.
 const DAY: i64 = 86_400;
 
 /// Sum up, back up, pack, shorten and repair a store.
@@ -92,10 +92,10 @@ pub enum Action {
     Quarantine(QuarantineArgs),
 }
 
-/// Does what it is asked and prints what came of it.
+/// Runs the action and prints the result.
 ///
 /// # Errors
-/// As [`crate::store::StoreError`]. A reader that closes the pipe early is no error.
+/// Returns [`crate::store::StoreError`] when the store fails. A reader that closes the pipe early is no error.
 pub fn run(args: &StoreCommand) -> anyhow::Result<()> {
     match &args.action {
         Action::Hours { at, days, file } => {
@@ -128,12 +128,12 @@ pub fn run(args: &StoreCommand) -> anyhow::Result<()> {
     }
 }
 
-/// Writes readings of days outside those in which the site lived, and takes them out if that is wanted.
+/// Writes readings of days outside those in which the site was in use, and removes them if `drop` is set.
 fn strays(opened: &Opened, drop: bool, file: &Path) -> anyhow::Result<()> {
     output::check(file)?;
     let (readings, _) = opened.wait(opened.store.load(None)).context("cannot read the store")?;
     let Some((first, last)) = readings.bulk(opened.calendar.latest()) else { return output::write(file, &[]) };
-    // What comes while this is done, and today's and tomorrow's, stays.
+    // Readings of today and tomorrow, and those that arrive meanwhile, stay.
     let last = last.max(opened.calendar.latest());
     let (first_day, last_day) = (first.div_euclid(DAY), last.div_euclid(DAY));
     let is_stray = |time: &Instant| !(first_day..=last_day).contains(&time.div_euclid(DAY));
@@ -158,7 +158,7 @@ fn strays(opened: &Opened, drop: bool, file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The hours by when they begin, with the offset of the zone: an hour may come twice.
+/// Returns the hours by their start, with the offset of the zone, because an hour may come twice.
 fn csv_of(hours: &[HourCount], calendar: &Calendar) -> anyhow::Result<Vec<u8>> {
     let mut out = csv::Writer::from_writer(Vec::new());
     out.write_record(["hour", "device", "readings"])?;

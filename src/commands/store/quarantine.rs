@@ -1,4 +1,4 @@
-//! `roomcast store quarantine`: what was refused, and another try.
+//! `roomcast store quarantine`: lists refused rows and tries them again.
 
 use clap::{Args, Subcommand};
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use crate::stream::payload::form::Said;
 use crate::stream::payload::message::{Message, Reader};
 use crate::stream::payload::rows::{self, Media};
 
-/// Rows looked at together.
+/// Number of rows read together.
 const PAGE: usize = 500;
 
 /// List what was refused, and try it again.
@@ -79,7 +79,7 @@ fn as_json(rows: &[Quarantined]) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(&rows.iter().map(row).collect::<Vec<_>>())? + "\n")
 }
 
-/// A row for people. What devices sent may hold anything: control characters are shown, not obeyed.
+/// Returns a row as text for people. Devices may send anything, so control characters are escaped.
 fn line(row: &Quarantined) -> String {
     let Quarantined { id, received, seen, source, payload, reason } = row;
     let received = Calendar::default().format(*received);
@@ -90,7 +90,7 @@ fn line(row: &Quarantined) -> String {
     format!("{id}  {received} UTC  {source}{times}  {}\n    {}\n", plain(reason), plain(payload))
 }
 
-/// Reads every row again; says what came of it.
+/// Reads every row again, and returns the result in words.
 fn replay(opened: &Opened, reader: &Reader) -> anyhow::Result<String> {
     let (mut replayed, mut stored, mut stay, mut after) = (0_usize, 0_usize, 0_usize, 0);
     loop {
@@ -107,7 +107,8 @@ fn replay(opened: &Opened, reader: &Reader) -> anyhow::Result<String> {
                 None => stay += 1,
             }
         }
-        // Stored first: killed in between, they are there twice for a moment and count once.
+        // The rows are stored before they leave the quarantine. After a kill in between they are in both places and
+        // count once.
         let receipt = opened.wait(opened.store.ingest(&batch))?;
         opened.wait(opened.store.release(&ids))?;
         replayed += ids.len();
@@ -116,7 +117,7 @@ fn replay(opened: &Opened, reader: &Reader) -> anyhow::Result<String> {
     Ok(format!("{replayed} rows are readings now, {stored} of them new; {stay} stay in quarantine\n"))
 }
 
-/// The event of a row, if it is one now.
+/// Returns the event of a row, if it is one now.
 fn event(row: &Quarantined, reader: &Reader, calendar: &Calendar) -> Option<Event> {
     let body = row.payload.trim();
     let read = match serde_json::from_str(body) {
@@ -128,14 +129,15 @@ fn event(row: &Quarantined, reader: &Reader, calendar: &Calendar) -> Option<Even
     if rows.refused.is_empty() && rows.events.len() == 1 { rows.events.pop() } else { None }
 }
 
-/// A message that came by MQTT; what was made of one and could not be stored is a row like any other.
+/// A message that came by MQTT. The reading of a message that could not be stored is a row like any other.
 #[derive(Deserialize)]
 struct Published {
     topic: String,
     payload: String,
 }
 
-/// The event of a message. One without a time of its own happened when it last came; of the times before nothing is known.
+/// Returns the event of a message. A message without a time of its own happened when it last came. Its earlier times
+/// are unknown.
 fn message(row: &Quarantined, published: Published, reader: &Reader, calendar: &Calendar) -> Option<Event> {
     let Published { topic, payload } = published;
     let Message { device, said, time } = reader.read(&topic, payload.as_bytes(), calendar).ok()??;

@@ -1,5 +1,5 @@
-//! Whether models may be used at all: every number finite, every tree within its arrays, nothing learned that
-//! could not have been known.
+//! Checks that models may be used: every number is finite, every tree stays within its arrays, and nothing was learned
+//! from readings after the cutoff.
 
 use rayon::prelude::*;
 
@@ -11,7 +11,7 @@ use crate::model::{DeviceModel, Models, SiteModel};
 /// Checks the layers of the site and of every device.
 ///
 /// # Errors
-/// What is wrong, and with which device.
+/// Returns a message that names the fault and the device.
 pub fn models(models: &Models) -> Result<(), String> {
     site(&models.site)?;
     parts(models)?;
@@ -19,10 +19,10 @@ pub fn models(models: &Models) -> Result<(), String> {
     devices.into_par_iter().try_for_each(|(name, model)| device(name, model))
 }
 
-/// Checks that no part of models learned from after the cutoff of the whole.
+/// Checks that no part of the models learned from readings after the cutoff of the whole.
 ///
 /// # Errors
-/// What is wrong, and with which device.
+/// Returns a message that names the fault and the device.
 pub fn parts(models: &Models) -> Result<(), String> {
     if models.site.cutoff > models.cutoff {
         return Err("the site's layers learned from after the cutoff of the models".into());
@@ -35,8 +35,9 @@ pub fn parts(models: &Models) -> Result<(), String> {
     Ok(())
 }
 
-/// The latest cutoff that models can have: the present, or the end of the hour of the last reading at hand where that
-/// is later (of a building that is simulated ahead of the clock), and some tolerance.
+/// Returns the latest cutoff that models can have: the present plus a tolerance.
+/// The end of the hour of the last reading at hand replaces the present where it is later, as for a building that is
+/// simulated ahead of the clock.
 pub fn latest(last_reading: Option<Instant>, calendar: &Calendar) -> Instant {
     let tolerance = calendar.latest() - calendar.now();
     let data = last_reading.map_or(0, |last| calendar.start(calendar.hour(last) + 1));
@@ -46,7 +47,7 @@ pub fn latest(last_reading: Option<Instant>, calendar: &Calendar) -> Instant {
 /// Checks that models did not learn from the future: that their cutoff is not after [`latest`].
 ///
 /// # Errors
-/// [`RegistryError::Future`].
+/// Returns [`RegistryError::Future`] when the cutoff is later.
 pub fn present(
     version: &str,
     cutoff: Instant,
@@ -63,7 +64,7 @@ pub fn present(
 /// Checks the layers of the site.
 ///
 /// # Errors
-/// What is wrong.
+/// Returns a message that names the fault.
 pub fn site(model: &SiteModel) -> Result<(), String> {
     finite(model.linear.coefficients().iter().copied())
         .and_then(|()| finite([model.tree_weight]))
@@ -74,7 +75,7 @@ pub fn site(model: &SiteModel) -> Result<(), String> {
 /// Checks the layer of one device.
 ///
 /// # Errors
-/// What is wrong, with the device's name.
+/// Returns a message that names the fault and the device.
 pub fn device(name: &str, model: &DeviceModel) -> Result<(), String> {
     finite([model.tree_weight])
         .and_then(|()| finite(model.check.iter().flat_map(|c| [c.prior, c.building, c.device])))

@@ -1,20 +1,20 @@
-//! Why a registry cannot do what it is asked. Most messages end in a line `hint: …`.
+//! The errors of a registry. Most messages end in a line `hint: …`.
 
 use std::io;
 use std::path::Path;
 
 use crate::store::StoreError;
 
-/// Why models cannot be saved, found, read or made current.
+/// The reasons for which models cannot be saved, found, read or made current.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// The place is missing or holds no version.
+    /// The registry is missing or holds no version.
     #[error("{root}: no models here\nhint: make some with `roomcast train --models {root}`")]
     Empty {
         /// The registry's name, without a password.
         root: String,
     },
-    /// There are versions, but none is in use.
+    /// The registry holds versions, but none is current.
     #[error("{root}: no version is current\nhint: choose one with `roomcast models activate {newest} --models {root}`")]
     NoneCurrent {
         /// The registry's name, without a password.
@@ -22,16 +22,16 @@ pub enum RegistryError {
         /// The version with the latest cutoff.
         newest: String,
     },
-    /// No version of this name.
+    /// The registry holds no version of this name.
     #[error(
         "{root}: no version {version}\nhint: the closest is {closest}; `roomcast models list --models {root}` shows all"
     )]
     Unknown {
         /// The registry's name, without a password.
         root: String,
-        /// What was asked for.
+        /// The name that was asked for.
         version: String,
-        /// The version that begins most like it.
+        /// The version with the longest common beginning.
         closest: String,
     },
     /// The text cannot be a version's name.
@@ -40,18 +40,18 @@ pub enum RegistryError {
          hint: versions look like 20160810T235959Z-3f9a1c07; `roomcast models list` shows them"
     )]
     Name {
-        /// What was asked for.
+        /// The name that was asked for.
         version: String,
     },
-    /// A file is not what was saved.
+    /// A file differs from what was saved.
     #[error("{file}: {damage}\nhint: go back to another version with `roomcast models activate`, or train again")]
     Damaged {
         /// The file at fault.
         file: String,
-        /// What is wrong with it.
+        /// The damage.
         damage: Damage,
     },
-    /// The version was written by a Roomcast that stores models in another form.
+    /// A Roomcast with another storage schema wrote the version.
     #[error(
         "{file}: schema {found}, written by Roomcast {roomcast}; this Roomcast ({}) reads schema {expected}\n\
          hint: use that Roomcast, or train again with this one",
@@ -60,14 +60,14 @@ pub enum RegistryError {
     Schema {
         /// The manifest.
         file: String,
-        /// The schema it is in.
+        /// The schema of the version.
         found: u32,
-        /// The schema that can be read here.
+        /// The schema that this Roomcast reads.
         expected: u32,
-        /// The version of Roomcast that wrote it.
+        /// The version of Roomcast that wrote the manifest.
         roomcast: String,
     },
-    /// The models look at other columns than this Roomcast makes.
+    /// The models use other feature columns than this Roomcast makes.
     #[error(
         "{file}: the models of Roomcast {roomcast} look at other features than this Roomcast ({}) makes: {difference}\n\
          hint: use that Roomcast, or train again with this one",
@@ -76,12 +76,12 @@ pub enum RegistryError {
     Features {
         /// The manifest.
         file: String,
-        /// The version of Roomcast that wrote it.
+        /// The version of Roomcast that wrote the manifest.
         roomcast: String,
         /// The first column that differs.
         difference: String,
     },
-    /// The models say that they learned from what has not happened yet.
+    /// The cutoff of the models lies in the future.
     #[error(
         "{version}: these models learned from readings up to {cutoff}, and it is {now} only\n\
          hint: check the clock of the machine that trained them, then go back with `roomcast models activate`, or train again"
@@ -94,81 +94,81 @@ pub enum RegistryError {
         /// The present, local wall time.
         now: String,
     },
-    /// A registry that servers share cannot be reached, or is busy: the same may work later.
+    /// A shared registry cannot be reached or is busy. The same request may work later.
     #[error("{root}: not available: {message}")]
     Unavailable {
         /// The registry's name, without a password.
         root: String,
-        /// What was met.
+        /// The cause.
         message: String,
     },
-    /// The database or object store does not allow it, or the location names none.
+    /// The database or object store does not allow the request, or the location names none.
     #[error("{root}: {message}")]
     Refused {
         /// The registry's name, without a password.
         root: String,
-        /// What was refused and why.
+        /// The refused request and the reason.
         message: String,
     },
-    /// Models that must not be saved.
+    /// The models must not be saved.
     #[error("these models cannot be saved: {0}")]
     Unsound(String),
-    /// The operating system refused.
+    /// The operating system refused an operation.
     #[error("{path}: cannot {action}")]
     Io {
         /// The file or directory.
         path: String,
-        /// What was tried.
+        /// The operation.
         action: &'static str,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
-/// What is wrong with a file.
+/// The ways in which a file can be damaged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
-    /// It should be there.
+    /// The file is missing.
     #[error("the file is missing")]
     Missing,
-    /// It was cut, or is far longer than such a file can be.
+    /// The file was cut, or is longer than such a file can be.
     #[error("damaged: {found} bytes where {expected} are expected")]
     Length {
-        /// Bytes it has.
+        /// Number of bytes of the file.
         found: u64,
-        /// Bytes it should have, or has at most.
+        /// Number of bytes expected, or the most allowed.
         expected: u64,
     },
-    /// Some byte is not what it was.
+    /// The checksum does not match: at least one byte has changed.
     #[error("damaged: the checksum does not match")]
     Checksum,
-    /// Its content makes no sense.
+    /// The content cannot be read.
     #[error("damaged: {0}")]
     Content(String),
 }
 
 impl RegistryError {
-    /// Whether the same may work later without anybody changing what is asked.
+    /// Returns whether the same request may work later.
     pub fn is_temporary(&self) -> bool {
         matches!(self, RegistryError::Unavailable { .. })
     }
 
-    /// Whether it is because a file is not there.
+    /// Returns whether the cause is a missing file.
     pub fn is_missing(&self) -> bool {
         matches!(self, RegistryError::Damaged { damage: Damage::Missing, .. })
     }
 
-    /// What cannot be reached now.
+    /// Returns the error for a registry that cannot be reached now.
     pub(super) fn unavailable(root: &str, message: impl ToString) -> Self {
         RegistryError::Unavailable { root: root.to_owned(), message: message.to_string() }
     }
 
-    /// What is not allowed, or not there at all.
+    /// Returns the error for a request that is not allowed, or a location that does not exist.
     pub(super) fn refused(root: &str, message: impl ToString) -> Self {
         RegistryError::Refused { root: root.to_owned(), message: message.to_string() }
     }
 
-    /// What an error of the database means.
+    /// Translates an error of the database.
     pub(super) fn of_database(root: &str, error: sqlx::Error) -> Self {
         match StoreError::of(root, error) {
             StoreError::Unavailable { message, .. } => Self::unavailable(root, message),
@@ -178,17 +178,17 @@ impl RegistryError {
         }
     }
 
-    /// A damaged file.
+    /// Returns the error for a damaged file.
     pub(super) fn damaged(file: impl AsRef<Path>, damage: Damage) -> Self {
         RegistryError::Damaged { file: file.as_ref().display().to_string(), damage }
     }
 
-    /// A file whose content makes no sense.
+    /// Returns the error for a file whose content cannot be read.
     pub(super) fn content(file: impl AsRef<Path>, what: impl ToString) -> Self {
         Self::damaged(file, Damage::Content(what.to_string()))
     }
 
-    /// For `map_err`: an operation the operating system refused.
+    /// Returns a closure for `map_err` that wraps an error of the operating system.
     pub(super) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
         let path = path.display().to_string();
         move |source| RegistryError::Io { path, action, source }

@@ -1,4 +1,4 @@
-//! Files that are whole or not there: bounded reads, synced writes, renames, the writers' lock.
+//! Files that are whole or absent: bounded reads, synced writes, renames, and the writers' lock.
 
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
@@ -9,20 +9,21 @@ use tempfile::{Builder, TempDir};
 
 use super::error::{Damage, RegistryError};
 
-/// What the names of unfinished files and directories begin with.
+/// The prefix of the names of unfinished files and directories.
 pub const STAGING: &str = ".staging-";
 
-/// What the names of files begin with that are about to replace others. Not cleared away: whoever writes what is kept beside the
-/// models holds no lock.
+/// The prefix of the names of files that are about to replace others. These files are not cleared away, because the
+/// writers of what is kept beside the models hold no lock.
 const REPLACING: &str = ".roomcast-";
 
-/// Writers hold a lock on this file.
+/// The file that writers lock.
 const LOCK: &str = ".lock";
 
-/// The bytes of a file, which has at most `limit`.
+/// Returns the bytes of a file of at most `limit` bytes.
 ///
 /// # Errors
-/// [`RegistryError::Damaged`] when it is missing or longer, before anything is read.
+/// Returns [`RegistryError::Damaged`] when the file is missing or longer. The length is checked before the content is
+/// read.
 pub fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>, RegistryError> {
     let file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -39,10 +40,10 @@ pub fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>, RegistryError> {
     Ok(bytes)
 }
 
-/// Writes a new file down to the disk.
+/// Writes a new file and syncs it to the disk.
 ///
 /// # Errors
-/// [`RegistryError::Io`].
+/// Returns [`RegistryError::Io`] when the operating system refuses.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), RegistryError> {
     let write = || -> std::io::Result<()> {
         let mut file = File::create_new(path)?;
@@ -52,14 +53,14 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), RegistryError> {
     write().map_err(RegistryError::io(path, "write"))
 }
 
-/// Puts a file in the place of another, at once: after a crash there is the one or the other.
+/// Replaces a file atomically: after a crash either the old or the new file is there.
 ///
 /// # Errors
-/// [`RegistryError::Io`]; the old file stands then.
+/// Returns [`RegistryError::Io`] when the file cannot be written. The old file is kept then.
 pub fn replace(root: &Path, name: &str, bytes: &[u8]) -> Result<(), RegistryError> {
     let path = root.join(name);
     let write = || -> std::io::Result<()> {
-        // Temporary files are their owner's alone; this one is as readable as others here.
+        // Temporary files are private to their owner. This one becomes as readable as the others here.
         let mode = Permissions::from_mode(0o666);
         let mut file = Builder::new().prefix(REPLACING).permissions(mode).tempfile_in(root)?;
         file.write_all(bytes)?;
@@ -71,18 +72,18 @@ pub fn replace(root: &Path, name: &str, bytes: &[u8]) -> Result<(), RegistryErro
     sync(root)
 }
 
-/// Makes sure that the names in a directory are on the disk.
+/// Syncs the names in a directory to the disk.
 ///
 /// # Errors
-/// [`RegistryError::Io`].
+/// Returns [`RegistryError::Io`] when the operating system refuses.
 pub fn sync(directory: &Path) -> Result<(), RegistryError> {
     File::open(directory).and_then(|d| d.sync_all()).map_err(RegistryError::io(directory, "sync"))
 }
 
-/// Makes the registry's directory, and those above it, if they are not there.
+/// Creates the registry's directory and its parents if they are missing.
 ///
 /// # Errors
-/// [`RegistryError::Io`].
+/// Returns [`RegistryError::Io`] when the operating system refuses.
 pub fn create_root(root: &Path) -> Result<(), RegistryError> {
     let is_missing = |path: &&Path| *path != Path::new("") && !path.is_dir();
     let missing: Vec<&Path> = root.ancestors().take_while(is_missing).collect();
@@ -93,29 +94,29 @@ pub fn create_root(root: &Path) -> Result<(), RegistryError> {
     })
 }
 
-/// A new directory for something unfinished, removed again when the value is dropped.
+/// Creates a directory for unfinished files. It is removed when the value is dropped.
 ///
 /// # Errors
-/// [`RegistryError::Io`].
+/// Returns [`RegistryError::Io`] when the operating system refuses.
 pub fn staging(root: &Path) -> Result<TempDir, RegistryError> {
     let mode = Permissions::from_mode(0o777);
     Builder::new().prefix(STAGING).permissions(mode).tempdir_in(root).map_err(RegistryError::io(root, "write to"))
 }
 
-/// Renames within a registry; the new name must not be taken.
+/// Renames within a registry. The new name must be free.
 ///
 /// # Errors
-/// [`RegistryError::Io`].
+/// Returns [`RegistryError::Io`] when the operating system refuses.
 pub fn rename(from: &Path, to: &Path) -> Result<(), RegistryError> {
     fs::rename(from, to).map_err(RegistryError::io(to, "create"))
 }
 
-/// Waits until no other process or thread changes the registry. The lock ends with the value, or with the
-/// process. None on a file system without locks: every step is safe without one, except
-/// to clear away what others may still be writing.
+/// Locks the registry against writes by other processes and threads, and waits for the lock. The lock ends with the
+/// value or the process. Returns `None` on a file system without locks. Every step is safe without a lock, except
+/// clearing away what others may still be writing.
 ///
 /// # Errors
-/// [`RegistryError::Io`] when the registry cannot be written to.
+/// Returns [`RegistryError::Io`] when the registry cannot be written to.
 pub fn lock(root: &Path) -> Result<Option<File>, RegistryError> {
     let path = root.join(LOCK);
     let open = File::options().create(true).truncate(false).write(true).open(&path);
@@ -127,11 +128,11 @@ pub fn lock(root: &Path) -> Result<Option<File>, RegistryError> {
     }
 }
 
-/// A lock on a file of the registry if nobody else has it. The lock ends with the value, or with the process; on a
-/// file system without locks it is one of nothing.
+/// Locks a file of the registry, and returns `None` when another holds the lock. The lock ends with the value or the
+/// process. On a file system without locks the value holds no lock.
 ///
 /// # Errors
-/// [`RegistryError::Io`] when the registry cannot be written to.
+/// Returns [`RegistryError::Io`] when the registry cannot be written to.
 pub fn try_lock(root: &Path, name: &str) -> Result<Option<Option<File>>, RegistryError> {
     let path = root.join(name);
     let open = File::options().create(true).truncate(false).write(true).open(&path);
@@ -144,10 +145,10 @@ pub fn try_lock(root: &Path, name: &str) -> Result<Option<Option<File>>, Registr
     }
 }
 
-/// Removes what saves that crashed left behind. Only for the holder of the lock.
+/// Removes the files left by saves that crashed. The caller must hold the lock.
 ///
 /// # Errors
-/// [`RegistryError::Io`].
+/// Returns [`RegistryError::Io`] when the operating system refuses.
 pub fn clear_staging(root: &Path) -> Result<(), RegistryError> {
     for entry in fs::read_dir(root).map_err(RegistryError::io(root, "list"))? {
         let path = entry.map_err(RegistryError::io(root, "list"))?.path();

@@ -1,4 +1,4 @@
-//! `manifest.json`: what a version is, for people and for those who load it.
+//! `manifest.json`: the description of a version, for people and for programs that load it.
 
 use std::time::Duration;
 
@@ -17,37 +17,37 @@ pub const LIGHTGBM: &str = "4.7.0";
 
 const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/// What the trainer knows of models and the models themselves do not.
+/// The facts about models that only the trainer knows.
 #[derive(Debug, Clone)]
 pub struct About<'a> {
-    /// The calendar they were trained with.
+    /// The calendar that the models were trained with.
     pub calendar: &'a Calendar,
-    /// First reading they learned from.
+    /// First reading that they learned from.
     pub first_reading: Instant,
-    /// Last reading they learned from; it lies before their cutoff.
+    /// Last reading that they learned from. It lies before their cutoff.
     pub last_reading: Instant,
-    /// Number of readings they learned from.
+    /// Number of readings that they learned from.
     pub readings: usize,
-    /// SHA-256 of these readings, as [`crate::readings::Readings::fingerprint`] gives it.
+    /// SHA-256 of these readings, as [`crate::readings::Readings::fingerprint`] returns it.
     pub fingerprint: String,
-    /// How long training took.
+    /// Time that training took.
     pub training: Duration,
 }
 
-/// What a version is. Times are RFC 3339, without an offset at a site without a zone.
+/// The description of a version. Times are RFC 3339, without an offset at a site without a zone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The form of the files.
+    /// The schema of the files.
     pub schema_version: u32,
-    /// The version's name: the cutoff and the beginning of a hash over what it was made of.
+    /// The version's name: the cutoff and the beginning of a hash over what the version was made of.
     pub version: String,
-    /// When it was saved, UTC.
+    /// Time of the save, UTC.
     pub created_at: String,
-    /// The Roomcast that trained it.
+    /// Version of the Roomcast that trained it.
     pub roomcast: String,
-    /// The LightGBM that trained it.
+    /// Version of the LightGBM that trained it.
     pub lightgbm: String,
-    /// The site's IANA time zone; none where instants are wall time.
+    /// The site's IANA time zone. `None` where instants are wall time.
     pub timezone: Option<String>,
     /// The weekly days off, `mon` to `sun`.
     pub weekend: Vec<String>,
@@ -55,7 +55,7 @@ pub struct Manifest {
     pub first_reading: String,
     /// Last reading learned from.
     pub last_reading: String,
-    /// Nothing at or after this was learned from.
+    /// The models learned only from readings before this time.
     pub cutoff: String,
     /// Number of readings learned from.
     pub readings: usize,
@@ -63,7 +63,7 @@ pub struct Manifest {
     pub data_sha256: String,
     /// Number of devices.
     pub devices: usize,
-    /// Devices by what their forecasts come from.
+    /// Number of devices by the source of their forecasts.
     pub sources: Sources,
     /// Scores over all devices, if any device was scored.
     pub scores: Option<Scores>,
@@ -76,42 +76,42 @@ pub struct Manifest {
     /// SHA-256 of `report.json`, if these models come from a retraining.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report_sha256: Option<String>,
-    /// Its length.
+    /// Length of `report.json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report_bytes: Option<u64>,
     /// The columns of the design matrix, in order.
     pub features: Vec<String>,
 }
 
-/// Number of devices by what their forecasts come from, as [`Source`] names it.
+/// Number of devices by the source of their forecasts, as [`Source`] names it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sources {
-    /// Trees of their own.
+    /// Devices with trees of their own.
     pub model: usize,
-    /// The layers all devices share.
+    /// Devices that use the layers all devices share.
     pub building: usize,
-    /// The prior alone.
+    /// Devices that use the prior alone.
     pub baseline: usize,
 }
 
-/// Mean log loss, over the rows of all devices, on hours after those fitted on.
+/// Mean log loss over the rows of all devices, on hours after those fitted on.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
-    /// Rows scored.
+    /// Number of rows scored.
     pub rows: u64,
-    /// Of the prior alone.
+    /// Log loss of the prior alone.
     pub prior: f64,
-    /// Of the layers all devices share.
+    /// Log loss of the layers all devices share.
     pub building: f64,
-    /// Of the devices' own layers.
+    /// Log loss of the devices' own layers.
     pub device: f64,
 }
 
 impl Manifest {
-    /// Describes models and the bytes they were packed into.
+    /// Describes models and the bytes that they were packed into.
     ///
     /// # Errors
-    /// What is wrong, as [`Manifest::check`].
+    /// Returns the message of [`Manifest::check`].
     pub(super) fn new(models: &Models, about: &About, packed: &[u8]) -> Result<Manifest, String> {
         let calendar = about.calendar;
         let time = |instant| calendar.rfc3339(instant);
@@ -147,14 +147,14 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The same with the report of the retraining that made the models.
+    /// Adds the report of the retraining that made the models.
     pub(super) fn with_report(mut self, report: &str) -> Manifest {
         self.report_sha256 = Some(sha256(report.as_bytes()));
         self.report_bytes = Some(report.len() as u64);
         self
     }
 
-    /// A hash over all that makes a version what it is; not when, why and how fast it was made.
+    /// Returns a hash over the content of a version. The time, reason and duration of its making do not count.
     pub(super) fn content(&self) -> String {
         let mut parts = vec![&self.models_sha256, &self.data_sha256, &self.roomcast, &self.lightgbm];
         parts.extend([&self.first_reading, &self.last_reading, &self.cutoff]);
@@ -164,12 +164,13 @@ impl Manifest {
         sha256(parts.into_iter().map(|part| format!("{part}\n")).collect::<String>().as_bytes())
     }
 
-    /// Checks that models with this cutoff and so many devices are those described, and that they did not learn from after their own cutoff.
+    /// Checks that the cutoff and the number of devices match the manifest, that the last reading learned from lies
+    /// before the cutoff, and that the first is not after the last.
     ///
     /// # Errors
-    /// What is wrong.
+    /// Returns a message that names the field that does not match.
     pub(super) fn check(&self, cutoff: Instant, devices: usize) -> Result<(), String> {
-        // With a zone the texts carry their offsets, so any zone reads them.
+        // The texts of a site with a zone carry offsets, so any zone reads them.
         let calendar = Calendar::new(self.timezone.as_ref().map(|_| Tz::UTC));
         let instant = |text: &str| calendar.parse(text).map_err(|error| error.to_string());
         if instant(&self.cutoff)? != cutoff {
@@ -187,8 +188,8 @@ impl Manifest {
         Ok(())
     }
 
-    /// How a calendar differs from the one the models were trained with, in words; none where it does not.
-    /// Hours and days off then mean something else than what was learned.
+    /// Returns, in words, how a calendar differs from the one the models were trained with, and `None` if it does not.
+    /// Hours and days off have another meaning under another calendar.
     pub fn mismatch(&self, calendar: &Calendar) -> Option<String> {
         let zone = calendar.zone().map(|zone| zone.name());
         if self.timezone.as_deref() != zone {
@@ -232,7 +233,7 @@ fn scores(models: &Models) -> Option<Scores> {
     })
 }
 
-/// Short enough to read, and to come back from JSON as the same number.
+/// Rounds a number, so that it is short to read and comes back from JSON unchanged.
 fn rounded(number: f64, places: f64) -> f64 {
     (number * places).round() / places
 }

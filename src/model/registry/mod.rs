@@ -1,4 +1,4 @@
-//! The registry: versions of the models, one of them current. It is in a directory,
+//! The registry: versions of the models, one of them current. A registry is stored in a directory,
 //!
 //! ```text
 //! models/
@@ -10,10 +10,10 @@
 //!     SHA256SUMS                 checksums of them, for `sha256sum --check`
 //! ```
 //!
-//! or, laid out alike, in PostgreSQL or an S3-compatible object store: see `place`.
+//! or, with the same layout, in PostgreSQL or an S3-compatible object store: see `place`.
 //!
-//! A version is there whole or not at all, and a crash at any moment leaves what was there. Writers hold a lock; readers
-//! need none, nor the right to write.
+//! A version is there whole or not at all. A crash at any moment leaves the versions that were there. Writers hold a
+//! lock. Readers need neither a lock nor the right to write.
 
 mod check;
 mod error;
@@ -41,37 +41,37 @@ use self::place::{CURRENT, Held, Place};
 pub(crate) use self::sum::sha256;
 use crate::model::Models;
 
-/// `current` is no longer.
+/// Most bytes of `current`.
 const LINE: u64 = 1 << 10;
 
-/// What others keep beside the models is no longer.
+/// Most bytes of a file that others keep beside the models.
 const BESIDE: u64 = 1 << 30;
 
-/// A place with versions of models. Opening touches nothing.
+/// A registry of versions of models. Opening it reads and writes nothing.
 ///
-/// All that is asked of it is waited for: call it off the async threads.
+/// All operations block: call them off the async threads.
 #[derive(Debug, Clone)]
 pub struct Registry {
     place: Arc<dyn Place>,
     root: PathBuf,
 }
 
-/// A version that is there, whether it can be used or not.
+/// A version in the registry, usable or not.
 #[derive(Debug)]
 pub struct Entry {
-    /// Its name.
+    /// The version's name.
     pub version: String,
-    /// Whether it is the one in use.
+    /// True when the version is the current one.
     pub current: bool,
-    /// What it is, or why it cannot be used.
+    /// The manifest, or the reason why the version cannot be used.
     pub manifest: Result<Manifest, RegistryError>,
 }
 
-/// The right to retrain: see [`Registry::lease`].
+/// The lease for retraining: see [`Registry::lease`].
 #[derive(Debug)]
 pub struct Lease(#[expect(dead_code, reason = "it is there to be dropped, which unlocks it")] Held);
 
-/// Manifest and bytes of models that may be saved.
+/// Returns the manifest and the bytes of models, after checking that they may be saved.
 fn describe(models: &Models, about: &About) -> Result<(Manifest, Vec<u8>), RegistryError> {
     check::models(models).map_err(RegistryError::Unsound)?;
     let packed = packed::encode(models).map_err(RegistryError::Unsound)?;
@@ -80,33 +80,34 @@ fn describe(models: &Models, about: &About) -> Result<(Manifest, Vec<u8>), Regis
 }
 
 impl Registry {
-    /// The registry in a directory, which need not exist yet, at `postgres://…`, or at `s3://bucket/prefix`.
+    /// Opens the registry in a directory, which need not exist yet, at `postgres://…`, or at `s3://bucket/prefix`.
     pub fn open(location: impl Into<PathBuf>) -> Registry {
         let place = place::at(location.into());
         Registry { root: place.name(), place }
     }
 
-    /// The registry's directory; its name, without a password, where it is in none.
+    /// Returns the registry's directory. A registry outside the file system gives its name, without a password.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The registry's name to show, without a password.
+    /// Returns the registry's name for display, without a password.
     pub fn name(&self) -> String {
         self.root.display().to_string()
     }
 
-    /// How long to wait between two looks at what is current.
+    /// Returns the time to wait between two checks of which version is current.
     pub fn pace(&self) -> Duration {
         self.place.pace()
     }
 
-    /// Saves models as a new version and, if wanted, makes it the current one. What was made of the same readings
-    /// with the same result is saved once: the manifest is then that of the first time.
+    /// Saves models as a new version and, if `activate` is set, makes it the current one. Models that were made of the
+    /// same readings with the same result are saved once. The manifest is then that of the first save.
     ///
     /// # Errors
-    /// [`RegistryError::Unsound`] for models with a number that is not finite or that learned from after their own
-    /// cutoff, and what keeps them from being written; what is current stays so.
+    /// Returns [`RegistryError::Unsound`] for models that have a number that is not finite, or that learned from
+    /// readings after their own cutoff. Returns the error of the backend when the version cannot be written. The
+    /// current version then stays.
     pub fn save(&self, models: &Models, about: &About, activate: bool) -> Result<Manifest, RegistryError> {
         let (manifest, packed) = describe(models, about)?;
         let _lock = self.place.lock()?;
@@ -117,11 +118,12 @@ impl Registry {
         Ok(manifest)
     }
 
-    /// Saves models with the report of the retraining that made them, and makes them current if `champion`, the version
-    /// they were judged against, still is: somebody may have gone back to another meanwhile. Says whether they are.
+    /// Saves models with the report of the retraining that made them. Makes them current if `champion`, the version
+    /// they were judged against, still is: an operator may have activated another version meanwhile. Returns whether
+    /// they are current.
     ///
     /// # Errors
-    /// As [`Registry::save`].
+    /// Returns the errors of [`Registry::save`].
     pub fn promote(
         &self,
         models: &Models,
@@ -132,7 +134,7 @@ impl Registry {
         let (manifest, packed) = describe(models, about)?;
         let _lock = self.place.lock()?;
         let manifest = self.publish(manifest.with_report(report), &packed, Some(report))?;
-        // What is current must be readable, even if it turns out not to be the champion.
+        // The current version must be readable, even if it is not the champion.
         let unchanged = self.current()?.as_deref() == champion && {
             let expected = champion.map(line);
             self.place.swap(CURRENT, expected.as_deref().map(str::as_bytes), line(&manifest.version).as_bytes())?
@@ -140,29 +142,29 @@ impl Registry {
         Ok((manifest, unchanged))
     }
 
-    /// The report of the retraining that made a version, if one did; JSON.
+    /// Returns the report, as JSON, of the retraining that made a version, if one did.
     ///
     /// # Errors
-    /// As [`Registry::load`].
+    /// Returns the errors of [`Registry::load`].
     pub fn report(&self, version: &str) -> Result<Option<String>, RegistryError> {
         self.require(version)?;
         version::report(&*self.place, version)
     }
 
-    /// The right to retrain, which one process of those that share the registry has at a time; none while another has
-    /// it. It ends with the value, or with the process (in an object store up to a minute later). Without locks in the file system
-    /// everybody gets it.
+    /// Takes the lease for retraining, which one process of those that share the registry holds at a time. Returns
+    /// `None` while another process holds it. The lease ends with the value or the process (in an object store up to a
+    /// minute later). On a file system without locks every process gets it.
     ///
     /// # Errors
-    /// When the registry cannot be written to.
+    /// Returns [`RegistryError`] when the registry cannot be written to.
     pub fn lease(&self) -> Result<Option<Lease>, RegistryError> {
         Ok(self.place.lease()?.map(Lease))
     }
 
-    /// Loads a version, the current one without a name. All of it is verified on the way.
+    /// Loads a version, the current one without a name. All of it is verified.
     ///
     /// # Errors
-    /// [`RegistryError`]: no models, no such version, damage, another schema, other features.
+    /// Returns [`RegistryError`] when there are no models, no such version, damage, another schema, or other features.
     pub fn load(&self, version: Option<&str>) -> Result<(Models, Manifest), RegistryError> {
         let read = |version: &str| self.require(version).and_then(|()| version::read(&*self.place, version));
         if let Some(version) = version {
@@ -173,7 +175,7 @@ impl Registry {
             match read(&version) {
                 Ok(found) => return Ok(found),
                 Err(error) => {
-                    // While it was being read another may have become current, and this one been pruned.
+                    // During the read another version may have become current, and this one may have been pruned.
                     let now = self.require_current()?;
                     if now == version {
                         return Err(error);
@@ -184,19 +186,20 @@ impl Registry {
         }
     }
 
-    /// All versions, the latest cutoff first, those that cannot be used included. Every byte is verified,
-    /// but models are not decoded. An unreadable `current` makes none current here: see [`Registry::current`].
+    /// Returns all versions, unusable ones included, with the latest cutoff first. Every byte is verified, but models
+    /// are not decoded. With an unreadable `current` no entry is marked as current: see [`Registry::current`].
     ///
     /// # Errors
-    /// When the registry cannot be listed; one that is missing is empty.
+    /// Returns [`RegistryError`] when the registry cannot be listed. A missing registry is empty.
     pub fn list(&self) -> Result<Vec<Entry>, RegistryError> {
         self.entries(|version| version::verify(&*self.place, version))
     }
 
-    /// The same, where it would take long without more than a look at the manifests.
+    /// Returns the same as [`Registry::list`]. A remote registry verifies the manifests alone, because reading all
+    /// bytes would take long.
     ///
     /// # Errors
-    /// As [`Registry::list`].
+    /// Returns the errors of [`Registry::list`].
     pub fn overview(&self) -> Result<Vec<Entry>, RegistryError> {
         if self.place.is_near() {
             self.list()
@@ -213,17 +216,17 @@ impl Registry {
         let entry =
             |version: String| Entry { current: current.as_ref() == Some(&version), manifest: look(&version), version };
         let mut entries: Vec<Entry> = self.versions()?.into_par_iter().map(entry).collect();
-        // Names begin with the cutoff; what has the same one is ordered by when it was made.
+        // Names begin with the cutoff. Versions with the same cutoff are ordered by their time of creation.
         let made = |entry: &Entry| entry.manifest.as_ref().map_or(String::new(), |m| m.created_at.clone());
         let cutoff = |entry: &Entry| entry.version.split('-').next().unwrap_or_default().to_owned();
         entries.sort_by_cached_key(|entry| std::cmp::Reverse((cutoff(entry), made(entry), entry.version.clone())));
         Ok(entries)
     }
 
-    /// Makes a version the current one, after all of it was verified as [`Registry::load`] does.
+    /// Makes a version the current one, after verifying all of it as [`Registry::load`] does.
     ///
     /// # Errors
-    /// As [`Registry::load`]; what is current stays so.
+    /// Returns the errors of [`Registry::load`]. The current version then stays.
     pub fn activate(&self, version: &str) -> Result<Manifest, RegistryError> {
         self.require(version)?;
         let _lock = self.place.lock()?;
@@ -232,20 +235,20 @@ impl Registry {
         Ok(manifest)
     }
 
-    /// Removes all versions but the current one and the `keep` with the latest cutoffs, and what
-    /// saves that crashed left behind. Returns the names of the versions removed.
+    /// Removes all versions but the current one and the `keep` with the latest cutoffs. Also removes the files left by
+    /// saves that crashed. Returns the names of the versions removed.
     ///
     /// # Errors
-    /// When something cannot be removed, [`RegistryError::Damaged`] when it cannot be told
-    /// which version is current.
+    /// Returns [`RegistryError`] when something cannot be removed, and [`RegistryError::Damaged`] when the current
+    /// version cannot be determined.
     pub fn prune(&self, keep: usize) -> Result<Vec<String>, RegistryError> {
         self.prune_besides(keep, None)
     }
 
-    /// [`Registry::prune`], with one more version that is kept whatever its cutoff.
+    /// Prunes like [`Registry::prune`], and also keeps the version `besides`, whatever its cutoff.
     ///
     /// # Errors
-    /// As [`Registry::prune`].
+    /// Returns the errors of [`Registry::prune`].
     pub fn prune_besides(&self, keep: usize, besides: Option<&str>) -> Result<Vec<String>, RegistryError> {
         if !self.place.is_there()? {
             return Ok(Vec::new());
@@ -257,7 +260,8 @@ impl Registry {
         let old: Vec<String> = old.filter(|version| !kept(version)).collect();
         let mut removed = Vec::new();
         for version in old {
-            // Who lost the lock without noticing it must not remove what another has made current since.
+            // The lock may be lost unnoticed. A version that another process has made current since must not be
+            // removed.
             if self.current()?.as_ref() != Some(&version) {
                 self.place.remove(&version)?;
                 removed.push(version);
@@ -267,16 +271,17 @@ impl Registry {
         Ok(removed)
     }
 
-    /// Whether no version is there at all; not so where that cannot be told.
+    /// Returns whether the registry holds no version at all. Returns false when that cannot be determined.
     pub fn is_empty(&self) -> bool {
         let found = self.require_current().and_then(|version| self.require(&version));
         matches!(found, Err(RegistryError::Empty { .. }))
     }
 
-    /// The name of the version in use, if one is. Cheap enough to ask every second.
+    /// Returns the name of the current version, if there is one. The call is cheap enough for every second.
     ///
     /// # Errors
-    /// [`RegistryError::Damaged`] when the file holds no version's name, and what keeps it from being read.
+    /// Returns [`RegistryError::Damaged`] when the file holds no version's name, and [`RegistryError`] when it cannot
+    /// be read.
     pub fn current(&self) -> Result<Option<String>, RegistryError> {
         let Some(text) = self.place.small(CURRENT, LINE)? else { return Ok(None) };
         match std::str::from_utf8(&text).ok().and_then(|text| text.strip_suffix('\n')) {
@@ -285,18 +290,18 @@ impl Registry {
         }
     }
 
-    /// What somebody keeps beside the models under a name; none where there is nothing.
+    /// Reads a file that is kept beside the models under a name. Returns `None` when there is no such file.
     ///
     /// # Errors
-    /// What keeps it from being read.
+    /// Returns [`RegistryError`] when the file cannot be read.
     pub fn read_beside(&self, name: &str) -> Result<Option<Vec<u8>>, RegistryError> {
         self.place.small(name, BESIDE)
     }
 
-    /// Keeps something beside the models, in place of what was there under this name. The registry must be there.
+    /// Writes a file beside the models, and replaces any file of this name. The registry must exist.
     ///
     /// # Errors
-    /// What keeps it from being written; the old is there then.
+    /// Returns [`RegistryError`] when the file cannot be written. The old file is kept then.
     pub fn write_beside(&self, name: &str, bytes: &[u8]) -> Result<(), RegistryError> {
         self.place.replace(name, bytes)
     }
@@ -316,7 +321,7 @@ impl Registry {
         self.place.replace(CURRENT, line(version).as_bytes())
     }
 
-    /// Puts a version into its place; the manifest of what is there if it is the same.
+    /// Stores a version. Returns the manifest of the stored version if the same one is there already.
     fn publish(&self, manifest: Manifest, packed: &[u8], report: Option<&str>) -> Result<Manifest, RegistryError> {
         if self.place.holds(&manifest.version)? {
             match version::verify(&*self.place, &manifest.version) {
@@ -324,9 +329,9 @@ impl Registry {
                 Ok(found) => {
                     return Err(RegistryError::Unsound(format!("other models have the name {}", found.version)));
                 }
-                // Who knows whether it is damaged?
+                // The stored version may be undamaged.
                 Err(error) if error.is_temporary() => return Err(error),
-                // It is damaged: the same content made anew replaces it.
+                // The stored version is damaged: the same content, made anew, replaces it.
                 Err(_) => {}
             }
         }
@@ -334,7 +339,7 @@ impl Registry {
         Ok(manifest)
     }
 
-    /// Makes sure that a version is there.
+    /// Checks that a version is there.
     fn require(&self, version: &str) -> Result<(), RegistryError> {
         if !version::is_name(version) {
             return Err(RegistryError::Name { version: version.to_owned() });
@@ -350,13 +355,13 @@ impl Registry {
         }
     }
 
-    /// The names of all versions, ascending.
+    /// Returns the names of all versions, ascending.
     fn versions(&self) -> Result<Vec<String>, RegistryError> {
         Ok(self.place.versions()?.into_iter().filter(|name| version::is_name(name)).collect())
     }
 }
 
-/// What `current` holds.
+/// Returns the content of `current`.
 fn line(version: &str) -> String {
     format!("{version}\n")
 }

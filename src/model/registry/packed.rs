@@ -6,10 +6,10 @@
 //! | 4 | schema, little-endian |
 //! | … | postcard: cutoff, the site's layers, and each device's name and layer in ascending order of name |
 //!
-//! A device's layer is a piece of bytes with its length before it, so that devices are decoded in parallel. A wrong length is an
-//! error and never an allocation: it only cuts slices off what was read, and postcard keeps to that for the lists inside.
-//! The bytes are not compressed: nearly all are thresholds and leaf values, of which zstd saves a quarter, but
-//! loading 10,000 devices would take half as long again.
+//! The length of each device's layer stands before its bytes, so that devices are decoded in parallel. A wrong length
+//! is an error and never an allocation: it only cuts slices off what was read, and postcard does the same for the lists
+//! inside. The bytes are not compressed. Nearly all of them are thresholds and leaf values, of which zstd saves a
+//! quarter, but loading 10,000 devices would take half as long again.
 
 use std::borrow::Cow;
 
@@ -20,8 +20,8 @@ use super::check;
 use crate::calendar::Instant;
 use crate::model::{DeviceModel, Models, SiteModel};
 
-/// The form in which models are stored. To be raised with every change of it, the fields of the
-/// models included: postcard writes no field names.
+/// The schema in which models are stored. Raise it with every change of the schema, which includes the fields of the
+/// models: postcard writes no field names.
 pub const SCHEMA: u32 = 4;
 
 const MAGIC: [u8; 8] = *b"ROOMCAST";
@@ -47,10 +47,10 @@ fn raw<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_bytes(bytes)
 }
 
-/// Returns the bytes of `models.bin`; equal models give equal bytes.
+/// Returns the bytes of `models.bin`. Equal models give equal bytes.
 ///
 /// # Errors
-/// When postcard cannot encode the models.
+/// Returns a message when postcard cannot encode the models.
 pub fn encode(models: &Models) -> Result<Vec<u8>, String> {
     let devices: Vec<_> = models.devices.iter().collect();
     let entries = devices.par_iter().map(|(name, model)| Ok(Entry { name, layer: encode_device(model)?.into() }));
@@ -63,8 +63,8 @@ pub fn encode(models: &Models) -> Result<Vec<u8>, String> {
     postcard::to_extend(&contents, head).map_err(|error| error.to_string())
 }
 
-/// Returns the models in the bytes of `models.bin`, checked as [`check::models`] does. The caller has verified that these are the
-/// bytes that were saved.
+/// Returns the models in the bytes of `models.bin`, checked as [`check::models`] does. The caller has verified that
+/// these are the bytes that were saved.
 ///
 /// # Errors
 /// Returns a message that says what is wrong with the bytes.
@@ -95,15 +95,15 @@ pub fn decode(packed: &[u8]) -> Result<Models, String> {
 /// Returns the bytes of one device's layer, as they stand in `models.bin`.
 ///
 /// # Errors
-/// When the model cannot be encoded.
+/// Returns a message when the model cannot be encoded.
 pub fn encode_device(model: &DeviceModel) -> Result<Vec<u8>, String> {
     bytes(model)
 }
 
-/// The layer of a device in these bytes, every number finite and every tree within its arrays.
+/// Returns the layer of a device in these bytes. Every number is finite and every tree stays within its arrays.
 ///
 /// # Errors
-/// What is wrong with the bytes, with the device's name.
+/// Returns a message that names the fault in the bytes and the device.
 pub fn decode_device(name: &str, packed: &[u8]) -> Result<DeviceModel, String> {
     let model: DeviceModel = whole(packed).map_err(|error| format!("device {name:?}: {error}"))?;
     check::device(name, &model)?;
@@ -114,7 +114,7 @@ pub(crate) fn bytes(value: &impl Serialize) -> Result<Vec<u8>, String> {
     postcard::to_stdvec(value).map_err(|error| error.to_string())
 }
 
-/// A value that takes all the bytes.
+/// Decodes a value that must take all the bytes.
 pub(crate) fn whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),

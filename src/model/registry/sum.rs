@@ -2,12 +2,12 @@
 
 use sha2::{Digest, Sha256};
 
-/// SHA-256 of bytes, in lower-case hexadecimal.
+/// Returns the SHA-256 of bytes, in lower-case hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// A line of `SHA256SUMS`.
+/// Returns a line of `SHA256SUMS`.
 pub fn line(sha256: &str, file: &str) -> String {
     format!("{sha256}  {file}\n")
 }

@@ -1,4 +1,4 @@
-//! What cannot be seen from outside: the form of `models.bin`, names, checks before saving.
+//! Tests of internals: the schema of `models.bin`, names, and the checks before saving.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::features::WIDTH;
 use crate::model::trees::Trees;
 use crate::model::{Check, DeviceModel, Models, SiteModel};
 
-/// A stump and a constant.
+/// Returns a stump and a constant.
 fn trees(leaf: f64) -> Trees {
     let text = format!(
         "\nTree=0\nnum_leaves=2\nsplit_feature=3\nthreshold=0.25\ndecision_type=10\nleft_child=-1\nright_child=-2\n\
@@ -50,15 +50,15 @@ fn models_come_back_from_their_bytes() {
     }
 }
 
-/// Postcard writes no field names, so bytes of another form could be read as a wrong model. When this test fails
-/// the form has changed: raise `SCHEMA` (unless nobody has the old form), and put the new sum here.
+/// Postcard writes no field names, so bytes of another schema could be read as a wrong model. A failure of this test
+/// means that the schema has changed: raise `SCHEMA` (unless nobody has the old schema), and put the new sum here.
 #[test]
 fn the_form_is_that_of_the_schema() {
     let packed = packed::encode(&models()).unwrap();
     assert_eq!((packed::SCHEMA, sha256(&packed).get(..16)), (4, Some("70e218e53225ea2a")));
 }
 
-/// Without the checksums too: no cut or flipped byte panics, or makes a model with a number that is not one.
+/// No cut or flipped byte panics or makes a model with a number that is not finite, even without the checksums.
 #[test]
 fn bytes_that_were_changed_are_an_error_or_a_sound_model() {
     let packed = packed::encode(&models()).unwrap();
@@ -80,7 +80,7 @@ fn bytes_that_were_changed_are_an_error_or_a_sound_model() {
     }
 }
 
-/// A list that says it is endless is not believed.
+/// A false list length causes an error instead of an allocation.
 #[test]
 fn lengths_in_the_file_allocate_nothing() {
     let mut packed = packed::encode(&Models::default()).unwrap();
@@ -168,7 +168,7 @@ fn unsound_models_are_not_saved() {
     assert!(!registry.root().exists());
 }
 
-/// What happened up to now may have been learned from, and what readings at hand tell of.
+/// Models may learn from readings up to the present, or up to the last reading at hand.
 #[test]
 fn models_from_the_future_are_refused() {
     let (now, day) = (Calendar::utc_now(), 86_400);
@@ -178,7 +178,7 @@ fn models_from_the_future_are_refused() {
     let error = check(now + day, Some(now - 60)).unwrap_err();
     assert!(matches!(error, RegistryError::Future { .. }), "{error}");
     assert!(check(now + 400 * day, Some(now + 400 * day - 1)).is_ok(), "a building simulated ahead of the clock");
-    // Without a zone the readings' wall time may be that of another part of the world.
+    // Without a zone the wall time of the readings may be that of another part of the world.
     let plain = Calendar::default();
     assert!(super::present("v", plain.now() + 20 * 3600, None, &plain).is_ok());
     assert!(super::present("v", plain.now() + 3 * day, None, &plain).is_err());
@@ -207,7 +207,7 @@ fn the_lock_lets_one_in_and_ends_with_its_value() {
     assert!(other.try_lock().is_ok());
 }
 
-/// The constant is written by hand: who raises the crate has to look at it.
+/// The constant is written by hand and must be checked when the crate is upgraded.
 #[test]
 fn the_lightgbm_version_is_that_of_the_crate() {
     let lock = include_str!("../../../Cargo.lock");

@@ -1,7 +1,7 @@
-//! One version: `manifest.json`, `models.bin`, after a retraining `report.json`, and `SHA256SUMS` over all.
+//! One version: `manifest.json`, `models.bin`, `report.json` after a retraining, and `SHA256SUMS` over all.
 //!
-//! The manifest says what the other files must be, `SHA256SUMS` says what the manifest must be. What is found
-//! out about another schema is found out before anything else is understood.
+//! The manifest holds the checksums of the other files, and `SHA256SUMS` holds that of the manifest. The schema is
+//! checked before anything else is interpreted.
 
 use serde::Deserialize;
 
@@ -18,17 +18,17 @@ const MODELS: &str = "models.bin";
 const REPORT: &str = "report.json";
 pub const SUMS: &str = "SHA256SUMS";
 
-/// No file but the models themselves, and a report, is longer.
+/// Most bytes of any file but the models and a report.
 const SMALL: u64 = 1 << 20;
 
-/// What every schema has in its manifest.
+/// The fields that the manifest of every schema has.
 #[derive(Deserialize)]
 struct Head {
     schema_version: u32,
     roomcast: String,
 }
 
-/// Whether a text has the form of a version's name: cutoff, `Z` if it is UTC, and part of a hash.
+/// Returns whether a text has the form of a version's name: cutoff, `Z` if it is UTC, and part of a hash.
 pub fn is_name(text: &str) -> bool {
     let Some((cutoff, hash)) = text.split_once('-') else { return false };
     let Some((date, time)) = cutoff.strip_suffix('Z').unwrap_or(cutoff).split_once('T') else { return false };
@@ -37,10 +37,10 @@ pub fn is_name(text: &str) -> bool {
     digits(date, 8) && digits(time, 6) && (6..=64).contains(&hash.len()) && hash.bytes().all(hex)
 }
 
-/// Puts the files of a version into a place, in the order in which they are needed.
+/// Writes the files of a version to a place, in the order in which they are needed.
 ///
 /// # Errors
-/// Whatever the place reports.
+/// Returns the error of the place.
 pub fn write(place: &dyn Place, manifest: &Manifest, packed: &[u8], report: Option<&str>) -> Result<(), RegistryError> {
     let version = &manifest.version;
     let text = serde_json::to_string_pretty(manifest);
@@ -53,16 +53,17 @@ pub fn write(place: &dyn Place, manifest: &Manifest, packed: &[u8], report: Opti
     place.put(version, &files)
 }
 
-/// The lines of `SHA256SUMS` after the manifest's.
+/// Returns the lines of `SHA256SUMS` after the manifest's.
 fn others(manifest: &Manifest) -> String {
     let report = manifest.report_sha256.as_ref().map_or(String::new(), |sum| line(sum, REPORT));
     line(&manifest.models_sha256, MODELS) + &report
 }
 
-/// Reads a whole version: manifest, checksums, models, and whether they belong together.
+/// Reads a whole version: manifest, checksums and models. Checks that they belong together.
 ///
 /// # Errors
-/// [`RegistryError::Damaged`], [`RegistryError::Schema`], [`RegistryError::Features`], and what the place reports.
+/// Returns [`RegistryError::Damaged`], [`RegistryError::Schema`], [`RegistryError::Features`], or the error of the
+/// place.
 pub fn read(place: &dyn Place, version: &str) -> Result<(Models, Manifest), RegistryError> {
     let (manifest, packed) = read_packed(place, version)?;
     let content = |what| RegistryError::content(place.file(version, MODELS), what);
@@ -72,18 +73,18 @@ pub fn read(place: &dyn Place, version: &str) -> Result<(Models, Manifest), Regi
     Ok((models, manifest))
 }
 
-/// Reads a manifest, and makes sure that every byte of the version is what was saved.
+/// Reads a manifest, and verifies that every byte of the version is what was saved.
 ///
 /// # Errors
-/// As [`read`].
+/// Returns the errors of [`read`].
 pub fn verify(place: &dyn Place, version: &str) -> Result<Manifest, RegistryError> {
     Ok(read_packed(place, version)?.0)
 }
 
-/// The report of the retraining that made a version, if one did.
+/// Returns the report of the retraining that made a version, if one did.
 ///
 /// # Errors
-/// As [`read`].
+/// Returns the errors of [`read`].
 pub fn report(place: &dyn Place, version: &str) -> Result<Option<String>, RegistryError> {
     read_report(place, version, &read_manifest(place, version)?)
 }
@@ -108,10 +109,10 @@ fn read_packed(place: &dyn Place, version: &str) -> Result<(Manifest, Vec<u8>), 
     Ok((manifest, packed))
 }
 
-/// Reads a manifest, and makes sure that it is what was saved.
+/// Reads a manifest, and verifies that it is what was saved.
 ///
 /// # Errors
-/// As [`read`].
+/// Returns the errors of [`read`].
 pub fn read_manifest(place: &dyn Place, version: &str) -> Result<Manifest, RegistryError> {
     let (file, sums_file) = (place.file(version, MANIFEST), place.file(version, SUMS));
     let text = read_text(place, version, MANIFEST)?;
@@ -150,7 +151,7 @@ fn read_text(place: &dyn Place, version: &str, file: &str) -> Result<String, Reg
     text.map_err(|_| RegistryError::content(place.file(version, file), "the text is not UTF-8"))
 }
 
-/// The first of a manifest's columns that is not this binary's.
+/// Returns the first of a manifest's columns that differs from those of this binary.
 fn difference(theirs: &[String]) -> Option<String> {
     let ours = features::columns();
     let at =

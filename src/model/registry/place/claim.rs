@@ -1,8 +1,9 @@
-//! What one process has at a time in an object store: an object that says who has it and until when.
+//! A lock in an object store: an object that names its holder and its end.
 //!
-//! It is written only where it is still what was read (`If-None-Match`, `If-Match`), so of several who want it one gets it. Who has
-//! it renews it on a thread of its own; who died is waited for until the end that stands there. Clocks may be apart by less
-//! than half a minute: what was renewed every 15 seconds, or once in 30, lasts for 60.
+//! The object is written only if it is unchanged since it was read (`If-None-Match`, `If-Match`), so one of several
+//! processes gets it. A thread of the holder renews it. After a holder has died, others wait for the end that is
+//! written in the object. Clocks may differ by less than half a minute: a claim is renewed every 15 seconds, or once in
+//! 30, and lasts for 60.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -16,16 +17,16 @@ use crate::calendar::Calendar;
 use crate::model::registry::RegistryError;
 use crate::store;
 
-/// Seconds after the last renewal at which another may have it.
+/// Seconds after the last renewal at which another process may take the claim.
 const TERM: i64 = 60;
 
-/// How often it is renewed.
+/// Time between renewals.
 const RENEW: Duration = Duration::from_secs(15);
 
-/// How often who waits for it looks.
+/// Time between two attempts of a process that waits for the claim.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// No such object is longer.
+/// Most bytes of such an object.
 const LONGEST: u64 = 1024;
 
 /// A claim that is renewed until it is dropped.
@@ -35,10 +36,10 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// Takes what an object stands for, if nobody has it.
+    /// Takes the claim, and returns `None` while another process has it.
     ///
     /// # Errors
-    /// When the object store does not answer or does not allow it.
+    /// Returns `RegistryError` when the object store does not answer or does not allow the request.
     pub fn take(objects: &Arc<Objects>, at: Path) -> Result<Option<Claim>, RegistryError> {
         let found = objects.get(&at, LONGEST)?;
         let (mark, is_free) = match &found {
@@ -56,10 +57,11 @@ impl Claim {
         Ok(Some(Claim { stop: Some(stop), renewing: Some(renewing) }))
     }
 
-    /// The same, waiting until nobody has it: whoever does may just have died.
+    /// Takes the claim, and waits while another process has it: that process may just have died.
     ///
     /// # Errors
-    /// As [`Claim::take`], and when somebody goes on having it.
+    /// Returns the errors of [`Claim::take`], and `RegistryError` when other processes keep the claim for two
+    /// minutes.
     pub fn wait_for(objects: &Arc<Objects>, at: &Path) -> Result<Claim, RegistryError> {
         let looks = 2 * TERM as u128 * 1000 / LOOK.as_millis();
         for _ in 0..looks {
@@ -79,7 +81,7 @@ fn renew(objects: &Objects, at: &Path, holder: &str, mut mark: Mark, stopped: &R
         let end = if is_over { 0 } else { Calendar::utc_now() + TERM };
         match objects.put_if(at, text(holder, end), Some(&mark)) {
             Ok(Some(renewed)) => mark = renewed,
-            // It may have been this process whose answer was lost.
+            // This process may have written the object, and the answer may have been lost.
             Ok(None) => match objects.get(at, LONGEST) {
                 Ok(Some((found, own))) if found.starts_with(format!("holder {holder}\n").as_bytes()) => {
                     mark = own;
@@ -114,7 +116,7 @@ fn text(holder: &str, until: i64) -> Vec<u8> {
     format!("holder {holder}\nuntil {until}\n").into_bytes()
 }
 
-/// When a claim ends, seconds since 1970 UTC; long ago where it does not say.
+/// Returns the end of a claim, in seconds since 1970 UTC. Returns 0 for a text without an end.
 fn until(text: &[u8]) -> i64 {
     let text = std::str::from_utf8(text).unwrap_or_default();
     text.lines().find_map(|line| line.strip_prefix("until ")?.parse().ok()).unwrap_or(0)

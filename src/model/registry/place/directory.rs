@@ -1,7 +1,8 @@
 //! A registry in a directory: one directory per version.
 //!
-//! A version is written into a directory beside, synced, and renamed; `current` is replaced by renaming. A crash at any moment
-//! leaves what was there whole. Writers hold a lock; readers need none, and a read-only disk is enough for them.
+//! A version is written into a staging directory, synced, and renamed. `current` is replaced by renaming. A crash at
+//! any moment leaves whole what was there. Writers hold a lock. Readers need none, and a read-only disk is enough for
+//! them.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -26,11 +27,11 @@ impl Directory {
         self.root.join(version).join(file)
     }
 
-    /// Takes a version away at once, so that a crash on the way leaves no half of it, and removes it then.
+    /// Renames a version away and then removes it, so that a crash on the way leaves no half of it.
     fn set_aside(&self, version: &str) -> Result<(), RegistryError> {
         let staging = files::staging(&self.root)?;
         files::rename(&self.root.join(version), &staging.path().join(version))?;
-        // The name is gone before its files are: a power loss must not bring back half of the version.
+        // The name goes before its files: a power loss must not bring back half of the version.
         files::sync(&self.root)?;
         staging.close().map_err(RegistryError::io(&self.root.join(version), "remove"))
     }
@@ -118,7 +119,7 @@ impl Place for Directory {
     }
 
     fn swap(&self, name: &str, expected: Option<&[u8]>, bytes: &[u8]) -> Result<bool, RegistryError> {
-        // The lock keeps everybody else from doing the same.
+        // The lock keeps other processes from doing the same.
         let limit = expected.map_or(0, |expected| expected.len() as u64);
         let is_expected = match self.small(name, limit) {
             Err(RegistryError::Damaged { .. }) => false,
@@ -133,7 +134,7 @@ impl Place for Directory {
     fn lock(&self) -> Result<Held, RegistryError> {
         files::create_root(&self.root)?;
         let lock = files::lock(&self.root)?;
-        // Who was killed may have left a version that is there to read, but not on the disk yet.
+        // A killed process may have left a version that can be read but is not on the disk yet.
         files::sync(&self.root)?;
         Ok(held(lock))
     }

@@ -1,7 +1,8 @@
-//! Where a registry is: in a directory, in PostgreSQL, or in an S3-compatible object store.
+//! Backends of a registry: a directory, PostgreSQL, or an S3-compatible object store.
 //!
-//! A version is a few files that are there together or not at all, and never change. Beside the versions are small files
-//! that are replaced whole: `current`, and what others keep with the models. Writers take turns.
+//! A version is a few files that are there together or not at all, and never change. Beside the versions are small
+//! files that are replaced whole: `current`, and files that others keep with the models. A lock admits one writer at a
+//! time.
 
 mod claim;
 mod directory;
@@ -22,17 +23,17 @@ use self::s3::Bucket;
 use super::error::RegistryError;
 use crate::store;
 
-/// The name of the version in use is in this file.
+/// The file that holds the name of the current version.
 pub const CURRENT: &str = "current";
 
-/// Who retrains holds this.
+/// The lease of the process that retrains.
 const LEASE: &str = ".retraining";
 
-/// Who writes holds this.
+/// The lock of the process that writes.
 const LOCK: &str = ".lock";
 
-/// Something that one process has at a time, until the value is dropped or the process ends. It holds nothing on a file system
-/// without locks.
+/// A lock that one process holds at a time, until the value is dropped or the process ends. It holds nothing on a file
+/// system without locks.
 pub struct Held(Option<Box<dyn Any + Send + Sync>>);
 
 impl Held {
@@ -47,59 +48,61 @@ impl fmt::Debug for Held {
     }
 }
 
-/// A place for versions of models. All operations wait for their end, none longer than some minutes: call them off the
-/// async threads. Errors are those of the place, [`RegistryError::Damaged`] where a file is not there or too long.
+/// A place for versions of models. All operations block, for some minutes at most: call them off the async threads.
+/// Operations return the errors of the place, and [`RegistryError::Damaged`] when a file is missing or too long.
 pub trait Place: fmt::Debug + Send + Sync {
-    /// Its name, without a password; a directory's path.
+    /// Returns the name of the place, without a password. A directory returns its path.
     fn name(&self) -> PathBuf;
 
-    /// How to name a file of a version.
+    /// Returns the name of a file of a version, for messages.
     fn file(&self, version: &str, file: &str) -> String;
 
-    /// Returns whether every byte of every version can be read whenever someone asks for a list.
+    /// Returns whether every byte of every version can be read for each list.
     fn is_near(&self) -> bool;
 
-    /// How long to wait between two looks at what is current.
+    /// Returns the time to wait between two checks of which version is current.
     fn pace(&self) -> Duration;
 
-    /// Whether anything was ever written there.
+    /// Returns whether the place has ever been written to.
     fn is_there(&self) -> Result<bool, RegistryError>;
 
-    /// What is there under a name that may be a version's, ascending.
+    /// Returns the names that may be those of versions, ascending.
     fn versions(&self) -> Result<Vec<String>, RegistryError>;
 
-    /// Whether a version is there.
+    /// Returns whether a version is there.
     fn holds(&self, version: &str) -> Result<bool, RegistryError>;
 
-    /// The bytes of a file, which has at most `limit`.
+    /// Returns the bytes of a file of at most `limit` bytes.
     fn read(&self, version: &str, file: &str, limit: u64) -> Result<Vec<u8>, RegistryError>;
 
-    /// Puts a version there, in place of a damaged one of the same name. For the holder of the lock.
+    /// Writes a version, and replaces a damaged one of the same name. The caller must hold the lock.
     fn put(&self, version: &str, files: &[(&str, &[u8])]) -> Result<(), RegistryError>;
 
-    /// Takes a version away. For the holder of the lock.
+    /// Removes a version. The caller must hold the lock.
     fn remove(&self, version: &str) -> Result<(), RegistryError>;
 
-    /// Removes what those have left who stopped on the way. For the holder of the lock, which is proven by it.
+    /// Removes the files of writers that stopped before their end. `held` proves that the caller holds the lock.
     fn tidy(&self, held: &Held) -> Result<(), RegistryError>;
 
-    /// The bytes of a small file, which has at most `limit`; none where there is none.
+    /// Returns the bytes of a small file of at most `limit` bytes, and `None` when there is no such file.
     fn small(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, RegistryError>;
 
-    /// Puts a small file in the place of another, at once.
+    /// Replaces a small file atomically.
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), RegistryError>;
 
-    /// The same if the other is still `expected`; says whether it was. For the holder of the lock.
+    /// Replaces a small file if it still holds `expected`, and returns whether it did. The caller must hold the lock.
     fn swap(&self, name: &str, expected: Option<&[u8]>, bytes: &[u8]) -> Result<bool, RegistryError>;
 
-    /// Waits for the writers' lock, and makes the place where it is not there yet.
+    /// Waits for the writers' lock. Creates the place if it does not exist yet.
     fn lock(&self) -> Result<Held, RegistryError>;
 
-    /// The right to retrain; none while another has it. Makes the place where it is not there yet.
+    /// Takes the lease for retraining, and returns `None` while another process holds it. Creates the place if it does
+    /// not exist.
     fn lease(&self) -> Result<Option<Held>, RegistryError>;
 }
 
-/// The place that a location names: `postgres://…`, `s3://bucket/prefix`, or a directory. Touches nothing.
+/// Returns the place that a location names: `postgres://…`, `s3://bucket/prefix`, or a directory. Reads and writes
+/// nothing.
 pub fn at(location: PathBuf) -> Arc<dyn Place> {
     match location.to_str() {
         Some(url) if store::is_postgres(url) => Arc::new(Postgres::new(url)),

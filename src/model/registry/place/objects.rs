@@ -1,4 +1,4 @@
-//! Objects under one prefix of an S3-compatible store. Where it is and who may use it is said by the usual variables
+//! Objects under one prefix of an S3-compatible store. The usual variables hold its address and credentials
 //! (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_REGION` and so on).
 
 use std::fmt;
@@ -14,20 +14,20 @@ use object_store::{
 use super::super::error::{Damage, RegistryError};
 use super::wait::{BRIEF, LONG, wait};
 
-/// Bytes up to which an object is brief.
+/// Bytes up to which an object is transferred by the client with the short timeout.
 const SHORT: usize = 4 << 20;
 
-/// Tries again after the first, and how long after it.
+/// Number of retries, and the time after the first try within which they begin.
 const RETRIES: usize = 2;
 const RETRYING: Duration = Duration::from_secs(4);
 
-/// Which of the objects that had a name one time is meant.
+/// The mark of one state of an object, by which a change is noticed.
 #[derive(Debug, Clone)]
 pub(super) struct Mark(UpdateVersion);
 
 /// The objects of one registry.
 pub(super) struct Objects {
-    /// The registry's name, without what should not be in it.
+    /// The registry's name, without a user or a query.
     pub name: String,
     url: String,
     clients: OnceLock<Result<Clients, String>>,
@@ -35,9 +35,9 @@ pub(super) struct Objects {
 
 struct Clients {
     prefix: String,
-    /// For what is answered at once, or not.
+    /// The client for short answers.
     brief: AmazonS3,
-    /// For the layers of all devices.
+    /// The client for the layers of all devices.
     long: AmazonS3,
 }
 
@@ -57,7 +57,7 @@ impl Clients {
                 "{known}\nhint: who may use it is said by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             ));
         }
-        // Whoever was first has chosen; all choose the same.
+        // The first caller installs the provider. All callers install the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = |limit: Duration| {
             let retry = RetryConfig { max_retries: RETRIES, retry_timeout: RETRYING, ..RetryConfig::default() };
@@ -78,7 +78,7 @@ impl Objects {
     pub fn new(url: &str) -> Objects {
         let url = url.trim_end_matches('/').to_owned();
         let (scheme, rest) = url.split_once("://").unwrap_or(("s3", &url));
-        // Neither a user nor a query belongs there, and either may hold a secret.
+        // A user and a query do not belong in the name, and either may hold a secret.
         let rest = rest.split('?').next().unwrap_or_default();
         let name = format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, rest)| rest));
         Objects { name, url, clients: OnceLock::new() }
@@ -96,7 +96,7 @@ impl Objects {
         }
     }
 
-    /// Where something of this registry is.
+    /// Returns the path of an object of this registry.
     pub fn path(&self, parts: &[&str]) -> Path {
         let prefix = match self.clients.get_or_init(|| Clients::new(&self.url)) {
             Ok(clients) => clients.prefix.as_str(),
@@ -105,7 +105,8 @@ impl Objects {
         Path::from(format!("{prefix}/{}", parts.join("/")))
     }
 
-    /// The bytes of an object of at most `limit` bytes, and its mark; none where there is none.
+    /// Returns the bytes of an object of at most `limit` bytes, and its mark. Returns `None` when there is no such
+    /// object.
     pub fn get(&self, path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Mark)>, RegistryError> {
         let clients = self.clients()?;
         let (client, patience) = if limit <= SHORT as u64 { (&clients.brief, BRIEF) } else { (&clients.long, LONG) };
@@ -124,7 +125,7 @@ impl Objects {
         })
     }
 
-    /// Whether there is such an object.
+    /// Returns whether there is such an object.
     pub fn is_there(&self, path: &Path) -> Result<bool, RegistryError> {
         let clients = self.clients()?;
         wait(&self.name, BRIEF, async {
@@ -136,12 +137,13 @@ impl Objects {
         })
     }
 
-    /// Puts an object in the place of any that is there.
+    /// Writes an object, and replaces any that is there.
     pub fn put(&self, path: &Path, bytes: Vec<u8>) -> Result<(), RegistryError> {
         self.put_as(path, bytes, PutMode::Overwrite).map(|_| ())
     }
 
-    /// Puts an object in the place of the one with this mark, or where there is none; none where there is another.
+    /// Replaces the object with this mark, or creates the object without a mark. Returns `None` when another object is
+    /// there.
     pub fn put_if(&self, path: &Path, bytes: Vec<u8>, mark: Option<&Mark>) -> Result<Option<Mark>, RegistryError> {
         self.put_as(path, bytes, mark.map_or(PutMode::Create, |mark| PutMode::Update(mark.0.clone())))
     }
@@ -169,7 +171,7 @@ impl Objects {
         })
     }
 
-    /// What is right below a prefix: further prefixes, and objects.
+    /// Lists what is directly below a prefix: further prefixes, and objects.
     pub fn list(&self, prefix: &Path) -> Result<(Vec<Path>, Vec<Path>), RegistryError> {
         let clients = self.clients()?;
         let prefix = (!prefix.as_ref().is_empty()).then_some(prefix);

@@ -1,7 +1,7 @@
 //! A registry in PostgreSQL, in the same database as a store or in one of its own.
 //!
-//! A version is put there in one transaction. Files are in parts of a MiB. Locks are advisory ones of a session: who dies loses
-//! them with the connection, and the server notices within a minute when a whole machine is gone.
+//! A version is written in one transaction. Files are stored in parts of a MiB. Locks are advisory locks of a session:
+//! a process that dies loses them with its connection. The server notices the loss of a whole machine within a minute.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -17,10 +17,10 @@ use super::wait::{BRIEF, LONG, wait};
 use super::{Held, LEASE, LOCK, Place};
 use crate::store;
 
-/// Connections of one handle.
+/// Most connections of one handle.
 const CONNECTIONS: u32 = 4;
 
-/// How long to wait for a connection.
+/// Longest wait for a connection.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Bytes of a part.
@@ -38,14 +38,14 @@ const TABLES: &str = "CREATE TABLE model_registry (version BIGINT NOT NULL);
      ALTER TABLE model_files ALTER COLUMN data SET STORAGE EXTERNAL;
      CREATE TABLE model_small (name TEXT COLLATE \"C\" PRIMARY KEY, data BYTEA NOT NULL);";
 
-/// What is asked of one advisory lock: those of other schemas of the database are others.
+/// The key of an advisory lock. Registries in other schemas of the database have other keys.
 const KEY: &str = "hashtextextended('roomcast registry ' || current_schema() || $1, 0)";
 
 pub(super) struct Postgres {
     url: String,
     name: String,
     pool: OnceLock<PgPool>,
-    /// Whether the tables are known to be there.
+    /// True when the tables are known to exist.
     ready: AtomicBool,
 }
 
@@ -68,7 +68,7 @@ impl Postgres {
         RegistryError::of_database(&self.name, error)
     }
 
-    /// Does something with connections to a database that holds a registry; none where it holds none yet.
+    /// Runs `work` with connections to the database. Returns `None` when the database holds no registry yet.
     fn read_with<T>(
         &self,
         limit: Duration,
@@ -87,7 +87,7 @@ impl Postgres {
         })
     }
 
-    /// The same where it must hold one: nothing is there otherwise.
+    /// Runs `work` like `read_with`, and returns an error when the database holds no registry.
     fn write_with<T>(
         &self,
         limit: Duration,
@@ -119,9 +119,9 @@ impl Postgres {
         Ok(())
     }
 
-    /// A connection that holds an advisory lock; none where another has it and nobody waits.
+    /// Opens a connection that holds an advisory lock. Returns `None` when another has the lock and `waits` is false.
     fn locked(&self, what: &'static str, waits: bool) -> Result<Option<Held>, RegistryError> {
-        // Otherwise the server waits for two hours before it takes a machine that is gone for gone.
+        // Without keepalives the server notices the loss of a machine only after two hours.
         let alive = [("tcp_keepalives_idle", "15"), ("tcp_keepalives_interval", "15"), ("tcp_keepalives_count", "3")];
         let options = self.options()?.options(alive);
         wait(&self.name, BRIEF + LOCK_TIMEOUT, async {
@@ -138,7 +138,7 @@ impl Postgres {
     }
 }
 
-/// How long a session waits for a lock, as the store's options say, and a little.
+/// Longest wait of a session for a lock, as the store's options set it.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 async fn take(connection: &mut PgConnection, what: &str, waits: bool) -> Result<bool, sqlx::Error> {
@@ -151,7 +151,7 @@ async fn take(connection: &mut PgConnection, what: &str, waits: bool) -> Result<
     sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(what).fetch_one(connection).await
 }
 
-/// A connection whose end unlocks.
+/// A connection that unlocks when it ends.
 struct Session {
     name: String,
     connection: Option<PgConnection>,
@@ -160,7 +160,7 @@ struct Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if let Some(mut connection) = self.connection.take() {
-            // A connection that is broken has unlocked already. A goodbye alone would be heard some time later.
+            // A broken connection has unlocked already. The server would notice a close alone only some time later.
             let _ = wait(&self.name, PATIENCE, async {
                 let failed = |error| RegistryError::of_database(&self.name, error);
                 sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut connection).await.map_err(failed)?;
@@ -170,7 +170,7 @@ impl Drop for Session {
     }
 }
 
-/// The version of the tables; none where there are none.
+/// Returns the version of the tables, and `None` when there are no tables.
 async fn version(connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Error> {
     let there = "SELECT to_regclass('model_registry') IS NOT NULL";
     if !sqlx::query_scalar::<_, bool>(there).fetch_one(&mut *connection).await? {
@@ -179,10 +179,10 @@ async fn version(connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Err
     sqlx::query_scalar("SELECT version FROM model_registry").fetch_one(connection).await.map(Some)
 }
 
-/// Creates the tables if there are none; returns their version.
+/// Creates the tables if there are none, and returns their version.
 async fn create(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
     let mut making = connection.begin_with(store::BEGIN).await?;
-    // The store's own lock: both may have to make the schema.
+    // The lock is that of the store, because both may have to create the schema.
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(store::SCHEMA_LOCK).execute(&mut *making).await?;
     if let Some(found) = version(&mut making).await? {
         return Ok(found);

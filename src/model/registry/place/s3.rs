@@ -1,7 +1,7 @@
 //! A registry in a bucket: one prefix per version, laid out as in a directory.
 //!
-//! Objects appear one by one, so `SHA256SUMS` comes last and goes first: a version without it is not there. Writers hold a claim
-//! ([`super::claim`]); a promotion replaces `current` only where it is still what was read.
+//! Objects appear one by one, so `SHA256SUMS` is written last and removed first: a version without it does not count.
+//! Writers hold a claim ([`super::claim`]). A promotion replaces `current` only if it is unchanged since it was read.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -121,7 +121,7 @@ impl Place for Bucket {
         if self.0.put_if(&path, bytes.to_vec(), found.as_ref().map(|(_, mark)| mark))?.is_some() {
             return Ok(true);
         }
-        // It may have been this process whose answer was lost.
+        // This process may have written the object, and the answer may have been lost.
         Ok(self.0.get(&path, bytes.len() as u64).is_ok_and(|now| now.is_some_and(|(now, _)| now == bytes)))
     }
 

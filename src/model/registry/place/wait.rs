@@ -1,4 +1,4 @@
-//! Clients that are async, for callers who wait.
+//! Runs async clients for callers that block.
 
 use std::io;
 use std::sync::LazyLock;
@@ -8,20 +8,20 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::super::error::RegistryError;
 
-/// Longest wait for an answer that is no longer than a page.
+/// Longest wait for a short answer.
 pub const BRIEF: Duration = Duration::from_secs(10);
 
 /// Longest wait for the layers of all devices.
 pub const LONG: Duration = Duration::from_secs(600);
 
-/// A runtime of their own: what connections do in the background goes on while nobody waits.
+/// The runtime of the clients. Background work of connections continues while no caller waits.
 static RUNTIME: LazyLock<io::Result<Runtime>> =
     LazyLock::new(|| Builder::new_multi_thread().worker_threads(1).thread_name("registry").enable_all().build());
 
-/// Waits for an answer, at most so long. Not for async threads, which must not wait.
+/// Waits for an answer for at most this time. Async threads must not call it, because it blocks.
 ///
 /// # Errors
-/// [`RegistryError::Unavailable`] when there is none in time.
+/// Returns [`RegistryError::Unavailable`] when there is no answer in time.
 pub fn wait<T>(
     root: &str,
     limit: Duration,
