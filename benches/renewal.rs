@@ -180,7 +180,8 @@ fn main() {
     let calendar = Calendar::default();
     let files: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).filter(|path| path.is_file()).collect();
     let read = |path: &PathBuf| {
-        let (readings, _) = readings::read(&[path.clone()], &ReadOptions::default(), &calendar).expect("readings");
+        let (readings, _) =
+            readings::read(std::slice::from_ref(path), &ReadOptions::default(), &calendar).expect("readings");
         History::new(&path.file_name().unwrap_or_default().to_string_lossy(), &readings, &calendar)
     };
     let simulate = |&(devices, days): &(usize, u64)| {

@@ -52,7 +52,7 @@ const LONGEST_EVENT: usize = 366;
 /// RRULE.
 const RECURRENCE: [&str; 5] = ["RRULE", "RDATE", "EXDATE", "EXRULE", "DURATION"];
 
-/// Reads the dates of a holidays file: `.ics` as iCalendar (`DTEND` is exclusive unless it has a time), anything else
+/// Reads the dates of a holidays file: `.ics` as iCalendar (`DTEND` is exclusive unless it has a time after midnight), anything else
 /// as CSV (`YYYY-MM-DD` first, more columns ignored, a header and `#` lines skipped). Recurring events (`RRULE`,
 /// `RDATE`, `EXDATE`, `EXRULE`) and events with a `DURATION` are refused, not ignored.
 ///
@@ -150,10 +150,7 @@ fn property(line: &str) -> Option<(&str, &str)> {
 fn day(value: &str) -> Option<(NaiveDate, bool)> {
     let (digits, time) = value.split_at_checked(8)?;
     let is_date = digits.bytes().all(|byte| byte.is_ascii_digit()) && (time.is_empty() || time.starts_with('T'));
-    Some((
-        NaiveDate::parse_from_str(digits, "%Y%m%d").ok().filter(|_| is_date)?,
-        !time.is_empty() && !time.starts_with("T000000"),
-    ))
+    Some((NaiveDate::parse_from_str(digits, "%Y%m%d").ok().filter(|_| is_date)?, !time.is_empty() && time != "T000000"))
 }
 
 /// Returns the days of an event. The end is not one of them, unless it is a time after its midnight.

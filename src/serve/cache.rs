@@ -23,7 +23,7 @@ pub enum Form {
     /// Forecasts as CSV.
     Csv,
     /// Forecasts in few bytes, with the observed states until this instant.
-    Compact(Instant),
+    Compact(Instant, u64),
     /// The list of devices, with the scores after this number of scorings.
     Devices(u64),
 }
@@ -73,7 +73,7 @@ impl Answers {
     pub fn put(&self, key: Key, body: Vec<u8>) -> Arc<Answer> {
         let used = AtomicU64::new(self.clock.fetch_add(1, Relaxed));
         let level = match key.form {
-            Form::Compact(_) => Compression::best(),
+            Form::Compact(..) => Compression::best(),
             Form::Json | Form::Csv | Form::Devices(_) => Compression::fast(),
         };
         let tag = etag::of(&body);

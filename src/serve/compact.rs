@@ -4,6 +4,7 @@
 //! these alone. It asks for all when `origin`, `basis` or the models differ from those it shows.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use actix_web::web::Data;
@@ -99,7 +100,7 @@ pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
     let snapshot = site.snapshot()?;
     let (origin, devices) = asked(&query, &site, &snapshot)?;
     let present = snapshot.history.present(&site.calendar);
-    let key = Key { origin, form: Form::Compact(present), devices };
+    let key = Key { origin, form: Form::Compact(present, digest(&offline(&site))), devices };
     let answer = cached(&site, snapshot, key, move |site, snapshot, grid, key| {
         let cells = cells(site, snapshot, grid, &key.devices)?;
         // Nothing has been observed yet of the hours to come.
@@ -109,6 +110,17 @@ pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
     })
     .await?;
     send(&request, answer, "application/json").await
+}
+
+/// Returns the sensors that are offline now, in order of name.
+fn offline(site: &Site) -> Vec<String> {
+    site.live.as_ref().map_or_else(Vec::new, |live| live.health.offline())
+}
+
+fn digest(names: &[String]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    names.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn compact(
@@ -129,7 +141,8 @@ fn compact(
     let profiles = &history.profile(calendar).devices;
     let profile = |name: &str| profiles.binary_search_by(|profile| profile.device.as_str().cmp(name)).ok();
     let is_chattering = |name: &&String| profile(name).is_some_and(|at| profiles[at].chattering);
-    let gone = site.live.as_ref().map_or_else(Vec::new, |live| live.health.offline());
+    // Gateways tell of now: of a past day nobody knows what was offline.
+    let gone = if past.is_none() { offline(site) } else { Vec::new() };
     let silent = forecasts()
         .filter(|forecast| forecast.status == Status::Silent || gone.contains(&forecast.device))
         .filter_map(|forecast| {

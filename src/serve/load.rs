@@ -42,7 +42,8 @@ pub fn start(site: &Site) -> anyhow::Result<()> {
         }
     };
     let trained = loaded.is_some();
-    let loaded = Arc::new(loaded.unwrap_or_else(|| Loaded::baseline(&history.readings, &site.calendar)));
+    let loaded =
+        Arc::new(loaded.unwrap_or_else(|| Loaded::baseline(&history.readings, &site.calendar, site.settings.rule)));
     let (devices, readings, version) = (history.readings.devices.len(), history.count, loaded.version.clone());
     site.swap(Snapshot::new(history.clone(), loaded, site.past.clone()));
     warm(site);
@@ -53,9 +54,10 @@ pub fn start(site: &Site) -> anyhow::Result<()> {
         live.listen(&history.readings, &site.calendar);
     }
     if !trained {
-        let loaded = train(site, &history);
-        site.swap(Snapshot::new(history, Arc::new(loaded), site.past.clone()));
+        let loaded = Arc::new(train(site, &history));
+        site.swap(Snapshot::new(history, loaded.clone(), site.past.clone()));
         site.reach(Phase::Ready);
+        site.events.models(&loaded.version);
     }
     Ok(())
 }
@@ -108,7 +110,7 @@ fn warm(site: &Site) {
 /// Trains on the whole history and saves the result, if the registry can be written.
 fn train(site: &Site, history: &History) -> Loaded {
     let Some((first_reading, last_reading)) = history.span else {
-        return Loaded::baseline(&history.readings, &site.calendar);
+        return Loaded::baseline(&history.readings, &site.calendar, site.settings.rule);
     };
     let watch = Stopwatch::now();
     tracing::info!("there are no models: training some, the baseline answers until then");
@@ -116,14 +118,14 @@ fn train(site: &Site, history: &History) -> Loaded {
     let hourly = Hourly::new(&history.readings, &site.calendar, cutoff);
     if !fit::enough(&hourly) {
         tracing::info!("too little history to learn from: the baseline answers until there is enough");
-        return Loaded::baseline(&history.readings, &site.calendar);
+        return Loaded::baseline(&history.readings, &site.calendar, site.settings.rule);
     }
     let mut models = match fit::train(&hourly, &Building::new(&hourly), &|| ()) {
         Ok(models) => models,
         Err(error) => {
             tracing::error!(%error, "training failed, the baseline goes on answering");
             site.set_trouble(|trouble| trouble.models = Some(format!("training failed: {error}")));
-            return Loaded::baseline(&history.readings, &site.calendar);
+            return Loaded::baseline(&history.readings, &site.calendar, site.settings.rule);
         }
     };
     let about = About {

@@ -25,14 +25,12 @@ pub struct Loaded {
 
 impl Loaded {
     /// Returns the baseline for all devices with readings: nothing is learned.
-    pub fn baseline(readings: &Readings, calendar: &Calendar) -> Loaded {
+    pub fn baseline(readings: &Readings, calendar: &Calendar, rule: Rule) -> Loaded {
         let cutoff =
             readings.lived(calendar.now() + AHEAD).map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1));
-        Loaded {
-            models: Models::habit(readings.devices.iter().map(|device| device.device.clone()), cutoff),
-            version: BASELINE.into(),
-            ..Loaded::default()
-        }
+        let mut models = Models::habit(readings.devices.iter().map(|device| device.device.clone()), cutoff);
+        models.threshold = rule.threshold(&models.site.out_of_sample);
+        Loaded { models, version: BASELINE.into(), manifest: None }
     }
 
     /// Reads a version of a registry, the current one without a name; `rule` turns its probabilities into states.
@@ -45,11 +43,10 @@ impl Loaded {
         Ok(Loaded { models, version: manifest.version.clone(), manifest: Some(manifest) })
     }
 
-    /// Returns whether these models learned from readings at or after an instant. The baseline learns nothing: it
-    /// counts hours before the origin.
+    /// Returns whether these models learned from an hour that a forecast from an origin is about: hours without a reading
+    /// up to the cutoff were learned as vacant. The baseline learns nothing: it counts hours before the origin.
     pub fn has_seen(&self, origin: Instant, calendar: &Calendar) -> bool {
-        let last = self.manifest.as_ref().and_then(|manifest| calendar.parse(&manifest.last_reading).ok());
-        !self.is_baseline() && last.map_or(self.models.cutoff > origin, |last| last >= origin)
+        !self.is_baseline() && is_seen(self.models.cutoff, origin, calendar)
     }
 
     /// Returns whether nothing was learned yet.
@@ -62,8 +59,13 @@ impl Loaded {
         if !self.is_baseline() || self.models.devices.len() == readings.devices.len() {
             return self.clone();
         }
-        let mut baseline = Loaded::baseline(readings, calendar);
+        let mut baseline = Loaded::baseline(readings, calendar, Rule::Fixed(self.models.threshold.0));
         baseline.models.cutoff = self.models.cutoff;
         Arc::new(baseline)
     }
+}
+
+/// Returns whether what learned up to a cutoff learned from an hour that a forecast from an origin is about.
+pub fn is_seen(cutoff: Instant, origin: Instant, calendar: &Calendar) -> bool {
+    cutoff > calendar.start(calendar.next_hour(origin))
 }

@@ -1,48 +1,97 @@
 //! Models for past origins: none of them has learned from the hours it forecasts.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant as Stopwatch};
 
-use super::loaded::Loaded;
+use super::loaded::{Loaded, is_seen};
 use crate::calendar::{Calendar, Instant};
-use crate::model::registry::Registry;
+use crate::model::registry::{Registry, RegistryError};
 use crate::model::rule::Rule;
 use crate::readings::Readings;
 
-/// Older versions of the registry. The one used last is cached.
+/// How long a list of versions is used before the registry is asked again.
+const LIST_AGE: Duration = Duration::from_secs(10);
+
+/// Older versions that stay in memory.
+const MAX_LOADED: usize = 4;
+
+/// Older versions of a registry.
 #[derive(Debug)]
 pub struct PastModels {
     registry: Registry,
     rule: Rule,
-    kept: Mutex<Option<Arc<Loaded>>>,
+    cache: Mutex<Cache>,
+}
+
+#[derive(Debug, Default)]
+struct Cache {
+    /// When the registry was asked last.
+    asked: Option<Stopwatch>,
+    /// Names and cutoffs of its sound versions, newest first, as of the last answer.
+    versions: Vec<(String, Instant)>,
+    /// The versions used last, the latest first.
+    loaded: Vec<Arc<Loaded>>,
 }
 
 impl PastModels {
     /// Returns the past models of a registry, none of them loaded; `rule` turns their probabilities into states.
     pub fn new(registry: Registry, rule: Rule) -> PastModels {
-        PastModels { registry, rule, kept: Mutex::default() }
+        PastModels { registry, rule, cache: Mutex::default() }
     }
 
     /// Returns the models for an origin that those in use have learned from: the newest version of the registry that
     /// has not, else the habit's rate. A version that cannot be read, or was trained with another calendar, is skipped.
+    /// While the registry is away, its last known versions count, as far as they are in memory.
     pub fn at(&self, origin: Instant, readings: &Readings, calendar: &Calendar) -> Arc<Loaded> {
-        let entries = self.registry.overview().unwrap_or_default();
-        let manifests = entries.into_iter().filter_map(|entry| entry.manifest.ok());
-        let older = manifests.filter(|manifest| {
-            let seen = calendar.parse(&manifest.last_reading).map_or(Instant::MAX, |last| last);
-            seen < origin && manifest.mismatch(calendar).is_none()
-        });
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        for manifest in older {
-            if let Some(kept) = kept.as_ref().filter(|kept| kept.version == manifest.version) {
-                return kept.clone();
-            }
-            match Loaded::read(&self.registry, Some(&manifest.version), self.rule) {
-                Ok(loaded) => return kept.insert(Arc::new(loaded)).clone(),
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.list(&self.registry, calendar);
+        let unseen = |(_, cutoff): &&(String, Instant)| !is_seen(*cutoff, origin, calendar);
+        let older: Vec<String> = cache.versions.iter().filter(unseen).map(|(version, _)| version.clone()).collect();
+        for version in older {
+            match cache.load(&version, &self.registry, self.rule) {
+                Ok(loaded) => return loaded,
                 Err(error) => {
-                    tracing::warn!(version = manifest.version, error = %error, "an older version cannot be read");
+                    tracing::warn!(version, error = %error, "an older version cannot be read");
+                    if !error.is_temporary() {
+                        cache.versions.retain(|(known, _)| *known != version);
+                    }
                 }
             }
         }
-        Arc::new(Loaded::baseline(&readings.before(origin), calendar))
+        Arc::new(Loaded::baseline(&readings.before(origin), calendar, self.rule))
+    }
+}
+
+impl Cache {
+    /// Asks the registry for its versions, unless that was done a moment ago.
+    fn list(&mut self, registry: &Registry, calendar: &Calendar) {
+        if self.asked.is_some_and(|asked| asked.elapsed() < LIST_AGE) {
+            return;
+        }
+        match registry.overview() {
+            Ok(entries) => {
+                let sound = entries.into_iter().filter_map(|entry| entry.manifest.ok());
+                let matching = sound.filter(|manifest| manifest.mismatch(calendar).is_none());
+                let cutoff = matching.filter_map(|manifest| {
+                    let cutoff = calendar.parse(&manifest.cutoff).ok()?;
+                    Some((manifest.version, cutoff))
+                });
+                self.versions = cutoff.collect();
+            }
+            Err(error) => tracing::warn!(error = %error, "the older versions of the registry cannot be listed"),
+        }
+        self.asked = Some(Stopwatch::now());
+    }
+
+    /// Returns a version, from memory if it is there.
+    fn load(&mut self, version: &str, registry: &Registry, rule: Rule) -> Result<Arc<Loaded>, RegistryError> {
+        let found = self.loaded.iter().position(|loaded| loaded.version == version);
+        let loaded = match found {
+            Some(at) => self.loaded.remove(at),
+            None => Arc::new(Loaded::read(registry, Some(version), rule)?),
+        };
+        self.loaded.insert(0, loaded.clone());
+        self.loaded.truncate(MAX_LOADED);
+        Ok(loaded)
     }
 }

@@ -18,6 +18,7 @@ use super::query::Query;
 use super::site::Site;
 use super::snapshot::{Grid, Snapshot, unknown};
 use crate::calendar::Instant;
+use crate::readings::DeviceReadings;
 
 /// Size below which answers are not compressed.
 const WORTH_GZIP: usize = 1024;
@@ -139,7 +140,7 @@ pub fn asked(query: &Query, site: &Site, snapshot: &Snapshot) -> Result<(Instant
 /// Returns the forecasts of devices given by their positions in the history; of all on the grid without any.
 ///
 /// # Errors
-/// Returns a `Problem` when Polars fails.
+/// Returns a `Problem` for a device without a reading in the time that is looked at, and when Polars fails.
 pub fn cells<'a>(
     site: &Site,
     snapshot: &Snapshot,
@@ -148,9 +149,13 @@ pub fn cells<'a>(
 ) -> Result<Vec<&'a Arc<answer::Cell>>, Problem> {
     // The grid leaves out devices without a reading before its origin, so its positions differ from the history's.
     let names = devices.iter().filter_map(|&at| snapshot.history.readings.devices.get(at as usize));
+    let position = |device: &DeviceReadings| {
+        let known = grid.hourly.devices.iter().map(|device| device.device.as_str());
+        grid.hourly.position(&device.device).ok_or_else(|| unknown(&device.device, known))
+    };
     let at: Vec<usize> = match devices {
         [] => (0..grid.hourly.devices.len()).collect(),
-        _ => names.filter_map(|device| grid.hourly.position(&device.device)).collect(),
+        _ => names.map(position).collect::<Result<_, _>>()?,
     };
     grid.cells(&at, &site.calendar, &site.metrics)
 }

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Seek};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread::JoinHandle;
@@ -129,7 +129,10 @@ fn attempt(site: &Site, plan: &Retraining) -> anyhow::Result<Option<Value>> {
 fn pass_on(child: ChildStderr) -> JoinHandle<VecDeque<String>> {
     std::thread::spawn(move || {
         let mut last = VecDeque::new();
-        for line in BufReader::new(child).lines().map_while(Result::ok) {
+        let (mut child, mut bytes) = (BufReader::new(child), Vec::new());
+        while child.read_until(b'\n', &mut bytes).is_ok_and(|read| read > 0) {
+            let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+            bytes.clear();
             eprintln!("{line}");
             last.push_back(line);
             if last.len() > SHOWN {
@@ -151,6 +154,7 @@ pub fn gently(program: &Path) -> Command {
 /// Starts the child; without a shell, at the server's own priority.
 fn spawn(site: &Site, plan: &Retraining, output: &File) -> anyhow::Result<Child> {
     let own = std::env::current_exe().context("cannot find the program's own file")?;
+    let job = serde_json::to_vec(&Job::new(site, plan)).context("cannot tell the retraining its settings")?;
     let start = |mut command: Command| -> anyhow::Result<std::io::Result<Child>> {
         command.arg(SUBCOMMAND);
         // The child gets no tokens, because it needs none.
@@ -165,9 +169,9 @@ fn spawn(site: &Site, plan: &Retraining, output: &File) -> anyhow::Result<Child>
         started => started,
     };
     let mut child = child.with_context(|| format!("cannot start {}", own.display()))?;
-    if let Some(input) = child.stdin.take() {
+    if let Some(mut input) = child.stdin.take() {
         // A child that ended early reports the reason itself.
-        let _ = serde_json::to_writer(input, &Job::new(site, plan));
+        let _ = input.write_all(&job);
     }
     Ok(child)
 }

@@ -13,6 +13,7 @@ use super::site::Site;
 use super::snapshot::{Grid, History, Snapshot};
 use crate::calendar::{Calendar, HOUR, Hour, Instant};
 use crate::forecast::{self, DeviceForecast};
+use crate::model::rule::Rule;
 use crate::scores::Scores;
 
 /// The name beside the models under which scores outlive the process.
@@ -135,7 +136,7 @@ fn baseline(
     history: &History,
     calendar: &Calendar,
 ) -> PolarsResult<Vec<DeviceForecast>> {
-    let models = Loaded::baseline(&history.readings, calendar).models;
+    let models = Loaded::baseline(&history.readings, calendar, Rule::Fixed(0.5)).models;
     let those: Vec<usize> = made.iter().filter_map(|made| grid.hourly.position(&made.device)).collect();
     let mut forecasts = Vec::with_capacity(those.len());
     for some in those.chunks(AT_ONCE) {

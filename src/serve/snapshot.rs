@@ -276,8 +276,15 @@ impl Snapshot {
     /// Returns the grid of an origin. Must be called off the async threads, and with [`Snapshot::turn`] held.
     pub fn grid(&self, origin: Instant, calendar: &Calendar) -> Arc<Grid> {
         let lock = || self.grids.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = lock().iter().find(|grid| grid.hourly.origin == origin).cloned();
-        found.unwrap_or_else(|| {
+        let found = || {
+            let mut grids = lock();
+            let at = grids.iter().position(|grid| grid.hourly.origin == origin)?;
+            // The one used last goes last: days of the past do not push out the present.
+            let grid = grids.remove(at)?;
+            grids.push_front(grid.clone());
+            Some(grid)
+        };
+        found().unwrap_or_else(|| {
             // Room is made first, because the kept grids and the new one would be three.
             lock().truncate(GRIDS - 1);
             let readings = &self.history.readings;
@@ -332,7 +339,7 @@ mod tests {
         let readings = crate::simulate::Building::new(5, 4, day("2024-02-20"), day("2024-03-05")).readings();
         let running = calendar.parse("2024-03-05 10:00:00").unwrap();
         let history = Arc::new(History::new(readings.before(running), &calendar, None));
-        let loaded = Arc::new(Loaded::baseline(&history.readings, &calendar));
+        let loaded = Arc::new(Loaded::baseline(&history.readings, &calendar, Rule::Fixed(0.5)));
         let past = Arc::new(PastModels::new(Registry::open("nowhere"), Rule::Fixed(0.5)));
         let old = Snapshot::new(history.clone(), loaded, past.clone());
         let (metrics, all) = (Metrics::default(), [0, 1, 2, 3]);

@@ -14,7 +14,7 @@ import { hideTip, listenToGrid } from './keys.js';
 import { showError, showFilters, showHead, showTimes, step } from './head.js';
 import { showPanel } from './panel.js';
 import { signIn, signOut, submitToken } from './login.js';
-import { isListening, isWatched, keepListening, listen, takeHeard } from './live.js';
+import { hearAgain, isListening, isWatched, keepListening, listen, takeHeard } from './live.js';
 
 function follow() {
   const before = route.at;
@@ -94,6 +94,7 @@ async function renew(minutely = false) {
     if (mine === run && problem.status !== 401) load(true);
   } finally {
     renewing = false;
+    hearAgain();
   }
 }
 

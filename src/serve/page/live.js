@@ -9,6 +9,8 @@ const SOON = 800;
 const REST = 5000;
 /** How long the first fetch of all waits for the stream. */
 const PATIENCE = 1;
+/** Seconds without a word after which the stream is opened again. */
+const SILENCE = 45;
 
 /** What was heard and not fetched: all, alerts, or rooms by name. */
 const heard = { all: false, alerts: false, names: new Set() };
@@ -38,6 +40,11 @@ function soon() {
   }, Math.max(SOON, fetched + REST - Date.now()));
 }
 
+/** Goes on with what was heard while a fetch was under way. */
+export function hearAgain() {
+  if (heard.all || heard.alerts || heard.names.size) soon();
+}
+
 /** One event: a line of its kind and one of its data. Without the names of all rooms it is about all. */
 function hear(text) {
   const kind = /^event: (.*)$/m.exec(text)?.[1];
@@ -53,7 +60,9 @@ async function readEvents(body, secret) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   try {
     let rest = '';
-    for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
+    // The server says something every 15 seconds: a connection that is silent for longer is gone.
+    const next = () => Promise.race([reader.read(), pause(SILENCE).then(() => ({ done: true }))]);
+    for (let chunk = await next(); !chunk.done; chunk = await next()) {
       if (token.get() !== secret) break;
       const events = (rest + chunk.value).split('\n\n');
       rest = events.pop();

@@ -123,23 +123,26 @@ impl PostgresStore {
         let (receipt, numbers) = ingest::write(&mut writing, &plan, &known, &self.calendar).await?;
         writing.commit().await?;
         self.numbers.learn(&plan, &known, &numbers);
-        self.vacuum_quarantine(&plan).await;
+        self.vacuum_quarantine(&plan);
         Ok(receipt)
     }
 
     /// Makes the room of dropped and repeated rows of the quarantine reusable once many bytes have been written.
     /// PostgreSQL's autovacuum runs once a minute, in which a client can write gigabytes.
-    async fn vacuum_quarantine(&self, plan: &Plan<'_>) {
+    fn vacuum_quarantine(&self, plan: &Plan<'_>) {
         let bytes: i64 = plan.refused.iter().map(|reject| reject.bytes() + quarantine::ROW_BYTES).sum();
         if self.unvacuumed.fetch_add(bytes, Relaxed) + bytes < quarantine::VACUUM_BYTES {
             return;
         }
         self.unvacuumed.store(0, Relaxed);
-        // Truncating the table would lock out its writers.
-        let vacuum = sqlx::query("VACUUM (TRUNCATE false, SKIP_LOCKED) quarantine").execute(&self.pool);
-        if let Err(error) = vacuum.await {
-            tracing::warn!(store = self.name, error = %error, "cannot vacuum the quarantine: its table may grow");
-        }
+        // Nobody waits for it. Truncating the table would lock out its writers.
+        let (pool, store) = (self.pool.clone(), self.name.clone());
+        tokio::spawn(async move {
+            let vacuum = sqlx::query("VACUUM (TRUNCATE false, SKIP_LOCKED) quarantine").execute(&pool);
+            if let Err(error) = vacuum.await {
+                tracing::warn!(store, error = %error, "cannot vacuum the quarantine: its table may grow");
+            }
+        });
     }
 }
 

@@ -62,7 +62,7 @@ impl Broker {
                         .into(),
                 );
             }
-            (other, _) => return Err(format!("expected mqtt:// or mqtts://, found {other}://")),
+            _ => return Err("expected an address that begins with mqtt:// or mqtts://".into()),
         };
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (login, place) = rest.rsplit_once('@').map_or((None, rest), |(login, place)| (Some(login), place));
@@ -168,6 +168,7 @@ mod tests {
             "mqtt://host/path",
             "mqtt://host?id=4",
             "mqtt://user:secret",
+            "u:secret@mqtt://host",
             "mqtt://u:secret?more@host",
             "mqtt://u:12?secret@host",
         ] {
