@@ -13,6 +13,12 @@ const APART: i64 = 365 * DAY;
 /// grid.
 const WINDOW: i64 = 5 * 365 * DAY;
 
+/// Most hours of all devices together that forecasts use: some bytes each stay in memory, and every hour is looked at.
+const MAX_HOURS: i64 = 100_000_000;
+
+/// Length of the history that is used however many hours that are.
+const SHORTEST: i64 = 60 * DAY;
+
 /// Most readings of a last cluster that can be a clock's error. After more of them a site has come back to life.
 const FEW: usize = 10;
 
@@ -25,8 +31,9 @@ impl Readings {
     /// Outside it are readings at or after `now`, clusters of at most a week that a year without any reading separates
     /// from the rest (a clock that was never set shows 1971 or 2000; a last cluster has at most ten readings), and
     /// readings older than five years, counted from the last reading that has more than ten in the five years up to it.
-    /// Where most devices have readings at or after `now` alone, the building is simulated or this clock is wrong; then
-    /// none counts as too late. Returns none without readings.
+    /// A site whose devices have more than 100 million hours in these years is looked at for a shorter time, at least 60
+    /// days. Without any reading before `now` the building is simulated or this clock is wrong; then none counts as too
+    /// late. Returns none without readings.
     pub fn lived(&self, now: Instant) -> Option<(Instant, Instant)> {
         let (first, last) = self.bulk(now)?;
         // Whole days keep the window from moving with each reading.
@@ -37,8 +44,19 @@ impl Readings {
         {
             end = earlier;
         }
-        let begins = self.first_from(first.max(window(end)))?;
-        Some((begins, last))
+        let mut begins = first.max(window(end));
+        if self.hours(begins, last) > MAX_HOURS {
+            let days: Vec<Instant> = (begins / DAY + 1..(last - SHORTEST) / DAY + 1).collect();
+            let day = days.partition_point(|&day| self.hours(day * DAY, last) > MAX_HOURS);
+            begins = days.get(day).or(days.last()).map_or(begins, |day| day * DAY);
+        }
+        Some((self.first_from(begins)?, last))
+    }
+
+    /// Returns the hours of all devices from their first readings at or after `from` up to `to`.
+    fn hours(&self, from: Instant, to: Instant) -> i64 {
+        let first = |device: &DeviceReadings| device.times.get(before(&device.times, from)).copied();
+        self.devices.iter().filter_map(first).map(|first| (to - first).max(0) / HOUR).sum()
     }
 
     /// Returns the number of readings from `from` to `to`, both included.
@@ -62,10 +80,10 @@ impl Readings {
     /// Returns the first and the last reading without clusters that can be a clock's error, and without readings at or
     /// after `now`.
     pub fn bulk(&self, now: Instant) -> Option<(Instant, Instant)> {
-        let is_known = |device: &&DeviceReadings| device.times.first().is_some_and(|&first| first < now);
-        let known = self.devices.iter().filter(is_known).count();
-        let limit = if 2 * known < self.devices.len() { Instant::MAX } else { now };
-        let mut last = self.last_before(limit)?;
+        let (limit, mut last) = match self.last_before(now) {
+            Some(last) => (now, last),
+            None => (Instant::MAX, self.last_before(Instant::MAX)?),
+        };
         while limit.saturating_sub(last) > FRESH
             && let Some(earlier) = self.last_before(last - CLUSTER)
             && last - CLUSTER - earlier > APART
@@ -177,9 +195,29 @@ mod tests {
         let bulk: Vec<Instant> = (17_000..17_060).collect();
         assert_eq!(readings(&[&bulk]).lived(16_990 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
         assert_eq!(readings(&[&bulk]).lived(17_050 * DAY), Some((17_000 * DAY, 17_049 * DAY)));
-        // The others' present stays, however many readings one device has ahead.
+        // However many readings and devices are ahead, the others' present stays.
         let ahead: Vec<Instant> = (17_100..17_900).collect();
-        assert_eq!(readings(&[&bulk, &ahead]).lived(17_061 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
+        let site = readings(&[&bulk, &ahead, &ahead, &ahead]);
+        assert_eq!(site.lived(17_061 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
+        assert_eq!(site.strays(17_061 * DAY).len(), 3);
+    }
+
+    #[test]
+    fn the_history_of_very_many_devices_is_cut_to_a_bounded_number_of_hours() {
+        let (recent, old): (Vec<Instant>, Vec<Instant>) =
+            ((17_000..17_060).collect(), vec![15_400, 15_700, 16_000, 16_300]);
+        let late: Vec<Instant> = [16_600, 16_900].into_iter().chain(17_000..17_060).collect();
+        // 4,000 devices that fired a few times, long ago: 160 million hours.
+        let mut devices: Vec<&[Instant]> = vec![&old; 4000];
+        devices.push(&late);
+        let site = readings(&devices);
+        assert!(site.hours(15_400 * DAY, 17_059 * DAY) > MAX_HOURS);
+        let (first, last) = site.lived(17_061 * DAY).unwrap();
+        assert!(site.hours(first, last) <= MAX_HOURS && last == 17_059 * DAY, "{}", first / DAY);
+        assert_eq!(first, 16_300 * DAY);
+        // A site that is large in its last 60 days keeps them.
+        let large = readings(&vec![&recent[..]; 100_000]);
+        assert_eq!(large.lived(17_061 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
     }
 
     #[test]

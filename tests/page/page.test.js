@@ -128,7 +128,7 @@ test('the keyboard reads an hour’s chance, and it is the API’s', async () =>
 test('a past day shows what really happened', async () => {
   const { page, errors, close } = await open({ token: TOKEN, hash: `#at=${PAST}` });
   // The models were trained on the whole file: a day that they have learned from is forecast by the habit's rate.
-  await page.getByText('In hindsight, the habit’s rate called').waitFor();
+  await page.getByText('In hindsight, each room’s plain habit called').waitFor();
   const { model } = await server.get(`/predict?at=${PAST}`);
   assert.deepEqual([model.version, model.in_sample], ['baseline', false]);
   const { hours } = await server.get(`/devices/device_4/history?from=${PAST}&to=2016-08-25T00:00:00`);
@@ -342,7 +342,7 @@ describe('a site that is alive', () => {
     assert.ok(all > 24, `${all} hours were observed`);
     await box.filter({ hasText: `In hindsight, models that had not seen this day called ${percent(right / all)} of ${all} hours right` }).waitFor();
     await page.evaluate(() => { location.hash = 'at=2016-08-24T00:00:00'; });
-    await box.filter({ hasText: 'In hindsight, the habit’s rate called' }).waitFor();
+    await box.filter({ hasText: 'In hindsight, each room’s plain habit called' }).waitFor();
     assert.deepEqual(errors, []);
     await close();
   });

@@ -19,7 +19,9 @@ export function showHindsight() {
   box.hidden = !state.past || !all;
   if (box.hidden) return;
   // No forecast of the past comes from models that have learned from its hours.
-  const who = state.forecast.model.version === 'baseline' ? 'the habit’s rate' : 'models that had not seen this day';
+  const habit = state.forecast.model.version === 'baseline';
+  const who = habit ? 'each room’s plain habit' : 'models that had not seen this day';
+  const why = habit && state.models?.current ? ' Every saved model has learned from this day, so none is used.' : '';
   announce(box, `In hindsight, ${who} called ${percent(right / all)} of ${plural(all, 'hour')} right: ` +
-    `${plural(missed, 'hour')} in use not expected, ${plural(wasted, 'hour')} expected and empty.`);
+    `${plural(missed, 'hour')} in use not expected, ${plural(wasted, 'hour')} expected and empty.${why}`);
 }

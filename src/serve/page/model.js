@@ -25,16 +25,28 @@ export function modelPanel() {
 }
 
 function modelSummary(current, now) {
-  const { version, cutoff } = state.forecast.model ?? {};
+  const { cutoff } = state.forecast.model ?? {};
   if (state.forecast.stale) return 'No sensor has been heard for longer than habits explain: the forecasts are each room’s plain habit, and models rest until readings come again.';
-  if (version === 'baseline') {
-    const { days, days_needed: needed } = state.models?.learning ?? {};
+  if (state.models?.learning) {
+    const { days, days_needed: needed } = state.models.learning;
     const wait = days < needed ? ` The first is trained once ${plural(needed, 'day')} of readings have come; ${count(days)} have.` : '';
     return `No model was trained yet: the forecasts are each room’s plain habit.${wait}`;
   }
   const name = current ? `Version ${current}` : 'A model trained at the start of the server and not saved';
-  const learned = cutoff ? ` It learned from readings before ${date(cutoff, 'year')}, ${clock(cutoff)}.` : '';
-  return `${name}${now?.created_at ? `, ${ago(now.created_at)}` : ''}${now?.roomcast ? `, made by Roomcast ${now.roomcast}` : ''}.${learned}`;
+  // A day of the past may be forecast by an older version than the one in use.
+  const end = isCurrent(current) ? cutoff : now?.cutoff?.replace(' ', 'T');
+  const learned = end ? ` It learned from readings before ${date(end, 'year')}, ${clock(end)}.` : '';
+  return `${name}${now?.created_at ? `, ${ago(now.created_at)}` : ''}${now?.roomcast ? `, made by Roomcast ${now.roomcast}` : ''}.${learned}${shownBy(current)}`;
+}
+
+/** Whether what is shown comes from the models in use. */
+const isCurrent = (current) => !state.past || state.forecast.model?.version === current;
+
+function shownBy(current) {
+  if (isCurrent(current)) return '';
+  const { version } = state.forecast.model;
+  return version === 'baseline' ? ' Every saved model has learned from the day that is shown, so it is forecast from each room’s plain habit.'
+    : ` The day that is shown is forecast by version ${version}, which had not seen it.`;
 }
 
 function skillPart(devices) {
@@ -47,7 +59,7 @@ function skillPart(devices) {
   const worst = judged.filter((each) => each.skill < 0).length;
   return [
     h('p', {}, h('strong', { className: 'big' }, skillWords(1 - own / base)), ' than each room’s plain habit (its usual rate at that hour), in log loss on later hours than were learned from.'),
-    h('p', { className: 'small' }, `${plural(sources[0], 'room')} with a model of their own, ${count(sources[1])} on what all rooms share, ${count(sources[2])} on habit alone. ${worst ? `${plural(worst, 'room')} did worse than habit.` : 'No room did worse than habit.'}`),
+    h('p', { className: 'small' }, `${isCurrent(state.models?.current) ? `${plural(sources[0], 'room')} with a model of their own, ${count(sources[1])} on what all rooms share, ${count(sources[2])} on habit alone. ` : ''}${worst ? `${plural(worst, 'room')} did worse than habit.` : 'No room did worse than habit.'}`),
   ];
 }
 
