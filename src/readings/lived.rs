@@ -45,7 +45,9 @@ impl Readings {
             end = earlier;
         }
         let mut begins = first.max(window(end));
-        if self.hours(begins, last) > MAX_HOURS {
+        // Devices are counted one by one only where they can be too many.
+        let most = self.devices.len() as i64 * ((last - begins) / HOUR);
+        if most > MAX_HOURS && self.hours(begins, last) > MAX_HOURS {
             let days: Vec<Instant> = (begins / DAY + 1..(last - SHORTEST) / DAY + 1).collect();
             let day = days.partition_point(|&day| self.hours(day * DAY, last) > MAX_HOURS);
             begins = days.get(day).or(days.last()).map_or(begins, |day| day * DAY);

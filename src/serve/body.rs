@@ -18,7 +18,7 @@ use super::predict::{prefers, work};
 use super::problem::{Code, Problem, ProblemBody};
 use super::query::{self, Query};
 use super::site::Site;
-use super::snapshot::build_grid;
+use super::snapshot::Grid;
 use crate::calendar::{Calendar, HOUR, Instant};
 use crate::hourly::HORIZON;
 use crate::readings::{DeviceReadings, Readings};
@@ -123,7 +123,7 @@ pub async fn post(
         check(&known, origin, calendar)?;
         let _one = site.visits.forecasting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let heard = still.into_iter().filter(|&time| time < origin).max();
-        let grid = build_grid(&known, calendar, origin, heard, snapshot.loaded.clone());
+        let grid = Grid::new(&known, calendar, origin, heard, snapshot.loaded.clone());
         let all: Vec<usize> = (0..grid.hourly.devices.len()).collect();
         let cells = grid.cells(&all, calendar, &site.metrics)?;
         match answer_csv {

@@ -153,7 +153,8 @@ pub struct Grid {
 }
 
 impl Grid {
-    fn new(
+    /// Builds the grid of an origin from readings, the site's own or others. `heard` is the last sign of life of any sensor.
+    pub fn new(
         readings: &Readings,
         calendar: &Calendar,
         origin: Instant,
@@ -297,17 +298,6 @@ impl Snapshot {
             grid
         })
     }
-}
-
-/// Builds a grid for readings that are not the site's own.
-pub fn build_grid(
-    readings: &Readings,
-    calendar: &Calendar,
-    origin: Instant,
-    heard: Option<Instant>,
-    loaded: Arc<Loaded>,
-) -> Grid {
-    Grid::new(readings, calendar, origin, heard, loaded)
 }
 
 #[cfg(test)]
