@@ -10,7 +10,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use roomcast::calendar::Calendar;
 use roomcast::features::WIDTH;
 use roomcast::model::lightgbm::{self, Parameters, Samples};
-use roomcast::model::registry::{About, Registry};
+use roomcast::model::registry::Registry;
 use roomcast::model::trees::Trees;
 use roomcast::model::{Check, DeviceModel, Models, SiteModel};
 
@@ -68,7 +68,7 @@ fn models() -> Models {
 fn registry(criterion: &mut Criterion) {
     let place = tempfile::tempdir().expect("a place for temporary files");
     let models = models();
-    let about = About {
+    let about = TrainingInfo {
         calendar: &Calendar::default(),
         first_reading: models.cutoff - 5_184_000,
         last_reading: models.cutoff - 1,

@@ -13,6 +13,7 @@ pub mod batch;
 pub mod calendar;
 pub mod commands;
 pub mod features;
+pub mod files;
 pub mod forecast;
 pub mod hourly;
 pub mod logs;

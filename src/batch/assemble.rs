@@ -9,10 +9,10 @@ use super::part;
 use super::row::Row;
 use super::site::Site;
 use crate::calendar::{Calendar, Instant};
-use crate::model::registry::{self, About};
 use crate::model::rule::OutOfSample;
-use crate::model::{DeviceModel, Models, SiteModel};
+use crate::model::{DeviceModel, Models, SiteModel, check, checksum, codec};
 use crate::readings::{self, field};
+use crate::retrain::TrainingInfo;
 
 /// A verified run.
 #[derive(Debug, Clone)]
@@ -37,8 +37,8 @@ pub struct Run {
 
 impl Run {
     /// Returns the description of the models for the registry.
-    pub fn about(&self) -> About<'_> {
-        About {
+    pub fn about(&self) -> TrainingInfo<'_> {
+        TrainingInfo {
             calendar: &self.calendar,
             first_reading: self.span.0,
             last_reading: self.span.1,
@@ -80,7 +80,7 @@ impl Assembly {
         let Some((_, layers)) = site.layers.take() else {
             return Err("its site has no layers: too little history".into());
         };
-        Ok(Assembly { site, layers, site_sha256: registry::sha256(bytes), devices: BTreeMap::new() })
+        Ok(Assembly { site, layers, site_sha256: checksum::sha256(bytes), devices: BTreeMap::new() })
     }
 
     /// Adds a device.
@@ -99,13 +99,13 @@ impl Assembly {
     }
 
     fn device(&self, row: Row) -> Result<Device, String> {
-        if registry::sha256(&row.model) != row.sha256 {
+        if checksum::sha256(&row.model) != row.sha256 {
             return Err("the model is damaged: the checksum does not match".into());
         }
         if row.site_sha256 != self.site_sha256 {
             return Err("it was fitted on top of another site".into());
         }
-        let model = registry::decode_device(&row.device, &row.model)?;
+        let model = codec::decode_device(&row.device, &row.model)?;
         let until = self.site.until;
         if row.cutoff != until || model.cutoff != until {
             return Err("its cutoff is not the site's".into());
@@ -149,7 +149,7 @@ impl Assembly {
             return Err("there are no devices".into());
         };
         let calendar = site.calendar();
-        if site.until > registry::latest(Some(last), &calendar) {
+        if site.until > check::latest(Some(last), &calendar) {
             return Err(format!(
                 "{} has not come yet: nobody knows what happens until then",
                 calendar.format(site.until)

@@ -24,7 +24,6 @@ pub mod run;
 pub mod site;
 pub mod steps;
 pub mod stream;
-pub mod takeover;
 
 use crate::model::fit::TrainError;
 

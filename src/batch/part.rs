@@ -11,7 +11,7 @@ use crate::calendar::{Calendar, HOUR, Instant};
 use crate::features::Building;
 use crate::hourly::Hourly;
 use crate::model::fit::{self, Sample};
-use crate::model::{DeviceModel, SiteModel, registry};
+use crate::model::{DeviceModel, SiteModel, check, checksum, codec};
 use crate::readings::{DeviceReadings, Readings};
 
 /// Makes the site, without layers, from readings, of which only the hours matter. No reading may be at or after
@@ -24,7 +24,7 @@ pub fn bare_site(readings: &Readings, calendar: &Calendar, until: Option<Instant
         return Err(BatchError::Site("there are no readings to train on".into()));
     };
     let until = until.unwrap_or(last + HOUR);
-    if until > registry::latest(Some(last), calendar) {
+    if until > check::latest(Some(last), calendar) {
         let until = calendar.format(until);
         return Err(BatchError::Site(format!("{until} has not come yet: nobody knows what happens until then")));
     }
@@ -121,10 +121,10 @@ impl Fitting {
     fn fit_one(&self, hourly: &Hourly, at: usize, device: &DeviceReadings) -> Result<Row, BatchError> {
         let watch = Stopwatch::now();
         let (model, seen) = fit::fit_device(hourly, &self.ground.building, at, &self.early, &self.all)?;
-        let bytes = registry::encode_device(&model).map_err(BatchError::Site)?;
+        let bytes = codec::encode_device(&model).map_err(BatchError::Site)?;
         Ok(Row {
             device: device.device.clone(),
-            sha256: registry::sha256(&bytes),
+            sha256: checksum::sha256(&bytes),
             model: bytes,
             site_sha256: self.site_sha256.clone(),
             scores: scores(&model),

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::BatchError;
 use crate::calendar::Instant;
-use crate::model::registry;
+use crate::model::codec;
 use crate::model::rule::OutOfSample;
 
 /// Number of rows scored, and the mean log losses of the prior, of the site's score and of the device's own.
@@ -15,7 +15,7 @@ pub type Scores = (i64, f64, f64, f64);
 pub struct Row {
     /// The device's name.
     pub device: String,
-    /// The device's layer, encoded by [`registry::encode_device`].
+    /// The device's layer, encoded by [`codec::encode_device`].
     pub model: Vec<u8>,
     /// SHA-256 of `model`.
     pub sha256: String,
@@ -46,10 +46,10 @@ pub struct Row {
 impl Row {
     /// Unpacks the histogram in [`Row::judged`].
     pub(super) fn out_of_sample(&self) -> Result<OutOfSample, String> {
-        registry::whole(&self.judged)
+        codec::whole(&self.judged)
     }
 }
 
 pub(super) fn pack(value: &impl Serialize) -> Result<Vec<u8>, BatchError> {
-    registry::bytes(value).map_err(BatchError::Site)
+    codec::bytes(value).map_err(BatchError::Site)
 }

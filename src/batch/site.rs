@@ -15,7 +15,7 @@ use crate::calendar::{Calendar, Instant};
 use crate::features::{self, Building, Totals};
 use crate::hourly::{Hourly, SiteDays};
 use crate::model::SiteModel;
-use crate::model::registry::{self, LIGHTGBM};
+use crate::model::{codec, lightgbm};
 use crate::readings::Readings;
 
 const MAGIC: [u8; 8] = *b"ROOMSITE";
@@ -34,8 +34,8 @@ impl Maker {
     fn this() -> Maker {
         Maker {
             roomcast: env!("CARGO_PKG_VERSION").into(),
-            lightgbm: LIGHTGBM.into(),
-            schema: registry::SCHEMA,
+            lightgbm: lightgbm::VERSION.into(),
+            schema: codec::SCHEMA,
             features: features::columns().map(String::from).to_vec(),
         }
     }
@@ -110,7 +110,7 @@ impl Site {
     /// # Errors
     /// [`BatchError::Site`] never in practice: writing to memory does not fail.
     pub fn encode(&self) -> Result<Vec<u8>, BatchError> {
-        let body = registry::bytes(&(Maker::this(), self)).map_err(BatchError::Site)?;
+        let body = codec::bytes(&(Maker::this(), self)).map_err(BatchError::Site)?;
         Ok([&MAGIC[..], &Sha256::digest(&body), &body].concat())
     }
 
@@ -135,7 +135,7 @@ impl Site {
                 "it was made by Roomcast {theirs}, whose models differ from those of this one ({ours})"
             ));
         }
-        let site: Site = registry::whole(rest)?;
+        let site: Site = codec::whole(rest)?;
         if site.calendar().zone().map(|zone| zone.name()) != site.zone.as_deref() {
             return Err("its time zone is not known here".into());
         }

@@ -12,7 +12,7 @@ use super::site::Site;
 use super::stream::{Input, Output};
 use crate::calendar::{Calendar, HOUR, Instant};
 use crate::model::fit::{self, Sample, TrainError};
-use crate::model::{Source, registry};
+use crate::model::{Source, checksum, codec};
 use crate::readings::{DeviceReadings, Readings, field};
 
 /// Number of devices whose readings a worker holds at a time.
@@ -116,7 +116,7 @@ pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), B
                 return Err(refuse("the devices are not in ascending order, each once"));
             }
             let sample = samples.get(device).ok_or_else(|| refuse("there is no sample"))?;
-            let sample: Sample = registry::whole(sample).map_err(|what| refuse(&format!("the sample: {what}")))?;
+            let sample: Sample = codec::whole(sample).map_err(|what| refuse(&format!("the sample: {what}")))?;
             if !sample.is_whole() || Some(sample.rows() as i64) != rows.get(device) {
                 return Err(refuse("the sample has other rows than it says"));
             }
@@ -132,7 +132,7 @@ pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), B
 /// # Errors
 /// [`BatchError`] when the site has no layers, the input is invalid, fitting fails or the output fails.
 pub fn devices(input: impl Read, output: impl Write, site: &Site) -> Result<(), BatchError> {
-    let fitting = Fitting::new(site.clone(), registry::sha256(&site.encode()?))?;
+    let fitting = Fitting::new(site.clone(), checksum::sha256(&site.encode()?))?;
     let mut output = Output::start(output, &MODELS)?;
     each_chunk(input, fitting.ground(), |devices| output.write(columns(&fitting.fit(devices)?)?))?;
     output.finish().map(drop)
@@ -147,7 +147,7 @@ fn columns(rows: &[Row]) -> Result<Vec<Column>, BatchError> {
         Column::new(name.into(), rows.iter().map(|row| row.scores.map(of)).collect::<Vec<_>>())
     };
     let sources = rows.iter().map(|row| {
-        let model = registry::decode_device(&row.device, &row.model).map_err(BatchError::Site)?;
+        let model = codec::decode_device(&row.device, &row.model).map_err(BatchError::Site)?;
         Ok(match model.source() {
             Source::Model => "model",
             Source::Building => "building",

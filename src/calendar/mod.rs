@@ -19,6 +19,10 @@ pub type Instant = i64;
 /// A whole hour of the site: hour `h` is the 3,600 seconds that begin at [`Calendar::start`]`(h)`.
 pub type Hour = i32;
 
+/// 2001-01-01, the earliest instant that an arriving event may have. A clock that shows an earlier time was never set;
+/// many begin at 2000-01-01.
+pub const EARLIEST_EVENT: Instant = 978_307_200;
+
 /// Seconds in an hour.
 pub const HOUR: i64 = 3600;
 
@@ -246,6 +250,12 @@ impl Calendar {
     /// is 26 hours, since this machine may keep the wall time of another part of the world.
     pub fn latest(&self) -> Instant {
         self.now() + if self.zone.is_some() { HOUR } else { 26 * HOUR }
+    }
+
+    /// Returns the latest instant that an arriving event may have: a day ahead of the site's clock. A later one shows a
+    /// wrong clock, and would move the present of every forecast into the future.
+    pub fn latest_event(&self) -> Instant {
+        self.now() + 24 * HOUR
     }
 }
 

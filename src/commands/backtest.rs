@@ -9,13 +9,13 @@ use chrono::{Days, NaiveTime};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::output;
-use super::predict::closest;
 use super::site::SiteArgs;
 use crate::backtest::report::Report;
 use crate::backtest::{self, Case, Plan, html, learning, text};
 use crate::calendar::{Calendar, Instant};
+use crate::files;
 use crate::readings::Readings;
+use crate::readings::names::closest;
 
 /// Replay the past: forecast from what was known then, score against what came.
 ///
@@ -63,10 +63,12 @@ pub struct BacktestArgs {
 /// reader that closes the pipe early is no error.
 pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
     if let Some(page) = &args.html {
-        output::check(page)?;
+        files::check(page)?;
         ensure!(page.as_os_str() != "-", "--html needs a file; standard output has the scores");
     }
-    let (readings, calendar, _) = args.site.read(None)?;
+    let inputs = args.site.inputs();
+    let calendar = inputs.site.calendar()?;
+    let (readings, _) = inputs.read(&calendar, None)?;
     // Replay and truth share one grid: that of the time in which the site was in use.
     let readings = readings.alive(calendar.latest());
     let plan = plan(args, &readings, &calendar)?;
@@ -85,7 +87,7 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
     }
     bar.finish_and_clear();
     if let Some(page) = &args.html {
-        output::write(page, html::page(&report).as_bytes())?;
+        files::write(page, html::page(&report).as_bytes())?;
     }
     print(args, &report)
 }

@@ -13,6 +13,7 @@ use crate::forecast::{self, Explanation};
 use crate::hourly::{HORIZON, Hourly};
 use crate::model::fit;
 use crate::model::registry::Registry;
+use crate::readings::names::closest;
 
 /// What `explain` is asked.
 #[derive(Debug, Args)]
@@ -41,16 +42,17 @@ pub struct ExplainArgs {
 /// Returns an error for readings or times that cannot be read, an unknown device, or an hour outside the 24 of the
 /// forecast.
 pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
-    let calendar = args.site.calendar()?;
+    let inputs = args.site.inputs();
+    let calendar = inputs.site.calendar()?;
     let target = calendar.hour(calendar.parse(&args.hour).context("cannot read the hour")?);
     let origin = match &args.at {
         Some(text) => calendar.parse(text).context("cannot read --at")?,
         None => calendar.start(target - i32::from(calendar.local(target).hour)),
     };
-    let (readings, _) = args.site.clock.read(&args.site.input, &calendar, Some(origin))?;
+    let (readings, _) = inputs.read(&calendar, Some(origin))?;
     let hourly = Hourly::new(&readings, &calendar, origin);
     let Some(device) = hourly.position(&args.device) else {
-        let near = super::predict::closest(&args.device, hourly.devices.iter().map(|d| d.device.as_str()));
+        let near = closest(&args.device, hourly.devices.iter().map(|d| d.device.as_str()));
         bail!(
             "no readings of device {:?} before {}{}",
             args.device,

@@ -8,8 +8,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 use sha2::{Digest, Sha256};
 
-use super::output;
 use super::stores::StoreArgs;
+use crate::files;
 use crate::readings::{DeviceReadings, write_parquet};
 
 /// What `export` is asked.
@@ -44,7 +44,7 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
         let path = args.output.join(format!("readings-{:04}-of-{:04}.parquet", bucket + 1, args.buckets));
         let mut bytes = Vec::new();
         write_parquet(devices.iter().copied(), zoned, &mut bytes).context("cannot write Parquet")?;
-        output::write(&path, &bytes)?;
+        files::write(&path, &bytes)?;
         let rows: usize = devices.iter().map(|d| d.times.len()).sum();
         text += &format!("{}: {} devices, {rows} readings\n", path.display(), devices.len());
     }

@@ -8,9 +8,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::stores::{Opened, StoreArgs};
+use crate::calendar::EARLIEST_EVENT;
 use crate::readings::{self, FileRow};
 use crate::store::{Batch, Event, Kind, Refused, Verdict};
-use crate::stream::payload::{EARLIEST, latest};
 
 /// What `import` is asked.
 #[derive(Debug, Args)]
@@ -64,7 +64,9 @@ fn import(opened: &Opened, path: &Path, size: usize) -> anyhow::Result<Imported>
     let mut batch = Batch::default();
     readings::rows::<anyhow::Error>(path, &opened.calendar, |row| {
         match row {
-            FileRow::Event { device, time, motion } if !(EARLIEST..=latest(&opened.calendar)).contains(&time) => {
+            FileRow::Event { device, time, motion }
+                if !(EARLIEST_EVENT..=opened.calendar.latest_event()).contains(&time) =>
+            {
                 let time = opened.calendar.rfc3339(time);
                 let payload =
                     serde_json::json!({ "time": time, "device": device, "device_activated": u8::from(motion) });

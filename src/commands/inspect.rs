@@ -7,9 +7,9 @@ use anyhow::{Context, bail};
 use chrono_tz::Tz;
 use serde::Serialize;
 
-use super::site::read_inputs;
 use crate::calendar::Calendar;
 use crate::readings::{self, Profile, ReadOptions, ReadSummary};
+use crate::store::inputs;
 
 /// Shows what readings say about themselves: span, devices, silences, bad rows.
 #[derive(Debug, clap::Args)]
@@ -43,7 +43,7 @@ struct Report {
 pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let calendar = Calendar::new(args.timezone);
     let options = ReadOptions { skip_bad_rows: true, until: None };
-    let (readings, summary) = read_inputs(&args.inputs, &options, &calendar)?;
+    let (readings, summary) = inputs::read(&args.inputs, &options, &calendar)?;
     let profile = readings::profile(&readings, &calendar);
     let report = Report { fingerprint: readings.fingerprint(), summary, profile };
 

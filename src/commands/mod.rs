@@ -11,7 +11,6 @@ pub mod import;
 pub mod inspect;
 pub mod live;
 pub mod models;
-pub mod output;
 pub mod predict;
 pub mod publish;
 pub mod publish_run;

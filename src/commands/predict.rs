@@ -8,17 +8,20 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
 use super::backtest::duration;
-use super::output;
 use super::site::ClockArgs;
 use crate::calendar::{Calendar, HOUR, Instant};
 use crate::features::Building;
+use crate::files;
+use crate::forecast::write;
 use crate::forecast::{self, DeviceForecast};
 use crate::hourly::Hourly;
 use crate::model::registry::Registry;
 use crate::model::rule::Rule;
 use crate::model::{Models, fit};
 use crate::readings::Readings;
+use crate::readings::names::closest;
 use crate::store;
+use crate::store::inputs::Inputs;
 
 /// What `predict` is asked.
 #[derive(Debug, Args)]
@@ -114,13 +117,14 @@ pub enum Format {
 /// Returns an error for a timestamp or file that cannot be read, an unknown device, or an output that cannot be
 /// written.
 pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
-    let calendar = args.clock.calendar()?;
+    let inputs = Inputs { paths: vec![args.input.clone()], site: args.clock.config() };
+    let calendar = inputs.site.calendar()?;
     let origin = match args.timestamp.as_str() {
         "now" => calendar.now(),
         text => calendar.parse(text).context("cannot read the timestamp")?,
     };
-    output::check(&args.output)?;
-    let (readings, summary) = args.clock.read(std::slice::from_ref(&args.input), &calendar, Some(origin))?;
+    files::check(&args.output)?;
+    let (readings, summary) = inputs.read(&calendar, Some(origin))?;
     let Some((_, last)) = readings.lived(origin) else {
         bail!("{}: no reading before {}", store::shown(&args.input.to_string_lossy()), args.timestamp);
     };
@@ -147,10 +151,10 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
         forecasts.retain(|f| chosen.contains(&f.device));
     }
     let bytes = match args.format {
-        Format::Csv => output::csv(&forecasts, &calendar, args.probabilities),
-        Format::Json => output::json(&forecasts, &calendar, origin, last, hourly.stale.is_some())?,
+        Format::Csv => write::csv(&forecasts, &calendar, args.probabilities),
+        Format::Json => write::json(&forecasts, &calendar, origin, last, hourly.stale.is_some())?,
     };
-    output::write(&args.output, &bytes)?;
+    files::write(&args.output, &bytes)?;
     if args.show {
         say(super::heatmap::draw(&forecasts, &calendar).trim_end());
     }
@@ -199,10 +203,4 @@ fn choose(readings: &Readings, asked: &[String]) -> anyhow::Result<Option<Vec<St
         }
     }
     Ok((!asked.is_empty()).then(|| asked.to_vec()))
-}
-
-/// Returns the known name nearest to `asked`, if one is near.
-pub fn closest<'a>(asked: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let near = known.map(|name| (strsim::levenshtein(asked, name), name)).min()?;
-    (near.0 <= asked.chars().count().div_ceil(2)).then_some(near.1)
 }

@@ -8,15 +8,15 @@ use clap::Args;
 use serde_json::json;
 
 use super::backtest::duration;
-use super::output;
 use super::retrain::{became, pretty, unjudged};
-use super::site::read_inputs;
 use crate::batch::assemble::Run;
 use crate::batch::run;
-use crate::batch::takeover::{self, Rules};
+use crate::files;
 use crate::model::registry::Registry;
+use crate::model::registry::takeover::{self, Rules};
 use crate::readings::{ReadOptions, Readings};
 use crate::retrain::report::Report;
+use crate::store::inputs;
 
 /// Take over the models of a run of deploy/spark, where they are not worse.
 ///
@@ -69,13 +69,13 @@ pub fn run(args: &PublishRunArgs) -> anyhow::Result<()> {
         let value = json!({ "run": found.id, "version": version, "activated": true, "note": "published before" });
         let text =
             if args.json { pretty(&value)? } else { format!("version      {version}: this run, published before\n") };
-        return output::write("-".as_ref(), text.as_bytes());
+        return files::write("-".as_ref(), text.as_bytes());
     }
     let until = args.until.as_deref().map(|text| calendar.parse(text)).transpose().context("cannot read --until")?;
     let options = ReadOptions { skip_bad_rows: args.skip_bad_rows, until };
     let readings = match args.input.as_slice() {
         [] => Readings::default(),
-        paths => read_inputs(paths, &options, calendar).context("cannot read the readings")?.0,
+        paths => inputs::read(paths, &options, calendar).context("cannot read the readings")?.0,
     };
     let max_age = args.max_age.as_secs() as i64;
     let rules = Rules { until, max_age, dry_run: args.dry_run };
@@ -87,7 +87,7 @@ pub fn run(args: &PublishRunArgs) -> anyhow::Result<()> {
     } else {
         human(report, version.as_ref(), &found, args.dry_run, &registry.name())
     };
-    output::write("-".as_ref(), text.as_bytes())
+    files::write("-".as_ref(), text.as_bytes())
 }
 
 fn machine(report: &Report, version: Option<&(String, bool)>) -> anyhow::Result<String> {

@@ -9,12 +9,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::backtest::duration;
-use super::output;
 use super::site::SiteArgs;
-use crate::model::registry::{About, Registry};
+use crate::files;
+use crate::model::registry::{self, Registry};
 use crate::retrain::report::Report;
-use crate::retrain::{self, Options, Outcome};
+use crate::retrain::{self, Options, Outcome, TrainingInfo};
 use crate::serve::retrain::Job;
+use crate::store::inputs::Inputs;
 
 /// Number of days to judge new models on, unless another is asked for.
 const JUDGE_DAYS: u16 = 7;
@@ -33,6 +34,14 @@ pub struct RetrainArgs {
     /// Readings and site.
     #[command(flatten)]
     pub site: SiteArgs,
+    /// The other options.
+    #[command(flatten)]
+    pub options: RetrainOptions,
+}
+
+/// The options of a retraining.
+#[derive(Debug, Args)]
+pub struct RetrainOptions {
     /// Where the models are: a directory, postgres://…, or s3://bucket/prefix
     #[arg(long, value_name = "PLACE", default_value = "models", env = "ROOMCAST_MODELS", hide_env_values = true)]
     pub models: PathBuf,
@@ -73,6 +82,10 @@ struct Done {
 /// Returns an error for readings that cannot be read, no readings, or a registry that cannot be read or written or has
 /// versions of which none is current.
 pub fn run(args: &RetrainArgs) -> anyhow::Result<()> {
+    retrain(&args.site.inputs(), &args.options)
+}
+
+fn retrain(inputs: &Inputs, args: &RetrainOptions) -> anyhow::Result<()> {
     if let Some(jobs) = args.jobs {
         // The call fails only when something in this process has already used the pool.
         rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global().context("cannot set the number of jobs")?;
@@ -83,19 +96,18 @@ pub fn run(args: &RetrainArgs) -> anyhow::Result<()> {
     if lease.is_none() && !args.dry_run {
         let note = format!("another retraining of {} is under way: nothing done", registry.name());
         let text = if args.json { pretty(&json!({ "note": note }))? } else { note + "\n" };
-        return output::write("-".as_ref(), text.as_bytes());
+        return files::write("-".as_ref(), text.as_bytes());
     }
-    let calendar = args.site.calendar()?;
+    let calendar = inputs.site.calendar()?;
     let until = args.until.as_deref().map(|text| calendar.parse(text)).transpose().context("cannot read --until")?;
-    let (readings, _) = args.site.clock.read(&args.site.input, &calendar, until)?;
-    let Some((first_reading, last_reading)) = readings.lived(args.site.clock.latest(&args.site.input, &calendar))
-    else {
+    let (readings, _) = inputs.read(&calendar, until)?;
+    let Some((first_reading, last_reading)) = readings.lived(inputs.latest(&calendar)) else {
         bail!("there are no readings to train on; roomcast inspect says what the input holds");
     };
     let watch = Stopwatch::now();
     let until = until.unwrap_or_else(|| calendar.start(calendar.hour(last_reading) + 1));
     let in_use = registry.current()?;
-    let (champion, refused) = retrain::champion(&registry, last_reading, &calendar)?;
+    let (champion, refused) = registry::champion(&registry, last_reading, &calendar)?;
     let options =
         Options { until, max_age: args.max_age.as_secs() as i64, judge_days: args.judge_days, dry_run: args.dry_run };
     let bar = progress();
@@ -106,7 +118,7 @@ pub fn run(args: &RetrainArgs) -> anyhow::Result<()> {
     report.refused = refused;
     let mut done = Done::default();
     if let Some(models) = models {
-        let about = About {
+        let about = TrainingInfo {
             calendar: &calendar,
             first_reading,
             last_reading,
@@ -125,7 +137,7 @@ pub fn run(args: &RetrainArgs) -> anyhow::Result<()> {
     } else {
         human(&report, &done, args.dry_run, &registry.name())
     };
-    output::write("-".as_ref(), text.as_bytes())
+    files::write("-".as_ref(), text.as_bytes())
 }
 
 /// Runs the job that a server sends on standard input, and prints the report as JSON.
@@ -135,8 +147,7 @@ pub fn run(args: &RetrainArgs) -> anyhow::Result<()> {
 pub fn run_job() -> anyhow::Result<()> {
     let job: Job =
         serde_json::from_reader(std::io::stdin().lock()).context("expected a retraining on standard input")?;
-    run(&RetrainArgs {
-        site: job.site,
+    let options = RetrainOptions {
         models: job.models,
         until: None,
         max_age: job.max_age,
@@ -145,7 +156,8 @@ pub fn run_job() -> anyhow::Result<()> {
         keep: Some(job.keep),
         jobs: Some(1),
         json: true,
-    })
+    };
+    retrain(&job.inputs, &options)
 }
 
 /// Returns a counter of fits on standard error, which is silent when that is no terminal.

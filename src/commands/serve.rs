@@ -158,7 +158,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         "--retrain reads the readings again, which standard input cannot give"
     );
     let mut settings = Settings {
-        input: args.site.clone(),
+        input: args.site.inputs(),
         store: args.live.store.clone(),
         models: args.models.clone(),
         rule: args.rule.rule(),
@@ -190,7 +190,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         drain: Duration::from_secs(args.drain),
         patience: Duration::from_secs(30),
     };
-    let calendar = args.site.calendar()?;
+    let calendar = args.site.clock.calendar()?;
     let targets = args.publish.targets()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(STORE_THREADS)

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use chrono_tz::Tz;
 use clap::Args;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::calendar::{Calendar, Instant};
-use crate::readings::Collected;
+use crate::calendar::Calendar;
 use crate::store::{self, Pending, Store, StoreError};
 
 /// Which store, and its site's zone.
@@ -74,33 +73,4 @@ impl Opened {
 
 fn runtime() -> anyhow::Result<Runtime> {
     Builder::new_current_thread().enable_all().build().context("cannot start the runtime")
-}
-
-/// Returns the readings of a store before `until`, or all without it, in the form of readings from a file.
-///
-/// # Errors
-/// Returns the errors of [`store::open_existing`].
-pub(crate) fn load(url: &str, calendar: &Calendar, until: Option<Instant>) -> anyhow::Result<Collected> {
-    let load = || {
-        runtime()?.block_on(async {
-            let store = store::open_existing(url, calendar).await?;
-            let (readings, _) = store.load(until).await?;
-            let is_known = |name: &String| readings.devices.binary_search_by(|d| d.device.cmp(name)).is_ok();
-            let heard = store.heard().await?;
-            // The store does not know what had been heard up to an instant of the past, and what came later must not
-            // count.
-            let now = calendar.now();
-            let is_present = until.is_none_or(|until| until >= now);
-            let latest = heard.iter().map(|&(_, time)| time).filter(|&time| is_present && time <= now).max();
-            let quiet = heard.into_iter().map(|(name, _)| name).filter(|name| !is_known(name)).collect();
-            let mut collected = Collected::of(&store::shown(url), readings, quiet);
-            collected.summary.heard = latest;
-            Ok(collected)
-        })
-    };
-    // The load runs on a thread of its own, because the caller may be a task of another runtime.
-    match std::thread::scope(|scope| scope.spawn(load).join()) {
-        Ok(loaded) => loaded,
-        Err(_) => bail!("{}: reading the store failed", store::shown(url)),
-    }
 }

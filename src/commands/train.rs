@@ -11,8 +11,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::site::SiteArgs;
 use crate::features::Building;
 use crate::hourly::Hourly;
-use crate::model::registry::{self, About, Registry};
-use crate::model::{DeviceModel, Models, Source, fit};
+use crate::model::registry::Registry;
+use crate::model::{DeviceModel, Models, Source, check, fit};
+use crate::retrain::TrainingInfo;
 
 /// What `train` is asked.
 #[derive(Debug, Args)]
@@ -43,18 +44,18 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
         // The call fails only when something in this process has already used the pool.
         rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global().context("cannot set the number of jobs")?;
     }
-    let calendar = args.site.calendar()?;
+    let inputs = args.site.inputs();
+    let calendar = inputs.site.calendar()?;
     let until = args.until.as_deref().map(|text| calendar.parse(text)).transpose().context("cannot read --until")?;
-    let (readings, _) = args.site.clock.read(&args.site.input, &calendar, until)?;
-    let Some((first_reading, last_reading)) = readings.lived(args.site.clock.latest(&args.site.input, &calendar))
-    else {
+    let (readings, _) = inputs.read(&calendar, until)?;
+    let Some((first_reading, last_reading)) = readings.lived(inputs.latest(&calendar)) else {
         bail!("there are no readings to train on; roomcast inspect says what the input holds");
     };
     let watch = Stopwatch::now();
     // Without --until the models learn up to the end of the hour of the last reading.
     let cutoff = until.unwrap_or_else(|| calendar.start(calendar.hour(last_reading) + 1));
     ensure!(
-        cutoff <= registry::latest(Some(last_reading), &calendar),
+        cutoff <= check::latest(Some(last_reading), &calendar),
         "--until {} has not come yet: nobody knows what happens until then",
         calendar.format(cutoff)
     );
@@ -65,7 +66,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let bar = progress(hourly.devices.len() as u64);
     let models = fit::train(&hourly, &building, &|| bar.inc(1)).context("cannot train")?;
     bar.finish_and_clear();
-    let about = About {
+    let about = TrainingInfo {
         calendar: &calendar,
         first_reading,
         last_reading,

@@ -12,6 +12,9 @@ use lightgbm3_sys as sys;
 
 use super::trees::{TreeError, Trees};
 
+/// The LightGBM that lightgbm3-sys compiles, as its `lightgbm/VERSION.txt` says.
+pub const VERSION: &str = "4.7.0";
+
 /// Reason why a booster could not be fitted.
 #[derive(Debug, thiserror::Error)]
 pub enum FitError {

@@ -4,6 +4,9 @@
 //! over all devices, boosted trees over all devices, and boosted trees of the one device. The weight of each layer
 //! is measured on later hours than those it was fitted on.
 
+pub mod check;
+pub mod checksum;
+pub mod codec;
 pub mod fit;
 pub mod judge;
 pub mod lightgbm;

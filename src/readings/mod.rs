@@ -10,6 +10,7 @@ mod error;
 pub(crate) mod field;
 mod lines;
 mod lived;
+pub mod names;
 mod parquet;
 mod profile;
 mod rows;

@@ -14,16 +14,16 @@
 //!
 //! [`settle`] judges models that were fitted elsewhere by the same rules.
 
-mod champion;
 mod contest;
+mod info;
 pub mod judge;
 pub mod report;
 pub mod schedule;
 
 use chrono::{Days, NaiveTime};
 
-pub use self::champion::champion;
 use self::contest::Contest;
+pub use self::info::TrainingInfo;
 use self::report::{Reason, Report};
 use crate::calendar::{Calendar, Instant};
 use crate::features::Building;

@@ -188,5 +188,5 @@ pub fn whole(grid: &Grid, cells: &[&Arc<Cell>], calendar: &Calendar) -> serde_js
 pub fn csv(cells: &[&Arc<Cell>], calendar: &Calendar) -> Vec<u8> {
     let forecasts: Vec<DeviceForecast> = cells.iter().map(|cell| cell.forecast.clone()).collect();
     debug_assert!(forecasts.iter().all(|forecast| forecast.hours.len() == HORIZON));
-    crate::commands::output::csv(&forecasts, calendar, true)
+    crate::forecast::write::csv(&forecasts, calendar, true)
 }

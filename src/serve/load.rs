@@ -14,8 +14,9 @@ use super::snapshot::{History, Snapshot};
 use crate::calendar::Instant;
 use crate::features::Building;
 use crate::hourly::Hourly;
-use crate::model::registry::{self, About, Registry, RegistryError};
+use crate::model::registry::{self, Registry, RegistryError};
 use crate::model::{Models, fit};
+use crate::retrain::TrainingInfo;
 
 /// Interval at which the input is checked.
 const LOOK: Duration = Duration::from_secs(1);
@@ -65,7 +66,7 @@ pub fn start(site: &Site) -> anyhow::Result<()> {
 /// Reads the input.
 fn history(site: &Site) -> anyhow::Result<History> {
     let input = &site.settings.input;
-    let (mut readings, summary) = input.clock.read(&input.input, &site.calendar, None)?;
+    let (mut readings, summary) = input.read(&site.calendar, None)?;
     let (rows, refused) = (summary.rows, summary.refused);
     let told = format!("input: {refused} of {rows} rows; roomcast inspect lists them");
     site.set_trouble(|trouble| trouble.refused = (refused > 0).then_some(told));
@@ -128,7 +129,7 @@ fn train(site: &Site, history: &History) -> Loaded {
             return Loaded::baseline(&history.readings, &site.calendar, site.settings.rule);
         }
     };
-    let about = About {
+    let about = TrainingInfo {
         calendar: &site.calendar,
         first_reading,
         last_reading,
@@ -145,7 +146,7 @@ fn train(site: &Site, history: &History) -> Loaded {
 
 /// Saves trained models in an empty registry only. Versions that exist but are not current, or cannot be read, are left
 /// for the operator to decide on, and the new one does not take their place.
-fn save(registry: &Registry, models: &Models, about: &About) -> Option<crate::model::registry::Manifest> {
+fn save(registry: &Registry, models: &Models, about: &TrainingInfo) -> Option<crate::model::registry::Manifest> {
     if !registry.is_empty() {
         return None;
     }
@@ -226,7 +227,7 @@ fn forget(site: &Site) {
     *forgets = None;
     drop(forgets);
     // Readings of files are served whatever their age. Without files nothing has to be read.
-    if !site.settings.input.input.is_empty() {
+    if !site.settings.input.paths.is_empty() {
         return reread(site);
     }
     let _lock = site.lock();
@@ -240,7 +241,7 @@ fn forget(site: &Site) {
 
 /// Returns whether the input can be read repeatedly, which standard input cannot.
 pub fn can_read_again(site: &Site) -> bool {
-    site.settings.input.input.iter().all(|path| path.as_os_str() != "-")
+    site.settings.input.paths.iter().all(|path| path.as_os_str() != "-")
 }
 
 /// Serves the readings stored since the last time, by this process or another.
@@ -278,7 +279,7 @@ fn marks(site: &Site) -> Vec<Option<(u64, SystemTime)>> {
         let meta = fs::metadata(path).ok()?;
         Some((meta.len(), meta.modified().ok()?))
     };
-    site.settings.input.input.iter().map(|path| mark(path)).collect()
+    site.settings.input.paths.iter().map(|path| mark(path)).collect()
 }
 
 /// Watches the input until the server stops, and serves what is new. `seen` are the marks from before the first load,

@@ -2,7 +2,7 @@
 
 use super::problem::{Code, Problem};
 use crate::calendar::{Calendar, Instant};
-use crate::commands::predict::closest;
+use crate::readings::names::closest;
 
 /// Maximum number of values of `device` in one request.
 pub const MOST_DEVICES: usize = 1000;

@@ -19,8 +19,8 @@ use serde_json::Value;
 use super::lease::{Lease, RENEW};
 use super::site::{Phase, Site};
 use crate::calendar::Calendar;
-use crate::commands::site::SiteArgs;
 use crate::retrain::schedule::Schedule;
+use crate::store::inputs::Inputs;
 
 /// Interval at which the child is checked.
 const LOOK: Duration = Duration::from_millis(200);
@@ -36,7 +36,7 @@ pub const SUBCOMMAND: &str = "retrain-job";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// Readings and site.
-    pub site: SiteArgs,
+    pub inputs: Inputs,
     /// The directory or address of the models.
     pub models: PathBuf,
     /// Age from which models are renewed.
@@ -180,28 +180,28 @@ impl Job {
     fn new(site: &Site, plan: &Retraining) -> Job {
         let settings = &site.settings;
         let mut inputs = settings.input.clone();
-        inputs.input.extend(settings.store.iter().map(PathBuf::from));
-        Job { site: inputs, models: settings.models.clone(), max_age: plan.max_age, keep: plan.keep }
+        inputs.paths.extend(settings.store.iter().map(PathBuf::from));
+        Job { inputs, models: settings.models.clone(), max_age: plan.max_age, keep: plan.keep }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::site::ClockArgs;
+    use crate::store::inputs::SiteConfig;
 
     #[test]
     fn a_job_comes_back_from_its_bytes_with_every_setting_of_the_site() {
-        let clock = ClockArgs {
+        let site = SiteConfig {
             timezone: Some(chrono_tz::Europe::Berlin),
             holidays: Some("off, and on.ics".into()),
             closed: vec!["2016-08-15".parse().unwrap()],
             weekend: vec![chrono::Weekday::Fri, chrono::Weekday::Sat],
             skip_bad_rows: true,
         };
-        let input = vec!["a,b.csv".into(), "postgres://user:secret@localhost/".into()];
-        let site = SiteArgs { input, clock };
-        let job = Job { site, models: "models".into(), max_age: Duration::from_secs(90 * 60), keep: 3 };
+        let paths = vec!["a,b.csv".into(), "postgres://user:secret@localhost/".into()];
+        let inputs = Inputs { paths, site };
+        let job = Job { inputs, models: "models".into(), max_age: Duration::from_secs(90 * 60), keep: 3 };
         assert_eq!(serde_json::from_slice::<Job>(&serde_json::to_vec(&job).unwrap()).unwrap(), job);
     }
 }

@@ -84,7 +84,7 @@ fn announce(address: SocketAddr, listen: &Listen) -> anyhow::Result<()> {
         eprintln!("listening on {scheme}://{address}");
     }
     if let Some(path) = &listen.port_file {
-        let write = crate::commands::output::write(path, format!("{}\n", address.port()).as_bytes());
+        let write = crate::files::write(path, format!("{}\n", address.port()).as_bytes());
         write.context("cannot write the port file")?;
     }
     Ok(())

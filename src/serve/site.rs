@@ -18,17 +18,17 @@ use super::snapshot::Snapshot;
 use super::upkeep::Upkeep;
 use super::visits::Visits;
 use crate::calendar::Calendar;
-use crate::commands::site::SiteArgs;
 use crate::model::registry::Registry;
 use crate::model::rule::Rule;
 use crate::publish::Publisher;
 use crate::scores::Scores;
+use crate::store::inputs::Inputs;
 
 /// The settings the server was started with.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The readings, and the calendar of the site they come from.
-    pub input: SiteArgs,
+    pub input: Inputs,
     /// The store of readings as they arrive.
     pub store: Option<String>,
     /// The directory of the models, or an address, which may hold a password.

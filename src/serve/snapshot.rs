@@ -13,10 +13,10 @@ use super::metrics::Metrics;
 use super::past::PastModels;
 use super::problem::{Code, Problem};
 use crate::calendar::{Calendar, HOUR, Instant};
-use crate::commands::predict::closest;
 use crate::features::Building;
 use crate::forecast;
 use crate::hourly::Hourly;
+use crate::readings::names::closest;
 use crate::readings::{DeviceReadings, Profile, Readings, profile};
 
 /// Seconds past the last reading within which a forecast may begin. Beyond, the data of files are history and "now"

@@ -27,6 +27,8 @@ use crate::calendar::{Calendar, Hour, Instant};
 use crate::readings::{DeviceReadings, Readings};
 
 pub use error::StoreError;
+pub mod inputs;
+
 pub(crate) use postgres::{BEGIN, SCHEMA_LOCK, options as postgres_options};
 pub use quarantine::QuarantineSize;
 

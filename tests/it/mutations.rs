@@ -19,7 +19,7 @@ use rand_chacha::ChaCha8Rng;
 use roomcast::batch::stream::{Input, Output};
 use roomcast::calendar::{Calendar, days_off};
 use roomcast::features::WIDTH;
-use roomcast::model::registry::{Registry, decode_device, encode_device};
+use roomcast::model::registry::Registry;
 use roomcast::model::trees::Trees;
 use roomcast::readings::{ReadOptions, read};
 use roomcast::stream::payload::form::Form;

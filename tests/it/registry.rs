@@ -11,7 +11,7 @@ use assert_cmd::Command;
 use predicates::prelude::*;
 use roomcast::calendar::Calendar;
 use roomcast::features::WIDTH;
-use roomcast::model::registry::{About, Damage, Manifest, Registry, RegistryError, SCHEMA};
+use roomcast::model::registry::{Damage, Manifest, Registry, RegistryError};
 use roomcast::model::trees::Trees;
 use roomcast::model::{Check, DeviceModel, Models, SiteModel};
 use sha2::{Digest, Sha256};
@@ -46,7 +46,7 @@ pub fn models(day: i64, devices: usize) -> Models {
 }
 
 pub fn save(registry: &Registry, models: &Models, activate: bool) -> Result<Manifest, RegistryError> {
-    let about = About {
+    let about = TrainingInfo {
         calendar: &Calendar::default(),
         first_reading: models.cutoff - 30 * DAY,
         last_reading: models.cutoff - 1,

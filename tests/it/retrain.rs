@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use roomcast::calendar::{Calendar, HOUR};
 use roomcast::features::{Building, WIDTH};
 use roomcast::hourly::Hourly;
-use roomcast::model::registry::{About, Registry};
+use roomcast::model::registry::Registry;
 use roomcast::model::trees::Trees;
 use roomcast::model::{DeviceModel, Models, Source, fit};
 use roomcast::readings::{self, ReadOptions, Readings};
@@ -244,7 +244,7 @@ fn the_first_run_trains_what_train_does_and_too_little_history_makes_nothing() {
 /// Models that say they learned from readings of the next century.
 fn from_the_future(models: &Path) -> String {
     let cutoff = at("2100-01-01 00:00:00");
-    let about = About {
+    let about = TrainingInfo {
         calendar: &Calendar::default(),
         first_reading: cutoff - 30 * DAY,
         last_reading: cutoff - 1,

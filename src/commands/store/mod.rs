@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
 
-use super::output;
 use super::stores::{Opened, StoreArgs};
 use crate::calendar::{Calendar, Instant};
+use crate::files;
 use crate::readings::field::COLUMNS;
 use crate::store::HourCount;
 use quarantine::QuarantineArgs;
@@ -99,14 +99,14 @@ pub enum Action {
 pub fn run(args: &StoreCommand) -> anyhow::Result<()> {
     match &args.action {
         Action::Hours { at, days, file } => {
-            output::check(file)?;
+            files::check(file)?;
             let opened = at.open()?;
             let from = days.map(|days| days_ago(&opened, days));
             let hours = opened.wait(opened.store.hours(from)).context("cannot read the store")?;
-            output::write(file, &csv_of(&hours, &opened.calendar)?)
+            files::write(file, &csv_of(&hours, &opened.calendar)?)
         }
         Action::Backup { at, file } => {
-            output::check(file)?;
+            files::check(file)?;
             let opened = at.open()?;
             opened.wait(opened.store.backup(file)).context("cannot back up the store")?;
             print(&format!("{} written\n", file.display()))
@@ -130,9 +130,9 @@ pub fn run(args: &StoreCommand) -> anyhow::Result<()> {
 
 /// Writes readings of days outside those in which the site was in use, and removes them if `drop` is set.
 fn strays(opened: &Opened, drop: bool, file: &Path) -> anyhow::Result<()> {
-    output::check(file)?;
+    files::check(file)?;
     let (readings, _) = opened.wait(opened.store.load(None)).context("cannot read the store")?;
-    let Some((first, last)) = readings.bulk(opened.calendar.latest()) else { return output::write(file, &[]) };
+    let Some((first, last)) = readings.bulk(opened.calendar.latest()) else { return files::write(file, &[]) };
     // Readings of today and tomorrow, and those that arrive meanwhile, stay.
     let last = last.max(opened.calendar.latest());
     let (first_day, last_day) = (first.div_euclid(DAY), last.div_euclid(DAY));
@@ -145,7 +145,7 @@ fn strays(opened: &Opened, drop: bool, file: &Path) -> anyhow::Result<()> {
             written += 1;
         }
     }
-    output::write(file, &out.into_inner()?)?;
+    files::write(file, &out.into_inner()?)?;
     if drop && written > 0 {
         let all = readings.len();
         ensure!(

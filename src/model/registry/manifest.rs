@@ -1,38 +1,17 @@
 //! `manifest.json`: the description of a version, for people and for programs that load it.
 
-use std::time::Duration;
-
 use chrono::{DateTime, SecondsFormat};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::packed::SCHEMA;
-use super::sum::sha256;
 use crate::calendar::{Calendar, Instant};
 use crate::features;
-use crate::model::{Check, Models, Source};
-
-/// The LightGBM that lightgbm3-sys compiles, as its `lightgbm/VERSION.txt` says.
-pub const LIGHTGBM: &str = "4.7.0";
+use crate::model::checksum::sha256;
+use crate::model::codec::SCHEMA;
+use crate::model::{Check, Models, Source, lightgbm};
+use crate::retrain::TrainingInfo;
 
 const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-
-/// The facts about models that only the trainer knows.
-#[derive(Debug, Clone)]
-pub struct About<'a> {
-    /// The calendar that the models were trained with.
-    pub calendar: &'a Calendar,
-    /// First reading that they learned from.
-    pub first_reading: Instant,
-    /// Last reading that they learned from. It lies before their cutoff.
-    pub last_reading: Instant,
-    /// Number of readings that they learned from.
-    pub readings: usize,
-    /// SHA-256 of these readings, as [`crate::readings::Readings::fingerprint`] returns it.
-    pub fingerprint: String,
-    /// Time that training took.
-    pub training: Duration,
-}
 
 /// The description of a version. Times are RFC 3339, without an offset at a site without a zone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,7 +91,7 @@ impl Manifest {
     ///
     /// # Errors
     /// Returns the message of [`Manifest::check`].
-    pub(super) fn new(models: &Models, about: &About, packed: &[u8]) -> Result<Manifest, String> {
+    pub(super) fn new(models: &Models, about: &TrainingInfo, packed: &[u8]) -> Result<Manifest, String> {
         let calendar = about.calendar;
         let time = |instant| calendar.rfc3339(instant);
         let now = DateTime::from_timestamp(Calendar::utc_now(), 0).unwrap_or_default();
@@ -122,7 +101,7 @@ impl Manifest {
             version: String::new(),
             created_at: now.to_rfc3339_opts(SecondsFormat::Secs, true),
             roomcast: env!("CARGO_PKG_VERSION").into(),
-            lightgbm: LIGHTGBM.into(),
+            lightgbm: lightgbm::VERSION.into(),
             timezone: calendar.zone().map(|zone| zone.name().into()),
             weekend: weekend.map(|(day, _)| day.to_string()).collect(),
             first_reading: time(about.first_reading),

@@ -15,13 +15,12 @@
 //! A version is there whole or not at all. A crash at any moment leaves the versions that were there. Writers hold a
 //! lock. Readers need neither a lock nor the right to write.
 
-mod check;
+mod champion;
 mod error;
 mod files;
 mod manifest;
-mod packed;
 mod place;
-mod sum;
+pub mod takeover;
 #[cfg(test)]
 mod tests;
 mod version;
@@ -32,14 +31,12 @@ use std::time::Duration;
 
 use rayon::prelude::*;
 
-pub use self::check::{latest, present};
+pub use self::champion::{champion, present};
 pub use self::error::{Damage, RegistryError};
-pub use self::manifest::{About, LIGHTGBM, Manifest, Scores, Sources};
-pub use self::packed::{SCHEMA, decode_device, encode_device};
-pub(crate) use self::packed::{bytes, whole};
+pub use self::manifest::{Manifest, Scores, Sources};
 use self::place::{CURRENT, Held, Place};
-pub(crate) use self::sum::sha256;
-use crate::model::Models;
+use crate::model::{Models, check, codec};
+use crate::retrain::TrainingInfo;
 
 /// Most bytes of `current`.
 const LINE: u64 = 1 << 10;
@@ -72,9 +69,9 @@ pub struct Entry {
 pub struct Lease(#[expect(dead_code, reason = "it is there to be dropped, which unlocks it")] Held);
 
 /// Returns the manifest and the bytes of models, after checking that they may be saved.
-fn describe(models: &Models, about: &About) -> Result<(Manifest, Vec<u8>), RegistryError> {
+fn describe(models: &Models, about: &TrainingInfo) -> Result<(Manifest, Vec<u8>), RegistryError> {
     check::models(models).map_err(RegistryError::Unsound)?;
-    let packed = packed::encode(models).map_err(RegistryError::Unsound)?;
+    let packed = codec::encode(models).map_err(RegistryError::Unsound)?;
     let manifest = Manifest::new(models, about, &packed).map_err(RegistryError::Unsound)?;
     Ok((manifest, packed))
 }
@@ -108,7 +105,7 @@ impl Registry {
     /// Returns [`RegistryError::Unsound`] for models that have a number that is not finite, or that learned from
     /// readings after their own cutoff. Returns the error of the backend when the version cannot be written. The
     /// current version then stays.
-    pub fn save(&self, models: &Models, about: &About, activate: bool) -> Result<Manifest, RegistryError> {
+    pub fn save(&self, models: &Models, about: &TrainingInfo, activate: bool) -> Result<Manifest, RegistryError> {
         let (manifest, packed) = describe(models, about)?;
         let _lock = self.place.lock()?;
         let manifest = self.publish(manifest, &packed, None)?;
@@ -127,7 +124,7 @@ impl Registry {
     pub fn promote(
         &self,
         models: &Models,
-        about: &About,
+        about: &TrainingInfo,
         report: &str,
         champion: Option<&str>,
     ) -> Result<(Manifest, bool), RegistryError> {

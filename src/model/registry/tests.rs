@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::manifest::{About, Manifest};
-use super::sum::sha256;
-use super::{LIGHTGBM, Registry, RegistryError, files, packed, version};
+use super::{Registry, RegistryError, files, version};
 use crate::calendar::Calendar;
 use crate::features::WIDTH;
+use crate::model::checksum::sha256;
 use crate::model::trees::Trees;
 use crate::model::{Check, DeviceModel, Models, SiteModel};
+use crate::model::{codec, lightgbm};
 
 /// Returns a stump and a constant.
 fn trees(leaf: f64) -> Trees {
@@ -46,7 +47,7 @@ fn about(calendar: &Calendar) -> About<'_> {
 #[test]
 fn models_come_back_from_their_bytes() {
     for models in [models(), Models { cutoff: 1, ..Default::default() }] {
-        assert_eq!(packed::decode(&packed::encode(&models).unwrap()), Ok(models));
+        assert_eq!(codec::decode(&codec::encode(&models).unwrap()), Ok(models));
     }
 }
 
@@ -54,24 +55,24 @@ fn models_come_back_from_their_bytes() {
 /// means that the schema has changed: raise `SCHEMA` (unless nobody has the old schema), and put the new sum here.
 #[test]
 fn the_form_is_that_of_the_schema() {
-    let packed = packed::encode(&models()).unwrap();
-    assert_eq!((packed::SCHEMA, sha256(&packed).get(..16)), (4, Some("70e218e53225ea2a")));
+    let packed = codec::encode(&models()).unwrap();
+    assert_eq!((codec::SCHEMA, sha256(&packed).get(..16)), (4, Some("70e218e53225ea2a")));
 }
 
 /// No cut or flipped byte panics or makes a model with a number that is not finite, even without the checksums.
 #[test]
 fn bytes_that_were_changed_are_an_error_or_a_sound_model() {
-    let packed = packed::encode(&models()).unwrap();
+    let packed = codec::encode(&models()).unwrap();
     for len in 0..packed.len() {
-        assert!(packed::decode(&packed[..len]).is_err(), "cut to {len} bytes");
+        assert!(codec::decode(&packed[..len]).is_err(), "cut to {len} bytes");
     }
-    assert!(packed::decode(&[&packed[..], &[0]].concat()).is_err());
+    assert!(codec::decode(&[&packed[..], &[0]].concat()).is_err());
     for at in 0..packed.len() {
         for flip in [0x01, 0x80, 0xff] {
             let mut changed = packed.clone();
             changed[at] ^= flip;
-            if let Ok(models) = packed::decode(&changed) {
-                assert_eq!(super::check::models(&models), Ok(()));
+            if let Ok(models) = codec::decode(&changed) {
+                assert_eq!(crate::model::check::models(&models), Ok(()));
                 for device in models.devices.values() {
                     device.score(&models.site, &[f32::NAN; WIDTH]);
                 }
@@ -83,11 +84,11 @@ fn bytes_that_were_changed_are_an_error_or_a_sound_model() {
 /// A false list length causes an error instead of an allocation.
 #[test]
 fn lengths_in_the_file_allocate_nothing() {
-    let mut packed = packed::encode(&Models::default()).unwrap();
+    let mut packed = codec::encode(&Models::default()).unwrap();
     // The last byte is the number of devices.
     assert_eq!(packed.pop(), Some(0));
     packed.extend([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]);
-    assert!(packed::decode(&packed).is_err());
+    assert!(codec::decode(&packed).is_err());
 }
 
 #[test]
@@ -115,14 +116,14 @@ fn a_version_has_a_name_of_one_form() {
 #[test]
 fn a_zone_shows_in_the_name_and_the_times() {
     let berlin = Calendar::new(Some(chrono_tz::Europe::Berlin));
-    let manifest = Manifest::new(&models(), &about(&berlin), &packed::encode(&models()).unwrap()).unwrap();
+    let manifest = Manifest::new(&models(), &about(&berlin), &codec::encode(&models()).unwrap()).unwrap();
     assert!(manifest.version.starts_with("20160810T235959Z-"), "{}", manifest.version);
     assert_eq!(manifest.cutoff, "2016-08-11T01:59:59+02:00");
     assert_eq!(manifest.mismatch(&berlin), None);
     assert!(manifest.mismatch(&Calendar::default()).unwrap().contains("Europe/Berlin, used with none"));
 
     let plain = Calendar::default();
-    let manifest = Manifest::new(&models(), &about(&plain), &packed::encode(&models()).unwrap()).unwrap();
+    let manifest = Manifest::new(&models(), &about(&plain), &codec::encode(&models()).unwrap()).unwrap();
     assert!(manifest.version.starts_with("20160810T235959-"), "{}", manifest.version);
     assert_eq!(manifest.cutoff, "2016-08-10T23:59:59");
     assert_eq!(manifest.weekend, ["sat", "sun"]);
@@ -135,7 +136,7 @@ fn scores_are_weighed_by_rows() {
     let mut models = models();
     let check = Check { rows: 300, prior: 0.9, building: 0.8, device: 0.7 };
     models.devices.get_mut("empty").unwrap().check = Some(check);
-    let manifest = Manifest::new(&models, &about(&Calendar::default()), &packed::encode(&models).unwrap()).unwrap();
+    let manifest = Manifest::new(&models, &about(&Calendar::default()), &codec::encode(&models).unwrap()).unwrap();
     let scores = manifest.scores.unwrap();
     assert_eq!((scores.rows, scores.prior, scores.building, scores.device), (400, 0.8, 0.7, 0.6));
     assert_eq!((manifest.sources.model, manifest.sources.building, manifest.sources.baseline), (1, 0, 1));
@@ -211,5 +212,5 @@ fn the_lock_lets_one_in_and_ends_with_its_value() {
 #[test]
 fn the_lightgbm_version_is_that_of_the_crate() {
     let lock = include_str!("../../../Cargo.lock");
-    assert!(lock.contains("name = \"lightgbm3-sys\"\nversion = \"1.0.11\"\n"), "is LightGBM still {LIGHTGBM}?");
+    assert!(lock.contains("name = \"lightgbm3-sys\"\nversion = \"1.0.11\"\n"), "is LightGBM still {}?");
 }

@@ -7,11 +7,11 @@ use serde::Deserialize;
 
 use super::error::{Damage, RegistryError};
 use super::manifest::Manifest;
-use super::packed::{self, SCHEMA};
 use super::place::Place;
-use super::sum::{line, sha256};
 use crate::features;
 use crate::model::Models;
+use crate::model::checksum::{line, sha256};
+use crate::model::codec::{self, SCHEMA};
 
 const MANIFEST: &str = "manifest.json";
 const MODELS: &str = "models.bin";
@@ -67,7 +67,7 @@ fn others(manifest: &Manifest) -> String {
 pub fn read(place: &dyn Place, version: &str) -> Result<(Models, Manifest), RegistryError> {
     let (manifest, packed) = read_packed(place, version)?;
     let content = |what| RegistryError::content(place.file(version, MODELS), what);
-    let models = packed::decode(&packed).map_err(content)?;
+    let models = codec::decode(&packed).map_err(content)?;
     let checked = manifest.check(models.cutoff, models.devices.len());
     checked.map_err(|what| RegistryError::content(place.file(version, MANIFEST), what))?;
     Ok((models, manifest))

@@ -4,8 +4,7 @@ use serde_json::Value;
 
 use super::form::{self, Form, Said};
 use super::topic::Pattern;
-use super::{EARLIEST, latest};
-use crate::calendar::{Calendar, Instant};
+use crate::calendar::{Calendar, EARLIEST_EVENT, Instant};
 use crate::readings::field;
 
 /// Numbers from here on are milliseconds since 1970, smaller ones seconds.
@@ -127,11 +126,11 @@ impl Reader {
 /// be too.
 fn time(object: &Value, calendar: &Calendar) -> Result<Option<Instant>, String> {
     let Some(instant) = shown(object, calendar) else { return Ok(None) };
-    if instant > latest(calendar) {
+    if instant > calendar.latest_event() {
         let found = calendar.format(instant);
         return Err(format!("time: expected no more than a day ahead of the site's clock, found {found}"));
     }
-    Ok((instant >= EARLIEST).then_some(instant))
+    Ok((instant >= EARLIEST_EVENT).then_some(instant))
 }
 
 /// Returns the time that a message shows, if there is one that can be read.

@@ -8,22 +8,8 @@ pub mod message;
 pub mod rows;
 pub mod topic;
 
-use crate::calendar::{Calendar, Instant};
-
-/// Seconds that an event may lie ahead of the site's clock. A later one shows a wrong clock, and would move the present
-/// of every forecast into the future.
-pub const AHEAD: i64 = 86_400;
-
 /// Bytes kept of a refused payload.
 pub const KEPT: usize = 4096;
-
-/// 2001-01-01. A clock that shows an earlier time was never set; many begin at 2000-01-01.
-pub const EARLIEST: Instant = 978_307_200;
-
-/// Returns the latest instant an event may have.
-pub fn latest(calendar: &Calendar) -> Instant {
-    calendar.now() + AHEAD
-}
 
 /// Returns a payload as the quarantine keeps it: text without NUL, of bounded length.
 pub fn kept(payload: &[u8]) -> String {

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, Visitor};
 use serde_json::Value;
 
-use super::{EARLIEST, kept, latest};
-use crate::calendar::{Calendar, Instant};
+use super::kept;
+use crate::calendar::{Calendar, EARLIEST_EVENT, Instant};
 use crate::readings::field::{self, Clock};
 use crate::store::{Event, Kind};
 
@@ -77,8 +77,13 @@ pub enum Unreadable {
 /// [`Unreadable`] when the body has no rows to judge one by one. Nothing of it is to be stored then.
 pub fn read(media: Media, body: &[u8], calendar: &Calendar) -> Result<Rows, Unreadable> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let mut reader =
-        Reader { clock: Clock::new(calendar), latest: latest(calendar), rows: Rows::default(), number: 0, read: 0 };
+    let mut reader = Reader {
+        clock: Clock::new(calendar),
+        latest: calendar.latest_event(),
+        rows: Rows::default(),
+        number: 0,
+        read: 0,
+    };
     match media {
         Media::Json => json(body, &mut reader)?,
         Media::Ndjson => ndjson(body, &mut reader)?,
@@ -182,7 +187,7 @@ impl Reader<'_> {
             let found = field::excerpt(time);
             return Err(format!("time: expected no more than a day ahead of the site's clock, found {found:?}"));
         }
-        if instant < EARLIEST {
+        if instant < EARLIEST_EVENT {
             let found = field::excerpt(time);
             return Err(format!("time: expected a year from 2001 on, as a clock that was set shows, found {found:?}"));
         }

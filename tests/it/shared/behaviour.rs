@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Stdio;
 
-use roomcast::model::registry::{About, Registry, RegistryError};
+use roomcast::model::registry::{Registry, RegistryError};
 use roomcast::{calendar::Calendar, model::Models};
 
 use super::place::Shared;
@@ -13,7 +13,7 @@ use crate::registry::{models, save};
 const PLACE: &str = "ROOMCAST_TEST_PLACE";
 
 fn promote(registry: &Registry, models: &Models, champion: Option<&str>) -> (String, bool) {
-    let about = About {
+    let about = TrainingInfo {
         calendar: &Calendar::default(),
         first_reading: models.cutoff - 86_400,
         last_reading: models.cutoff - 1,

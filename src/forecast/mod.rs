@@ -1,5 +1,7 @@
 //! Forecasts: 24 probabilities and states per device, from a model and a history.
 
+pub mod write;
+
 use polars::prelude::PolarsResult;
 use rayon::prelude::*;
 use serde::Serialize;

@@ -3,7 +3,6 @@
 
 use rayon::prelude::*;
 
-use super::error::RegistryError;
 use crate::calendar::{Calendar, Instant};
 use crate::features::WIDTH;
 use crate::model::{DeviceModel, Models, SiteModel};
@@ -42,23 +41,6 @@ pub fn latest(last_reading: Option<Instant>, calendar: &Calendar) -> Instant {
     let tolerance = calendar.latest() - calendar.now();
     let data = last_reading.map_or(0, |last| calendar.start(calendar.hour(last) + 1));
     calendar.latest().max(data.saturating_add(tolerance))
-}
-
-/// Checks that models did not learn from the future: that their cutoff is not after [`latest`].
-///
-/// # Errors
-/// Returns [`RegistryError::Future`] when the cutoff is later.
-pub fn present(
-    version: &str,
-    cutoff: Instant,
-    last_reading: Option<Instant>,
-    calendar: &Calendar,
-) -> Result<(), RegistryError> {
-    if cutoff <= latest(last_reading, calendar) {
-        return Ok(());
-    }
-    let time = |instant| calendar.format(instant);
-    Err(RegistryError::Future { version: version.to_owned(), cutoff: time(cutoff), now: time(calendar.now()) })
 }
 
 /// Checks the layers of the site.

@@ -1,8 +1,9 @@
-//! The models in use.
+//! The models in use, and whether they may be used.
 
+use super::{Registry, RegistryError};
 use crate::calendar::{Calendar, Instant};
 use crate::model::Models;
-use crate::model::registry::{self, Registry, RegistryError};
+use crate::model::check::latest;
 
 /// Returns the models in use. Returns `None` where there are none or they must not be used, with the reason.
 ///
@@ -14,7 +15,7 @@ pub fn champion(
     calendar: &Calendar,
 ) -> Result<(Option<Models>, Option<String>), RegistryError> {
     let loaded = registry.load(None).and_then(|(models, manifest)| {
-        registry::present(&manifest.version, models.cutoff, Some(last_reading), calendar)?;
+        present(&manifest.version, models.cutoff, Some(last_reading), calendar)?;
         Ok((models, manifest))
     });
     let why = match loaded {
@@ -29,4 +30,21 @@ pub fn champion(
     };
     tracing::error!(why, "the current models are refused: everything is trained anew");
     Ok((None, Some(why)))
+}
+
+/// Checks that models did not learn from the future: that their cutoff is not after [`latest`].
+///
+/// # Errors
+/// Returns [`RegistryError::Future`] when the cutoff is later.
+pub fn present(
+    version: &str,
+    cutoff: Instant,
+    last_reading: Option<Instant>,
+    calendar: &Calendar,
+) -> Result<(), RegistryError> {
+    if cutoff <= latest(last_reading, calendar) {
+        return Ok(());
+    }
+    let time = |instant| calendar.format(instant);
+    Err(RegistryError::Future { version: version.to_owned(), cutoff: time(cutoff), now: time(calendar.now()) })
 }

@@ -1,10 +1,11 @@
 //! Judges a run's models and puts them in the place of those in use, once.
 
-use super::assemble::Run;
+use super::{Registry, RegistryError, champion};
 use crate::calendar::Instant;
 use crate::model::Models;
 use crate::model::fit::TrainError;
-use crate::model::registry::{Registry, RegistryError};
+
+use crate::batch::assemble::Run;
 use crate::readings::Readings;
 use crate::retrain::report::Report;
 use crate::retrain::{self, Options, Outcome};
@@ -70,7 +71,7 @@ pub fn judge(registry: &Registry, run: &Run, readings: &Readings, rules: &Rules)
     let known = lived.map_or(run.models.cutoff, |(_, last)| end(last).max(run.models.cutoff));
     let last = lived.map_or(run.span.1, |(_, last)| last.max(run.span.1));
     let options = Options { until: known, max_age: rules.max_age, judge_days: u16::MAX, dry_run: rules.dry_run };
-    let (champion, refused) = retrain::champion(registry, last, calendar)?;
+    let (champion, refused) = champion(registry, last, calendar)?;
     let outcome = retrain::settle(readings, calendar, champion.as_ref(), run.models.clone(), &options)?;
     let Outcome { mut report, models } = outcome;
     report.run = Some(run.id.clone());

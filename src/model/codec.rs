@@ -110,12 +110,12 @@ pub fn decode_device(name: &str, packed: &[u8]) -> Result<DeviceModel, String> {
     Ok(model)
 }
 
-pub(crate) fn bytes(value: &impl Serialize) -> Result<Vec<u8>, String> {
+pub fn bytes(value: &impl Serialize) -> Result<Vec<u8>, String> {
     postcard::to_stdvec(value).map_err(|error| error.to_string())
 }
 
 /// Decodes a value that must take all the bytes.
-pub(crate) fn whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
+pub fn whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
         Ok((_, rest)) => Err(format!("{} bytes too many", rest.len())),

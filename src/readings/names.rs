@@ -1,0 +1,7 @@
+//! Names that were probably meant.
+
+/// Returns the known name nearest to `asked`, if one is near.
+pub fn closest<'a>(asked: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let near = known.map(|name| (strsim::levenshtein(asked, name), name)).min()?;
+    (near.0 <= asked.chars().count().div_ceil(2)).then_some(near.1)
+}
