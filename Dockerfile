@@ -8,13 +8,20 @@ COPY scripts/setup scripts/
 RUN scripts/setup && rm -rf /var/lib/apt/lists/*
 
 # Dependencies in a layer of their own, built for an empty program: changing Roomcast's code does not
-# compile LightGBM and Polars again. Cargo.toml names the benchmarks, so they must be there.
+# compile LightGBM and Polars again. Cargo.toml names the benchmarks and the crates, so they must be there.
 COPY benches benches
-RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' > src/main.rs && cargo build --release --locked --bins
+COPY crates/roomcast-forecast/Cargo.toml crates/roomcast-forecast/
+COPY crates/roomcast-server/Cargo.toml crates/roomcast-server/
+COPY crates/roomcast-simulate/Cargo.toml crates/roomcast-simulate/
+COPY crates/roomcast-storage/Cargo.toml crates/roomcast-storage/
+RUN mkdir src crates/roomcast-forecast/src crates/roomcast-server/src crates/roomcast-simulate/src crates/roomcast-storage/src \
+    && touch crates/roomcast-forecast/src/lib.rs crates/roomcast-server/src/lib.rs crates/roomcast-simulate/src/lib.rs \
+        crates/roomcast-storage/src/lib.rs \
+    && echo 'fn main() {}' > src/main.rs && cargo build --release --locked --bins
 
 # Copied files keep their own time, which may be older than the empty program's: cargo goes by it.
 COPY . .
-RUN touch src/lib.rs src/main.rs && cargo build --release --locked --bins
+RUN touch src/main.rs crates/*/src/lib.rs && cargo build --release --locked --bins
 
 FROM debian:bookworm-slim
 # Roots of trust for TLS to the outside (s3://, brokers, databases): the slim image has none.

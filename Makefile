@@ -23,7 +23,7 @@ locked := $(if $(CI),--locked)
 # Everything is built in the release profile: a second one would compile LightGBM and Polars twice.
 # --examples makes every command resolve features with the dev-dependencies, as tests and lints do. Without
 # it cargo sees other features for crates near the bottom (either), and builds Polars once for each set.
-release := $(strip --release $(locked))
+release := $(strip --workspace --release $(locked))
 shared := $(release) --examples
 # cargo-nextest where it is installed. Expanded when used, not on every call of make.
 runner = $(shell cargo nextest --version >/dev/null 2>&1 && echo nextest run || echo test)

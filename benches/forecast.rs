@@ -4,10 +4,10 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use roomcast::features::{Building, Table, horizon};
-use roomcast::forecast::{forecast, forecast_all};
-use roomcast::hourly::Hourly;
-use roomcast::model::fit;
+use roomcast_forecast::features::{SiteRates, Table, horizon};
+use roomcast_forecast::forecast::{forecast, forecast_all};
+use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::model::fit;
 
 mod common;
 
@@ -19,14 +19,14 @@ const DAYS: u64 = 60;
 
 fn benches(criterion: &mut Criterion) {
     let trained = common::hourly(TRAINED, DAYS);
-    let models = fit::train(&trained, &Building::new(&trained), &|| ()).expect("sixty days are enough");
+    let models = fit::train(&trained, &SiteRates::new(&trained), &|| ()).expect("sixty days are enough");
     println!(
         "models: {} trees of the building, {} of {TRAINED} devices with trees of their own",
         models.site.trees.len(),
         models.devices.values().filter(|model| !model.trees.is_empty()).count()
     );
     let hourly = common::hourly(DEVICES, DAYS);
-    let building = Building::new(&hourly);
+    let building = SiteRates::new(&hourly);
     // The one with the most trees.
     let of = |hourly: &Hourly, device: usize| {
         models.devices.get(&hourly.devices[device].device).map_or(0, |m| m.trees.len())
@@ -47,7 +47,7 @@ fn benches(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("thousand_devices");
     group.sample_size(10).measurement_time(Duration::from_secs(8)).warm_up_time(Duration::from_secs(1));
     group.throughput(Throughput::Elements(DEVICES as u64));
-    group.bench_function("building", |bencher| bencher.iter(|| Building::new(black_box(&hourly))));
+    group.bench_function("building", |bencher| bencher.iter(|| SiteRates::new(black_box(&hourly))));
     group.bench_function("forecast", |bencher| bencher.iter(|| forecast_all(&hourly, &building, black_box(&models))));
     group.finish();
 }

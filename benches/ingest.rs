@@ -9,9 +9,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant as Stopwatch};
+use std::time::{Duration, Instant};
 
-use roomcast::calendar::Calendar;
+use roomcast_forecast::calendar::Calendar;
 use rumqttc::{Client, Event, MqttOptions, Packet, PublishOptions, QoS};
 use sqlx::{Connection, QueryBuilder};
 
@@ -79,7 +79,7 @@ fn row(n: usize) -> (String, i64) {
 async fn bare_loop(path: &Path, together: usize) -> Duration {
     let mut connection = common::bare_table(path).await;
     let rows: Vec<_> = (0..BATCH * BATCHES).map(row).collect();
-    let watch = Stopwatch::now();
+    let watch = Instant::now();
     for batch in rows.chunks(BATCH) {
         let mut transaction = connection.begin().await.expect("a transaction");
         for some in batch.chunks(together) {
@@ -105,7 +105,7 @@ fn posted(senders: usize) -> Duration {
     };
     let bodies: Vec<String> =
         (0..BATCHES).map(|batch| (batch * BATCH..(batch + 1) * BATCH).map(line).collect()).collect();
-    let watch = Stopwatch::now();
+    let watch = Instant::now();
     std::thread::scope(|scope| {
         for sender in 0..senders {
             let (bodies, port) = (&bodies, server.port);
@@ -182,12 +182,12 @@ fn acknowledged(broker: &Broker, id: &str) -> Duration {
     let mut session = MqttOptions::new(id, ("127.0.0.1", broker.port));
     session.set_clean_session(false);
     let (_client, mut connection) = Client::builder(session).capacity(1000).build();
-    let (mut count, mut watch) = (0, Stopwatch::now());
+    let (mut count, mut watch) = (0, Instant::now());
     for event in connection.iter() {
         if let Event::Incoming(Packet::Publish(_)) = event.expect("the broker answers") {
             count += 1;
             if count == UNTIMED {
-                watch = Stopwatch::now();
+                watch = Instant::now();
             }
             if count == MESSAGES {
                 break;
@@ -219,7 +219,7 @@ fn received(broker: &Broker, id: &str) -> Duration {
         std::thread::sleep(Duration::from_millis(5));
     };
     let first = wait(UNTIMED);
-    let watch = Stopwatch::now();
+    let watch = Instant::now();
     wait(MESSAGES);
     // The first look may have come late.
     watch.elapsed().mul_f64((MESSAGES - UNTIMED) as f64 / (MESSAGES - first).max(1) as f64)

@@ -9,9 +9,9 @@ use std::io::{BufRead, BufWriter};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use roomcast::calendar::Calendar;
-use roomcast::readings::{ReadOptions, read};
-use roomcast::simulate::{Format, write};
+use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::readings::{ReadOptions, read};
+use roomcast_simulate::{Format, write};
 
 mod common;
 

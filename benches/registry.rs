@@ -7,12 +7,13 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use roomcast::calendar::Calendar;
-use roomcast::features::WIDTH;
-use roomcast::model::lightgbm::{self, Parameters, Samples};
-use roomcast::model::registry::Registry;
-use roomcast::model::trees::Trees;
-use roomcast::model::{Check, DeviceModel, Models, SiteModel};
+use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::features::WIDTH;
+use roomcast_forecast::model::lightgbm::{self, Parameters, Samples};
+use roomcast_forecast::model::trees::Trees;
+use roomcast_forecast::model::{Check, DeviceModel, Models, SiteModel};
+use roomcast_forecast::train::TrainingInfo;
+use roomcast_storage::registry::Registry;
 
 const DEVICES: usize = 10_000;
 const ROWS: usize = 1_000;

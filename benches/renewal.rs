@@ -7,16 +7,16 @@
 //! hours late, which are learned from but not scored.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant as Stopwatch};
+use std::time::{Duration, Instant};
 
-use roomcast::calendar::{Calendar, HOUR, Hour, Instant};
-use roomcast::features::{Building, Table};
-use roomcast::hourly::Hourly;
-use roomcast::model::judge::{log_loss, standard_errors};
-use roomcast::model::rows::rows_of;
-use roomcast::model::{Models, fit};
-use roomcast::readings::{self, ReadOptions, Readings};
-use roomcast::retrain::{self, Options};
+use roomcast_forecast::calendar::{Calendar, HOUR, Hour, Timestamp};
+use roomcast_forecast::features::{SiteRates, Table};
+use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::model::judge::{log_loss, standard_errors};
+use roomcast_forecast::model::rows::rows_of;
+use roomcast_forecast::model::{Models, fit};
+use roomcast_forecast::readings::{self, ReadOptions, Readings};
+use roomcast_forecast::train::{self, Options};
 
 mod common;
 
@@ -35,7 +35,7 @@ const SIMULATED: [(usize, u64); 2] = [(8, 98), (40, 70)];
 struct History {
     name: String,
     readings: Readings,
-    nights: Vec<Instant>,
+    nights: Vec<Timestamp>,
     /// Of the days after the nights, those that are not scored.
     left_out: Vec<bool>,
 }
@@ -45,7 +45,8 @@ impl History {
         let (first, last) = readings.span().expect("readings");
         let night = first - first.rem_euclid(DAY) + (FIRST + 1) * DAY + 2 * HOUR;
         let end = last.min(first + MOST_DAYS * DAY);
-        let nights: Vec<Instant> = (0..).map(|day| night + day * DAY).take_while(|night| night + DAY <= end).collect();
+        let nights: Vec<Timestamp> =
+            (0..).map(|day| night + day * DAY).take_while(|night| night + DAY <= end).collect();
         let left_out = vec![false; nights.len()];
         let readings = readings.before(calendar.start(calendar.hour(end) + 1));
         History { name: name.to_owned(), readings, nights, left_out }
@@ -66,12 +67,12 @@ impl History {
     /// The same history with two damaged weeks.
     fn damaged(&self) -> History {
         let from = self.nights[self.nights.len() * 2 / 5];
-        let is_damaged = |time: Instant| (from..from + DAMAGED * DAY).contains(&time);
+        let is_damaged = |time: Timestamp| (from..from + DAMAGED * DAY).contains(&time);
         let mut readings = self.readings.clone();
         for device in &mut readings.devices {
-            let moves = |time: &Instant| is_damaged(*time) && time.div_euclid(DAY) % 2 == 0;
+            let moves = |time: &Timestamp| is_damaged(*time) && time.div_euclid(DAY) % 2 == 0;
             let moved = device.times.iter().map(|time| if moves(time) { time + 11 * HOUR } else { *time });
-            let mut times: Vec<Instant> = moved.collect();
+            let mut times: Vec<Timestamp> = moved.collect();
             times.sort_unstable();
             times.dedup();
             device.times = times.into();
@@ -124,12 +125,12 @@ fn replay(
     history: &History,
     truth: &Truth,
     calendar: &Calendar,
-    renew: impl Fn(usize, Instant, Option<&Models>) -> Option<Models>,
+    renew: impl Fn(usize, Timestamp, Option<&Models>) -> Option<Models>,
 ) -> Outcome {
     let mut outcome = Outcome::default();
     let mut models: Option<Models> = None;
     for (night, &until) in history.nights.iter().enumerate() {
-        let watch = Stopwatch::now();
+        let watch = Instant::now();
         if let Some(renewed) = renew(night, until, models.as_ref()) {
             models = Some(renewed);
             outcome.versions += 1;
@@ -149,19 +150,19 @@ fn replay(
 fn compare(history: &History, calendar: &Calendar) {
     let end = history.nights.last().map_or(0, |night| night + DAY);
     let hourly = Hourly::new(&history.readings, calendar, end);
-    let building = Building::new(&hourly);
+    let building = SiteRates::new(&hourly);
     let tables = (0..hourly.devices.len()).map(|at| Table::new(&hourly, &building, at)).collect();
     let truth = Truth { hourly: &hourly, tables };
-    let train = |until: Instant| {
+    let train = |until: Timestamp| {
         let hourly = Hourly::new(&history.readings, calendar, until);
-        fit::train(&hourly, &Building::new(&hourly), &|| ()).expect("a fit")
+        fit::train(&hourly, &SiteRates::new(&hourly), &|| ()).expect("a fit")
     };
     let once = replay(history, &truth, calendar, |night, until, _| (night == 0).then(|| train(until)));
     let weekly =
         replay(history, &truth, calendar, |night, until, _| night.is_multiple_of(WEEK as usize).then(|| train(until)));
     let nightly = replay(history, &truth, calendar, |_, until, champion| {
         let options = Options { until, max_age: WEEK * DAY, judge_days: WEEK as u16, dry_run: false };
-        retrain::run(&history.readings, calendar, champion, &options, &|| ()).expect("a retraining").models
+        train::run(&history.readings, calendar, champion, &options, &|| ()).expect("a retraining").models
     });
     println!("{}: {} devices, {} days scored", history.name, hourly.devices.len(), nightly.days.len());
     for (name, outcome) in [("train once", &once), ("train weekly", &weekly), ("retrain nightly", &nightly)] {

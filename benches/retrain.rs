@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use roomcast::serve::retrain::gently;
-use roomcast::simulate::{Format, write};
+use roomcast_server::jobs::retrain::gently;
+use roomcast_simulate::{Format, write};
 
 mod common;
 

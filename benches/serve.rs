@@ -16,7 +16,7 @@ use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpResponse, HttpServer, rt, web};
-use roomcast::simulate::{Format, write};
+use roomcast_simulate::{Format, write};
 
 mod common;
 

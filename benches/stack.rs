@@ -7,10 +7,10 @@
 //! boosters.
 
 use rayon::prelude::*;
-use roomcast::features::{Building, Table, WIDTH, monotone};
-use roomcast::hourly::Hourly;
-use roomcast::model::lightgbm::{self, Parameters, Samples};
-use roomcast::model::{fit, rows};
+use roomcast_forecast::features::{SiteRates, Table, WIDTH, monotone};
+use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::model::lightgbm::{self, Parameters, Samples};
+use roomcast_forecast::model::{fit, rows};
 
 mod common;
 
@@ -37,7 +37,7 @@ fn parameters() -> Parameters {
 }
 
 /// Trees of one device; none where LightGBM has nothing to learn from.
-fn plain(hourly: &Hourly, building: &Building, device: usize) -> usize {
+fn plain(hourly: &Hourly, building: &SiteRates, device: usize) -> usize {
     let rows = rows::rows(hourly, device);
     let asked: Vec<_> = rows.iter().map(|labelled| labelled.row).collect();
     let matrix = Table::new(hourly, building, device).matrix(&asked).expect("rows of the grid");
@@ -50,7 +50,7 @@ fn plain(hourly: &Hourly, building: &Building, device: usize) -> usize {
 
 fn main() {
     let hourly = common::hourly(DEVICES, DAYS);
-    let building = Building::new(&hourly);
+    let building = SiteRates::new(&hourly);
     let mut seconds = [Vec::new(), Vec::new()];
     for _ in 0..ROUNDS {
         let before = common::cpu_seconds(false);

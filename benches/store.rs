@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant as Stopwatch;
+use std::time::Instant;
 
-use roomcast::calendar::Calendar;
-use roomcast::store::{self, Batch, Event, Kind, Store};
+use roomcast_forecast::calendar::Calendar;
+use roomcast_storage::readings::{self, Batch, Event, Kind, Store};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection, QueryBuilder, SqliteConnection};
 
@@ -92,13 +92,13 @@ async fn measure(rows: usize) {
     let (empty, grown) = (median(empty), median(grown));
     show("empty", &empty, None);
     show(&format!("{rows} readings stored"), &grown, Some(&empty));
-    let watch = Stopwatch::now();
+    let watch = Instant::now();
     let (readings, _) = full.load(None).await.expect("readings");
     println!("load                         {:>8.0} readings/s", readings.len() as f64 / watch.elapsed().as_secs_f64());
 }
 
 async fn open(path: &Path) -> Arc<dyn Store> {
-    store::open(path.to_str().expect("a path in UTF-8"), &Calendar::default()).await.expect("a store")
+    readings::open(path.to_str().expect("a path in UTF-8"), &Calendar::default()).await.expect("a store")
 }
 
 /// The readings of a batch: the building's, a hundred a second, from device to device.
@@ -209,13 +209,13 @@ struct Spent {
     processor: f64,
 }
 
-struct Watch(Stopwatch, f64);
+struct Watch(Instant, f64);
 
 impl Watch {
     fn start() -> Watch {
         // Connections that were dropped have threads that take their time to end, and their processor time with them.
         std::thread::sleep(std::time::Duration::from_millis(300));
-        Watch(Stopwatch::now(), processor())
+        Watch(Instant::now(), processor())
     }
 
     fn spent(&self) -> Spent {

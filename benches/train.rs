@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use roomcast::simulate::{Format, write};
+use roomcast_simulate::{Format, write};
 
 mod common;
 

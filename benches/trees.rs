@@ -9,8 +9,8 @@ use std::ptr;
 use std::time::Instant;
 
 use lightgbm3_sys as sys;
-use roomcast::model::rows::hash;
-use roomcast::model::trees::Trees;
+use roomcast_forecast::model::rows::hash;
+use roomcast_forecast::model::trees::Trees;
 
 const ROWS: usize = 2_000;
 const WIDTH: usize = 39;

@@ -2,20 +2,19 @@
 //!
 //! Run it with `cargo run --release --example library`.
 
-use roomcast::calendar::Calendar;
-use roomcast::features::Building;
-use roomcast::forecast::forecast_all;
-use roomcast::hourly::Hourly;
-use roomcast::model::fit;
-use roomcast::simulate;
+use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::features::SiteRates;
+use roomcast_forecast::forecast::forecast_all;
+use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::model::fit;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let readings = simulate::Building::new(7, 5, "2016-07-01".parse()?, "2016-08-31".parse()?).readings();
+    let readings = roomcast_simulate::Building::new(7, 5, "2016-07-01".parse()?, "2016-08-31".parse()?).readings();
     let calendar = Calendar::default();
     // Nothing at or after the origin is looked at, neither by the training nor by the forecast.
     let origin = calendar.parse("2016-08-24 23:59:59")?;
     let hourly = Hourly::new(&readings, &calendar, origin);
-    let building = Building::new(&hourly);
+    let building = SiteRates::new(&hourly);
     let models = fit::train(&hourly, &building, &|| ())?;
     for forecast in forecast_all(&hourly, &building, &models)? {
         let busiest = forecast.hours.iter().max_by(|a, b| a.probability.total_cmp(&b.probability));

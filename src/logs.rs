@@ -12,8 +12,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::calendar::Calendar;
 use crate::commands::LogFormat;
+use roomcast_forecast::calendar::Calendar;
 
 /// Starts logging: warnings by default, one level more for each `verbose`. `RUST_LOG` takes precedence.
 pub fn start(verbose: u8, format: LogFormat) {

@@ -1,11 +1,14 @@
 //! The `roomcast` command: runs a subcommand and reports its error.
 
+mod commands;
+mod logs;
+
 use std::process::ExitCode;
 
 use clap::Parser;
-use roomcast::commands::{self, Cli};
-use roomcast::logs;
-use roomcast::readings::apart;
+use roomcast_forecast::readings::apart;
+
+use crate::commands::Cli;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -1,9 +1,9 @@
 //! What the benches share: a simulated building's readings, the processor time of this process, a plain table.
 
 use chrono::{Days, NaiveDate};
-use roomcast::calendar::Calendar;
-use roomcast::hourly::Hourly;
-use roomcast::simulate::Building;
+use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::hourly::Hourly;
+use roomcast_simulate::Building;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection, Executor, SqliteConnection};
 

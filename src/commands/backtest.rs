@@ -10,12 +10,12 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::site::SiteArgs;
-use crate::backtest::report::Report;
-use crate::backtest::{self, Case, Plan, html, learning, text};
-use crate::calendar::{Calendar, Instant};
-use crate::files;
-use crate::readings::Readings;
-use crate::readings::names::closest;
+use roomcast_forecast::backtest::report::Report;
+use roomcast_forecast::backtest::{self, Case, Plan, html, learning, text};
+use roomcast_forecast::calendar::{Calendar, Timestamp};
+use roomcast_forecast::files;
+use roomcast_forecast::readings::Readings;
+use roomcast_forecast::readings::names::closest;
 
 /// Replay the past: forecast from what was known then, score against what came.
 ///
@@ -143,7 +143,7 @@ fn plan(args: &BacktestArgs, readings: &Readings, calendar: &Calendar) -> anyhow
 }
 
 /// Parses a time, or a date for its midnight.
-fn moment(text: &str, calendar: &Calendar) -> anyhow::Result<Instant> {
+fn moment(text: &str, calendar: &Calendar) -> anyhow::Result<Timestamp> {
     let date = text.trim().parse::<chrono::NaiveDate>().is_ok();
     Ok(if date { calendar.parse(&format!("{} 00:00:00", text.trim()))? } else { calendar.parse(text)? })
 }

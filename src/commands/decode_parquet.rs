@@ -8,8 +8,8 @@ use anyhow::Context;
 use chrono_tz::Tz;
 use clap::Args;
 
-use crate::calendar::Calendar;
-use crate::readings::apart;
+use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::readings::apart;
 
 /// What `decode-parquet` is asked.
 #[derive(Debug, Args)]

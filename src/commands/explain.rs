@@ -8,12 +8,12 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::site::SiteArgs;
-use crate::features::Building;
-use crate::forecast::{self, Explanation};
-use crate::hourly::{HORIZON, Hourly};
-use crate::model::fit;
-use crate::model::registry::Registry;
-use crate::readings::names::closest;
+use roomcast_forecast::features::SiteRates;
+use roomcast_forecast::forecast::{self, Explanation};
+use roomcast_forecast::hourly::{HORIZON, Hourly};
+use roomcast_forecast::model::fit;
+use roomcast_forecast::readings::names::closest;
+use roomcast_storage::registry::Registry;
 
 /// What `explain` is asked.
 #[derive(Debug, Args)]
@@ -66,7 +66,7 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
     if !(hourly.end..hourly.end + HORIZON as i32).contains(&target) {
         bail!("{} is not among the {HORIZON} hours after {}", args.hour, calendar.format(origin));
     }
-    let building = Building::new(&hourly);
+    let building = SiteRates::new(&hourly);
     let models = match &args.models {
         Some(dir) => Registry::open(dir).load(None)?.0,
         None => fit::train(&hourly, &building, &|| ())?,

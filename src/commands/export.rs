@@ -9,8 +9,8 @@ use clap::Args;
 use sha2::{Digest, Sha256};
 
 use super::stores::StoreArgs;
-use crate::files;
-use crate::readings::{DeviceReadings, write_parquet};
+use roomcast_forecast::files;
+use roomcast_forecast::readings::{DeviceReadings, write_parquet};
 
 /// What `export` is asked.
 #[derive(Debug, Args)]

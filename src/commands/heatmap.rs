@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::calendar::Calendar;
-use crate::forecast::DeviceForecast;
+use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::forecast::DeviceForecast;
 
 /// The shades from empty to certain. The share of ink carries the meaning, not colour.
 const SHADES: [&str; 5] = ["··", "░░", "▒▒", "▓▓", "██"];

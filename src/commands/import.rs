@@ -8,9 +8,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::stores::{Opened, StoreArgs};
-use crate::calendar::EARLIEST_EVENT;
-use crate::readings::{self, FileRow};
-use crate::store::{Batch, Event, Kind, Refused, Verdict};
+use roomcast_forecast::calendar::EARLIEST_EVENT;
+use roomcast_forecast::readings::{self, FileRow};
+use roomcast_storage::readings::{Batch, Event, Kind, Refused, Verdict};
 
 /// What `import` is asked.
 #[derive(Debug, Args)]

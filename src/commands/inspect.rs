@@ -7,9 +7,9 @@ use anyhow::{Context, bail};
 use chrono_tz::Tz;
 use serde::Serialize;
 
-use crate::calendar::Calendar;
-use crate::readings::{self, Profile, ReadOptions, ReadSummary};
-use crate::store::inputs;
+use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::readings::{self, Profile, ReadOptions, ReadSummary};
+use roomcast_storage::inputs;
 
 /// Shows what readings say about themselves: span, devices, silences, bad rows.
 #[derive(Debug, clap::Args)]

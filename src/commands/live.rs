@@ -6,14 +6,14 @@ use anyhow::{Context, bail};
 use clap::Args;
 use tokio::runtime::Runtime;
 
-use crate::calendar::Calendar;
-use crate::serve::live::{Live, Sources};
-use crate::store;
-use crate::stream::mqtt::Broker;
-use crate::stream::nats;
-use crate::stream::payload::form::Form;
-use crate::stream::payload::message::Reader;
-use crate::stream::writer::Limits;
+use roomcast_forecast::calendar::Calendar;
+use roomcast_server::ingest::nats;
+use roomcast_server::ingest::payload::form::Form;
+use roomcast_server::ingest::payload::message::Reader;
+use roomcast_server::ingest::writer::Limits;
+use roomcast_server::mqtt::broker::Broker;
+use roomcast_server::state::live::{Live, Sources};
+use roomcast_storage::readings;
 
 /// The topic filter without `--mqtt-topic` and `--mqtt-template`.
 const TOPIC: &str = "zigbee2mqtt/+";
@@ -104,7 +104,7 @@ impl LiveArgs {
     /// Returns an error when the store cannot be opened, or an argument is not valid.
     pub fn open(&self, runtime: &Runtime, calendar: &Calendar) -> anyhow::Result<Option<Live>> {
         let Some(url) = &self.store else { return Ok(None) };
-        if !store::is_store(url) {
+        if !readings::is_store(url) {
             bail!("{url} names no store\nhint: give a file that ends in .db, sqlite:PATH, or postgres://…");
         }
         let limits = Limits { rows: self.queue_rows as usize, ..Limits::default() };

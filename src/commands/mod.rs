@@ -25,8 +25,8 @@ pub mod worker;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::readings::apart;
-use crate::serve::retrain::SUBCOMMAND as RETRAIN_JOB;
+use roomcast_forecast::readings::apart;
+use roomcast_server::jobs::retrain::SUBCOMMAND as RETRAIN_JOB;
 
 /// Hourly room occupancy forecasts from motion sensors.
 #[derive(Debug, Parser)]

@@ -7,8 +7,8 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::model::registry::{Entry, Manifest, Registry, RegistryError};
-use crate::retrain::report::Report;
+use roomcast_forecast::train::report::Report;
+use roomcast_storage::registry::{Entry, Manifest, Registry, RegistryError};
 
 /// List, show, activate and remove saved models.
 #[derive(Debug, Args)]

@@ -9,19 +9,19 @@ use clap::{Args, ValueEnum};
 
 use super::backtest::duration;
 use super::site::ClockArgs;
-use crate::calendar::{Calendar, HOUR, Instant};
-use crate::features::Building;
-use crate::files;
-use crate::forecast::write;
-use crate::forecast::{self, DeviceForecast};
-use crate::hourly::Hourly;
-use crate::model::registry::Registry;
-use crate::model::rule::Rule;
-use crate::model::{Models, fit};
-use crate::readings::Readings;
-use crate::readings::names::closest;
-use crate::store;
-use crate::store::inputs::Inputs;
+use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
+use roomcast_forecast::features::SiteRates;
+use roomcast_forecast::files;
+use roomcast_forecast::forecast::write;
+use roomcast_forecast::forecast::{self, DeviceForecast};
+use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::model::rule::Rule;
+use roomcast_forecast::model::{Models, fit};
+use roomcast_forecast::readings::Readings;
+use roomcast_forecast::readings::names::closest;
+use roomcast_storage::inputs::Inputs;
+use roomcast_storage::readings;
+use roomcast_storage::registry::Registry;
 
 /// What `predict` is asked.
 #[derive(Debug, Args)]
@@ -126,7 +126,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     files::check(&args.output)?;
     let (readings, summary) = inputs.read(&calendar, Some(origin))?;
     let Some((_, last)) = readings.lived(origin) else {
-        bail!("{}: no reading before {}", store::shown(&args.input.to_string_lossy()), args.timestamp);
+        bail!("{}: no reading before {}", readings::shown(&args.input.to_string_lossy()), args.timestamp);
     };
     let data_until = calendar.format(last);
     if args.max_age.is_some_and(|age| origin - last > age.as_secs() as i64) {
@@ -139,7 +139,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
             "no sensor of {devices} has been heard for {days} days, since {data_until}: the forecast is the habit's rate"
         ));
     }
-    let building = Building::new(&hourly);
+    let building = SiteRates::new(&hourly);
     let mut models = match hourly.stale {
         Some(_) => Models::default(),
         None => models(args.models.as_deref(), &hourly, &building)?,
@@ -168,7 +168,7 @@ fn say(line: &str) {
 }
 
 /// Returns one line: rooms, hours expected in use, and the file of the forecast.
-fn closing(forecasts: &[DeviceForecast], calendar: &Calendar, origin: Instant, output: &Path) -> String {
+fn closing(forecasts: &[DeviceForecast], calendar: &Calendar, origin: Timestamp, output: &Path) -> String {
     let expected: f64 = forecasts.iter().flat_map(|forecast| &forecast.hours).map(|hour| hour.probability).sum();
     let rooms = match forecasts.len() {
         1 => "1 room".to_owned(),
@@ -179,7 +179,7 @@ fn closing(forecasts: &[DeviceForecast], calendar: &Calendar, origin: Instant, o
     format!("{rooms}, 24 hours from {from}: {expected:.1} room-hours expected in use; written to {place}")
 }
 
-fn models(saved: Option<&Path>, hourly: &Hourly, building: &Building) -> anyhow::Result<Models> {
+fn models(saved: Option<&Path>, hourly: &Hourly, building: &SiteRates) -> anyhow::Result<Models> {
     let Some(dir) = saved else { return Ok(fit::train(hourly, building, &|| ())?) };
     let (models, manifest) = Registry::open(dir).load(None)?;
     if models.cutoff > hourly.origin {

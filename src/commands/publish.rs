@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::publish::{HomeAssistant, Redis, Targets};
-use crate::stream::mqtt::Broker;
+use roomcast_server::mqtt::broker::Broker;
+use roomcast_server::publish::{HomeAssistant, Redis, Targets};
 
 /// The client id for an address without one.
 const CLIENT: &str = "roomcast-forecast";

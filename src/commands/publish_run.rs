@@ -9,14 +9,14 @@ use serde_json::json;
 
 use super::backtest::duration;
 use super::retrain::{became, pretty, unjudged};
-use crate::batch::assemble::Run;
-use crate::batch::run;
-use crate::files;
-use crate::model::registry::Registry;
-use crate::model::registry::takeover::{self, Rules};
-use crate::readings::{ReadOptions, Readings};
-use crate::retrain::report::Report;
-use crate::store::inputs;
+use roomcast_forecast::files;
+use roomcast_forecast::readings::{ReadOptions, Readings};
+use roomcast_forecast::train::report::Report;
+use roomcast_forecast::train::shard::assemble::Run;
+use roomcast_forecast::train::shard::run;
+use roomcast_storage::inputs;
+use roomcast_storage::registry::Registry;
+use roomcast_storage::registry::takeover::{self, Rules};
 
 /// Take over the models of a run of deploy/spark, where they are not worse.
 ///

@@ -1,7 +1,7 @@
 //! `roomcast retrain`: trains anew when it is due, and takes over what is not worse.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant as Stopwatch};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 
 use super::backtest::duration;
 use super::site::SiteArgs;
-use crate::files;
-use crate::model::registry::{self, Registry};
-use crate::retrain::report::Report;
-use crate::retrain::{self, Options, Outcome, TrainingInfo};
-use crate::serve::retrain::Job;
-use crate::store::inputs::Inputs;
+use roomcast_forecast::files;
+use roomcast_forecast::train::report::Report;
+use roomcast_forecast::train::{self, Options, Outcome, TrainingInfo};
+use roomcast_server::jobs::retrain::Job;
+use roomcast_storage::inputs::Inputs;
+use roomcast_storage::registry::{self, Registry};
 
 /// Number of days to judge new models on, unless another is asked for.
 const JUDGE_DAYS: u16 = 7;
@@ -104,14 +104,14 @@ fn retrain(inputs: &Inputs, args: &RetrainOptions) -> anyhow::Result<()> {
     let Some((first_reading, last_reading)) = readings.lived(inputs.latest(&calendar)) else {
         bail!("there are no readings to train on; roomcast inspect says what the input holds");
     };
-    let watch = Stopwatch::now();
+    let watch = Instant::now();
     let until = until.unwrap_or_else(|| calendar.start(calendar.hour(last_reading) + 1));
     let in_use = registry.current()?;
     let (champion, refused) = registry::champion(&registry, last_reading, &calendar)?;
     let options =
         Options { until, max_age: args.max_age.as_secs() as i64, judge_days: args.judge_days, dry_run: args.dry_run };
     let bar = progress();
-    let outcome = retrain::run(&readings, &calendar, champion.as_ref(), &options, &|| bar.inc(1));
+    let outcome = train::run(&readings, &calendar, champion.as_ref(), &options, &|| bar.inc(1));
     bar.finish_and_clear();
     let Outcome { mut report, models } = outcome.context("cannot train")?;
     report.champion.clone_from(&in_use);

@@ -12,15 +12,15 @@ use super::live::LiveArgs;
 use super::predict::RuleArgs;
 use super::publish::PublishArgs;
 use super::site::SiteArgs;
-use crate::publish::{Publisher, Turn};
-use crate::retrain::schedule::Schedule;
-use crate::serve::auth::Tokens;
-use crate::serve::lease::{JOBS, PUBLISHING};
-use crate::serve::proxy::Network;
-use crate::serve::retrain::Retraining;
-use crate::serve::run::{self, Listen};
-use crate::serve::site::{Settings, Site};
-use crate::serve::upkeep::Upkeep;
+use roomcast_forecast::train::schedule::Schedule;
+use roomcast_server::http::auth::Tokens;
+use roomcast_server::http::proxy::Network;
+use roomcast_server::jobs::retrain::Retraining;
+use roomcast_server::jobs::upkeep::Upkeep;
+use roomcast_server::publish::{Publisher, Turn};
+use roomcast_server::run::{self, Listen};
+use roomcast_server::state::lease::{JOBS, PUBLISHING};
+use roomcast_server::state::site::{Settings, Site};
 
 /// The port without `--port` or `--bind`.
 pub const PORT: u16 = 5000;

@@ -6,8 +6,8 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::Args;
 
-use crate::calendar::Calendar;
-use crate::store::inputs::{Inputs, SiteConfig};
+use roomcast_forecast::calendar::Calendar;
+use roomcast_storage::inputs::{Inputs, SiteConfig};
 
 /// The site's clock and calendar.
 #[derive(Debug, Clone, Default, Args)]

@@ -7,8 +7,8 @@ use chrono_tz::Tz;
 use clap::Args;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::calendar::Calendar;
-use crate::store::{self, Pending, Store, StoreError};
+use roomcast_forecast::calendar::Calendar;
+use roomcast_storage::readings::{self, Pending, Store, StoreError};
 
 /// Which store, and its site's zone.
 #[derive(Debug, Clone, Args)]
@@ -52,9 +52,9 @@ impl StoreArgs {
         let (runtime, calendar) = (runtime()?, Calendar::new(self.timezone));
         let store = runtime.block_on(async {
             if create {
-                store::open(&self.store, &calendar).await
+                readings::open(&self.store, &calendar).await
             } else {
-                store::open_existing(&self.store, &calendar).await
+                readings::open_existing(&self.store, &calendar).await
             }
         })?;
         Ok(Opened { runtime, store, calendar })

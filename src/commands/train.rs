@@ -2,18 +2,18 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Instant as Stopwatch;
+use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::site::SiteArgs;
-use crate::features::Building;
-use crate::hourly::Hourly;
-use crate::model::registry::Registry;
-use crate::model::{DeviceModel, Models, Source, check, fit};
-use crate::retrain::TrainingInfo;
+use roomcast_forecast::features::SiteRates;
+use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::model::{DeviceModel, Models, Source, check, fit};
+use roomcast_forecast::train::TrainingInfo;
+use roomcast_storage::registry::Registry;
 
 /// What `train` is asked.
 #[derive(Debug, Args)]
@@ -51,7 +51,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let Some((first_reading, last_reading)) = readings.lived(inputs.latest(&calendar)) else {
         bail!("there are no readings to train on; roomcast inspect says what the input holds");
     };
-    let watch = Stopwatch::now();
+    let watch = Instant::now();
     // Without --until the models learn up to the end of the hour of the last reading.
     let cutoff = until.unwrap_or_else(|| calendar.start(calendar.hour(last_reading) + 1));
     ensure!(
@@ -62,7 +62,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let (number, fingerprint) = (readings.len(), readings.fingerprint());
     let hourly = Hourly::new(&readings, &calendar, cutoff);
     drop(readings);
-    let building = Building::new(&hourly);
+    let building = SiteRates::new(&hourly);
     let bar = progress(hourly.devices.len() as u64);
     let models = fit::train(&hourly, &building, &|| bar.inc(1)).context("cannot train")?;
     bar.finish_and_clear();

@@ -7,8 +7,8 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use super::site::ClockArgs;
-use crate::batch::site::Site;
-use crate::batch::steps;
+use roomcast_forecast::train::shard::site::Site;
+use roomcast_forecast::train::shard::steps;
 
 /// One step of training that is spread over many processes.
 ///

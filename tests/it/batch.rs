@@ -9,9 +9,9 @@ use std::sync::OnceLock;
 
 use assert_cmd::Command;
 use polars::prelude::*;
-use roomcast::batch::stream;
-use roomcast::calendar::{Calendar, HOUR};
-use roomcast::readings::{self, DeviceReadings, ReadOptions};
+use roomcast_forecast::calendar::{Calendar, HOUR};
+use roomcast_forecast::readings::{self, DeviceReadings, ReadOptions};
+use roomcast_forecast::train::shard::arrow;
 use tempfile::TempDir;
 
 pub const UNTIL: &str = "2016-08-20 12:30:00";
@@ -83,7 +83,7 @@ fn encoded(rows: &[Row], with_seconds: bool) -> (Vec<u8>, Vec<u8>) {
     let mut schema = vec![("device", DataType::String), ("hour", DataType::Int64)];
     schema.extend(with_seconds.then(|| ("seconds", DataType::List(Box::new(DataType::Int32)))));
     let stream = |last: Option<Row>| {
-        let mut output = stream::Output::start(Vec::new(), &schema).unwrap();
+        let mut output = arrow::Output::start(Vec::new(), &schema).unwrap();
         rows.chunks(1000).for_each(|chunk| output.write(columns(chunk, with_seconds)).unwrap());
         last.into_iter().for_each(|last| output.write(columns(&[last], with_seconds)).unwrap());
         output.finish().unwrap()
@@ -182,7 +182,7 @@ fn a_wrong_number_of_rows_fails() {
         few.truncate(4);
         few.push((None, announced, None));
         let stream = {
-            let mut output = stream::Output::start(
+            let mut output = arrow::Output::start(
                 Vec::new(),
                 &[
                     ("device", DataType::String),

@@ -1,24 +1,23 @@
 //! What a forecast must be whatever the data: bounded, defined from the first day on, right about the clock.
 
-use roomcast::calendar::{Calendar, HOUR};
-use roomcast::features::{Building, columns};
-use roomcast::forecast::{DeviceForecast, explain, forecast_all};
-use roomcast::hourly::{Hourly, Status};
-use roomcast::model::{Models, Source, fit};
-use roomcast::readings::{DeviceReadings, Readings};
-use roomcast::simulate;
+use roomcast_forecast::calendar::{Calendar, HOUR};
+use roomcast_forecast::features::{SiteRates, columns};
+use roomcast_forecast::forecast::{DeviceForecast, explain, forecast_all};
+use roomcast_forecast::hourly::{Hourly, Status};
+use roomcast_forecast::model::{Models, Source, fit};
+use roomcast_forecast::readings::{DeviceReadings, Readings};
 
 fn date(text: &str) -> chrono::NaiveDate {
     text.parse().unwrap()
 }
 
 fn site(seed: u64, devices: usize, from: &str, to: &str) -> Readings {
-    simulate::Building::new(seed, devices, date(from), date(to)).readings()
+    roomcast_simulate::Building::new(seed, devices, date(from), date(to)).readings()
 }
 
-fn ask(readings: &Readings, calendar: &Calendar, at: &str) -> (Hourly, Building, Models, Vec<DeviceForecast>) {
+fn ask(readings: &Readings, calendar: &Calendar, at: &str) -> (Hourly, SiteRates, Models, Vec<DeviceForecast>) {
     let hourly = Hourly::new(readings, calendar, calendar.parse(at).unwrap());
-    let building = Building::new(&hourly);
+    let building = SiteRates::new(&hourly);
     let models = fit::train(&hourly, &building, &|| ()).unwrap();
     let forecasts = forecast_all(&hourly, &building, &models).unwrap();
     (hourly, building, models, forecasts)

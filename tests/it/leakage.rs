@@ -1,30 +1,29 @@
 //! Nothing at or after the origin may reach a forecast, not through a feature, a threshold, a weight or a stop.
 
 use proptest::prelude::*;
-use roomcast::calendar::{Calendar, HOUR, Instant};
-use roomcast::features::{Building, Table};
-use roomcast::forecast::{DeviceForecast, forecast_all};
-use roomcast::hourly::Hourly;
-use roomcast::model::rule::Rule;
-use roomcast::model::{Models, fit, rows};
-use roomcast::readings::{DeviceReadings, Readings};
-use roomcast::simulate;
+use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
+use roomcast_forecast::features::{SiteRates, Table};
+use roomcast_forecast::forecast::{DeviceForecast, forecast_all};
+use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::model::rule::Rule;
+use roomcast_forecast::model::{Models, fit, rows};
+use roomcast_forecast::readings::{DeviceReadings, Readings};
 
 /// A building with faults: late, silent, dying and chattering sensors among them.
 fn building(seed: u64, devices: usize, days: u64) -> Readings {
     let from = chrono::NaiveDate::from_ymd_opt(2016, 7, 25).unwrap();
-    let mut building = simulate::Building::new(seed, devices, from, from + chrono::Days::new(days - 1));
+    let mut building = roomcast_simulate::Building::new(seed, devices, from, from + chrono::Days::new(days - 1));
     building.faults = 0.4;
     building.readings()
 }
 
 /// Replaces all that happens at or after `origin`: moves it about, drops some of it, adds motion at night
 /// and devices that nobody had seen.
-fn scramble(readings: &Readings, origin: Instant, seed: u64) -> Readings {
+fn scramble(readings: &Readings, origin: Timestamp, seed: u64) -> Readings {
     let mut out = readings.clone();
     for (at, device) in out.devices.iter_mut().enumerate() {
         let known = device.times.partition_point(|&t| t < origin);
-        let mut later: Vec<Instant> = device.times.split_off(known);
+        let mut later: Vec<Timestamp> = device.times.split_off(known);
         let dice = |n: usize| rows::hash(seed ^ rows::hash((at * 100_003 + n) as u64));
         later = later.iter().enumerate().map(|(n, _)| origin + (dice(n) % (20 * 24 * 3600)) as i64).collect();
         later.truncate(dice(7) as usize % (later.len() + 1));
@@ -39,9 +38,9 @@ fn scramble(readings: &Readings, origin: Instant, seed: u64) -> Readings {
     out
 }
 
-fn ask(readings: &Readings, calendar: &Calendar, origin: Instant) -> (Models, Vec<DeviceForecast>) {
+fn ask(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> (Models, Vec<DeviceForecast>) {
     let hourly = Hourly::new(readings, calendar, origin);
-    let building = Building::new(&hourly);
+    let building = SiteRates::new(&hourly);
     let mut models = fit::train(&hourly, &building, &|| ()).unwrap();
     models.threshold = Rule::MostMissed(0.05).threshold(&models.site.out_of_sample);
     let forecasts = forecast_all(&hourly, &building, &models).unwrap();
@@ -57,7 +56,7 @@ fn bits(forecasts: &[DeviceForecast]) -> Vec<String> {
     forecasts.iter().map(line).collect()
 }
 
-fn check(readings: &Readings, calendar: &Calendar, origin: Instant, seed: u64) {
+fn check(readings: &Readings, calendar: &Calendar, origin: Timestamp, seed: u64) {
     let (models, forecasts) = ask(readings, calendar, origin);
     let (same_models, same_forecasts) = ask(&scramble(readings, origin, seed), calendar, origin);
     assert_eq!(bits(&forecasts), bits(&same_forecasts));
@@ -87,11 +86,11 @@ proptest! {
         let then = Hourly::new(&readings, &calendar, row.origin);
         let position = then.position(&whole.devices[device].device).unwrap();
         let row_of = |hourly: &Hourly, device| {
-            let matrix = Table::new(hourly, &Building::new(hourly), device).matrix(&[row]).unwrap();
+            let matrix = Table::new(hourly, &SiteRates::new(hourly), device).matrix(&[row]).unwrap();
             matrix.data.iter().map(|value| value.to_bits()).collect::<Vec<_>>()
         };
         let (now, before) = (row_of(&whole, device), row_of(&then, position));
-        for (at, name) in roomcast::features::columns().iter().enumerate() {
+        for (at, name) in roomcast_forecast::features::columns().iter().enumerate() {
             prop_assert_eq!(now[at], before[at], "column {} of {:?}", name, row);
         }
         prop_assert!(then.end <= row.hour && row.hour < then.end + 24 && row.hour - then.end + 1 == i32::from(row.lead));
@@ -106,7 +105,7 @@ fn the_forecast_of_real_rooms_ignores_their_future() {
         return;
     }
     let calendar = Calendar::default();
-    let (readings, _) = roomcast::readings::read(&[path], &Default::default(), &calendar).unwrap();
+    let (readings, _) = roomcast_forecast::readings::read(&[path], &Default::default(), &calendar).unwrap();
     for origin in ["2016-08-04 00:00:00", "2016-08-10 10:40:00"] {
         check(&readings, &calendar, calendar.parse(origin).unwrap(), 7);
     }

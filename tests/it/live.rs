@@ -4,13 +4,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::sync::OnceLock;
 
 use proptest::prelude::*;
-use roomcast::calendar::{Calendar, HOUR};
-use roomcast::features::Building;
-use roomcast::forecast::forecast_all;
-use roomcast::hourly::Hourly;
-use roomcast::model::{Models, fit};
-use roomcast::readings::{DeviceReadings, Readings};
-use roomcast::simulate;
+use roomcast_forecast::calendar::{Calendar, HOUR};
+use roomcast_forecast::features::SiteRates;
+use roomcast_forecast::forecast::forecast_all;
+use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::model::{Models, fit};
+use roomcast_forecast::readings::{DeviceReadings, Readings};
 use serde_json::Value;
 
 use crate::serve::client::{Server, registry, roomcast, wait};
@@ -22,10 +21,10 @@ fn site() -> &'static (Readings, Models) {
     static SITE: OnceLock<(Readings, Models)> = OnceLock::new();
     SITE.get_or_init(|| {
         let day = |text: &str| text.parse().unwrap();
-        let readings = simulate::Building::new(17, 6, day("2024-02-05"), day("2024-03-07")).readings();
+        let readings = roomcast_simulate::Building::new(17, 6, day("2024-02-05"), day("2024-03-07")).readings();
         let calendar = Calendar::default();
         let hourly = Hourly::new(&readings, &calendar, calendar.parse("2024-03-04 00:00:00").unwrap());
-        let models = fit::train(&hourly, &Building::new(&hourly), &|| ()).unwrap();
+        let models = fit::train(&hourly, &SiteRates::new(&hourly), &|| ()).unwrap();
         (readings, models)
     })
 }
@@ -53,9 +52,9 @@ proptest! {
             prop_assert!(hour % 24 == 23 || minute == 60 || old.place(origin).1 == 0.0);
             return Ok(());
         };
-        let forecasts = |hourly: &Hourly, building: &Building| format!("{:?}", forecast_all(hourly, building, models).unwrap());
+        let forecasts = |hourly: &Hourly, building: &SiteRates| format!("{:?}", forecast_all(hourly, building, models).unwrap());
         prop_assert_eq!(format!("{:?}", grown.devices), format!("{:?}", cold.devices));
-        prop_assert_eq!(forecasts(&grown, &Building::new(&old)), forecasts(&cold, &Building::new(&cold)));
+        prop_assert_eq!(forecasts(&grown, &SiteRates::new(&old)), forecasts(&cold, &SiteRates::new(&cold)));
     }
 }
 

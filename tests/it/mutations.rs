@@ -16,15 +16,16 @@ use polars::prelude::*;
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use roomcast::batch::stream::{Input, Output};
-use roomcast::calendar::{Calendar, days_off};
-use roomcast::features::WIDTH;
-use roomcast::model::registry::Registry;
-use roomcast::model::trees::Trees;
-use roomcast::readings::{ReadOptions, read};
-use roomcast::stream::payload::form::Form;
-use roomcast::stream::payload::message::Reader;
-use roomcast::stream::payload::rows::{self, Media};
+use roomcast_forecast::calendar::{Calendar, days_off};
+use roomcast_forecast::features::WIDTH;
+use roomcast_forecast::model::codec::{decode_device, encode_device};
+use roomcast_forecast::model::trees::Trees;
+use roomcast_forecast::readings::{ReadOptions, read};
+use roomcast_forecast::train::shard::arrow::{Input, Output};
+use roomcast_server::ingest::payload::form::Form;
+use roomcast_server::ingest::payload::message::Reader;
+use roomcast_server::ingest::payload::rows::{self, Media};
+use roomcast_storage::registry::Registry;
 
 use crate::serve::client::{Answer, Server, receive, registry, roomcast, sample, wait};
 use crate::store::place::Place;
@@ -348,7 +349,7 @@ fn damaged_arrow_streams_are_read_or_refused() {
         while let Some((frame, _)) = input.next_rows()? {
             rows += frame.height();
         }
-        Ok::<_, roomcast::batch::BatchError>(rows)
+        Ok::<_, roomcast_forecast::train::shard::BatchError>(rows)
     };
     streams.iter().enumerate().for_each(|(at, whole)| assert_eq!(rows(at, whole).unwrap(), 59));
     attack(1000, 1, &streams, |_, _, which, bytes| drop(rows(which, &bytes)));

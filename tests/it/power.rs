@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use roomcast::calendar::{Calendar, Instant};
-use roomcast::store::{self, Store, Verdict};
+use roomcast_forecast::calendar::{Calendar, Timestamp};
+use roomcast_storage::readings::{self, Store, Verdict};
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 
@@ -64,7 +64,7 @@ fn lengths(disk: &Tree) -> Vec<(String, usize)> {
     disk.paths().into_iter().map(|(path, bytes)| (path, bytes.map_or(0, <[u8]>::len))).collect()
 }
 
-type Reading = (String, Instant);
+type Reading = (String, Timestamp);
 
 /// Readings that were sent, request by request, and when each request was acknowledged.
 struct Requests {
@@ -154,7 +154,7 @@ async fn held(store: &dyn Store) -> Result<BTreeSet<Reading>, String> {
     let wrong = |error| format!("the store cannot be read: {error}");
     let (readings, _) = store.load(None).await.map_err(wrong)?;
     let counted: i64 = store.hours(None).await.map_err(wrong)?.iter().map(|hour| hour.count).sum();
-    let of = |device: &roomcast::readings::DeviceReadings| {
+    let of = |device: &roomcast_forecast::readings::DeviceReadings| {
         device.times.iter().map(|&time| (device.device.clone(), time)).collect::<Vec<_>>()
     };
     let held: BTreeSet<Reading> = readings.devices.iter().flat_map(of).collect();
@@ -170,8 +170,8 @@ async fn check_store(url: &str, requests: &Requests, acknowledged: usize) -> Res
     let calendar = Calendar::default();
     let opened = match acknowledged {
         // It may not have been made yet.
-        0 => store::open(url, &calendar).await,
-        _ => store::open_existing(url, &calendar).await,
+        0 => readings::open(url, &calendar).await,
+        _ => readings::open_existing(url, &calendar).await,
     };
     let store = opened.map_err(|error| format!("the store does not open: {error}"))?;
     let integrity = async {

@@ -6,7 +6,7 @@ mod takeover;
 use std::process::{Command, Stdio};
 
 use redis::Commands;
-use roomcast::calendar::{Calendar, HOUR, Instant};
+use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use serde_json::{Value, json};
 
 use crate::serve::client::{Server, registry, wait};
@@ -18,11 +18,11 @@ const REDIS: u16 = 6379;
 /// Days before the present on which somebody comes.
 const DAYS: i64 = 20;
 
-fn now() -> Instant {
+fn now() -> Timestamp {
     Calendar::default().now()
 }
 
-fn row(device: &str, time: Instant) -> String {
+fn row(device: &str, time: Timestamp) -> String {
     json!({ "time": Calendar::default().format(time), "device": device }).to_string() + "\n"
 }
 
@@ -32,7 +32,7 @@ fn fill(server: &Server, devices: &[&str], silent: &str) {
 }
 
 /// The same up to an instant.
-fn fill_until(server: &Server, devices: &[&str], silent: &str, present: Instant) {
+fn fill_until(server: &Server, devices: &[&str], silent: &str, present: Timestamp) {
     let midnight = present - present.rem_euclid(24 * HOUR);
     let mut rows = row(silent, midnight - DAYS * 24 * HOUR + 9 * HOUR);
     for device in devices {

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use chrono_tz::Tz;
 use polars::prelude::{Column, DataFrame, DataType, NamedFrom, ParquetWriter, Series, TimeUnit, TimeZone};
 use proptest::prelude::*;
-use roomcast::calendar::{Calendar, Instant};
-use roomcast::readings::{DeviceReadings, REFUSALS_KEPT, ReadError, ReadOptions, ReadSummary, Readings, profile, read};
+use roomcast_forecast::calendar::{Calendar, Timestamp};
+use roomcast_forecast::readings::{
+    DeviceReadings, REFUSALS_KEPT, ReadError, ReadOptions, ReadSummary, Readings, profile, read,
+};
 use tempfile::TempDir;
 
 const HEADER: &str = "time,device,device_activated\n";
@@ -52,7 +54,7 @@ fn message(outcome: Outcome) -> String {
     format!("{}: {rest}", Path::new(path).file_name().unwrap_or_default().display())
 }
 
-fn at(text: &str) -> Instant {
+fn at(text: &str) -> Timestamp {
     Calendar::default().parse(text).expect("a time")
 }
 
@@ -428,7 +430,7 @@ fn the_sample_is_read_whole() {
 #[derive(Debug, Clone)]
 struct Row {
     device: usize,
-    time: Instant,
+    time: Timestamp,
     motion: bool,
     quoted: [bool; 3],
     end: &'static str,
@@ -486,7 +488,7 @@ proptest! {
     fn valid_rows_read_back_however_they_are_written(
         rows in rows(false), names in names(), bom: bool, last_end: bool,
     ) {
-        let mut expected: BTreeMap<String, BTreeSet<Instant>> = BTreeMap::new();
+        let mut expected: BTreeMap<String, BTreeSet<Timestamp>> = BTreeMap::new();
         for row in rows.iter().filter(|row| row.motion) {
             expected.entry(names[row.device].clone()).or_default().insert(row.time);
         }

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use predicates::prelude::*;
-use roomcast::calendar::Calendar;
-use roomcast::features::WIDTH;
-use roomcast::model::registry::{Damage, Manifest, Registry, RegistryError};
-use roomcast::model::trees::Trees;
-use roomcast::model::{Check, DeviceModel, Models, SiteModel};
+use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::features::WIDTH;
+use roomcast_forecast::model::codec::SCHEMA;
+use roomcast_forecast::model::trees::Trees;
+use roomcast_forecast::model::{Check, DeviceModel, Models, SiteModel};
+use roomcast_forecast::train::TrainingInfo;
+use roomcast_storage::registry::{Damage, Manifest, Registry, RegistryError};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 

@@ -7,15 +7,16 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use roomcast::calendar::{Calendar, HOUR};
-use roomcast::features::{Building, WIDTH};
-use roomcast::hourly::Hourly;
-use roomcast::model::registry::Registry;
-use roomcast::model::trees::Trees;
-use roomcast::model::{DeviceModel, Models, Source, fit};
-use roomcast::readings::{self, ReadOptions, Readings};
-use roomcast::retrain::report::{Layer, Reason};
-use roomcast::retrain::{self, Options, Outcome};
+use roomcast_forecast::calendar::{Calendar, HOUR};
+use roomcast_forecast::features::{SiteRates, WIDTH};
+use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::model::trees::Trees;
+use roomcast_forecast::model::{DeviceModel, Models, Source, fit};
+use roomcast_forecast::readings::{self, ReadOptions, Readings};
+use roomcast_forecast::train::TrainingInfo;
+use roomcast_forecast::train::report::{Layer, Reason};
+use roomcast_forecast::train::{self, Options, Outcome};
+use roomcast_storage::registry::Registry;
 use serde_json::Value;
 
 use crate::serve::client::{Server, copy_all, registry, roomcast, sample, train, wait};
@@ -32,7 +33,7 @@ fn all_readings() -> Readings {
 
 fn fitted(readings: &Readings, until: i64) -> Models {
     let hourly = Hourly::new(readings, &Calendar::default(), until);
-    fit::train(&hourly, &Building::new(&hourly), &|| ()).unwrap()
+    fit::train(&hourly, &SiteRates::new(&hourly), &|| ()).unwrap()
 }
 
 /// As of 11 August 21:00, with models due after `days` days: judged from 4 August.
@@ -48,11 +49,11 @@ fn champions() -> &'static [Models; 2] {
 }
 
 fn renewed(readings: &Readings, champion: &Models, options: &Options) -> Outcome {
-    retrain::run(readings, &Calendar::default(), Some(champion), options, &|| ()).unwrap()
+    train::run(readings, &Calendar::default(), Some(champion), options, &|| ()).unwrap()
 }
 
 fn settled(readings: &Readings, champion: &Models, challenger: &Models, options: &Options) -> Outcome {
-    retrain::settle(readings, &Calendar::default(), Some(champion), challenger.clone(), options).unwrap()
+    train::settle(readings, &Calendar::default(), Some(champion), challenger.clone(), options).unwrap()
 }
 
 /// A device with the site's layers alone.

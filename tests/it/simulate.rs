@@ -6,8 +6,8 @@ use std::process::Stdio;
 
 use assert_cmd::Command;
 use predicates::prelude::*;
-use roomcast::calendar::Calendar;
-use roomcast::readings::{self, ReadOptions, Readings};
+use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::readings::{self, ReadOptions, Readings};
 
 /// The command that made `data/device_activations.csv`, as data/README.md gives it.
 const SHIPPED: &str = "simulate --devices 7 --from 2016-07-01 --to 2016-08-31 --seed 31 --faults 0.4";

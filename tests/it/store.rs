@@ -11,8 +11,8 @@ mod years;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use roomcast::calendar::Calendar;
-use roomcast::store::{Batch, QuarantineSize, Verdict};
+use roomcast_forecast::calendar::Calendar;
+use roomcast_storage::readings::{Batch, QuarantineSize, Verdict};
 use sqlx::{Connection, PgConnection};
 
 use place::{Place, START, batch, held, motion, on_both, refused, rest, stream, sums, with_id};

@@ -9,11 +9,11 @@ use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
 
 use super::stores::{Opened, StoreArgs};
-use crate::calendar::{Calendar, Instant};
-use crate::files;
-use crate::readings::field::COLUMNS;
-use crate::store::HourCount;
 use quarantine::QuarantineArgs;
+use roomcast_forecast::calendar::{Calendar, Timestamp};
+use roomcast_forecast::files;
+use roomcast_forecast::readings::field::COLUMNS;
+use roomcast_storage::readings::HourCount;
 
 /// Readings of wrong clocks are removed only if they are at most one in this many.
 const MOST_DROPPED: usize = 10;
@@ -95,7 +95,7 @@ pub enum Action {
 /// Runs the action and prints the result.
 ///
 /// # Errors
-/// Returns [`crate::store::StoreError`] when the store fails. A reader that closes the pipe early is no error.
+/// Returns [`roomcast_storage::readings::StoreError`] when the store fails. A reader that closes the pipe early is no error.
 pub fn run(args: &StoreCommand) -> anyhow::Result<()> {
     match &args.action {
         Action::Hours { at, days, file } => {
@@ -136,7 +136,7 @@ fn strays(opened: &Opened, drop: bool, file: &Path) -> anyhow::Result<()> {
     // Readings of today and tomorrow, and those that arrive meanwhile, stay.
     let last = last.max(opened.calendar.latest());
     let (first_day, last_day) = (first.div_euclid(DAY), last.div_euclid(DAY));
-    let is_stray = |time: &Instant| !(first_day..=last_day).contains(&time.div_euclid(DAY));
+    let is_stray = |time: &Timestamp| !(first_day..=last_day).contains(&time.div_euclid(DAY));
     let (mut out, mut written) = (csv::Writer::from_writer(Vec::new()), 0);
     out.write_record(COLUMNS)?;
     for device in &readings.devices {
@@ -168,7 +168,7 @@ fn csv_of(hours: &[HourCount], calendar: &Calendar) -> anyhow::Result<Vec<u8>> {
     Ok(out.into_inner()?)
 }
 
-fn days_ago(opened: &Opened, days: u32) -> Instant {
+fn days_ago(opened: &Opened, days: u32) -> Timestamp {
     opened.calendar.now() - i64::from(days) * 86_400
 }
 

@@ -5,13 +5,13 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::print;
-use crate::calendar::Calendar;
 use crate::commands::live::MessageArgs;
 use crate::commands::stores::{Opened, StoreArgs};
-use crate::store::{Batch, Event, Kind, QuarantineSize, Quarantined, Verdict};
-use crate::stream::payload::form::Said;
-use crate::stream::payload::message::{Message, Reader};
-use crate::stream::payload::rows::{self, Media};
+use roomcast_forecast::calendar::Calendar;
+use roomcast_server::ingest::payload::form::Said;
+use roomcast_server::ingest::payload::message::{Message, Reader};
+use roomcast_server::ingest::payload::rows::{self, Media};
+use roomcast_storage::readings::{Batch, Event, Kind, QuarantineSize, Quarantined, Verdict};
 
 /// Number of rows read together.
 const PAGE: usize = 500;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use roomcast::model::registry::{Registry, RegistryError};
+use roomcast_storage::registry::{Registry, RegistryError};
 
 use super::recording::{Moment, Recording, What};
 use super::tree::{Change, Content};

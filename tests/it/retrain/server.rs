@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use roomcast::model::registry::Registry;
+use roomcast_storage::registry::Registry;
 use tempfile::TempDir;
 
 use super::{current, said};

@@ -1,6 +1,6 @@
 //! Data that ended, clocks that are wrong, and rows that were refused: what the server says of them.
 
-use roomcast::calendar::{Calendar, HOUR, Instant};
+use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use serde_json::{Value, json};
 
 use crate::serve::client::{Server, registry, wait};
@@ -10,10 +10,10 @@ use crate::stream::bench::{post, serve};
 const DAY: i64 = 24 * HOUR;
 
 /// Hours from 8 to 17 of working days, of the `days` before an instant.
-fn busy(until: Instant, days: i64) -> Vec<Instant> {
+fn busy(until: Timestamp, days: i64) -> Vec<Timestamp> {
     let calendar = Calendar::default();
     let hours = (0..days * 24).map(|hour| calendar.start(calendar.hour(until)) - (days * 24 - hour) * HOUR);
-    let is_busy = |&hour: &Instant| {
+    let is_busy = |&hour: &Timestamp| {
         let local = calendar.local(calendar.hour(hour));
         !local.off && (8..17).contains(&local.hour)
     };
@@ -21,9 +21,10 @@ fn busy(until: Instant, days: i64) -> Vec<Instant> {
 }
 
 /// Rows of two rooms, in use in the busy hours of the days before an instant.
-fn office(until: Instant, days: i64) -> String {
+fn office(until: Timestamp, days: i64) -> String {
     let calendar = Calendar::default();
-    let row = |hour: Instant| ["a", "b"].map(|device| format!("{},{device},1\n", calendar.format(hour + 600))).concat();
+    let row =
+        |hour: Timestamp| ["a", "b"].map(|device| format!("{},{device},1\n", calendar.format(hour + 600))).concat();
     busy(until, days).into_iter().map(row).collect()
 }
 

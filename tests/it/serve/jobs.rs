@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::client::{Server, registry, sample, wait};
 use crate::store::place::Place;
 use crate::stream::bench::{block_on, metric, post, serve, start, stored};
-use roomcast::calendar::Calendar;
+use roomcast_forecast::calendar::Calendar;
 
 fn alert(server: &Server, kind: &str) -> Value {
     let answer = server.get("/alerts").json();

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::process::Stdio;
 
-use roomcast::model::registry::{Registry, RegistryError};
-use roomcast::{calendar::Calendar, model::Models};
+use roomcast_forecast::train::TrainingInfo;
+use roomcast_forecast::{calendar::Calendar, model::Models};
+use roomcast_storage::registry::{Registry, RegistryError};
 
 use super::place::Shared;
 use crate::registry::{models, save};
@@ -127,9 +128,9 @@ fn a_bucket_behaves() {
 fn a_database_holds_a_store_and_a_registry() {
     let Some(shared) = Shared::postgres() else { return };
     let calendar = Calendar::default();
-    super::place::wait(async { roomcast::store::open(&shared.url, &calendar).await.map(drop) }).unwrap();
+    super::place::wait(async { roomcast_storage::readings::open(&shared.url, &calendar).await.map(drop) }).unwrap();
     behaves(&shared.url);
-    super::place::wait(async { roomcast::store::open(&shared.url, &calendar).await.map(drop) }).unwrap();
+    super::place::wait(async { roomcast_storage::readings::open(&shared.url, &calendar).await.map(drop) }).unwrap();
 }
 
 /// A password is no part of what is shown, whatever goes wrong.

@@ -91,7 +91,7 @@ fn half_an_upload_is_no_version() {
     let list = models(&shared, &["list"]).1;
     assert!(list.contains(&old) && !list.contains(&new), "{list}");
     assert!(!models(&shared, &["activate", &new]).0);
-    let held = format!("holder someone\nuntil {}\n", roomcast::calendar::Calendar::utc_now() + 3);
+    let held = format!("holder someone\nuntil {}\n", roomcast_forecast::calendar::Calendar::utc_now() + 3);
     assert_eq!(shared.ask("PUT", &shared.key(".lock"), held.as_bytes()).status, 200);
     let start = Instant::now();
     assert!(models(&shared, &["prune", "--keep", "5"]).0);

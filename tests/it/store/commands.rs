@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use roomcast::calendar::Calendar;
-use roomcast::readings::{self, ReadOptions};
-use roomcast::store::{self, Event, Refused};
+use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::readings::{self, ReadOptions};
+use roomcast_storage::readings::{self as store, Event, Refused};
 
 use super::place::{Place, START, batch, held, motion, on_both, refused, stream, sums};
 

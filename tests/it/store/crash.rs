@@ -3,8 +3,8 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use roomcast::calendar::Calendar;
-use roomcast::store::{self, Kind, StoreError};
+use roomcast_forecast::calendar::Calendar;
+use roomcast_storage::readings::{self, Kind, StoreError};
 
 use super::commands::{csv, ok};
 use super::place::{Numbers, Place, batch, held, on_both, stream, sums};
@@ -26,7 +26,7 @@ async fn a_backup_under_way_is_a_store_of_one_moment() {
     };
     let (backed, ()) = tokio::join!(store.backup(&target), write);
     backed.unwrap();
-    let copy = store::open(target.to_str().unwrap(), &Calendar::default()).await.unwrap();
+    let copy = readings::open(target.to_str().unwrap(), &Calendar::default()).await.unwrap();
     let sums_of = |parts: usize| sums(&events[..(parts * 250).min(events.len())]);
     let held = held(&*copy).await;
     assert!((parts.len() / 2..=parts.len()).any(|parts| sums_of(parts) == held));
@@ -91,7 +91,7 @@ async fn a_damaged_file_is_an_error_that_says_so() {
         page[..64].fill(0xa5);
     }
     std::fs::write(&copy, bytes).unwrap();
-    let error = match store::open(copy.to_str().unwrap(), &Calendar::default()).await {
+    let error = match readings::open(copy.to_str().unwrap(), &Calendar::default()).await {
         Ok(store) => store.load(None).await.map(drop).unwrap_err(),
         Err(error) => error,
     };

@@ -1,7 +1,7 @@
 //! Packed and dropped days.
 
-use roomcast::calendar::Calendar;
-use roomcast::store::{Batch, Verdict};
+use roomcast_forecast::calendar::Calendar;
+use roomcast_storage::readings::{Batch, Verdict};
 
 use super::place::{Place, START, batch, held, motion, on_both, refused, stream, sums};
 
@@ -57,7 +57,8 @@ async fn what_is_old_is_dropped_by_whole_days() {
         store.ingest(&batch(events.clone())).await.unwrap();
         store.pack(START + DAY).await.unwrap();
         let kept: Vec<_> = events.iter().filter(|event| event.time >= START + 2 * DAY).cloned().collect();
-        let count = |sums: Vec<roomcast::store::HourCount>| sums.iter().map(|hour| hour.count as u64).sum::<u64>();
+        let count =
+            |sums: Vec<roomcast_storage::readings::HourCount>| sums.iter().map(|hour| hour.count as u64).sum::<u64>();
         let dropped = store.retain(START + 2 * DAY + 500).await.unwrap();
         assert_eq!(dropped, count(sums(&events)) - count(sums(&kept)));
         assert_eq!(held(&*store).await, sums(&kept));

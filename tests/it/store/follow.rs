@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use roomcast::store::{Cursor, Store};
+use roomcast_storage::readings::{Cursor, Store};
 use sqlx::{Connection, Executor, PgConnection};
 
 use super::place::{Place, START, batch, held, motion, on_both, stream, sums};
@@ -19,8 +19,8 @@ async fn follow(store: &dyn Store, cursor: Cursor, seen: &mut Seen) -> Cursor {
     cursor
 }
 
-fn all(events: &[roomcast::store::Event]) -> Seen {
-    let motions = events.iter().filter(|event| event.kind == roomcast::store::Kind::Motion);
+fn all(events: &[roomcast_storage::readings::Event]) -> Seen {
+    let motions = events.iter().filter(|event| event.kind == roomcast_storage::readings::Kind::Motion);
     motions.map(|event| (event.device.clone(), event.time)).collect()
 }
 

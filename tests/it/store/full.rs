@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use roomcast::calendar::Calendar;
-use roomcast::store::{self, StoreError};
+use roomcast_forecast::calendar::Calendar;
+use roomcast_storage::readings::{self, StoreError};
 use tempfile::TempDir;
 
 use super::place::{Place, Tablespace, batch, held, stream, sums};
@@ -55,7 +55,7 @@ async fn a_full_disk_is_said_clearly_and_the_store_goes_on_when_there_is_room() 
     let Some(small) = Small::mount("6m", "") else { return };
     let filler: PathBuf = small.path().join("filler");
     std::fs::write(&filler, vec![0; 3 << 20]).unwrap();
-    let store = store::open(small.path().join("readings.db").to_str().unwrap(), &Calendar::default()).await.unwrap();
+    let store = readings::open(small.path().join("readings.db").to_str().unwrap(), &Calendar::default()).await.unwrap();
     let events = stream(41, 60_000, 50, 30);
     let mut parts = events.chunks(1000);
     let mut stored = Vec::new();

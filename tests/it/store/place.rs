@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use roomcast::calendar::{Calendar, Instant};
-use roomcast::store::{self, Batch, Event, HourCount, Kind, Refused, Store};
+use roomcast_forecast::calendar::{Calendar, Timestamp};
+use roomcast_storage::readings::{self, Batch, Event, HourCount, Kind, Refused, Store};
 use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
 
@@ -78,7 +78,7 @@ impl Place {
     }
 
     pub async fn open(&self) -> Arc<dyn Store> {
-        store::open(&self.url, &Calendar::default()).await.unwrap()
+        readings::open(&self.url, &Calendar::default()).await.unwrap()
     }
 }
 
@@ -136,17 +136,17 @@ pub async fn on_both(test: impl AsyncFn(Place)) {
 }
 
 /// 1 July 2016, midnight.
-pub const START: Instant = 1_467_331_200;
+pub const START: Timestamp = 1_467_331_200;
 
-pub fn motion(device: &str, time: Instant) -> Event {
+pub fn motion(device: &str, time: Timestamp) -> Event {
     Event { device: device.into(), time, kind: Kind::Motion, id: None }
 }
 
-pub fn with_id(device: &str, time: Instant, id: &str) -> Event {
+pub fn with_id(device: &str, time: Timestamp, id: &str) -> Event {
     Event { id: Some(id.into()), ..motion(device, time) }
 }
 
-pub fn rest(device: &str, time: Instant) -> Event {
+pub fn rest(device: &str, time: Timestamp) -> Event {
     Event { kind: Kind::Rest, ..motion(device, time) }
 }
 

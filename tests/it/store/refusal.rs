@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use roomcast::calendar::Calendar;
-use roomcast::store::{self, Kind, StoreError};
+use roomcast_forecast::calendar::Calendar;
+use roomcast_storage::readings::{self, Kind, StoreError};
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 
 use super::place::{Place, START, batch, held, motion, on_both, stream, sums};
@@ -21,7 +21,7 @@ pub async fn tamper(place: &Place, sql: &'static str) {
 }
 
 async fn error(url: &str, calendar: &Calendar) -> StoreError {
-    match store::open(url, calendar).await {
+    match readings::open(url, calendar).await {
         Ok(_) => panic!("{url} opens"),
         Err(error) => error,
     }
@@ -61,7 +61,7 @@ async fn files_that_are_no_store_are_refused_and_left_alone() {
     let directory = error(&format!("sqlite:{}", dir.path().display()), &Calendar::default()).await;
     assert!(directory.to_string().contains("is a directory"), "{directory}");
     assert!(matches!(error(&at("nowhere/x.db"), &Calendar::default()).await, StoreError::Refused { .. }));
-    let missing = store::open_existing(&at("missing.db"), &Calendar::default()).await.err().unwrap();
+    let missing = readings::open_existing(&at("missing.db"), &Calendar::default()).await.err().unwrap();
     assert!(missing.to_string().contains("no such store") && !Path::new(&at("missing.db")).exists(), "{missing}");
 }
 

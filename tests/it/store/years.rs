@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use roomcast::store::Verdict;
+use roomcast_storage::readings::Verdict;
 
 use super::commands::{csv, ok};
 use super::place::{Place, START, batch, held, motion, on_both, stream, sums};
@@ -54,7 +54,7 @@ fn bodies_of_a_thousand_days_and_more_are_stored_and_the_server_starts_again() {
 
 /// A time on a day before now.
 fn date(day: i64) -> String {
-    roomcast::calendar::Calendar::default().format(START - day * DAY)
+    roomcast_forecast::calendar::Calendar::default().format(START - day * DAY)
 }
 
 #[tokio::test]

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
-use roomcast::calendar::{Calendar, Instant};
-use roomcast::readings::Readings;
-use roomcast::store;
+use roomcast_forecast::calendar::{Calendar, Timestamp};
+use roomcast_forecast::readings::Readings;
+use roomcast_storage::readings;
 use rumqttc::{Client, Event, MqttOptions, Packet, PublishOptions, QoS};
 use tempfile::TempDir;
 
@@ -20,7 +20,7 @@ pub const BROKER: u16 = 1883;
 pub const NATS: u16 = 4222;
 
 /// An instant that is in the past of every machine these tests run on.
-pub fn start() -> Instant {
+pub fn start() -> Timestamp {
     Calendar::default().parse("2024-03-04 08:00:00").unwrap()
 }
 
@@ -78,13 +78,13 @@ pub fn metric(server: &Server, name: &str) -> f64 {
 
 /// How many readings a store holds by now.
 pub fn count(url: &str) -> usize {
-    block_on(async { store::open(url, &Calendar::default()).await.unwrap().load(None).await.unwrap().0.len() })
+    block_on(async { readings::open(url, &Calendar::default()).await.unwrap().load(None).await.unwrap().0.len() })
 }
 
 /// What a store holds that nobody writes to any more; each reading is counted once in its hour.
 pub fn stored(url: &str) -> Readings {
     block_on(async {
-        let store = store::open(url, &Calendar::default()).await.unwrap();
+        let store = readings::open(url, &Calendar::default()).await.unwrap();
         let readings = store.load(None).await.unwrap().0;
         let counted: i64 = store.hours(None).await.unwrap().iter().map(|hour| hour.count).sum();
         assert_eq!(counted, readings.len() as i64);

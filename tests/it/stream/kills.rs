@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering::SeqCst};
 use std::time::Duration;
 
 use async_nats::jetstream;
-use roomcast::calendar::Instant;
+use roomcast_forecast::calendar::Timestamp;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -20,10 +20,10 @@ use crate::store::place::Place;
 /// Kills in each test: with both stores and three sources 24 in all.
 const KILLS: usize = 4;
 
-type Expected = BTreeSet<(String, Instant)>;
+type Expected = BTreeSet<(String, Timestamp)>;
 
 fn held(url: &str) -> Expected {
-    let device = |device: roomcast::readings::DeviceReadings| {
+    let device = |device: roomcast_forecast::readings::DeviceReadings| {
         device.times.iter().map(|&time| (device.device.clone(), time)).collect::<Vec<_>>()
     };
     stored(url).devices.into_iter().flat_map(device).collect()

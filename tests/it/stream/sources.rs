@@ -182,8 +182,11 @@ fn a_simulated_building_arrives_as_it_would_stand_in_a_file() {
     let file = tempfile::tempdir().unwrap();
     let file = file.path().join("building.csv");
     assert!(roomcast(&[&building[..], &["--output", file.to_str().unwrap()]].concat()).status.success());
-    let options = roomcast::readings::ReadOptions::default();
-    let expected = roomcast::readings::read(&[file], &options, &roomcast::calendar::Calendar::default()).unwrap().0;
+    let options = roomcast_forecast::readings::ReadOptions::default();
+    let expected =
+        roomcast_forecast::readings::read(&[file], &options, &roomcast_forecast::calendar::Calendar::default())
+            .unwrap()
+            .0;
     let play = |url: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_roomcast"))
             .env("ROOMCAST_TOKEN", "w-token")

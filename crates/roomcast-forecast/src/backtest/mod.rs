@@ -1,0 +1,299 @@
+//! Rolling-origin evaluation: forecasts from past origins with the readings known then, scored against the motion seen.
+//!
+//! [`run`] makes one [`Case`] per device, origin and target hour, with the answers of the model and of every simple
+//! rule in [`baselines`]. [`report::Report`] scores the cases ([`scores`]) and gives confidence intervals of the
+//! differences ([`skill`]). [`text`] shows it as tables, [`html`] as a page.
+
+pub mod baselines;
+pub mod html;
+pub mod learning;
+pub mod report;
+pub mod scores;
+pub mod skill;
+pub mod text;
+pub mod verdict;
+pub mod worst;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use chrono::TimeDelta;
+use polars::error::PolarsError;
+use rayon::prelude::*;
+
+use crate::calendar::{Calendar, HOUR, Hour, Timestamp};
+use crate::features::SiteRates;
+use crate::forecast::{self, DeviceForecast};
+use crate::hourly::{Hourly, State};
+use crate::model::Source;
+use crate::model::fit::{self, TrainError};
+use crate::readings::{DeviceReadings, Readings};
+
+/// The origins to forecast from, the time between fits, and how much history is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// The first origin.
+    pub from: Timestamp,
+    /// The last origin is no later than this.
+    pub to: Timestamp,
+    /// Seconds of wall time from one origin to the next: daily origins stay at the same local hour.
+    pub every: i64,
+    /// Seconds of wall time after which models are fitted again, at the next origin.
+    pub refit: i64,
+    /// Seconds of readings known before an origin; `None` for all of them.
+    pub memory: Option<i64>,
+}
+
+/// Reason why a backtest cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BacktestError {
+    /// There are no readings.
+    #[error("there are no readings")]
+    NoReadings,
+    /// A step is zero or negative.
+    #[error("{0} must be longer than nothing")]
+    Step(&'static str),
+    /// The last origin is before the first.
+    #[error("there is no origin: the first would be {from}, the last {to}")]
+    NoOrigins {
+        /// First origin, local wall time.
+        from: String,
+        /// Last origin, local wall time.
+        to: String,
+    },
+    /// No origin has both a reading before it and an hour of the readings after it.
+    #[error("nothing to score: the readings go from {first} to {last}, the origins from {from} to {to}")]
+    NoCases {
+        /// First reading, local wall time.
+        first: String,
+        /// Last reading, local wall time.
+        last: String,
+        /// First origin, local wall time.
+        from: String,
+        /// Last origin, local wall time.
+        to: String,
+    },
+    /// Training failed.
+    #[error("cannot fit models as of {origin}")]
+    Train {
+        /// The origin of the fit, local wall time.
+        origin: String,
+        /// The cause.
+        source: TrainError,
+    },
+    /// Forecasting failed.
+    #[error("cannot forecast from {origin}")]
+    Forecast {
+        /// The origin of the forecast, local wall time.
+        origin: String,
+        /// The cause.
+        source: PolarsError,
+    },
+}
+
+/// One forecast hour of one device: the forecasts and the outcome.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    /// Position of the device in [`Readings::devices`].
+    pub device: u32,
+    /// The instant of the forecast.
+    pub origin: Timestamp,
+    /// The target hour.
+    pub hour: Hour,
+    /// Position of the target hour after the origin, 1 to 24.
+    pub lead: u8,
+    /// Local date of the target hour, in days since 1970-01-01.
+    pub day: i32,
+    /// Local hour of day of the target hour, 0 to 23.
+    pub hour_of_day: u8,
+    /// True when the local date is a day off.
+    pub off: bool,
+    /// The model's probability of motion in the hour.
+    pub probability: f32,
+    /// The model's state, from its decision rule.
+    pub occupied: bool,
+    /// True when there was motion.
+    pub actual: bool,
+    /// True when the sensor had been silent for so long that "no motion" says little.
+    pub silent: bool,
+    /// Probabilities of the simple rules, in the order of [`baselines::NAMES`].
+    pub baselines: [f32; baselines::COUNT],
+    /// States of the simple rules.
+    pub baseline_states: [bool; baselines::COUNT],
+    /// Whole weeks of the device's history before the origin.
+    pub weeks: u16,
+    /// The source of the model's forecast.
+    pub source: Source,
+}
+
+/// Number of forecasters in a case: the model and the simple rules.
+pub const FORECASTERS: usize = 1 + baselines::COUNT;
+
+/// Returns the name of a forecaster: 0 is the model, the simple rules follow.
+pub fn name(forecaster: usize) -> &'static str {
+    if forecaster == 0 { "model" } else { baselines::NAMES[forecaster - 1] }
+}
+
+impl Case {
+    /// Returns the probability and state from one forecaster: 0 is the model, the simple rules follow.
+    pub fn said(&self, forecaster: usize) -> (f32, bool) {
+        match forecaster {
+            0 => (self.probability, self.occupied),
+            n => (self.baselines[n - 1], self.baseline_states[n - 1]),
+        }
+    }
+}
+
+/// The origins that one fit serves.
+struct Fold {
+    fitted: Timestamp,
+    origins: Vec<Timestamp>,
+}
+
+impl Plan {
+    /// Returns all origins, ascending.
+    pub fn origins(&self, calendar: &Calendar) -> Vec<Timestamp> {
+        let start = calendar.wall(self.from);
+        let step = |n: i64| start.checked_add_signed(TimeDelta::try_seconds(self.every.max(1).checked_mul(n)?)?);
+        let mut origins: Vec<Timestamp> =
+            (0..).map_while(|n| Some(calendar.instant(step(n)?))).take_while(|&origin| origin <= self.to).collect();
+        // Steps shorter than the hour that the clocks skip land on the same instant.
+        origins.dedup();
+        origins
+    }
+
+    fn folds(&self, calendar: &Calendar) -> Vec<Fold> {
+        let mut folds: Vec<Fold> = Vec::new();
+        for origin in self.origins(calendar) {
+            // Wall time, so that a day of 23 hours does not delay a daily refit by a day.
+            let since = |fold: &Fold| (calendar.wall(origin) - calendar.wall(fold.fitted)).num_seconds();
+            match folds.last_mut().filter(|fold| since(fold) < self.refit) {
+                Some(fold) => fold.origins.push(origin),
+                None => folds.push(Fold { fitted: origin, origins: vec![origin] }),
+            }
+        }
+        folds
+    }
+
+    /// Returns the readings that may be known at an origin. Later ones may be among them; the grid leaves those out.
+    fn remembered<'a>(&self, readings: &'a Readings, origin: Timestamp) -> Cow<'a, Readings> {
+        let Some(memory) = self.memory else { return Cow::Borrowed(readings) };
+        let devices = readings.devices.iter().filter_map(|d| {
+            let from = d.times.partition_point(|&t| t < origin - memory);
+            let to = d.times.partition_point(|&t| t < origin);
+            (from < to).then(|| DeviceReadings { device: d.device.clone(), times: d.times[from..to].to_vec().into() })
+        });
+        Cow::Owned(Readings { devices: devices.collect() })
+    }
+}
+
+/// Replays the past and returns one case per device, origin and target hour. A device counts once it has a reading
+/// before the origin; the target hours end with the last reading.
+///
+/// Models are fitted on readings before the origin of the fit, forecasts made from readings before their own origin.
+/// `progress` gets the number of steps (fits and origins) done and in all, from any thread. Cases are ordered by
+/// origin, device and hour, for any number of threads.
+///
+/// # Errors
+/// [`BacktestError`] when a step is not positive, there are no readings, origins or cases, or a fit or a forecast
+/// fails.
+pub fn run(
+    readings: &Readings,
+    calendar: &Calendar,
+    plan: &Plan,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Vec<Case>, BacktestError> {
+    for (step, what) in [(plan.every, "the step between origins"), (plan.refit, "the time between refits")] {
+        if step <= 0 {
+            return Err(BacktestError::Step(what));
+        }
+    }
+    let (first, last) = readings.span().ok_or(BacktestError::NoReadings)?;
+    let time = |instant| calendar.format(instant);
+    let folds = plan.folds(calendar);
+    if folds.is_empty() {
+        return Err(BacktestError::NoOrigins { from: time(plan.from), to: time(plan.to) });
+    }
+    let truth = Hourly::new(readings, calendar, calendar.start(calendar.hour(last) + 1));
+    let total = folds.len() + folds.iter().map(|fold| fold.origins.len()).sum::<usize>();
+    let done = AtomicUsize::new(0);
+    let tick = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
+    let mut cases = Vec::new();
+    // A thread that waits inside one fit may begin another. Groups bound the number of folds that hold memory at once.
+    for group in folds.chunks(rayon::current_num_threads()) {
+        let parts: Vec<Vec<Case>> = group
+            .par_iter()
+            .map(|fold| replay(readings, calendar, plan, &truth, fold, &tick))
+            .collect::<Result<_, _>>()?;
+        cases.extend(parts.into_iter().flatten());
+    }
+    if cases.is_empty() {
+        let (from, to) = (time(plan.from), time(plan.to));
+        return Err(BacktestError::NoCases { first: time(first), last: time(last), from, to });
+    }
+    Ok(cases)
+}
+
+fn replay(
+    readings: &Readings,
+    calendar: &Calendar,
+    plan: &Plan,
+    truth: &Hourly,
+    fold: &Fold,
+    tick: &(dyn Fn() + Sync),
+) -> Result<Vec<Case>, BacktestError> {
+    let train_error = |source| BacktestError::Train { origin: calendar.format(fold.fitted), source };
+    let models = {
+        let hourly = Hourly::new(&plan.remembered(readings, fold.fitted), calendar, fold.fitted);
+        fit::train(&hourly, &SiteRates::new(&hourly), &|| ()).map_err(train_error)?
+    };
+    tick();
+    let mut cases = Vec::new();
+    for &origin in &fold.origins {
+        let hourly = Hourly::new(&plan.remembered(readings, origin), calendar, origin);
+        let building = SiteRates::new(&hourly);
+        let forecasts = forecast::forecast_all(&hourly, &building, &models)
+            .map_err(|source| BacktestError::Forecast { origin: calendar.format(origin), source })?;
+        compare(readings, truth, &hourly, &forecasts, &mut cases);
+        tick();
+    }
+    Ok(cases)
+}
+
+/// Adds one case per device and lead: the forecasts of one origin, the simple rules and the truth.
+fn compare(readings: &Readings, truth: &Hourly, hourly: &Hourly, forecasts: &[DeviceForecast], cases: &mut Vec<Case>) {
+    let guesses = baselines::guesses(hourly);
+    for ((forecast, guesses), known) in forecasts.iter().zip(&guesses).zip(&hourly.devices) {
+        let position = readings.devices.binary_search_by(|d| d.device.cmp(&forecast.device));
+        let (Ok(device), Some(at)) = (position, truth.position(&forecast.device)) else { continue };
+        let real = &truth.devices[at];
+        let since = known.times.first().map_or(0, |first| hourly.origin - first);
+        for (lead, (said, guess)) in (1..).zip(forecast.hours.iter().zip(guesses)) {
+            if said.hour >= truth.end {
+                break;
+            }
+            let state = real.states[(said.hour - real.first) as usize];
+            let local = truth.local(said.hour);
+            cases.push(Case {
+                device: device as u32,
+                origin: hourly.origin,
+                hour: said.hour,
+                lead,
+                day: local.day,
+                hour_of_day: local.hour,
+                off: local.off,
+                probability: said.probability as f32,
+                occupied: said.occupied,
+                actual: state == State::Occupied,
+                silent: state == State::Unobserved,
+                baselines: guess.probabilities,
+                baseline_states: guess.states,
+                weeks: (since / (7 * 24 * HOUR)).min(i64::from(u16::MAX)) as u16,
+                source: forecast.source,
+            });
+        }
+    }
+}

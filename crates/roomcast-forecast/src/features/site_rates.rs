@@ -1,0 +1,304 @@
+//! Hourly totals and rates over all devices of a site.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use polars::prelude::{Float32Chunked, IdxSize, IntoSeries, Series};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::kernel::{self, Cell, Weights};
+use super::logit;
+use crate::calendar::LocalHour;
+use crate::hourly::{DeviceHours, HORIZON, Hourly};
+
+/// Half-life of the building's rates, days.
+const HALF_LIFE: f64 = 28.0;
+/// Half-life of the building's level (observed against expected), days.
+const LEVEL_HALF_LIFE: f64 = 2.0;
+/// Share of occupied hours assumed without data, worth [`START`] hours of evidence.
+const SHARE: f64 = 0.15;
+/// Hours of evidence behind [`SHARE`].
+const START: f64 = 10.0;
+/// Factor on the average share of occupied hours for a day off without data.
+const QUIET: f64 = 0.3;
+
+/// Value of [`SiteRates::silent_share`] assumed before the site has shown it.
+const SILENT_SHARE: f64 = 0.2;
+/// Expected hours of evidence behind [`SILENT_SHARE`].
+const SILENT_START: f64 = 20.0;
+
+/// Hourly data of the whole site, on the site grid (history and horizon).
+#[derive(Debug, Clone)]
+pub struct SiteRates {
+    /// Number of devices occupied in each hour of the history.
+    pub occupied: Vec<f32>,
+    /// Number of devices observed in each hour of the history.
+    pub observed: Vec<f32>,
+    /// Number of occupied hours that the priors of the observed devices expect.
+    pub expected: Vec<f32>,
+    /// The building's rate for each hour, as known [`HORIZON`] hours ahead.
+    pub rate: Vec<f32>,
+    /// Observed against expected occupancy of devices on days on which they counted as silent, 0 to 1: the factor on
+    /// the forecast of a silent device.
+    pub silent_share: f64,
+    /// Grid positions, for each hour, of the hours that calendar lags point to.
+    pub lags: Lags,
+    /// The parts of the design matrices that are the same for all devices.
+    pub(super) shared: Shared,
+}
+
+/// The parts of the design matrices that are the same for all devices, computed once.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    /// Weights of an hour of each day in a device's rates.
+    pub weights: Vec<Weights>,
+    /// Log-odds of the building's rate of each hour.
+    pub logits: Vec<f32>,
+    /// Values of the column `history`, by number of hours since the device's first.
+    pub histories: Vec<f32>,
+    /// The columns `building_last_pull` and `building_level`.
+    pub building: [Series; 2],
+    /// The calendar's columns, from `hour` to `special`.
+    pub calendar: [Series; 6],
+    /// The column `building_rate`.
+    pub rate: Series,
+}
+
+/// The parts of a [`SiteRates`] that come from its devices; the rest follows from these and the calendar. Vectors have
+/// one entry per hour of the history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Number of devices occupied in each hour.
+    pub occupied: Vec<f32>,
+    /// Number of devices observed in each hour.
+    pub observed: Vec<f32>,
+    /// Number of occupied hours that the priors of the observed devices expect.
+    pub expected: Vec<f32>,
+    /// Same as [`SiteRates::silent_share`].
+    pub silent_share: f64,
+}
+
+/// Grid positions of related earlier hours, for each hour of the grid. An unknown one is the last hour of the horizon,
+/// whose state is never known.
+#[derive(Debug, Clone)]
+pub struct Lags {
+    /// The same local hour 1, 2, 7 and 14 local days before.
+    pub days: [Vec<IdxSize>; 4],
+    /// The same local hour of the last three days of the same type, latest first.
+    pub same_type: [Vec<IdxSize>; 3],
+}
+
+/// Days before, in the order of [`Lags::days`].
+const LAG_DAYS: [i32; 4] = [1, 2, 7, 14];
+
+impl SiteRates {
+    /// Adds up the devices of a grid.
+    pub fn new(hourly: &Hourly) -> SiteRates {
+        SiteRates::from_totals(Totals::new(hourly), hourly)
+    }
+
+    /// Builds from the totals of the devices, on a grid that need not hold them.
+    pub fn from_totals(totals: Totals, hourly: &Hourly) -> SiteRates {
+        let Totals { occupied, observed, expected, silent_share } = totals;
+        let rate = rate(&occupied, &observed, hourly);
+        let level = level(&occupied, &expected, hourly);
+        let lags = lags(&hourly.locals);
+        let busy = |at: usize| (*observed.get(at)? > 0.0).then(|| occupied[at] / observed[at]);
+        let pull = |(&at, rate): (&IdxSize, &f32)| busy(at as usize).map_or(0.0, |y| y - rate);
+        let pulls = series("building_last_pull", lags.same_type[0].iter().zip(&rate).map(pull));
+        let local = |name: &str, of: fn(&LocalHour) -> f32| series(name, hourly.locals.iter().map(of));
+        let shared = Shared {
+            weights: kernel::weights(&hourly.locals, hourly.last_known_day()),
+            logits: rate.iter().map(|&rate| logit(rate)).collect(),
+            histories: (0..rate.len()).map(|hours| (hours as f32 / 24.0).ln_1p()).collect(),
+            building: [pulls, series("building_level", level.into_iter())],
+            calendar: [
+                local("hour", |l| f32::from(l.hour)),
+                local("weekday", |l| f32::from(l.weekday)),
+                local("off", |l| f32::from(l.off)),
+                local("off_before", |l| f32::from(l.off_before)),
+                local("off_after", |l| f32::from(l.off_after)),
+                local("special", |l| f32::from(l.special)),
+            ],
+            rate: series("building_rate", rate.iter().copied()),
+        };
+        SiteRates { occupied, observed, expected, rate, silent_share, lags, shared }
+    }
+
+    /// Returns a digest of the totals: two buildings with equal totals have the same, others differ but for chance.
+    pub fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for totals in [&self.occupied, &self.observed, &self.expected] {
+            totals.len().hash(&mut hasher);
+            totals.iter().for_each(|total| total.to_bits().hash(&mut hasher));
+        }
+        self.silent_share.to_bits().hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Returns the number of hours observed, over all devices.
+    pub fn hours(&self) -> usize {
+        self.observed.iter().map(|&devices| devices as usize).sum()
+    }
+
+    /// Returns the largest number of devices observed in one hour.
+    pub fn devices(&self) -> usize {
+        self.observed.iter().copied().fold(0.0, f32::max) as usize
+    }
+}
+
+impl Totals {
+    /// Adds up the devices of a grid.
+    pub fn new(hourly: &Hourly) -> Totals {
+        let past = (hourly.end - hourly.first) as usize;
+        let mut occupied = vec![0.0_f32; past];
+        let mut observed = vec![0.0_f32; past];
+        for device in &hourly.devices {
+            let skip = (device.first - hourly.first) as usize;
+            for (at, value) in device.states.iter().enumerate().filter_map(|(i, s)| Some((skip + i, s.value()?))) {
+                occupied[at] += value;
+                observed[at] += 1.0;
+            }
+        }
+        let rate = rate(&occupied, &observed, hourly);
+        let weights = kernel::weights(&hourly.locals, hourly.last_known_day());
+        let priors: Vec<(usize, Vec<f32>, Cell)> = hourly
+            .devices
+            .par_iter()
+            .map(|device| {
+                let values = values(hourly, device);
+                let prior = kernel::priors(&values, &hourly.locals, &weights, &rate, HORIZON, None);
+                let skip = (device.first - hourly.first) as usize;
+                let expected = (skip..past).map(|at| if values[at].is_nan() { 0.0 } else { prior[at] }).collect();
+                (skip, expected, silent(hourly, device, &values, &prior))
+            })
+            .collect();
+        let mut expected = vec![0.0_f32; past];
+        let mut silent = Cell::default();
+        for (skip, values, cell) in &priors {
+            for (sum, value) in expected[*skip..].iter_mut().zip(values) {
+                *sum += value;
+            }
+            silent.add(cell.occupied, cell.observed);
+        }
+        let silent_share = silent.rate(SILENT_SHARE, SILENT_START).min(1.0);
+        Totals { occupied, observed, expected, silent_share }
+    }
+}
+
+/// Makes a column of the values; NaN means "not known".
+pub(super) fn series(name: &str, values: impl Iterator<Item = f32>) -> Series {
+    Float32Chunked::from_vec(name.into(), values.collect()).into_series()
+}
+
+/// Returns a device's states on the site grid: 1, 0 or NaN.
+pub(super) fn values(hourly: &Hourly, device: &DeviceHours) -> Vec<f32> {
+    let mut values = vec![f32::NAN; (hourly.end - hourly.first) as usize];
+    let skip = (device.first - hourly.first) as usize;
+    for (value, state) in values[skip..].iter_mut().zip(&device.states) {
+        *value = state.value().unwrap_or(f32::NAN);
+    }
+    values
+}
+
+/// Returns the occupied and expected hours of a device on the days on which it counted as silent.
+fn silent(hourly: &Hourly, device: &DeviceHours, values: &[f32], prior: &[f32]) -> Cell {
+    let mut sum = Cell::default();
+    let skip = values.len() - device.states.len();
+    // The last hour may be unobserved only because it is not over.
+    let whole = values.len().saturating_sub(1);
+    for day in hourly.locals[skip..whole].chunk_by(|a, b| a.day == b.day).scan(skip, |at, day| {
+        *at += day.len();
+        Some(*at - day.len()..*at)
+    }) {
+        if values[day.clone()].iter().any(|value| value.is_nan()) {
+            for at in day {
+                sum.add(f64::from(values[at] == 1.0), f64::from(prior[at]));
+            }
+        }
+    }
+    sum
+}
+
+fn rate(occupied: &[f32], observed: &[f32], hourly: &Hourly) -> Vec<f32> {
+    let locals = &hourly.locals;
+    let mut kind = [[Cell::default(); 24]; 2];
+    let mut all = Cell::default();
+    let weights = weights(HALF_LIFE, hourly);
+    let mut before = 0.0;
+    let mut out = Vec::with_capacity(locals.len());
+    for (t, (at, &w)) in locals.iter().zip(&weights).enumerate() {
+        if w < before {
+            kind.as_flattened_mut().iter_mut().chain([&mut all]).for_each(Cell::turn);
+        }
+        before = w;
+        if let Some(past) = t.checked_sub(HORIZON).filter(|&past| past < occupied.len()) {
+            let (l, then) = (&locals[past], kernel::turned(weights[past], w));
+            let (y, n) = (f64::from(occupied[past]) * then, f64::from(observed[past]) * then);
+            kind[l.off as usize][l.hour as usize].add(y, n);
+            all.add(y, n);
+        }
+        let overall = all.rate(SHARE, START * w) * if at.off { QUIET } else { 1.0 };
+        out.push(kind[at.off as usize][at.hour as usize].rate(overall, 2.0 * w) as f32);
+    }
+    out
+}
+
+/// Returns the weight of each hour of a grid; weights double with every half-life.
+fn weights(half_life: f64, hourly: &Hourly) -> Vec<f64> {
+    let (day0, last) = (hourly.locals.first().map_or(0, |l| l.day), hourly.last_known_day());
+    hourly.locals.iter().map(|l| kernel::turning(half_life, l.day.min(last) - day0)).collect()
+}
+
+fn level(occupied: &[f32], expected: &[f32], hourly: &Hourly) -> Vec<f32> {
+    let mut sum = Cell::default();
+    let weights = weights(LEVEL_HALF_LIFE, hourly);
+    let mut before = 0.0;
+    let mut out = Vec::with_capacity(weights.len());
+    for (t, &w) in weights.iter().enumerate() {
+        if w < before {
+            sum.turn();
+        }
+        before = w;
+        if let Some(past) = t.checked_sub(HORIZON).filter(|&past| past < occupied.len()) {
+            let then = kernel::turned(weights[past], w);
+            sum.add(f64::from(occupied[past]) * then, f64::from(expected[past]) * then);
+        }
+        out.push(sum.rate(1.0, 5.0 * w).ln() as f32);
+    }
+    out
+}
+
+/// Returns grid positions by local day and hour: the first hour with that label when the clocks go back.
+fn labels(locals: &[LocalHour]) -> (i32, Vec<[Option<u32>; 24]>) {
+    let (Some(first), Some(last)) = (locals.first(), locals.last()) else { return (0, Vec::new()) };
+    let mut days = vec![[None; 24]; (last.day - first.day + 1) as usize];
+    for (at, local) in locals.iter().enumerate() {
+        days[(local.day - first.day) as usize][local.hour as usize].get_or_insert(at as u32);
+    }
+    (first.day, days)
+}
+
+fn lags(locals: &[LocalHour]) -> Lags {
+    let (day0, days) = labels(locals);
+    // On a day of 23 hours "yesterday, same hour" is less than the horizon ago, so an origin may not know it yet.
+    let known = |t: usize, day: i32, hour: u8| {
+        let found = *usize::try_from(day - day0).ok().and_then(|d| days.get(d))?.get(hour as usize)?;
+        found.filter(|&at| at as usize + HORIZON <= t)
+    };
+    let nowhere = locals.len().saturating_sub(1) as u32;
+    let positions = |of: &dyn Fn(usize, &LocalHour) -> Option<u32>| {
+        locals.iter().enumerate().map(|(t, l)| of(t, l).unwrap_or(nowhere)).collect::<Vec<_>>()
+    };
+    let by_days = LAG_DAYS.map(|back| positions(&|t, l| known(t, l.day - back, l.hour)));
+    let mut off = vec![None; days.len()];
+    for local in locals {
+        off[(local.day - day0) as usize] = Some(local.off);
+    }
+    let nth = |t: usize, l: &LocalHour, n: usize| {
+        let before = (day0..l.day).rev().filter(|&d| off[(d - day0) as usize] == Some(l.off));
+        before.take(21).nth(n).and_then(|day| known(t, day, l.hour))
+    };
+    let same_type = [0, 1, 2].map(|n| positions(&|t, l| nth(t, l, n)));
+    Lags { days: by_days, same_type }
+}

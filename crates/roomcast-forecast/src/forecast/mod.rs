@@ -1,0 +1,167 @@
+//! Forecasts: 24 probabilities and states per device, from a model and a history.
+
+pub mod write;
+
+use polars::prelude::PolarsResult;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::calendar::Hour;
+use crate::features::{FLOOR, SiteRates, Table, WIDTH, columns, horizon, sigmoid};
+use crate::hourly::{Hourly, Status};
+use crate::model::{Layers, Models, Source};
+
+/// One hour of a forecast.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct HourForecast {
+    /// The target hour.
+    pub hour: Hour,
+    /// Probability that the room is occupied in that hour, strictly between 0 and 1.
+    pub probability: f64,
+    /// The model's state, from its decision rule.
+    pub occupied: bool,
+}
+
+/// The forecast of one device.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DeviceForecast {
+    /// The device's name.
+    pub device: String,
+    /// The device's status at the origin.
+    pub status: Status,
+    /// The source of the forecast.
+    pub source: Source,
+    /// The 24 hours from the origin on, in order.
+    pub hours: Vec<HourForecast>,
+}
+
+/// Forecasts every device of a grid, in its order.
+///
+/// # Errors
+/// [`PolarsError`](polars::error::PolarsError) when the features cannot be built.
+pub fn forecast_all(hourly: &Hourly, building: &SiteRates, models: &Models) -> PolarsResult<Vec<DeviceForecast>> {
+    (0..hourly.devices.len()).into_par_iter().map(|device| forecast(hourly, building, device, models)).collect()
+}
+
+/// Forecasts the device at position `device` of a grid.
+///
+/// # Errors
+/// [`PolarsError`](polars::error::PolarsError) when the features cannot be built.
+pub fn forecast(hourly: &Hourly, building: &SiteRates, device: usize, models: &Models) -> PolarsResult<DeviceForecast> {
+    forecast_with(hourly, building, device, models.layers(&hourly.devices[device].device))
+}
+
+/// Forecasts the same device from its own layers.
+///
+/// # Errors
+/// [`PolarsError`](polars::error::PolarsError) when the features cannot be built.
+pub fn forecast_with(
+    hourly: &Hourly,
+    building: &SiteRates,
+    device: usize,
+    layers: Layers<'_>,
+) -> PolarsResult<DeviceForecast> {
+    let hours_of = &hourly.devices[device];
+    let Layers { device: model, site, threshold } = known(hourly, layers);
+    let rows = horizon(hourly.origin, hourly.end);
+    let matrix = Table::new(hourly, building, device).matrix(&rows)?;
+    // The model does not know silence; most silent devices stay silent.
+    let alive = if hours_of.status == Status::Silent { building.silent_share } else { 1.0 };
+    let hours = rows
+        .iter()
+        .zip(model.scores(site, &matrix))
+        .map(|(asked, score)| {
+            let probability = sigmoid(score) * alive;
+            let probability = probability.clamp(f64::from(FLOOR), 1.0 - f64::from(FLOOR));
+            HourForecast { hour: asked.hour, probability, occupied: probability >= threshold.0 }
+        })
+        .collect();
+    Ok(DeviceForecast { device: hours_of.device.clone(), status: hours_of.status, source: model.source(), hours })
+}
+
+/// Returns the layers to forecast with: those of the habit when the data are stale.
+fn known<'a>(hourly: &Hourly, layers: Layers<'a>) -> Layers<'a> {
+    if hourly.stale.is_some() { Layers::habit(layers.threshold) } else { layers }
+}
+
+/// The parts of one hour's probability.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Explanation {
+    /// The target hour.
+    pub hour: Hour,
+    /// The probability of the forecast.
+    pub probability: f64,
+    /// The log-odds before silence is taken into account: `base` plus all contributions.
+    pub score: f64,
+    /// Log-odds that no feature accounts for.
+    pub base: f64,
+    /// Factor on the probability of a silent sensor; 1 for others.
+    pub silent_share: f64,
+    /// Every feature, largest contribution first.
+    pub contributions: Vec<Contribution>,
+}
+
+/// The contribution of one feature to the log-odds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Contribution {
+    /// Name of the column.
+    pub feature: &'static str,
+    /// Its value in this row; NaN (`null` in JSON) when not known.
+    pub value: f32,
+    /// The feature's part of the log-odds.
+    pub contribution: f64,
+}
+
+/// Explains the forecast of `hour` for the device at position `device` of a grid.
+///
+/// The prior and the linear layer contribute their summand of each column. Trees contribute along the path of the row:
+/// each split adds the change of the mean of the leaves below it (A. Saabas, 2014). The parts add up to the score.
+///
+/// # Errors
+/// [`PolarsError`](polars::error::PolarsError) when the features cannot be built or `hour` is outside the horizon.
+pub fn explain(
+    hourly: &Hourly,
+    building: &SiteRates,
+    device: usize,
+    models: &Models,
+    hour: Hour,
+) -> PolarsResult<Explanation> {
+    explain_with(hourly, building, device, models.layers(&hourly.devices[device].device), hour)
+}
+
+/// Explains the same forecast from the device's own layers.
+///
+/// # Errors
+/// [`PolarsError`](polars::error::PolarsError) as [`explain`].
+pub fn explain_with(
+    hourly: &Hourly,
+    building: &SiteRates,
+    device: usize,
+    layers: Layers<'_>,
+    hour: Hour,
+) -> PolarsResult<Explanation> {
+    let forecast = forecast_with(hourly, building, device, layers)?;
+    let at = (hour - hourly.end) as usize;
+    polars::prelude::polars_ensure!(at < forecast.hours.len(), ComputeError: "hour {hour} is outside the forecast");
+    let matrix = Table::new(hourly, building, device).matrix(&horizon(hourly.origin, hourly.end)[at..=at])?;
+    let mut row = [0.0; WIDTH];
+    matrix.row(0, &mut row);
+    let mut parts = [0.0; WIDTH];
+    let Layers { device: model, site, .. } = known(hourly, layers);
+    let base = model.contributions(site, &row, &mut parts);
+    let mut contributions: Vec<Contribution> = columns()
+        .into_iter()
+        .zip(row)
+        .zip(parts)
+        .map(|((feature, value), contribution)| Contribution { feature, value, contribution })
+        .collect();
+    contributions.sort_by(|a, b| b.contribution.abs().total_cmp(&a.contribution.abs()));
+    Ok(Explanation {
+        hour,
+        probability: forecast.hours[at].probability,
+        score: model.score(site, &row),
+        base,
+        silent_share: if forecast.status == Status::Silent { building.silent_share } else { 1.0 },
+        contributions,
+    })
+}

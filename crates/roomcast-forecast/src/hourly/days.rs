@@ -1,0 +1,119 @@
+//! Daily totals of a site, which show silent devices and a silent site.
+
+use serde::{Deserialize, Serialize};
+
+use super::Hourly;
+use crate::calendar::{HOUR, Hour, Timestamp};
+
+/// Smallest number of lively days without motion after which a device counts as silent.
+const SILENT_AFTER: u32 = 5;
+
+/// Number of calendar days without motion after which the only device of a site counts as silent.
+const ALONE_SILENT_AFTER: i32 = 14;
+
+/// Smallest number of whole working days without any reading after which nothing is known of the site.
+const STALE_AFTER: u32 = 2;
+
+/// Seconds before the origin in which a sign of life of any sensor shows that a site without motion is empty.
+const SIGN_OF_LIFE: i64 = 24 * HOUR;
+
+/// Multiple of its usual gaps after which a device without motion counts as silent.
+const GAP_FACTOR: u32 = 2;
+
+/// Number of devices with motion, and of devices seen so far, on each local day. A device's hours depend on the other
+/// devices through these alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteDays {
+    /// First hour of the site's grid.
+    pub first_hour: Hour,
+    /// First local day of the grid.
+    first: i32,
+    /// Number of devices with motion, per day.
+    active: Vec<u32>,
+    /// Number of devices seen on or before each day.
+    seen: Vec<u32>,
+}
+
+impl SiteDays {
+    /// Counts the days with motion of all devices of a grid.
+    pub(super) fn new(motion: &[Vec<i32>], hourly: &Hourly) -> SiteDays {
+        let (first, last) = match (hourly.locals.first(), hourly.locals.last()) {
+            (Some(a), Some(b)) => (a.day, b.day),
+            _ => (0, 0),
+        };
+        let mut active = vec![0; (last - first + 1) as usize];
+        let mut seen = active.clone();
+        for days in motion {
+            for &day in days {
+                active[(day - first) as usize] += 1;
+            }
+            if let Some(&day) = days.first() {
+                seen[(day - first) as usize] += 1;
+            }
+        }
+        for day in 1..seen.len() {
+            seen[day] += seen[day - 1];
+        }
+        SiteDays { first_hour: hourly.first, first, active, seen }
+    }
+
+    /// Returns the last reading of a grid's site when it is longer ago than nights, days off and habits explain: two
+    /// whole working days or more, and more than any pause before. Nothing is known of the site since then, unless a
+    /// sensor was `heard` in the last day before the origin (a "no motion" is a sign of life): then it is empty.
+    pub fn stale_since(&self, hourly: &Hourly, heard: Option<Timestamp>) -> Option<Timestamp> {
+        if heard.is_some_and(|heard| heard < hourly.origin && hourly.origin - heard < SIGN_OF_LIFE) {
+            return None;
+        }
+        let last = hourly.devices.iter().filter_map(|device| device.times.last()).max().copied()?;
+        let today = hourly.locals.get(hourly.place(hourly.origin).0)?.day;
+        let (mut still, mut longest) = (0, 0);
+        for day in hourly.locals.chunk_by(|a, b| a.day == b.day).map(|day| day[0]).take_while(|hour| hour.day < today) {
+            if self.active[(day.day - self.first) as usize] > 0 {
+                longest = longest.max(still);
+                still = 0;
+            } else if !day.off {
+                still += 1;
+            }
+        }
+        let is_heard_today = self.active[(today - self.first) as usize] > 0;
+        (!is_heard_today && still >= STALE_AFTER && still > longest).then_some(last)
+    }
+
+    /// Returns whether enough devices moved, other than one that did not, to show that the building was in use.
+    fn lively(&self, day: i32) -> bool {
+        let at = (day - self.first) as usize;
+        let others = self.seen[at].saturating_sub(1);
+        self.active[at] >= 1.max(others.div_ceil(4))
+    }
+
+    /// Returns whether no other device had been seen before a day.
+    fn alone(&self, day: i32) -> bool {
+        self.seen[(day - 1 - self.first).max(0) as usize] <= 1
+    }
+
+    /// Returns, for each day from a device's first, the number of lively days without motion before it, and whether it
+    /// exceeds the device's own habit. Day `d` depends only on days before `d`.
+    pub(super) fn silence(&self, motion: &[i32]) -> Vec<(u32, bool)> {
+        let (Some(&first), last) = (motion.first(), self.first + self.active.len() as i32) else { return Vec::new() };
+        let mut out = Vec::with_capacity((last - first) as usize);
+        let (mut next, mut still, mut last_motion) = (0, 0_u32, first);
+        // The second longest gap is a habit; the longest may be the one time the battery was empty.
+        let mut longest = [0_u32; 2];
+        for day in first..last {
+            let limit = SILENT_AFTER.max(GAP_FACTOR * longest[1]);
+            let silent = if self.alone(day) { day - last_motion > ALONE_SILENT_AFTER } else { still >= limit };
+            out.push((still, silent));
+            if motion.get(next) == Some(&day) {
+                if still > longest[0] {
+                    longest = [still, longest[0]];
+                } else {
+                    longest[1] = longest[1].max(still);
+                }
+                (next, still, last_motion) = (next + 1, 0, day);
+            } else if self.lively(day) {
+                still += 1;
+            }
+        }
+        out
+    }
+}

@@ -1,0 +1,258 @@
+//! The dense hourly occupancy grid of each device: occupied, vacant or unobserved.
+//!
+//! A grid is made as of one origin from readings before it, so nothing later can be in it. Every state depends only on
+//! readings up to the end of its own hour. The grid of a longer history therefore begins with the grid of a shorter
+//! one, so training rows from the past are the rows that a forecast at that time would have seen.
+
+mod days;
+
+pub use days::SiteDays;
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::calendar::{Calendar, HOUR, Hour, LocalHour, Timestamp};
+use crate::readings::{DeviceReadings, Readings, Times};
+
+/// Number of hours from the origin that a forecast covers.
+pub const HORIZON: usize = 24;
+
+/// Seconds left of an hour below which it counts as observed: origins are often written as one second before the hour.
+const NEARLY_OVER: i64 = 60;
+
+/// The state of one device in one hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum State {
+    /// No motion while the sensor was believed alive.
+    Vacant = 0,
+    /// At least one motion.
+    Occupied = 1,
+    /// Unknown: the hour is not over yet, or the sensor has been silent for long.
+    Unobserved = 2,
+}
+
+impl State {
+    /// Returns 1 or 0, or `None` when unobserved.
+    pub fn value(self) -> Option<f32> {
+        match self {
+            State::Vacant => Some(0.0),
+            State::Occupied => Some(1.0),
+            State::Unobserved => None,
+        }
+    }
+}
+
+/// The status of a device at the origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Seen recently.
+    Live,
+    /// No motion for far longer than usual while other sensors see motion: empty for long, or dead.
+    Silent,
+    /// First seen less than a week ago.
+    New,
+}
+
+/// The hours of one device.
+#[derive(Debug, Clone)]
+pub struct DeviceHours {
+    /// The device's name.
+    pub device: String,
+    /// The hour of its first reading; nothing before it is an observation.
+    pub first: Hour,
+    /// One state per hour from `first` up to [`Hourly::end`].
+    pub states: Vec<State>,
+    /// Days without motion, while other devices moved, before the day of each hour. It has one entry more than
+    /// `states`, the last for the first hour to forecast.
+    pub silence: Vec<u16>,
+    /// Instants of motion before the origin, ascending (seconds).
+    pub times: Times,
+    /// The device's status at the origin.
+    pub status: Status,
+}
+
+/// The grid of all devices of a site as of an origin.
+#[derive(Debug, Clone)]
+pub struct Hourly {
+    /// The instant of the forecast; the grid holds only readings before it.
+    pub origin: Timestamp,
+    /// The earliest hour of any device.
+    pub first: Hour,
+    /// The instant at which `first` begins.
+    pub start: Timestamp,
+    /// The first hour to forecast; the grid ends before it.
+    pub end: Hour,
+    /// Devices in ascending order of name.
+    pub devices: Vec<Arc<DeviceHours>>,
+    /// Local date and time of each hour from `first` to `end + HORIZON`.
+    pub locals: Vec<LocalHour>,
+    /// The last reading of the site, when nothing is known of the hours after it: see [`Hourly::unless_stale`].
+    pub stale: Option<Timestamp>,
+}
+
+impl Hourly {
+    /// Builds the grid from readings before `origin`. It begins where [`Readings::lived`] says, and has no devices
+    /// without a reading on it.
+    pub fn new(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> Hourly {
+        Hourly::with_days(readings, calendar, origin).0
+    }
+
+    /// Builds the same grid, with nothing known after the last reading if the site has been silent for longer than its
+    /// nights, days off and habits explain ([`SiteDays::stale_since`]). `heard` is the last sign of life of any sensor.
+    pub fn unless_stale(
+        readings: &Readings,
+        calendar: &Calendar,
+        origin: Timestamp,
+        heard: Option<Timestamp>,
+    ) -> Hourly {
+        let (hourly, days) = Hourly::with_days(readings, calendar, origin);
+        match days.stale_since(&hourly, heard) {
+            Some(since) => hourly.unobserved_since(since),
+            None => hourly,
+        }
+    }
+
+    /// Builds the same grid and returns the [`SiteDays`] with which [`Hourly::part`] builds some of the devices.
+    pub fn with_days(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> (Hourly, SiteDays) {
+        let known = readings.before(origin);
+        let lived = known.lived(origin);
+        let first = lived.map_or(calendar.next_hour(origin), |(first, _)| calendar.hour(first));
+        let known = lived.map_or_else(Readings::default, |(first, _)| known.since(first));
+        let mut hourly = Hourly::empty(calendar, origin, first);
+        let motion: Vec<Vec<i32>> = known.devices.par_iter().map(|device| hourly.motion(device, calendar)).collect();
+        let days = SiteDays::new(&motion, &hourly);
+        hourly.fill(known, motion, calendar, &days);
+        (hourly, days)
+    }
+
+    /// Builds the grid of some of a site's devices, each as if all were there. It leaves out readings before the site's
+    /// grid, and devices without a reading on it.
+    pub fn part(readings: &Readings, calendar: &Calendar, origin: Timestamp, days: &SiteDays) -> Hourly {
+        let mut hourly = Hourly::empty(calendar, origin, days.first_hour);
+        let known = readings.before(origin).since(hourly.start);
+        let motion = known.devices.par_iter().map(|device| hourly.motion(device, calendar)).collect();
+        hourly.fill(known, motion, calendar, days);
+        hourly
+    }
+
+    /// Returns the grid without devices.
+    fn empty(calendar: &Calendar, origin: Timestamp, first: Hour) -> Hourly {
+        let end = calendar.next_hour(origin);
+        let locals = (first..end + HORIZON as Hour).map(|hour| calendar.local(hour)).collect();
+        Hourly { origin, first, start: calendar.start(first), end, devices: Vec::new(), locals, stale: None }
+    }
+
+    /// Returns the local days with motion of a device, ascending.
+    fn motion(&self, device: &DeviceReadings, calendar: &Calendar) -> Vec<i32> {
+        let mut days: Vec<i32> = device.times.iter().map(|&time| self.local(calendar.hour(time)).day).collect();
+        days.dedup();
+        days
+    }
+
+    /// Adds devices; `motion` holds the days with motion of each.
+    fn fill(&mut self, readings: Readings, motion: Vec<Vec<i32>>, calendar: &Calendar, days: &SiteDays) {
+        let lay = |(device, motion)| Arc::new(lay(device, motion, calendar, self, days));
+        self.devices = readings.devices.into_par_iter().zip(motion).map(lay).collect();
+    }
+
+    /// Returns the local date and time of an hour of the grid or its horizon.
+    pub fn local(&self, hour: Hour) -> LocalHour {
+        self.locals[(hour - self.first) as usize]
+    }
+
+    /// Returns the hour of an instant, as a position on the grid, and the share of it (0 to 1) that has passed. The
+    /// last minute of an hour counts as the start of the next, as in the grid itself.
+    pub fn place(&self, instant: Timestamp) -> (usize, f32) {
+        let since = instant - self.start;
+        let (hour, passed) = (since.div_euclid(HOUR) as usize, since.rem_euclid(HOUR));
+        if HOUR - passed < NEARLY_OVER { (hour + 1, 0.0) } else { (hour, passed as f32 / HOUR as f32) }
+    }
+
+    /// Returns the same grid with the new readings of one device, at position `device`, in the running hour. It equals
+    /// a grid built from all the device's `times`; the other devices are shared. `None` when more than that device
+    /// would change: for times before the running hour, or in the last hour of a local day, which decides which devices
+    /// are silent on the next.
+    pub fn with_times(&self, device: usize, times: &Times) -> Option<Hourly> {
+        let old = self.devices.get(device)?;
+        let times = times.before(self.origin).since(self.start);
+        let (at, passed) = self.place(self.origin);
+        let running = self.start + at as i64 * HOUR;
+        let known = old.times.partition_point(|&time| time < running);
+        let same_day = self.locals.get(at)?.day == self.local(self.end).day;
+        if passed == 0.0 || !same_day || times.get(..known) != old.times.get(..known) || times.get(known)? < &running {
+            return None;
+        }
+        let mut new = self.clone();
+        new.devices[device] = Arc::new(DeviceHours { times, ..DeviceHours::clone(old) });
+        Some(new)
+    }
+
+    /// Sets the hours after the last reading of a stale site to unobserved.
+    fn unobserved_since(mut self, since: Timestamp) -> Hourly {
+        let from = self.place(since).0 as Hour + 1 + self.first;
+        for device in &mut self.devices {
+            let device = Arc::make_mut(device);
+            let known = (from - device.first).clamp(0, device.states.len() as Hour) as usize;
+            device.states[known..].fill(State::Unobserved);
+            // A silence that all sensors share is no evidence about one of them.
+            if device.status == Status::Silent && device.times.last().is_some_and(|&time| since - time < 7 * 24 * HOUR)
+            {
+                device.status = Status::Live;
+            }
+        }
+        self.stale = Some(since);
+        self
+    }
+
+    /// Returns the last local day that can be known; habits do not fade after it.
+    pub fn last_known_day(&self) -> i32 {
+        let last = |since| self.locals.get(self.place(since).0).map_or(i32::MAX, |local| local.day);
+        self.stale.map_or(i32::MAX, last)
+    }
+
+    /// Returns the position of a device by name.
+    pub fn position(&self, device: &str) -> Option<usize> {
+        self.devices.binary_search_by(|d| d.device.as_str().cmp(device)).ok()
+    }
+}
+
+/// Returns the hours of one device on a grid; `motion` holds its days with motion.
+fn lay(device: DeviceReadings, motion: Vec<i32>, calendar: &Calendar, grid: &Hourly, days: &SiteDays) -> DeviceHours {
+    let (origin, end) = (grid.origin, grid.end);
+    let first = calendar.hour(device.times[0]);
+    let mut states = vec![State::Vacant; (end - first) as usize];
+    for &time in &device.times {
+        states[(calendar.hour(time) - first) as usize] = State::Occupied;
+    }
+    let silence = days.silence(&motion);
+    let local = |hour: Hour| grid.local(hour);
+    let first_day = local(first).day;
+    let mut silent_days = Vec::with_capacity(states.len() + 1);
+    for (offset, state) in states.iter_mut().enumerate() {
+        let (still, silent) = silence[(local(first + offset as Hour).day - first_day) as usize];
+        silent_days.push(still.min(u32::from(u16::MAX)) as u16);
+        if silent && *state == State::Vacant {
+            *state = State::Unobserved;
+        }
+    }
+    let (still, silent_now) = silence[(local(end).day - first_day) as usize];
+    silent_days.push(still.min(u32::from(u16::MAX)) as u16);
+    // The running hour is not over. To count it only once motion was seen would make such hours look busier than they
+    // are. Its readings are in `times`.
+    if end > first && calendar.start(end) - origin >= NEARLY_OVER {
+        let last = states.len() - 1;
+        states[last] = State::Unobserved;
+    }
+    let status = if silent_now {
+        Status::Silent
+    } else if origin - device.times[0] < 7 * 24 * HOUR {
+        Status::New
+    } else {
+        Status::Live
+    };
+    DeviceHours { device: device.device, first, states, silence: silent_days, times: device.times, status }
+}

@@ -1,0 +1,73 @@
+//! Checks that models may be used: every number is finite, every tree stays within its arrays, and nothing was learned
+//! from readings after the cutoff.
+
+use rayon::prelude::*;
+
+use crate::calendar::{Calendar, Timestamp};
+use crate::features::WIDTH;
+use crate::model::{DeviceModel, Models, SiteModel};
+
+/// Checks the layers of the site and of every device.
+///
+/// # Errors
+/// Returns a message that names the fault and the device.
+pub fn models(models: &Models) -> Result<(), String> {
+    site(&models.site)?;
+    parts(models)?;
+    let devices: Vec<_> = models.devices.iter().collect();
+    devices.into_par_iter().try_for_each(|(name, model)| device(name, model))
+}
+
+/// Checks that no part of the models learned from readings after the cutoff of the whole.
+///
+/// # Errors
+/// Returns a message that names the fault and the device.
+pub fn parts(models: &Models) -> Result<(), String> {
+    if models.site.cutoff > models.cutoff {
+        return Err("the site's layers learned from after the cutoff of the models".into());
+    }
+    for (name, device) in &models.devices {
+        if device.cutoff > models.cutoff {
+            return Err(format!("device {name:?}: it learned from after the cutoff of the models"));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the latest cutoff that models can have: the present plus a tolerance.
+/// The end of the hour of the last reading at hand replaces the present where it is later, as for a building that is
+/// simulated ahead of the clock.
+pub fn latest(last_reading: Option<Timestamp>, calendar: &Calendar) -> Timestamp {
+    let tolerance = calendar.latest() - calendar.now();
+    let data = last_reading.map_or(0, |last| calendar.start(calendar.hour(last) + 1));
+    calendar.latest().max(data.saturating_add(tolerance))
+}
+
+/// Checks the layers of the site.
+///
+/// # Errors
+/// Returns a message that names the fault.
+pub fn site(model: &SiteModel) -> Result<(), String> {
+    finite(model.linear.coefficients().iter().copied())
+        .and_then(|()| finite([model.tree_weight]))
+        .and_then(|()| model.trees.check(WIDTH).map_err(|error| error.0))
+        .map_err(|what| format!("the site's layers: {what}"))
+}
+
+/// Checks the layer of one device.
+///
+/// # Errors
+/// Returns a message that names the fault and the device.
+pub fn device(name: &str, model: &DeviceModel) -> Result<(), String> {
+    finite([model.tree_weight])
+        .and_then(|()| finite(model.check.iter().flat_map(|c| [c.prior, c.building, c.device])))
+        .and_then(|()| model.trees.check(WIDTH).map_err(|error| error.0))
+        .map_err(|what| format!("device {name:?}: {what}"))
+}
+
+fn finite(numbers: impl IntoIterator<Item = f64>) -> Result<(), String> {
+    match numbers.into_iter().find(|number| !number.is_finite()) {
+        Some(number) => Err(format!("{number} is not finite")),
+        None => Ok(()),
+    }
+}

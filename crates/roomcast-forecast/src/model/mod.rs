@@ -1,0 +1,205 @@
+//! Models: the parts of a forecast are fitted, weighted and stored here.
+//!
+//! A forecast's log-odds are a stack: the prior (a kernel rate, in [`crate::features`]), a linear layer
+//! over all devices, boosted trees over all devices, and boosted trees of the one device. The weight of each layer
+//! is measured on later hours than those it was fitted on.
+
+pub mod check;
+pub mod checksum;
+pub mod codec;
+pub mod fit;
+pub mod judge;
+pub mod lightgbm;
+pub mod linear;
+pub mod rows;
+pub mod rule;
+mod sample;
+mod screen;
+pub mod trees;
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+use self::linear::Linear;
+use self::rule::{OutOfSample, Threshold};
+use self::trees::Trees;
+use crate::calendar::Timestamp;
+use crate::features::{Matrix, WIDTH};
+
+/// The layers that all devices of a site share.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SiteModel {
+    /// The linear layer.
+    pub linear: Linear,
+    /// Boosted trees over all devices, on top of the linear layer.
+    pub trees: Trees,
+    /// Weight of the trees' step, 0 to 1.
+    pub tree_weight: f64,
+    /// The probabilities forecast for hours after the fit, grouped by the outcome.
+    pub out_of_sample: OutOfSample,
+    /// The layers learned only from readings before this instant. 0 for layers that learned nothing.
+    pub cutoff: Timestamp,
+}
+
+/// The layer of one device.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeviceModel {
+    /// Boosted trees of this device, on top of the site's score.
+    pub trees: Trees,
+    /// Weight of these trees' step, 0 to 1.
+    pub tree_weight: f64,
+    /// True when the site's layers are used for this device.
+    pub follows_site: bool,
+    /// Scores on hours after those it was fitted on.
+    pub check: Option<Check>,
+    /// The layer learned only from readings before this instant. 0 for a layer that learned nothing.
+    pub cutoff: Timestamp,
+}
+
+/// The out-of-sample scores of one device: mean log loss over the same rows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// Number of rows scored.
+    pub rows: u32,
+    /// Log loss of the prior alone.
+    pub prior: f64,
+    /// Log loss of the site's score.
+    pub building: f64,
+    /// Log loss of the device's own score.
+    pub device: f64,
+}
+
+/// Everything that a forecast needs beside the history: the site's layers and each device's layer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Models {
+    /// The layers that all devices share.
+    pub site: SiteModel,
+    /// The layer of each device, by name. A device that is missing here gets the site's forecast.
+    pub devices: BTreeMap<String, DeviceModel>,
+    /// The models learned only from readings before this instant.
+    pub cutoff: Timestamp,
+    /// The lowest probability at which an hour is called occupied.
+    pub threshold: Threshold,
+}
+
+/// The parts of one device's forecast, beside its history.
+#[derive(Debug, Clone, Copy)]
+pub struct Layers<'a> {
+    /// The device's layer.
+    pub device: &'a DeviceModel,
+    /// The site's layers.
+    pub site: &'a SiteModel,
+    /// The lowest probability at which an hour is called occupied.
+    pub threshold: Threshold,
+}
+
+/// The model of a device without a layer of its own.
+static NEWCOMER: LazyLock<DeviceModel> = LazyLock::new(|| DeviceModel { follows_site: true, ..Default::default() });
+
+/// The source of a device's forecast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The whole stack with trees of the device's own.
+    Model,
+    /// The layers that all devices share.
+    Building,
+    /// The kernel rate alone.
+    Baseline,
+}
+
+impl Models {
+    /// Returns models of some devices that have learned nothing. Their forecast is the decayed rate of the hour of the
+    /// week, from readings before `cutoff`.
+    pub fn habit(devices: impl Iterator<Item = String>, cutoff: Timestamp) -> Models {
+        Models { devices: devices.map(|name| (name, DeviceModel::default())).collect(), cutoff, ..Models::default() }
+    }
+
+    /// Returns the parts of a device's forecast.
+    pub fn layers(&self, device: &str) -> Layers<'_> {
+        let device = self.devices.get(device).unwrap_or(&NEWCOMER);
+        Layers { device, site: &self.site, threshold: self.threshold }
+    }
+}
+
+impl Layers<'_> {
+    /// Returns the device's log-odds of every row of a matrix.
+    pub fn scores(&self, matrix: &Matrix) -> Vec<f64> {
+        self.device.scores(self.site, matrix)
+    }
+}
+
+impl Layers<'static> {
+    /// Returns layers that have learned nothing. Their forecast is the decayed rate of the hour of the week.
+    pub fn habit(threshold: Threshold) -> Self {
+        static EMPTY: LazyLock<(DeviceModel, SiteModel)> = LazyLock::new(Default::default);
+        Layers { device: &EMPTY.0, site: &EMPTY.1, threshold }
+    }
+}
+
+impl SiteModel {
+    /// Returns the site's log-odds for a full row of the design matrix.
+    pub fn score(&self, row: &[f32]) -> f64 {
+        self.linear.score(row) + self.tree_weight * self.trees.score(row)
+    }
+
+    /// Returns the site's log-odds of every row of a matrix.
+    pub fn scores(&self, matrix: &Matrix) -> Vec<f64> {
+        let mut scores = self.linear.scores(matrix);
+        for (score, step) in scores.iter_mut().zip(self.trees.scores(&matrix.data, matrix.rows)) {
+            *score += self.tree_weight * step;
+        }
+        scores
+    }
+}
+
+impl DeviceModel {
+    /// Returns the device's log-odds for a full row of the design matrix.
+    pub fn score(&self, site: &SiteModel, row: &[f32]) -> f64 {
+        if !self.follows_site {
+            return f64::from(row[0]);
+        }
+        site.score(row) + self.tree_weight * self.trees.score(row)
+    }
+
+    /// Returns the device's log-odds of every row of a matrix.
+    pub fn scores(&self, site: &SiteModel, matrix: &Matrix) -> Vec<f64> {
+        if !self.follows_site {
+            return matrix.column(0).iter().map(|&prior| f64::from(prior)).collect();
+        }
+        let mut scores = site.scores(matrix);
+        for (score, step) in scores.iter_mut().zip(self.trees.scores(&matrix.data, matrix.rows)) {
+            *score += self.tree_weight * step;
+        }
+        scores
+    }
+
+    /// Adds to `out` (one value per column) the contribution of each column to [`DeviceModel::score`]. Returns the part
+    /// that belongs to no column. The sum of both is the score.
+    pub fn contributions(&self, site: &SiteModel, row: &[f32], out: &mut [f64; WIDTH]) -> f64 {
+        if !self.follows_site {
+            out[0] += f64::from(row[0]);
+            return 0.0;
+        }
+        let mut base = site.linear.contributions(row, out);
+        for (trees, weight) in [(&site.trees, site.tree_weight), (&self.trees, self.tree_weight)] {
+            let mut parts = [0.0; WIDTH];
+            base += weight * trees.contributions(row, &mut parts);
+            for (sum, part) in out.iter_mut().zip(parts) {
+                *sum += weight * part;
+            }
+        }
+        base
+    }
+
+    /// Returns the source of this device's forecast.
+    pub fn source(&self) -> Source {
+        match (self.follows_site, self.tree_weight > 0.0 && !self.trees.is_empty()) {
+            (false, _) => Source::Baseline,
+            (true, true) => Source::Model,
+            (true, false) => Source::Building,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Receivers of the rows of a file.
+
+use std::borrow::Cow;
+
+use super::error::ReadError;
+use super::field::Problem;
+use crate::calendar::Timestamp;
+
+/// Takes the rows of one file, in their order.
+pub(super) trait Sink {
+    /// The error that ends the reading.
+    type Error: From<ReadError>;
+
+    /// Returns the file's name, for errors.
+    fn file(&self) -> &str;
+
+    /// Returns the number of a device's name.
+    fn device(&mut self, cell: &[u8]) -> Result<usize, Problem>;
+
+    /// Takes a valid row.
+    fn accept(&mut self, time: Timestamp, device: usize, motion: bool) -> Result<(), Self::Error>;
+
+    /// Records a row that is no reading, with the line on which it begins, its problem and its text.
+    fn refuse(&mut self, line: u64, problem: Problem, row: impl FnOnce() -> String) -> Result<(), Self::Error>;
+}
+
+/// Returns the cells of a row as a JSON object of texts.
+pub(super) fn as_object([time, device, activated]: [Cow<'_, str>; 3]) -> String {
+    serde_json::json!({ "time": time, "device": device, "device_activated": activated }).to_string()
+}

@@ -1,0 +1,104 @@
+use super::*;
+use crate::forecast::HourForecast;
+use crate::hourly::Status;
+use crate::model::Source;
+use crate::readings::{DeviceReadings, Readings};
+
+/// A midnight, and the hour that begins with it.
+const MIDNIGHT: Hour = 24 * 17_000;
+
+fn forecast(device: &str, origin: Hour, probability: f64) -> DeviceForecast {
+    let hour = |hour| HourForecast { hour, probability, occupied: probability >= 0.5 };
+    let hours = (origin..origin + 24).map(hour).collect();
+    DeviceForecast { device: device.into(), status: Status::Live, source: Source::Model, hours }
+}
+
+/// Returns the grid of a device that moved once in each of these hours, as of an instant.
+fn grid(device: &str, hours: &[Hour], origin: Timestamp) -> Hourly {
+    let times: Vec<Timestamp> = hours.iter().map(|&hour| i64::from(hour) * HOUR + 60).collect();
+    let readings = Readings { devices: vec![DeviceReadings { device: device.into(), times: times.into() }] };
+    Hourly::new(&readings, &Calendar::default(), origin)
+}
+
+#[test]
+fn an_hour_is_scored_once_it_has_closed() {
+    let calendar = Calendar::default();
+    let hour = MIDNIGHT + 9;
+    let mut scores = Scores::default();
+    assert_eq!(scores.wanted(hour, MIDNIGHT), [hour, MIDNIGHT]);
+    scores.keep(hour, hour, MIDNIGHT, &[forecast("a", hour, 0.8)], &[forecast("a", hour, 0.5)]);
+    scores.keep(MIDNIGHT, hour, MIDNIGHT, &[forecast("a", MIDNIGHT, 0.6)], &[forecast("a", MIDNIGHT, 0.4)]);
+    assert_eq!(scores.wanted(hour, MIDNIGHT), [0; 0]);
+    assert_eq!(scores.wanted(hour + 1, MIDNIGHT), [hour + 1]);
+    let end = calendar.start(hour + 1);
+    assert!(!scores.is_due(end + WATERMARK - 1, &calendar));
+    scores.close(&grid("a", &[hour - 1, hour], end + WATERMARK - 1), end + WATERMARK - 1, &calendar);
+    assert_eq!(scores.device("a"), None);
+    assert!(scores.is_due(end + WATERMARK, &calendar));
+    scores.close(&grid("a", &[hour - 1, hour], end + WATERMARK), end + WATERMARK, &calendar);
+    let live = scores.device("a").unwrap();
+    assert_eq!(live.hours, 1);
+    let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} is not {b}");
+    near(live.log_loss, -(0.8_f64.ln()));
+    near(live.baseline, -(0.5_f64.ln()));
+    near(live.skill, 1.0 - 0.8_f64.ln() / 0.5_f64.ln());
+    near(live.brier, 0.04);
+    near(live.day_ahead.unwrap(), -(0.6_f64.ln()));
+    assert_eq!(scores.site(), Some(live));
+    // It is scored once, and the next is not due yet.
+    assert!(!scores.is_due(end + WATERMARK, &calendar));
+    scores.close(&grid("a", &[hour - 1, hour], end + WATERMARK), end + WATERMARK, &calendar);
+    assert_eq!(scores.device("a"), Some(live));
+}
+
+#[test]
+fn hours_of_which_nothing_is_known_are_not_scored() {
+    let calendar = Calendar::default();
+    let mut scores = Scores::default();
+    scores.keep(MIDNIGHT, MIDNIGHT, MIDNIGHT, &[forecast("a", MIDNIGHT, 0.8)], &[forecast("a", MIDNIGHT, 0.5)]);
+    // The device was first seen ten hours later; nothing is known of the hours before.
+    let now = calendar.start(MIDNIGHT + 12) + WATERMARK;
+    scores.close(&grid("a", &[MIDNIGHT + 10, MIDNIGHT + 11], now), now, &calendar);
+    assert_eq!(scores.devices["a"].days.sum().day_hours, 2);
+    assert_eq!((scores.device("a"), scores.devices["a"].pending.len()), (None, 12));
+    // Nothing is known of a device that is gone.
+    let now = now + 48 * HOUR;
+    scores.close(&grid("b", &[MIDNIGHT], now), now, &calendar);
+    assert!(scores.devices["a"].pending.is_empty());
+    scores.close(&grid("b", &[MIDNIGHT], now), now + 30 * 24 * HOUR, &calendar);
+    assert!(scores.devices.is_empty());
+}
+
+#[test]
+fn two_weeks_count_and_memory_is_bounded() {
+    let calendar = Calendar::default();
+    let mut scores = Scores::default();
+    let occupied: Vec<Hour> = (MIDNIGHT..MIDNIGHT + 24 * 40).collect();
+    let now = |hour: Hour| calendar.start(hour) + WATERMARK;
+    for hour in MIDNIGHT..MIDNIGHT + 24 * 30 {
+        // The model is worse than the baseline from the tenth day on; from the 23rd on the window holds only such days.
+        let probability = if hour < MIDNIGHT + 24 * 10 { 0.9 } else { 0.4 };
+        let midnight = hour - hour % 24;
+        scores.keep(hour, hour, midnight, &[forecast("a", hour, probability)], &[forecast("a", hour, 0.5)]);
+        scores.close(&grid("a", &occupied, now(hour)), now(hour), &calendar);
+        assert!(scores.devices["a"].pending.len() <= 26);
+        assert_eq!(scores.worse().count(), usize::from(hour >= MIDNIGHT + 24 * 23), "{hour}");
+    }
+    let live = scores.device("a").unwrap();
+    // The last hour has not closed.
+    assert_eq!(live.hours, 14 * 24 - 1);
+    assert!(live.skill < 0.0, "{live:?}");
+}
+
+#[test]
+fn scores_outlive_the_process() {
+    let mut scores = Scores::default();
+    scores.keep(MIDNIGHT, MIDNIGHT, MIDNIGHT, &[forecast("a", MIDNIGHT, 0.8)], &[forecast("a", MIDNIGHT, 0.5)]);
+    let now = MIDNIGHT + 12;
+    let now = Calendar::default().start(now) + WATERMARK;
+    scores.close(&grid("a", &[MIDNIGHT, MIDNIGHT + 11], now), now, &Calendar::default());
+    let bytes = scores.bytes().unwrap();
+    assert_eq!(Scores::parse(&bytes), Ok(scores));
+    assert_eq!(Scores::parse(&bytes[..bytes.len() - 3]), Err(ScoresError));
+    assert_eq!(Scores::parse(b"something else"), Err(ScoresError));
+}

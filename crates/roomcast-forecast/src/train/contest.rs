@@ -1,0 +1,120 @@
+//! Judges challengers against the champion, for the site and for each device.
+
+use rayon::prelude::*;
+
+use super::judge::{Scored, Window};
+use super::report::{DeviceTrial, Layer, Reason, Report, SiteTrial};
+use crate::calendar::Hour;
+use crate::features::SiteRates;
+use crate::hourly::Hourly;
+use crate::model::Models;
+use crate::model::fit::TrainError;
+
+/// The models in use, and the hours on which they are challenged.
+pub(super) struct Contest<'a> {
+    /// All known hours.
+    pub hourly: &'a Hourly,
+    /// The readings of all devices together in these hours.
+    pub building: &'a SiteRates,
+    /// The models in use.
+    pub champion: &'a Models,
+    /// The first hour from which neither side has learned.
+    pub from: Hour,
+    /// The fewest days on which a judgement can be based.
+    pub fewest_days: usize,
+}
+
+/// The scores of one device's challengers against the champion.
+#[derive(Clone, Default)]
+struct Scores {
+    /// The challenger's site layers against those of the champion.
+    site_layers: Scored,
+    /// The challenger's whole stack against that of the champion.
+    whole: Scored,
+    /// The challenger's site layers against the champion's whole stack.
+    site: Scored,
+}
+
+impl Contest<'_> {
+    /// Returns whether there can be enough days to judge on.
+    pub fn has_days(&self) -> bool {
+        let days = (self.hourly.end - self.from).max(0) / 24;
+        days as usize >= self.fewest_days - 1
+    }
+
+    /// Returns whether the champion's forecasts do worse than the prior by more than noise, over all devices.
+    ///
+    /// # Errors
+    /// Returns `TrainError` with the error of Polars.
+    pub fn skill_gone(&self) -> Result<bool, TrainError> {
+        let scored = self.each_device(|window, name| {
+            let scores = self.champion.layers(name).scores(&window.matrix);
+            window.score(&scores, &scores)
+        })?;
+        let scored = scored.iter().fold(Scored::default(), Scored::merge);
+        Ok(scored.days() >= self.fewest_days && scored.skill_gone())
+    }
+
+    /// Judges a challenger: the site's layers first, then each of `devices`. Records the decisions in `report`. A
+    /// challenger that cannot be judged takes over only if the champion is over age.
+    ///
+    /// # Errors
+    /// Returns `TrainError` with the error of Polars.
+    pub fn judge<'a>(
+        &self,
+        challenger: Option<&Models>,
+        devices: impl Iterator<Item = &'a String>,
+        reason: Reason,
+        report: &mut Report,
+    ) -> Result<(), TrainError> {
+        let scores = match challenger {
+            Some(models) => self.each_device(|window, name| self.score(models, window, name))?,
+            None => vec![Scores::default(); self.hourly.devices.len()],
+        };
+        let site = scores.iter().fold(Scored::default(), |sum, scores| sum.merge(&scores.site_layers));
+        let judged = (site.days() >= self.fewest_days).then(|| site.judged());
+        let promoted = if judged.is_some() { !site.worse() } else { reason == Reason::OverAge };
+        report.site = Some(SiteTrial { reason, promoted, judged });
+        if promoted {
+            let trial = |name: &String| {
+                let scores = self.hourly.position(name).and_then(|at| scores.get(at));
+                (name.clone(), scores.map_or(DeviceTrial::UNJUDGED, |scores| self.decide(scores)))
+            };
+            report.devices = devices.map(trial).collect();
+        }
+        Ok(())
+    }
+
+    fn score(&self, challenger: &Models, window: &Window, name: &str) -> Scores {
+        let champion = self.champion.layers(name);
+        let (old, new) = (champion.scores(&window.matrix), challenger.layers(name).scores(&window.matrix));
+        let (old_site, new_site) = (champion.site.scores(&window.matrix), challenger.site.scores(&window.matrix));
+        Scores {
+            site_layers: window.score(&old_site, &new_site),
+            whole: window.score(&old, &new),
+            site: window.score(&old, &new_site),
+        }
+    }
+
+    /// Returns the layer that a device gets once the site's layers are renewed.
+    fn decide(&self, scores: &Scores) -> DeviceTrial {
+        if scores.whole.days() < self.fewest_days {
+            return DeviceTrial::UNJUDGED;
+        }
+        let gets = match scores {
+            Scores { whole, .. } if !whole.worse() && !whole.without_skill() => Layer::Challenger,
+            Scores { site, .. } if !site.without_skill() => Layer::Site,
+            _ => Layer::Prior,
+        };
+        DeviceTrial { gets, judged: Some(scores.whole.judged()) }
+    }
+
+    /// Returns the value of `of` for each device of the grid, and the default for devices without judged hours.
+    fn each_device<T: Default + Send>(&self, of: impl Fn(&Window, &str) -> T + Sync) -> Result<Vec<T>, TrainError> {
+        let of = |at: usize| -> Result<T, TrainError> {
+            let window = Window::new(self.hourly, self.building, at, self.from)?;
+            Ok(window.map_or_else(T::default, |window| of(&window, &self.hourly.devices[at].device)))
+        };
+        (0..self.hourly.devices.len()).into_par_iter().map(of).collect()
+    }
+}

@@ -1,0 +1,22 @@
+//! The facts about a training that models do not hold themselves.
+
+use std::time::Duration;
+
+use crate::calendar::{Calendar, Timestamp};
+
+/// The facts about models that only the trainer knows.
+#[derive(Debug, Clone)]
+pub struct TrainingInfo<'a> {
+    /// The calendar that the models were trained with.
+    pub calendar: &'a Calendar,
+    /// First reading that they learned from.
+    pub first_reading: Timestamp,
+    /// Last reading that they learned from. It lies before their cutoff.
+    pub last_reading: Timestamp,
+    /// Number of readings that they learned from.
+    pub readings: usize,
+    /// SHA-256 of these readings, as [`crate::readings::Readings::fingerprint`] returns it.
+    pub fingerprint: String,
+    /// Time that training took.
+    pub training: Duration,
+}

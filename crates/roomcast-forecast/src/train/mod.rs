@@ -1,0 +1,168 @@
+//! The retraining job fits everything anew, and promotes what is not worse than the models in use.
+//!
+//! It is *due* when the models in use are older than allowed, or lately did worse than the plain prior.
+//!
+//! A *challenger* is fitted on readings before the latest days and *judged* ([`judge`]) on them against the
+//! *champion*, the models in use: the same hours, asked at the same instants, days as blocks. Only hours after
+//! everything that either learned from count. With too few of them no judgement is made, and the challenger takes over
+//! only if the champion is over age. The report says so.
+//!
+//! The site's layers are judged by themselves, over all devices. If they lose, everything stays as it is. If they win,
+//! the models are fitted again on everything, and each device is judged with its whole stack. A device whose challenger
+//! loses gets the site's new layers alone, or the prior alone if these layers do worse than the prior. A device's trees
+//! are steps on top of the site's score, so they never outlive the site's layers that they were fitted on.
+//!
+//! [`settle`] judges models that were fitted elsewhere by the same rules.
+
+mod contest;
+mod info;
+pub mod judge;
+pub mod report;
+pub mod schedule;
+pub mod shard;
+
+use chrono::{Days, NaiveTime};
+
+use self::contest::Contest;
+pub use self::info::TrainingInfo;
+use self::report::{Reason, Report};
+use crate::calendar::{Calendar, Timestamp};
+use crate::features::SiteRates;
+use crate::hourly::Hourly;
+use crate::model::Models;
+use crate::model::fit::{self, TrainError};
+use crate::readings::Readings;
+
+/// The options of a retraining.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// The retraining knows only readings before this instant.
+    pub until: Timestamp,
+    /// Seconds after which what was learned is over age.
+    pub max_age: i64,
+    /// Number of whole local days before `until` on which challengers are judged.
+    pub judge_days: u16,
+    /// True to stop before anything is fitted on all readings.
+    pub dry_run: bool,
+}
+
+impl Options {
+    /// Returns whether models that learned up to an instant are older than allowed.
+    fn over_age(&self, cutoff: Timestamp) -> bool {
+        self.until - cutoff >= self.max_age
+    }
+
+    /// Returns the fewest judged days that allow a judgement.
+    fn fewest_days(&self) -> usize {
+        judge::FEWEST_DAYS.min(usize::from(self.judge_days)).max(2)
+    }
+}
+
+/// The outcome of a retraining.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The report: the reason, the judgement and the decision.
+    pub report: Report,
+    /// The models that take over. `None` when nothing was promoted, or on a dry run.
+    pub models: Option<Models>,
+}
+
+/// Fits everything anew if that is due, judges it against `champion`, and reports the reasons. Calls `done` once per
+/// fit of a device.
+///
+/// # Errors
+/// Returns [`TrainError`] when LightGBM or Polars fails. Too little history is no error: nothing is promoted then.
+pub fn run(
+    readings: &Readings,
+    calendar: &Calendar,
+    champion: Option<&Models>,
+    options: &Options,
+    done: &(dyn Fn() + Sync),
+) -> Result<Outcome, TrainError> {
+    let hourly = Hourly::new(readings, calendar, options.until);
+    let mut report = Report::new(calendar, options, hourly.devices.len());
+    if !fit::enough(&hourly) {
+        report.give_up();
+        return Ok(Outcome { report, models: None });
+    }
+    let building = SiteRates::new(&hourly);
+    let train = || fit::train(&hourly, &building, done);
+    let names = hourly.devices.iter().map(|device| &device.device);
+    let Some(champion) = champion.filter(|models| !models.devices.is_empty()) else {
+        report.promote_all(names);
+        return finish(report, options, train);
+    };
+    let latest = judged_from(calendar.start(hourly.end), options.judge_days, calendar);
+    let unseen = latest.max(champion.cutoff);
+    let from = calendar.next_hour(unseen);
+    let contest = Contest { hourly: &hourly, building: &building, champion, from, fewest_days: options.fewest_days() };
+    let Some(reason) = due(&contest, options)? else { return Ok(Outcome { report, models: None }) };
+    let known = contest.has_days().then(|| Hourly::new(readings, calendar, unseen)).filter(fit::enough);
+    let challenger = known.map(|known| fit::train(&known, &SiteRates::new(&known), done)).transpose()?;
+    report.judged_from = challenger.is_some().then(|| calendar.rfc3339(unseen));
+    contest.judge(challenger.as_ref(), names, reason, &mut report)?;
+    finish(report, options, train)
+}
+
+/// Fits the models that take over according to the report.
+fn finish(
+    mut report: Report,
+    options: &Options,
+    train: impl FnOnce() -> Result<Models, TrainError>,
+) -> Result<Outcome, TrainError> {
+    if options.dry_run || !report.is_promoted() {
+        return Ok(Outcome { report, models: None });
+    }
+    let models = report.applied_to(train()?);
+    if models.devices.is_empty() {
+        report.give_up();
+        return Ok(Outcome { report, models: None });
+    }
+    Ok(Outcome { report, models: Some(models) })
+}
+
+/// Decides whether models that were fitted elsewhere, on readings before their cutoff, replace `champion`. They are
+/// judged on `readings` after everything both learned from, as in a retraining. Without enough such readings they take
+/// over only if the champion is over age.
+///
+/// # Errors
+/// Returns the errors of [`run`].
+pub fn settle(
+    readings: &Readings,
+    calendar: &Calendar,
+    champion: Option<&Models>,
+    challenger: Models,
+    options: &Options,
+) -> Result<Outcome, TrainError> {
+    let mut report = Report::new(calendar, options, challenger.devices.len());
+    if let Some(champion) = champion.filter(|models| !models.devices.is_empty()) {
+        let unseen = challenger.cutoff.max(champion.cutoff);
+        report.judged_from = Some(calendar.rfc3339(unseen));
+        let hourly = Hourly::new(readings, calendar, options.until);
+        let building = SiteRates::new(&hourly);
+        let (from, fewest_days) = (calendar.next_hour(unseen), options.fewest_days());
+        let contest = Contest { hourly: &hourly, building: &building, champion, from, fewest_days };
+        let reason = if options.over_age(champion.cutoff) { Reason::OverAge } else { Reason::Asked };
+        contest.judge(Some(&challenger), challenger.devices.keys(), reason, &mut report)?;
+    } else {
+        report.promote_all(challenger.devices.keys());
+    }
+    finish(report, options, || Ok(challenger))
+}
+
+/// Returns the reason to challenge the models in use, and `None` if there is none.
+fn due(contest: &Contest, options: &Options) -> Result<Option<Reason>, TrainError> {
+    Ok(if options.over_age(contest.champion.cutoff) {
+        Some(Reason::OverAge)
+    } else if contest.has_days() && contest.skill_gone()? {
+        Some(Reason::SkillGone)
+    } else {
+        None
+    })
+}
+
+/// Returns the midnight that begins the last whole local days before an instant, on which challengers are judged.
+fn judged_from(until: Timestamp, judge_days: u16, calendar: &Calendar) -> Timestamp {
+    let midnight = calendar.wall(until).date() - Days::new(u64::from(judge_days));
+    calendar.instant(midnight.and_time(NaiveTime::MIN))
+}

@@ -1,0 +1,178 @@
+//! The steps as functions on values: samples and models of some devices on the grid of the whole site.
+
+use std::time::Instant;
+
+use rayon::prelude::*;
+
+use super::BatchError;
+use super::row::{Row, Scores, pack};
+use super::site::Site;
+use crate::calendar::{Calendar, HOUR, Timestamp};
+use crate::features::SiteRates;
+use crate::hourly::Hourly;
+use crate::model::fit::{self, Sample};
+use crate::model::{DeviceModel, SiteModel, check, checksum, codec};
+use crate::readings::{DeviceReadings, Readings};
+
+/// Makes the site, without layers, from readings, of which only the hours matter. No reading may be at or after
+/// `until`; without it the last hour with motion is the last that is learned from.
+///
+/// # Errors
+/// [`BatchError::Site`] without readings, and for an `until` in the future.
+pub fn bare_site(readings: &Readings, calendar: &Calendar, until: Option<Timestamp>) -> Result<Site, BatchError> {
+    let Some((_, last)) = readings.lived(calendar.latest()) else {
+        return Err(BatchError::Site("there are no readings to train on".into()));
+    };
+    let until = until.unwrap_or(last + HOUR);
+    if until > check::latest(Some(last), calendar) {
+        let until = calendar.format(until);
+        return Err(BatchError::Site(format!("{until} has not come yet: nobody knows what happens until then")));
+    }
+    Ok(Site::new(readings, calendar, until))
+}
+
+/// Returns the number of hours with motion of a device.
+fn hours_with_motion(device: &DeviceReadings, calendar: &Calendar) -> usize {
+    device.times.chunk_by(|&a, &b| calendar.hour(a) == calendar.hour(b)).count()
+}
+
+/// A site with its calendar and totals, prepared for work on some of its devices at a time.
+#[derive(Debug)]
+pub struct Ground {
+    site: Site,
+    calendar: Calendar,
+    building: SiteRates,
+}
+
+impl Ground {
+    /// Prepares a site.
+    pub fn new(site: Site) -> Ground {
+        let (calendar, building) = (site.calendar(), site.building());
+        Ground { site, calendar, building }
+    }
+
+    /// Returns the site.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Returns the site's calendar.
+    pub fn calendar(&self) -> &Calendar {
+        &self.calendar
+    }
+
+    /// Returns the instant at which the site's grid begins; no reading may be at or after the site's `until`.
+    pub fn beginning(&self) -> Timestamp {
+        self.calendar.start(self.site.days.first_hour)
+    }
+
+    /// Returns, for some devices in ascending order of name, the rows that the site's layers are fitted on, with the
+    /// devices' names. Devices without any are left out.
+    ///
+    /// # Errors
+    /// [`BatchError::Train`] when the features cannot be built.
+    pub fn samples(&self, devices: Vec<DeviceReadings>) -> Result<Vec<(String, Sample)>, BatchError> {
+        let hourly = self.site.lay(&Readings { devices }, &self.calendar);
+        let of = |device: usize| -> Result<Option<(String, Sample)>, BatchError> {
+            let sample = fit::sample(&hourly, &self.building, device)?;
+            Ok(sample.map(|sample| (hourly.devices[device].device.clone(), sample)))
+        };
+        (0..hourly.devices.len()).into_par_iter().filter_map(|device| of(device).transpose()).collect()
+    }
+}
+
+/// A site with its layers, prepared for fitting some of its devices at a time.
+#[derive(Debug)]
+pub struct Fitting {
+    ground: Ground,
+    early: SiteModel,
+    all: SiteModel,
+    site_sha256: String,
+}
+
+impl Fitting {
+    /// Prepares a site; its bytes have this SHA-256.
+    ///
+    /// # Errors
+    /// [`BatchError::Site`] for a site without layers.
+    pub fn new(mut site: Site, site_sha256: String) -> Result<Fitting, BatchError> {
+        let Some((early, all)) = site.layers.take() else {
+            return Err(BatchError::Site("it has no layers: there was too little history to learn from".into()));
+        };
+        Ok(Fitting { ground: Ground::new(site), early, all, site_sha256 })
+    }
+
+    /// Returns the site without its layers.
+    pub fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
+    /// Fits devices, in ascending order of name, whose readings all lie on the site's grid.
+    ///
+    /// # Errors
+    /// [`BatchError`] when one of them cannot be fitted.
+    pub fn fit(&self, devices: Vec<DeviceReadings>) -> Result<Vec<Row>, BatchError> {
+        let readings = Readings { devices };
+        let hourly = self.ground.site.lay(&readings, &self.ground.calendar);
+        let fitted = readings.devices.par_iter().enumerate();
+        fitted.map(|(at, device)| self.fit_one(&hourly, at, device)).collect()
+    }
+
+    fn fit_one(&self, hourly: &Hourly, at: usize, device: &DeviceReadings) -> Result<Row, BatchError> {
+        let watch = Instant::now();
+        let (model, seen) = fit::fit_device(hourly, &self.ground.building, at, &self.early, &self.all)?;
+        let bytes = codec::encode_device(&model).map_err(BatchError::Site)?;
+        Ok(Row {
+            device: device.device.clone(),
+            sha256: checksum::sha256(&bytes),
+            model: bytes,
+            site_sha256: self.site_sha256.clone(),
+            scores: scores(&model),
+            judged: pack(&seen)?,
+            reason: fit::skipped(hourly.devices[at].status, &model).map(String::from),
+            cutoff: self.ground.site.until,
+            hours: hours_with_motion(device, &self.ground.calendar) as i64,
+            readings: device.times.len() as i64,
+            first_reading: device.times.first().copied().unwrap_or_default(),
+            last_reading: device.times.last().copied().unwrap_or_default(),
+            readings_sha256: hex::encode(device.fingerprint()),
+            fit_seconds: watch.elapsed().as_secs_f64(),
+        })
+    }
+}
+
+/// Returns the scores in a model.
+pub(super) fn scores(model: &DeviceModel) -> Option<Scores> {
+    model.check.map(|check| (i64::from(check.rows), check.prior, check.building, check.device))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_a_clock_never_set_changes_no_other_hour() {
+        let calendar = Calendar::default();
+        // Four rooms, each used at its own hours of the weekdays.
+        let midnight = calendar.parse("2024-02-05 00:00:00").unwrap();
+        let times = |room: i64| -> Vec<_> {
+            let hours =
+                (0..31 * 24).filter(|hour| hour / 24 % 7 < 5 && (8 + room..12 + 2 * room).contains(&(hour % 24)));
+            hours.map(|hour| midnight + hour * HOUR + 60 * room).collect()
+        };
+        let device = |room| DeviceReadings { device: format!("room {room}"), times: times(room).into() };
+        let clean = Readings { devices: (0..4).map(device).collect() };
+        let damaged = clean.clone().merged(Readings {
+            devices: vec![DeviceReadings {
+                device: clean.devices[1].device.clone(),
+                times: vec![366 * 24 * HOUR].into(),
+            }],
+        });
+        let until = calendar.parse("2024-03-06 00:00:00").unwrap();
+        let laid = |readings: &Readings| {
+            let ground = Ground::new(bare_site(&readings.before(until), &calendar, Some(until)).unwrap());
+            format!("{:?}", ground.site.lay(readings, &calendar).devices)
+        };
+        assert_eq!(laid(&clean), laid(&damaged));
+    }
+}

@@ -1,0 +1,304 @@
+//! `GET /devices` and below: status, history and scores of each sensor.
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::predict::{asked, cached, send, work};
+use crate::api::predict::compact;
+use crate::http::auth::ReadAccess;
+use crate::http::query::{self, Query};
+use crate::jobs::scoring;
+use crate::problem::{Problem, ProblemBody};
+use crate::state::answer::{SourceName, StatusName};
+use crate::state::cache::{Form, Key};
+use crate::state::site::Site;
+use crate::state::snapshot::{Grid, Snapshot, unknown};
+use roomcast_forecast::calendar::{Calendar, Hour, Timestamp};
+use roomcast_forecast::hourly::{DeviceHours, Hourly, State, Status};
+use roomcast_forecast::model::Source;
+
+/// Seconds of history shown when no time is named.
+const SHOWN: i64 = 14 * 24 * 3600;
+/// Maximum number of hours of history in one answer.
+const MOST_HOURS: i64 = 366 * 24;
+/// Days from which a typical week is computed.
+const TYPICAL: i32 = 56;
+
+/// All devices.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Devices {
+    /// One entry per device, in order of name.
+    devices: Vec<Device>,
+}
+
+/// What is known of a device.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Device {
+    /// The device's name.
+    device: String,
+    /// How it stands now.
+    #[schema(value_type = StatusName)]
+    status: Status,
+    /// What its forecasts come from.
+    #[schema(value_type = SourceName)]
+    source: Source,
+    /// Its first reading.
+    first_reading: String,
+    /// Its last reading.
+    last_reading: String,
+    /// How many there are.
+    readings: usize,
+    /// Occupied hours among all since its first reading.
+    share_occupied: f64,
+    /// Whether it fires far more often in an occupied hour than the others do.
+    chattering: bool,
+    /// How good its forecasts were on hours the models had not seen; null where none were judged.
+    scores: Option<Scores>,
+    /// How good they were on the hours of the last 14 days, as they were made then; null before the first was scored.
+    live: Option<LiveScores>,
+}
+
+/// Mean log loss over the same hours: lower is better.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub struct Scores {
+    /// Hours judged.
+    rows: u32,
+    /// Of the rate of the hour of the week alone.
+    baseline: f64,
+    /// Of the layers all devices share.
+    building: f64,
+    /// Of what is used for this device.
+    device: f64,
+}
+
+/// Scores of hours that have passed, by the forecasts made at their beginning; counted some minutes after their end.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub struct LiveScores {
+    /// Hours scored.
+    hours: u32,
+    /// Mean log loss of the forecasts: lower is better.
+    log_loss: f64,
+    /// The same of the baseline.
+    baseline: f64,
+    /// Share of the baseline's loss that the forecasts save; negative where they lose more.
+    skill: f64,
+    /// Mean squared error of the forecasts.
+    brier: f64,
+    /// Mean log loss of the forecasts made at midnight for the same days; null where none was scored.
+    day_ahead: Option<f64>,
+}
+
+/// A device and its week.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeviceDetail {
+    /// The device.
+    #[serde(flatten)]
+    device: Device,
+    /// Share of occupied hours in the last eight weeks: seven days, Monday first, of 24 hours; null where unobserved.
+    typical_week: Vec<Vec<Option<f64>>>,
+}
+
+/// What happened, hour by hour.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct History {
+    /// The device's name.
+    device: String,
+    /// Whole hours, in order.
+    hours: Vec<PastHour>,
+}
+
+/// One hour of the past.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PastHour {
+    /// When it begins.
+    start: String,
+    /// What is known of it.
+    state: PastState,
+}
+
+/// What is known of an hour.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PastState {
+    /// Motion was seen.
+    Occupied,
+    /// No motion was seen.
+    Vacant,
+    /// Nothing can be said.
+    Unobserved,
+}
+
+/// All devices: status, last seen, share occupied, scores
+#[utoipa::path(
+    get, path = "/devices", operation_id = "devices", tag = "devices",
+    responses(
+        (status = 200, description = "All devices", body = Devices),
+        (status = 304, description = "The answer is the one that `If-None-Match` names"),
+        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []), ("query" = [])),
+)]
+pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
+    let query = Query::parse(request.query_string(), &[])?;
+    let snapshot = site.snapshot()?;
+    let (origin, devices) = asked(&query, &site, &snapshot)?;
+    let key = Key { origin, form: Form::Devices(site.scored.load(SeqCst)), devices };
+    let answer = cached(&site, snapshot, key, |site, snapshot, grid, _| {
+        let all = 0..snapshot.history.readings.devices.len();
+        let devices = all.filter_map(|at| device(at, site, snapshot, grid)).collect();
+        serde_json::to_vec(&Devices { devices }).map_err(Problem::internal)
+    })
+    .await?;
+    send(&request, answer, "application/json").await
+}
+
+/// One device, and its typical week
+#[utoipa::path(
+    get, path = "/devices/{id}", operation_id = "device", tag = "devices",
+    params(("id" = String, Path, description = "The device's name, percent-encoded (slashes may stay as they are)")),
+    responses(
+        (status = 200, description = "The device", body = DeviceDetail),
+        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []), ("query" = [])),
+)]
+pub async fn one(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
+    Query::parse(request.query_string(), &[])?;
+    let name = id(&request)?;
+    let snapshot = site.snapshot()?;
+    let (at, _) = snapshot.history.device(&name)?;
+    let detail = work(move || {
+        let grid = now(&site, &snapshot);
+        let device = device(at, &site, &snapshot, &grid);
+        let hours = grid.hourly.position(&name).map(|at| &grid.hourly.devices[at]);
+        let (Some(device), Some(hours)) = (device, hours) else { return Err(unknown(&name, std::iter::empty())) };
+        Ok(DeviceDetail { device, typical_week: typical_week(hours, &grid.hourly) })
+    })
+    .await?;
+    Ok(HttpResponse::Ok().json(detail))
+}
+
+/// What happened, hour by hour
+#[utoipa::path(
+    get, path = "/devices/{id}/history", operation_id = "history", tag = "devices",
+    params(
+        ("id" = String, Path, description = "The device's name, percent-encoded (slashes may stay as they are)"),
+        ("from" = Option<String>, Query, description = "The first instant; two weeks before the end without it", example = "2016-08-24 00:00:00"),
+        ("to" = Option<String>, Query, description = "The instant to stop before; the end of the data without it", example = "2016-08-25 00:00:00"),
+    ),
+    responses(
+        (status = 200, description = "The hours of the data between the two instants", body = History),
+        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []), ("query" = [])),
+)]
+pub async fn history(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
+    let query = Query::parse(request.query_string(), &["from", "to"])?;
+    let name = id(&request)?;
+    let snapshot = site.snapshot()?;
+    snapshot.history.device(&name)?;
+    let calendar = &site.calendar;
+    let to = query.time("to", calendar)?.unwrap_or_else(|| snapshot.history.present(calendar));
+    let from = query.time("from", calendar)?.unwrap_or(to - SHOWN);
+    if from > to {
+        return Err(Problem::parameter("from", "is after to"));
+    }
+    let history = work(move || {
+        let grid = now(&site, &snapshot);
+        hours(name, &grid.hourly, from..to, &site.calendar)
+    })
+    .await?;
+    Ok(HttpResponse::Ok().json(history))
+}
+
+/// Returns the device named in the path.
+fn id(request: &HttpRequest) -> Result<String, Problem> {
+    let raw = request.match_info().get("id").unwrap_or_default();
+    query::percent(raw).map_err(|why| Problem::parameter("the device's name", why))
+}
+
+/// Returns the grid of the present.
+fn now(site: &Site, snapshot: &Snapshot) -> std::sync::Arc<Grid> {
+    let _turn = snapshot.turn();
+    snapshot.grid(snapshot.history.present(&site.calendar), &site.calendar)
+}
+
+/// Returns the entry of the device at a position of the history.
+fn device(at: usize, site: &Site, snapshot: &Snapshot, grid: &Grid) -> Option<Device> {
+    let readings = &snapshot.history.readings.devices[at];
+    let profile = &snapshot.history.profile(&site.calendar).devices;
+    let profile = profile.binary_search_by(|d| d.device.cmp(&readings.device)).ok().map(|at| &profile[at])?;
+    let status = grid.hourly.position(&readings.device).map_or(Status::New, |at| grid.hourly.devices[at].status);
+    let model = snapshot.loaded.models.layers(&readings.device).device;
+    Some(Device {
+        device: readings.device.clone(),
+        status,
+        source: model.source(),
+        first_reading: profile.first.clone(),
+        last_reading: profile.last.clone(),
+        readings: profile.readings,
+        share_occupied: profile.occupied_share,
+        chattering: profile.chattering,
+        scores: model.check.map(|check| Scores {
+            rows: check.rows,
+            baseline: check.prior,
+            building: check.building,
+            device: check.device,
+        }),
+        live: scoring::lock(site).device(&readings.device).map(|live| LiveScores {
+            hours: live.hours,
+            log_loss: live.log_loss,
+            baseline: live.baseline,
+            skill: live.skill,
+            brier: live.brier,
+            day_ahead: live.day_ahead,
+        }),
+    })
+}
+
+fn typical_week(device: &DeviceHours, hourly: &Hourly) -> Vec<Vec<Option<f64>>> {
+    let mut cells = [[(0_u32, 0_u32); 24]; 7];
+    let today = hourly.local(hourly.end).day;
+    for (hour, state) in (device.first..).zip(&device.states) {
+        let local = hourly.local(hour);
+        if local.day >= today - TYPICAL
+            && let Some(value) = state.value()
+        {
+            let (occupied, all) = &mut cells[usize::from(local.weekday)][usize::from(local.hour)];
+            *occupied += u32::from(value > 0.0);
+            *all += 1;
+        }
+    }
+    let rate = |(occupied, all): (u32, u32)| (all > 0).then(|| f64::from(occupied) / f64::from(all));
+    cells.iter().map(|day| day.iter().map(|cell| rate(*cell)).collect()).collect()
+}
+
+fn hours(
+    name: String,
+    hourly: &Hourly,
+    range: std::ops::Range<Timestamp>,
+    calendar: &Calendar,
+) -> Result<History, Problem> {
+    let Some(at) = hourly.position(&name) else { return Err(unknown(&name, std::iter::empty())) };
+    let device = &hourly.devices[at];
+    let first = calendar.next_hour(range.start).max(hourly.first);
+    let end = calendar.next_hour(range.end).min(hourly.end);
+    if i64::from(end) - i64::from(first) > MOST_HOURS {
+        let why = format!("at most {MOST_HOURS} hours are given at a time");
+        return Err(Problem::parameter("from", why).hint("ask for shorter spans one by one"));
+    }
+    let state = |hour: Hour| match compact::state(device, hour, calendar) {
+        State::Occupied => PastState::Occupied,
+        State::Vacant => PastState::Vacant,
+        State::Unobserved => PastState::Unobserved,
+    };
+    let hour = |hour: Hour| PastHour { start: calendar.rfc3339(calendar.start(hour)), state: state(hour) };
+    Ok(History { device: name, hours: (first..end).map(hour).collect() })
+}

@@ -1,0 +1,130 @@
+//! `GET /events`: changes as they happen (server-sent events, as the HTML standard defines them).
+
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse, rt};
+use serde_json::json;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::http::auth::ReadAccess;
+use crate::http::query::Query;
+use crate::problem::{Code, Problem, ProblemBody};
+use crate::state::site::{Phase, Site};
+
+/// Maximum number of listeners at a time.
+const MOST: usize = 256;
+/// Number of events a listener may be behind before it is disconnected; it reconnects and asks for everything.
+const BEHIND: usize = 16;
+/// Maximum number of devices named in one event.
+const NAMED: usize = 100;
+/// Interval between lines sent when nothing happens, so that proxies and listeners know that the connection is alive.
+const PULSE: Duration = Duration::from_secs(15);
+
+/// The listeners.
+#[derive(Debug, Default)]
+pub struct Events {
+    listeners: Mutex<Vec<Sender<Bytes>>>,
+}
+
+impl Events {
+    /// Announces that readings of these devices were stored; of none when all were read again.
+    pub fn readings<'a>(&self, devices: impl ExactSizeIterator<Item = &'a str>) {
+        let count = devices.len();
+        let named: Vec<&str> = devices.take(NAMED).collect();
+        self.send("readings", &json!({ "devices": named, "count": count }));
+    }
+
+    /// Announces that other models are in use.
+    pub fn models(&self, version: &str) {
+        self.send("models", &json!({ "version": version }));
+    }
+
+    /// Announces that the alerts have changed.
+    pub fn alerts(&self) {
+        self.send("alerts", &json!({}));
+    }
+
+    /// Ends all streams, which would hold up a server that is about to stop.
+    pub fn close(&self) {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn send(&self, name: &str, data: &serde_json::Value) {
+        let text = Bytes::from(format!("event: {name}\ndata: {data}\n\n"));
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listener| listener.try_send(text.clone()).is_ok());
+    }
+
+    fn listen(&self) -> Result<(Sender<Bytes>, Receiver<Bytes>), Problem> {
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listener| !listener.is_closed());
+        if listeners.len() >= MOST {
+            return Err(Problem::new(Code::NotReady, format!("{MOST} listen already")).retry_after(60));
+        }
+        let (sender, receiver) = channel(BEHIND);
+        listeners.push(sender.clone());
+        Ok((sender, receiver))
+    }
+}
+
+/// A body that ends when its sender is gone.
+struct Stream(Receiver<Bytes>);
+
+impl MessageBody for Stream {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        self.0.poll_recv(context).map(|bytes| bytes.map(Ok))
+    }
+}
+
+/// What changes, as it changes
+///
+/// Server-sent events: `readings` (`devices`, at most 100 of them by name, and their `count`) when readings were stored,
+/// `models` (`version`) when other models are in use, `alerts` when another answer to `GET /alerts` has come. `GET /predict/compact`
+/// has the forecasts of the devices that are named. A comment every 15 seconds says that the connection lives.
+#[utoipa::path(
+    get, path = "/events", operation_id = "events", tag = "forecasts",
+    responses(
+        (status = 200, description = "A stream without an end", body = String, content_type = "text/event-stream"),
+        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []), ("query" = [])),
+)]
+pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
+    Query::parse(request.query_string(), &[])?;
+    if site.phase() == Phase::Draining {
+        return Err(Problem::new(Code::NotReady, "the server is about to stop").retry_after(1));
+    }
+    let (sender, receiver) = site.events.listen()?;
+    // The first line is sent at once: it opens the connection for the listener.
+    let _ = sender.try_send(Bytes::from_static(b": listening\n\n"));
+    let weak = sender.downgrade();
+    drop(sender);
+    rt::spawn(async move {
+        loop {
+            rt::time::sleep(PULSE).await;
+            let Some(sender) = weak.upgrade() else { break };
+            if sender.try_send(Bytes::from_static(b": alive\n\n")).is_err() {
+                break;
+            }
+        }
+    });
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((CONTENT_TYPE, HeaderValue::from_static("text/event-stream")))
+        // Compression would hold events back until a block is full.
+        .insert_header((CONTENT_ENCODING, HeaderValue::from_static("identity")));
+    Ok(response.body(Stream(receiver)))
+}

@@ -1,0 +1,245 @@
+//! `GET /models` and `POST /models/reload`: the models that forecasts come from.
+
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use super::predict::work;
+use crate::http::auth::{AdminAccess, ReadAccess};
+use crate::http::etag;
+use crate::http::query::Query;
+use crate::jobs;
+use crate::jobs::load;
+use crate::jobs::scoring;
+use crate::problem::{Code, Problem, ProblemBody};
+use crate::state::site::Site;
+use roomcast_forecast::model::fit;
+use roomcast_forecast::model::rule::OutOfSample;
+use roomcast_forecast::scores::CALIBRATION_DAYS;
+
+/// Time for which a list of versions counts as present: in a directory every byte of them is verified.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// Bins of the reliability table.
+const BINS: usize = 10;
+
+/// What forecasts come from.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModelsAnswer {
+    /// The version in use; null where the models in use are not from the registry.
+    current: Option<String>,
+    /// All versions of the registry, the latest cutoff first: their manifests, or why they cannot be used.
+    #[schema(value_type = Vec<Object>)]
+    versions: Value,
+    /// What the last try to load models or readings, or to retrain, met, if it failed.
+    error: Option<String>,
+    /// Forecasts for hours of the training data that were held back from fitting, by probability, and how many of them
+    /// turned out occupied. They are the last third of the data before `reliability_until`, 4 to 28 days; how strict the
+    /// fit was and how many trees it has was chosen on the same hours.
+    reliability: Vec<Reliability>,
+    /// The end of these hours; null where none were held back.
+    reliability_until: Option<String>,
+    /// Forecasts made at the beginning of their hour, by models that had not seen it, of `live_reliability_days` days.
+    live_reliability: Vec<Reliability>,
+    /// How many days these are.
+    live_reliability_days: i32,
+    /// The last of them; null before the first hour was scored.
+    #[schema(example = "2016-08-31")]
+    live_reliability_until: Option<String>,
+    /// How far a server without trained models has come; null once it has some.
+    learning: Option<Learning>,
+}
+
+/// What a server waits for before it trains its first models. Until then it answers with the rate of the hour of the week.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Learning {
+    /// Whole days from the first reading to the last.
+    #[schema(minimum = 0)]
+    days: i32,
+    /// Days from which on models are trained.
+    #[schema(minimum = 1)]
+    days_needed: i32,
+    /// Whether this server has a store, and takes readings by `POST /readings`.
+    takes_readings: bool,
+}
+
+/// Forecasts of a range of probabilities.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Reliability {
+    /// Probability from which on they are counted.
+    from: f64,
+    /// Probability up to which they are.
+    to: f64,
+    /// The mean probability of these forecasts; null without any, and where it is not kept.
+    mean_probability: Option<f64>,
+    /// How many there were.
+    forecasts: u64,
+    /// How many of these hours turned out occupied.
+    occupied: u64,
+}
+
+/// A reload that worked.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Reloaded {
+    /// The version in use now.
+    current: String,
+}
+
+/// The registry's versions, and how reliable the forecasts of the one in use are
+#[utoipa::path(
+    get, path = "/models", operation_id = "models", tag = "models",
+    responses(
+        (status = 200, description = "The versions", body = ModelsAnswer),
+        (status = 304, description = "The answer is the one that `If-None-Match` names"),
+        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []), ("query" = [])),
+)]
+pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
+    Query::parse(request.query_string(), &[])?;
+    let snapshot = site.snapshot()?;
+    let answer = work(move || {
+        let trouble = site.trouble();
+        let (versions, away) = versions(&site)?;
+        let models = trouble.models.or(away);
+        let live = scoring::lock(&site).reliability();
+        let layers = &snapshot.loaded.models.site;
+        let judged = !layers.out_of_sample.is_empty();
+        let errors: Vec<String> =
+            models.into_iter().chain(trouble.readings).chain(trouble.store).chain(trouble.retraining).collect();
+        Ok(ModelsAnswer {
+            current: snapshot.loaded.manifest.as_ref().map(|manifest| manifest.version.clone()),
+            versions,
+            error: (!errors.is_empty()).then(|| errors.join("\n")),
+            reliability: reliability(&layers.out_of_sample),
+            reliability_until: judged.then(|| site.calendar.rfc3339(layers.cutoff)),
+            live_reliability: live_reliability(live.0),
+            live_reliability_days: CALIBRATION_DAYS,
+            learning: snapshot.loaded.is_baseline().then(|| Learning {
+                days: jobs::days(&snapshot.history, &site.calendar),
+                days_needed: fit::FEWEST_DAYS,
+                takes_readings: site.live.is_some(),
+            }),
+            live_reliability_until: live.1.and_then(NaiveDate::from_epoch_days).map(|day| day.to_string()),
+        })
+    })
+    .await?;
+    etag::json(&request, &answer)
+}
+
+/// Takes the registry's current models now, rather than within seconds
+#[utoipa::path(
+    post, path = "/models/reload", operation_id = "reload", tag = "models",
+    responses(
+        (status = 200, description = "The models in use now", body = Reloaded),
+        (status = "4XX", description = "Why the old ones stay", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []), ("query" = [])),
+)]
+pub async fn reload(_: AdminAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
+    Query::parse(request.query_string(), &[])?;
+    site.snapshot()?;
+    let current =
+        work(move || load::reload(&site).map_err(|error| Problem::registry(Code::ReloadFailed, &error))).await?;
+    Ok(HttpResponse::Ok().json(Reloaded { current }))
+}
+
+/// Returns the registry's versions as last known, and, when the registry is away, the reason.
+fn versions(site: &Site) -> Result<(Value, Option<String>), Problem> {
+    let mut listed = site.listed.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((when, versions, away)) = listed.as_ref()
+        && when.elapsed() < FRESH
+    {
+        return Ok((versions.clone(), away.clone()));
+    }
+    let entries = match site.registry.overview() {
+        Err(error) if error.is_temporary() => {
+            let last = listed.take().map_or(Value::Array(Vec::new()), |(_, versions, _)| versions);
+            let now = (last, Some(error.to_string()));
+            *listed = Some((Instant::now(), now.0.clone(), now.1.clone()));
+            return Ok(now);
+        }
+        entries => entries.map_err(Problem::internal)?,
+    };
+    let entry = |entry: &roomcast_storage::registry::Entry| match &entry.manifest {
+        Ok(manifest) => {
+            let mut value = json!(manifest);
+            value["current"] = json!(entry.current);
+            value
+        }
+        Err(error) => json!({ "version": entry.version, "current": entry.current, "error": error.to_string() }),
+    };
+    let versions: Value = entries.iter().map(entry).collect();
+    *listed = Some((Instant::now(), versions.clone(), None));
+    Ok((versions, None))
+}
+
+/// The two halves of [`OutOfSample`] as they are stored.
+#[derive(Deserialize)]
+struct Halves {
+    occupied: Vec<u64>,
+    vacant: Vec<u64>,
+}
+
+fn reliability(seen: &OutOfSample) -> Vec<Reliability> {
+    let Ok(halves) = serde_json::to_value(seen).and_then(serde_json::from_value::<Halves>) else { return Vec::new() };
+    let fine = halves.occupied.len().max(halves.vacant.len());
+    let count = |bins: &[u64], at: usize| bins.get(at).copied().unwrap_or(0);
+    let bin = |at: usize| {
+        let parts = at * fine / BINS..(at + 1) * fine / BINS;
+        let (mut occupied, mut forecasts, mut sum) = (0, 0, 0.0);
+        for part in parts {
+            let all = count(&halves.occupied, part) + count(&halves.vacant, part);
+            occupied += count(&halves.occupied, part);
+            forecasts += all;
+            // The parts are narrow, so the middle of one is near the mean of its forecasts.
+            sum += all as f64 * (part as f64 + 0.5) / fine as f64;
+        }
+        let mean_probability = (forecasts > 0).then(|| sum / forecasts as f64);
+        Reliability { mean_probability, forecasts, occupied, ..Reliability::bin(at) }
+    };
+    (0..BINS).map(bin).collect()
+}
+
+fn live_reliability(bins: [(u32, u32); BINS]) -> Vec<Reliability> {
+    let bin = |(at, (occupied, forecasts)): (usize, (u32, u32))| Reliability {
+        forecasts: forecasts.into(),
+        occupied: occupied.into(),
+        ..Reliability::bin(at)
+    };
+    bins.into_iter().enumerate().map(bin).collect()
+}
+
+impl Reliability {
+    /// Returns a bin in which nothing was counted.
+    fn bin(at: usize) -> Reliability {
+        let (from, to) = (at as f64 / BINS as f64, (at + 1) as f64 / BINS as f64);
+        Reliability { from, to, mean_probability: None, forecasts: 0, occupied: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reliability_counts_every_forecast_once() {
+        let mut seen = OutOfSample::default();
+        for n in 0..100 {
+            seen.add(f64::from(n) / 100.0 + 0.001, n % 2 == 0);
+        }
+        let bins = reliability(&seen);
+        assert!(bins.iter().all(|bin| (bin.forecasts, bin.occupied) == (10, 5)), "{bins:?}");
+        // 0.401, 0.411 … 0.491, each counted in the middle of a part that is half a hundredth wide.
+        assert!(bins[4].mean_probability.is_some_and(|mean| (mean - 0.4475).abs() < 1e-9), "{bins:?}");
+        assert!(reliability(&OutOfSample::default()).iter().all(|bin| bin.forecasts == 0));
+    }
+}

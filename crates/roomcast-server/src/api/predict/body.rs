@@ -1,0 +1,282 @@
+//! `POST /predict`: a forecast for a history that comes with the request and is not stored.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse, rt};
+use futures_core::Stream;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::api::predict::{prefers, work};
+use crate::http::auth::{self, ReadAccess};
+use crate::http::query::{self, Query};
+use crate::problem::{Code, Problem, ProblemBody};
+use crate::state::answer::{self, Forecast};
+use crate::state::site::Site;
+use crate::state::snapshot::Grid;
+use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
+use roomcast_forecast::hourly::HORIZON;
+use roomcast_forecast::readings::{DeviceReadings, Readings};
+
+/// Maximum size of a body, bytes.
+pub(crate) const MOST_BYTES: usize = 8 << 20;
+/// Longest time a body may take to arrive.
+const MOST_TIME: Duration = Duration::from_secs(30);
+/// Longest pause in which nothing of a body arrives, and bytes per second that must arrive after that.
+const MAX_PAUSE: Duration = Duration::from_secs(10);
+const MIN_RATE: u64 = 1 << 10;
+/// Longest history, hours.
+const MOST_HOURS: i64 = 3 * 366 * 24;
+/// Maximum number of hours of all devices together.
+const MOST_CELLS: i64 = 2_000_000;
+/// Length of a device name in bytes, as in files.
+const NAME: std::ops::RangeInclusive<usize> = 1..=256;
+
+/// A history and the instant a forecast is wanted at.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// The instant the forecast is made at; without it, the end of the hour of the last reading.
+    at: Option<String>,
+    /// Readings of the sensors, in any order.
+    readings: Vec<Reading>,
+}
+
+/// A sensor that fired, or said that it did not.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reading {
+    /// When: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339.
+    #[schema(example = "2016-07-01 05:35:00")]
+    time: String,
+    /// Which: 1 to 256 bytes without control characters.
+    #[schema(example = "device_1", min_length = 1)]
+    device: String,
+    /// 1 where the sensor fired, 0 where it said that there was no motion: that it lives.
+    #[serde(default = "fired")]
+    #[schema(example = 1, minimum = 0, maximum = 1)]
+    device_activated: u8,
+}
+
+fn fired() -> u8 {
+    1
+}
+
+/// A forecast for a history in the body
+///
+/// Nothing is stored. The history is JSON or CSV (`time,device,device_activated`), at most 8 MiB. Devices the models know by
+/// name get their own models, others the building's.
+#[utoipa::path(
+    post,
+    path = "/predict",
+    operation_id = "predict_history",
+    tag = "forecasts",
+    params(("at" = Option<String>, Query, description = "The instant the forecast is made at, where the body does not say", example = "2016-08-24 23:59:59")),
+    request_body(content(
+        (Asked = "application/json"),
+        (String = "text/csv", example = "time,device,device_activated\n2016-07-01 05:35:00,device_1,1\n"),
+    )),
+    responses(
+        (status = 200, description = "The forecast", content((Forecast = "application/json"), (String = "text/csv"))),
+        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []), ("query" = [])),
+)]
+pub async fn post(
+    _: ReadAccess,
+    request: HttpRequest,
+    site: Data<Site>,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    let query = Query::parse(request.query_string(), &["at"])?;
+    let csv = match media(&request).as_str() {
+        "application/json" => false,
+        "text/csv" => true,
+        other => {
+            let problem = Problem::new(Code::UnsupportedMediaType, format!("the body is {other:?}"));
+            return Err(problem.hint("send application/json or text/csv"));
+        }
+    };
+    let snapshot = site.snapshot()?;
+    let answer_csv = prefers(&request, "text/csv", "application/json");
+    let mut place = site.visits.admit(auth::caller(&request))?;
+    let body = read(body, |bytes| place.reserve(bytes)).await?;
+    // A computation keeps its turn until it ends, also after the client has gone away.
+    let turn = place.turn().await?;
+    let media = if answer_csv { "text/csv; charset=utf-8" } else { "application/json" };
+    let bytes = work(move || {
+        let _until_done = (place, turn);
+        let calendar = &site.calendar;
+        let Told { motion, still, at } = if csv { from_csv(&body, calendar)? } else { from_json(&body, calendar)? };
+        let readings = readings(motion);
+        let origin = match at.map_or_else(|| query.time("at", calendar), |at| Ok(Some(at)))? {
+            Some(at) => at,
+            None => readings.lived(calendar.latest()).map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1)),
+        };
+        let known = readings.before(origin);
+        check(&known, origin, calendar)?;
+        let _one = site.visits.forecasting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let heard = still.into_iter().filter(|&time| time < origin).max();
+        let grid = Grid::new(&known, calendar, origin, heard, snapshot.loaded.clone());
+        let all: Vec<usize> = (0..grid.hourly.devices.len()).collect();
+        let cells = grid.cells(&all, calendar, &site.metrics)?;
+        match answer_csv {
+            true => Ok(answer::csv(&cells, calendar)),
+            false => answer::whole(&grid, &cells, calendar).map_err(Problem::internal),
+        }
+    })
+    .await?;
+    Ok(HttpResponse::Ok().content_type(media).body(bytes))
+}
+
+/// Returns the media type of the body, without parameters.
+pub(crate) fn media(request: &HttpRequest) -> String {
+    let value = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Reads a body as it comes. `reserve` is asked for the memory of what has arrived, so a client cannot take memory by
+/// announcing a large body.
+///
+/// # Errors
+/// Returns [`Code::BodyTooLarge`], [`Code::InvalidBody`] for a body that breaks off, [`Code::RequestTimeout`] for one
+/// that comes too slowly, and the errors of `reserve`.
+pub(crate) async fn read(
+    mut body: Payload,
+    mut reserve: impl FnMut(usize) -> Result<(), Problem>,
+) -> Result<Vec<u8>, Problem> {
+    let watch = Instant::now();
+    let mut bytes = Vec::new();
+    loop {
+        let patience = MAX_PAUSE.min(MOST_TIME.saturating_sub(watch.elapsed()));
+        let next = poll_fn(|context| Pin::new(&mut body).poll_next(context));
+        match rt::time::timeout(patience, next).await {
+            Ok(Some(Ok(chunk))) => {
+                if bytes.len() + chunk.len() > MOST_BYTES {
+                    let why = format!("a body has at most {} MiB", MOST_BYTES >> 20);
+                    return Err(Problem::new(Code::BodyTooLarge, why));
+                }
+                reserve(chunk.len())?;
+                bytes.extend_from_slice(&chunk);
+            }
+            Ok(Some(Err(error))) => {
+                return Err(Problem::new(Code::InvalidBody, format!("the body broke off: {error}")));
+            }
+            Ok(None) => return Ok(bytes),
+            Err(_) => {
+                let took = watch.elapsed().as_secs();
+                let why = format!("{} bytes of the body had come after {took} s, and no more", bytes.len());
+                return Err(Problem::new(Code::RequestTimeout, why));
+            }
+        }
+        if watch.elapsed() > MAX_PAUSE && (bytes.len() as u64) < MIN_RATE * watch.elapsed().as_secs() {
+            let why = format!("the body came with less than {MIN_RATE} bytes a second");
+            return Err(Problem::new(Code::RequestTimeout, why));
+        }
+    }
+}
+
+/// A parsed body.
+#[derive(Default)]
+struct Told {
+    /// Time and device of each motion.
+    motion: Vec<(Timestamp, String)>,
+    /// Times at which a sensor reported no motion.
+    still: Vec<Timestamp>,
+    /// The instant of the forecast, if the body names one.
+    at: Option<Timestamp>,
+}
+
+fn from_json(body: &[u8], calendar: &Calendar) -> Result<Told, Problem> {
+    let asked: Asked =
+        serde_json::from_slice(body).map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))?;
+    let at = asked.at.map(|text| query::time("at", &text, calendar)).transpose()?;
+    let mut told = Told { at, ..Told::default() };
+    for (at, reading) in asked.readings.into_iter().enumerate() {
+        let place = || format!("readings[{at}]");
+        let time = calendar.parse(&reading.time).map_err(|error| wrong(&place(), error))?;
+        let device = name(reading.device).map_err(|why| wrong(&place(), why))?;
+        match reading.device_activated {
+            1 => told.motion.push((time, device)),
+            0 => told.still.push(time),
+            other => return Err(wrong(&place(), format!("device_activated: expected 1 or 0, found {other}"))),
+        }
+    }
+    Ok(told)
+}
+
+fn from_csv(body: &[u8], calendar: &Calendar) -> Result<Told, Problem> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let mut input = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(body);
+    let header = input.headers().map_err(|error| wrong("the header", error))?.clone();
+    let mut columns = [0; 3];
+    for (column, name) in columns.iter_mut().zip(["time", "device", "device_activated"]) {
+        let found = header.iter().position(|cell| cell.eq_ignore_ascii_case(name));
+        *column = found.ok_or_else(|| wrong("the header", format!("there is no column {name}")))?;
+    }
+    let mut told = Told::default();
+    for record in input.records() {
+        let record = record.map_err(|error| wrong("the body", error))?;
+        let place = || format!("line {}", record.position().map_or(0, |position| position.line()));
+        let cell = |at: usize| record.get(columns[at]).unwrap_or_default();
+        let time = calendar.parse(cell(0)).map_err(|error| wrong(&place(), error))?;
+        let device = name(cell(1).to_owned()).map_err(|why| wrong(&place(), why))?;
+        match cell(2).to_ascii_lowercase().as_str() {
+            "1" | "1.0" | "true" | "on" => told.motion.push((time, device)),
+            "0" | "0.0" | "false" | "off" => told.still.push(time),
+            other => return Err(wrong(&place(), format!("device_activated: expected 1 or 0, found {other:?}"))),
+        }
+    }
+    Ok(told)
+}
+
+fn name(text: String) -> Result<String, String> {
+    let name = text.trim();
+    match NAME.contains(&name.len()) && !name.contains(char::is_control) {
+        true => Ok(name.to_owned()),
+        false => Err("device: expected 1 to 256 bytes without control characters".into()),
+    }
+}
+
+fn wrong(place: &str, why: impl std::fmt::Display) -> Problem {
+    Problem::new(Code::InvalidBody, format!("{place}: {why}"))
+}
+
+/// Returns rows in any order as readings: by device, in order, each second once.
+fn readings(rows: Vec<(Timestamp, String)>) -> Readings {
+    let mut devices: BTreeMap<String, Vec<Timestamp>> = BTreeMap::new();
+    for (time, device) in rows {
+        devices.entry(device).or_default().push(time);
+    }
+    let device = |(device, mut times): (String, Vec<Timestamp>)| {
+        times.sort_unstable();
+        times.dedup();
+        DeviceReadings { device, times: times.into() }
+    };
+    Readings { devices: devices.into_iter().map(device).collect() }
+}
+
+/// Checks that a forecast of this history takes a bounded time.
+fn check(known: &Readings, origin: Timestamp, calendar: &Calendar) -> Result<(), Problem> {
+    let Some((first, _)) = known.lived(origin) else {
+        return Err(Problem::new(Code::OutOfRange, format!("there is no reading before {}", calendar.format(origin))));
+    };
+    let hours = (origin - first) / HOUR + HORIZON as i64;
+    if hours > MOST_HOURS {
+        let why = format!("the history covers {hours} hours up to the origin, {MOST_HOURS} are allowed");
+        return Err(Problem::new(Code::HistoryTooLarge, why).hint("send the last weeks, and an instant near them"));
+    }
+    let cells = hours * known.devices.len() as i64;
+    if cells > MOST_CELLS {
+        let why =
+            format!("{} devices over {hours} hours are {cells} hours, {MOST_CELLS} are allowed", known.devices.len());
+        return Err(Problem::new(Code::HistoryTooLarge, why).hint("send fewer devices at a time"));
+    }
+    Ok(())
+}

@@ -1,0 +1,227 @@
+//! `GET /predict/compact`: the forecast in few bytes, for displays that poll.
+//!
+//! Values that all devices share are sent once. A display learns from `GET /events` which devices changed and asks for
+//! these alone. It asks for all when `origin`, `basis` or the models differ from those it shows.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::predict::{asked, cached, cells, send};
+use crate::http::auth::ReadAccess;
+use crate::http::query::Query;
+use crate::problem::{Problem, ProblemBody};
+use crate::state::answer::{Cell, ModelRef, SourceName, StatusName};
+use crate::state::cache::{Form, Key};
+use crate::state::site::Site;
+use crate::state::snapshot::{Grid, Snapshot};
+use roomcast_forecast::calendar::{Calendar, Hour, Timestamp};
+use roomcast_forecast::forecast::{DeviceForecast, HourForecast};
+use roomcast_forecast::hourly::{DeviceHours, HORIZON, Hourly, State, Status};
+use roomcast_forecast::model::Source;
+
+/// Number of parts into which a probability of 1 is divided.
+const PARTS: f64 = 1000.0;
+
+/// The next 24 hours of one or more devices, in few bytes.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CompactForecast {
+    /// The instant it was made at: nothing at or after it was looked at.
+    origin: String,
+    /// The last reading before the origin.
+    data_until: Option<String>,
+    /// The site's first reading.
+    first_reading: Option<String>,
+    /// The site's last reading.
+    last_reading: Option<String>,
+    /// As in `GET /predict`.
+    stale: bool,
+    /// The models it comes from.
+    model: ModelRef,
+    /// Names what the forecasts of all devices have in common: where it is another than in an earlier answer of the same
+    /// origin, any forecast may have changed.
+    basis: String,
+    /// Thousandths from which on an hour is expected in use.
+    #[schema(maximum = 1000)]
+    threshold: u16,
+    /// Starts of the 24 hours.
+    #[schema(min_items = 24, max_items = 24)]
+    starts: Vec<String>,
+    /// The devices, in order of name; `sources`, `statuses`, `chances` and `actual` have one entry for each.
+    devices: Vec<String>,
+    /// Sources of the forecasts, one per device.
+    #[schema(value_type = Vec<SourceName>)]
+    sources: Vec<Source>,
+    /// Statuses of the devices at the origin.
+    #[schema(value_type = Vec<StatusName>)]
+    statuses: Vec<Status>,
+    /// Thousandths of a certainty that the room is occupied, for each device its 24 hours: rounded down, but not below the
+    /// threshold where the hour is expected in use.
+    chances: Vec<Vec<u16>>,
+    /// Observed states of the hours that have begun, a letter for each: `o`ccupied, `v`acant, `u`nobserved. Absent in a forecast
+    /// of the present.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actual: Option<Vec<String>>,
+    /// Devices that fire far more often in an occupied hour than the others do.
+    chattering: Vec<String>,
+    /// The last reading of each device that is silent, or gone as its gateway says.
+    silent_since: BTreeMap<String, String>,
+}
+
+/// The next 24 hours of all devices, or of those named, in few bytes
+///
+/// The forecast of `GET /predict`, made for displays: chances have three digits, what devices have in common stands once,
+/// and a day of the past comes with what happened. A client that sends the `ETag` of an answer in `If-None-Match` gets 304
+/// while nothing has changed.
+#[utoipa::path(
+    get,
+    path = "/predict/compact",
+    operation_id = "predict_compact",
+    tag = "forecasts",
+    params(
+        ("device" = Option<Vec<String>>, Query, description = "Only this device (repeatable, at most 1,000)", style = Form, explode),
+        ("at" = Option<String>, Query, description = "The instant the forecast is made at, as in `GET /predict`", example = "2016-08-24 23:59:59"),
+    ),
+    responses(
+        (status = 200, description = "The forecast", body = CompactForecast),
+        (status = 304, description = "The answer is the one that `If-None-Match` names"),
+        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []), ("query" = [])),
+)]
+pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
+    let query = Query::parse(request.query_string(), &["device", "at"])?;
+    let snapshot = site.snapshot()?;
+    let (origin, devices) = asked(&query, &site, &snapshot)?;
+    let present = snapshot.history.present(&site.calendar);
+    let key = Key { origin, form: Form::Compact(present, digest(&offline(&site))), devices };
+    let answer = cached(&site, snapshot, key, move |site, snapshot, grid, key| {
+        let cells = cells(site, snapshot, grid, &key.devices)?;
+        // Nothing has been observed yet of the hours to come.
+        let past = (origin < present).then(|| snapshot.grid(present, &site.calendar));
+        let answer = compact(site, snapshot, grid, &cells, past.as_deref());
+        serde_json::to_vec(&answer).map_err(Problem::internal)
+    })
+    .await?;
+    send(&request, answer, "application/json").await
+}
+
+/// Returns the sensors that are offline now, in order of name.
+fn offline(site: &Site) -> Vec<String> {
+    site.live.as_ref().map_or_else(Vec::new, |live| live.health.offline())
+}
+
+fn digest(names: &[String]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    names.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn compact(
+    site: &Site,
+    snapshot: &Snapshot,
+    grid: &Grid,
+    cells: &[&Arc<Cell>],
+    past: Option<&Grid>,
+) -> CompactForecast {
+    let (hourly, history, calendar) = (&grid.hourly, &snapshot.history, &site.calendar);
+    let threshold = (grid.loaded.models.threshold.0 * PARTS).ceil() as u16;
+    let rfc3339 = |instant: Timestamp| calendar.rfc3339(instant);
+    let forecasts = || cells.iter().map(|cell| &cell.forecast);
+    let names = || forecasts().map(|forecast| &forecast.device);
+    let chances =
+        |forecast: &DeviceForecast| forecast.hours.iter().map(|hour| chance(hour, threshold)).collect::<Vec<u16>>();
+
+    let profiles = &history.profile(calendar).devices;
+    let profile = |name: &str| profiles.binary_search_by(|profile| profile.device.as_str().cmp(name)).ok();
+    let is_chattering = |name: &&String| profile(name).is_some_and(|at| profiles[at].chattering);
+    // Gateways tell of now: of a past day nobody knows what was offline.
+    let gone = if past.is_none() { offline(site) } else { Vec::new() };
+    let silent = forecasts()
+        .filter(|forecast| forecast.status == Status::Silent || gone.contains(&forecast.device))
+        .filter_map(|forecast| {
+            let last = hourly.devices[hourly.position(&forecast.device)?].times.last()?;
+            Some((forecast.device.clone(), rfc3339(*last)))
+        });
+    let last = hourly.devices.iter().filter_map(|device| device.times.last()).max();
+    CompactForecast {
+        origin: rfc3339(hourly.origin),
+        data_until: last.copied().map(rfc3339),
+        first_reading: history.span.map(|(first, _)| rfc3339(first)),
+        last_reading: history.span.map(|(_, last)| rfc3339(last)),
+        stale: hourly.stale.is_some(),
+        model: grid.model(calendar),
+        basis: format!("{:016x}", grid.basis),
+        threshold,
+        starts: (hourly.end..).take(HORIZON).map(|hour| rfc3339(calendar.start(hour))).collect(),
+        devices: names().cloned().collect(),
+        sources: forecasts().map(|forecast| forecast.source).collect(),
+        statuses: forecasts().map(|forecast| forecast.status).collect(),
+        chances: forecasts().map(chances).collect(),
+        actual: past.map(|past| names().map(|name| actual(name, hourly, &past.hourly, calendar)).collect()),
+        chattering: names().filter(is_chattering).cloned().collect(),
+        silent_since: silent.collect(),
+    }
+}
+
+/// Returns a probability in thousandths. It is rounded down, so rounding it to whole percent afterwards gives the same
+/// as rounding at once.
+fn chance(hour: &HourForecast, threshold: u16) -> u16 {
+    let parts = (hour.probability * PARTS) as u16;
+    if hour.occupied { parts.max(threshold) } else { parts.min(threshold.saturating_sub(1)) }
+}
+
+/// Returns the observed states of the hours of a forecast, as far as another grid knows them.
+fn actual(name: &str, forecast: &Hourly, known: &Hourly, calendar: &Calendar) -> String {
+    let Some(at) = known.position(name) else { return String::new() };
+    let hours = (forecast.end..known.end).take(HORIZON);
+    hours.map(|hour| letter(state(&known.devices[at], hour, calendar))).collect()
+}
+
+/// Returns the state of an hour of a device. The running hour is occupied once motion was seen in it.
+pub fn state(device: &DeviceHours, hour: Hour, calendar: &Calendar) -> State {
+    let state = usize::try_from(hour - device.first).ok().and_then(|at| device.states.get(at).copied());
+    match state.unwrap_or(State::Unobserved) {
+        State::Unobserved if device.times.last().is_some_and(|&time| calendar.hour(time) == hour) => State::Occupied,
+        state => state,
+    }
+}
+
+fn letter(state: State) -> char {
+    match state {
+        State::Occupied => 'o',
+        State::Vacant => 'v',
+        State::Unobserved => 'u',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chances_keep_their_percent_and_their_side_of_the_threshold() {
+        let hour = |probability, occupied| HourForecast { hour: 0, probability, occupied };
+        let cases = [
+            (hour(0.123_4, false), 500, 123),
+            (hour(0.124_96, false), 500, 124),
+            (hour(0.499_99, false), 500, 499),
+            (hour(0.5, true), 500, 500),
+            (hour(0.000_01, false), 500, 0),
+            (hour(0.999_99, true), 500, 999),
+            // A threshold of 1/11.
+            (hour(0.090_92, true), 91, 91),
+            (hour(0.090_90, false), 91, 90),
+        ];
+        for (hour, threshold, parts) in cases {
+            assert_eq!(chance(&hour, threshold), parts, "{hour:?}");
+            assert_eq!(chance(&hour, threshold) >= threshold, hour.occupied, "{hour:?}");
+        }
+    }
+}

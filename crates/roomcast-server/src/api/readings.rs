@@ -1,0 +1,195 @@
+//! `POST /readings`: readings of the sensors, stored before they are acknowledged.
+
+use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::predict::work;
+use crate::api::predict::body::{self, MOST_BYTES};
+use crate::http::auth::WriteAccess;
+use crate::http::decode::{self, Encoding};
+use crate::http::query::Query;
+use crate::ingest::Source;
+use crate::ingest::payload::rows::{self, Media, Rows, Unreadable};
+use crate::ingest::writer::{Failure, Full, Patience, Room, Tally};
+use crate::problem::{Code, Problem, ProblemBody};
+use crate::state::live::Live;
+use crate::state::site::Site;
+use roomcast_storage::readings::{Batch, Refused};
+
+/// Seconds after which to try again: short for a full queue, which moves soon, and longer for a store that is away.
+const SOON: u64 = 1;
+const LATER: u64 = 5;
+
+/// Size up to which reading a body takes a fraction of a millisecond: handing it to another thread and waiting for it
+/// would cost about as much again.
+const SMALL: usize = 64 << 10;
+
+/// What became of the rows of a body. All of them are accounted for, and what is stored is on disk.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Stored {
+    /// New readings.
+    #[schema(minimum = 0)]
+    stored: u64,
+    /// Readings that were there already.
+    #[schema(minimum = 0)]
+    duplicates: u64,
+    /// Rows that say "no motion": they show that the sensor lives, and are no readings.
+    #[schema(minimum = 0)]
+    no_motion: u64,
+    /// Rows that are none, in order. They are kept in quarantine.
+    refused: Vec<RefusedRow>,
+}
+
+/// A row that is no reading.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RefusedRow {
+    /// Its place, from 1: in an array the element, else the line (the header of a CSV is line 1).
+    #[schema(minimum = 1)]
+    row: u64,
+    /// What is wrong with it.
+    reason: String,
+}
+
+/// A sensor that fired, or said that nothing moves.
+#[derive(ToSchema)]
+#[schema(as = SensorReading)]
+#[allow(dead_code, reason = "the schema of a row, which stream reads without knowing of HTTP")]
+pub struct Row {
+    /// When: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339; at most a day ahead.
+    #[schema(example = "2016-07-01 05:35:00")]
+    time: String,
+    /// Which: 1 to 256 bytes without control characters.
+    #[schema(example = "device_1", min_length = 1)]
+    device: String,
+    /// 1 for motion, as without it; 0 for none. `true`, `false`, `on` and `off` will do, and `activated` as its name.
+    #[schema(minimum = 0, maximum = 1)]
+    device_activated: Option<u8>,
+    /// The sender's own name of the event: what comes again under it on the same day is stored once.
+    #[schema(max_length = 128)]
+    id: Option<String>,
+}
+
+/// Send readings
+///
+/// The answer comes when they are stored. A reading is a device and a second: what is sent again is stored once, so a
+/// request without an answer can be repeated. Rows that are no readings are named in the answer and kept in
+/// quarantine; the others are stored. At most 8 MiB (32 MiB unpacked, with `Content-Encoding: gzip` or `zstd`) and 100,000
+/// rows. Needs a token of scope write.
+#[utoipa::path(
+    post,
+    path = "/readings",
+    operation_id = "send_readings",
+    tag = "readings",
+    request_body(content(
+        (Vec<Row> = "application/json"),
+        (String = "application/x-ndjson", example = "{\"time\":\"2016-07-01 05:35:00\",\"device\":\"device_1\"}\n"),
+        (String = "text/csv", example = "time,device,device_activated\n2016-07-01 05:35:00,device_1,1\n"),
+    )),
+    responses(
+        (status = 200, description = "All rows are accounted for", body = Stored),
+        (status = 429, description = "Too many readings wait to be stored; try again after `Retry-After` seconds", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The store is away, nothing was stored; try again after `Retry-After` seconds", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "4XX", description = "What is wrong with the request; nothing was stored", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "The server is at fault; nothing was stored", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []), ("query" = [])),
+)]
+pub async fn post(
+    _: WriteAccess,
+    request: HttpRequest,
+    site: Data<Site>,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    Query::parse(request.query_string(), &[])?;
+    let live = live(&site)?;
+    let (media, encoding) = (media(&request)?, Encoding::of(&request)?);
+    live.counts.of(Source::Http).received.add(1);
+    check_length(&request)?;
+    // Room is taken for the bytes that have come, not for those announced: a slow sender would keep others from
+    // sending.
+    let mut room = live.writer.room(0).map_err(|full| turned_away(live, full))?;
+    let reserve = |room: &mut Room, bytes| {
+        room.join(live.writer.room(bytes).map_err(|full| turned_away(live, full))?);
+        Ok(())
+    };
+    let body = body::read(body, |bytes| reserve(&mut room, bytes)).await?;
+    let is_small = encoding == Encoding::Identity && body.len() <= SMALL;
+    let shared = site.clone();
+    let read = move || {
+        let live = self::live(&shared)?;
+        let body = decode::unpack(encoding, body, |bytes| {
+            room.join(live.writer.room(bytes).map_err(|full| turned_away(live, full))?);
+            Ok(())
+        })?;
+        Ok((rows::read(media, &body, &shared.calendar).map_err(unreadable)?, room))
+    };
+    let (read, room) = if is_small { read()? } else { work(read).await? };
+    let Rows { events, refused: rows } = read;
+    let refused = rows.iter().map(|row| Refused {
+        source: Source::Http.name().into(),
+        payload: row.payload.clone(),
+        reason: row.reason.clone(),
+    });
+    let batch = Batch { events, refused: refused.collect() };
+    let tally = if batch.events.is_empty() && batch.refused.is_empty() {
+        Tally::default()
+    } else {
+        let answer = live.writer.submit(Source::Http, batch, room, Patience::Told);
+        let answer = answer.map_err(|full| turned_away(live, full))?;
+        match answer.await {
+            Ok(Ok(tally)) => tally,
+            Ok(Err(Failure { message, temporary: false })) => return Err(Problem::internal(message)),
+            Ok(Err(_)) | Err(_) => {
+                let problem = Problem::new(Code::StoreUnavailable, "the store is away; nothing was stored");
+                return Err(problem.hint("send the same again").retry_after(LATER));
+            }
+        }
+    };
+    let refused = rows.into_iter().map(|row| RefusedRow { row: row.row, reason: row.reason }).collect();
+    let Tally { stored, duplicates, no_motion } = tally;
+    Ok(HttpResponse::Ok().json(Stored { stored, duplicates, no_motion, refused }))
+}
+
+fn live(site: &Site) -> Result<&Live, Problem> {
+    site.live.as_ref().ok_or_else(|| {
+        Problem::new(Code::NoStore, "the server was started without a store for readings")
+            .hint("start it with --store readings.db, or --store postgres://…")
+    })
+}
+
+fn turned_away(live: &Live, _: Full) -> Problem {
+    live.counts.of(Source::Http).turned_away.add(1);
+    Problem::new(Code::QueueFull, "as many readings as fit wait to be stored").retry_after(SOON)
+}
+
+fn media(request: &HttpRequest) -> Result<Media, Problem> {
+    match body::media(request).as_str() {
+        "application/json" => Ok(Media::Json),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
+            Ok(Media::Ndjson)
+        }
+        "text/csv" => Ok(Media::Csv),
+        other => Err(Problem::new(Code::UnsupportedMediaType, format!("the body is {other:?}"))
+            .hint("send application/json, application/x-ndjson or text/csv")),
+    }
+}
+
+/// Checks the announced length of the body before any of it has come.
+fn check_length(request: &HttpRequest) -> Result<(), Problem> {
+    let named = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if named.is_none_or(|length| length <= MOST_BYTES) {
+        return Ok(());
+    }
+    let why = format!("a body has at most {} MiB", MOST_BYTES >> 20);
+    Err(Problem::new(Code::BodyTooLarge, why).hint("send fewer rows at a time, or compress them"))
+}
+
+fn unreadable(error: Unreadable) -> Problem {
+    match error {
+        Unreadable::Form(why) => Problem::new(Code::InvalidBody, why),
+        Unreadable::TooMany => Problem::new(Code::BodyTooLarge, error.to_string()).hint("send fewer rows at a time"),
+    }
+}

@@ -1,0 +1,225 @@
+//! `GET /schedule`: times to heat or ventilate, from the forecast and the time the room needs.
+
+pub mod ics;
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::predict::{asked, cells, prefers, work};
+use crate::http::auth::{CalendarAccess, Scope};
+use crate::http::query::Query;
+use crate::problem::{Problem, ProblemBody};
+use crate::state::answer::{ModelRef, utc};
+use crate::state::site::Site;
+use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
+use roomcast_forecast::forecast::HourForecast;
+use roomcast_forecast::model::rule::Rule;
+
+/// Longest preheat or setback, seconds.
+const LONGEST: i64 = 12 * HOUR;
+
+/// Blocks of one or more devices.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Schedule {
+    /// When the forecast was computed, UTC.
+    pub made_at: String,
+    /// The instant it was made at.
+    pub origin: String,
+    /// Whether no sensor has been heard for longer than nights, days off and habits explain: then all is the habit's.
+    pub stale: bool,
+    /// The models it comes from.
+    pub model: ModelRef,
+    /// How blocks were made of probabilities.
+    pub rule: BlockRule,
+    /// One entry per device, in order of name.
+    pub devices: Vec<DeviceSchedule>,
+}
+
+/// How blocks are made of probabilities.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub struct BlockRule {
+    /// An hour counts as occupied from this probability on.
+    pub threshold: f64,
+    /// Seconds by which a block begins before the first occupied hour.
+    pub preheat_seconds: i64,
+    /// Seconds by which it ends after the last.
+    pub setback_after_seconds: i64,
+}
+
+/// The blocks of a device.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeviceSchedule {
+    /// The device's name.
+    pub device: String,
+    /// Its blocks, in order, apart from each other.
+    pub blocks: Vec<BlockAnswer>,
+}
+
+/// A time to heat or ventilate.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BlockAnswer {
+    /// When to begin.
+    pub start: String,
+    /// When to stop.
+    pub end: String,
+    /// When the first occupied hour begins.
+    pub occupied_from: String,
+    /// When the last one ends.
+    pub occupied_until: String,
+    /// The highest probability of its hours.
+    #[schema(minimum = 0, maximum = 1)]
+    pub peak_probability: f64,
+}
+
+/// A time to heat or ventilate, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Block {
+    /// The time to begin.
+    pub start: Timestamp,
+    /// The time to stop.
+    pub end: Timestamp,
+    /// The occupied hours in it: the start of the first and the end of the last.
+    pub occupied: (Timestamp, Timestamp),
+    /// The highest probability of its hours.
+    pub peak: f64,
+}
+
+/// Heating or ventilation blocks for the next 24 hours, as JSON or as a calendar
+///
+/// A block begins `preheat` before the first occupied hour and ends `setback_after` after the last; blocks that touch are one.
+/// As a calendar (`format=ics` or `Accept: text/calendar`) it can be subscribed to: an event keeps its UID as long as its
+/// first occupied hour stays. At a site without a time zone its times are floating. A token of scope `calendar` opens the calendar and
+/// nothing else.
+#[utoipa::path(
+    get, path = "/schedule", operation_id = "schedule", tag = "forecasts",
+    params(
+        ("device" = Option<Vec<String>>, Query, description = "Only this device (repeatable, at most 1,000)", style = Form, explode),
+        ("at" = Option<String>, Query, description = "The instant the forecast is made at", example = "2016-08-24 23:59:59"),
+        ("preheat" = Option<String>, Query, description = "How long before the first occupied hour to begin, at most 12h", example = "45m"),
+        ("setback_after" = Option<String>, Query, description = "How long after the last occupied hour to stop, at most 12h", example = "30m"),
+        ("cost_miss" = Option<f64>, Query, description = "Cost of an occupied hour taken for vacant, with cost_waste", minimum = 0.000001),
+        ("cost_waste" = Option<f64>, Query, description = "Cost of a vacant hour taken for occupied, with cost_miss", minimum = 0.000001),
+        ("format" = Option<String>, Query, description = "`json` or `ics`; goes before Accept", pattern = "^(json|ics)$"),
+    ),
+    responses(
+        (status = 200, description = "The blocks", content((Schedule = "application/json"), (String = "text/calendar"))),
+        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []), ("query" = [])),
+)]
+pub async fn get(access: CalendarAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
+    let known = ["device", "at", "preheat", "setback_after", "cost_miss", "cost_waste", "format"];
+    let query = Query::parse(request.query_string(), &known)?;
+    let calendar_wanted = match query.get("format") {
+        Some("ics") => true,
+        Some("json") => false,
+        Some(other) => return Err(Problem::parameter("format", format!("expected json or ics, found {other:?}"))),
+        None => prefers(&request, "text/calendar", "application/json"),
+    };
+    if !calendar_wanted {
+        access.0.check(Scope::Read)?;
+    }
+    let snapshot = site.snapshot()?;
+    let (origin, devices) = asked(&query, &site, &snapshot)?;
+    let preheat = query.duration("preheat", LONGEST)?.unwrap_or(0);
+    let setback = query.duration("setback_after", LONGEST)?.unwrap_or(0);
+    let rule = match (query.number("cost_miss")?, query.number("cost_waste")?) {
+        (Some(miss), Some(waste)) => Some(Rule::Cost { miss, waste }),
+        (None, None) => None,
+        _ => return Err(Problem::parameter("cost_miss", "and cost_waste belong together")),
+    };
+    let media = if calendar_wanted { "text/calendar; charset=utf-8" } else { "application/json" };
+    let bytes = work(move || {
+        let (calendar, turn) = (&site.calendar, snapshot.turn());
+        let grid = snapshot.grid(origin, calendar);
+        let cells = cells(&site, &snapshot, &grid, &devices)?;
+        drop(turn);
+        let models = &grid.loaded.models;
+        let threshold = rule.map_or(models.threshold, |rule| rule.threshold(&models.site.out_of_sample)).0;
+        let made = cells.iter().map(|cell| {
+            let blocks = blocks(&cell.forecast.hours, threshold, preheat, setback, origin, calendar);
+            (cell.forecast.device.as_str(), blocks)
+        });
+        if calendar_wanted {
+            return Ok(ics::calendar(made, grid.made_at, calendar).into_bytes());
+        }
+        let schedule = Schedule {
+            made_at: utc(grid.made_at),
+            origin: calendar.rfc3339(origin),
+            stale: grid.hourly.stale.is_some(),
+            model: grid.model(calendar),
+            rule: BlockRule { threshold, preheat_seconds: preheat, setback_after_seconds: setback },
+            devices: made.map(|(device, blocks)| answer(device, &blocks, calendar)).collect(),
+        };
+        serde_json::to_vec(&schedule).map_err(Problem::internal)
+    })
+    .await?;
+    Ok(HttpResponse::Ok().content_type(media).body(bytes))
+}
+
+fn answer(device: &str, blocks: &[Block], calendar: &Calendar) -> DeviceSchedule {
+    let block = |block: &Block| BlockAnswer {
+        start: calendar.rfc3339(block.start),
+        end: calendar.rfc3339(block.end),
+        occupied_from: calendar.rfc3339(block.occupied.0),
+        occupied_until: calendar.rfc3339(block.occupied.1),
+        peak_probability: block.peak,
+    };
+    DeviceSchedule { device: device.to_owned(), blocks: blocks.iter().map(block).collect() }
+}
+
+/// Returns the blocks of a forecast. None begins before the origin, which would be too late to act on.
+fn blocks(
+    hours: &[HourForecast],
+    threshold: f64,
+    preheat: i64,
+    setback: i64,
+    origin: Timestamp,
+    calendar: &Calendar,
+) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    for hour in hours.iter().filter(|hour| hour.probability >= threshold) {
+        let from = calendar.start(hour.hour);
+        let start = (from - preheat).max(origin.min(from));
+        match blocks.last_mut() {
+            Some(last) if start <= last.end => {
+                last.end = from + HOUR + setback;
+                last.occupied.1 = from + HOUR;
+                last.peak = last.peak.max(hour.probability);
+            }
+            _ => blocks.push(Block {
+                start,
+                end: from + HOUR + setback,
+                occupied: (from, from + HOUR),
+                peak: hour.probability,
+            }),
+        }
+    }
+    blocks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_begin_early_end_late_and_merge() {
+        let hours: Vec<HourForecast> = [0.9, 0.1, 0.1, 0.8, 0.9, 0.1, 0.6]
+            .iter()
+            .zip(10..)
+            .map(|(&probability, hour)| HourForecast { hour, probability, occupied: probability >= 0.5 })
+            .collect();
+        let calendar = Calendar::default();
+        let spans = |preheat: i64, setback: i64| -> Vec<(i64, i64)> {
+            let found = blocks(&hours, 0.5, preheat * 60, setback * 60, 10 * HOUR - 600, &calendar);
+            found.iter().map(|block| (block.start / 60, block.end / 60)).collect()
+        };
+        assert_eq!(spans(0, 0), [(600, 660), (780, 900), (960, 1020)]);
+        // The first cannot begin before the origin, ten minutes before its hour.
+        assert_eq!(spans(45, 0), [(590, 660), (735, 900), (915, 1020)]);
+        assert_eq!(spans(30, 30), [(590, 690), (750, 1050)]);
+    }
+}

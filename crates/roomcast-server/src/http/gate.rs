@@ -1,0 +1,265 @@
+//! Processing of every request and answer: ids, limits, security headers, problem bodies, counting, one log line.
+
+use std::hash::{BuildHasher, RandomState};
+use std::rc::Rc;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpResponse, web};
+
+use super::auth::TokenLabel;
+use super::origin;
+use super::proxy::{self, Client};
+use crate::problem::Problem;
+use crate::state::site::{Phase, Site};
+use crate::transport::connection::Answering;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Seconds for which a browser may keep the answer to a preflight.
+const PREFLIGHT: HeaderValue = HeaderValue::from_static("600");
+
+/// Passes a request on and finishes its answer.
+///
+/// # Errors
+/// Returns no errors of its own; routes turn every failure into an answer.
+pub async fn gate(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let watch = Instant::now();
+    let Some(site) = request.app_data::<web::Data<Site>>().cloned() else {
+        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+    };
+    let answer = request.conn_data::<Rc<Answering>>().cloned().map(|answering| {
+        let length = body_length(request.headers());
+        let (payload, answer) = answering.start(request.take_payload(), length);
+        request.set_payload(payload);
+        answer
+    });
+    site.metrics.in_flight.add(1);
+    let _in_flight = InFlight(&site);
+    let id = request_id(request.headers());
+    let trace = trace(request.headers());
+    let origin = allowed_origin(&site, request.headers());
+
+    let client = request.peer_addr().map(|peer| proxy::client(peer.ip(), request.headers(), &site.settings.proxies));
+    if let Some(client) = client {
+        request.extensions_mut().insert(client);
+    }
+    let refused = admit(&site, &request, client).err();
+    let preflight = origin.is_some()
+        && request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response = match refused {
+        Some(problem) => request.error_response(problem),
+        None if preflight => request.into_response(HttpResponse::NoContent().finish()),
+        None => next.call(request).await?.map_into_boxed_body(),
+    };
+    response = explain(response, &id);
+    headers(&site, &mut response, &id, origin, preflight);
+    let took = watch.elapsed();
+    let route = if preflight { "preflight" } else { response.request().match_name().unwrap_or("other") };
+    site.metrics.request(route, response.status().as_u16(), took);
+    log(&response, client, route, &id, trace.as_deref(), took);
+    Ok(match answer {
+        Some(answer) => response.map_body(|_, body| answer.body(body)),
+        None => response,
+    })
+}
+
+/// Returns the length of a request's body, if it is named.
+fn body_length(headers: &HeaderMap) -> Option<u64> {
+    let named = headers.get(header::CONTENT_LENGTH).filter(|_| !headers.contains_key(header::TRANSFER_ENCODING))?;
+    named.to_str().ok()?.trim().parse().ok()
+}
+
+/// Checks a request against the limits that apply to every path.
+fn admit(site: &Site, request: &ServiceRequest, client: Option<Client>) -> Result<(), Problem> {
+    if site.tokens.is_empty() {
+        origin::check_host(request)?;
+    }
+    // Exactly these paths, undecoded: orchestrators must be able to ask at any time.
+    if !matches!(request.path(), "/healthz" | "/readyz") {
+        site.admit_address(client)?;
+    }
+    origin::check_origin(request, &site.settings.cors)
+}
+
+/// Decrements the number of requests in flight when dropped, also when the client has gone away.
+struct InFlight<'a>(&'a Site);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.in_flight.sub(1);
+    }
+}
+
+/// Writes the body of a problem. Makes a problem of a request that Actix refused by itself.
+fn explain(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
+    let status = response.status();
+    let known = response.response().extensions().get::<Problem>().cloned();
+    let problem = match known {
+        Some(problem) => problem,
+        None if status.is_client_error() || status.is_server_error() => Problem::of_status(status),
+        None => return response,
+    };
+    let body = problem.body(id);
+    let mut response = response.map_body(|_, _| BoxBody::new(body));
+    let json = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+fn headers(
+    site: &Site,
+    response: &mut ServiceResponse<BoxBody>,
+    id: &str,
+    origin: Option<HeaderValue>,
+    preflight: bool,
+) {
+    let draining = site.phase() == Phase::Draining;
+    let headers = response.headers_mut();
+    let mut default = |name: HeaderName, value: &'static str| {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    };
+    default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    default(header::REFERRER_POLICY, "no-referrer");
+    default(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    default(header::CACHE_CONTROL, "no-store");
+    if site.settings.tls {
+        default(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
+    if draining {
+        // Keep-alive would hold the connection open until the server closes it.
+        default(header::CONNECTION, "close");
+    }
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    if !site.settings.cors.is_empty() {
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    }
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers
+            .insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id, retry-after, etag"));
+        if preflight {
+            let methods = HeaderValue::from_static("GET, HEAD, POST");
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+            let allowed =
+                HeaderValue::from_static("authorization, content-type, if-none-match, x-request-id, traceparent");
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT);
+        }
+    }
+}
+
+/// Returns the request's origin, if pages from there may read answers.
+fn allowed_origin(site: &Site, headers: &HeaderMap) -> Option<HeaderValue> {
+    let origin = headers.get(header::ORIGIN)?;
+    site.settings.cors.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
+}
+
+/// Returns the id the client sent, if it is a plain one, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let plain = |id: &&str| {
+        (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    let sent = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(plain);
+    sent.map_or_else(new_id, str::to_owned)
+}
+
+/// Returns an id that no other request of this process has, and that is unlikely in another process.
+fn new_id() -> String {
+    static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{:016x}", SEED.hash_one(NEXT.fetch_add(1, Relaxed)))
+}
+
+/// Returns the client's own trace in a W3C `traceparent`, `00-<trace>-<span>-<flags>`: 32 hexadecimal digits.
+fn trace(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(TRACEPARENT)?.to_str().ok()?;
+    let parts: Vec<&str> = text.split('-').collect();
+    let hex = |part: &str, length| part.len() == length && part.bytes().all(|b| b"0123456789abcdef".contains(&b));
+    match parts[..] {
+        [version, trace, span, flags, ..]
+            if hex(version, 2)
+                && version != "ff"
+                && (version != "00" || parts.len() == 4)
+                && hex(trace, 32)
+                && hex(span, 16)
+                && hex(flags, 2)
+                && trace.bytes().any(|b| b != b'0')
+                && span.bytes().any(|b| b != b'0') =>
+        {
+            Some(trace.to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// Logs one event per request, with the field names of the Elastic Common Schema. The query is left out, because it may
+/// hold tokens.
+fn log(
+    response: &ServiceResponse<BoxBody>,
+    client: Option<Client>,
+    route: &str,
+    id: &str,
+    trace: Option<&str>,
+    took: Duration,
+) {
+    let request = response.request();
+    let label = request.extensions().get::<TokenLabel>().cloned();
+    tracing::info!(
+        http.request.method = request.method().as_str(),
+        url.path = request.uri().path(),
+        http.route = route,
+        http.response.status_code = response.status().as_u16(),
+        event.duration = took.as_nanos() as u64,
+        client.ip = client.map(|client| tracing::field::display(client.0)),
+        user.name = label.as_ref().map(|label| &*label.0),
+        http.request.id = id,
+        trace.id = trace,
+        "request"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(name: HeaderName, value: &'static str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_static(value));
+        headers
+    }
+
+    #[test]
+    fn only_plain_ids_are_taken_over() {
+        assert_eq!(request_id(&sent(REQUEST_ID, "abc-1.2_3")), "abc-1.2_3");
+        for wrong in ["", "two words", "<b>", "a/b"] {
+            assert_eq!(request_id(&sent(REQUEST_ID, wrong)).len(), 16, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn traces_are_read_as_w3c_says() {
+        let trace = |text| trace(&sent(TRACEPARENT, text));
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        assert_eq!(trace("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").as_deref(), Some(id));
+        assert_eq!(trace("cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more").as_deref(), Some(id));
+        assert_eq!(trace("00-00000000000000000000000000000000-00f067aa0ba902b7-01"), None);
+        assert_eq!(trace("ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), None);
+        assert_eq!(trace("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"), None);
+    }
+}

@@ -1,0 +1,112 @@
+//! Lockout of addresses that guess tokens: after 30 wrong ones within a minute, nothing of theirs is answered for a
+//! minute.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+/// Wrong tokens within [`PERIOD`] that lock an address out.
+const GUESSES: u32 = 30;
+
+/// Time for which wrong tokens are remembered, and for which an address is locked out.
+const PERIOD: Duration = Duration::from_secs(60);
+
+/// Maximum number of addresses that are remembered.
+const ADDRESSES: usize = 10_000;
+
+/// The wrong tokens of all addresses.
+#[derive(Debug, Default)]
+pub struct Lockout {
+    known: RwLock<HashMap<IpAddr, Guesses>>,
+}
+
+/// The wrong tokens of an address.
+#[derive(Debug, Clone, Copy)]
+struct Guesses {
+    wrong: u32,
+    /// The time at which they are dropped: a period after the first, or after the one that was too many.
+    until: Instant,
+}
+
+impl Lockout {
+    /// Returns how long an address is still locked out, if it is.
+    pub fn left(&self, address: IpAddr, now: Instant) -> Option<Duration> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let guesses = known.get(&address).filter(|guesses| guesses.wrong >= GUESSES)?;
+        Some(guesses.until.saturating_duration_since(now)).filter(|left| !left.is_zero())
+    }
+
+    /// Counts a wrong token of an address, and returns whether it is the one that locks it out.
+    pub fn count(&self, address: IpAddr, now: Instant) -> bool {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= ADDRESSES && !known.contains_key(&address) {
+            known.retain(|_, guesses| guesses.until > now);
+            // When all places are taken by guessing addresses, the one that would be dropped first makes room.
+            if known.len() >= ADDRESSES
+                && let Some(first) = known.iter().min_by_key(|(_, guesses)| guesses.until).map(|(address, _)| *address)
+            {
+                known.remove(&first);
+            }
+        }
+        let guesses = known.entry(address).or_insert(Guesses { wrong: 0, until: now + PERIOD });
+        if guesses.until <= now {
+            *guesses = Guesses { wrong: 0, until: now + PERIOD };
+        }
+        guesses.wrong = guesses.wrong.saturating_add(1);
+        let locks = guesses.wrong == GUESSES;
+        if locks {
+            guesses.until = now + PERIOD;
+        }
+        locks
+    }
+
+    /// Drops entries that are over.
+    pub fn tidy(&self, now: Instant) {
+        let is_over = |guesses: &Guesses| guesses.until <= now;
+        if self.known.read().unwrap_or_else(PoisonError::into_inner).values().any(is_over) {
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            known.retain(|_, guesses| !is_over(guesses));
+            known.shrink_to_fit();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GUESSER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+
+    #[test]
+    fn thirty_within_a_minute_lock_for_a_minute() {
+        let (lockout, start) = (Lockout::default(), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let locked: Vec<u64> = (0..40).filter(|&second| lockout.count(GUESSER, after(second))).collect();
+        assert_eq!(locked, [29]);
+        // Guesses that arrive during the lockout, which were under way before it, prolong nothing.
+        assert_eq!(lockout.left(GUESSER, after(39)), Some(Duration::from_secs(50)));
+        assert_eq!((lockout.left(GUESSER, after(89)), lockout.left([10, 0, 0, 2].into(), after(39))), (None, None));
+    }
+
+    #[test]
+    fn who_mistypes_now_and_then_is_not_locked_out() {
+        let (lockout, start) = (Lockout::default(), Instant::now());
+        let locked = (0..500).any(|guess| lockout.count(GUESSER, start + Duration::from_secs(3 * guess)));
+        assert!(!locked && lockout.left(GUESSER, start).is_none());
+    }
+
+    #[test]
+    fn memory_is_bounded_and_what_is_over_is_forgotten() {
+        let (lockout, start) = (Lockout::default(), Instant::now());
+        for address in 0..ADDRESSES as u32 + 50 {
+            lockout.count(IpAddr::V4(address.into()), start + Duration::from_millis(u64::from(address)));
+        }
+        let known = || lockout.known.read().unwrap().len();
+        assert_eq!(known(), ADDRESSES);
+        lockout.tidy(start + Duration::from_secs(61));
+        assert!((1..ADDRESSES).contains(&known()));
+        lockout.tidy(start + 2 * PERIOD);
+        assert_eq!(known(), 0);
+    }
+}

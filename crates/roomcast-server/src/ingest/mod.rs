@@ -1,0 +1,42 @@
+//! Arriving readings, from the wire to the store.
+//!
+//! Bodies and messages become events ([`payload`]). A sensor that repeats itself is told from one that fires again
+//! ([`edges`]). One task stores what all sources have, one transaction after the other ([`writer`]), and then answers
+//! each: HTTP gets its response, [`mqtt`] and [`nats`] send their acknowledgements. Everything kept here is in the
+//! store or still with its sender, so killing the process loses nothing.
+//!
+//! Memory is bounded: while the queue is full, HTTP bodies are rejected, and MQTT and NATS are not read any further.
+
+pub mod arrival;
+pub mod edges;
+pub mod health;
+pub mod mqtt;
+pub mod nats;
+pub mod payload;
+pub mod skipped;
+pub mod writer;
+
+/// Sources of readings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// `POST /readings`.
+    Http,
+    /// A broker's topics.
+    Mqtt,
+    /// A JetStream consumer.
+    Nats,
+}
+
+impl Source {
+    /// All sources, in the order of their counts.
+    pub const ALL: [Source; 3] = [Source::Http, Source::Mqtt, Source::Nats];
+
+    /// Returns the name used in metrics and in the quarantine.
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::Http => "http",
+            Source::Mqtt => "mqtt",
+            Source::Nats => "nats",
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Forms of the payloads in which sensors report.
+
+use serde_json::{Map, Value};
+
+/// What the payloads of a broker look like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    /// Told apart by their content.
+    #[default]
+    Auto,
+    /// JSON with `occupancy` or `presence`.
+    Zigbee2mqtt,
+    /// JSON with `PIR1`, `Switch1` or `POWER`, or plain ON and OFF.
+    Tasmota,
+    /// Plain `on` and `off`; `unavailable` for a sensor that is gone.
+    Homeassistant,
+    /// Plain ON, OFF, 1, 0, true or false.
+    Plain,
+    /// JSON with the value at a pointer.
+    Json,
+}
+
+/// A message's statement about its sensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// There is motion, or none.
+    Motion(bool),
+    /// The sensor is online, or offline.
+    Available(bool),
+    /// Another statement: a sign of life.
+    Else,
+}
+
+/// Reads a payload's statement. Returns it with the JSON value, if the payload is one.
+pub(super) fn said(form: Form, pointer: Option<&str>, payload: &str) -> Result<(Said, Option<Value>), String> {
+    let object = if payload.starts_with(['{', '[']) {
+        let value: Value = serde_json::from_str(payload).map_err(|error| error.to_string())?;
+        Some(value)
+    } else {
+        None
+    };
+    let said = match (&object, form) {
+        (Some(value), _) if pointer.is_some() && matches!(form, Form::Auto | Form::Json) => {
+            at_pointer(value, pointer.unwrap_or_default())?
+        }
+        (Some(Value::Object(map)), Form::Auto) => match zigbee(map)? {
+            Said::Else => tasmota(map),
+            said => said,
+        },
+        (Some(Value::Object(map)), Form::Zigbee2mqtt) => zigbee(map)?,
+        (Some(Value::Object(map)), Form::Tasmota) => tasmota(map),
+        (Some(_), Form::Json) => return Err("there is no pointer to the value (--mqtt-pointer)".into()),
+        (Some(_), Form::Homeassistant | Form::Plain) => return Err(expected("on or off", payload)),
+        (Some(_), _) => return Err(expected("a JSON object", payload)),
+        (None, Form::Zigbee2mqtt) => return Err(expected("a JSON object", payload)),
+        (None, _) => word(payload)?,
+    };
+    Ok((said, object))
+}
+
+/// Returns whether an availability topic's payload says that the sensor is online.
+pub(super) fn available(payload: &str) -> Result<bool, String> {
+    let state = match serde_json::from_str(payload) {
+        Ok(Value::Object(map)) => map.get("state").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        _ => payload.to_owned(),
+    };
+    match state.to_ascii_lowercase().as_str() {
+        "online" => Ok(true),
+        "offline" => Ok(false),
+        _ => Err(expected("online or offline", payload)),
+    }
+}
+
+fn expected(what: &str, found: &str) -> String {
+    format!("expected {what}, found {:?}", roomcast_forecast::readings::field::excerpt(found.as_bytes()))
+}
+
+/// Reads a value as true or false; none for other values.
+fn truth(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(truth) => Some(*truth),
+        Value::Number(number) => roomcast_forecast::readings::field::motion(number.to_string().as_bytes()).ok(),
+        Value::String(text) => roomcast_forecast::readings::field::motion(text.as_bytes()).ok(),
+        _ => None,
+    }
+}
+
+fn word(payload: &str) -> Result<Said, String> {
+    let word = payload.trim_matches('"').to_ascii_lowercase();
+    match word.as_str() {
+        "unavailable" | "offline" => Ok(Said::Available(false)),
+        "online" => Ok(Said::Available(true)),
+        "unknown" | "null" | "none" => Ok(Said::Else),
+        _ => match roomcast_forecast::readings::field::motion(word.as_bytes()) {
+            Ok(motion) => Ok(Said::Motion(motion)),
+            Err(_) => Err(expected("on or off", payload)),
+        },
+    }
+}
+
+fn at_pointer(value: &Value, pointer: &str) -> Result<Said, String> {
+    match value.pointer(pointer) {
+        None | Some(Value::Null) => Ok(Said::Else),
+        Some(found) => match truth(found) {
+            Some(motion) => Ok(Said::Motion(motion)),
+            None => Err(format!("{pointer}: {}", expected("true or false", &found.to_string()))),
+        },
+    }
+}
+
+fn zigbee(map: &Map<String, Value>) -> Result<Said, String> {
+    // A gateway sends null for a sensor it has not heard yet.
+    let Some((key, value)) = ["occupancy", "presence"].iter().find_map(|key| Some((key, map.get(*key)?))) else {
+        return Ok(Said::Else);
+    };
+    match (truth(value), value) {
+        (Some(motion), _) => Ok(Said::Motion(motion)),
+        (None, Value::Null) => Ok(Said::Else),
+        (None, other) => Err(format!("{key}: {}", expected("true or false", &other.to_string()))),
+    }
+}
+
+/// Reads `{"PIR1":"ON"}`, `{"Switch1":"ON"}`, `{"Switch1":{"Action":"ON"}}` or `{"POWER":"ON"}`, with any number or
+/// none. Other words (TOGGLE, HOLD) are about buttons.
+fn tasmota(map: &Map<String, Value>) -> Said {
+    let mut said = Said::Else;
+    for (key, value) in map {
+        let key = key.trim_end_matches(|c: char| c.is_ascii_digit());
+        if !["PIR", "SWITCH", "POWER"].iter().any(|known| key.eq_ignore_ascii_case(known)) {
+            continue;
+        }
+        match value.get("Action").unwrap_or(value).as_str().map(str::to_ascii_uppercase).as_deref() {
+            Some("ON") => return Said::Motion(true),
+            Some("OFF") => said = Said::Motion(false),
+            _ => {}
+        }
+    }
+    said
+}

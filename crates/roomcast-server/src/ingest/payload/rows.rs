@@ -1,0 +1,316 @@
+//! Rows with time and device: a JSON array, one JSON object per line, or CSV.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use csv::{ByteRecord, ReaderBuilder};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, IgnoredAny, Visitor};
+use serde_json::Value;
+
+use super::kept;
+use roomcast_forecast::calendar::{Calendar, EARLIEST_EVENT, Timestamp};
+use roomcast_forecast::readings::field::{self, Clock};
+use roomcast_storage::readings::{Event, Kind};
+
+/// Most rows of one body.
+pub const MOST_ROWS: usize = 100_000;
+
+/// Longest id of an event, in bytes.
+const ID_LIMIT: usize = 128;
+
+/// The form of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Media {
+    /// A JSON array of objects, or one object.
+    Json,
+    /// One JSON object per line.
+    Ndjson,
+    /// A header that names at least `time`, `device` and `device_activated` (or `activated`), then one row per line.
+    Csv,
+}
+
+/// The content of a body.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// The events, in order.
+    pub events: Vec<Event>,
+    /// The rows that are no events, in order.
+    pub refused: Vec<RefusedRow>,
+}
+
+/// A row that is no event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedRow {
+    /// Position from 1: the element of an array, or the line of a text (a CSV header is line 1).
+    pub row: u64,
+    /// The row as it came, a CSV row as a JSON object; at most [`super::KEPT`] bytes.
+    pub payload: String,
+    /// The reason it is no event.
+    pub reason: String,
+}
+
+/// Reasons a body cannot be read at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// The body is not in its form.
+    #[error("{0}")]
+    Form(String),
+    /// The body has too many rows.
+    #[error("the body has more than {MOST_ROWS} rows")]
+    TooMany,
+}
+
+/// Reads the rows of a body.
+///
+/// A row has these fields:
+///
+/// - `time`, as [`Calendar::parse`] reads it, from 2001 on and at most a day ahead of the site's clock;
+/// - `device`, 1 to 256 bytes of UTF-8 without control characters; spaces around it are cut off;
+/// - `device_activated` or `activated`: `1`, `true` or `on` for motion, `0`, `false` or `off` for none; JSON may leave
+///   it out for motion;
+/// - `id`, optional: the sender's id of the event, at most 128 bytes.
+///
+/// JSON rows may have no other keys: a misspelt one would change what the row means.
+///
+/// # Errors
+/// [`Unreadable`] when the body has no rows to judge one by one. Nothing of it is to be stored then.
+pub fn read(media: Media, body: &[u8], calendar: &Calendar) -> Result<Rows, Unreadable> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let mut reader = Reader {
+        clock: Clock::new(calendar),
+        latest: calendar.latest_event(),
+        rows: Rows::default(),
+        number: 0,
+        read: 0,
+    };
+    match media {
+        Media::Json => json(body, &mut reader)?,
+        Media::Ndjson => ndjson(body, &mut reader)?,
+        Media::Csv => csv(body, &mut reader)?,
+    }
+    Ok(reader.rows)
+}
+
+/// One row in JSON.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row<'a> {
+    #[serde(borrow)]
+    time: Cow<'a, str>,
+    #[serde(borrow)]
+    device: Cow<'a, str>,
+    #[serde(default, alias = "activated")]
+    device_activated: Activated,
+    id: Option<String>,
+}
+
+/// Motion or none, as a number, a boolean or a word.
+#[derive(Debug, Clone, Copy)]
+struct Activated(bool);
+
+impl Default for Activated {
+    fn default() -> Self {
+        Activated(true)
+    }
+}
+
+impl<'de> Deserialize<'de> for Activated {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Motion;
+        impl Visitor<'_> for Motion {
+            type Value = Activated;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("1 (motion) or 0 (no motion)")
+            }
+
+            fn visit_bool<E: de::Error>(self, value: bool) -> Result<Activated, E> {
+                Ok(Activated(value))
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Activated, E> {
+                self.visit_str(&value.to_string())
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Activated, E> {
+                self.visit_str(&value.to_string())
+            }
+
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Activated, E> {
+                match value {
+                    1.0 => Ok(Activated(true)),
+                    0.0 => Ok(Activated(false)),
+                    _ => Err(E::invalid_value(de::Unexpected::Float(value), &self)),
+                }
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Activated, E> {
+                let motion = field::motion(value.as_bytes());
+                motion.map(Activated).map_err(|_| E::invalid_value(de::Unexpected::Str(value), &self))
+            }
+        }
+        deserializer.deserialize_any(Motion)
+    }
+}
+
+/// The rows read so far.
+struct Reader<'a> {
+    clock: Clock<'a>,
+    latest: Timestamp,
+    rows: Rows,
+    /// The number of the present row.
+    number: u64,
+    /// Number of rows read.
+    read: usize,
+}
+
+impl Reader<'_> {
+    /// Begins a row.
+    fn next(&mut self, number: u64) -> Result<(), Unreadable> {
+        self.number = number;
+        self.read += 1;
+        if self.read > MOST_ROWS { Err(Unreadable::TooMany) } else { Ok(()) }
+    }
+
+    /// Ends the row.
+    fn take(&mut self, event: Result<Event, String>, payload: impl FnOnce() -> String) {
+        match event {
+            Ok(event) => self.rows.events.push(event),
+            Err(reason) => self.rows.refused.push(RefusedRow { row: self.number, payload: payload(), reason }),
+        }
+    }
+
+    fn event(&mut self, time: &[u8], device: &[u8], motion: bool, id: Option<String>) -> Result<Event, String> {
+        let instant = self.clock.text(time).map_err(|problem| problem.to_string())?;
+        if instant > self.latest {
+            let found = field::excerpt(time);
+            return Err(format!("time: expected no more than a day ahead of the site's clock, found {found:?}"));
+        }
+        if instant < EARLIEST_EVENT {
+            let found = field::excerpt(time);
+            return Err(format!("time: expected a year from 2001 on, as a clock that was set shows, found {found:?}"));
+        }
+        let device = field::name(field::trim(device)).map_err(|problem| problem.to_string())?.to_owned();
+        let id = id.filter(|id| !id.is_empty());
+        if id.as_ref().is_some_and(|id| id.len() > ID_LIMIT || id.contains(char::is_control)) {
+            return Err("id: expected at most 128 bytes without control characters".into());
+        }
+        Ok(Event { device, time: instant, kind: if motion { Kind::Motion } else { Kind::Rest }, id })
+    }
+
+    fn row(&mut self, row: Result<Row<'_>, serde_json::Error>) -> Result<Event, String> {
+        let Row { time, device, device_activated, id } = row.map_err(|error| plain(&error))?;
+        self.event(time.as_bytes(), device.as_bytes(), device_activated.0, id)
+    }
+}
+
+/// Returns the message of a row's error without its position, which is always within the row.
+fn plain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what).to_owned()
+}
+
+fn json(body: &[u8], reader: &mut Reader<'_>) -> Result<(), Unreadable> {
+    serde_json::from_slice::<IgnoredAny>(body).map_err(|error| Unreadable::Form(error.to_string()))?;
+    let body = body.trim_ascii();
+    let mut take = |number, row: &[u8]| {
+        reader.next(number)?;
+        let event = reader.row(serde_json::from_slice(row));
+        reader.take(event, || kept(row));
+        Ok(())
+    };
+    if body.starts_with(b"{") {
+        return take(1, body);
+    }
+    let Some(inner) = body.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")) else {
+        return Err(Unreadable::Form("expected an array of rows".into()));
+    };
+    (1..).zip(elements(inner)).try_for_each(|(number, row)| take(number, row))
+}
+
+/// Splits the text between the brackets of a valid array into its elements. They are not decoded, so they take no
+/// memory, whatever their number and content.
+fn elements(inner: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    let parts = inner.split(move |byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' => return depth == 0,
+            _ => {}
+        }
+        false
+    });
+    // Only an empty array has an empty part.
+    parts.map(<[u8]>::trim_ascii).filter(|part| !part.is_empty())
+}
+
+fn ndjson(body: &[u8], reader: &mut Reader<'_>) -> Result<(), Unreadable> {
+    for (number, line) in (1..).zip(body.split(|&byte| byte == b'\n')) {
+        let line = line.trim_ascii();
+        if !line.is_empty() {
+            reader.next(number)?;
+            let event = reader.row(serde_json::from_slice(line));
+            reader.take(event, || kept(line));
+        }
+    }
+    Ok(())
+}
+
+fn csv(body: &[u8], reader: &mut Reader<'_>) -> Result<(), Unreadable> {
+    let mut input = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(body);
+    let mut record = ByteRecord::new();
+    let form = |error: csv::Error| Unreadable::Form(error.to_string());
+    input.read_byte_record(&mut record).map_err(form)?;
+    let width = record.len();
+    let column = |names: &[&str]| {
+        let is = |cell: &[u8]| names.iter().any(|name| field::trim(cell).eq_ignore_ascii_case(name.as_bytes()));
+        record.iter().position(is)
+    };
+    let columns = (column(&["time"]), column(&["device"]), column(&["device_activated", "activated"]), column(&["id"]));
+    let (Some(time), Some(device), Some(activated), id) = columns else {
+        let found = field::excerpt(&record.iter().collect::<Vec<_>>().join(&b','));
+        return Err(Unreadable::Form(format!("expected the header time,device,device_activated, found {found:?}")));
+    };
+    while input.read_byte_record(&mut record).map_err(form)? {
+        reader.next(line(input.position(), &record, body))?;
+        let cell = |at: usize| record.get(at).unwrap_or_default();
+        let id = id.map(|at| String::from_utf8_lossy(field::trim(cell(at))).into_owned());
+        let event = if record.len() == width {
+            field::motion(cell(activated))
+                .map_err(|problem| problem.to_string())
+                .and_then(|motion| reader.event(cell(time), cell(device), motion, id.clone()))
+        } else {
+            Err(format!("expected {width} fields, found {}", record.len()))
+        };
+        reader.take(event, || object(cell(time), cell(device), cell(activated), id.as_deref()));
+    }
+    Ok(())
+}
+
+/// Returns the line on which the row just read begins. The record's own position is the end of the row before, ahead of
+/// any blank lines. Its end is exact: one line end after its last line, unless the body ended first.
+fn line(end: &csv::Position, record: &ByteRecord, body: &[u8]) -> u64 {
+    let inside = record.as_slice().iter().filter(|&&byte| byte == b'\n').count() as u64;
+    let ended = end.byte() as usize >= body.len() && !body.ends_with(b"\n");
+    end.line().saturating_sub(inside + u64::from(!ended)).max(1)
+}
+
+/// Returns a row's cells as a JSON object that means the same.
+fn object(time: &[u8], device: &[u8], activated: &[u8], id: Option<&str>) -> String {
+    let text = |cell: &[u8]| Value::from(kept(cell));
+    let mut row =
+        serde_json::json!({ "time": text(time), "device": text(device), "device_activated": text(activated) });
+    if let Some(id) = id {
+        row["id"] = text(id.as_bytes());
+    }
+    kept(row.to_string().as_bytes())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+use super::*;
+
+fn read_text(media: Media, body: &str) -> Result<Rows, Unreadable> {
+    read(media, body.as_bytes(), &Calendar::default())
+}
+
+fn at(text: &str) -> Timestamp {
+    Calendar::default().parse(text).unwrap()
+}
+
+fn event(device: &str, time: &str, kind: Kind) -> Event {
+    Event { device: device.into(), time: at(time), kind, id: None }
+}
+
+#[test]
+fn the_three_forms_say_the_same() {
+    let json = r#"[
+        {"time": "2016-07-01 05:35:00", "device": " hall "},
+        {"time": "2016-07-01T05:36", "device": "kitchen", "device_activated": 0},
+        {"time": "2016-07-01 05:37:00", "device": "hall", "activated": "on"}
+    ]"#;
+    let ndjson = "{\"device\":\"hall\",\"time\":\"2016-07-01 05:35:00\",\"activated\":true}\r\n\n\
+        {\"time\":\"2016-07-01 05:36:00\",\"device\":\"kitchen\",\"device_activated\":\"off\"}\n\
+        {\"time\":\"2016-07-01 05:37:00\",\"device\":\"hall\",\"device_activated\":1.0}";
+    let csv = "\u{feff}Time, device,note,activated\n2016-07-01 05:35:00,hall,,1\n\n\
+        2016-07-01 05:36:00,kitchen,\"a, b\",0\n2016-07-01 05:37:00,hall,,true\n";
+    let expected = [
+        event("hall", "2016-07-01 05:35:00", Kind::Motion),
+        event("kitchen", "2016-07-01 05:36:00", Kind::Rest),
+        event("hall", "2016-07-01 05:37:00", Kind::Motion),
+    ];
+    for (media, body) in [(Media::Json, json), (Media::Ndjson, ndjson), (Media::Csv, csv)] {
+        let rows = read_text(media, body).unwrap();
+        assert_eq!((&rows.events[..], &rows.refused[..]), (&expected[..], &[][..]), "{media:?}");
+    }
+    let one = read_text(Media::Json, r#" {"time":"2016-07-01 05:35:00","device":"hall","id":"e-1"}"#).unwrap();
+    assert_eq!(one.events[0].id.as_deref(), Some("e-1"));
+    let csv = read_text(Media::Csv, "id,time,device,device_activated\n,2016-07-01 05:35,a,1\nx,2016-07-01 05:35,a,1\n");
+    assert_eq!(csv.unwrap().events.iter().map(|event| event.id.as_deref()).collect::<Vec<_>>(), [None, Some("x")]);
+}
+
+#[test]
+fn rows_that_are_no_events_are_told_apart() {
+    let rows = [
+        (r#"{"time":"2016-07-01","device":"a"}"#, "time: expected a time as YYYY-MM-DD HH:MM:SS, found \"2016-07-01\""),
+        (r#"{"time":"2016-07-01 05:35:00Z","device":"a"}"#, "time: expected a local time without UTC offset"),
+        (r#"{"time":"2199-07-01 05:35:00","device":"a"}"#, "time: expected no more than a day ahead"),
+        (r#"{"time":"2016-07-01 05:35:00","device":"  "}"#, "device: expected a device name"),
+        (r#"{"time":"2016-07-01 05:35:00","device":"a\u0000b"}"#, "device: expected a device name without NUL"),
+        (r#"{"time":"2016-07-01 05:35:00"}"#, "missing field `device`"),
+        (r#"{"time":"2016-07-01 05:35:00","device":"a","device_activted":0}"#, "unknown field `device_activted`"),
+        (r#"{"time":"2016-07-01 05:35:00","device":"a","activated":2}"#, "expected 1 (motion) or 0 (no motion)"),
+        (r#"{"time":"2016-07-01 05:35:00","device":7}"#, "invalid type: integer `7`"),
+        ("17", "invalid type"),
+    ];
+    let mut body = String::from("[{\"time\":\"2016-07-01 05:35:00\",\"device\":\"ok\"}");
+    rows.iter().for_each(|(row, _)| body += &format!(",{row}"));
+    let read_rows = read_text(Media::Json, &(body + "]")).unwrap();
+    assert_eq!((read_rows.events.len(), read_rows.refused.len()), (1, rows.len()));
+    for (number, ((_, reason), refused)) in (2..).zip(rows.iter().zip(&read_rows.refused)) {
+        assert!(refused.row == number && refused.reason.contains(reason), "{refused:?} but {reason}");
+    }
+    let lines = rows.map(|(row, _)| row).join("\n") + "\nnot json\n\u{7f}";
+    let refused = read_text(Media::Ndjson, &lines).unwrap().refused;
+    assert_eq!(refused.len(), rows.len() + 2);
+    assert_eq!((refused[10].row, refused[10].payload.as_str()), (11, "not json"));
+}
+
+#[test]
+fn refused_rows_can_be_read_again() {
+    let refused = |media, body| read_text(media, body).unwrap().refused.remove(0);
+    let csv = refused(Media::Csv, "time,device,activated,id\n\n1.7.2016,\"a \"\"b\",0,q");
+    assert_eq!(
+        (csv.row, csv.payload.as_str()),
+        (3, r#"{"device":"a \"b","device_activated":"0","id":"q","time":"1.7.2016"}"#)
+    );
+    let json = refused(Media::Json, r#"[{"time":"x","device":"a","activated":0}]"#);
+    for payload in [csv.payload, json.payload] {
+        let fixed = payload.replace("1.7.2016", "2016-07-01 00:00").replace("\"x\"", "\"2016-07-01 00:00\"");
+        let rows = read_text(Media::Json, &fixed).unwrap();
+        assert_eq!(rows.events[0].kind, Kind::Rest, "{payload}");
+    }
+    let short = refused(Media::Csv, "time,device,activated\n2016-07-01 00:00,a\n");
+    assert_eq!(short.reason, "expected 3 fields, found 2");
+}
+
+#[test]
+fn bodies_that_are_in_no_form_are_refused_whole() {
+    for (media, body) in [
+        (Media::Json, ""),
+        (Media::Json, "17"),
+        (Media::Json, "[{]"),
+        (Media::Json, "{\"time\":"),
+        (Media::Json, "[{\"time\":\"2016-07-01 05:35:00\",\"device\":\"a\"}"),
+        (Media::Csv, ""),
+        (Media::Csv, "time,device\n2016-07-01 05:35:00,a\n"),
+        (Media::Csv, "2016-07-01 05:35:00,a,1\n"),
+    ] {
+        assert!(matches!(read_text(media, body), Err(Unreadable::Form(_))), "{media:?} {body:?}");
+    }
+    assert_eq!(read_text(Media::Ndjson, "\n \n"), Ok(Rows::default()));
+    assert_eq!(read_text(Media::Json, " [ ] "), Ok(Rows::default()));
+    assert_eq!(read_text(Media::Ndjson, &"1\n".repeat(MOST_ROWS + 1)), Err(Unreadable::TooMany));
+}
+
+#[test]
+fn elements_are_cut_out_as_they_stand() {
+    let array = r#"{"a,":[1,{"b":"]},\\\",["}]} , "x,y" ,[ ],3"#;
+    let parts: Vec<&str> = elements(array.as_bytes()).map(|part| std::str::from_utf8(part).unwrap()).collect();
+    assert_eq!(parts, [r#"{"a,":[1,{"b":"]},\\\",["}]}"#, r#""x,y""#, "[ ]", "3"]);
+    let many = format!("[{}1]", "1,".repeat(MOST_ROWS));
+    assert_eq!(read_text(Media::Json, &many), Err(Unreadable::TooMany));
+}
+
+#[test]
+fn zones_and_offsets_are_those_of_the_site() {
+    let calendar = Calendar::new(Some(chrono_tz::Europe::Berlin));
+    let body = br#"[{"time":"2016-07-01T05:35:00+02:00","device":"a"},{"time":"2016-07-01 05:35:00","device":"a"}]"#;
+    let rows = read(Media::Json, body, &calendar).unwrap();
+    assert_eq!(rows.events[0], rows.events[1]);
+}

@@ -1,0 +1,207 @@
+//! The scheduled retraining: runs `roomcast retrain` as a child process of the server, at night and with low priority.
+//!
+//! A process of its own keeps the costs of training (memory, a crash) away from the requests, and can be given a low
+//! priority as a whole ([`gently`]). The models it saves are loaded like any other version ([`super::load::watch`]).
+//! The registry lets one process retrain at a time; servers that share a store but no directory need a [`Lease`].
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::state::lease::{Lease, RENEW};
+use crate::state::site::{Phase, Site};
+use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::train::schedule::Schedule;
+use roomcast_storage::inputs::Inputs;
+
+/// Interval at which the child is checked.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Number of lines of a failed child's standard error that are shown.
+const SHOWN: usize = 3;
+
+/// The subcommand of the child.
+pub const SUBCOMMAND: &str = "retrain-job";
+
+/// The job of a child, which reads it as JSON from standard input: every user of the machine can read arguments, and
+/// the address of a store or a registry may hold a password.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Readings and site.
+    pub inputs: Inputs,
+    /// The directory or address of the models.
+    pub models: PathBuf,
+    /// Age from which models are renewed.
+    pub max_age: Duration,
+    /// Versions to keep.
+    pub keep: u32,
+}
+
+/// The schedule and the settings of retraining.
+#[derive(Debug, Clone)]
+pub struct Retraining {
+    /// The schedule, besides the first time that there is enough to learn from.
+    pub schedule: Option<Schedule>,
+    /// Maximum random delay, so that servers do not all begin at once.
+    pub jitter: Duration,
+    /// Age from which models are renewed.
+    pub max_age: Duration,
+    /// Versions to keep.
+    pub keep: u32,
+    /// The lease, for servers that share a store but no registry.
+    pub lease: Option<Lease>,
+}
+
+/// Retrains once, and records the outcome.
+pub fn run(site: &Site, plan: &Retraining) {
+    let watch = Instant::now();
+    let metrics = &site.metrics;
+    match attempt(site, plan) {
+        Ok(None) => tracing::info!("no retraining: another server does it, or this one stops"),
+        Ok(Some(report)) => {
+            let count = |name: &str| report[name].as_u64().unwrap_or(0);
+            let (promoted, fell_back, kept) = (count("promoted"), count("fell_back"), count("kept"));
+            let version = report["version"].as_str().unwrap_or("none");
+            tracing::info!(promoted, fell_back, kept, version, seconds = watch.elapsed().as_secs_f64(), "retrained");
+            metrics.retrainings.add(1);
+            metrics.retrained_at.set(Calendar::utc_now().max(0) as u64);
+            metrics.retrained_promoted.set(promoted);
+            metrics.retrained_kept.set(kept);
+            site.set_trouble(|trouble| trouble.retraining = None);
+        }
+        Err(error) => {
+            let error = format!("{error:#}");
+            metrics.retraining_failures.add(1);
+            tracing::error!(error, "retraining failed, the models in use stay");
+            site.set_trouble(|trouble| trouble.retraining = Some(format!("retraining failed: {error}")));
+        }
+    }
+}
+
+/// Runs one retraining to its end. Returns its report; none when another server or process retrains, or this one stops.
+fn attempt(site: &Site, plan: &Retraining) -> anyhow::Result<Option<Value>> {
+    let may = || plan.lease.as_ref().map_or(Ok(true), |lease| (lease.0)()).context("cannot take the lease");
+    if !may()? {
+        return Ok(None);
+    }
+    // A file, because a pipe would have to be emptied meanwhile.
+    let mut output = tempfile::tempfile().context("cannot make a temporary file")?;
+    let mut child = spawn(site, plan, &output)?;
+    let said = child.stderr.take().map(pass_on);
+    let mut renewed = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().context("cannot wait for the retraining")? {
+            break status;
+        }
+        if site.phase() == Phase::Draining {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Ok(None);
+        }
+        if renewed.elapsed() >= RENEW {
+            renewed = Instant::now();
+            if let Err(error) = may() {
+                tracing::warn!(error = format!("{error:#}"), "the lease could not be renewed");
+            }
+        }
+        std::thread::sleep(LOOK);
+    };
+    if !status.success() {
+        let said = said.and_then(|said| said.join().ok()).unwrap_or_default();
+        bail!("roomcast retrain ended with {status}: {}", Vec::from(said).join("\n"));
+    }
+    let mut text = String::new();
+    output.rewind().and_then(|()| output.read_to_string(&mut text)).context("cannot read the report")?;
+    let report: Value = serde_json::from_str(&text).context("cannot read the report")?;
+    // A report without figures means that another process held the registry.
+    Ok(report["promoted"].is_u64().then_some(report))
+}
+
+/// Forwards the child's standard error line by line, and returns its last lines.
+fn pass_on(child: ChildStderr) -> JoinHandle<VecDeque<String>> {
+    std::thread::spawn(move || {
+        let mut last = VecDeque::new();
+        let (mut child, mut bytes) = (BufReader::new(child), Vec::new());
+        while child.read_until(b'\n', &mut bytes).is_ok_and(|read| read > 0) {
+            let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+            bytes.clear();
+            eprintln!("{line}");
+            last.push_back(line);
+            if last.len() > SHOWN {
+                last.pop_front();
+            }
+        }
+        last
+    })
+}
+
+/// Returns a command that runs a program with low priority: on Linux in the idle class, whose tasks give way at once to
+/// any other that wakes, elsewhere with nice. `sh` becomes the program, so that it can be waited for and killed.
+pub fn gently(program: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "{ chrt -i -p 0 $$ || renice -n 10 -p $$; } >/dev/null 2>&1; exec \"$@\"", "sh"]).arg(program);
+    command
+}
+
+/// Starts the child; without a shell, at the server's own priority.
+fn spawn(site: &Site, plan: &Retraining, output: &File) -> anyhow::Result<Child> {
+    let own = std::env::current_exe().context("cannot find the program's own file")?;
+    let job = serde_json::to_vec(&Job::new(site, plan)).context("cannot tell the retraining its settings")?;
+    let start = |mut command: Command| -> anyhow::Result<std::io::Result<Child>> {
+        command.arg(SUBCOMMAND);
+        // The child gets no tokens, because it needs none.
+        command.env_remove("PRIVATE_TOKEN").env_remove("ROOMCAST_TOKENS");
+        command.env("POLARS_MAX_THREADS", "1");
+        command.stdin(Stdio::piped()).stderr(Stdio::piped());
+        command.stdout(output.try_clone().context("cannot share a file")?);
+        Ok(command.spawn())
+    };
+    let child = match start(gently(&own))? {
+        Err(error) if error.kind() == ErrorKind::NotFound => start(Command::new(&own))?,
+        started => started,
+    };
+    let mut child = child.with_context(|| format!("cannot start {}", own.display()))?;
+    if let Some(mut input) = child.stdin.take() {
+        // A child that ended early reports the reason itself.
+        let _ = input.write_all(&job);
+    }
+    Ok(child)
+}
+
+impl Job {
+    fn new(site: &Site, plan: &Retraining) -> Job {
+        let settings = &site.settings;
+        let mut inputs = settings.input.clone();
+        inputs.paths.extend(settings.store.iter().map(PathBuf::from));
+        Job { inputs, models: settings.models.clone(), max_age: plan.max_age, keep: plan.keep }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use roomcast_storage::inputs::SiteConfig;
+
+    #[test]
+    fn a_job_comes_back_from_its_bytes_with_every_setting_of_the_site() {
+        let site = SiteConfig {
+            timezone: Some(chrono_tz::Europe::Berlin),
+            holidays: Some("off, and on.ics".into()),
+            closed: vec!["2016-08-15".parse().unwrap()],
+            weekend: vec![chrono::Weekday::Fri, chrono::Weekday::Sat],
+            skip_bad_rows: true,
+        };
+        let paths = vec!["a,b.csv".into(), "postgres://user:secret@localhost/".into()];
+        let inputs = Inputs { paths, site };
+        let job = Job { inputs, models: "models".into(), max_age: Duration::from_secs(90 * 60), keep: 3 };
+        assert_eq!(serde_json::from_slice::<Job>(&serde_json::to_vec(&job).unwrap()).unwrap(), job);
+    }
+}

@@ -1,0 +1,4 @@
+//! A connection to an MQTT broker.
+
+pub mod broker;
+pub mod socket;

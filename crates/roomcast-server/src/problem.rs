@@ -1,0 +1,256 @@
+//! Failures of requests, for machines and people: RFC 9457 problem details.
+
+use std::fmt;
+
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use roomcast_storage::registry::RegistryError;
+
+/// Every way in which a request can fail. The name of a code never changes once released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// The request is not HTTP as this server understands it.
+    BadRequest,
+    /// A query parameter has a value that cannot be used.
+    InvalidParameter,
+    /// There is no query parameter of this name here.
+    UnknownParameter,
+    /// The body is not what its content type says, or not what is expected.
+    InvalidBody,
+    /// No token, or none that is known.
+    Unauthorized,
+    /// The token is known, but its scope does not reach this far.
+    Forbidden,
+    /// A page of another site asked for a change.
+    CrossSite,
+    /// There is nothing at this path.
+    NotFound,
+    /// There are no readings of this device before the origin.
+    UnknownDevice,
+    /// The path is there, the method is not.
+    MethodNotAllowed,
+    /// The body did not arrive in time.
+    RequestTimeout,
+    /// The registry has no models that can be used; the old ones stay.
+    ReloadFailed,
+    /// The server was started without a store for readings.
+    NoStore,
+    /// The body is larger than allowed.
+    BodyTooLarge,
+    /// The body is in a form that cannot be read.
+    UnsupportedMediaType,
+    /// The server has no tokens, and the request is meant for another host than a loopback one.
+    MisdirectedRequest,
+    /// The history does not reach that time.
+    OutOfRange,
+    /// The history covers too many hours or devices for one request.
+    HistoryTooLarge,
+    /// Too many requests.
+    RateLimited,
+    /// Too many readings wait to be stored.
+    QueueFull,
+    /// The server is at fault; its log says more.
+    Internal,
+    /// The history is still being loaded, or the server is about to stop.
+    NotReady,
+    /// The store for readings is away; nothing was stored.
+    StoreUnavailable,
+    /// The registry of the models is away.
+    ModelsUnavailable,
+}
+
+impl Code {
+    /// The HTTP status, the stable name and the title of a code.
+    fn row(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Code::BadRequest => (StatusCode::BAD_REQUEST, "bad_request", "the request cannot be understood"),
+            Code::InvalidParameter => (StatusCode::BAD_REQUEST, "invalid_parameter", "a parameter cannot be used"),
+            Code::UnknownParameter => (StatusCode::BAD_REQUEST, "unknown_parameter", "there is no such parameter"),
+            Code::InvalidBody => (StatusCode::BAD_REQUEST, "invalid_body", "the body cannot be used"),
+            Code::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "a valid token is needed"),
+            Code::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "the token's scope does not suffice"),
+            Code::CrossSite => (StatusCode::FORBIDDEN, "cross_site", "pages of other sites may not do this"),
+            Code::NotFound => (StatusCode::NOT_FOUND, "not_found", "there is nothing here"),
+            Code::UnknownDevice => (StatusCode::NOT_FOUND, "unknown_device", "the device is not known"),
+            Code::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "the method is not allowed here")
+            }
+            Code::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", "the request took too long"),
+            Code::ReloadFailed => (StatusCode::CONFLICT, "reload_failed", "the models could not be reloaded"),
+            Code::NoStore => (StatusCode::CONFLICT, "no_store", "there is no store for readings"),
+            Code::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large"),
+            Code::UnsupportedMediaType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "the body is in no known form")
+            }
+            Code::MisdirectedRequest => {
+                (StatusCode::MISDIRECTED_REQUEST, "misdirected_request", "the request is meant for another host")
+            }
+            Code::OutOfRange => (StatusCode::UNPROCESSABLE_ENTITY, "out_of_range", "the history does not reach there"),
+            Code::HistoryTooLarge => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "history_too_large", "the history is too large for one request")
+            }
+            Code::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many requests"),
+            Code::QueueFull => (StatusCode::TOO_MANY_REQUESTS, "queue_full", "too many readings wait to be stored"),
+            Code::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed"),
+            Code::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "not_ready", "the server is not ready"),
+            Code::StoreUnavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "the store for readings is away")
+            }
+            Code::ModelsUnavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "models_unavailable", "the registry of the models is away")
+            }
+        }
+    }
+
+    /// The HTTP status of a code.
+    pub fn status(self) -> StatusCode {
+        self.row().0
+    }
+}
+
+/// A failed request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The kind of failure.
+    pub code: Code,
+    /// The description of this failure.
+    pub detail: String,
+    /// Advice on what to do about it.
+    pub hint: Option<String>,
+    /// Seconds after which another try may succeed.
+    pub retry_after: Option<u64>,
+    /// The methods the path does have.
+    pub allow: Option<&'static str>,
+}
+
+/// A problem as it is sent.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody<'a> {
+    /// `urn:roomcast:problem:` and the code; it never changes.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The code.
+    code: Code,
+    /// What kind of failure it is, in words.
+    title: &'a str,
+    /// The HTTP status.
+    status: u16,
+    /// What happened this time.
+    detail: &'a str,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+    /// The request, as it stands in the log.
+    request_id: &'a str,
+}
+
+impl Problem {
+    /// Returns a problem without a hint.
+    pub fn new(code: Code, detail: impl Into<String>) -> Problem {
+        Problem { code, detail: detail.into(), hint: None, retry_after: None, allow: None }
+    }
+
+    /// Returns the same problem with a hint.
+    pub fn hint(mut self, hint: impl Into<String>) -> Problem {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Returns the same problem with the seconds after which to try again.
+    pub fn retry_after(mut self, seconds: u64) -> Problem {
+        self.retry_after = Some(seconds.max(1));
+        self
+    }
+
+    /// Returns the problem of a registry error: `code`, or [`Code::ModelsUnavailable`] while the registry is away.
+    /// Messages of the registry end in a line `hint: …`.
+    pub fn registry(code: Code, error: &RegistryError) -> Problem {
+        let message = error.to_string();
+        let (detail, hint) =
+            message.split_once("\nhint: ").map_or((&*message, None), |(what, hint)| (what, Some(hint)));
+        let mut problem = Problem::new(if error.is_temporary() { Code::ModelsUnavailable } else { code }, detail);
+        problem.hint = hint.map(String::from);
+        if problem.code == Code::ModelsUnavailable {
+            problem.hint.get_or_insert_with(|| "ask again later".into());
+            problem.retry_after = Some(5);
+        }
+        problem
+    }
+
+    /// Returns the problem of a parameter with a value that cannot be used.
+    pub fn parameter(name: &str, why: impl fmt::Display) -> Problem {
+        Problem::new(Code::InvalidParameter, format!("{name}: {why}"))
+    }
+
+    /// Returns the problem of a failure of the server. The cause goes to the log, not to the client.
+    pub fn internal(cause: impl fmt::Display) -> Problem {
+        tracing::error!(error = %cause, "a request failed");
+        Problem::new(Code::Internal, "the server could not answer").hint("the server's log has this request_id")
+    }
+
+    /// Returns the problem for a status that Actix answered by itself.
+    pub fn of_status(status: StatusCode) -> Problem {
+        let (code, detail) = match status {
+            StatusCode::NOT_FOUND => (Code::NotFound, "there is nothing at this path"),
+            StatusCode::METHOD_NOT_ALLOWED => (Code::MethodNotAllowed, "this path does not have that method"),
+            StatusCode::PAYLOAD_TOO_LARGE => (Code::BodyTooLarge, "the body is larger than allowed"),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => (Code::UnsupportedMediaType, "the body is in no known form"),
+            StatusCode::REQUEST_TIMEOUT => (Code::RequestTimeout, "the request did not arrive in time"),
+            status if status.is_client_error() => (Code::BadRequest, "the request cannot be understood"),
+            _ => (Code::Internal, "the server could not answer"),
+        };
+        let problem = Problem::new(code, detail);
+        if code == Code::NotFound { problem.hint("GET /openapi.json lists all paths") } else { problem }
+    }
+
+    /// Returns the JSON that is sent.
+    pub fn body(&self, request_id: &str) -> Vec<u8> {
+        let (status, name, title) = self.code.row();
+        let body = ProblemBody {
+            kind: format!("urn:roomcast:problem:{name}"),
+            code: self.code,
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            hint: self.hint.as_deref(),
+            request_id,
+        };
+        serde_json::to_vec(&body).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    /// Returns the head alone: the gate writes the body, because it knows the request's id.
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::new(self.status_code());
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(allow) = self.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if self.code == Code::Unauthorized {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"roomcast\""));
+        }
+        response.extensions_mut().insert(self.clone());
+        response
+    }
+}

@@ -1,0 +1,146 @@
+//! The life of the server: from its settings until it is told to stop.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use actix_server::{ServerBuilder, ServerHandle};
+use actix_web::rt;
+use actix_web::rt::signal::unix::{SignalKind, signal};
+use actix_web::web::Data;
+use anyhow::Context;
+
+use crate::jobs::{self, activations, hourly, load};
+use crate::state::site::{Phase, Site};
+use crate::transport::{listener, tls};
+
+/// The address and settings of the listener.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// Address and port; port 0 for any that is free.
+    pub bind: SocketAddr,
+    /// The file to which the port is written once it is known.
+    pub port_file: Option<PathBuf>,
+    /// Certificate and key.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Threads that serve connections; one per processor if not set.
+    pub workers: Option<usize>,
+    /// Connections that an address may have; 0 for no limit.
+    pub connections: usize,
+    /// Time for which `/readyz` reports not ready before connections are refused.
+    pub drain: Duration,
+    /// Time that requests may still take after that.
+    pub patience: Duration,
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Returns an error when the address cannot be bound, TLS cannot be set up, or the readings cannot be read at the
+/// start.
+pub fn run(site: Site, listen: &Listen) -> anyhow::Result<()> {
+    let site = Data::new(site);
+    let ended = rt::System::new().block_on(serve(site.clone(), listen));
+    if let Some(live) = &site.live {
+        live.release();
+    }
+    ended
+}
+
+async fn serve(site: Data<Site>, listen: &Listen) -> anyhow::Result<()> {
+    let tls = listen.tls.as_ref().map(|(certificate, key)| tls::config(certificate, key)).transpose()?;
+    // Signals are handled here: readiness ends first, connections later.
+    let configure = |builder: ServerBuilder| {
+        let builder = builder.shutdown_timeout(listen.patience.as_secs()).disable_signals();
+        match listen.workers {
+            Some(workers) => builder.workers(workers),
+            None => builder,
+        }
+    };
+    let listening = listener::listen(&site, listen.bind, tls, listen.connections, configure);
+    let (server, address) = listening.with_context(|| format!("cannot listen on {}", listen.bind))?;
+    let handle = server.handle();
+    announce(address, listen)?;
+    let loading = start_loading(site.clone(), handle.clone());
+    std::thread::spawn({
+        let site = site.clone();
+        move || hourly::run(&site)
+    });
+    std::thread::spawn({
+        let site = site.clone();
+        move || jobs::watch(&site)
+    });
+    rt::spawn(stop_on_signal(site, handle, listen.drain));
+    server.await.context("the server failed")?;
+    // Without an outcome the server was stopped while loading, and there is nothing to report.
+    loading.recv_timeout(Duration::ZERO).unwrap_or(Ok(()))
+}
+
+/// Announces the server's address: to people on standard error, to programs in the port file.
+fn announce(address: SocketAddr, listen: &Listen) -> anyhow::Result<()> {
+    let scheme = if listen.tls.is_some() { "https" } else { "http" };
+    if tracing::enabled!(tracing::Level::INFO) {
+        tracing::info!("listening on {scheme}://{address}");
+    } else {
+        eprintln!("listening on {scheme}://{address}");
+    }
+    if let Some(path) = &listen.port_file {
+        let write = roomcast_forecast::files::write(path, format!("{}\n", address.port()).as_bytes());
+        write.context("cannot write the port file")?;
+    }
+    Ok(())
+}
+
+/// Loads, then watches, on a thread of its own. A failed start stops the server; its error comes through the channel.
+fn start_loading(site: Data<Site>, handle: ServerHandle) -> std::sync::mpsc::Receiver<anyhow::Result<()>> {
+    let (report, outcome) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let marks = load::Marks::of(&site);
+        let started = load::start(&site);
+        let failed = started.is_err();
+        // The channel is closed once the server has stopped.
+        let _ = report.send(started);
+        if failed {
+            rt::System::new().block_on(handle.stop(false));
+        } else {
+            std::thread::spawn({
+                let site = site.clone();
+                move || activations::follow(&site)
+            });
+            load::watch(&site, marks);
+        }
+    });
+    outcome
+}
+
+async fn stop_on_signal(site: Data<Site>, handle: ServerHandle, drain: Duration) {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("cannot listen for signals: the server stops without draining");
+        return;
+    };
+    let mut next = async || {
+        std::future::poll_fn(|context| {
+            let stopped = terminate.poll_recv(context).is_ready() || interrupt.poll_recv(context).is_ready();
+            if stopped { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+    };
+    next().await;
+    tracing::info!("stopping: requests under way are finished");
+    site.reach(Phase::Draining);
+    site.events.close();
+    // A second signal means to stop at once.
+    let hurried = rt::time::timeout(drain, next()).await.is_ok();
+    if !hurried {
+        let stopping = rt::spawn({
+            let handle = handle.clone();
+            async move { handle.stop(true).await }
+        });
+        if rt::time::timeout(Duration::from_secs(3600), next()).await.is_err() {
+            let _ = stopping.await;
+            return;
+        }
+    }
+    handle.stop(false).await;
+}

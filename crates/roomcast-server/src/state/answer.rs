@@ -1,0 +1,192 @@
+//! Forecasts as they are sent: the types of the JSON, and the bytes made of them.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, SecondsFormat};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::loaded::{self, Loaded};
+use super::snapshot::Grid;
+use roomcast_forecast::calendar::{Calendar, Timestamp};
+use roomcast_forecast::forecast::DeviceForecast;
+use roomcast_forecast::hourly::{HORIZON, Status};
+use roomcast_forecast::model::Source;
+
+/// A device's forecast and its bytes.
+pub struct Cell {
+    /// The forecast.
+    pub forecast: DeviceForecast,
+    /// The same as one JSON object.
+    pub json: Vec<u8>,
+}
+
+/// The next 24 hours of one or more devices.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Forecast {
+    /// When it was computed, UTC, RFC 3339.
+    pub made_at: String,
+    /// The instant it was made at: nothing at or after it was looked at.
+    pub origin: String,
+    /// The last reading before the origin.
+    pub data_until: Option<String>,
+    /// Whether no sensor has been heard for longer than nights, days off and habits explain: then the forecast is the
+    /// habit's rate, and silence does not lower it.
+    pub stale: bool,
+    /// The models it comes from.
+    pub model: ModelRef,
+    /// One entry per device, in order of name.
+    pub devices: Vec<DeviceAnswer>,
+}
+
+/// Which models were used.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ModelRef {
+    /// The version in the registry; `baseline` before any was trained, `unsaved` where it could not be saved.
+    pub version: String,
+    /// Nothing at or after this was learned from.
+    pub cutoff: String,
+    /// True when they learned from readings at or after the origin: how right such a forecast of the past is says nothing of
+    /// how right forecasts will be. Only of a history sent to `POST /predict`: past origins of the site's own readings are
+    /// forecast by older models.
+    pub in_sample: bool,
+}
+
+/// The next 24 hours of a device.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeviceAnswer {
+    /// The device's name.
+    pub device: String,
+    /// What the forecast comes from.
+    #[schema(value_type = SourceName)]
+    pub source: Source,
+    /// How the device stands at the origin.
+    #[schema(value_type = StatusName)]
+    pub status: Status,
+    /// The device's last reading before the origin.
+    pub data_until: Option<String>,
+    /// The models the forecast comes from.
+    pub model_version: String,
+    /// The 24 hours, in order.
+    #[schema(min_items = 24, max_items = 24)]
+    pub hours: Vec<HourAnswer>,
+}
+
+/// One hour of a forecast.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HourAnswer {
+    /// When the hour begins, RFC 3339; local wall time without offset at a site without a zone.
+    pub start: String,
+    /// Probability that the room is occupied in that hour.
+    #[schema(minimum = 0, maximum = 1)]
+    pub probability: f64,
+    /// 1 for occupied, 0 for vacant, by the decision rule.
+    #[schema(minimum = 0, maximum = 1)]
+    pub state: u8,
+}
+
+/// What a forecast comes from, as the document shows it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Source)]
+#[allow(dead_code, reason = "the schema of model::Source, which knows nothing of HTTP")]
+pub enum SourceName {
+    /// Trees of the device's own.
+    Model,
+    /// The layers that all devices share.
+    Building,
+    /// The rate of the hour of the week alone.
+    Baseline,
+}
+
+/// How a device stands, as the document shows it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Status)]
+#[allow(dead_code, reason = "the schema of hourly::Status, which knows nothing of HTTP")]
+pub enum StatusName {
+    /// Seen recently.
+    Live,
+    /// No motion for far longer than usual.
+    Silent,
+    /// First seen less than a week ago.
+    New,
+}
+
+/// Returns an instant as UTC, RFC 3339: for events of the server rather than of the site.
+pub fn utc(instant: Timestamp) -> String {
+    DateTime::from_timestamp(instant, 0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+impl ModelRef {
+    /// Returns the models in use, for a forecast made at an instant.
+    pub fn new(loaded: &Loaded, origin: Timestamp, calendar: &Calendar) -> ModelRef {
+        let (cutoff, in_sample) = (calendar.rfc3339(loaded.models.cutoff), loaded.has_seen(origin, calendar));
+        ModelRef { version: loaded.version.clone(), cutoff, in_sample }
+    }
+
+    /// Returns the reference of a forecast without models: the habit's rate as of an origin.
+    pub fn habit(origin: Timestamp, calendar: &Calendar) -> ModelRef {
+        ModelRef { version: loaded::BASELINE.into(), cutoff: calendar.rfc3339(origin), in_sample: false }
+    }
+}
+
+/// Returns the JSON of one device's forecast.
+///
+/// # Errors
+/// Returns a `serde_json::Error` when a value cannot be written as JSON; in practice all can.
+pub fn device(
+    forecast: &DeviceForecast,
+    data_until: Option<Timestamp>,
+    version: &str,
+    calendar: &Calendar,
+) -> serde_json::Result<Vec<u8>> {
+    let hour = |hour: &roomcast_forecast::forecast::HourForecast| HourAnswer {
+        start: calendar.rfc3339(calendar.start(hour.hour)),
+        probability: hour.probability,
+        state: u8::from(hour.occupied),
+    };
+    serde_json::to_vec(&DeviceAnswer {
+        device: forecast.device.clone(),
+        source: forecast.source,
+        status: forecast.status,
+        data_until: data_until.map(|instant| calendar.rfc3339(instant)),
+        model_version: version.to_owned(),
+        hours: forecast.hours.iter().map(hour).collect(),
+    })
+}
+
+/// Returns the whole answer, made of the devices' own bytes.
+///
+/// # Errors
+/// Returns the same errors as [`device`].
+pub fn whole(grid: &Grid, cells: &[&Arc<Cell>], calendar: &Calendar) -> serde_json::Result<Vec<u8>> {
+    let last = grid.hourly.devices.iter().filter_map(|d| d.times.last()).max();
+    let head = Forecast {
+        made_at: utc(grid.made_at),
+        origin: calendar.rfc3339(grid.hourly.origin),
+        data_until: last.map(|&instant| calendar.rfc3339(instant)),
+        stale: grid.hourly.stale.is_some(),
+        model: grid.model(calendar),
+        devices: Vec::new(),
+    };
+    let mut out = serde_json::to_vec(&head)?;
+    out.reserve_exact(cells.iter().map(|cell| cell.json.len() + 1).sum());
+    // The empty list of devices ends the object: `]}`.
+    out.truncate(out.len() - 2);
+    for (at, cell) in cells.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(&cell.json);
+    }
+    out.extend_from_slice(b"]}");
+    Ok(out)
+}
+
+/// Returns the contract's CSV, with probabilities.
+pub fn csv(cells: &[&Arc<Cell>], calendar: &Calendar) -> Vec<u8> {
+    let forecasts: Vec<DeviceForecast> = cells.iter().map(|cell| cell.forecast.clone()).collect();
+    debug_assert!(forecasts.iter().all(|forecast| forecast.hours.len() == HORIZON));
+    roomcast_forecast::forecast::write::csv(&forecasts, calendar, true)
+}

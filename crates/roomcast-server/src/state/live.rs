@@ -1,0 +1,215 @@
+//! The server's store, and the sources of its readings.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+use super::lease::{JOBS, Lease, PUBLISHING, Right};
+use crate::counts::Counts;
+use crate::ingest::edges::Edges;
+use crate::ingest::health::Health;
+use crate::ingest::mqtt;
+use crate::ingest::nats;
+use crate::ingest::payload::message::Reader;
+use crate::ingest::writer::{Hook, Limits, Writer};
+use crate::metrics;
+use crate::mqtt::broker::Broker;
+use roomcast_forecast::calendar::{Calendar, Timestamp};
+use roomcast_forecast::readings::Readings;
+use roomcast_storage::readings::{self, Cursor, Store, StoreError};
+
+/// Maximum number of looks between two queries for readings stored by other processes.
+const OTHERS: u32 = 3;
+
+/// Longest time a stopping server spends on releasing its leases.
+const LEAVING: Duration = Duration::from_secs(2);
+
+/// Sources of readings beside HTTP.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// A broker, how its messages are read, and the seconds after which a repeated "motion" counts again.
+    pub mqtt: Option<(Broker, Reader, i64)>,
+    /// A JetStream consumer.
+    pub nats: Option<nats::Settings>,
+}
+
+/// The store and everything that writes to it, on a runtime of their own, so that a slow disk holds up no request.
+pub struct Live {
+    /// The store of the readings.
+    pub store: Arc<dyn Store>,
+    /// Takes readings.
+    pub writer: Writer,
+    /// Counts of each source.
+    pub counts: Arc<Counts>,
+    /// The state of the sensors: which of them are gone.
+    pub health: Arc<Health>,
+    /// The name under which this server holds leases.
+    holder: String,
+    /// The latest event of any sensor at the last query of the store, 0 for none.
+    pub(crate) last_heard: Arc<AtomicI64>,
+    runtime: tokio::runtime::Handle,
+    sources: Mutex<Sources>,
+    /// True when something was stored since the last look.
+    dirty: Arc<AtomicBool>,
+    looks: AtomicU32,
+    cursor: Mutex<Cursor>,
+    /// The instant before which the store drops readings, while these are still served.
+    pub(crate) forgets: Mutex<Option<Timestamp>>,
+    /// True when the last query for changes failed.
+    pub(crate) away: AtomicBool,
+}
+
+impl Live {
+    /// Opens the store and starts its writer.
+    ///
+    /// # Errors
+    /// Returns the errors of [`store::open`].
+    pub fn open(
+        runtime: &Runtime,
+        url: &str,
+        calendar: &Calendar,
+        limits: Limits,
+        sources: Sources,
+    ) -> anyhow::Result<Live> {
+        let _inside = runtime.enter();
+        let store = runtime.block_on(readings::open(url, calendar)).context("cannot open the store")?;
+        let (counts, dirty) = (Arc::new(Counts::default()), Arc::new(AtomicBool::default()));
+        let changed = dirty.clone();
+        let hook: Hook = Box::new(move |_| changed.store(true, SeqCst));
+        Ok(Live {
+            last_heard: Arc::default(),
+            writer: Writer::start(store.clone(), calendar.clone(), limits, counts.clone(), hook),
+            store,
+            counts,
+            health: Arc::default(),
+            holder: readings::holder(),
+            runtime: runtime.handle().clone(),
+            sources: Mutex::new(sources),
+            dirty,
+            looks: AtomicU32::new(0),
+            cursor: Mutex::default(),
+            forgets: Mutex::default(),
+            away: AtomicBool::default(),
+        })
+    }
+
+    /// Returns everything in the store. Must be called off the async threads.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Store::load`].
+    pub fn load(&self, calendar: &Calendar) -> Result<Readings, StoreError> {
+        let (readings, cursor) = self.runtime.block_on(self.store.load(None))?;
+        *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = cursor;
+        self.heard(calendar);
+        Ok(readings)
+    }
+
+    /// Returns whether a query for changes is due: something was stored here, or other processes may have stored
+    /// something for a while.
+    pub fn is_due(&self) -> bool {
+        self.dirty.load(SeqCst) || self.looks.fetch_add(1, SeqCst) + 1 >= OTHERS
+    }
+
+    /// Returns the readings stored since the last query. Must be called off the async threads.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Store::changes`]; the next query then asks for the same readings.
+    pub fn changes(&self) -> Result<Readings, StoreError> {
+        self.looks.store(0, SeqCst);
+        // Cleared before the query: anything stored during it makes the next query due.
+        self.dirty.store(false, SeqCst);
+        let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
+        let (devices, reached) = self.runtime.block_on(self.store.changes(*cursor))?;
+        *cursor = reached;
+        Ok(Readings { devices })
+    }
+
+    /// Returns whether the store has dropped everything older than an instant. Must be called off the async threads.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Store::begins`].
+    pub fn has_forgotten(&self, before: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.runtime.block_on(self.store.begins())?.is_none_or(|begins| begins >= before))
+    }
+
+    /// Returns the latest event of any sensor, if the store knows one. Must be called off the async threads.
+    pub fn heard(&self, calendar: &Calendar) -> Option<Timestamp> {
+        let heard = self.runtime.block_on(self.store.heard()).ok()?;
+        // A timestamp ahead of the clock is no sign of life now.
+        let now = calendar.now();
+        let latest = heard.into_iter().map(|(_, time)| time).filter(|&time| time <= now).max();
+        self.last_heard.store(latest.unwrap_or(0), SeqCst);
+        latest
+    }
+
+    /// Starts the sources, once the loaded readings show how far each device is.
+    pub fn listen(&self, readings: &Readings, calendar: &Calendar) {
+        let Sources { mqtt, nats } = std::mem::take(&mut *self.sources.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some((broker, reader, hold)) = mqtt {
+            let mut edges = Edges::new(hold);
+            match self.runtime.block_on(self.store.heard()) {
+                Ok(heard) => edges.learn(&readings.devices, &heard),
+                Err(error) => {
+                    tracing::warn!(%error, "it is not known where devices stand: a repeated true counts once")
+                }
+            }
+            let handler = mqtt::Handler::new(reader, calendar.clone(), edges, self.health.clone(), self.writer.clone());
+            self.runtime.spawn(mqtt::listen(broker, handler, self.counts.clone()));
+        }
+        if let Some(settings) = nats {
+            self.runtime.spawn(nats::listen(settings, calendar.clone(), self.writer.clone(), self.counts.clone()));
+        }
+    }
+
+    /// Has the store do something slow, and calls `meanwhile` at every interval. Must be called off the async threads.
+    ///
+    /// # Errors
+    /// Returns the error of the store.
+    pub fn wait<T, F>(
+        &self,
+        work: impl FnOnce(Arc<dyn Store>) -> F,
+        every: Duration,
+        meanwhile: impl Fn(),
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut work = Box::pin(work(self.store.clone()));
+        loop {
+            // The work proceeds only while it is awaited, which is nearly always.
+            let waited = self.runtime.block_on(async { timeout(every, &mut work).await });
+            match waited {
+                Ok(done) => return done,
+                Err(_) => meanwhile(),
+            }
+        }
+    }
+
+    /// Returns a lease that one server of a store holds at a time, for so many seconds after it was last renewed.
+    pub fn lease(&self, right: Right) -> Lease {
+        let (store, runtime, holder) = (self.store.clone(), self.runtime.clone(), self.holder.clone());
+        Lease(Arc::new(move || Ok(runtime.block_on(store.lease(right.0, &holder, right.1))?)))
+    }
+
+    /// Releases all leases, so that others need not wait until they expire.
+    pub fn release(&self) {
+        let given = async {
+            for Right(name, _) in [JOBS, PUBLISHING] {
+                self.store.unlease(name, &self.holder).await?;
+            }
+            Ok::<(), StoreError>(())
+        };
+        if !matches!(self.runtime.block_on(async { timeout(LEAVING, given).await }), Ok(Ok(()))) {
+            tracing::debug!("leases could not be given back, they end by themselves");
+        }
+    }
+
+    /// Returns the counts in Prometheus' text form.
+    pub fn metrics(&self) -> String {
+        metrics::live(&self.counts, self.writer.waiting(), self.health.count())
+    }
+}

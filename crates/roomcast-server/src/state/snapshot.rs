@@ -1,0 +1,353 @@
+//! Data and models of one moment, and everything computed from them.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use rayon::prelude::*;
+
+use super::answer::{self, Cell, ModelRef};
+use super::cache::Answers;
+use super::loaded::Loaded;
+use super::past::PastModels;
+use crate::metrics::Metrics;
+use crate::problem::{Code, Problem};
+use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
+use roomcast_forecast::features::SiteRates;
+use roomcast_forecast::forecast;
+use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::readings::names::closest;
+use roomcast_forecast::readings::{DeviceReadings, Profile, Readings, profile};
+
+/// Seconds past the last reading within which a forecast may begin. Beyond, the data of files are history and "now"
+/// means their end.
+const REACH: i64 = 48 * HOUR;
+
+/// Seconds without any reading after which the data of a store, where readings can still come in, are history.
+pub const ENDED: i64 = 30 * 24 * HOUR;
+
+/// Seconds of a step. Forecasts at the present are made for the end of a step, so that they are computed once for all
+/// requests in it, and include everything that has come.
+const STEP: i64 = 300;
+
+/// Seconds before its end at which an hour's last step ends; from then on the hour counts as over.
+const LAST_STEP: i64 = 60;
+
+/// Seconds a sensor's clock may be ahead of this one. Later readings wait until their time has come.
+pub const AHEAD: i64 = 300;
+
+/// Number of origins whose grids are kept; a grid holds a copy of the readings before its origin.
+const GRIDS: usize = 2;
+
+/// The readings, and everything that follows from them alone.
+pub struct History {
+    /// All readings.
+    pub readings: Readings,
+    /// Number of readings.
+    pub count: usize,
+    /// First and last instant of the time in which the site lived, as of when they were read: see [`Readings::lived`].
+    pub span: Option<(Timestamp, Timestamp)>,
+    /// The latest sign of life of any sensor, 0 for none; none when no more readings can come in.
+    heard: Option<Arc<AtomicI64>>,
+    profile: OnceLock<Profile>,
+}
+
+impl History {
+    /// Returns the history of these readings; `heard` holds the store's latest sign of life.
+    pub fn new(readings: Readings, calendar: &Calendar, heard: Option<Arc<AtomicI64>>) -> History {
+        let span = readings.lived(calendar.now() + AHEAD);
+        History { count: readings.len(), span, heard, profile: OnceLock::new(), readings }
+    }
+
+    /// Returns the latest sign of life of any sensor, if the store knows one.
+    fn heard(&self) -> Option<Timestamp> {
+        self.heard.as_ref().map(|heard| heard.load(SeqCst)).filter(|&heard| heard > 0)
+    }
+
+    /// Returns the instant a forecast is made at when none is named. While readings come in (the last is less than 48
+    /// hours old, in a store 30 days), that is the present, rounded up to five minutes but not into the next hour; else
+    /// it is the end of the hour of the last reading.
+    pub fn present(&self, calendar: &Calendar) -> Timestamp {
+        let now = calendar.now();
+        let ended = if self.heard.is_some() { ENDED } else { REACH };
+        match self.span {
+            Some((_, last)) if now - last > ended || last - now > AHEAD => calendar.start(calendar.hour(last) + 1),
+            Some((_, last)) => step(now.max(last + 1), calendar),
+            None => step(now, calendar),
+        }
+    }
+
+    /// Returns this history with the readings that were read since.
+    pub fn grown(&self, more: &[DeviceReadings], calendar: &Calendar) -> History {
+        History::new(self.readings.grown(more), calendar, self.heard.clone())
+    }
+
+    /// Checks that a forecast can be made at an instant.
+    ///
+    /// # Errors
+    /// Returns [`Code::OutOfRange`] before the first reading or far after the last.
+    pub fn reaches(&self, origin: Timestamp, calendar: &Calendar) -> Result<(), Problem> {
+        let problem = |why: String| Problem::new(Code::OutOfRange, why);
+        let Some((first, last)) = self.span else { return Ok(()) };
+        let latest = calendar.start(calendar.hour(last) + 1).max(self.present(calendar)) + REACH;
+        if origin <= first {
+            let why = format!("{} is before the first reading, {}", calendar.format(origin), calendar.format(first));
+            Err(problem(why).hint("ask for a later instant"))
+        } else if origin > latest {
+            let why = format!("{} is long after the last reading, {}", calendar.format(origin), calendar.format(last));
+            Err(problem(why).hint(format!("the latest instant is {}", calendar.format(latest))))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Returns the profile of the readings.
+    pub fn profile(&self, calendar: &Calendar) -> &Profile {
+        self.profile.get_or_init(|| profile(&self.readings, calendar))
+    }
+
+    /// Returns the position and the readings of a device.
+    ///
+    /// # Errors
+    /// Returns [`Code::UnknownDevice`] when it is not known, with the closest known name.
+    pub fn device(&self, name: &str) -> Result<(usize, &DeviceReadings), Problem> {
+        let devices = &self.readings.devices;
+        match devices.binary_search_by(|d| d.device.as_str().cmp(name)) {
+            Ok(at) => Ok((at, &devices[at])),
+            Err(_) => Err(unknown(name, devices.iter().map(|d| d.device.as_str()))),
+        }
+    }
+}
+
+/// Returns the end of the step in which an instant lies.
+fn step(instant: Timestamp, calendar: &Calendar) -> Timestamp {
+    let start = calendar.start(calendar.hour(instant));
+    let (passed, whole) = (instant - start, HOUR - LAST_STEP);
+    let end = (passed + STEP - 1) / STEP * STEP;
+    start + if passed <= whole { end.min(whole) } else { HOUR }
+}
+
+/// Returns the problem of an unknown device.
+pub fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Problem {
+    let problem = Problem::new(Code::UnknownDevice, format!("there are no readings of device {name:?}"));
+    // Names are at most 256 bytes, so comparing a longer one with all known names would be useless.
+    match (name.len() <= 256).then(|| closest(name, known)).flatten() {
+        Some(near) => problem.hint(format!("did you mean {near:?}?")),
+        None => problem.hint("GET /devices lists all"),
+    }
+}
+
+/// The grid of one origin and the forecasts made from it so far.
+pub struct Grid {
+    /// The grid.
+    pub hourly: Hourly,
+    /// The aggregates of all devices.
+    pub building: Arc<SiteRates>,
+    /// The models that forecasts on it come from. None of them has seen the origin.
+    pub loaded: Arc<Loaded>,
+    /// Digest of the inputs that forecasts of all devices share, besides the models: see [`SiteRates::digest`].
+    pub basis: u64,
+    /// The time at which the grid was made.
+    pub made_at: Timestamp,
+    cells: Vec<OnceLock<Arc<Cell>>>,
+}
+
+impl Grid {
+    /// Builds the grid of an origin from readings, the site's own or others. `heard` is the last sign of life of any sensor.
+    pub fn new(
+        readings: &Readings,
+        calendar: &Calendar,
+        origin: Timestamp,
+        heard: Option<Timestamp>,
+        loaded: Arc<Loaded>,
+    ) -> Grid {
+        let hourly = Hourly::unless_stale(readings, calendar, origin, heard);
+        let building = SiteRates::new(&hourly);
+        let cells = hourly.devices.iter().map(|_| OnceLock::new()).collect();
+        let basis = building.digest();
+        Grid { building: Arc::new(building), loaded, basis, made_at: calendar.now(), cells, hourly }
+    }
+
+    /// Returns this grid for a history that has grown: forecasts of devices without new readings stay. None when more
+    /// has changed than the running hour of some devices.
+    fn grown(&self, readings: &Readings, changed: &[DeviceReadings], calendar: &Calendar) -> Option<Grid> {
+        // The end of a silence of the whole site changes every room.
+        if self.hourly.stale.is_some() {
+            return None;
+        }
+        let begins = readings.lived(self.hourly.origin).map(|(first, _)| calendar.hour(first));
+        if begins != Some(self.hourly.first) {
+            return None;
+        }
+        let (mut hourly, mut cells) = (self.hourly.clone(), self.cells.clone());
+        for new in changed.iter().filter(|new| new.times.first().is_some_and(|&first| first < self.hourly.origin)) {
+            let at = hourly.position(&new.device)?;
+            let known = readings.devices.binary_search_by(|d| d.device.cmp(&new.device)).ok()?;
+            let times = &readings.devices[known].times;
+            // Stores may repeat readings they gave before.
+            let on_grid = times.partition_point(|&time| time < hourly.origin)
+                - times.partition_point(|&time| time < hourly.start);
+            if on_grid == hourly.devices[at].times.len() {
+                continue;
+            }
+            hourly = hourly.with_times(at, times)?;
+            cells[at] = OnceLock::new();
+        }
+        let (building, loaded, basis) = (self.building.clone(), self.loaded.clone(), self.basis);
+        Some(Grid { building, loaded, basis, made_at: calendar.now(), cells, hourly })
+    }
+
+    /// Returns the models that forecasts on this grid come from: the habit's when the data are stale.
+    pub fn model(&self, calendar: &Calendar) -> ModelRef {
+        match self.hourly.stale {
+            Some(_) => ModelRef::habit(self.hourly.origin, calendar),
+            None => ModelRef::new(&self.loaded, self.hourly.origin, calendar),
+        }
+    }
+
+    /// Returns the forecasts of the devices at these positions, ascending. Missing ones are computed by all processors.
+    ///
+    /// # Errors
+    /// Returns a `Problem` when Polars fails.
+    pub fn cells(&self, devices: &[usize], calendar: &Calendar, metrics: &Metrics) -> Result<Vec<&Arc<Cell>>, Problem> {
+        let watch = std::time::Instant::now();
+        let missing: Vec<usize> = devices.iter().copied().filter(|&at| self.cells[at].get().is_none()).collect();
+        let version = self.model(calendar).version;
+        missing.par_iter().try_for_each(|&at| self.fill(at, &version, calendar))?;
+        metrics.forecasts.add(missing.len() as u64);
+        metrics.forecast_nanoseconds.add(watch.elapsed().as_nanos() as u64);
+        Ok(devices.iter().filter_map(|&at| self.cells[at].get()).collect())
+    }
+
+    /// Forecasts one device.
+    fn fill(&self, at: usize, version: &str, calendar: &Calendar) -> Result<(), Problem> {
+        let device = &self.hourly.devices[at];
+        let layers = self.loaded.models.layers(&device.device);
+        let made = forecast::forecast_with(&self.hourly, &self.building, at, layers).map_err(Problem::internal)?;
+        let last = device.times.last().copied();
+        let json = answer::device(&made, last, version, calendar).map_err(Problem::internal)?;
+        self.cells[at].get_or_init(|| Arc::new(Cell { forecast: made, json }));
+        Ok(())
+    }
+}
+
+/// Data and models of one moment.
+pub struct Snapshot {
+    /// The readings.
+    pub history: Arc<History>,
+    /// The models.
+    pub loaded: Arc<Loaded>,
+    past: Arc<PastModels>,
+    /// Rendered answers.
+    pub answers: Answers,
+    grids: Mutex<VecDeque<Arc<Grid>>>,
+    computing: Mutex<()>,
+}
+
+impl Snapshot {
+    /// Returns data and models together, with nothing computed yet.
+    pub fn new(history: Arc<History>, loaded: Arc<Loaded>, past: Arc<PastModels>) -> Snapshot {
+        let (answers, grids, computing) = (Answers::default(), Mutex::default(), Mutex::default());
+        Snapshot { history, loaded, past, answers, grids, computing }
+    }
+
+    /// Returns the same models with a history that has grown by `changed`. Results that this cannot have changed are
+    /// kept.
+    pub fn grown(&self, changed: &[DeviceReadings], calendar: &Calendar) -> Snapshot {
+        let history = Arc::new(self.history.grown(changed, calendar));
+        let grids = self.grids.lock().unwrap_or_else(PoisonError::into_inner);
+        let grids = grids.iter().filter_map(|grid| grid.grown(&history.readings, changed, calendar)).map(Arc::new);
+        let grids = Mutex::new(grids.collect());
+        let loaded = self.loaded.grown(&history.readings, calendar);
+        let (answers, past, computing) = (Answers::default(), self.past.clone(), Mutex::default());
+        Snapshot { history, loaded, past, answers, grids, computing }
+    }
+
+    /// Waits until no other thread computes, so that two requests for the same forecast compute it once.
+    pub fn turn(&self) -> MutexGuard<'_, ()> {
+        self.computing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the latest sign of life, for the present alone. For a past origin the store does not know what was heard
+    /// until then, and later signs must not change a forecast.
+    fn heard(&self, origin: Timestamp, calendar: &Calendar) -> Option<Timestamp> {
+        self.history.heard().filter(|_| origin >= calendar.now())
+    }
+
+    /// Returns the grid of an origin. Must be called off the async threads, and with [`Snapshot::turn`] held.
+    pub fn grid(&self, origin: Timestamp, calendar: &Calendar) -> Arc<Grid> {
+        let lock = || self.grids.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = || {
+            let mut grids = lock();
+            let at = grids.iter().position(|grid| grid.hourly.origin == origin)?;
+            // The one used last goes last: days of the past do not push out the present.
+            let grid = grids.remove(at)?;
+            grids.push_front(grid.clone());
+            Some(grid)
+        };
+        found().unwrap_or_else(|| {
+            // Room is made first, because the kept grids and the new one would be three.
+            lock().truncate(GRIDS - 1);
+            let readings = &self.history.readings;
+            let loaded = match self.loaded.has_seen(origin, calendar) {
+                true => self.past.at(origin, readings, calendar),
+                false => self.loaded.clone(),
+            };
+            let grid = Arc::new(Grid::new(readings, calendar, origin, self.heard(origin, calendar), loaded));
+            lock().push_front(grid.clone());
+            grid
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use roomcast_forecast::model::rule::Rule;
+    use roomcast_storage::registry::Registry;
+
+    #[test]
+    fn steps_end_every_five_minutes_but_not_in_the_next_hour() {
+        let calendar = Calendar::default();
+        let at = |text: &str| calendar.parse(text).unwrap();
+        for (time, end) in [
+            ("2024-03-05 10:00:00", "2024-03-05 10:00:00"),
+            ("2024-03-05 10:00:01", "2024-03-05 10:05:00"),
+            ("2024-03-05 10:55:00", "2024-03-05 10:55:00"),
+            ("2024-03-05 10:55:01", "2024-03-05 10:59:00"),
+            ("2024-03-05 10:59:00", "2024-03-05 10:59:00"),
+            ("2024-03-05 10:59:01", "2024-03-05 11:00:00"),
+        ] {
+            assert_eq!(calendar.format(step(at(time), &calendar)), end);
+        }
+    }
+
+    #[test]
+    fn what_new_readings_cannot_have_changed_stays_computed() {
+        let calendar = Calendar::default();
+        let day = |text: &str| text.parse().unwrap();
+        let readings = roomcast_simulate::Building::new(5, 4, day("2024-02-20"), day("2024-03-05")).readings();
+        let running = calendar.parse("2024-03-05 10:00:00").unwrap();
+        let history = Arc::new(History::new(readings.before(running), &calendar, None));
+        let loaded = Arc::new(Loaded::baseline(&history.readings, &calendar, Rule::Fixed(0.5)));
+        let past = Arc::new(PastModels::new(Registry::open("nowhere"), Rule::Fixed(0.5)));
+        let old = Snapshot::new(history.clone(), loaded, past.clone());
+        let (metrics, all) = (Metrics::default(), [0, 1, 2, 3]);
+        let json = |grid: &Grid| -> Vec<Vec<u8>> {
+            let cells = grid.cells(&all, &calendar, &metrics).unwrap();
+            cells.iter().map(|cell| cell.json.clone()).collect()
+        };
+        let before = json(&old.grid(running + 1500, &calendar));
+        let name = history.readings.devices[2].device.clone();
+        let new = old.grown(&[DeviceReadings { device: name, times: vec![running + 600].into() }], &calendar);
+        let grid = new.grid(running + 1500, &calendar);
+        assert_eq!(grid.cells.iter().map(|cell| cell.get().is_some()).collect::<Vec<_>>(), [true, true, false, true]);
+        let after = json(&grid);
+        // Repeated readings, of whatever hour, change nothing.
+        let again = new.grown(&history.readings.devices, &calendar).grid(running + 1500, &calendar);
+        assert!(again.cells.iter().all(|cell| cell.get().is_some()));
+        let cold = Snapshot::new(new.history.clone(), new.loaded.clone(), past);
+        assert_eq!(after, json(&cold.grid(running + 1500, &calendar)));
+        assert!(before[2] != after[2] && before[0] == after[0]);
+    }
+}

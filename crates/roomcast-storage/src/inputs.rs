@@ -1,0 +1,159 @@
+//! The readings of a site, from files and stores together, and the site's clock and calendar.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Builder;
+
+use crate::readings as store;
+use roomcast_forecast::calendar::{Calendar, Timestamp, days_off};
+use roomcast_forecast::readings::{self, Collected, ReadOptions, ReadSummary, Readings};
+
+/// The configuration of a site: its clock and calendar, and how its files are read.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SiteConfig {
+    /// The IANA time zone. Without it times are taken and given as they stand.
+    #[serde(with = "zone")]
+    pub timezone: Option<Tz>,
+    /// A file of holidays: iCalendar (.ics), or CSV with a date first on each line.
+    pub holidays: Option<PathBuf>,
+    /// Days on which the site is closed.
+    pub closed: Vec<NaiveDate>,
+    /// The weekly days off.
+    pub weekend: Vec<chrono::Weekday>,
+    /// True to count and leave out rows that cannot be read, instead of stopping at the first.
+    pub skip_bad_rows: bool,
+}
+
+impl SiteConfig {
+    /// Returns the site's calendar.
+    ///
+    /// # Errors
+    /// Returns an error when the holidays file cannot be read or has a line that is no date.
+    pub fn calendar(&self) -> anyhow::Result<Calendar> {
+        let mut weekend = [false; 7];
+        for day in &self.weekend {
+            weekend[day.num_days_from_monday() as usize] = true;
+        }
+        let mut calendar =
+            Calendar::new(self.timezone).with_weekend(weekend).with_days_off(self.closed.iter().copied());
+        if let Some(path) = &self.holidays {
+            calendar = calendar.with_days_off(days_off::read(path)?);
+        }
+        Ok(calendar)
+    }
+}
+
+/// Readings, and the site they come from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// Files and stores.
+    pub paths: Vec<PathBuf>,
+    /// The site.
+    pub site: SiteConfig,
+}
+
+impl Inputs {
+    /// Returns the latest instant that a reading of the inputs can have now. Readings in stores came by this machine's
+    /// clock. Files may be from another part of the world.
+    pub fn latest(&self, calendar: &Calendar) -> Timestamp {
+        let are_stores = self.paths.iter().all(|path| path.to_str().is_some_and(store::is_store));
+        if are_stores { calendar.now() } else { calendar.latest() }
+    }
+
+    /// Reads the readings before `until`, or all of them without it. Logs what was unusual.
+    ///
+    /// # Errors
+    /// Returns an error when a file or store cannot be read, or when a file has a bad row and bad rows are not skipped.
+    pub fn read(&self, calendar: &Calendar, until: Option<Timestamp>) -> anyhow::Result<(Readings, ReadSummary)> {
+        let options = ReadOptions { skip_bad_rows: self.site.skip_bad_rows, until };
+        let (readings, summary) = read(&self.paths, &options, calendar).context("cannot read the readings")?;
+        tracing::info!(
+            rows = summary.rows,
+            accepted = summary.accepted,
+            duplicates = summary.duplicates,
+            out_of_order = summary.out_of_order,
+            refused = summary.refused,
+            "readings read"
+        );
+        if summary.set_aside > 0 {
+            let examples: Vec<String> = summary.strays.iter().map(ToString::to_string).collect();
+            tracing::warn!(
+                readings = summary.set_aside,
+                devices = examples.join("; "),
+                "readings ahead of the clock or far from all others were set aside: is a sensor's clock wrong?"
+            );
+        }
+        if summary.refused > 0 {
+            tracing::warn!(
+                refused = summary.refused,
+                "rows could not be read and were left out; roomcast inspect lists them"
+            );
+        }
+        Ok((readings, summary))
+    }
+}
+
+/// Reads files and stores together. A reading that is in several of them counts once.
+///
+/// # Errors
+/// Returns the errors of [`readings::read`] and [`store::open_existing`].
+pub fn read(paths: &[PathBuf], options: &ReadOptions, calendar: &Calendar) -> anyhow::Result<(Readings, ReadSummary)> {
+    let is_store = |path: &&PathBuf| path.to_str().is_some_and(store::is_store);
+    let (stores, files): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(is_store);
+    let stores = stores.into_iter().map(|url| load(&url.to_string_lossy(), calendar, options.until));
+    let stores = stores.collect::<anyhow::Result<Vec<_>>>()?;
+    let files: Vec<PathBuf> = files.into_iter().cloned().collect();
+    Ok(readings::read_with(&files, stores, options, calendar)?)
+}
+
+/// Returns the readings of a store before `until`, or all without it, in the form of readings from a file.
+///
+/// # Errors
+/// Returns the errors of [`store::open_existing`].
+fn load(url: &str, calendar: &Calendar, until: Option<Timestamp>) -> anyhow::Result<Collected> {
+    let load = || {
+        Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?.block_on(async {
+            let store = store::open_existing(url, calendar).await?;
+            let (readings, _) = store.load(until).await?;
+            let is_known = |name: &String| readings.devices.binary_search_by(|d| d.device.cmp(name)).is_ok();
+            let heard = store.heard().await?;
+            // The store does not know what had been heard up to an instant of the past, and what came later must not
+            // count.
+            let now = calendar.now();
+            let is_present = until.is_none_or(|until| until >= now);
+            let latest = heard.iter().map(|&(_, time)| time).filter(|&time| is_present && time <= now).max();
+            let quiet = heard.into_iter().map(|(name, _)| name).filter(|name| !is_known(name)).collect();
+            let mut collected = Collected::of(&store::shown(url), readings, quiet);
+            collected.summary.heard = latest;
+            Ok(collected)
+        })
+    };
+    // The load runs on a thread of its own, because the caller may be a task of another runtime.
+    match std::thread::scope(|scope| scope.spawn(load).join()) {
+        Ok(loaded) => loaded,
+        Err(_) => bail!("{}: reading the store failed", store::shown(url)),
+    }
+}
+
+/// Reads and writes time zones by name.
+mod zone {
+    use chrono_tz::Tz;
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    pub fn serialize<S: Serializer>(zone: &Option<Tz>, serializer: S) -> Result<S::Ok, S::Error> {
+        match zone {
+            Some(zone) => serializer.serialize_some(zone.name()),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Tz>, D::Error> {
+        let name = Option::<String>::deserialize(deserializer)?;
+        name.map(|name| name.parse().map_err(Error::custom)).transpose()
+    }
+}

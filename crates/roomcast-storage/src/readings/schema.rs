@@ -1,0 +1,49 @@
+//! The metadata of a store in any database: the version of its tables and its site's zone.
+
+use super::StoreError;
+use roomcast_forecast::calendar::Calendar;
+
+/// The oldest version of the tables, in either database, that is brought up to date.
+pub(super) const FIRST: i64 = 4;
+
+/// What stands in the table `meta`.
+pub(super) struct Meta {
+    /// The version of the tables.
+    pub version: i64,
+    /// The site's zone.
+    pub zone: String,
+}
+
+/// Returns the name of a calendar's zone, `none` without one.
+pub(super) fn zone(calendar: &Calendar) -> &'static str {
+    calendar.zone().map_or("none", |zone| zone.name())
+}
+
+/// Returns how many of the steps after version [`FIRST`] the tables have behind them; none without tables.
+///
+/// # Errors
+/// When they are older than [`FIRST`], have more than the `known` steps behind them, or are another zone's.
+pub(super) fn check(
+    name: &str,
+    meta: Option<&Meta>,
+    known: usize,
+    calendar: &Calendar,
+) -> Result<Option<usize>, StoreError> {
+    let Some(meta) = meta else { return Ok(None) };
+    let (found, given) = (meta.version, zone(calendar));
+    let latest = FIRST + known as i64;
+    if found > latest {
+        return Err(StoreError::Newer { store: name.to_owned(), found, known: latest });
+    }
+    let Ok(done) = usize::try_from(found - FIRST) else {
+        let message = format!(
+            "made by an early build of roomcast: its schema has version {found}, known are {FIRST} to {latest}\n\
+             hint: write its readings to files with that build's roomcast export, and import them into a new store"
+        );
+        return Err(StoreError::refused(name, message));
+    };
+    if meta.zone != given {
+        return Err(StoreError::Zone { store: name.to_owned(), recorded: meta.zone.clone(), given: given.to_owned() });
+    }
+    Ok(Some(done))
+}

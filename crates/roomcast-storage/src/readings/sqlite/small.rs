@@ -1,0 +1,30 @@
+//! Leases in SQLite.
+
+use super::SqliteStore;
+use roomcast_forecast::calendar::Calendar;
+
+/// Uses the machine's clock, which all processes that share the file have in common.
+pub(super) async fn lease(store: &SqliteStore, name: &str, holder: &str, seconds: i64) -> Result<bool, sqlx::Error> {
+    let now = Calendar::utc_now();
+    let mut writing = store.begin().await?;
+    let taken = sqlx::query(
+        "INSERT INTO leases (name, holder, until) VALUES (?1, ?2, ?3)
+         ON CONFLICT DO UPDATE SET holder = excluded.holder, until = excluded.until
+         WHERE leases.holder = excluded.holder OR leases.until <= ?4",
+    )
+    .bind(name)
+    .bind(holder)
+    .bind(now.saturating_add(seconds))
+    .bind(now)
+    .execute(&mut writing.connection)
+    .await?;
+    writing.commit().await?;
+    Ok(taken.rows_affected() > 0)
+}
+
+pub(super) async fn unlease(store: &SqliteStore, name: &str, holder: &str) -> Result<(), sqlx::Error> {
+    let mut writing = store.begin().await?;
+    let query = sqlx::query("DELETE FROM leases WHERE name = ? AND holder = ?").bind(name).bind(holder);
+    query.execute(&mut writing.connection).await?;
+    writing.commit().await
+}
