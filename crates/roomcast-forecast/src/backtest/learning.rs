@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::report::Group;
+use super::groups::Group;
 use super::{BacktestError, Case, Plan, run};
 use crate::calendar::{Calendar, HOUR, Hour, Timestamp};
 use crate::readings::Readings;

@@ -5,6 +5,7 @@
 //! differences ([`skill`]). [`text`] shows it as tables, [`html`] as a page.
 
 pub mod baselines;
+pub mod groups;
 pub mod html;
 pub mod learning;
 pub mod report;

@@ -10,8 +10,9 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use super::scores::{Confusion, brier, log_loss};
+use super::scores::Confusion;
 use super::{Case, FORECASTERS, baselines};
+use crate::scores::loss;
 
 /// Number of draws of the bootstrap.
 const DRAWS: usize = 1000;
@@ -66,15 +67,7 @@ impl Sums {
     fn add(&mut self, other: &Sums) {
         self.loss += other.loss;
         self.square += other.square;
-        self.confusion.hits += other.confusion.hits;
-        self.confusion.false_alarms += other.confusion.false_alarms;
-        self.confusion.misses += other.confusion.misses;
-        self.confusion.rejections += other.confusion.rejections;
-    }
-
-    fn accuracy(&self) -> f64 {
-        let Confusion { hits, false_alarms, misses, rejections } = self.confusion;
-        (hits + rejections) / (hits + false_alarms + misses + rejections).max(1.0)
+        self.confusion.merge(&other.confusion);
     }
 }
 
@@ -82,11 +75,10 @@ impl Sums {
 const MEASURES: usize = 4;
 
 fn measures(model: &Sums, rule: &Sums) -> [f64; MEASURES] {
-    let gain = |ours: f64, theirs: f64| if theirs > 0.0 { 1.0 - ours / theirs } else { 0.0 };
     [
-        gain(model.loss, rule.loss),
-        gain(model.square, rule.square),
-        model.accuracy() - rule.accuracy(),
+        loss::skill(model.loss, rule.loss),
+        loss::skill(model.square, rule.square),
+        model.confusion.accuracy() - rule.confusion.accuracy(),
         model.confusion.f1().unwrap_or(0.0) - rule.confusion.f1().unwrap_or(0.0),
     ]
 }
@@ -98,8 +90,8 @@ pub fn skills<'a>(cases: impl IntoIterator<Item = &'a Case>, rules: &[usize]) ->
         let sums = by_day.entry(case.day).or_default();
         for (forecaster, sums) in sums.iter_mut().enumerate() {
             let (probability, occupied) = case.said(forecaster);
-            sums.loss += log_loss(probability, case.actual);
-            sums.square += brier(probability, case.actual);
+            sums.loss += loss::log_loss(probability.into(), case.actual);
+            sums.square += loss::squared_error(probability.into(), case.actual);
             sums.confusion.add(occupied, case.actual);
         }
     }

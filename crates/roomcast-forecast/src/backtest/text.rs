@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::report::{Group, Report};
-use super::scores::Scores;
-use super::skill::Interval;
+use super::groups::Group;
+use super::report::Report;
+use super::scores::{COLUMNS, Scores};
+use super::skill::{Interval, Skill};
 
 /// Number of rooms listed unless all are asked for.
 const ROOMS: usize = 20;
@@ -53,52 +54,25 @@ pub fn write(report: &Report, all_rooms: bool, out: &mut impl Write) -> io::Resu
     rooms(report, all_rooms, out)
 }
 
-const HEADER: [&str; 13] = [
-    "",
-    "log loss",
-    "Brier",
-    "accuracy",
-    "balanced",
-    "F1",
-    "precision",
-    "recall",
-    "MCC",
-    "PR-AUC",
-    "ROC-AUC",
-    "cal. error",
-    "from 10 %",
-];
-
 fn scores(group: &Group, out: &mut impl Write) -> io::Result<()> {
+    let header: Vec<&str> = std::iter::once("").chain(COLUMNS.iter().map(|column| column.short_name)).collect();
     let rows = group.forecasters.iter().map(|named| {
-        let s = &named.scores;
-        let numbers = [
-            Some(s.log_loss),
-            Some(s.brier),
-            Some(s.accuracy),
-            s.balanced_accuracy,
-            s.f1,
-            s.precision,
-            s.recall,
-            s.mcc,
-            s.pr_auc,
-            s.roc_auc,
-            Some(s.calibration_error),
-            s.likely_calibration_error,
-        ];
-        std::iter::once(named.forecaster.to_owned()).chain(numbers.map(number)).collect()
+        let numbers = COLUMNS.iter().map(|column| number((column.of)(&named.scores)));
+        std::iter::once(named.forecaster.to_owned()).chain(numbers).collect()
     });
-    table(&HEADER, &rows.collect::<Vec<_>>(), out)
+    table(&header, &rows.collect::<Vec<_>>(), out)
 }
 
 fn skill(report: &Report, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nthe model beside each rule, with 95 % intervals; above 0 the model is better")?;
     let header = ["", "log loss, %", "Brier, %", "accuracy, points", "F1, points"];
-    let rows = report.skill.iter().map(|s| {
-        let cells = [s.log_loss, s.brier, s.accuracy, s.f1].map(interval);
-        std::iter::once(s.baseline.to_owned()).chain(cells).collect()
-    });
-    table(&header, &rows.collect::<Vec<_>>(), out)
+    table(&header, &report.skill.iter().map(skill_cells).collect::<Vec<_>>(), out)
+}
+
+/// Returns the rule's name and the differences to it, with intervals.
+pub(super) fn skill_cells(skill: &Skill) -> Vec<String> {
+    let differences = [skill.log_loss, skill.brier, skill.accuracy, skill.f1].map(interval);
+    std::iter::once(skill.baseline.to_owned()).chain(differences).collect()
 }
 
 /// Writes the model beside the best simple rule, one row per group.
@@ -146,8 +120,13 @@ fn table(header: &[&str], rows: &[Vec<String>], out: &mut impl Write) -> io::Res
     rows.iter().try_for_each(|row| line(&mut row.iter().map(String::as_str)))
 }
 
+/// Replaces hyphens by typographic minus signs.
+pub(super) fn minus(number: String) -> String {
+    number.replace('-', "−")
+}
+
 pub(super) fn number(value: Option<f64>) -> String {
-    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}").replace('-', "−"))
+    value.map_or_else(|| "–".to_owned(), |value| minus(format!("{value:.3}")))
 }
 
 pub(super) fn percent(share: f64) -> String {
@@ -156,7 +135,7 @@ pub(super) fn percent(share: f64) -> String {
 
 /// Formats a share in percent with its interval: `+8.2 [+3.1, +12.9]`.
 pub(super) fn interval(interval: Interval) -> String {
-    let signed = |share: f64| format!("{:+.1}", 100.0 * share).replace('-', "−");
+    let signed = |share: f64| minus(format!("{:+.1}", 100.0 * share));
     let value = signed(interval.value);
     interval.interval.map_or(value.clone(), |(low, high)| format!("{value} [{}, {}]", signed(low), signed(high)))
 }

@@ -6,9 +6,10 @@
 use serde::Serialize;
 
 use super::baselines;
-use super::report::{Group, Room};
+use super::groups::{Group, Room};
 use super::scores::Scores;
 use super::skill::{Interval, Skill};
+use super::text::minus;
 
 /// The standing of the model beside the best simple rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -210,7 +211,7 @@ fn advice(chances: Standing, states: Standing, chance_rule: &str, state_rule: &s
 }
 
 fn log_loss(rule: &str, gain: &Interval, days: &str) -> String {
-    let percent = |share: f64| format!("{:.1}", 100.0 * share).replace('-', "−");
+    let percent = |share: f64| minus(format!("{:.1}", 100.0 * share));
     let (lead, behind) = (percent(gain.value.abs()), gain.value < 0.0);
     let than = format!(
         "The model’s log loss is {lead} % {} than that of the best simple rule ({rule})",

@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::Case;
-use super::scores::log_loss;
+use crate::scores::loss::log_loss;
 
 /// Largest number of days of the site that are listed.
 const DAYS: usize = 8;
@@ -101,7 +101,7 @@ fn room_days_of(cases: &[Case]) -> BTreeMap<(i32, u32), RoomDay> {
         let day = days.entry((case.day, case.device)).or_default();
         let hour = usize::from(case.hour_of_day);
         day.off = case.off;
-        day.loss += log_loss(case.probability, case.actual);
+        day.loss += log_loss(case.probability.into(), case.actual);
         day.cases += 1.0;
         day.silent += f64::from(u8::from(case.silent));
         day.weeks = day.weeks.max(case.weeks);

@@ -8,7 +8,7 @@ pub mod check;
 pub mod checksum;
 pub mod codec;
 pub mod fit;
-pub mod judge;
+mod judge;
 pub mod lightgbm;
 pub mod linear;
 pub mod rows;

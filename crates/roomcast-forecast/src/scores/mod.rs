@@ -4,9 +4,10 @@
 //! was known before that instant, and models that had learned from nothing after it. An hour closes some minutes after
 //! its end, for readings that come late; an unobserved hour is not scored.
 
-mod calibration;
+pub mod calibration;
 mod days;
 mod file;
+pub mod loss;
 
 use std::collections::BTreeMap;
 
@@ -16,10 +17,10 @@ use crate::calendar::{Calendar, HOUR, Hour, Timestamp};
 use crate::forecast::DeviceForecast;
 use crate::hourly::Hourly;
 use crate::model::rule::OutOfSample;
-pub use calibration::WINDOW as CALIBRATION_DAYS;
-use calibration::{BINS, Calibration, FIRST_LIKELY};
+use calibration::{BINS, Bin, FIRST_LIKELY, Week};
 use days::{Day, Days};
 pub use file::ScoresError;
+use loss::{log_loss, squared_error};
 
 /// Seconds after its end at which an hour closes.
 pub const WATERMARK: i64 = 600;
@@ -51,7 +52,7 @@ struct Device {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     devices: BTreeMap<String, Device>,
-    calibration: Calibration,
+    calibration: Week,
     /// The last hour whose forecasts at its beginning are kept, and the last midnight whose forecasts are.
     kept: (Option<Hour>, Option<Hour>),
 }
@@ -153,18 +154,19 @@ impl Scores {
     /// Returns the drift of the last week's probabilities since the models were judged: the mean absolute difference
     /// between the shares of occupied hours in bins of a tenth, weighted by forecasts; 0 is no drift.
     pub fn calibration_gap(&self, judged: &OutOfSample) -> Option<f64> {
-        self.calibration.gap(judged, 0)
+        calibration::gap(&self.calibration.reliability(), &judged.reliability(BINS))
     }
 
     /// Returns the same over hours that were given at least 10 %.
     pub fn likely_calibration_gap(&self, judged: &OutOfSample) -> Option<f64> {
-        self.calibration.gap(judged, FIRST_LIKELY)
+        let now = self.calibration.reliability();
+        calibration::gap(&now[FIRST_LIKELY..], &judged.reliability(BINS)[FIRST_LIKELY..])
     }
 
-    /// Returns occupied hours and all hours per tenth of the probability given at their beginning, and the local day of
-    /// the last of them, days since 1970-01-01. The first is at most [`CALIBRATION_DAYS`] days earlier.
-    pub fn reliability(&self) -> ([(u32, u32); BINS], Option<i32>) {
-        (self.calibration.bins(), self.calibration.last_day())
+    /// Returns the reliability of the probabilities given at the beginning of their hours, and the local day of the last
+    /// of these hours, days since 1970-01-01. The first is less than [`calibration::WINDOW`] days earlier.
+    pub fn reliability(&self) -> ([Bin; BINS], Option<i32>) {
+        (self.calibration.reliability(), self.calibration.last_day())
     }
 
     /// Returns the devices, in order of name, whose forecasts did worse than the baseline by more than chance explains.
@@ -205,21 +207,16 @@ impl Promise {
         let mut score = Day { day, ..Day::default() };
         if let Some(probability) = self.hour_ahead {
             score.hours = 1;
-            score.loss = loss(probability, occupied);
-            score.baseline = loss(self.baseline, occupied);
-            score.brier = (probability - f64::from(u8::from(occupied))).powi(2);
+            score.loss = log_loss(probability, occupied);
+            score.baseline = log_loss(self.baseline, occupied);
+            score.brier = squared_error(probability, occupied);
         }
         if let Some(probability) = self.day_ahead {
             score.day_hours = 1;
-            score.day_loss = loss(probability, occupied);
+            score.day_loss = log_loss(probability, occupied);
         }
         score
     }
-}
-
-/// Returns the log loss of a probability; forecasts are never 0 or 1, so it is finite.
-fn loss(probability: f64, occupied: bool) -> f64 {
-    -(if occupied { probability } else { 1.0 - probability }).ln()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The terms of the report explained.
 
+use maud::{Markup, html};
+
 /// Terms and their explanations.
 const ENTRIES: [(&str, &str); 9] = [
     (
@@ -41,8 +43,11 @@ const ENTRIES: [(&str, &str); 9] = [
 ];
 
 /// Returns the section that explains the terms.
-pub fn section() -> String {
-    let entry = |(term, words): &(&str, &str)| format!("<div><dt>{term}</dt><dd>{words}</dd></div>");
-    let list: String = ENTRIES.iter().map(entry).collect();
-    format!("<section><h2>How to read this</h2><dl class=\"definitions\">{list}</dl></section>")
+pub fn section() -> Markup {
+    html! {
+        section {
+            h2 { "How to read this" }
+            dl.definitions { @for (term, words) in ENTRIES { div { dt { (term) } dd { (words) } } } }
+        }
+    }
 }
