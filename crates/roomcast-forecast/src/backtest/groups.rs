@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use super::scores::{self, Outcome, Scores};
 use super::skill::{self, Skill};
-use super::{Case, FORECASTERS, baselines, name};
+use super::{FORECASTERS, ScoredHour, baselines, name};
 use crate::model::Source;
 use crate::readings::Readings;
 
 /// Scores of one forecaster.
 #[derive(Debug, Clone, Serialize)]
-pub struct Named {
+pub struct ForecasterScores {
     /// `model`, or the simple rule.
     pub forecaster: &'static str,
     /// Its scores.
@@ -28,7 +28,7 @@ pub struct Group {
     /// The name of the set of hours.
     pub label: String,
     /// The model, then the simple rules in the order of [`baselines::NAMES`].
-    pub forecasters: Vec<Named>,
+    pub forecasters: Vec<ForecasterScores>,
 }
 
 /// Scores of one device.
@@ -52,11 +52,11 @@ const WEEKS: [RangeInclusive<u16>; 11] =
     [0..=0, 1..=1, 2..=2, 3..=3, 4..=5, 6..=7, 8..=11, 12..=25, 26..=51, 52..=103, 104..=u16::MAX];
 
 impl Group {
-    /// Scores all forecasters over some cases; returns `None` without a case.
-    pub fn new<'a>(label: impl Into<String>, cases: impl Iterator<Item = &'a Case> + Clone) -> Option<Group> {
+    /// Scores all forecasters over some hours; returns `None` without an hour.
+    pub fn new<'a>(label: impl Into<String>, hours: impl Iterator<Item = &'a ScoredHour> + Clone) -> Option<Group> {
         let score = |forecaster| {
-            let outcomes = outcomes(cases.clone(), forecaster);
-            scores::score(&outcomes).map(|scores| Named { forecaster: name(forecaster), scores })
+            let outcomes = outcomes(hours.clone(), forecaster);
+            scores::score(&outcomes).map(|scores| ForecasterScores { forecaster: name(forecaster), scores })
         };
         Some(Group { label: label.into(), forecasters: (0..FORECASTERS).map(score).collect::<Option<_>>()? })
     }
@@ -79,63 +79,63 @@ impl Group {
 }
 
 /// Returns the forecasts of one forecaster and their outcomes.
-pub fn outcomes<'a>(cases: impl Iterator<Item = &'a Case>, forecaster: usize) -> Vec<Outcome> {
-    cases
-        .map(|case| {
-            let (probability, occupied) = case.said(forecaster);
-            Outcome { probability, occupied, actual: case.actual }
+pub fn outcomes<'a>(hours: impl Iterator<Item = &'a ScoredHour>, forecaster: usize) -> Vec<Outcome> {
+    hours
+        .map(|scored| {
+            let (probability, occupied) = scored.forecast(forecaster);
+            Outcome { probability, occupied, actual: scored.actual }
         })
         .collect()
 }
 
-/// Returns one group per band that holds a case.
-fn bands(cases: &[Case], bands: &[RangeInclusive<u16>], of: impl Fn(&Case) -> u16 + Sync) -> Vec<Group> {
+/// Returns one group per band that holds an hour.
+fn bands(hours: &[ScoredHour], bands: &[RangeInclusive<u16>], of: impl Fn(&ScoredHour) -> u16 + Sync) -> Vec<Group> {
     let label = |band: &RangeInclusive<u16>| match (*band.start(), *band.end()) {
         (from, to) if from == to => from.to_string(),
         (from, u16::MAX) => format!("{from} or more"),
         (from, to) => format!("{from}–{to}"),
     };
-    let group = |band: &RangeInclusive<u16>| Group::new(label(band), cases.iter().filter(|c| band.contains(&of(c))));
+    let group = |band: &RangeInclusive<u16>| Group::new(label(band), hours.iter().filter(|c| band.contains(&of(c))));
     bands.par_iter().filter_map(group).collect()
 }
 
 /// Returns the groups of leads.
-pub fn by_lead(cases: &[Case]) -> Vec<Group> {
-    bands(cases, &LEADS, |case| case.lead.into())
+pub fn by_lead(hours: &[ScoredHour]) -> Vec<Group> {
+    bands(hours, &LEADS, |scored| scored.lead.into())
 }
 
 /// Returns one group per local hour of day.
-pub fn by_hour(cases: &[Case]) -> Vec<Group> {
-    bands(cases, &std::array::from_fn::<_, 24, _>(|hour| hour as u16..=hour as u16), |case| case.hour_of_day.into())
+pub fn by_hour(hours: &[ScoredHour]) -> Vec<Group> {
+    bands(hours, &std::array::from_fn::<_, 24, _>(|hour| hour as u16..=hour as u16), |scored| scored.hour_of_day.into())
 }
 
 /// Returns the groups of whole weeks of history.
-pub fn by_weeks(cases: &[Case]) -> Vec<Group> {
-    bands(cases, &WEEKS, |case| case.weeks)
+pub fn by_weeks(hours: &[ScoredHour]) -> Vec<Group> {
+    bands(hours, &WEEKS, |scored| scored.weeks)
 }
 
 /// Returns one group per source of the model's forecast.
-pub fn by_source(cases: &[Case]) -> Vec<Group> {
+pub fn by_source(hours: &[ScoredHour]) -> Vec<Group> {
     let sources = [(Source::Model, "model"), (Source::Building, "building"), (Source::Baseline, "baseline")];
-    let group = |(source, label)| Group::new(label, cases.iter().filter(|case| case.source == source));
+    let group = |(source, label)| Group::new(label, hours.iter().filter(|scored| scored.source == source));
     sources.into_iter().filter_map(group).collect()
 }
 
 /// Returns the scores of each device; `best` is the simple rule that is best over all of them.
-pub fn rooms(readings: &Readings, cases: &[Case], best: usize) -> Vec<Room> {
-    let mut by_device: BTreeMap<u32, Vec<&Case>> = BTreeMap::new();
-    for case in cases {
-        by_device.entry(case.device).or_default().push(case);
+pub fn rooms(readings: &Readings, hours: &[ScoredHour], best: usize) -> Vec<Room> {
+    let mut by_device: BTreeMap<u32, Vec<&ScoredHour>> = BTreeMap::new();
+    for scored in hours {
+        by_device.entry(scored.device).or_default().push(scored);
     }
-    let room = |(device, cases): (u32, Vec<&Case>)| {
-        let of_hour = |hour: usize, value: &dyn Fn(&Case) -> f64| {
-            let hours = cases.iter().filter(|c| usize::from(c.hour_of_day) == hour);
-            let (sum, n) = hours.fold((0.0, 0), |(sum, n), case| (sum + value(case), n + 1));
+    let room = |(device, hours): (u32, Vec<&ScoredHour>)| {
+        let of_hour = |hour: usize, value: &dyn Fn(&ScoredHour) -> f64| {
+            let hours = hours.iter().filter(|c| usize::from(c.hour_of_day) == hour);
+            let (sum, n) = hours.fold((0.0, 0), |(sum, n), scored| (sum + value(scored), n + 1));
             (n > 0).then(|| sum / f64::from(n))
         };
         Some(Room {
-            group: Group::new(readings.devices[device as usize].device.clone(), cases.iter().copied())?,
-            skill: skill::skills(cases.iter().copied(), &[best]).pop()?,
+            group: Group::new(readings.devices[device as usize].device.clone(), hours.iter().copied())?,
+            skill: skill::skills(hours.iter().copied(), &[best]).pop()?,
             predicted: std::array::from_fn(|hour| of_hour(hour, &|c| c.probability.into())),
             actual: std::array::from_fn(|hour| of_hour(hour, &|c| u8::from(c.actual).into())),
         })

@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::groups::{self, Group, Room};
 use super::skill::{self, Skill};
 use super::verdict::Verdict;
-use super::worst::{self, WorstDay, WorstRoomDay};
-use super::{Case, Plan, baselines, name, scores};
+use super::worst_days::{self, WorstDay, WorstRoomDay};
+use super::{BacktestPlan, ScoredHour, baselines, name, scores};
 use crate::calendar::Calendar;
 use crate::readings::Readings;
 use crate::scores::calibration::Bin;
@@ -61,7 +61,7 @@ pub struct Setup {
     pub refit: i64,
     /// The site's time zone, if one was given.
     pub timezone: Option<String>,
-    /// Origins with at least one case.
+    /// Origins with at least one scored hour.
     pub origins: usize,
     /// True when all origins are at the same hour of the day, so that a lead is also an hour of day.
     pub one_hour_of_day: bool,
@@ -69,9 +69,9 @@ pub struct Setup {
     pub rooms: usize,
     /// Number of local days with a target hour.
     pub days: usize,
-    /// Number of cases scored: one per room, origin and target hour.
+    /// Number of hours scored: one per room, origin and target hour.
     pub hours: usize,
-    /// Share of cases after a long silence of the sensor.
+    /// Share of hours after a long silence of the sensor.
     pub silent_share: f64,
 }
 
@@ -85,20 +85,20 @@ pub struct Reliability {
 }
 
 impl Report {
-    /// Scores cases of [`super::run`] on these readings; returns `None` when there are none.
-    pub fn new(readings: &Readings, calendar: &Calendar, plan: &Plan, cases: &[Case]) -> Option<Report> {
-        let overall = Group::new("all hours", cases.iter())?;
+    /// Scores hours of [`super::run`] on these readings; returns `None` when there are none.
+    pub fn new(readings: &Readings, calendar: &Calendar, plan: &BacktestPlan, hours: &[ScoredHour]) -> Option<Report> {
+        let overall = Group::new("all hours", hours.iter())?;
         let best = overall.best_baseline();
         let rules: Vec<usize> = (0..baselines::COUNT).collect();
-        let skill = skill::skills(cases, &rules);
-        let by_device = groups::rooms(readings, cases, best);
-        let silent = Group::new("silent", cases.iter().filter(|c| c.silent));
-        let live = silent.as_ref().and_then(|_| Group::new("live", cases.iter().filter(|c| !c.silent)));
+        let skill = skill::skills(hours, &rules);
+        let by_device = groups::rooms(readings, hours, best);
+        let silent = Group::new("silent", hours.iter().filter(|c| c.silent));
+        let live = silent.as_ref().and_then(|_| Group::new("live", hours.iter().filter(|c| !c.silent)));
         let reliability = [0, 1 + best].map(|forecaster| Reliability {
             forecaster: name(forecaster),
-            bins: scores::reliability(&groups::outcomes(cases.iter(), forecaster)),
+            bins: scores::reliability(&groups::outcomes(hours.iter(), forecaster)),
         });
-        let setup = Setup::new(calendar, plan, cases, by_device.len());
+        let setup = Setup::new(calendar, plan, hours, by_device.len());
         Some(Report {
             version: env!("CARGO_PKG_VERSION"),
             verdict: Verdict::new(&overall, &skill, &by_device, setup.days)?,
@@ -106,14 +106,14 @@ impl Report {
             live,
             silent,
             skill,
-            by_lead: groups::by_lead(cases),
-            by_hour: groups::by_hour(cases),
-            by_weeks: groups::by_weeks(cases),
-            by_source: groups::by_source(cases),
+            by_lead: groups::by_lead(hours),
+            by_hour: groups::by_hour(hours),
+            by_weeks: groups::by_weeks(hours),
+            by_source: groups::by_source(hours),
             by_device,
             reliability: reliability.to_vec(),
-            worst_days: worst::days(cases),
-            worst_room_days: worst::room_days(cases, |device| readings.devices[device as usize].device.clone()),
+            worst_days: worst_days::days(hours),
+            worst_room_days: worst_days::room_days(hours, |device| readings.devices[device as usize].device.clone()),
             learning_curve: Vec::new(),
             overall,
         })
@@ -126,17 +126,18 @@ impl Report {
 }
 
 impl Setup {
-    fn new(calendar: &Calendar, plan: &Plan, cases: &[Case], rooms: usize) -> Setup {
-        let distinct = |of: &dyn Fn(&Case) -> i64| {
-            let mut values: Vec<i64> = cases.iter().map(of).collect();
+    fn new(calendar: &Calendar, plan: &BacktestPlan, hours: &[ScoredHour], rooms: usize) -> Setup {
+        let distinct = |of: &dyn Fn(&ScoredHour) -> i64| {
+            let mut values: Vec<i64> = hours.iter().map(of).collect();
             values.sort_unstable();
             values.dedup();
             values
         };
         let origins = distinct(&|c| c.origin);
-        let mut hours: Vec<String> = origins.iter().map(|&o| calendar.wall(o).format("%H:%M").to_string()).collect();
-        hours.sort_unstable();
-        hours.dedup();
+        let mut times_of_day: Vec<String> =
+            origins.iter().map(|&o| calendar.wall(o).format("%H:%M").to_string()).collect();
+        times_of_day.sort_unstable();
+        times_of_day.dedup();
         Setup {
             from: calendar.format(plan.from),
             to: origins.last().map_or_else(|| calendar.format(plan.to), |&last| calendar.format(last)),
@@ -144,11 +145,11 @@ impl Setup {
             refit: plan.refit,
             timezone: calendar.zone().map(|zone| zone.name().to_owned()),
             origins: origins.len(),
-            one_hour_of_day: hours.len() == 1,
+            one_hour_of_day: times_of_day.len() == 1,
             rooms,
             days: distinct(&|c| c.day.into()).len(),
-            hours: cases.len(),
-            silent_share: cases.iter().filter(|c| c.silent).count() as f64 / cases.len().max(1) as f64,
+            hours: hours.len(),
+            silent_share: hours.iter().filter(|c| c.silent).count() as f64 / hours.len().max(1) as f64,
         }
     }
 }

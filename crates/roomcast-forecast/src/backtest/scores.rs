@@ -241,18 +241,18 @@ fn roc_auc(steps: &[Step]) -> Option<f64> {
 fn calibration_error(steps: &[Step]) -> f64 {
     let n: f64 = steps.iter().map(|s| s.hours).sum();
     let (mut gap, mut seen) = (0.0, 0.0);
-    let (mut said, mut came, mut bin) = (0.0, 0.0, 1.0);
+    let (mut expected, mut occupied, mut bin) = (0.0, 0.0, 1.0);
     for step in steps {
-        said += step.probability * step.hours;
-        came += step.occupied;
+        expected += step.probability * step.hours;
+        occupied += step.occupied;
         seen += step.hours;
         if seen >= bin * n / BINS as f64 {
-            gap += f64::abs(said - came);
-            (said, came) = (0.0, 0.0);
+            gap += f64::abs(expected - occupied);
+            (expected, occupied) = (0.0, 0.0);
             bin = (seen * BINS as f64 / n).floor() + 1.0;
         }
     }
-    (gap + f64::abs(said - came)) / n
+    (gap + f64::abs(expected - occupied)) / n
 }
 
 /// Fits intercept and slope of a logistic regression on the log-odds, by Newton's method (Cox 1958).

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use super::scores::Confusion;
-use super::{Case, FORECASTERS, baselines};
+use super::{FORECASTERS, ScoredHour, baselines};
 use crate::scores::loss;
 
 /// Number of draws of the bootstrap.
@@ -84,15 +84,15 @@ fn measures(model: &Sums, rule: &Sums) -> [f64; MEASURES] {
 }
 
 /// Compares the model with each of the given simple rules (positions in [`baselines::NAMES`]).
-pub fn skills<'a>(cases: impl IntoIterator<Item = &'a Case>, rules: &[usize]) -> Vec<Skill> {
+pub fn skills<'a>(hours: impl IntoIterator<Item = &'a ScoredHour>, rules: &[usize]) -> Vec<Skill> {
     let mut by_day: BTreeMap<i32, [Sums; FORECASTERS]> = BTreeMap::new();
-    for case in cases {
-        let sums = by_day.entry(case.day).or_default();
+    for scored in hours {
+        let sums = by_day.entry(scored.day).or_default();
         for (forecaster, sums) in sums.iter_mut().enumerate() {
-            let (probability, occupied) = case.said(forecaster);
-            sums.loss += loss::log_loss(probability.into(), case.actual);
-            sums.square += loss::squared_error(probability.into(), case.actual);
-            sums.confusion.add(occupied, case.actual);
+            let (probability, occupied) = scored.forecast(forecaster);
+            sums.loss += loss::log_loss(probability.into(), scored.actual);
+            sums.square += loss::squared_error(probability.into(), scored.actual);
+            sums.confusion.add(occupied, scored.actual);
         }
     }
     let days: Vec<_> = by_day.into_values().collect();

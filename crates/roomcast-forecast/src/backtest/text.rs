@@ -8,7 +8,7 @@ use super::scores::{COLUMNS, Scores};
 use super::skill::{Interval, Skill};
 
 /// Number of rooms listed unless all are asked for.
-const ROOMS: usize = 20;
+const LISTED_ROOMS: usize = 20;
 
 /// Writes the verdict, the setup, and the tables: scores, skill, by lead, by history, by room (the 20 with the highest
 /// log loss, or all).
@@ -45,10 +45,10 @@ pub fn write(report: &Report, all_rooms: bool, out: &mut impl Write) -> io::Resu
         if setup.one_hour_of_day { " (a lead is also an hour of day here)" } else { "" }
     )?;
     groups("lead", report.by_lead.iter(), report, out)?;
-    writeln!(out, "\nby history of the room at the origin, weeks")?;
+    writeln!(out, "\nby weeks of history before the origin")?;
     groups("weeks", report.by_weeks.iter(), report, out)?;
     if !report.learning_curve.is_empty() {
-        writeln!(out, "\nthe same hours forecast with at most so much history")?;
+        writeln!(out, "\nthe same hours, forecast with limited history")?;
         groups("history", report.learning_curve.iter(), report, out)?;
     }
     rooms(report, all_rooms, out)
@@ -64,7 +64,7 @@ fn scores(group: &Group, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn skill(report: &Report, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "\nthe model beside each rule, with 95 % intervals; above 0 the model is better")?;
+    writeln!(out, "\ndifference of the model from each rule, with 95 % intervals; above 0 the model is better")?;
     let header = ["", "log loss, %", "Brier, %", "accuracy, points", "F1, points"];
     table(&header, &report.skill.iter().map(skill_cells).collect::<Vec<_>>(), out)
 }
@@ -97,7 +97,7 @@ fn groups<'a>(
 fn rooms(report: &Report, all: bool, out: &mut impl Write) -> io::Result<()> {
     let mut worst: Vec<&Group> = report.by_device.iter().map(|room| &room.group).collect();
     worst.sort_by(|a, b| b.model().log_loss.total_cmp(&a.model().log_loss));
-    let shown = if all { worst.len() } else { worst.len().min(ROOMS) };
+    let shown = if all { worst.len() } else { worst.len().min(LISTED_ROOMS) };
     let note = if shown < worst.len() { format!(", the {shown} worst of {}", worst.len()) } else { String::new() };
     writeln!(out, "\nby room{note}; the rule is the best over all rooms: {}", report.verdict.best_baseline)?;
     groups("room", worst.into_iter().take(shown), report, out)

@@ -12,7 +12,7 @@ use crate::backtest::text::{interval, minus, percent};
 /// Width of a chart in its own units, about one pixel each on a desktop.
 pub const WIDTH: f64 = 520.0;
 
-/// Draws the skill against each simple rule, the hardest first: a dot and a 95 % interval.
+/// Draws the skill against each simple rule, hardest first: a dot and a 95 % interval.
 pub fn skill(report: &Report) -> Markup {
     const ROW: f64 = 42.0;
     let mut rules: Vec<_> = report.skill.iter().collect();
@@ -58,24 +58,30 @@ pub fn reliability(diagrams: &[Reliability]) -> Markup {
     svg.columns(&x, (y.at(1.0), y.at(0.0)), |tick| format!("{:.0} %", 100.0 * tick));
     svg.rows(&y, (x.at(0.0), x.at(1.0)), |tick| format!("{:.0} %", 100.0 * tick));
     svg.line("diagonal", (x.at(0.0), y.at(0.0)), (x.at(1.0), y.at(1.0)));
-    svg.text("small", (beside, y.at(1.0) + 4.0), "as often as said");
-    svg.text("small", (beside, y.at(0.5) - 22.0), "above the dots:");
-    svg.text("small", (beside, y.at(0.5) - 6.0), "said too little");
-    svg.text("small", (beside, y.at(0.5) + 14.0), "below: too much");
-    svg.text("small mid", (x.at(0.5), SIDE + 150.0), "probability said");
+    svg.text("small", (beside, y.at(1.0) + 4.0), "calibrated");
+    svg.text("small", (beside, y.at(0.5) - 22.0), "above the line:");
+    svg.text("small", (beside, y.at(0.5) - 6.0), "forecast too low");
+    svg.text("small", (beside, y.at(0.5) + 14.0), "below: too high");
+    svg.text("small mid", (x.at(0.5), SIDE + 150.0), "forecast probability");
     svg.text("small", (beside, counts.at(0.5)), "hours in each bin");
     let most = diagrams.iter().flat_map(|r| &r.bins).map(|bin| bin.hours).max().unwrap_or(1).max(1) as f64;
     svg.line("axis", (x.at(0.0), counts.at(0.0)), (x.at(1.0), counts.at(0.0)));
     for (which, of) in diagrams.iter().enumerate().rev() {
-        let bins = || of.bins.iter().filter_map(|bin| bin.point().map(|(said, came)| (said, came, bin.hours)));
-        let points: Vec<_> = bins().map(|(said, came, _)| (x.at(said), y.at(came))).collect();
+        let bins =
+            || of.bins.iter().filter_map(|bin| bin.point().map(|(forecast, observed)| (forecast, observed, bin.hours)));
+        let points: Vec<_> = bins().map(|(forecast, observed, _)| (x.at(forecast), y.at(observed))).collect();
         svg.polyline(&format!("{} line", class(which)), &points);
-        for ((said, came, hours), &point) in bins().zip(&points) {
-            let tip = format!("{}: said {}, came {}, {hours} hours", of.forecaster, percent(said), percent(came));
+        for ((forecast, observed, hours), &point) in bins().zip(&points) {
+            let tip = format!(
+                "{}: forecast {}, observed {}, {hours} hours",
+                of.forecaster,
+                percent(forecast),
+                percent(observed)
+            );
             let share = hours as f64 / most;
             // Square root, so that the area of a mark shows its weight.
             svg.mark(which, point, 3.0 + 3.5 * share.sqrt(), &tip);
-            let left = x.at((said * 10.0).floor().min(9.0) / 10.0) + if which == 0 { 3.0 } else { 17.0 };
+            let left = x.at((forecast * 10.0).floor().min(9.0) / 10.0) + if which == 0 { 3.0 } else { 17.0 };
             let top = counts.at(share);
             svg.rect(&format!("bar {}", class(which)), (left, top), (13.0, counts.at(0.0) - top), &tip);
         }
@@ -90,10 +96,10 @@ pub fn reliability(diagrams: &[Reliability]) -> Markup {
     }
     let words = diagrams.iter().map(|of| {
         let points = of.bins.iter().filter_map(|bin| bin.point());
-        let bins = points.map(|(said, came)| format!("{} came {}", percent(said), percent(came)));
+        let bins = points.map(|(forecast, observed)| format!("{} observed {}", percent(forecast), percent(observed)));
         format!("{}: {}", of.forecaster, joined(bins, ", "))
     });
-    svg.finish("reliability", "How often hours were occupied, by the probability said", &joined(words, "; "))
+    svg.finish("reliability", "How often hours were occupied, by forecast probability", &joined(words, "; "))
 }
 
 fn joined(parts: impl Iterator<Item = String>, separator: &str) -> String {
@@ -159,10 +165,10 @@ pub fn hours(groups: &[Group]) -> Markup {
     for group in groups {
         let Ok(hour) = group.label.parse::<u8>() else { continue };
         let x = left + slot * f64::from(hour);
-        let (came, said) = (100.0 * group.model().occupied_share, 100.0 * group.model().mean_probability);
-        let tip = format!("{hour}:00 came {came:.1} %, said {said:.1} %");
-        svg.rect("bar", (x + 2.0, y.at(came)), (slot - 4.0, y.at(0.0) - y.at(came)), &tip);
-        points.push((x + slot / 2.0, y.at(said)));
+        let (observed, forecast) = (100.0 * group.model().occupied_share, 100.0 * group.model().mean_probability);
+        let tip = format!("{hour}:00 observed {observed:.1} %, forecast {forecast:.1} %");
+        svg.rect("bar", (x + 2.0, y.at(observed)), (slot - 4.0, y.at(0.0) - y.at(observed)), &tip);
+        points.push((x + slot / 2.0, y.at(forecast)));
         tips.push(tip);
     }
     svg.polyline("model line", &points);
@@ -174,8 +180,8 @@ pub fn hours(groups: &[Group]) -> Markup {
     }
     svg.text("small mid", ((left + right) / 2.0, height - 6.0), "hour of day");
     svg.circle("model", (left + 6.0, 12.0), 4.0, "");
-    svg.text("model", (left + 18.0, 16.5), "said, on average");
+    svg.text("model", (left + 18.0, 16.5), "mean forecast");
     svg.rect("bar", (left + 178.0, 6.0), (12.0, 12.0), "");
-    svg.text("soft", (left + 197.0, 16.5), "came");
+    svg.text("soft", (left + 197.0, 16.5), "observed");
     svg.finish("hours", "Mean probability and share of occupied hours by hour of day", &tips.join("; "))
 }

@@ -17,7 +17,7 @@ use super::baselines;
 use super::report::Report;
 use super::text::{duration, percent};
 use super::verdict::Standing;
-use super::worst::WorstRoomDay;
+use super::worst_days::WorstRoomDay;
 
 /// Returns the page.
 pub fn page(report: &Report) -> String {
@@ -106,8 +106,8 @@ fn scores(report: &Report) -> Markup {
         section {
             h2 { "Scores" }
             p.note {
-                "The model and five simple rules on the same hours. Bold with a dot: best of its column. ↓ lower is \
-                 better, ↑ higher is better."
+                "The model and five simple rules are scored on the same hours. Bold with a dot marks the best of a column. \
+                 ↓ lower is better, ↑ higher is better."
             }
             (tables::scores(&report.overall))
             @for part in [&report.live, &report.silent].into_iter().flatten() {
@@ -120,12 +120,12 @@ fn scores(report: &Report) -> Markup {
 
 fn skill(report: &Report) -> Markup {
     let intervals = match report.setup.days {
-        0..5 => "Fewer than five days: too few for intervals.",
-        _ => "Lines are 95 % intervals over whole days; a hollow dot could be luck.",
+        0..5 => "Intervals need five days.",
+        _ => "Lines are 95 % intervals over whole days. A hollow dot may be luck.",
     };
     figure(
         "Better than a simple rule?",
-        &format!("How much of each rule’s log loss the model saves. {intervals}"),
+        &format!("The share of each rule’s log loss that the model saves. {intervals}"),
         &charts::skill(report),
         &tables::skill(&report.skill),
     )
@@ -133,8 +133,8 @@ fn skill(report: &Report) -> Markup {
 
 fn reliability(report: &Report) -> Markup {
     figure(
-        "Do the probabilities mean what they say?",
-        "Of the hours said to be occupied with 70 %, 70 % should be. Larger marks stand for more hours.",
+        "Are the probabilities calibrated?",
+        "Of the hours given 70 %, 70 % should be occupied. Larger marks stand for more hours.",
         &charts::reliability(&report.reliability),
         &tables::reliability(&report.reliability),
     )
@@ -144,8 +144,8 @@ fn lead(report: &Report) -> Markup {
     let best = report.best_baseline();
     let caution = match report.setup.one_hour_of_day {
         true => {
-            " All origins are at the same hour of day, so each lead is also an hour of day: compare with the rule, not \
-             along the line."
+            " All origins are at the same hour of day, so each lead is also an hour of day. Compare the two lines, not \
+             the points of one line."
         }
         false => "",
     };
@@ -160,7 +160,7 @@ fn lead(report: &Report) -> Markup {
 fn hours(report: &Report) -> Markup {
     figure(
         "Right at every hour of the day?",
-        "Mean probability of the model beside how often rooms were occupied.",
+        "The model’s mean probability and the share of occupied hours.",
         &charts::hours(&report.by_hour),
         &tables::groups("hour", report.by_hour.iter(), report.best_baseline()),
     )
@@ -168,12 +168,14 @@ fn hours(report: &Report) -> Markup {
 
 fn heat(report: &Report) -> Markup {
     let more = match report.by_device.len() {
-        n if n > rooms::SHOWN => format!(" The first {} of {n} rooms; more in the table.", rooms::SHOWN),
+        n if n > rooms::MAX_ROOMS => {
+            format!(" The chart shows the first {} of {n} rooms; the table has more.", rooms::MAX_ROOMS)
+        }
         _ => String::new(),
     };
     let note = format!(
-        "The upper half of each cell is the mean probability, the lower half how often the room was occupied. Where \
-         both halves look alike, the model knows the room.{more}"
+        "The upper half of each cell is the mean probability, the lower half the share of occupied hours. A room is \
+         forecast well where both halves look alike.{more}"
     );
     let chart = html! { div.heatmap { (rooms::heat(&report.by_device)) } };
     figure("Room by hour", &note, &chart, &tables::heat(&report.by_device))
@@ -181,12 +183,14 @@ fn heat(report: &Report) -> Markup {
 
 fn hard_rooms(report: &Report) -> Markup {
     let order = match report.by_device.len() {
-        n if n > rooms::SHOWN => format!("The {} of {n} rooms with the highest log loss.", rooms::SHOWN),
-        _ => "The room with the highest log loss first.".to_owned(),
+        n if n > rooms::MAX_ROOMS => {
+            format!("The chart shows the {} of {n} rooms with the highest log loss.", rooms::MAX_ROOMS)
+        }
+        _ => "The room with the highest log loss comes first.".to_owned(),
     };
     figure(
         "Which rooms are hard?",
-        &format!("{order} Right: log loss saved against the rule; * more than luck."),
+        &format!("{order} The right column is the log loss saved against the rule; * marks more than luck."),
         &rooms::dots(report),
         &tables::groups("room", report.by_device.iter().map(|room| &room.group), report.best_baseline()),
     )
@@ -196,14 +200,14 @@ fn history(report: &Report) -> Markup {
     let best = report.best_baseline();
     let (note, groups, axis) = match report.learning_curve.is_empty() {
         true => (
-            "Hours by the whole weeks of history their room had at the origin. Other weeks are also other rooms and \
-             other days: compare with the rule. With --learning-curve the same hours are forecast again with less.",
+            "Hours are grouped by the whole weeks of history before their origin. Groups differ in rooms and days too, so \
+             compare with the rule. --learning-curve forecasts the same hours again with less history.",
             &report.by_weeks,
             "weeks of history",
         ),
         false => (
-            "The same hours, forecast again with only the last weeks of readings before each origin. A line that \
-             still falls at its end says that more data will help.",
+            "The same hours are forecast again with only the last weeks of readings before each origin. If the line still \
+             falls at its end, more data will help.",
             &report.learning_curve,
             "history, at most",
         ),
@@ -211,9 +215,9 @@ fn history(report: &Report) -> Markup {
     let chart = charts::lines("history", "Log loss by weeks of history", axis, groups, best);
     let by_weeks = || tables::groups("weeks", report.by_weeks.iter(), best);
     html! {
-        (figure("What does more history bring?", note, &chart, &tables::groups("history", groups.iter(), best)))
+        (figure("Does more history help?", note, &chart, &tables::groups("history", groups.iter(), best)))
         @if !report.learning_curve.is_empty() {
-            (details("By whole weeks of history the room had at the origin", &by_weeks()))
+            (details("By whole weeks of history before the origin", &by_weeks()))
         }
     }
 }
@@ -224,8 +228,7 @@ fn worst_days(report: &Report) -> Markup {
             section {
                 h2 { "The worst days" }
                 p.note {
-                    "Days on which the model lost clearly more than on others of the same type, and what was particular \
-                     about them."
+                    "Days whose log loss was clearly higher than that of other days of the same type, with a likely reason."
                 }
                 (tables::days(&report.worst_days))
             }
@@ -239,8 +242,8 @@ fn worst_room_days(report: &Report) -> Markup {
             section {
                 h2 { "The worst days of single rooms" }
                 p.note {
-                    "Bars: probability, by hour of day; the upper line is 100\u{a0}%. Filled squares: motion. Days on \
-                     which no room at all saw motion are left out."
+                    "Bars are probabilities by hour of day; the upper line is 100\u{a0}%. Filled squares are hours with \
+                     motion. Days without motion in any room are left out."
                 }
                 div.cards { @for (at, day) in report.worst_room_days.iter().enumerate() { (card(at, day)) } }
             }
@@ -250,7 +253,7 @@ fn worst_room_days(report: &Report) -> Markup {
 
 fn card(at: usize, day: &WorstRoomDay) -> Markup {
     let figures = format!(
-        "log loss {:.2} · expected {:.1} h, came {} h",
+        "log loss {:.2} · expected {:.1} h, observed {} h",
         day.log_loss,
         day.predicted_hours(),
         day.actual_hours()

@@ -9,10 +9,10 @@ use crate::backtest::groups::Room;
 use crate::backtest::name;
 use crate::backtest::report::Report;
 use crate::backtest::text::{minus, percent};
-use crate::backtest::worst::WorstRoomDay;
+use crate::backtest::worst_days::WorstRoomDay;
 
 /// Largest number of rooms in a chart; its table has the rest.
-pub const SHOWN: usize = 50;
+pub const MAX_ROOMS: usize = 50;
 
 /// Draws rooms by the model's log loss, highest first, each joined to the best rule's.
 pub fn dots(report: &Report) -> Markup {
@@ -20,7 +20,7 @@ pub fn dots(report: &Report) -> Markup {
     let best = report.best_baseline();
     let mut rooms: Vec<&Room> = report.by_device.iter().collect();
     rooms.sort_by(|a, b| b.group.model().log_loss.total_cmp(&a.group.model().log_loss));
-    rooms.truncate(SHOWN);
+    rooms.truncate(MAX_ROOMS);
     let losses = |room: &Room| [room.group.model().log_loss, room.group.baseline(best).log_loss];
     let x = Scale::around(rooms.iter().flat_map(|room| losses(room)).chain([0.0]), (150.0, WIDTH - 74.0));
     let bottom = 34.0 + ROW * rooms.len() as f64;
@@ -52,7 +52,7 @@ pub fn heat(rooms: &[Room]) -> Markup {
     const ROW: f64 = 2.0 * HALF + 10.0;
     const CELL: f64 = 29.0;
     const LEFT: f64 = 212.0;
-    let rooms = &rooms[..rooms.len().min(SHOWN)];
+    let rooms = &rooms[..rooms.len().min(MAX_ROOMS)];
     let bottom = 34.0 + ROW * rooms.len() as f64;
     let mut svg = Svg::new(LEFT + 24.0 * CELL + 4.0, bottom + 34.0);
     for hour in (0..24).step_by(3) {
@@ -60,18 +60,23 @@ pub fn heat(rooms: &[Room]) -> Markup {
     }
     for (row, room) in rooms.iter().enumerate() {
         let y = 34.0 + ROW * row as f64;
-        svg.text("room end", (LEFT - 58.0, y + HALF + 5.0), &cut(&room.group.label, 18));
-        svg.text("half small end", (LEFT - 10.0, y + HALF - 2.0), "said");
-        svg.text("half small end", (LEFT - 10.0, y + 2.0 * HALF - 2.0), "came");
+        svg.text("room end", (LEFT - 66.0, y + HALF + 5.0), &cut(&room.group.label, 18));
+        svg.text("half small end", (LEFT - 10.0, y + HALF - 2.0), "forecast");
+        svg.text("half small end", (LEFT - 10.0, y + 2.0 * HALF - 2.0), "observed");
         for hour in 0..24 {
             let x = LEFT + CELL * hour as f64;
-            let (Some(said), Some(came)) = (room.predicted[hour], room.actual[hour]) else {
+            let (Some(forecast), Some(observed)) = (room.predicted[hour], room.actual[hour]) else {
                 svg.rect("missing", (x + 1.0, y), (CELL - 2.0, 2.0 * HALF), "no hour scored");
                 continue;
             };
-            let tip = format!("{}, {hour}:00: said {}, came {}", room.group.label, percent(said), percent(came));
-            svg.shade("heat", (x + 1.0, y), (CELL - 2.0, HALF), said, &tip);
-            svg.shade("heat-actual", (x + 1.0, y + HALF), (CELL - 2.0, HALF), came, &tip);
+            let tip = format!(
+                "{}, {hour}:00: forecast {}, observed {}",
+                room.group.label,
+                percent(forecast),
+                percent(observed)
+            );
+            svg.shade("heat", (x + 1.0, y), (CELL - 2.0, HALF), forecast, &tip);
+            svg.shade("heat-actual", (x + 1.0, y + HALF), (CELL - 2.0, HALF), observed, &tip);
             svg.rect("cell", (x + 1.0, y), (CELL - 2.0, 2.0 * HALF), "");
         }
     }
@@ -98,12 +103,12 @@ pub fn strip(id: usize, day: &WorstRoomDay) -> Markup {
     let mut words = Vec::new();
     for hour in 0..24 {
         let x = SLOT * hour as f64;
-        let (Some(said), Some(came)) = (day.predicted[hour], day.actual[hour]) else { continue };
-        let what = if came { "motion" } else { "no motion" };
-        let tip = format!("{hour}:00: said {}, {what}", percent(said));
-        let height = said * (FLOOR - 4.0);
+        let (Some(forecast), Some(moved)) = (day.predicted[hour], day.actual[hour]) else { continue };
+        let what = if moved { "motion" } else { "no motion" };
+        let tip = format!("{hour}:00: forecast {}, {what}", percent(forecast));
+        let height = forecast * (FLOOR - 4.0);
         svg.rect("bar model", (x + 1.0, FLOOR - height), (SLOT - 2.0, height), &tip);
-        let (class, half) = if came { ("came", 4.0) } else { ("none", 3.4) };
+        let (class, half) = if moved { ("motion", 4.0) } else { ("none", 3.4) };
         svg.square(class, (x + SLOT / 2.0, FLOOR + 10.0), half, &tip);
         words.push(tip);
     }

@@ -8,10 +8,10 @@ use crate::backtest::report::Reliability;
 use crate::backtest::scores::{COLUMNS, Column, Scores};
 use crate::backtest::skill::Skill;
 use crate::backtest::text::{number, percent, skill_cells};
-use crate::backtest::worst::WorstDay;
+use crate::backtest::worst_days::WorstDay;
 
 /// Most rows in a table; thousands of rooms would make a page that no browser opens.
-const MOST_ROWS: usize = 500;
+const MAX_ROWS: usize = 500;
 
 /// Returns all scores of all forecasters: the model first, the others by log loss, the best of each column marked.
 pub fn scores(group: &Group) -> Markup {
@@ -55,8 +55,8 @@ pub fn groups<'a>(label: &str, groups: impl ExactSizeIterator<Item = &'a Group>,
     ];
     let first = [label, "hours", "occupied", "mean probability"];
     let header: Vec<&str> = first.into_iter().chain(PAIRS.iter().flat_map(|(name, _)| [name, "rule’s"])).collect();
-    let left_out = groups.len().saturating_sub(MOST_ROWS);
-    let rows = groups.take(MOST_ROWS).map(|group| {
+    let left_out = groups.len().saturating_sub(MAX_ROWS);
+    let rows = groups.take(MAX_ROWS).map(|group| {
         let (ours, rule) = (group.model(), group.baseline(best));
         let first =
             [group.label.clone(), ours.hours.to_string(), percent(ours.occupied_share), percent(ours.mean_probability)];
@@ -78,7 +78,7 @@ pub fn reliability(diagrams: &[Reliability]) -> Markup {
         let (probability, share) = bin.point()?;
         Some(vec![forecaster.to_owned(), percent(probability), percent(share), bin.hours.to_string()])
     });
-    table(&["", "said", "came", "hours"], rows, 0)
+    table(&["", "forecast", "observed", "hours"], rows, 0)
 }
 
 /// Returns mean probability and share of occupied hours by room and hour of day.
@@ -86,12 +86,12 @@ pub fn heat(rooms: &[Room]) -> Markup {
     let hours: Vec<String> = (0..24).map(|hour| hour.to_string()).collect();
     let header: Vec<&str> = ["room", ""].into_iter().chain(hours.iter().map(String::as_str)).collect();
     let cell = |share: &Option<f64>| share.map_or_else(|| "–".to_owned(), |share| format!("{:.0}", 100.0 * share));
-    let rows = rooms.iter().take(MOST_ROWS).flat_map(|room| {
-        [("said", &room.predicted), ("came", &room.actual)].map(|(what, shares)| {
+    let rows = rooms.iter().take(MAX_ROWS).flat_map(|room| {
+        [("forecast", &room.predicted), ("observed", &room.actual)].map(|(what, shares)| {
             [room.group.label.clone(), what.to_owned()].into_iter().chain(shares.iter().map(cell)).collect()
         })
     });
-    table(&header, rows, rooms.len().saturating_sub(MOST_ROWS))
+    table(&header, rows, rooms.len().saturating_sub(MAX_ROWS))
 }
 
 /// Returns the worst days of the site.
@@ -100,9 +100,9 @@ pub fn days(days: &[WorstDay]) -> Markup {
         div.scroll { table.wide {
             thead { tr {
                 th scope="col" { "day" }
-                th.text scope="col" { "what was particular" }
+                th.text scope="col" { "likely reason" }
                 th.text scope="col" { "type" }
-                @for name in ["log loss", "times usual", "room-hours expected", "came"] { th scope="col" { (name) } }
+                @for name in ["log loss", "times usual", "room-hours expected", "observed"] { th scope="col" { (name) } }
             } }
             tbody { @for day in days {
                 tr {
