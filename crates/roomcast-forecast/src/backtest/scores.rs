@@ -60,6 +60,9 @@ pub struct Scores {
     pub calibration_intercept: Option<f64>,
 }
 
+/// Returns one of the scores.
+pub type Score = fn(&Scores) -> Option<f64>;
+
 /// A score as a column of a table.
 pub struct Column {
     /// The name of the score.
@@ -69,31 +72,27 @@ pub struct Column {
     /// True when lower is better.
     pub lower_is_better: bool,
     /// Returns the score.
-    pub of: fn(&Scores) -> Option<f64>,
+    pub of: Score,
 }
 
-const fn lower(name: &'static str, short_name: &'static str, of: fn(&Scores) -> Option<f64>) -> Column {
-    Column { name, short_name, lower_is_better: true, of }
-}
-
-const fn higher(name: &'static str, short_name: &'static str, of: fn(&Scores) -> Option<f64>) -> Column {
-    Column { name, short_name, lower_is_better: false, of }
+const fn column(name: &'static str, short_name: &'static str, lower_is_better: bool, of: Score) -> Column {
+    Column { name, short_name, lower_is_better, of }
 }
 
 /// The scores that tables show.
 pub const COLUMNS: [Column; 12] = [
-    lower("log loss", "log loss", |s| Some(s.log_loss)),
-    lower("Brier", "Brier", |s| Some(s.brier)),
-    higher("accuracy", "accuracy", |s| Some(s.accuracy)),
-    higher("balanced accuracy", "balanced", |s| s.balanced_accuracy),
-    higher("F1", "F1", |s| s.f1),
-    higher("precision", "precision", |s| s.precision),
-    higher("recall", "recall", |s| s.recall),
-    higher("MCC", "MCC", |s| s.mcc),
-    higher("PR-AUC", "PR-AUC", |s| s.pr_auc),
-    higher("ROC-AUC", "ROC-AUC", |s| s.roc_auc),
-    lower("calibration error", "cal. error", |s| Some(s.calibration_error)),
-    lower("error from 10 %", "from 10 %", |s| s.likely_calibration_error),
+    column("log loss", "log loss", true, |s| Some(s.log_loss)),
+    column("Brier", "Brier", true, |s| Some(s.brier)),
+    column("accuracy", "accuracy", false, |s| Some(s.accuracy)),
+    column("balanced accuracy", "balanced", false, |s| s.balanced_accuracy),
+    column("F1", "F1", false, |s| s.f1),
+    column("precision", "precision", false, |s| s.precision),
+    column("recall", "recall", false, |s| s.recall),
+    column("MCC", "MCC", false, |s| s.mcc),
+    column("PR-AUC", "PR-AUC", false, |s| s.pr_auc),
+    column("ROC-AUC", "ROC-AUC", false, |s| s.roc_auc),
+    column("calibration error", "cal. error", true, |s| Some(s.calibration_error)),
+    column("error from 10 %", "from 10 %", true, |s| s.likely_calibration_error),
 ];
 
 /// Counts of hours by forecast and actual state.

@@ -29,6 +29,11 @@ pub struct Interval {
 }
 
 impl Interval {
+    /// Returns whether the interval excludes 0.
+    pub fn is_sure(&self) -> bool {
+        self.surely_above() || self.surely_below()
+    }
+
     /// Returns whether the whole interval lies above 0.
     pub fn surely_above(&self) -> bool {
         self.interval.is_some_and(|(low, _)| low > 0.0)

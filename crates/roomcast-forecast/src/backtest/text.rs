@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::groups::Group;
 use super::report::Report;
-use super::scores::{COLUMNS, Scores};
+use super::scores::{COLUMNS, Score};
 use super::skill::{Interval, Skill};
 
 /// Number of rooms listed unless all are asked for.
@@ -85,9 +85,9 @@ fn groups<'a>(
     let best = report.best_baseline();
     let header = [label, "hours", "occupied", "log loss", "rule's", "accuracy", "rule's", "F1", "rule's"];
     let rows = groups.map(|group| {
-        let (model, rule): (&Scores, &Scores) = (group.model(), group.baseline(best));
-        let pairs = [(Some(model.log_loss), Some(rule.log_loss)), (Some(model.accuracy), Some(rule.accuracy))];
-        let numbers = pairs.into_iter().chain([(model.f1, rule.f1)]).flat_map(|(ours, theirs)| [ours, theirs]);
+        let (model, rule) = (group.model(), group.baseline(best));
+        let scores: [Score; 3] = [|s| Some(s.log_loss), |s| Some(s.accuracy), |s| s.f1];
+        let numbers = scores.iter().flat_map(|of| [of(model), of(rule)]);
         let first = [group.label.clone(), model.hours.to_string(), percent(model.occupied_share)];
         first.into_iter().chain(numbers.map(number)).collect()
     });

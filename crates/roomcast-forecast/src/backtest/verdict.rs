@@ -96,20 +96,6 @@ struct Measure {
 }
 
 impl Measure {
-    /// Compares by a measure of which more is better once its `sign` is applied.
-    fn new(
-        name: &'static str,
-        sign: f64,
-        of: fn(&Scores) -> f64,
-        gain: fn(&Skill) -> Interval,
-        overall: &Group,
-        skills: &[Skill],
-    ) -> Option<Measure> {
-        let score = |rule: usize| sign * of(overall.baseline(rule));
-        let rule = (0..baselines::COUNT).max_by(|&a, &b| score(a).total_cmp(&score(b)))?;
-        Some(Measure { name, of, rule, gain: gain(skills.get(rule)?) })
-    }
-
     fn standing(&self) -> Standing {
         Standing::of(&self.gain)
     }
@@ -125,8 +111,12 @@ impl Verdict {
     /// Returns the verdict on a replay. `skills` are those beside each simple rule, in the order of
     /// [`baselines::NAMES`]. Returns `None` without any.
     pub(super) fn new(overall: &Group, skills: &[Skill], rooms: &[Room], days: usize) -> Option<Verdict> {
-        let measure =
-            |name, sign, of, gain: fn(&Skill) -> Interval| Measure::new(name, sign, of, gain, overall, skills);
+        // More is better once the `sign` is applied.
+        let measure = |name, sign: f64, of: fn(&Scores) -> f64, gain: fn(&Skill) -> Interval| {
+            let score = |rule: usize| sign * of(overall.baseline(rule));
+            let rule = (0..baselines::COUNT).max_by(|&a, &b| score(a).total_cmp(&score(b)))?;
+            Some(Measure { name, of, rule, gain: gain(skills.get(rule)?) })
+        };
         let loss = measure("log loss", -1.0, |s| s.log_loss, |s| s.log_loss)?;
         let brier = measure("Brier score", -1.0, |s| s.brier, |s| s.brier)?;
         let accuracy = measure("accuracy", 1.0, |s| s.accuracy, |s| s.accuracy)?;

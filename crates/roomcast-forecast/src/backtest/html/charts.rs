@@ -37,8 +37,7 @@ pub fn skill(report: &Report) -> Markup {
         if let Some((low, high)) = skill.log_loss.interval {
             svg.line("whisker", (x.at(100.0 * low), y), (x.at(100.0 * high), y));
         }
-        let sure = skill.log_loss.surely_above() || skill.log_loss.surely_below();
-        let class = if sure { "model" } else { "model hollow" };
+        let class = if skill.log_loss.is_sure() { "model" } else { "model hollow" };
         svg.circle(class, (x.at(100.0 * skill.log_loss.value), y), 5.5, &tip);
         svg.text("end", (188.0, y + 4.5), skill.baseline);
         svg.text("end strong", (WIDTH, y + 4.5), &minus(format!("{:+.1} %", 100.0 * skill.log_loss.value)));

@@ -37,7 +37,7 @@ pub fn dots(report: &Report) -> Markup {
         svg.mark(1, (x.at(rule), y), 5.0, &tip);
         svg.mark(0, (x.at(model), y), 5.0, &tip);
         svg.text("end", (138.0, y + 4.5), &cut(&room.group.label, 18));
-        let mark = if gain.surely_below() || gain.surely_above() { "*" } else { "" };
+        let mark = if gain.is_sure() { "*" } else { "" };
         let class = if gain.surely_below() { "end base" } else { "end" };
         svg.text(class, (WIDTH, y + 4.5), &minus(format!("{:+.0} %{mark}", 100.0 * gain.value)));
         words.push(tip);

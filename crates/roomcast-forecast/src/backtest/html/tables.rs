@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::unbroken;
 use crate::backtest::groups::{Group, Room};
 use crate::backtest::report::Reliability;
-use crate::backtest::scores::{COLUMNS, Column, Scores};
+use crate::backtest::scores::{COLUMNS, Column, Score};
 use crate::backtest::skill::Skill;
 use crate::backtest::text::{number, percent, skill_cells};
 use crate::backtest::worst_days::WorstDay;
@@ -46,7 +46,7 @@ pub fn scores(group: &Group) -> Markup {
 
 /// Returns the scores of the model and the best rule by group.
 pub fn groups<'a>(label: &str, groups: impl ExactSizeIterator<Item = &'a Group>, best: usize) -> Markup {
-    const PAIRS: [(&str, fn(&Scores) -> Option<f64>); 5] = [
+    const PAIRS: [(&str, Score); 5] = [
         ("log loss", |s| Some(s.log_loss)),
         ("Brier", |s| Some(s.brier)),
         ("accuracy", |s| Some(s.accuracy)),
