@@ -8,6 +8,7 @@
 mod divide;
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,7 @@ const FEW: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Shortest and longest wait between tries while the store is away.
-const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+const RETRY_DELAY: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(5);
 
 /// Most rows and bytes that may wait to be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +136,7 @@ impl Writer {
         let (jobs, waiting) = mpsc::unbounded_channel();
         let semaphore = |most: usize| Arc::new(Semaphore::new(most.min(u32::MAX as usize)));
         let writer = Writer { jobs, rows: semaphore(limits.rows), bytes: semaphore(limits.bytes), limits };
-        let task = Task { store, calendar, counts, hook, waits: Backoff::new(WAITS.0, WAITS.1) };
+        let task = Task { store, calendar, counts, hook, waits: Backoff::new(RETRY_DELAY) };
         tokio::spawn(task.run(waiting));
         writer
     }

@@ -2,7 +2,6 @@
 
 pub mod answer;
 pub mod cache;
-pub mod lease;
 pub mod live;
 pub mod loaded;
 pub mod past;
