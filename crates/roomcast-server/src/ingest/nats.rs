@@ -236,7 +236,7 @@ impl Receiver {
 
     /// Stores a batch, which may take as long as the store is away. Returns whether it was stored.
     async fn store(&self, batch: Batch, bytes: usize) -> bool {
-        let answer = self.writer.insist(Source::Nats, batch, bytes).await;
+        let answer = self.writer.submit_until_stored(Source::Nats, batch, bytes).await;
         // The writer messages such senders only when all is stored.
         matches!(answer.await, Ok(Ok(_)))
     }

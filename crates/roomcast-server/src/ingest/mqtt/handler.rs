@@ -103,7 +103,7 @@ impl Handler {
             }
             let answer = match batch.events.is_empty() && batch.refused.is_empty() {
                 true => None,
-                false => Some(self.writer.insist(Source::Mqtt, batch, bytes).await),
+                false => Some(self.writer.submit_until_stored(Source::Mqtt, batch, bytes).await),
             };
             // The receiving task lives as long as this one.
             let _ = acks.send(PendingAcks { messages, answer });
