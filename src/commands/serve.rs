@@ -17,9 +17,9 @@ use roomcast_server::http::auth::Tokens;
 use roomcast_server::http::proxy::Network;
 use roomcast_server::jobs::retrain::Retraining;
 use roomcast_server::jobs::upkeep::Upkeep;
-use roomcast_server::lease::{JOBS, PUBLISHING};
 use roomcast_server::publish::Publisher;
 use roomcast_server::run::{self, Listen};
+use roomcast_server::state::lease::{JOBS, PUBLISHING};
 use roomcast_server::state::site::{Settings, Site};
 
 /// The port without `--port` or `--bind`.
@@ -199,7 +199,8 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         .build()
         .context("cannot start threads")?;
     let live = args.live.open(&runtime, &calendar)?;
-    let lease = live.as_ref().map(|live| live.lease(PUBLISHING));
+    let lasts = Duration::from_secs(PUBLISHING.1.unsigned_abs());
+    let lease = live.as_ref().map(|live| live.lease(PUBLISHING).0).map(|take| (move || take(), lasts));
     let publisher = Publisher::start(runtime.handle(), targets, &calendar, lease);
     if let Some(live) = &live {
         // Retraining and upkeep share one lease: they take turns, and no other server does one while this server does

@@ -11,7 +11,6 @@ pub mod counts;
 pub mod http;
 pub mod ingest;
 pub mod jobs;
-pub mod lease;
 pub mod metrics;
 pub mod mqtt;
 pub mod openapi;

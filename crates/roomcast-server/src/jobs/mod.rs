@@ -1,7 +1,7 @@
 //! Jobs of the server, scheduled or when needed, one after the other: retraining the models, the first training for a
 //! store that was empty, packing and dropping old readings.
 //!
-//! Servers of one store share one [`Lease`](crate::lease::Lease) for all jobs, so that one server does them.
+//! Servers of one store share one [`Lease`](crate::state::lease::Lease) for all jobs, so that one server does them.
 
 pub mod activations;
 pub mod hourly;

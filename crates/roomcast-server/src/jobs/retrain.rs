@@ -16,7 +16,7 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::lease::{JOBS, Lease};
+use crate::state::lease::{Lease, RENEW};
 use crate::state::site::{Phase, Site};
 use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::train::schedule::Schedule;
@@ -88,7 +88,7 @@ pub fn run(site: &Site, plan: &Retraining) {
 
 /// Runs one retraining to its end. Returns its report; none when another server or process retrains, or this one stops.
 fn attempt(site: &Site, plan: &Retraining) -> anyhow::Result<Option<Value>> {
-    let may = || plan.lease.as_ref().map_or(Ok(true), Lease::renew).context("cannot take the lease");
+    let may = || plan.lease.as_ref().map_or(Ok(true), |lease| (lease.0)()).context("cannot take the lease");
     if !may()? {
         return Ok(None);
     }
@@ -106,7 +106,7 @@ fn attempt(site: &Site, plan: &Retraining) -> anyhow::Result<Option<Value>> {
             let _ = child.wait();
             return Ok(None);
         }
-        if renewed.elapsed() >= JOBS.renew_interval {
+        if renewed.elapsed() >= RENEW {
             renewed = Instant::now();
             if let Err(error) = may() {
                 tracing::warn!(error = format!("{error:#}"), "the lease could not be renewed");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use crate::lease::{JOBS, Lease};
+use crate::state::lease::{Lease, RENEW};
 use crate::state::live::Live;
 use crate::state::site::Site;
 use roomcast_forecast::calendar::{HOUR, Timestamp};
@@ -51,7 +51,7 @@ pub fn run(site: &Site, upkeep: &Upkeep, live: &Live) {
 
 /// Returns the number of readings packed and dropped, the latter all before `keep`; none when another server does it.
 fn attempt(site: &Site, upkeep: &Upkeep, live: &Live, keep: Option<Timestamp>) -> anyhow::Result<Option<(u64, u64)>> {
-    let may = || upkeep.lease.as_ref().map_or(Ok(true), Lease::renew).context("cannot take the lease");
+    let may = || upkeep.lease.as_ref().map_or(Ok(true), |lease| (lease.0)()).context("cannot take the lease");
     if !may()? {
         return Ok(None);
     }
@@ -61,11 +61,10 @@ fn attempt(site: &Site, upkeep: &Upkeep, live: &Live, keep: Option<Timestamp>) -
         }
     };
     // Readings that are dropped need not be packed.
-    let dropped =
-        keep.map(|from| live.wait(|store| async move { store.retain(from).await }, JOBS.renew_interval, renew));
+    let dropped = keep.map(|from| live.wait(|store| async move { store.retain(from).await }, RENEW, renew));
     let dropped = dropped.transpose().context("cannot drop readings")?.unwrap_or(0);
-    let packed = from(site, upkeep.pack)
-        .map(|before| live.wait(|store| async move { store.pack(before).await }, JOBS.renew_interval, renew));
+    let packed =
+        from(site, upkeep.pack).map(|before| live.wait(|store| async move { store.pack(before).await }, RENEW, renew));
     Ok(Some((packed.transpose().context("cannot pack days")?.unwrap_or(0), dropped)))
 }
 

@@ -19,11 +19,13 @@ use tokio::time::sleep;
 
 use crate::backoff::{Backoff, Outage, STABLE};
 use crate::counts::Count;
-use crate::lease::Lease;
 pub use homeassistant::HomeAssistant;
 pub use redis::{Redis, RedisUrlError};
 use roomcast_forecast::calendar::Calendar;
 pub use site_forecast::SiteForecast;
+
+/// Interval at which the lease of publishing is renewed.
+pub const RENEW_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Longer than any server runs.
 const ALWAYS: Duration = Duration::from_secs(u32::MAX as u64);
@@ -119,11 +121,15 @@ pub struct Publisher {
 impl Publisher {
     /// Publishes to the targets while this server holds the lease. Without a lease it always publishes. Returns `None`
     /// without targets.
+    ///
+    /// Servers that share a store take the same forecasts to the same targets, so one of them publishes. `lease` is a
+    /// function that takes or renews the lease, and returns false while another server has it, and the time from then
+    /// on during which no other server can get it. The function is called off the async threads.
     pub fn start(
         runtime: &Handle,
         targets: Vec<Box<dyn Target>>,
         calendar: &Calendar,
-        lease: Option<Lease>,
+        lease: Option<(impl Fn() -> anyhow::Result<bool> + Send + Sync + 'static, Duration)>,
     ) -> Option<Publisher> {
         if targets.is_empty() {
             return None;
@@ -144,8 +150,8 @@ impl Publisher {
             };
             runtime.spawn(supply(target, feed, lease_end.clone()));
         }
-        if let Some(lease) = lease {
-            runtime.spawn(renew(lease, end));
+        if let Some((take, duration)) = lease {
+            runtime.spawn(renew(Arc::new(take), duration, end));
         }
         Some(Publisher { forecasts, counts, lease_end })
     }
@@ -202,13 +208,17 @@ async fn supply(mut target: Box<dyn Target>, mut feed: Feed, mut lease_end: Leas
 }
 
 /// Takes and renews the lease until the runtime ends.
-async fn renew(lease: Lease, end: watch::Sender<Option<Instant>>) {
+async fn renew(
+    take: Arc<impl Fn() -> anyhow::Result<bool> + Send + Sync + 'static>,
+    duration: Duration,
+    end: watch::Sender<Option<Instant>>,
+) {
     let mut outage = Outage::default();
     loop {
-        let (asked, renewed) = (Instant::now(), lease.clone());
-        match tokio::task::spawn_blocking(move || renewed.renew()).await {
+        let (asked, take) = (Instant::now(), take.clone());
+        match tokio::task::spawn_blocking(move || take()).await {
             Ok(Ok(is_held)) => {
-                let was_held = end.send_replace(is_held.then(|| asked + lease.terms.duration)).is_some();
+                let was_held = end.send_replace(is_held.then(|| asked + duration)).is_some();
                 match (was_held, is_held) {
                     (false, true) => tracing::info!("this server publishes forecasts"),
                     (true, false) => tracing::info!("another server publishes forecasts"),
@@ -229,7 +239,7 @@ async fn renew(lease: Lease, end: watch::Sender<Option<Instant>>) {
             }
             Err(_) => return,
         }
-        sleep(lease.terms.renew_interval).await;
+        sleep(RENEW_INTERVAL).await;
     }
 }
 

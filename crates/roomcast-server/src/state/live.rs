@@ -8,6 +8,7 @@ use anyhow::Context;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
+use super::lease::{JOBS, Lease, PUBLISHING, Right};
 use crate::counts::Counts;
 use crate::ingest::edges::Edges;
 use crate::ingest::health::Health;
@@ -15,7 +16,6 @@ use crate::ingest::mqtt;
 use crate::ingest::nats;
 use crate::ingest::payload::message::Reader;
 use crate::ingest::writer::{Hook, Limits, Writer};
-use crate::lease::{JOBS, Lease, PUBLISHING, Terms};
 use crate::metrics;
 use crate::mqtt::broker::Broker;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
@@ -189,17 +189,16 @@ impl Live {
         }
     }
 
-    /// Returns a lease that one server of a store holds at a time.
-    pub fn lease(&self, terms: Terms) -> Lease {
+    /// Returns a lease that one server of a store holds at a time, for so many seconds after it was last renewed.
+    pub fn lease(&self, right: Right) -> Lease {
         let (store, runtime, holder) = (self.store.clone(), self.runtime.clone(), self.holder.clone());
-        let seconds = terms.duration.as_secs() as i64;
-        Lease::new(terms, move || Ok(runtime.block_on(store.lease(terms.name, &holder, seconds))?))
+        Lease(Arc::new(move || Ok(runtime.block_on(store.lease(right.0, &holder, right.1))?)))
     }
 
     /// Releases all leases, so that others need not wait until they expire.
     pub fn release(&self) {
         let given = async {
-            for Terms { name, .. } in [JOBS, PUBLISHING] {
+            for Right(name, _) in [JOBS, PUBLISHING] {
                 self.store.unlease(name, &self.holder).await?;
             }
             Ok::<(), StoreError>(())

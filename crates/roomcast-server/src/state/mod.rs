@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod cache;
+pub mod lease;
 pub mod live;
 pub mod loaded;
 pub mod past;

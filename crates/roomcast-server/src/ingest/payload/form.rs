@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 /// What the payloads of a broker look like.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Form {
     /// Told apart by their content.
     #[default]
