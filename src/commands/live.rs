@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use tokio::runtime::Runtime;
 
 use roomcast_forecast::calendar::Calendar;
@@ -18,6 +19,21 @@ use roomcast_storage::readings;
 /// The topic filter without `--mqtt-topic` and `--mqtt-template`.
 const TOPIC: &str = "zigbee2mqtt/+";
 
+/// The forms of payloads, with their names and what they look like.
+const FORMS: [(Form, &str, &str); 6] = [
+    (Form::Auto, "auto", "Told apart by their content"),
+    (Form::Zigbee2mqtt, "zigbee2mqtt", "JSON with `occupancy` or `presence`"),
+    (Form::Tasmota, "tasmota", "JSON with `PIR1`, `Switch1` or `POWER`, or plain ON and OFF"),
+    (Form::Homeassistant, "homeassistant", "Plain `on` and `off`; `unavailable` for a sensor that is gone"),
+    (Form::Plain, "plain", "Plain ON, OFF, 1, 0, true or false"),
+    (Form::Json, "json", "JSON with the value at a pointer"),
+];
+
+fn form() -> impl TypedValueParser<Value = Form> {
+    PossibleValuesParser::new(FORMS.map(|(_, name, help)| PossibleValue::new(name).help(help)))
+        .map(|name| FORMS.iter().find(|(_, known, _)| *known == name).map_or_else(Form::default, |(form, ..)| *form))
+}
+
 /// How messages of a broker are read.
 #[derive(Debug, Clone, Args)]
 pub struct MessageArgs {
@@ -25,7 +41,7 @@ pub struct MessageArgs {
     #[arg(long, value_name = "FILTER")]
     pub mqtt_topic: Vec<String>,
     /// What payloads look like
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_parser = form(), default_value = "auto")]
     pub mqtt_form: Form,
     /// Topics whose level {device} names the device, such as site/{device}/motion
     #[arg(long, value_name = "TOPIC")]

@@ -12,7 +12,6 @@ pub mod inspect;
 pub mod live;
 pub mod models;
 pub mod predict;
-pub mod publish;
 pub mod publish_run;
 pub mod retrain;
 pub mod serve;
@@ -20,6 +19,7 @@ pub mod simulate;
 pub mod site;
 pub mod store;
 pub mod stores;
+pub mod targets;
 pub mod train;
 pub mod worker;
 

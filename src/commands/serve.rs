@@ -10,14 +10,14 @@ use clap::Args;
 use super::backtest::duration;
 use super::live::LiveArgs;
 use super::predict::RuleArgs;
-use super::publish::PublishArgs;
 use super::site::SiteArgs;
+use super::targets::TargetArgs;
 use roomcast_forecast::train::schedule::Schedule;
 use roomcast_server::http::auth::Tokens;
 use roomcast_server::http::proxy::Network;
 use roomcast_server::jobs::retrain::Retraining;
 use roomcast_server::jobs::upkeep::Upkeep;
-use roomcast_server::publish::{Publisher, Turn};
+use roomcast_server::publish::Publisher;
 use roomcast_server::run::{self, Listen};
 use roomcast_server::state::lease::{JOBS, PUBLISHING};
 use roomcast_server::state::site::{Settings, Site};
@@ -91,7 +91,7 @@ pub struct ServeArgs {
     pub live: LiveArgs,
     /// Forecasts on their way to others.
     #[command(flatten)]
-    pub publish: PublishArgs,
+    pub targets: TargetArgs,
     /// Forget readings of this age, such as 400d; without it all are kept. Ages are counted from the last reading, and it
     /// is the store's readings alone
     #[arg(long, value_name = "DURATION", value_parser = duration, requires = "store", env = "ROOMCAST_RETAIN")]
@@ -191,7 +191,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         patience: Duration::from_secs(30),
     };
     let calendar = args.site.clock.calendar()?;
-    let targets = args.publish.targets()?;
+    let targets = args.targets.targets()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(STORE_THREADS)
         .thread_name("store")
@@ -200,8 +200,8 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         .context("cannot start threads")?;
     let live = args.live.open(&runtime, &calendar)?;
     let lasts = Duration::from_secs(PUBLISHING.1.unsigned_abs());
-    let turn = live.as_ref().map(|live| Turn { ask: live.lease(PUBLISHING).0, lasts });
-    let publisher = Publisher::start(runtime.handle(), targets, &calendar, turn);
+    let lease = live.as_ref().map(|live| live.lease(PUBLISHING).0).map(|take| (move || take(), lasts));
+    let publisher = Publisher::start(runtime.handle(), targets, &calendar, lease);
     if let Some(live) = &live {
         // Retraining and upkeep share one lease: they take turns, and no other server does one while this server does
         // the other.

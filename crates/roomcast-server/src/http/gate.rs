@@ -16,9 +16,9 @@ use actix_web::{Error, HttpMessage, HttpResponse, web};
 use super::auth::TokenLabel;
 use super::origin;
 use super::proxy::{self, Client};
+use crate::http::answering::Answering;
 use crate::problem::Problem;
 use crate::state::site::{Phase, Site};
-use crate::transport::connection::Answering;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");

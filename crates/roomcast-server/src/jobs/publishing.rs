@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::jobs::hourly::{self, All};
 use crate::problem::Problem;
-use crate::publish::Edition;
+use crate::publish::SiteForecast;
 use crate::state::site::Site;
 use crate::state::snapshot::Snapshot;
 use roomcast_forecast::calendar::{Calendar, Hour, Timestamp};
@@ -48,7 +48,7 @@ impl Publishing {
         let watch = Instant::now();
         let All { grid, forecasts } = hourly::forecasts(site, snapshot, origin)?;
         let (made_at, version) = (Calendar::utc_now(), grid.model(&site.calendar).version);
-        publisher.publish(Edition { origin, made_at, version, forecasts });
+        publisher.publish(SiteForecast { origin, made_at, version, forecasts });
         *self = Publishing {
             snapshot: Arc::downgrade(snapshot),
             origin,

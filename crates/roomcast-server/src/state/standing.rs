@@ -34,18 +34,18 @@ pub fn text(site: &Site) -> String {
         metrics::head(&mut out, &format!("live_{name}"), "gauge", help);
         let _ = writeln!(out, "roomcast_live_{name} {}", value.unwrap_or(f64::NAN));
     }
-    let given = site.publisher.as_ref().map_or(&[][..], |publisher| publisher.given());
+    let targets = site.publisher.as_ref().map_or(&[][..], |publisher| publisher.counts());
     for (name, kind, help) in [
         ("sent_total", "counter", "Messages or keys sent."),
         ("failures_total", "counter", "Connections or requests that failed."),
         ("connected", "gauge", "1 while connected."),
     ] {
         metrics::head(&mut out, &format!("publish_{name}"), kind, help);
-        for (target, given) in given {
+        for (target, counts) in targets {
             let value = match name {
-                "sent_total" => given.sent.get(),
-                "failures_total" => given.failures.get(),
-                _ => given.connected.get(),
+                "sent_total" => counts.sent.get(),
+                "failures_total" => counts.failures.get(),
+                _ => counts.connected.get(),
             };
             let _ = writeln!(out, "roomcast_publish_{name}{{target=\"{target}\"}} {value}");
         }

@@ -27,16 +27,16 @@ use crate::routes;
 use crate::state::site::Site;
 
 /// Longest time for a request's head, and for which an idle connection is kept.
-const HEAD: Duration = Duration::from_secs(10);
-const IDLE: Duration = Duration::from_secs(75);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// Longest time for a handshake, in which a client may take nothing of an answer, and for closing a connection.
-const HANDSHAKE: Duration = Duration::from_secs(5);
-const STALLED: Duration = Duration::from_secs(30);
-const CLOSE: Duration = Duration::from_secs(1);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connections that wait to be accepted.
-const BACKLOG: u32 = 1024;
+const ACCEPT_BACKLOG: u32 = 1024;
 
 /// A connection in the form Actix expects.
 type Accepted<T> = (Connection<T>, Protocol, Option<SocketAddr>);
@@ -81,7 +81,7 @@ fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)?.into_std()
+    socket.listen(ACCEPT_BACKLOG)?.into_std()
 }
 
 /// Answers the requests of connections.
@@ -98,9 +98,9 @@ fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
             let signal = signal.clone();
             async move { signal.notified().await }
         })
-        .client_request_timeout(HEAD)
-        .client_disconnect_timeout(CLOSE)
-        .keep_alive(IDLE)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(CLOSE_TIMEOUT)
+        .keep_alive(IDLE_TIMEOUT)
         .on_connect_ext(|connection: &Connection<T>, data: &mut Extensions| {
             data.insert(connection.answering());
         })
@@ -115,7 +115,7 @@ async fn plain(
 ) -> Result<Accepted<TcpStream>, DispatchError> {
     let peer = stream.peer_addr().map_err(DispatchError::Io)?;
     let slot = connections.admit(peer.ip()).ok_or_else(|| refuse(&site, peer))?;
-    Ok((Connection::new(stream, STALLED, Some(slot)), Protocol::Http1, Some(peer)))
+    Ok((Connection::new(stream, STALL_TIMEOUT, Some(slot)), Protocol::Http1, Some(peer)))
 }
 
 /// Accepts a connection and performs the TLS handshake.
@@ -127,11 +127,11 @@ async fn secure(
 ) -> Result<Accepted<TlsStream<TcpStream>>, DispatchError> {
     let peer = stream.peer_addr().map_err(DispatchError::Io)?;
     let slot = connections.admit(peer.ip()).ok_or_else(|| refuse(&site, peer))?;
-    let stream = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+    let stream = match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
         Ok(accepted) => accepted.map_err(DispatchError::Io)?,
         Err(_) => return Err(DispatchError::Io(io::ErrorKind::TimedOut.into())),
     };
-    Ok((Connection::new(stream, STALLED, Some(slot)), Protocol::Http1, Some(peer)))
+    Ok((Connection::new(stream, STALL_TIMEOUT, Some(slot)), Protocol::Http1, Some(peer)))
 }
 
 /// Ends a connection of an address that already has as many as it may.

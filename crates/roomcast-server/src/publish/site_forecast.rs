@@ -1,4 +1,4 @@
-//! An edition: the published forecasts of all devices, and their JSON.
+//! The forecasts of all devices that are published together, and their JSON.
 
 use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
@@ -9,11 +9,11 @@ use roomcast_forecast::hourly::Status;
 use roomcast_forecast::model::Source;
 
 /// Longest validity of anything published, in seconds.
-const LONGEST: i64 = 2 * HOUR;
+const MAX_VALIDITY: i64 = 2 * HOUR;
 
 /// The forecasts of all devices as of one origin.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Edition {
+pub struct SiteForecast {
     /// The origin of the forecasts: only readings before it were used.
     pub origin: Timestamp,
     /// Time of the computation, UTC.
@@ -45,14 +45,14 @@ struct Hourly<'a> {
 
 /// The part of the JSON that is the same for every device.
 pub struct Rendered<'a> {
-    edition: &'a Edition,
+    forecast: &'a SiteForecast,
     origin: String,
     made_at: String,
     /// Start of each hour, RFC 3339.
     pub starts: Vec<String>,
 }
 
-impl Edition {
+impl SiteForecast {
     /// Returns the first hour that is forecast.
     pub fn first(&self) -> Option<Hour> {
         Some(self.forecasts.first()?.hours.first()?.hour)
@@ -62,14 +62,14 @@ impl Edition {
     /// no forecast: an hour of the past needs no forecast.
     pub fn seconds_left(&self, calendar: &Calendar, now: Timestamp) -> Option<u64> {
         let left = calendar.start(self.first()?) + HOUR - now;
-        u64::try_from(left.min(LONGEST)).ok().filter(|left| *left > 0)
+        u64::try_from(left.min(MAX_VALIDITY)).ok().filter(|left| *left > 0)
     }
 
     /// Formats the times as text, once for all devices.
     pub fn render(&self, calendar: &Calendar) -> Rendered<'_> {
         let hours = self.forecasts.first().map_or(&[][..], |forecast| &forecast.hours);
         Rendered {
-            edition: self,
+            forecast: self,
             origin: calendar.rfc3339(self.origin),
             made_at: DateTime::from_timestamp(self.made_at, 0)
                 .unwrap_or_default()
@@ -90,7 +90,7 @@ impl Rendered<'_> {
             device: &forecast.device,
             origin: &self.origin,
             made_at: &self.made_at,
-            model_version: &self.edition.version,
+            model_version: &self.forecast.version,
             source: forecast.source,
             status: forecast.status,
             hours: hours
@@ -102,25 +102,25 @@ impl Rendered<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::edition;
+    use super::super::tests::site_forecast;
     use super::*;
 
     #[test]
     fn nothing_outlives_its_first_hour() {
         let calendar = Calendar::default();
-        let edition = edition(&["a"], 100);
+        let forecast = site_forecast(&["a"], 100);
         let start = 100 * HOUR;
-        assert_eq!(edition.seconds_left(&calendar, start - 3300), Some(6900));
-        assert_eq!(edition.seconds_left(&calendar, start + 3599), Some(1));
-        assert_eq!(edition.seconds_left(&calendar, start + 3600), None);
-        assert_eq!(edition.seconds_left(&calendar, 0), Some(7200));
-        assert_eq!(Edition { forecasts: Vec::new(), ..edition }.seconds_left(&calendar, 0), None);
+        assert_eq!(forecast.seconds_left(&calendar, start - 3300), Some(6900));
+        assert_eq!(forecast.seconds_left(&calendar, start + 3599), Some(1));
+        assert_eq!(forecast.seconds_left(&calendar, start + 3600), None);
+        assert_eq!(forecast.seconds_left(&calendar, 0), Some(7200));
+        assert_eq!(SiteForecast { forecasts: Vec::new(), ..forecast }.seconds_left(&calendar, 0), None);
     }
 
     #[test]
     fn a_prediction_is_whole() {
-        let edition = edition(&["a/ü"], 100);
-        let json = edition.render(&Calendar::default()).prediction(&edition.forecasts[0]).unwrap();
+        let forecast = site_forecast(&["a/ü"], 100);
+        let json = forecast.render(&Calendar::default()).prediction(&forecast.forecasts[0]).unwrap();
         let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
         assert_eq!((&json["device"], &json["origin"]), (&"a/ü".into(), &"1970-01-05T04:00:00".into()));
         assert_eq!((&json["made_at"], &json["model_version"]), (&"1970-01-05T04:00:01Z".into(), &"v1".into()));

@@ -6,15 +6,15 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use roomcast_server::mqtt::broker::Broker;
-use roomcast_server::publish::{HomeAssistant, Redis, Targets};
+use roomcast_server::publish::{HomeAssistant, Redis, Target};
 
 /// The client id for an address without one.
-const CLIENT: &str = "roomcast-forecast";
+const CLIENT_ID: &str = "roomcast-forecast";
 
 /// Forecasts on their way to others.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Forecasts on their way to others")]
-pub struct PublishArgs {
+pub struct TargetArgs {
     /// Publish to this broker, for Home Assistant to discover: `mqtt://[user@]host[:port]/[?client_id=ID]`, or mqtts://
     /// with --publish-mqtt-ca. The id (roomcast-forecast without it) names the topics and must be of no other client.
     /// ROOMCAST_PUBLISH_MQTT_PASSWORD holds the password
@@ -35,32 +35,32 @@ pub struct PublishArgs {
     pub publish_redis_ca: Option<PathBuf>,
 }
 
-impl PublishArgs {
+impl TargetArgs {
     /// Returns the targets of forecasts.
     ///
     /// # Errors
     /// Returns an error when an argument is not valid, or the certificates cannot be read.
-    pub fn targets(&self) -> anyhow::Result<Targets> {
+    pub fn targets(&self) -> anyhow::Result<Vec<Box<dyn Target>>> {
         // Secrets do not come as arguments, because every user of the machine can read those.
         let secret = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let mut targets = Targets::default();
+        let mut targets: Vec<Box<dyn Target>> = Vec::new();
         let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
         // An empty variable counts as not set.
         let given = |url: &Option<String>| url.clone().filter(|url| !url.is_empty());
         if let Some(url) = given(&self.publish_mqtt) {
             let trusted = self.publish_mqtt_ca.as_ref().map(read).transpose()?;
-            let broker = Broker::parse(&url, secret("ROOMCAST_PUBLISH_MQTT_PASSWORD").as_deref(), trusted, CLIENT);
+            let broker = Broker::parse(&url, secret("ROOMCAST_PUBLISH_MQTT_PASSWORD").as_deref(), trusted, CLIENT_ID);
             let broker = broker.map_err(anyhow::Error::msg).context("the address of --publish-mqtt cannot be used")?;
-            let prefix = self.publish_prefix.trim_end_matches('/').to_owned();
+            let prefix = self.publish_prefix.trim_end_matches('/');
             if prefix.is_empty() || prefix.contains(['#', '+', '\0']) {
                 bail!("{:?} is no topic\nhint: --publish-prefix homeassistant", self.publish_prefix);
             }
-            targets.homeassistant = Some(HomeAssistant { broker, prefix });
+            targets.push(Box::new(HomeAssistant::new(broker, prefix)));
         }
         if let Some(url) = given(&self.publish_redis) {
             let trusted = self.publish_redis_ca.as_ref().map(read).transpose()?;
             let redis = Redis::parse(&url, secret("ROOMCAST_PUBLISH_REDIS_PASSWORD").as_deref(), trusted);
-            targets.redis = Some(redis.context("the address of --publish-redis cannot be used")?);
+            targets.push(Box::new(redis.context("the address of --publish-redis cannot be used")?));
         }
         Ok(targets)
     }
