@@ -18,9 +18,6 @@ use crate::transport::{listener, tls};
 /// Interval at which limits drop the keys that have nothing spent.
 const TIDY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Longest time for which a stopping server listens for a second signal.
-const SECOND_SIGNAL_TIMEOUT: Duration = Duration::from_secs(3600);
-
 /// The address and settings of the listener.
 #[derive(Debug, Clone)]
 pub struct Listen {
@@ -104,7 +101,7 @@ fn announce(address: SocketAddr, listen: &Listen) -> anyhow::Result<()> {
 fn start_loading(site: Data<Site>, handle: ServerHandle) -> std::sync::mpsc::Receiver<anyhow::Result<()>> {
     let (report, outcome) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let stamps = load::FileStamps::of(&site);
+        let stamps = load::stamps(&site);
         let started = load::start(&site);
         let failed = started.is_err();
         // The channel is closed once the server has stopped.
@@ -129,27 +126,15 @@ async fn stop_on_signal(site: Data<Site>, handle: ServerHandle, drain: Duration)
         return;
     };
     let mut next = async || {
-        std::future::poll_fn(|context| {
-            let stopped = terminate.poll_recv(context).is_ready() || interrupt.poll_recv(context).is_ready();
-            if stopped { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-        })
-        .await;
+        tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
     };
     next().await;
     tracing::info!("stopping: requests under way are finished");
     site.serving.set_phase(Phase::Draining);
     site.events.close();
     // A second signal means to stop at once.
-    let hurried = rt::time::timeout(drain, next()).await.is_ok();
-    if !hurried {
-        let stopping = rt::spawn({
-            let handle = handle.clone();
-            async move { handle.stop(true).await }
-        });
-        if rt::time::timeout(SECOND_SIGNAL_TIMEOUT, next()).await.is_err() {
-            let _ = stopping.await;
-            return;
-        }
+    if rt::time::timeout(drain, next()).await.is_err() {
+        tokio::select! { () = handle.stop(true) => return, () = next() => () }
     }
     handle.stop(false).await;
 }

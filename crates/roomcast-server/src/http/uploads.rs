@@ -27,14 +27,14 @@ const MAX_WAIT: Duration = Duration::from_secs(30);
 const RETRY_AFTER: u64 = 2;
 
 /// All present histories.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Uploads {
     active: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     /// Number of histories of each caller.
     callers: Arc<Mutex<HashMap<[u8; 32], usize>>>,
     /// Held by the history that is being forecast.
-    pub forecasting: Mutex<()>,
+    pub forecasting: Arc<Mutex<()>>,
 }
 
 impl Default for Uploads {
@@ -43,7 +43,7 @@ impl Default for Uploads {
             active: Arc::new(Semaphore::new(MAX_ACTIVE)),
             bytes: Arc::new(Semaphore::new(MAX_BYTES)),
             callers: Arc::default(),
-            forecasting: Mutex::default(),
+            forecasting: Arc::default(),
         }
     }
 }
@@ -51,10 +51,8 @@ impl Default for Uploads {
 /// A history on its way; released when dropped.
 #[derive(Debug)]
 pub struct Upload {
-    active: Arc<Semaphore>,
-    bytes: Arc<Semaphore>,
-    held: OwnedSemaphorePermit,
-    callers: Arc<Mutex<HashMap<[u8; 32], usize>>>,
+    uploads: Uploads,
+    bytes: OwnedSemaphorePermit,
     caller: [u8; 32],
 }
 
@@ -64,7 +62,7 @@ impl Uploads {
     /// # Errors
     /// Returns [`Code::RateLimited`] when the caller, or all together, have as many as they may.
     pub fn admit(&self, caller: [u8; 32]) -> Result<Upload, Problem> {
-        let held = reserve(&self.bytes, 0)?;
+        let bytes = reserve(&self.bytes, 0)?;
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
         if callers.values().sum::<usize>() >= MAX_ALL {
             return Err(busy("as many histories as fit wait for their forecasts".into()));
@@ -74,8 +72,7 @@ impl Uploads {
             return Err(busy(format!("{MAX_PER_CALLER} histories of this caller wait for their forecasts")));
         }
         *count += 1;
-        let (active, bytes) = (self.active.clone(), self.bytes.clone());
-        Ok(Upload { active, bytes, held, callers: self.callers.clone(), caller })
+        Ok(Upload { uploads: self.clone(), bytes, caller })
     }
 }
 
@@ -85,7 +82,7 @@ impl Upload {
     /// # Errors
     /// Returns [`Code::RateLimited`] when all bodies together have as much as they may.
     pub fn reserve(&mut self, bytes: usize) -> Result<(), Problem> {
-        self.held.merge(reserve(&self.bytes, bytes)?);
+        self.bytes.merge(reserve(&self.uploads.bytes, bytes)?);
         Ok(())
     }
 
@@ -94,7 +91,7 @@ impl Upload {
     /// # Errors
     /// Returns [`Code::RateLimited`] when it waited too long.
     pub async fn start(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        match timeout(MAX_WAIT, self.active.clone().acquire_owned()).await {
+        match timeout(MAX_WAIT, self.uploads.active.clone().acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
             // The semaphore is never closed.
             Ok(Err(_)) | Err(_) => Err(busy(format!("the history waited {} s for its forecast", MAX_WAIT.as_secs()))),
@@ -104,7 +101,7 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut callers = self.uploads.callers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = callers.get_mut(&self.caller) {
             *count -= 1;
             if *count == 0 {

@@ -14,7 +14,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Follows the registry until the server stops.
 pub fn follow(site: &Site) {
-    let mut tried = site.serving.snapshot().ok().map(|snapshot| snapshot.loaded.version.clone());
+    let mut tried = site.snapshot().ok().map(|snapshot| snapshot.loaded.version.clone());
     let (mut queried, mut loaded_at) = (Instant::now(), Instant::now());
     while !site.serving.is_draining() {
         std::thread::sleep(POLL_INTERVAL);
@@ -30,7 +30,7 @@ pub fn follow(site: &Site) {
                 continue;
             }
         };
-        let in_use = site.serving.snapshot().is_ok_and(|snapshot| snapshot.loaded.version == current);
+        let in_use = site.snapshot().is_ok_and(|snapshot| snapshot.loaded.version == current);
         if in_use {
             // Trouble with another version no longer applies.
             site.serving.set_trouble(|trouble| trouble.models = None);

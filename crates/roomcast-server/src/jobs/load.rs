@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 
-use crate::state::loaded::{Loaded, OlderVersions};
+use crate::state::loaded::{BASELINE, Loaded, OlderVersions};
 use crate::state::site::{Phase, Site};
 use crate::state::snapshot::{History, Snapshot};
 use roomcast_forecast::calendar::Timestamp;
@@ -57,8 +57,8 @@ pub fn start(site: &Site) -> anyhow::Result<()> {
     }
     if !trained {
         let loaded = train(site, &history);
-        let version = loaded.version.clone();
-        if let Ok(baseline) = site.serving.snapshot() {
+        let version = loaded.as_ref().map_or_else(|| BASELINE.to_owned(), |loaded| loaded.version.clone());
+        if let (Some(loaded), Ok(baseline)) = (loaded, site.snapshot()) {
             site.serving.replace(baseline.with_models(loaded));
         }
         site.serving.set_phase(Phase::Ready);
@@ -106,30 +106,29 @@ fn read_older_version(site: &Site, last: Option<Timestamp>) -> Option<Loaded> {
 
 /// Computes the grid of the present before the first request for it.
 fn warm(site: &Site) {
-    if let Ok(snapshot) = site.serving.snapshot() {
+    if let Ok(snapshot) = site.snapshot() {
         snapshot.present_grid(&site.calendar);
     }
 }
 
-/// Trains on the whole history and saves the result, if the registry can be written.
-fn train(site: &Site, history: &History) -> Loaded {
-    let Some((first_reading, last_reading)) = history.span else {
-        return Loaded::baseline(&history.readings, &site.calendar, site.settings.rule);
-    };
+/// Trains on the whole history and saves the result, if the registry can be written. Returns none when there is too
+/// little to learn from, or training fails: the baseline then goes on answering.
+fn train(site: &Site, history: &History) -> Option<Loaded> {
+    let (first_reading, last_reading) = history.span?;
     let watch = Instant::now();
     tracing::info!("there are no models: training some, the baseline answers until then");
     let cutoff = site.calendar.start(site.calendar.hour(last_reading) + 1);
     let hourly = Hourly::new(&history.readings, &site.calendar, cutoff);
     if !fit::enough(&hourly) {
         tracing::info!("too little history to learn from: the baseline answers until there is enough");
-        return Loaded::baseline(&history.readings, &site.calendar, site.settings.rule);
+        return None;
     }
     let mut models = match fit::train(&hourly, &SiteRates::new(&hourly), &|| ()) {
         Ok(models) => models,
         Err(error) => {
             tracing::error!(%error, "training failed, the baseline goes on answering");
             site.serving.set_trouble(|trouble| trouble.models = Some(format!("training failed: {error}")));
-            return Loaded::baseline(&history.readings, &site.calendar, site.settings.rule);
+            return None;
         }
     };
     let about = TrainingInfo {
@@ -144,7 +143,7 @@ fn train(site: &Site, history: &History) -> Loaded {
     let manifest = save(&site.registry, &models, &about);
     models.threshold = site.settings.rule.threshold(&models.site.out_of_sample);
     let version = manifest.as_ref().map_or("unsaved".into(), |manifest| manifest.version.clone());
-    Loaded { models, version, manifest }
+    Some(Loaded { models, version, manifest })
 }
 
 /// Saves trained models in an empty registry only. Versions that exist but are not current, or cannot be read, are left
@@ -167,7 +166,7 @@ fn save(registry: &Registry, models: &Models, about: &TrainingInfo) -> Option<ro
 /// # Errors
 /// Returns a `RegistryError` when they cannot be used; the old ones stay.
 pub fn reload(site: &Site) -> Result<String, RegistryError> {
-    let last = site.serving.snapshot().ok().and_then(|snapshot| snapshot.history.span).map(|span| span.1);
+    let last = site.snapshot().ok().and_then(|snapshot| snapshot.history.span).map(|span| span.1);
     // Loading may take long, so it runs without the lock and new readings do not wait for it.
     let loaded = read_version(site, None, last);
     let _lock = site.serving.lock_loading();
@@ -176,7 +175,7 @@ pub fn reload(site: &Site) -> Result<String, RegistryError> {
             site.metrics.model_reloads.add(1);
             site.serving.set_trouble(|trouble| trouble.models = None);
             let version = loaded.version.clone();
-            if let Ok(old) = site.serving.snapshot() {
+            if let Ok(old) = site.snapshot() {
                 site.serving.replace(old.with_models(loaded));
                 warm(site);
             }
@@ -200,7 +199,7 @@ fn read_again(site: &Site) {
             site.metrics.reading_reloads.add(1);
             site.serving.set_trouble(|trouble| trouble.readings = None);
             tracing::info!(readings = history.count, "readings read again");
-            if let Ok(old) = site.serving.snapshot() {
+            if let Ok(old) = site.snapshot() {
                 site.serving.replace(old.with_history(history));
                 warm(site);
                 site.events.readings(std::iter::empty());
@@ -218,7 +217,7 @@ fn read_again(site: &Site) {
 fn drop_expired(site: &Site) {
     let Some(live) = &site.live else { return };
     let mut drops_before = live.drops_before.lock().unwrap_or_else(PoisonError::into_inner);
-    let (Some(before), Ok(old)) = (*drops_before, site.serving.snapshot()) else { return };
+    let (Some(before), Ok(old)) = (*drops_before, site.snapshot()) else { return };
     if old.history.readings.span().is_none_or(|(first, _)| first >= before) {
         *drops_before = None;
         return;
@@ -234,7 +233,7 @@ fn drop_expired(site: &Site) {
         return read_again(site);
     }
     let _lock = site.serving.lock_loading();
-    let Ok(old) = site.serving.snapshot() else { return };
+    let Ok(old) = site.snapshot() else { return };
     let history = History::new(old.history.readings.since(before), &site.calendar, heard(site));
     tracing::info!(readings = history.count, "old readings are forgotten");
     site.serving.replace(old.with_history(history));
@@ -251,7 +250,7 @@ fn read_changes(site: &Site) {
             if live.is_away.swap(false, SeqCst) {
                 site.serving.set_trouble(|trouble| trouble.store = None);
             }
-            if let Ok(old) = site.serving.snapshot()
+            if let Ok(old) = site.snapshot()
                 && !changes.is_empty()
             {
                 let grown = old.grown(&changes.devices, &site.calendar);
@@ -276,7 +275,7 @@ fn read_changes(site: &Site) {
 pub fn watch(site: &Site, mut stamps: FileStamps) {
     while !site.serving.is_draining() {
         std::thread::sleep(POLL_INTERVAL);
-        let now = FileStamps::of(site);
+        let now = self::stamps(site);
         if now != stamps {
             stamps = now;
             read_again(site);
@@ -286,17 +285,14 @@ pub fn watch(site: &Site, mut stamps: FileStamps) {
     }
 }
 
-/// Size and modification time of each input file at some moment; none for a missing one.
-#[derive(PartialEq)]
-pub struct FileStamps(Vec<Option<(u64, SystemTime)>>);
+/// Size and modification time of each input file; none for a missing one.
+pub type FileStamps = Vec<Option<(u64, SystemTime)>>;
 
-impl FileStamps {
-    /// Returns the present stamps.
-    pub fn of(site: &Site) -> FileStamps {
-        let stamp = |path: &PathBuf| {
-            let meta = fs::metadata(path).ok()?;
-            Some((meta.len(), meta.modified().ok()?))
-        };
-        FileStamps(site.settings.input.paths.iter().map(stamp).collect())
-    }
+/// Returns the present stamps of the input.
+pub fn stamps(site: &Site) -> FileStamps {
+    let stamp = |path: &PathBuf| {
+        let meta = fs::metadata(path).ok()?;
+        Some((meta.len(), meta.modified().ok()?))
+    };
+    site.settings.input.paths.iter().map(stamp).collect()
 }

@@ -19,7 +19,7 @@ pub fn run(site: &Site) {
     let mut failing = [false; 2];
     while !site.serving.is_draining() {
         std::thread::sleep(POLL_INTERVAL);
-        let Ok(snapshot) = site.serving.snapshot() else { continue };
+        let Ok(snapshot) = site.snapshot() else { continue };
         let results = [
             ("forecasts cannot be published", publishing.update(site, &snapshot)),
             ("forecasts cannot be scored", scoring.update(site, &snapshot)),

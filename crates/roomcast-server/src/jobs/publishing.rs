@@ -21,8 +21,8 @@ pub struct Publishing {
     snapshot: Weak<Snapshot>,
     origin: Timestamp,
     first: Option<Hour>,
-    done: Option<Instant>,
-    took: Duration,
+    /// The earliest time of another edition of the same hour.
+    next: Option<Instant>,
 }
 
 impl Publishing {
@@ -40,8 +40,7 @@ impl Publishing {
         let origin = snapshot.history.present(&site.calendar);
         let first = Some(site.calendar.next_hour(origin));
         let is_new = origin != self.origin || !Weak::ptr_eq(&self.snapshot, &Arc::downgrade(snapshot));
-        let pause = MIN_PAUSE.max(self.took * PAUSE_FACTOR);
-        let is_pause_over = first != self.first || self.done.is_none_or(|done| done.elapsed() >= pause);
+        let is_pause_over = first != self.first || self.next.is_none_or(|next| Instant::now() >= next);
         if !is_new || !is_pause_over {
             return Ok(());
         }
@@ -49,13 +48,8 @@ impl Publishing {
         let forecasts = forecasts::of_all(site, snapshot, origin)?;
         let (made_at, version) = (Calendar::utc_now(), forecasts.grid.model(&site.calendar).version);
         publisher.publish(Edition { origin, made_at, version, forecasts: forecasts.devices() });
-        *self = Publishing {
-            snapshot: Arc::downgrade(snapshot),
-            origin,
-            first,
-            done: Some(Instant::now()),
-            took: watch.elapsed(),
-        };
+        let next = Some(Instant::now() + MIN_PAUSE.max(watch.elapsed() * PAUSE_FACTOR));
+        *self = Publishing { snapshot: Arc::downgrade(snapshot), origin, first, next };
         Ok(())
     }
 }

@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn random_seconds_spread_and_keeps_within_its_bound() {
+    fn random_seconds_spread_and_stay_within_their_bound() {
         let drawn: Vec<i64> = (0..200).map(|_| random_seconds(Duration::from_secs(600))).collect();
         assert!(drawn.iter().all(|seconds| (0..=600).contains(seconds)));
         let distinct: std::collections::BTreeSet<_> = drawn.iter().collect();

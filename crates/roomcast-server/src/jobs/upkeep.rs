@@ -65,6 +65,6 @@ fn attempt(
 /// from the last reading if that is earlier: neither a clock that runs years ahead nor sensors that fell silent may
 /// empty the store.
 fn cutoff(site: &Site, age: Option<Duration>) -> Option<Timestamp> {
-    let (_, last) = site.serving.snapshot().ok()?.history.span?;
+    let (_, last) = site.snapshot().ok()?.history.span?;
     Some(last.min(site.calendar.now()) - age?.as_secs() as Timestamp)
 }

@@ -41,8 +41,8 @@ const INITIAL_USUAL_SILENCE: i64 = 72 * HOUR;
 /// Looks for problems repeatedly.
 #[derive(Default)]
 pub struct AlertMonitor {
-    done: Option<Instant>,
-    took: Duration,
+    /// The earliest time of another check.
+    next: Option<Instant>,
     findings: DataFindings,
     refusals: Refusals,
     arrivals: Arrivals,
@@ -119,8 +119,7 @@ impl DataFindings {
 impl AlertMonitor {
     /// Looks for problems, when a check is due.
     pub fn update(&mut self, site: &Site, snapshot: &Arc<Snapshot>) {
-        let pause = MIN_PAUSE.max(self.took * PAUSE_FACTOR);
-        if self.done.is_some_and(|done| done.elapsed() < pause) {
+        if self.next.is_some_and(|next| Instant::now() < next) {
             return;
         }
         let watch = Instant::now();
@@ -136,8 +135,7 @@ impl AlertMonitor {
         if has_changed {
             site.events.alerts();
         }
-        self.took = watch.elapsed();
-        self.done = Some(Instant::now());
+        self.next = Some(Instant::now() + MIN_PAUSE.max(watch.elapsed() * PAUSE_FACTOR));
     }
 }
 

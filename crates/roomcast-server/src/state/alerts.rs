@@ -12,7 +12,7 @@ use roomcast_forecast::calendar::Timestamp;
 const MAX_EXAMPLES: usize = 20;
 
 /// What can be wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = AlertKind)]
 pub enum Kind {
@@ -42,41 +42,21 @@ pub enum Kind {
     ModelOld,
 }
 
-impl Kind {
-    /// All kinds, in the order in which they are shown.
-    pub const ALL: [Kind; 12] = [
-        Kind::DataLate,
-        Kind::InputUnreadable,
-        Kind::RowsRefused,
-        Kind::StrayReadings,
-        Kind::Disconnected,
-        Kind::MessagesTooLarge,
-        Kind::SilentSensors,
-        Kind::ChatteringSensors,
-        Kind::WorseThanBaseline,
-        Kind::RetrainingFailed,
-        Kind::UpkeepFailed,
-        Kind::ModelOld,
-    ];
-
-    /// Returns its name in metrics, the same as in answers.
-    fn name(self) -> &'static str {
-        match self {
-            Kind::SilentSensors => "silent_sensors",
-            Kind::ChatteringSensors => "chattering_sensors",
-            Kind::WorseThanBaseline => "worse_than_baseline",
-            Kind::DataLate => "data_late",
-            Kind::InputUnreadable => "input_unreadable",
-            Kind::RowsRefused => "rows_refused",
-            Kind::StrayReadings => "stray_readings",
-            Kind::Disconnected => "disconnected",
-            Kind::MessagesTooLarge => "messages_too_large",
-            Kind::RetrainingFailed => "retraining_failed",
-            Kind::UpkeepFailed => "upkeep_failed",
-            Kind::ModelOld => "model_old",
-        }
-    }
-}
+/// All kinds, in the order in which they are shown, with their names in metrics.
+const KINDS: [(Kind, &str); 12] = [
+    (Kind::DataLate, "data_late"),
+    (Kind::InputUnreadable, "input_unreadable"),
+    (Kind::RowsRefused, "rows_refused"),
+    (Kind::StrayReadings, "stray_readings"),
+    (Kind::Disconnected, "disconnected"),
+    (Kind::MessagesTooLarge, "messages_too_large"),
+    (Kind::SilentSensors, "silent_sensors"),
+    (Kind::ChatteringSensors, "chattering_sensors"),
+    (Kind::WorseThanBaseline, "worse_than_baseline"),
+    (Kind::RetrainingFailed, "retraining_failed"),
+    (Kind::UpkeepFailed, "upkeep_failed"),
+    (Kind::ModelOld, "model_old"),
+];
 
 /// One kind of trouble.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -116,14 +96,14 @@ impl Alerts {
     /// Returns the present alerts, in the order in which they are shown.
     pub fn list(&self) -> Vec<Alert> {
         let alerts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Kind::ALL.iter().filter_map(|kind| alerts.iter().find(|alert| alert.kind == *kind).cloned()).collect()
+        KINDS.iter().filter_map(|(kind, _)| alerts.iter().find(|alert| alert.kind == *kind).cloned()).collect()
     }
 
     /// Returns each kind's name in metrics, and the number of devices, servers or models it concerns.
-    pub fn counts(&self) -> [(&'static str, usize); Kind::ALL.len()] {
+    pub fn counts(&self) -> [(&'static str, usize); KINDS.len()] {
         let alerts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = |kind| alerts.iter().find(|alert| alert.kind == kind).map_or(0, |alert| alert.count);
-        Kind::ALL.map(|kind| (kind.name(), count(kind)))
+        KINDS.map(|(kind, name)| (name, count(kind)))
     }
 }
 
@@ -133,8 +113,8 @@ mod tests {
 
     #[test]
     fn kinds_are_named_alike_in_answers_and_metrics() {
-        for kind in Kind::ALL {
-            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        for (kind, name) in KINDS {
+            assert_eq!(serde_json::to_value(kind).unwrap(), name);
         }
     }
 

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::loaded::{self, Loaded};
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::forecast::DeviceForecast;
-use roomcast_forecast::hourly::{HORIZON, Hourly, Status};
+use roomcast_forecast::hourly::{Hourly, Status};
 use roomcast_forecast::model::Source;
 
 /// A device's forecast and its bytes.
@@ -187,10 +187,4 @@ pub fn whole(
     }
     out.extend_from_slice(b"]}");
     Ok(out)
-}
-
-/// Returns the contract's CSV, with probabilities.
-pub fn csv(forecasts: &[DeviceForecast], calendar: &Calendar) -> Vec<u8> {
-    debug_assert!(forecasts.iter().all(|forecast| forecast.hours.len() == HORIZON));
-    roomcast_forecast::forecast::write::csv(forecasts, calendar, true)
 }

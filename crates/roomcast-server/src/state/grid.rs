@@ -10,7 +10,7 @@ use crate::metrics::Metrics;
 use crate::problem::Problem;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::features::SiteRates;
-use roomcast_forecast::forecast::{self, DeviceForecast};
+use roomcast_forecast::forecast::{self, DeviceForecast, write};
 use roomcast_forecast::hourly::Hourly;
 use roomcast_forecast::readings::{DeviceReadings, Readings};
 
@@ -122,13 +122,13 @@ impl Forecasts {
         self.cells.iter().map(|cell| cell.forecast.clone()).collect()
     }
 
-    /// Returns the forecasts as CSV or as JSON.
+    /// Returns the forecasts as the contract's CSV with probabilities, or as JSON.
     ///
     /// # Errors
     /// Returns a `Problem` when a value cannot be written as JSON; in practice all can.
     pub fn render(&self, as_csv: bool, calendar: &Calendar) -> Result<Vec<u8>, Problem> {
         if as_csv {
-            return Ok(answer::csv(&self.devices(), calendar));
+            return Ok(write::csv(&self.devices(), calendar, true));
         }
         let (grid, model) = (&self.grid, self.grid.model(calendar));
         answer::whole(&grid.hourly, grid.made_at, model, &self.cells, calendar).map_err(Problem::internal)

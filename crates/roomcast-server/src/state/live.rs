@@ -21,8 +21,8 @@ use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::readings::Readings;
 use roomcast_storage::readings::{self, Cursor, Store, StoreError};
 
-/// Maximum number of polls between two queries for readings stored by other processes.
-const MAX_SKIPPED_QUERIES: u32 = 3;
+/// Number of polls after which readings stored by other processes are queried.
+const POLLS_PER_QUERY: u32 = 3;
 
 /// Longest time a stopping server spends on releasing its leases.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -73,7 +73,7 @@ pub struct Live {
     sources: Mutex<Sources>,
     /// True when something was stored since the last query.
     dirty: Arc<AtomicBool>,
-    skipped_queries: AtomicU32,
+    polls: AtomicU32,
     cursor: Mutex<Cursor>,
     /// The instant before which the store drops readings, while these are still served.
     pub(crate) drops_before: Mutex<Option<Timestamp>>,
@@ -108,7 +108,7 @@ impl Live {
             runtime: runtime.handle().clone(),
             sources: Mutex::new(sources),
             dirty,
-            skipped_queries: AtomicU32::new(0),
+            polls: AtomicU32::new(0),
             cursor: Mutex::default(),
             drops_before: Mutex::default(),
             is_away: AtomicBool::default(),
@@ -129,7 +129,7 @@ impl Live {
     /// Returns whether a query for changes is due: something was stored here, or other processes may have stored
     /// something for a while.
     pub fn is_due(&self) -> bool {
-        self.dirty.load(SeqCst) || self.skipped_queries.fetch_add(1, SeqCst) + 1 >= MAX_SKIPPED_QUERIES
+        self.dirty.load(SeqCst) || self.polls.fetch_add(1, SeqCst) + 1 >= POLLS_PER_QUERY
     }
 
     /// Returns the readings stored since the last query. Must be called off the async threads.
@@ -137,7 +137,7 @@ impl Live {
     /// # Errors
     /// Returns the errors of [`Store::changes`]; the next query then asks for the same readings.
     pub fn changes(&self) -> Result<Readings, StoreError> {
-        self.skipped_queries.store(0, SeqCst);
+        self.polls.store(0, SeqCst);
         // Cleared before the query: anything stored during it makes the next query due.
         self.dirty.store(false, SeqCst);
         let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);

@@ -59,17 +59,21 @@ impl Site {
         }
     }
 
-    /// Returns [`Serving::snapshot`].
+    /// Returns the snapshot that is served now. A request takes it once and keeps it.
     ///
     /// # Errors
     /// Returns [`Code::NotReady`] before anything is loaded.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>, Problem> {
-        self.serving.snapshot()
+        self.serving.snapshot().ok_or_else(|| {
+            Problem::new(Code::NotReady, "the history is being loaded")
+                .hint("GET /readyz says when it is there")
+                .retry_after(1)
+        })
     }
 
     /// Returns the present values for the metrics.
     pub fn gauges(&self) -> Gauges {
-        let snapshot = self.snapshot().ok();
+        let snapshot = self.serving.snapshot();
         let history = snapshot.as_ref().map(|snapshot| &snapshot.history);
         Gauges {
             ready: self.serving.phase() == Phase::Ready,
@@ -134,17 +138,9 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Returns the snapshot that is served now. A request takes it once and keeps it.
-    ///
-    /// # Errors
-    /// Returns [`Code::NotReady`] before anything is loaded.
-    pub fn snapshot(&self) -> Result<Arc<Snapshot>, Problem> {
-        let snapshot = self.snapshot.read().unwrap_or_else(PoisonError::into_inner);
-        snapshot.clone().ok_or_else(|| {
-            Problem::new(Code::NotReady, "the history is being loaded")
-                .hint("GET /readyz says when it is there")
-                .retry_after(1)
-        })
+    /// Returns the snapshot that is served now, if anything is loaded.
+    fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Serves another snapshot from now on.

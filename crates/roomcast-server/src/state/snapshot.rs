@@ -193,6 +193,11 @@ impl Snapshot {
     /// Returns the grid of an origin. Must be called off the async threads.
     pub fn grid(&self, origin: Timestamp, calendar: &Calendar) -> Arc<Grid> {
         let _computing = self.lock_computing();
+        self.find_or_build(origin, calendar)
+    }
+
+    /// Returns the grid of an origin, while [`Snapshot::lock_computing`] is held.
+    fn find_or_build(&self, origin: Timestamp, calendar: &Calendar) -> Arc<Grid> {
         let lock = || self.grids.lock().unwrap_or_else(PoisonError::into_inner);
         let find = || {
             let mut grids = lock();
@@ -248,7 +253,9 @@ impl Snapshot {
         calendar: &Calendar,
         metrics: &Metrics,
     ) -> Result<Forecasts, Problem> {
-        let grid = self.grid(origin, calendar);
+        // Held until the forecasts are there: waiting requests for other origins have no grid in memory yet.
+        let _computing = self.lock_computing();
+        let grid = self.find_or_build(origin, calendar);
         // The grid leaves out devices without a reading before its origin, so its positions differ from the history's.
         let names = devices.iter().filter_map(|&at| self.history.readings.devices.get(at as usize));
         let position = |device: &DeviceReadings| {
@@ -259,7 +266,7 @@ impl Snapshot {
             [] => (0..grid.hourly.devices.len()).collect(),
             _ => names.map(position).collect::<Result<_, _>>()?,
         };
-        let cells = self.cells(&grid, &at, calendar, metrics)?;
+        let cells = grid.cells(&at, calendar, metrics)?;
         Ok(Forecasts { grid, cells })
     }
 }
