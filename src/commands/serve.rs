@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -10,17 +11,19 @@ use clap::Args;
 use super::backtest::duration;
 use super::live::LiveArgs;
 use super::predict::RuleArgs;
-use super::site::SiteArgs;
 use super::targets::TargetArgs;
+use super::site::SiteArgs;
 use roomcast_forecast::train::schedule::Schedule;
-use roomcast_server::http::auth::Tokens;
+use roomcast_server::http::auth::Access;
+use roomcast_server::http::limits::Limits;
 use roomcast_server::http::proxy::Network;
-use roomcast_server::jobs::retrain::Retraining;
-use roomcast_server::jobs::upkeep::Upkeep;
+use roomcast_server::http::tokens::Tokens;
+use roomcast_server::http::uploads::Uploads;
 use roomcast_server::publish::Publisher;
 use roomcast_server::run::{self, Listen};
-use roomcast_server::state::lease::{JOBS, PUBLISHING};
-use roomcast_server::state::site::{Settings, Site};
+use roomcast_server::state::live::PUBLISHING;
+use roomcast_server::state::settings::{Retraining, Settings, Upkeep};
+use roomcast_server::state::site::Site;
 
 /// The port without `--port` or `--bind`.
 pub const PORT: u16 = 5000;
@@ -157,29 +160,31 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         !from_input || args.retrain.is_none(),
         "--retrain reads the readings again, which standard input cannot give"
     );
-    let mut settings = Settings {
+    let settings = Settings {
         input: args.site.inputs(),
         store: args.live.store.clone(),
         models: args.models.clone(),
         rule: args.rule.rule(),
-        rate: args.rate_limit,
-        metrics_public: args.metrics_public,
-        cors: args.cors_origin.clone(),
-        proxies: args.trusted_proxy.clone(),
-        tls: args.tls_cert.is_some(),
         retrain: Retraining {
             schedule: args.retrain.clone(),
             jitter: args.retrain_jitter,
             max_age: args.retrain_max_age,
             keep: args.retrain_keep,
-            lease: None,
         },
         upkeep: args.live.store.is_some().then(|| Upkeep {
             schedule: args.upkeep.clone(),
             pack: Some(args.pack).filter(|age| !age.is_zero()),
             retain: args.retain,
-            lease: None,
         }),
+    };
+    let access = Access {
+        tokens,
+        limits: Limits::new(args.rate_limit),
+        uploads: Uploads::default(),
+        metrics_public: args.metrics_public,
+        cors: args.cors_origin.clone(),
+        proxies: args.trusted_proxy.clone(),
+        tls: args.tls_cert.is_some(),
     };
     let listen = Listen {
         bind,
@@ -188,7 +193,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         workers: args.workers.map(usize::from),
         connections: args.connection_limit as usize,
         drain: Duration::from_secs(args.drain),
-        patience: Duration::from_secs(30),
+        shutdown_timeout: Duration::from_secs(30),
     };
     let calendar = args.site.clock.calendar()?;
     let targets = args.targets.targets()?;
@@ -199,22 +204,9 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         .build()
         .context("cannot start threads")?;
     let live = args.live.open(&runtime, &calendar)?;
-    let lasts = Duration::from_secs(PUBLISHING.1.unsigned_abs());
-    let lease = live.as_ref().map(|live| live.lease(PUBLISHING).0).map(|take| (move || take(), lasts));
+    let lease = live.as_ref().map(|live| (live.lease(PUBLISHING), PUBLISHING.duration));
     let publisher = Publisher::start(runtime.handle(), targets, &calendar, lease);
-    if let Some(live) = &live {
-        // Retraining and upkeep share one lease: they take turns, and no other server does one while this server does
-        // the other.
-        let lease = live.lease(JOBS);
-        settings.retrain.lease = Some(lease.clone());
-        if let Some(upkeep) = &mut settings.upkeep {
-            upkeep.lease = Some(lease);
-        }
-    }
-    let mut site = Site::new(settings, calendar, tokens);
-    site.live = live;
-    site.publisher = publisher;
-    let ended = run::run(site, &listen);
+    let ended = run::run(Site::new(settings, calendar, live, publisher), access, &listen);
     // Readings that are not stored yet are not acknowledged either, so their senders send them again.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended

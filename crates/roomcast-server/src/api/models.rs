@@ -14,9 +14,7 @@ use super::predict::work;
 use crate::http::auth::{AdminAccess, ReadAccess};
 use crate::http::etag;
 use crate::http::query::Query;
-use crate::jobs;
 use crate::jobs::load;
-use crate::jobs::scoring;
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::state::site::Site;
 use roomcast_forecast::model::fit;
@@ -102,10 +100,10 @@ pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resu
     Query::parse(request.query_string(), &[])?;
     let snapshot = site.snapshot()?;
     let answer = work(move || {
-        let trouble = site.trouble();
+        let trouble = site.serving.trouble();
         let (versions, away) = versions(&site)?;
         let models = trouble.models.or(away);
-        let live = scoring::lock(&site).reliability();
+        let live = site.scores.lock().reliability();
         let layers = &snapshot.loaded.models.site;
         let judged = !layers.out_of_sample.is_empty();
         let errors: Vec<String> =
@@ -119,7 +117,7 @@ pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resu
             live_reliability: reliability(&live.0),
             live_reliability_days: calibration::WINDOW,
             learning: snapshot.loaded.is_baseline().then(|| Learning {
-                days: jobs::days(&snapshot.history, &site.calendar),
+                days: snapshot.history.days(&site.calendar),
                 days_needed: fit::FEWEST_DAYS,
                 takes_readings: site.live.is_some(),
             }),

@@ -10,3 +10,5 @@ pub mod lockout;
 pub mod origin;
 pub mod proxy;
 pub mod query;
+pub mod tokens;
+pub mod uploads;

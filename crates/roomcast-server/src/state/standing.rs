@@ -3,21 +3,19 @@
 use std::fmt::Write as _;
 
 use super::site::Site;
-use crate::api::alerts;
-use crate::jobs::scoring;
 use crate::metrics;
 
 /// Returns all of them in Prometheus' text form.
 pub fn text(site: &Site) -> String {
     let mut out = String::with_capacity(4096);
     metrics::head(&mut out, "alert", "gauge", "Devices, servers or models with this trouble; 0 when all is well.");
-    for (kind, count) in alerts::lock(site).counts() {
+    for (kind, count) in site.alerts.counts() {
         let _ = writeln!(out, "roomcast_alert{{kind=\"{kind}\"}} {count}");
     }
     let (live, gap, likely_gap) = {
         let snapshot = site.snapshot().ok();
         let judged = snapshot.as_ref().map(|snapshot| &snapshot.loaded.models.site.out_of_sample);
-        let scores = scoring::lock(site);
+        let scores = site.scores.lock();
         let gap = judged.and_then(|judged| scores.calibration_gap(judged));
         (scores.site(), gap, judged.and_then(|judged| scores.likely_calibration_gap(judged)))
     };

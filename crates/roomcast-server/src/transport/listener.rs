@@ -22,6 +22,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::connection::Connection;
 use super::slots::Connections;
+use crate::http::auth::Access;
 use crate::http::gate;
 use crate::routes;
 use crate::state::site::Site;
@@ -48,6 +49,7 @@ type Accepted<T> = (Connection<T>, Protocol, Option<SocketAddr>);
 /// Returns an error when the address cannot be bound.
 pub fn listen(
     site: &Data<Site>,
+    access: &Data<Access>,
     address: SocketAddr,
     tls: Option<ServerConfig>,
     limit: usize,
@@ -58,11 +60,12 @@ pub fn listen(
     let builder = configure(Server::build());
     let signal = builder.graceful_shutdown_signal();
     let connections = Connections::new(limit);
-    let site = site.clone();
+    let (site, access) = (site.clone(), access.clone());
     let builder = match tls {
         None => builder.listen("roomcast", listener, move || {
             let (connections, own) = (connections.clone(), site.clone());
-            fn_service(move |stream| plain(stream, connections.clone(), own.clone())).and_then(http(&site, &signal))
+            fn_service(move |stream| plain(stream, connections.clone(), own.clone()))
+                .and_then(http(&site, &access, &signal))
         })?,
         Some(mut config) => {
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -70,7 +73,7 @@ pub fn listen(
             builder.listen("roomcast", listener, move || {
                 let (connections, own, acceptor) = (connections.clone(), site.clone(), acceptor.clone());
                 fn_service(move |stream| secure(stream, acceptor.clone(), connections.clone(), own.clone()))
-                    .and_then(http(&site, &signal))
+                    .and_then(http(&site, &access, &signal))
             })?
         }
     };
@@ -87,10 +90,15 @@ fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 /// Answers the requests of connections.
 fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
     site: &Data<Site>,
+    access: &Data<Access>,
     signal: &GracefulShutdownSignal,
 ) -> impl ServiceFactory<Accepted<T>, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<T> {
-    let app =
-        App::new().app_data(site.clone()).wrap(from_fn(gate::gate)).wrap(Compress::default()).configure(routes::add);
+    let app = App::new()
+        .app_data(site.clone())
+        .app_data(access.clone())
+        .wrap(from_fn(gate::gate))
+        .wrap(Compress::default())
+        .configure(routes::add);
     let app = IntoServiceFactory::<_, Request>::into_factory(app).map_err(|error: Error| error.error_response());
     let signal = signal.clone();
     HttpService::build()
