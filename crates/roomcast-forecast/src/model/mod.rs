@@ -39,8 +39,6 @@ pub struct SiteModel {
     pub tree_weight: f64,
     /// The probabilities forecast for hours after the fit, grouped by the outcome.
     pub out_of_sample: OutOfSample,
-    /// The layers learned only from readings before this instant. 0 for layers that learned nothing.
-    pub cutoff: Timestamp,
 }
 
 /// The layer of one device.
@@ -54,8 +52,6 @@ pub struct DeviceModel {
     pub follows_site: bool,
     /// Scores on hours after those it was fitted on.
     pub check: Option<Check>,
-    /// The layer learned only from readings before this instant. 0 for a layer that learned nothing.
-    pub cutoff: Timestamp,
 }
 
 /// The out-of-sample scores of one device: mean log loss over the same rows.

@@ -43,7 +43,7 @@ pub(super) fn judge_device(
     cut: Hour,
     site: &SiteModel,
 ) -> Result<Candidate, TrainError> {
-    let mut model = DeviceModel { follows_site: true, cutoff: hourly.origin, ..Default::default() };
+    let mut model = DeviceModel { follows_site: true, ..Default::default() };
     let mut out_of_sample = OutOfSample::default();
     let mut count = None;
     let rows = rows::rows(hourly, device);
@@ -78,7 +78,7 @@ pub(super) fn judge_device(
     }
     let rows = base.len() as u32;
     if judge.gain(&prior_losses, &losses) <= LEAVE_LOSS {
-        model = DeviceModel { cutoff: hourly.origin, ..Default::default() };
+        model = DeviceModel::default();
         count = None;
         best.clone_from(&prior);
         losses.clone_from(&prior_losses);

@@ -17,7 +17,7 @@ use self::site::{fit_all, fit_early};
 use super::rule::OutOfSample;
 pub use super::sample::Sample;
 use super::{DeviceModel, Models, SiteModel};
-use crate::calendar::{Hour, Timestamp};
+use crate::calendar::Hour;
 use crate::features::SiteRates;
 use crate::hourly::{Hourly, Status};
 
@@ -65,7 +65,7 @@ pub fn train(hourly: &Hourly, site_rates: &SiteRates, done: &(dyn Fn() + Sync)) 
         all.out_of_sample.merge(&out_of_sample);
         models.devices.insert(device.device.clone(), model);
     }
-    models.site = SiteModel { cutoff: hourly.origin, ..all };
+    models.site = all;
     Ok(models)
 }
 
@@ -86,11 +86,11 @@ pub fn sample(hourly: &Hourly, site_rates: &SiteRates, device: usize) -> Result<
 ///
 /// # Errors
 /// [`TrainError`] as [`train`].
-pub fn train_site(parts: &[Sample], until: Timestamp) -> Result<Option<(SiteModel, SiteModel)>, TrainError> {
+pub fn train_site(parts: &[Sample]) -> Result<Option<(SiteModel, SiteModel)>, TrainError> {
     let Some(sample) = Sample::stack(parts) else { return Ok(None) };
     let early = fit_early(&sample)?;
     let all = fit_all(&sample, &early)?;
-    Ok(Some((early.site, SiteModel { cutoff: until, ..all })))
+    Ok(Some((early.site, all)))
 }
 
 /// Fits one device's layer as [`train`] does, and returns it with its forecasts of hours after those it was fitted on.

@@ -124,7 +124,7 @@ pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), B
             last = name.to_owned();
         }
     }
-    one_site(&site.clone().with_layers(fit::train_site(&parts, site.until)?), output)
+    one_site(&site.clone().with_layers(fit::train_site(&parts)?), output)
 }
 
 /// Fits some devices on their readings, on top of the site's layers, and writes their models.
