@@ -37,7 +37,7 @@ pub struct Run {
 
 impl Run {
     /// Returns the description of the models for the registry.
-    pub fn about(&self) -> TrainingInfo<'_> {
+    pub fn training_info(&self) -> TrainingInfo<'_> {
         TrainingInfo {
             calendar: &self.calendar,
             first_reading: self.span.0,
