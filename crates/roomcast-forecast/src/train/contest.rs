@@ -15,7 +15,7 @@ pub(super) struct Contest<'a> {
     /// All known hours.
     pub hourly: &'a Hourly,
     /// The readings of all devices together in these hours.
-    pub building: &'a SiteRates,
+    pub site_rates: &'a SiteRates,
     /// The models in use.
     pub champion: &'a Models,
     /// The first hour from which neither side has learned.
@@ -114,7 +114,7 @@ impl Contest<'_> {
     /// Returns the value of `of` for each device of the grid, and the default for devices without judged hours.
     fn each_device<T: Default + Send>(&self, of: impl Fn(&Window, &str) -> T + Sync) -> Result<Vec<T>, TrainError> {
         let of = |at: usize| -> Result<T, TrainError> {
-            let window = Window::new(self.hourly, self.building, at, self.from)?;
+            let window = Window::new(self.hourly, self.site_rates, at, self.from)?;
             Ok(window.map_or_else(T::default, |window| of(&window, &self.hourly.devices[at].device)))
         };
         (0..self.hourly.devices.len()).into_par_iter().map(of).collect()

@@ -113,7 +113,7 @@ pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resu
             versions,
             error: (!errors.is_empty()).then(|| errors.join("\n")),
             reliability: reliability(&layers.out_of_sample.reliability(BINS)),
-            reliability_until: judged.then(|| site.calendar.rfc3339(layers.cutoff)),
+            reliability_until: judged.then(|| site.calendar.rfc3339(snapshot.loaded.models.cutoff)),
             live_reliability: reliability(&live.0),
             live_reliability_days: calibration::WINDOW,
             learning: snapshot.loaded.is_baseline().then(|| Learning {

@@ -89,7 +89,7 @@ impl Verdict {
     pub fn promote(&self, registry: &Registry, run: &Run) -> Result<Option<(String, bool)>, TakeoverError> {
         let Some(models) = &self.models else { return Ok(None) };
         let report = serde_json::to_string_pretty(&serde_json::json!(self.report))? + "\n";
-        let (manifest, activated) = registry.promote(models, &run.about(), &report, self.in_use.as_deref())?;
+        let (manifest, activated) = registry.promote(models, &run.training_info(), &report, self.in_use.as_deref())?;
         Ok(Some((manifest.version, activated)))
     }
 }

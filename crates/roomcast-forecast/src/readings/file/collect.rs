@@ -1,17 +1,25 @@
-//! Conversion of valid rows to [`Readings`]: by device, in order, each second once.
+//! Collection of valid rows as [`Readings`]: by device, in order, each second once.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use foldhash::fast::RandomState;
-use rayon::prelude::*;
 
 use super::error::ReadError;
 use super::field::{self, Problem};
 use super::sink::Sink;
 use super::summary::{Counts, FileSummary, REFUSALS_KEPT, Refusal};
-use super::{DeviceReadings, ReadOptions, Readings, Times};
 use crate::calendar::Timestamp;
+use crate::readings::order::in_order;
+use crate::readings::{DeviceReadings, Readings};
+
+/// Options of reading.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Counts and skips rows that are no readings, instead of stopping at the first.
+    pub skip_bad_rows: bool,
+    /// Leaves out rows at or after this instant. Such rows must be valid all the same.
+    pub until: Option<Timestamp>,
+}
 
 /// The rows of one file so far.
 pub(super) struct Collector<'a> {
@@ -123,38 +131,4 @@ impl Sink for Collector<'_> {
         self.summary.counts.refused += 1;
         Ok(())
     }
-}
-
-/// Sorts devices by name and times by time, and drops duplicate times. Returns the number dropped.
-pub fn in_order(mut devices: Vec<DeviceReadings>) -> (Readings, u64) {
-    devices.sort_unstable_by(|a, b| a.device.cmp(&b.device));
-    let duplicates = devices.par_iter_mut().map(|device| {
-        let times = &mut device.times;
-        if !times.is_sorted() {
-            // The stable sort finds the runs of a nearly ordered file and merges them.
-            times.sort();
-        }
-        let before = times.len();
-        if times.windows(2).any(|pair| pair[0] == pair[1]) {
-            times.dedup();
-        }
-        (before - times.len()) as u64
-    });
-    let duplicates = duplicates.sum();
-    (Readings { devices }, duplicates)
-}
-
-/// Merges the readings of several files. Returns them with the number of those that were in more than one file.
-pub fn merge(mut parts: Vec<Readings>) -> (Readings, u64) {
-    if parts.len() < 2 {
-        return (parts.pop().unwrap_or_default(), 0);
-    }
-    let mut all: HashMap<String, Times> = HashMap::new();
-    for DeviceReadings { device, times } in parts.into_iter().flat_map(|part| part.devices) {
-        match all.entry(device) {
-            Entry::Vacant(entry) => drop(entry.insert(times)),
-            Entry::Occupied(mut entry) => entry.get_mut().extend(times.iter()),
-        }
-    }
-    in_order(all.into_iter().map(|(device, times)| DeviceReadings { device, times }).collect())
 }

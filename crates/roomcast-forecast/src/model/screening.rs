@@ -1,4 +1,4 @@
-//! The first look: a cheap test of whether a device's own trees are worth growing.
+//! Screening: a cheap test of whether a device's own trees are worth growing.
 
 use multiversion::multiversion;
 
@@ -7,9 +7,9 @@ use crate::features::{Matrix, sigmoid};
 /// Number of bins of a column besides that of NaN.
 const BINS: usize = 12;
 /// Largest number of values of a column from which its bins are found.
-const LOOKED_AT: usize = 96;
+const MAX_EDGE_VALUES: usize = 96;
 /// Pull of a bin's step toward zero, in rows of evidence at even odds.
-const SHRINK: f64 = 5.0;
+const SHRINK_ROWS: f64 = 5.0;
 
 /// Returns, for each row of a matrix from position `before` on, the step in log-odds that the rows before it suggest:
 /// the mean over some columns of the Newton step of the bin that the row falls into.
@@ -31,9 +31,9 @@ pub(super) fn steps(matrix: &Matrix, before: usize, labels: &[f32], start: &[f64
     for &column in columns {
         let values = matrix.column(column);
         fill(&mut bins, &edges(&values[..before]), values);
-        let (seen, after) = bins.split_at(before);
-        let mut sums = [(0.0, SHRINK / 4.0); BINS + 1];
-        for (&bin, residual) in seen.iter().zip(&residuals) {
+        let (known, after) = bins.split_at(before);
+        let mut sums = [(0.0, SHRINK_ROWS / 4.0); BINS + 1];
+        for (&bin, residual) in known.iter().zip(&residuals) {
             let sum = &mut sums[bin as usize];
             sum.0 += residual.0;
             sum.1 += residual.1;
@@ -50,8 +50,8 @@ pub(super) fn steps(matrix: &Matrix, before: usize, labels: &[f32], start: &[f64
 
 /// Returns the upper ends of all bins but the last, with about as many rows in each.
 fn edges(values: &[f32]) -> [f32; BINS - 1] {
-    let stride = values.len().div_ceil(LOOKED_AT).max(1);
-    let mut some = Vec::with_capacity(LOOKED_AT);
+    let stride = values.len().div_ceil(MAX_EDGE_VALUES).max(1);
+    let mut some = Vec::with_capacity(MAX_EDGE_VALUES);
     some.extend(values.iter().step_by(stride).filter(|value| !value.is_nan()));
     some.sort_unstable_by(f32::total_cmp);
     std::array::from_fn(|i| some.get((i + 1) * some.len() / BINS).copied().unwrap_or(f32::INFINITY))
@@ -94,9 +94,9 @@ mod tests {
     fn a_habit_is_found_again_and_chance_is_not() {
         let (before, after) = (matrix(2_000, 1), matrix(500, 2));
         let (both, start) = (both(&before, &after), vec![0.0; before.rows]);
-        let look = |labels: &[f32], columns: &[usize]| steps(&both, before.rows, labels, &start, columns);
+        let screen = |labels: &[f32], columns: &[usize]| steps(&both, before.rows, labels, &start, columns);
         let habit: Vec<f32> = before.column(0).iter().map(|&x| f32::from(x > 0.7)).collect();
-        let found = look(&habit, &[0]);
+        let found = screen(&habit, &[0]);
         for (step, &x) in found.iter().zip(after.column(0)) {
             // Bins that hold the edge may give either sign.
             assert!(
@@ -105,7 +105,7 @@ mod tests {
             );
         }
         let chance: Vec<f32> = (0..before.rows as u64).map(|row| (hash(row) % 2) as f32).collect();
-        let found = look(&chance, &[0]);
+        let found = screen(&chance, &[0]);
         assert!(found.iter().all(|step| step.abs() < 0.5), "{found:?}");
     }
 
@@ -116,16 +116,16 @@ mod tests {
         let labels: Vec<f32> = before.column(0).iter().map(|x| f32::from(x.is_nan())).collect();
         let mut after = matrix(2, 2);
         after.data[0] = f32::NAN;
-        let look = |before: &Matrix, columns: &[usize]| {
+        let screen = |before: &Matrix, columns: &[usize]| {
             steps(&both(before, &after), before.rows, &labels, &vec![0.0; before.rows], columns)
         };
-        let alone = look(&before, &[0]);
+        let alone = screen(&before, &[0]);
         assert!(alone[0] > 1.0 && alone[1] < -1.0, "{alone:?}");
         // The other column is the same in all rows, and half of them are occupied: its step is 0.
-        let two = look(&before, &[0, 1]);
+        let two = screen(&before, &[0, 1]);
         assert!((two[0] - alone[0] / 2.0).abs() < 1e-9, "{two:?}");
         // No value is known at all.
         before.data[..1_000].fill(f32::NAN);
-        assert!(look(&before, &[0]).iter().all(|step| step.is_finite()));
+        assert!(screen(&before, &[0]).iter().all(|step| step.is_finite()));
     }
 }

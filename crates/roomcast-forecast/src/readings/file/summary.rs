@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::DeviceReadings;
 use crate::calendar::{Calendar, Timestamp};
+use crate::readings::DeviceReadings;
 
 /// Most refused rows of one file that are kept in full. The rest are only counted.
 pub const REFUSALS_KEPT: usize = 20;
@@ -133,7 +133,7 @@ pub struct ReadSummary {
     /// Devices with at least one reading kept.
     pub devices: usize,
     /// Readings outside the period in which the site lived, as of now. They are kept, but nothing is learned from them.
-    /// See [`super::Readings::lived`].
+    /// See [`Readings::lived`](crate::readings::Readings::lived).
     pub set_aside: u64,
     /// The first of these readings by device, at most [`REFUSALS_KEPT`] devices.
     pub strays: Vec<Stray>,

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use polars::prelude::*;
 
-use super::DeviceReadings;
+use crate::readings::DeviceReadings;
 
 /// Approximate number of rows in a row group.
 const ROW_GROUP: usize = 1 << 19;

@@ -1,10 +1,14 @@
 //! Reading of Parquet in a process of its own.
 //!
 //! A Parquet decoder trusts the sizes that a file states. A damaged file can make it ask for more memory than there is,
-//! which ends the process, and no caller can catch that. So the `roomcast` program reads every Parquet file in a child
-//! process: the same program, told to [`decode`], with limits on memory and processor time. The file is the child's
-//! standard input. Its rows come back over a pipe, as blocks of one byte (the kind), four bytes (the length,
+//! which ends the process, and no caller can catch that. A program that reads files of strangers therefore reads them in
+//! a child process: the same program, told to [`decode`], with limits on memory and processor time. The file is the
+//! child's standard input. Its rows come back over a pipe, as blocks of one byte (the kind), four bytes (the length,
 //! little-endian) and the content.
+//!
+//! A program that embeds this crate reads Parquet in its own process, and may call [`start`] to change that. It must
+//! then answer the command line `PROGRAM decode-parquet --name=NAME [--zone=ZONE]` by a call of [`decode`] with its
+//! standard input and output, before it does anything else with them.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -28,7 +32,7 @@ use crate::calendar::{Calendar, Timestamp};
 pub const SUBCOMMAND: &str = "decode-parquet";
 
 /// Bytes of a row in a block: the time, then the device's number and the motion bit.
-const ROW: usize = 12;
+const ROW_BYTES: usize = 12;
 /// Rows of a block.
 const BLOCK_ROWS: usize = 1 << 14;
 /// Bytes of the longest block. A refused row may hold long texts.
@@ -38,21 +42,20 @@ const MAX_BLOCK: u32 = 64 << 20;
 const BASE_MEMORY: u64 = 256 << 20;
 const THREAD_MEMORY: u64 = 8 << 20;
 /// Memory for each byte of a file: for its rows, which may be packed tightly, up to a limit, and for the loaded bytes.
-const UNPACKED: u64 = 4096;
+const UNPACKED_PER_BYTE: u64 = 4096;
 const MAX_UNPACKED: u64 = 4 << 30;
-const LOADED: u64 = 64;
+const LOADED_PER_BYTE: u64 = 64;
 
 /// Seconds of processor time for any file, and for each MiB of it.
 const BASE_SECONDS: u64 = 30;
 const SECONDS_PER_MIB: u64 = 2;
 
 /// Variables that a child inherits. Others may be secrets, which it does not need.
-const VARIABLES: [&str; 4] = ["LD_LIBRARY_PATH", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "TZDIR"];
+const INHERITED_VARIABLES: [&str; 4] = ["LD_LIBRARY_PATH", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "TZDIR"];
 
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
-/// Reads Parquet files in children of this program from now on. Only the `roomcast` program may call it, because it
-/// knows [`SUBCOMMAND`].
+/// Reads Parquet files in children of this program from now on. The program must know [`SUBCOMMAND`].
 pub fn start() {
     // On Linux this names the running program even after its file was replaced.
     let own = Path::new("/proc/self/exe");
@@ -72,7 +75,7 @@ pub(super) fn program() -> Option<&'static Path> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Kind {
-    /// Rows, see [`ROW`].
+    /// Rows, see [`ROW_BYTES`].
     Rows = b'R',
     /// The name of the next device; they are numbered from 0.
     Device = b'D',
@@ -85,7 +88,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(byte: u8) -> Option<Kind> {
+    fn from_byte(byte: u8) -> Option<Kind> {
         [Kind::Rows, Kind::Device, Kind::Refused, Kind::Failed, Kind::End].into_iter().find(|kind| *kind as u8 == byte)
     }
 }
@@ -103,8 +106,8 @@ struct RefusedRow {
 /// Returns the bytes of memory allowed for reading a file of this length.
 fn memory_limit(length: u64) -> u64 {
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
-    let unpacked = length.saturating_mul(UNPACKED).min(MAX_UNPACKED);
-    BASE_MEMORY + THREAD_MEMORY * threads + unpacked + length.saturating_mul(LOADED)
+    let unpacked = length.saturating_mul(UNPACKED_PER_BYTE).min(MAX_UNPACKED);
+    BASE_MEMORY + THREAD_MEMORY * threads + unpacked + length.saturating_mul(LOADED_PER_BYTE)
 }
 
 /// A child process that is killed when its value is dropped.
@@ -127,7 +130,7 @@ pub(super) fn read<S: Sink>(program: &Path, file: File, calendar: &Calendar, int
     let io = |error| ReadError::io(&name, error);
     let length = file.metadata().map_err(io)?.len();
     let mut command = Command::new(program);
-    command.env_clear().envs(VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command.env_clear().envs(INHERITED_VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     let mut argument = OsString::from("--name=");
     argument.push(&name);
     command.arg(SUBCOMMAND).arg(argument);
@@ -158,7 +161,7 @@ fn take<S: Sink>(mut output: impl Read, into: &mut S) -> Result<bool, S::Error> 
             return Ok(false);
         }
         let [kind, length @ ..] = head;
-        let (kind, length) = (Kind::of(kind), u32::from_le_bytes(length));
+        let (kind, length) = (Kind::from_byte(kind), u32::from_le_bytes(length));
         block.clear();
         let read = output.by_ref().take(u64::from(length.min(MAX_BLOCK))).read_to_end(&mut block);
         if read.is_err() || block.len() != length as usize {
@@ -166,7 +169,7 @@ fn take<S: Sink>(mut output: impl Read, into: &mut S) -> Result<bool, S::Error> 
         }
         match kind {
             Some(Kind::Rows) => {
-                let (rows, []) = block.as_chunks::<ROW>() else { return Ok(false) };
+                let (rows, []) = block.as_chunks::<ROW_BYTES>() else { return Ok(false) };
                 for &[t0, t1, t2, t3, t4, t5, t6, t7, rest @ ..] in rows {
                     let time = i64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]);
                     let rest = u32::from_le_bytes(rest);
@@ -209,7 +212,7 @@ pub fn decode(file: File, name: &str, calendar: &Calendar, output: impl Write) -
     let mut sender = Sender {
         file: name.to_owned(),
         output: BufWriter::with_capacity(1 << 16, output),
-        rows: Vec::with_capacity(ROW * BLOCK_ROWS),
+        rows: Vec::with_capacity(ROW_BYTES * BLOCK_ROWS),
         numbers: HashMap::default(),
     };
     match parquet::read(file, calendar, &mut sender) {
@@ -308,7 +311,7 @@ impl<W: Write> Sink for Sender<W> {
         let device = u32::try_from(device << 1).map_err(io::Error::other)?;
         self.rows.extend(time.to_le_bytes());
         self.rows.extend((device | u32::from(motion)).to_le_bytes());
-        if self.rows.len() >= ROW * BLOCK_ROWS {
+        if self.rows.len() >= ROW_BYTES * BLOCK_ROWS {
             self.flush()?;
         }
         Ok(())
