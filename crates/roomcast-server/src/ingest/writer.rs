@@ -18,7 +18,7 @@ use super::Source;
 use crate::backoff::Backoff;
 use crate::counts::Counts;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
-use roomcast_storage::readings::{Batch, Event, Receipt, Store, Verdict};
+use roomcast_storage::readings::{Batch, Event, Receipt, Store, StoreError, Verdict};
 
 /// Rows after which a transaction takes no more.
 const GROUP: usize = 5000;
@@ -33,6 +33,18 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Shortest and longest wait between tries while the store is away.
 const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// The part of a store that the writer uses. Tests put a store that fails in its place.
+pub trait Sink: Send + Sync + 'static {
+    /// Stores a batch, as [`Store::ingest`].
+    fn ingest(&self, batch: &Batch) -> impl Future<Output = Result<Receipt, StoreError>> + Send;
+}
+
+impl Sink for Store {
+    fn ingest(&self, batch: &Batch) -> impl Future<Output = Result<Receipt, StoreError>> + Send {
+        Store::ingest(self, batch)
+    }
+}
 
 /// Most rows and bytes that may wait to be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +143,13 @@ struct Job {
 
 impl Writer {
     /// Starts the task on the present runtime. It ends when the last `Writer` is dropped and everything is stored.
-    pub fn start(store: Arc<dyn Store>, calendar: Calendar, limits: Limits, counts: Arc<Counts>, hook: Hook) -> Writer {
+    pub fn start<S: Sink>(
+        store: Arc<S>,
+        calendar: Calendar,
+        limits: Limits,
+        counts: Arc<Counts>,
+        hook: Hook,
+    ) -> Writer {
         let (jobs, waiting) = mpsc::unbounded_channel();
         let semaphore = |most: usize| Arc::new(Semaphore::new(most.min(u32::MAX as usize)));
         let writer = Writer { jobs, rows: semaphore(limits.rows), bytes: semaphore(limits.bytes), limits };
@@ -263,15 +281,15 @@ impl Left {
     }
 }
 
-struct Task {
-    store: Arc<dyn Store>,
+struct Task<S> {
+    store: Arc<S>,
     calendar: Calendar,
     counts: Arc<Counts>,
     hook: Hook,
     waits: Backoff,
 }
 
-impl Task {
+impl<S: Sink> Task<S> {
     async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
         let mut held: VecDeque<Job> = VecDeque::new();
         loop {

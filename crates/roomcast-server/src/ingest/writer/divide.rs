@@ -1,12 +1,12 @@
 //! Storing a job in parts when the store does not take it as a whole.
 
-use super::{Failure, Group, Job, Source, Task};
+use super::{Failure, Group, Job, Sink, Source, Task};
 use roomcast_storage::readings::{Batch, Event, Kind, Refused};
 
 /// Failures after which the parts of a job that fail are no longer divided.
 const DIVISIONS: usize = 64;
 
-impl Task {
+impl<S: Sink> Task<S> {
     /// Stores the parts of a job that the store takes, and puts the rest into quarantine. Parts that fail temporarily
     /// stay in the job.
     pub(super) async fn divide(&self, mut job: Job) -> Result<(), (Job, Failure)> {
