@@ -92,7 +92,7 @@ fn retrain(inputs: &Inputs, args: &RetrainOptions) -> anyhow::Result<()> {
     }
     let registry = Registry::open(&args.models);
     // A dry run leaves no trace, not even a lock.
-    let lease = if args.dry_run { None } else { registry.lease()? };
+    let lease = if args.dry_run { None } else { registry.lock_training()? };
     if lease.is_none() && !args.dry_run {
         let note = format!("another retraining of {} is under way: nothing done", registry.name());
         let text = if args.json { pretty(&json!({ "note": note }))? } else { note + "\n" };

@@ -290,8 +290,8 @@ fn one_retraining_at_a_time_and_nobody_is_overruled() {
     let models = registry();
     let (path, old) = (models.path(), current(models.path()));
     let held = Registry::open(path);
-    let lease = held.lease().unwrap().unwrap();
-    assert!(held.lease().unwrap().is_none());
+    let lease = held.lock_training().unwrap().unwrap();
+    assert!(held.lock_training().unwrap().is_none());
     let busy = report(path, &["--max-age", "1d"]);
     assert!(busy["note"].as_str().unwrap().contains("under way"), "{busy}");
     drop(lease);
@@ -347,6 +347,6 @@ fn killed_at_any_moment_it_leaves_the_old_or_the_new_version() {
         assert!(manifest.version == old || manifest.version == new, "{}", manifest.version);
         assert!(registry.list().unwrap().iter().all(|entry| entry.manifest.is_ok()));
         assert!(registry.load(Some(&old)).is_ok());
-        assert!(registry.lease().unwrap().is_some(), "a dead process holds nothing");
+        assert!(registry.lock_training().unwrap().is_some(), "a dead process holds nothing");
     }
 }

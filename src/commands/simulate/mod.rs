@@ -12,6 +12,7 @@ use chrono::NaiveDate;
 use tempfile::NamedTempFile;
 
 use crate::commands::simulate::live::Server;
+use roomcast_forecast::files;
 use roomcast_simulate::{Building, Format, Summary, WriteError, is_in_range, write};
 
 /// Make the motion-sensor readings of a building that does not exist.
@@ -194,12 +195,7 @@ impl Output {
             let file = File::options().write(true).open(&target).with_context(context)?;
             return Ok(Self { writer: BufWriter::new(Box::new(file)), kept: None, name });
         }
-        let directory = match target.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        let file = tempfile::Builder::new().prefix(".roomcast-").tempfile_in(directory).with_context(context)?;
-        make_ordinary(file.as_file(), &target).with_context(context)?;
+        let file = files::create_beside(&target).with_context(context)?;
         let handle = file.as_file().try_clone().with_context(context)?;
         Ok(Self { writer: BufWriter::new(Box::new(handle)), kept: Some((file, target)), name })
     }
@@ -208,22 +204,10 @@ impl Output {
         let context = || format!("cannot write {}", self.name);
         self.writer.flush().with_context(context)?;
         if let Some((file, target)) = self.kept {
-            file.as_file().sync_all().with_context(context)?;
-            file.persist(target).map_err(|error| error.error).with_context(context)?;
+            files::persist(file, &target).with_context(context)?;
         }
         Ok(())
     }
-}
-
-/// Gives a temporary file, which is private to its owner, the permissions of the file it replaces, or the usual ones.
-fn make_ordinary(file: &File, target: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = target.metadata().map_or(0o644, |meta| meta.permissions().mode() & 0o777);
-        file.set_permissions(std::fs::Permissions::from_mode(mode))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -17,9 +17,9 @@ use super::auth::Access;
 use super::origin;
 use super::proxy::{self, Client};
 use super::tokens::TokenLabel;
+use crate::http::answering::Answering;
 use crate::problem::Problem;
 use crate::state::site::Site;
-use crate::http::answering::Answering;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");

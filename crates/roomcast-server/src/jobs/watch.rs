@@ -221,7 +221,8 @@ fn disconnected(site: &Site, is_store_away: bool) -> Vec<String> {
         names.extend(Source::ALL.into_iter().filter(gone).map(|source| source.name().to_owned()));
     }
     if let Some(publisher) = site.publisher.as_ref().filter(|publisher| publisher.is_active()) {
-        let gone = publisher.counts().iter().filter(|(_, counts)| counts.failures.get() > 0 && counts.connected.get() == 0);
+        let gone =
+            publisher.counts().iter().filter(|(_, counts)| counts.failures.get() > 0 && counts.connected.get() == 0);
         names.extend(gone.map(|(name, _)| format!("publish-{name}")));
     }
     names

@@ -58,7 +58,7 @@ pub struct Sources {
 /// The store and everything that writes to it, on a runtime of their own, so that a slow disk holds up no request.
 pub struct Live {
     /// The store of the readings.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<Store>,
     /// Takes readings.
     pub writer: Writer,
     /// Counts of each source.
@@ -94,7 +94,7 @@ impl Live {
         sources: Sources,
     ) -> anyhow::Result<Live> {
         let _inside = runtime.enter();
-        let store = runtime.block_on(readings::open(url, calendar)).context("cannot open the store")?;
+        let store = Arc::new(runtime.block_on(readings::open(url, calendar)).context("cannot open the store")?);
         let (counts, dirty) = (Arc::new(Counts::default()), Arc::new(AtomicBool::default()));
         let changed = dirty.clone();
         let hook: Hook = Box::new(move |_| changed.store(true, SeqCst));
@@ -189,7 +189,7 @@ impl Live {
     /// Returns the error of the store.
     pub fn wait<T, F>(
         &self,
-        work: impl FnOnce(Arc<dyn Store>) -> F,
+        work: impl FnOnce(Arc<Store>) -> F,
         every: Duration,
         meanwhile: impl Fn(),
     ) -> Result<T, StoreError>

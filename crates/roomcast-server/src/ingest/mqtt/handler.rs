@@ -224,7 +224,7 @@ mod tests {
 
     async fn handler(place: &std::path::Path) -> Handler {
         let calendar = Calendar::default();
-        let store = readings::open(&format!("sqlite:{}", place.display()), &calendar).await.unwrap();
+        let store = Arc::new(readings::open(&format!("sqlite:{}", place.display()), &calendar).await.unwrap());
         let writer = Writer::start(store, calendar.clone(), Limits::default(), Arc::default(), Box::new(|_| ()));
         let reader = Reader::new(&["z/+".into()], Form::Auto, None, None).unwrap();
         Handler::new(reader, calendar, Edges::new(3600), Arc::default(), writer)

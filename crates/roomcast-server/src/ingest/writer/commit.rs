@@ -9,7 +9,7 @@ use super::job::{Failure, Group, Outcome};
 use crate::counts::Counts;
 use crate::ingest::Source;
 use roomcast_forecast::calendar::Timestamp;
-use roomcast_storage::readings::{Batch, Event, Receipt, Store, Verdict};
+use roomcast_storage::readings::{Batch, Event, Receipt, Store, StoreError, Verdict};
 
 /// Longest time of a transaction. After it the store counts as away, and rows that may have been stored are offered
 /// again.
@@ -18,14 +18,26 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Function called after each transaction with the new readings.
 pub type Hook = Box<dyn Fn(Vec<(String, Timestamp)>) + Send + Sync>;
 
+/// The part of a store that the writer uses. Tests put a store that fails in its place.
+pub trait Sink: Send + Sync + 'static {
+    /// Stores a batch, as [`Store::ingest`].
+    fn ingest(&self, batch: &Batch) -> impl Future<Output = Result<Receipt, StoreError>> + Send;
+}
+
+impl Sink for Store {
+    fn ingest(&self, batch: &Batch) -> impl Future<Output = Result<Receipt, StoreError>> + Send {
+        Store::ingest(self, batch)
+    }
+}
+
 /// Stores batches.
-pub(super) struct Committer {
-    pub store: Arc<dyn Store>,
+pub(super) struct Committer<S> {
+    pub store: Arc<S>,
     pub counts: Arc<Counts>,
     pub hook: Hook,
 }
 
-impl Committer {
+impl<S: Sink> Committer<S> {
     /// Stores a group and answers its senders. Returns the group when nothing of it was stored.
     pub async fn commit(&self, group: Group) -> Result<(), (Group, Failure)> {
         match self.ingest(&group.batch).await {

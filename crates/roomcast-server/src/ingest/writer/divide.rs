@@ -1,6 +1,6 @@
 //! Storing a job in parts when the store does not take it as a whole.
 
-use super::commit::Committer;
+use super::commit::{Committer, Sink};
 use super::job::{Failure, Job};
 use crate::ingest::Source;
 use roomcast_forecast::calendar::Calendar;
@@ -11,7 +11,11 @@ const MAX_DIVISIONS: usize = 64;
 
 /// Stores the parts of a job that the store takes, and puts the rest into quarantine. Parts that fail temporarily
 /// stay in the job.
-pub(super) async fn divide(committer: &Committer, calendar: &Calendar, mut job: Job) -> Result<(), (Job, Failure)> {
+pub(super) async fn divide<S: Sink>(
+    committer: &Committer<S>,
+    calendar: &Calendar,
+    mut job: Job,
+) -> Result<(), (Job, Failure)> {
     // If the store takes nothing at all, not even into quarantine, the job is given back as it was.
     let whole = job.batch.clone();
     let mut parts = vec![std::mem::take(&mut job.batch.events)];

@@ -17,11 +17,11 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use super::Source;
 use crate::counts::Counts;
 use commit::Committer;
-pub use commit::Hook;
+pub use commit::{Hook, Sink};
 use job::Job;
 pub use job::{Failure, OnFailure, Outcome, Reservation};
 use roomcast_forecast::calendar::Calendar;
-use roomcast_storage::readings::{Batch, Store};
+use roomcast_storage::readings::Batch;
 use task::Task;
 
 /// Most rows and bytes that may wait to be stored.
@@ -57,7 +57,13 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the task on the present runtime. It ends when the last `Writer` is dropped and everything is stored.
-    pub fn start(store: Arc<dyn Store>, calendar: Calendar, limits: Limits, counts: Arc<Counts>, hook: Hook) -> Writer {
+    pub fn start<S: Sink>(
+        store: Arc<S>,
+        calendar: Calendar,
+        limits: Limits,
+        counts: Arc<Counts>,
+        hook: Hook,
+    ) -> Writer {
         let (jobs, waiting) = mpsc::unbounded_channel();
         let semaphore = |most: usize| Arc::new(Semaphore::new(most.min(u32::MAX as usize)));
         let writer = Writer { jobs, rows: semaphore(limits.rows), bytes: semaphore(limits.bytes), limits };

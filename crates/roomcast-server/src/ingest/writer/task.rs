@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::commit::Committer;
+use super::commit::{Committer, Sink};
 use super::divide::divide;
 use super::job::{Failure, Group, Job, OnFailure};
 use crate::backoff::Backoff;
@@ -39,15 +39,15 @@ impl Left {
 }
 
 /// The task.
-pub(super) struct Task {
-    committer: Committer,
+pub(super) struct Task<S> {
+    committer: Committer<S>,
     calendar: Calendar,
     delays: Backoff,
 }
 
-impl Task {
+impl<S: Sink> Task<S> {
     /// Returns a task that stores by `committer`, and writes times for the quarantine by `calendar`.
-    pub fn new(committer: Committer, calendar: Calendar) -> Task {
+    pub fn new(committer: Committer<S>, calendar: Calendar) -> Task<S> {
         Task { committer, calendar, delays: Backoff::new(RETRY_DELAY) }
     }
 

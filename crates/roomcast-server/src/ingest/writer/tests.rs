@@ -1,5 +1,4 @@
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -8,10 +7,7 @@ use tokio::time::sleep;
 
 use super::*;
 use roomcast_forecast::calendar::Timestamp;
-use roomcast_forecast::readings::{DeviceReadings, Readings};
-use roomcast_storage::readings::{
-    Cursor, Event, HourCount, Kind, Pending, QuarantineSize, Quarantined, Receipt, Refused, StoreError, Verdict,
-};
+use roomcast_storage::readings::{Event, Kind, Receipt, Refused, StoreError, Verdict};
 
 /// A store in memory that can be away, slow, or reject a device.
 #[derive(Default)]
@@ -25,92 +21,30 @@ struct Shelf {
     slow: AtomicBool,
 }
 
-fn nothing<'a, T: Default + Send + 'a>() -> Pending<'a, T> {
-    Box::pin(async { Ok(T::default()) })
-}
-
-impl Store for Shelf {
-    fn ingest<'a>(&'a self, batch: &'a Batch) -> Pending<'a, Receipt> {
-        Box::pin(async move {
-            if self.slow.load(SeqCst) {
-                sleep(Duration::from_millis(100)).await;
-            }
-            if self.away.load(SeqCst) {
-                return Err(StoreError::Unavailable { store: "shelf".into(), message: "away".into() });
-            }
-            if batch.events.iter().any(|event| event.device == "poison") {
-                return Err(StoreError::Refused { store: "shelf".into(), message: "poison".into() });
-            }
-            if !batch.refused.is_empty() && self.no_quarantine.load(SeqCst) {
-                return Err(StoreError::Refused { store: "shelf".into(), message: "no quarantine".into() });
-            }
-            self.commits.fetch_add(1, SeqCst);
-            self.payloads.lock().unwrap().extend(batch.refused.iter().map(|refused| refused.payload.clone()));
-            self.refused.fetch_add(batch.refused.len(), SeqCst);
-            let mut readings = self.readings.lock().unwrap();
-            let verdicts = batch.events.iter().map(|event| match event.kind {
-                Kind::Rest => Verdict::NoMotion,
-                Kind::Motion if readings.insert((event.device.clone(), event.time)) => Verdict::Stored,
-                Kind::Motion => Verdict::Duplicate,
-            });
-            Ok(Receipt { verdicts: verdicts.collect(), dropped: 0 })
-        })
-    }
-
-    fn load(&self, _: Option<Timestamp>) -> Pending<'_, (Readings, Cursor)> {
-        nothing()
-    }
-
-    fn changes(&self, _: Cursor) -> Pending<'_, (Vec<DeviceReadings>, Cursor)> {
-        nothing()
-    }
-
-    fn hours(&self, _: Option<Timestamp>) -> Pending<'_, Vec<HourCount>> {
-        nothing()
-    }
-
-    fn heard(&self) -> Pending<'_, Vec<(String, Timestamp)>> {
-        nothing()
-    }
-
-    fn begins(&self) -> Pending<'_, Option<Timestamp>> {
-        nothing()
-    }
-
-    fn quarantined(&self, _: i64, _: usize) -> Pending<'_, Vec<Quarantined>> {
-        nothing()
-    }
-
-    fn quarantine_size(&self) -> Pending<'_, QuarantineSize> {
-        nothing()
-    }
-
-    fn release<'a>(&'a self, _: &'a [i64]) -> Pending<'a, u64> {
-        nothing()
-    }
-
-    fn pack(&self, _: Timestamp) -> Pending<'_, u64> {
-        nothing()
-    }
-
-    fn keep(&self, _: Timestamp, _: Timestamp) -> Pending<'_, u64> {
-        nothing()
-    }
-
-    fn retain(&self, _: Timestamp) -> Pending<'_, u64> {
-        nothing()
-    }
-
-    fn backup<'a>(&'a self, _: &'a Path) -> Pending<'a, ()> {
-        nothing()
-    }
-
-    fn lease<'a>(&'a self, _: &'a str, _: &'a str, _: i64) -> Pending<'a, bool> {
-        nothing()
-    }
-
-    fn unlease<'a>(&'a self, _: &'a str, _: &'a str) -> Pending<'a, ()> {
-        nothing()
+impl Sink for Shelf {
+    async fn ingest(&self, batch: &Batch) -> Result<Receipt, StoreError> {
+        if self.slow.load(SeqCst) {
+            sleep(Duration::from_millis(100)).await;
+        }
+        if self.away.load(SeqCst) {
+            return Err(StoreError::Unavailable { store: "shelf".into(), message: "away".into() });
+        }
+        if batch.events.iter().any(|event| event.device == "poison") {
+            return Err(StoreError::Refused { store: "shelf".into(), message: "poison".into() });
+        }
+        if !batch.refused.is_empty() && self.no_quarantine.load(SeqCst) {
+            return Err(StoreError::Refused { store: "shelf".into(), message: "no quarantine".into() });
+        }
+        self.commits.fetch_add(1, SeqCst);
+        self.payloads.lock().unwrap().extend(batch.refused.iter().map(|refused| refused.payload.clone()));
+        self.refused.fetch_add(batch.refused.len(), SeqCst);
+        let mut readings = self.readings.lock().unwrap();
+        let verdicts = batch.events.iter().map(|event| match event.kind {
+            Kind::Rest => Verdict::NoMotion,
+            Kind::Motion if readings.insert((event.device.clone(), event.time)) => Verdict::Stored,
+            Kind::Motion => Verdict::Duplicate,
+        });
+        Ok(Receipt { verdicts: verdicts.collect(), dropped: 0 })
     }
 }
 

@@ -1,17 +1,18 @@
-//! Readings gathered by device, from rows in any order.
+//! Readings by device, collected from rows in any order.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use roomcast_forecast::calendar::Timestamp;
 use roomcast_forecast::readings::{self, DeviceReadings};
 
 /// Readings by device number.
-pub(super) struct Gathered {
+pub(super) struct Collector {
     names: HashMap<i64, String>,
     times: HashMap<i64, Vec<Timestamp>>,
 }
 
-impl Gathered {
+impl Collector {
     /// Starts without readings, for devices with these names.
     pub fn new(names: HashMap<i64, String>) -> Self {
         Self { names, times: HashMap::new() }
@@ -26,14 +27,14 @@ impl Gathered {
             return Err(sqlx::Error::Decode(format!("a reading of device {device}, which has no name").into()));
         }
         match self.times.entry(device) {
-            std::collections::hash_map::Entry::Vacant(entry) => drop(entry.insert(times)),
-            std::collections::hash_map::Entry::Occupied(mut entry) => entry.get_mut().extend(times),
+            Entry::Vacant(entry) => drop(entry.insert(times)),
+            Entry::Occupied(mut entry) => entry.get_mut().extend(times),
         }
         Ok(())
     }
 
-    /// Adds one reading for each of these devices, with the errors of [`Gathered::add`].
-    pub fn each(&mut self, devices: &[i64], times: &[Timestamp]) -> Result<(), sqlx::Error> {
+    /// Adds one reading for each of these devices, with the errors of [`Collector::add`].
+    pub fn add_each(&mut self, devices: &[i64], times: &[Timestamp]) -> Result<(), sqlx::Error> {
         for (&device, &time) in devices.iter().zip(times) {
             match self.times.get_mut(&device) {
                 Some(times) => times.push(time),

@@ -12,14 +12,15 @@ use object_store::{
 };
 
 use super::super::error::{Damage, RegistryError};
-use super::wait::{BRIEF, LONG, wait};
+use super::wait::{LONG_TIMEOUT, SHORT_TIMEOUT, wait};
+use crate::url::shown;
 
 /// Bytes up to which an object is transferred by the client with the short timeout.
-const SHORT: usize = 4 << 20;
+const SMALL_OBJECT_BYTES: usize = 4 << 20;
 
 /// Number of retries, and the time after the first try within which they begin.
-const RETRIES: usize = 2;
-const RETRYING: Duration = Duration::from_secs(4);
+const MAX_RETRIES: usize = 2;
+const RETRY_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The mark of one state of an object, by which a change is noticed.
 #[derive(Debug, Clone)]
@@ -60,7 +61,8 @@ impl Clients {
         // The first caller installs the provider. All callers install the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = |limit: Duration| {
-            let retry = RetryConfig { max_retries: RETRIES, retry_timeout: RETRYING, ..RetryConfig::default() };
+            let retry =
+                RetryConfig { max_retries: MAX_RETRIES, retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() };
             let key = AmazonS3ConfigKey::Client;
             AmazonS3Builder::from_env()
                 .with_bucket_name(bucket)
@@ -70,18 +72,14 @@ impl Clients {
                 .build()
                 .map_err(|error| error.to_string())
         };
-        Ok(Clients { prefix: prefix.to_owned(), brief: client(BRIEF / 2)?, long: client(LONG)? })
+        Ok(Clients { prefix: prefix.to_owned(), brief: client(SHORT_TIMEOUT / 2)?, long: client(LONG_TIMEOUT)? })
     }
 }
 
 impl Objects {
     pub fn new(url: &str) -> Objects {
         let url = url.trim_end_matches('/').to_owned();
-        let (scheme, rest) = url.split_once("://").unwrap_or(("s3", &url));
-        // A user and a query do not belong in the name, and either may hold a secret.
-        let rest = rest.split('?').next().unwrap_or_default();
-        let name = format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, rest)| rest));
-        Objects { name, url, clients: OnceLock::new() }
+        Objects { name: shown(&url), url, clients: OnceLock::new() }
     }
 
     fn clients(&self) -> Result<&Clients, RegistryError> {
@@ -109,15 +107,19 @@ impl Objects {
     /// object.
     pub fn get(&self, path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Mark)>, RegistryError> {
         let clients = self.clients()?;
-        let (client, patience) = if limit <= SHORT as u64 { (&clients.brief, BRIEF) } else { (&clients.long, LONG) };
-        wait(&self.name, patience, async {
+        let (client, timeout) = if limit <= SMALL_OBJECT_BYTES as u64 {
+            (&clients.brief, SHORT_TIMEOUT)
+        } else {
+            (&clients.long, LONG_TIMEOUT)
+        };
+        wait(&self.name, timeout, async {
             let found = match client.get(path).await {
                 Err(Error::NotFound { .. }) => return Ok(None),
                 found => found.map_err(|error| self.failed(error))?,
             };
             if found.meta.size > limit {
                 let damage = Damage::Length { found: found.meta.size, expected: limit };
-                return Err(RegistryError::damaged(self.shown(path), damage));
+                return Err(RegistryError::damaged(format!("{}: {path}", self.name), damage));
             }
             let mark = Mark(UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() });
             let bytes = found.bytes().await.map_err(|error| self.failed(error))?;
@@ -128,7 +130,7 @@ impl Objects {
     /// Returns whether there is such an object.
     pub fn is_there(&self, path: &Path) -> Result<bool, RegistryError> {
         let clients = self.clients()?;
-        wait(&self.name, BRIEF, async {
+        wait(&self.name, SHORT_TIMEOUT, async {
             match clients.brief.head(path).await {
                 Err(Error::NotFound { .. }) => Ok(false),
                 Err(error) => Err(self.failed(error)),
@@ -150,8 +152,12 @@ impl Objects {
 
     fn put_as(&self, path: &Path, bytes: Vec<u8>, mode: PutMode) -> Result<Option<Mark>, RegistryError> {
         let clients = self.clients()?;
-        let (client, patience) = if bytes.len() <= SHORT { (&clients.brief, BRIEF) } else { (&clients.long, LONG) };
-        wait(&self.name, patience, async {
+        let (client, timeout) = if bytes.len() <= SMALL_OBJECT_BYTES {
+            (&clients.brief, SHORT_TIMEOUT)
+        } else {
+            (&clients.long, LONG_TIMEOUT)
+        };
+        wait(&self.name, timeout, async {
             match client.put_opts(path, PutPayload::from(bytes), mode.into()).await {
                 Ok(put) => Ok(Some(Mark(put.into()))),
                 Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(None),
@@ -163,7 +169,7 @@ impl Objects {
     /// Removes an object, if it is there.
     pub fn delete(&self, path: &Path) -> Result<(), RegistryError> {
         let clients = self.clients()?;
-        wait(&self.name, BRIEF, async {
+        wait(&self.name, SHORT_TIMEOUT, async {
             match clients.brief.delete(path).await {
                 Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
                 Err(error) => Err(self.failed(error)),
@@ -175,13 +181,9 @@ impl Objects {
     pub fn list(&self, prefix: &Path) -> Result<(Vec<Path>, Vec<Path>), RegistryError> {
         let clients = self.clients()?;
         let prefix = (!prefix.as_ref().is_empty()).then_some(prefix);
-        wait(&self.name, BRIEF, async {
+        wait(&self.name, SHORT_TIMEOUT, async {
             let found = clients.brief.list_with_delimiter(prefix).await.map_err(|error| self.failed(error))?;
             Ok((found.common_prefixes, found.objects.into_iter().map(|object| object.location).collect()))
         })
-    }
-
-    fn shown(&self, path: &Path) -> String {
-        format!("{}: {path}", self.name)
     }
 }

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::error::RegistryError;
-use super::super::files;
-use super::{Held, LEASE, Place};
+use super::super::names::{TRAINING_LOCK, WRITE_LOCK};
+use super::{Backend, Lock, files};
 
 #[derive(Debug)]
 pub(super) struct Directory {
@@ -37,11 +37,11 @@ impl Directory {
     }
 }
 
-fn held(lock: Option<File>) -> Held {
-    lock.map_or(Held(None), Held::of)
+fn lock_of(file: Option<File>) -> Lock {
+    file.map_or(Lock(None), Lock::of)
 }
 
-impl Place for Directory {
+impl Backend for Directory {
     fn name(&self) -> PathBuf {
         self.root.clone()
     }
@@ -102,9 +102,9 @@ impl Place for Directory {
         self.set_aside(version)
     }
 
-    fn tidy(&self, held: &Held) -> Result<(), RegistryError> {
+    fn tidy(&self, lock: &Lock) -> Result<(), RegistryError> {
         files::sync(&self.root)?;
-        if held.0.is_some() { files::clear_staging(&self.root) } else { Ok(()) }
+        if lock.0.is_some() { files::clear_staging(&self.root) } else { Ok(()) }
     }
 
     fn small(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, RegistryError> {
@@ -131,16 +131,16 @@ impl Place for Directory {
         Ok(is_expected)
     }
 
-    fn lock(&self) -> Result<Held, RegistryError> {
+    fn lock(&self) -> Result<Lock, RegistryError> {
         files::create_root(&self.root)?;
-        let lock = files::lock(&self.root)?;
+        let lock = files::lock(&self.root, WRITE_LOCK, true)?;
         // A killed process may have left a version that can be read but is not on the disk yet.
         files::sync(&self.root)?;
-        Ok(held(lock))
+        Ok(lock_of(lock.flatten()))
     }
 
-    fn lease(&self) -> Result<Option<Held>, RegistryError> {
+    fn lock_training(&self) -> Result<Option<Lock>, RegistryError> {
         files::create_root(&self.root)?;
-        Ok(files::try_lock(&self.root, LEASE)?.map(held))
+        Ok(files::lock(&self.root, TRAINING_LOCK, false)?.map(lock_of))
     }
 }

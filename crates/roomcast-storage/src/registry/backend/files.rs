@@ -7,17 +7,11 @@ use std::path::Path;
 
 use tempfile::{Builder, TempDir};
 
-use super::error::{Damage, RegistryError};
+use super::super::error::{Damage, RegistryError};
+use roomcast_forecast::files;
 
-/// The prefix of the names of unfinished files and directories.
-pub const STAGING: &str = ".staging-";
-
-/// The prefix of the names of files that are about to replace others. These files are not cleared away, because the
-/// writers of what is kept beside the models hold no lock.
-const REPLACING: &str = ".roomcast-";
-
-/// The file that writers lock.
-const LOCK: &str = ".lock";
+/// The prefix of the names of unfinished directories.
+const STAGING_PREFIX: &str = ".staging-";
 
 /// Returns the bytes of a file of at most `limit` bytes.
 ///
@@ -59,16 +53,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), RegistryError> {
 /// Returns [`RegistryError::Io`] when the file cannot be written. The old file is kept then.
 pub fn replace(root: &Path, name: &str, bytes: &[u8]) -> Result<(), RegistryError> {
     let path = root.join(name);
-    let write = || -> std::io::Result<()> {
-        // Temporary files are private to their owner. This one becomes as readable as the others here.
-        let mode = Permissions::from_mode(0o666);
-        let mut file = Builder::new().prefix(REPLACING).permissions(mode).tempfile_in(root)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(&path)?;
-        Ok(())
-    };
-    write().map_err(RegistryError::io(&path, "write"))?;
+    files::replace(&path, bytes).map_err(RegistryError::io(&path, "write"))?;
     sync(root)
 }
 
@@ -77,7 +62,7 @@ pub fn replace(root: &Path, name: &str, bytes: &[u8]) -> Result<(), RegistryErro
 /// # Errors
 /// Returns [`RegistryError::Io`] when the operating system refuses.
 pub fn sync(directory: &Path) -> Result<(), RegistryError> {
-    File::open(directory).and_then(|d| d.sync_all()).map_err(RegistryError::io(directory, "sync"))
+    files::sync_directory(directory).map_err(RegistryError::io(directory, "sync"))
 }
 
 /// Creates the registry's directory and its parents if they are missing.
@@ -99,8 +84,9 @@ pub fn create_root(root: &Path) -> Result<(), RegistryError> {
 /// # Errors
 /// Returns [`RegistryError::Io`] when the operating system refuses.
 pub fn staging(root: &Path) -> Result<TempDir, RegistryError> {
-    let mode = Permissions::from_mode(0o777);
-    Builder::new().prefix(STAGING).permissions(mode).tempdir_in(root).map_err(RegistryError::io(root, "write to"))
+    // Temporary directories are private to their owner. This one becomes a version.
+    let staging = Builder::new().prefix(STAGING_PREFIX).permissions(Permissions::from_mode(0o777)).tempdir_in(root);
+    staging.map_err(RegistryError::io(root, "write to"))
 }
 
 /// Renames within a registry. The new name must be free.
@@ -111,33 +97,17 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), RegistryError> {
     fs::rename(from, to).map_err(RegistryError::io(to, "create"))
 }
 
-/// Locks the registry against writes by other processes and threads, and waits for the lock. The lock ends with the
-/// value or the process. Returns `None` on a file system without locks. Every step is safe without a lock, except
-/// clearing away what others may still be writing.
+/// Locks a file of the registry against other processes and threads. Waits for the lock, or returns `None` when another
+/// holds it and `waits` is false. The lock ends with the file or the process. On a file system without locks there is no
+/// file: every step is safe without a lock, except clearing away what others may still be writing.
 ///
 /// # Errors
 /// Returns [`RegistryError::Io`] when the registry cannot be written to.
-pub fn lock(root: &Path) -> Result<Option<File>, RegistryError> {
-    let path = root.join(LOCK);
-    let open = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = open.map_err(RegistryError::io(&path, "write"))?;
-    match file.lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(None),
-        Err(error) => Err(RegistryError::io(&path, "lock")(error)),
-    }
-}
-
-/// Locks a file of the registry, and returns `None` when another holds the lock. The lock ends with the value or the
-/// process. On a file system without locks the value holds no lock.
-///
-/// # Errors
-/// Returns [`RegistryError::Io`] when the registry cannot be written to.
-pub fn try_lock(root: &Path, name: &str) -> Result<Option<Option<File>>, RegistryError> {
+pub fn lock(root: &Path, name: &str, waits: bool) -> Result<Option<Option<File>>, RegistryError> {
     let path = root.join(name);
     let open = File::options().create(true).truncate(false).write(true).open(&path);
     let file = open.map_err(RegistryError::io(&path, "write"))?;
-    match file.try_lock() {
+    match if waits { file.lock().map_err(TryLockError::Error) } else { file.try_lock() } {
         Ok(()) => Ok(Some(Some(file))),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(Some(None)),
@@ -152,11 +122,26 @@ pub fn try_lock(root: &Path, name: &str) -> Result<Option<Option<File>>, Registr
 pub fn clear_staging(root: &Path) -> Result<(), RegistryError> {
     for entry in fs::read_dir(root).map_err(RegistryError::io(root, "list"))? {
         let path = entry.map_err(RegistryError::io(root, "list"))?.path();
-        if !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(STAGING)) {
+        if !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(STAGING_PREFIX)) {
             continue;
         }
         let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         removed.map_err(RegistryError::io(&path, "remove"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_lets_one_in_and_ends_with_its_value() {
+        let place = tempfile::tempdir().unwrap();
+        let held = lock(place.path(), ".lock", true).unwrap().unwrap().unwrap();
+        let other = std::fs::File::open(place.path().join(".lock")).unwrap();
+        assert!(other.try_lock().is_err());
+        drop(held);
+        assert!(other.try_lock().is_ok());
+    }
 }

@@ -9,10 +9,10 @@ use tokio::runtime::{Builder, Runtime};
 use super::super::error::RegistryError;
 
 /// Longest wait for a short answer.
-pub const BRIEF: Duration = Duration::from_secs(10);
+pub const SHORT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest wait for the layers of all devices.
-pub const LONG: Duration = Duration::from_secs(600);
+pub const LONG_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The runtime of the clients. Background work of connections continues while no caller waits.
 static RUNTIME: LazyLock<io::Result<Runtime>> =

@@ -1,17 +1,17 @@
 //! A registry in a bucket: one prefix per version, laid out as in a directory.
 //!
 //! Objects appear one by one, so `SHA256SUMS` is written last and removed first: a version without it does not count.
-//! Writers hold a claim ([`super::claim`]). A promotion replaces `current` only if it is unchanged since it was read.
+//! Writers hold a lease ([`super::lease`]). A promotion replaces `current` only if it is unchanged since it was read.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::error::{Damage, RegistryError};
-use super::super::version::SUMS;
-use super::claim::Claim;
+use super::super::names::{SUMS, TRAINING_LOCK, WRITE_LOCK, is_name};
+use super::lease::Lease;
 use super::objects::Objects;
-use super::{Held, LEASE, LOCK, Place};
+use super::{Backend, Lock};
 
 #[derive(Debug)]
 pub(super) struct Bucket(Arc<Objects>);
@@ -29,7 +29,7 @@ impl Bucket {
     }
 }
 
-impl Place for Bucket {
+impl Backend for Bucket {
     fn name(&self) -> PathBuf {
         self.0.name.clone().into()
     }
@@ -87,11 +87,11 @@ impl Place for Bucket {
         self.clear(version)
     }
 
-    fn tidy(&self, _: &Held) -> Result<(), RegistryError> {
+    fn tidy(&self, _: &Lock) -> Result<(), RegistryError> {
         let (prefixes, _) = self.0.list(&self.0.path(&[]))?;
         for prefix in prefixes {
             if let Some(name) = prefix.filename()
-                && super::super::version::is_name(name)
+                && is_name(name)
                 && !self.holds(name)?
             {
                 self.clear(name)?;
@@ -125,11 +125,11 @@ impl Place for Bucket {
         Ok(self.0.get(&path, bytes.len() as u64).is_ok_and(|now| now.is_some_and(|(now, _)| now == bytes)))
     }
 
-    fn lock(&self) -> Result<Held, RegistryError> {
-        Claim::wait_for(&self.0, &self.0.path(&[LOCK])).map(Held::of)
+    fn lock(&self) -> Result<Lock, RegistryError> {
+        Lease::wait_for(&self.0, &self.0.path(&[WRITE_LOCK])).map(Lock::of)
     }
 
-    fn lease(&self) -> Result<Option<Held>, RegistryError> {
-        Ok(Claim::take(&self.0, self.0.path(&[LEASE]))?.map(Held::of))
+    fn lock_training(&self) -> Result<Option<Lock>, RegistryError> {
+        Ok(Lease::take(&self.0, self.0.path(&[TRAINING_LOCK]))?.map(Lock::of))
     }
 }

@@ -13,33 +13,28 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
 use super::super::error::{Damage, RegistryError};
-use super::wait::{BRIEF, LONG, wait};
-use super::{Held, LEASE, LOCK, Place};
-use crate::readings;
+use super::super::names::{TRAINING_LOCK, WRITE_LOCK};
+use super::wait::{LONG_TIMEOUT, SHORT_TIMEOUT, wait};
+use super::{Backend, Lock};
+use crate::postgres::{self, BEGIN, LOCK_TIMEOUT};
+use crate::url::shown;
 
 /// Most connections of one handle.
-const CONNECTIONS: u32 = 4;
+const MAX_CONNECTIONS: u32 = 4;
 
 /// Longest wait for a connection.
-const PATIENCE: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Bytes of a part.
-const PART: usize = 1 << 20;
+const PART_BYTES: usize = 1 << 20;
 
 /// The version of the tables.
-const VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 1;
 
-const TABLES: &str = "CREATE TABLE model_registry (version BIGINT NOT NULL);
-     CREATE TABLE model_versions (version TEXT COLLATE \"C\" PRIMARY KEY);
-     CREATE TABLE model_files (
-         version TEXT COLLATE \"C\" NOT NULL REFERENCES model_versions ON DELETE CASCADE, name TEXT COLLATE \"C\" NOT NULL,
-         part BIGINT NOT NULL, data BYTEA NOT NULL, PRIMARY KEY (version, name, part)
-     );
-     ALTER TABLE model_files ALTER COLUMN data SET STORAGE EXTERNAL;
-     CREATE TABLE model_small (name TEXT COLLATE \"C\" PRIMARY KEY, data BYTEA NOT NULL);";
+const TABLES: &str = include_str!("../../../sql/registry/1.sql");
 
 /// The key of an advisory lock. Registries in other schemas of the database have other keys.
-const KEY: &str = "hashtextextended('roomcast registry ' || current_schema() || $1, 0)";
+const LOCK_KEY: &str = "hashtextextended('roomcast registry ' || current_schema() || $1, 0)";
 
 pub(super) struct Postgres {
     url: String,
@@ -57,11 +52,11 @@ impl fmt::Debug for Postgres {
 
 impl Postgres {
     pub fn new(url: &str) -> Postgres {
-        Postgres { url: url.into(), name: readings::shown(url), pool: OnceLock::new(), ready: AtomicBool::new(false) }
+        Postgres { url: url.into(), name: shown(url), pool: OnceLock::new(), ready: AtomicBool::new(false) }
     }
 
     fn options(&self) -> Result<PgConnectOptions, RegistryError> {
-        readings::postgres_options(&self.url).map_err(|error| self.failed(error))
+        postgres::options(&self.url).map_err(|error| self.failed(error))
     }
 
     fn failed(&self, error: sqlx::Error) -> RegistryError {
@@ -101,7 +96,7 @@ impl Postgres {
         if let Some(pool) = self.pool.get() {
             return Ok(pool.clone());
         }
-        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
+        let pool = PgPoolOptions::new().max_connections(MAX_CONNECTIONS).acquire_timeout(CONNECT_TIMEOUT);
         let options = self.options()?;
         Ok(self.pool.get_or_init(|| pool.connect_lazy_with(options)).clone())
     }
@@ -109,9 +104,9 @@ impl Postgres {
     /// Creates the tables if there are none, and checks their version.
     async fn prepare(&self, connection: &mut PgConnection) -> Result<(), RegistryError> {
         let found = create(connection).await.map_err(|error| self.failed(error))?;
-        if found > VERSION {
+        if found > SCHEMA_VERSION {
             let message = format!(
-                "made by a newer roomcast: the registry's tables have version {found}, known is {VERSION}\nhint: update roomcast"
+                "made by a newer roomcast: the registry's tables have version {found}, known is {SCHEMA_VERSION}\nhint: update roomcast"
             );
             return Err(RegistryError::refused(&self.name, message));
         }
@@ -120,34 +115,31 @@ impl Postgres {
     }
 
     /// Opens a connection that holds an advisory lock. Returns `None` when another has the lock and `waits` is false.
-    fn locked(&self, what: &'static str, waits: bool) -> Result<Option<Held>, RegistryError> {
+    fn locked(&self, what: &'static str, waits: bool) -> Result<Option<Lock>, RegistryError> {
         // Without keepalives the server notices the loss of a machine only after two hours.
         let alive = [("tcp_keepalives_idle", "15"), ("tcp_keepalives_interval", "15"), ("tcp_keepalives_count", "3")];
         let options = self.options()?.options(alive);
-        wait(&self.name, BRIEF + LOCK_TIMEOUT, async {
+        wait(&self.name, SHORT_TIMEOUT + LOCK_TIMEOUT, async {
             let failed = |error| self.failed(error);
-            let connected = tokio::time::timeout(PATIENCE, options.connect()).await;
+            let connected = tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await;
             let no_answer = |_| RegistryError::unavailable(&self.name, "no answer");
             let mut connection = connected.map_err(no_answer)?.map_err(failed)?;
             if !self.ready.load(SeqCst) {
                 self.prepare(&mut connection).await?;
             }
             let taken = take(&mut connection, what, waits).await.map_err(failed)?;
-            Ok(taken.then(|| Held::of(Session { name: self.name.clone(), connection: Some(connection) })))
+            Ok(taken.then(|| Lock::of(Session { name: self.name.clone(), connection: Some(connection) })))
         })
     }
 }
 
-/// Longest wait of a session for a lock, as the store's options set it.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
-
 async fn take(connection: &mut PgConnection, what: &str, waits: bool) -> Result<bool, sqlx::Error> {
     if waits {
-        let sql = format!("SELECT pg_advisory_lock({KEY})");
+        let sql = format!("SELECT pg_advisory_lock({LOCK_KEY})");
         sqlx::query(sqlx::AssertSqlSafe(sql)).bind(what).execute(connection).await?;
         return Ok(true);
     }
-    let sql = format!("SELECT pg_try_advisory_lock({KEY})");
+    let sql = format!("SELECT pg_try_advisory_lock({LOCK_KEY})");
     sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(what).fetch_one(connection).await
 }
 
@@ -161,7 +153,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         if let Some(mut connection) = self.connection.take() {
             // A broken connection has unlocked already. The server would notice a close alone only some time later.
-            let _ = wait(&self.name, PATIENCE, async {
+            let _ = wait(&self.name, CONNECT_TIMEOUT, async {
                 let failed = |error| RegistryError::of_database(&self.name, error);
                 sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut connection).await.map_err(failed)?;
                 connection.close().await.map_err(failed)
@@ -181,23 +173,20 @@ async fn version(connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Err
 
 /// Creates the tables if there are none, and returns their version.
 async fn create(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
-    let mut making = connection.begin_with(readings::BEGIN).await?;
+    let mut making = connection.begin_with(BEGIN).await?;
     // The lock is that of the store, because both may have to create the schema.
-    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(readings::SCHEMA_LOCK).execute(&mut *making).await?;
+    postgres::lock(&mut making, postgres::Lock::Schema).await?;
     if let Some(found) = version(&mut making).await? {
         return Ok(found);
     }
-    let schema: Option<String> = sqlx::query_scalar("SELECT current_schema()").fetch_one(&mut *making).await?;
-    if schema.is_none() {
-        sqlx::query("CREATE SCHEMA IF NOT EXISTS roomcast").execute(&mut *making).await?;
-    }
+    postgres::create_schema(&mut making).await?;
     sqlx::raw_sql(TABLES).execute(&mut *making).await?;
-    sqlx::query("INSERT INTO model_registry (version) VALUES ($1)").bind(VERSION).execute(&mut *making).await?;
+    sqlx::query("INSERT INTO model_registry (version) VALUES ($1)").bind(SCHEMA_VERSION).execute(&mut *making).await?;
     making.commit().await?;
-    Ok(VERSION)
+    Ok(SCHEMA_VERSION)
 }
 
-impl Place for Postgres {
+impl Backend for Postgres {
     fn name(&self) -> PathBuf {
         self.name.clone().into()
     }
@@ -215,25 +204,25 @@ impl Place for Postgres {
     }
 
     fn is_there(&self) -> Result<bool, RegistryError> {
-        Ok(self.read_with(BRIEF, async |_| Ok(()))?.is_some())
+        Ok(self.read_with(SHORT_TIMEOUT, async |_| Ok(()))?.is_some())
     }
 
     fn versions(&self) -> Result<Vec<String>, RegistryError> {
         let sql = "SELECT version FROM model_versions ORDER BY version";
-        let found = self.read_with(BRIEF, async |pool| sqlx::query_scalar(sql).fetch_all(&pool).await)?;
+        let found = self.read_with(SHORT_TIMEOUT, async |pool| sqlx::query_scalar(sql).fetch_all(&pool).await)?;
         Ok(found.unwrap_or_default())
     }
 
     fn holds(&self, version: &str) -> Result<bool, RegistryError> {
         let query = sqlx::query_scalar("SELECT EXISTS (SELECT FROM model_versions WHERE version = $1)").bind(version);
-        Ok(self.read_with(BRIEF, async |pool| query.fetch_one(&pool).await)?.unwrap_or(false))
+        Ok(self.read_with(SHORT_TIMEOUT, async |pool| query.fetch_one(&pool).await)?.unwrap_or(false))
     }
 
     fn read(&self, version: &str, file: &str, limit: u64) -> Result<Vec<u8>, RegistryError> {
         let of = "FROM model_files WHERE version = $1 AND name = $2";
         let length = format!("SELECT sum(octet_length(data))::bigint {of}");
         let length = sqlx::query_scalar(sqlx::AssertSqlSafe(length)).bind(version).bind(file);
-        let found: Option<Option<i64>> = self.read_with(BRIEF, async |pool| length.fetch_one(&pool).await)?;
+        let found: Option<Option<i64>> = self.read_with(SHORT_TIMEOUT, async |pool| length.fetch_one(&pool).await)?;
         let damaged = |damage| RegistryError::damaged(self.file(version, file), damage);
         let found = found.flatten().map(|length| length as u64).ok_or_else(|| damaged(Damage::Missing))?;
         if found > limit {
@@ -241,17 +230,17 @@ impl Place for Postgres {
         }
         let parts = format!("SELECT data {of} ORDER BY part");
         let parts = sqlx::query_scalar(sqlx::AssertSqlSafe(parts)).bind(version).bind(file);
-        let parts: Option<Vec<Vec<u8>>> = self.read_with(LONG, async |pool| parts.fetch_all(&pool).await)?;
+        let parts: Option<Vec<Vec<u8>>> = self.read_with(LONG_TIMEOUT, async |pool| parts.fetch_all(&pool).await)?;
         Ok(parts.unwrap_or_default().concat())
     }
 
     fn put(&self, version: &str, files: &[(&str, &[u8])]) -> Result<(), RegistryError> {
-        self.write_with(LONG, async |pool| {
-            let mut putting = pool.begin_with(readings::BEGIN).await?;
+        self.write_with(LONG_TIMEOUT, async |pool| {
+            let mut putting = pool.begin_with(BEGIN).await?;
             sqlx::query("DELETE FROM model_versions WHERE version = $1").bind(version).execute(&mut *putting).await?;
             sqlx::query("INSERT INTO model_versions VALUES ($1)").bind(version).execute(&mut *putting).await?;
             for (name, bytes) in files {
-                for (part, data) in (0_i64..).zip(bytes.chunks(PART)) {
+                for (part, data) in (0_i64..).zip(bytes.chunks(PART_BYTES)) {
                     let query = sqlx::query("INSERT INTO model_files VALUES ($1, $2, $3, $4)");
                     query.bind(version).bind(*name).bind(part).bind(data).execute(&mut *putting).await?;
                 }
@@ -262,11 +251,11 @@ impl Place for Postgres {
 
     fn remove(&self, version: &str) -> Result<(), RegistryError> {
         let query = sqlx::query("DELETE FROM model_versions WHERE version = $1").bind(version);
-        self.write_with(LONG, async |pool| query.execute(&pool).await)?;
+        self.write_with(LONG_TIMEOUT, async |pool| query.execute(&pool).await)?;
         Ok(())
     }
 
-    fn tidy(&self, _: &Held) -> Result<(), RegistryError> {
+    fn tidy(&self, _: &Lock) -> Result<(), RegistryError> {
         Ok(())
     }
 
@@ -275,7 +264,7 @@ impl Place for Postgres {
                    FROM model_small WHERE name = $1";
         let query = sqlx::query_as(sql).bind(name).bind(i64::try_from(limit).unwrap_or(i64::MAX));
         let found: Option<Option<(i64, Option<Vec<u8>>)>> =
-            self.read_with(BRIEF, async |pool| query.fetch_optional(&pool).await)?;
+            self.read_with(SHORT_TIMEOUT, async |pool| query.fetch_optional(&pool).await)?;
         match found.flatten() {
             None => Ok(None),
             Some((_, Some(data))) => Ok(Some(data)),
@@ -290,7 +279,7 @@ impl Place for Postgres {
         let sql = "INSERT INTO model_small (name, data) VALUES ($1, $2)
                    ON CONFLICT (name) DO UPDATE SET data = excluded.data";
         let query = sqlx::query(sql).bind(name).bind(bytes);
-        self.write_with(BRIEF, async |pool| query.execute(&pool).await)?;
+        self.write_with(SHORT_TIMEOUT, async |pool| query.execute(&pool).await)?;
         Ok(())
     }
 
@@ -301,15 +290,15 @@ impl Place for Postgres {
         };
         let query = query.bind(name).bind(bytes);
         let query = if let Some(expected) = expected { query.bind(expected) } else { query };
-        Ok(self.write_with(BRIEF, async |pool| query.execute(&pool).await)?.rows_affected() == 1)
+        Ok(self.write_with(SHORT_TIMEOUT, async |pool| query.execute(&pool).await)?.rows_affected() == 1)
     }
 
-    fn lock(&self) -> Result<Held, RegistryError> {
-        let held = self.locked(LOCK, true)?;
-        held.ok_or_else(|| RegistryError::unavailable(&self.name, "others are writing"))
+    fn lock(&self) -> Result<Lock, RegistryError> {
+        let lock = self.locked(WRITE_LOCK, true)?;
+        lock.ok_or_else(|| RegistryError::unavailable(&self.name, "others are writing"))
     }
 
-    fn lease(&self) -> Result<Option<Held>, RegistryError> {
-        self.locked(LEASE, false)
+    fn lock_training(&self) -> Result<Option<Lock>, RegistryError> {
+        self.locked(TRAINING_LOCK, false)
     }
 }

@@ -4,8 +4,9 @@
 //! files that are replaced whole: `current`, and files that others keep with the models. A lock admits one writer at a
 //! time.
 
-mod claim;
 mod directory;
+mod files;
+mod lease;
 mod objects;
 mod postgres;
 mod s3;
@@ -21,37 +22,28 @@ use self::directory::Directory;
 use self::postgres::Postgres;
 use self::s3::Bucket;
 use super::error::RegistryError;
-use crate::readings;
-
-/// The file that holds the name of the current version.
-pub const CURRENT: &str = "current";
-
-/// The lease of the process that retrains.
-const LEASE: &str = ".retraining";
-
-/// The lock of the process that writes.
-const LOCK: &str = ".lock";
+use crate::url::is_postgres;
 
 /// A lock that one process holds at a time, until the value is dropped or the process ends. It holds nothing on a file
 /// system without locks.
-pub struct Held(Option<Box<dyn Any + Send + Sync>>);
+pub struct Lock(Option<Box<dyn Any + Send + Sync>>);
 
-impl Held {
-    fn of(what: impl Any + Send + Sync) -> Held {
-        Held(Some(Box::new(what)))
+impl Lock {
+    fn of(what: impl Any + Send + Sync) -> Lock {
+        Lock(Some(Box::new(what)))
     }
 }
 
-impl fmt::Debug for Held {
+impl fmt::Debug for Lock {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(if self.0.is_some() { "Held" } else { "Held (nothing)" })
+        out.write_str(if self.0.is_some() { "Lock" } else { "Lock (none)" })
     }
 }
 
-/// A place for versions of models. All operations block, for some minutes at most: call them off the async threads.
-/// Operations return the errors of the place, and [`RegistryError::Damaged`] when a file is missing or too long.
-pub trait Place: fmt::Debug + Send + Sync {
-    /// Returns the name of the place, without a password. A directory returns its path.
+/// Storage of versions of models. All operations block, for some minutes at most: call them off the async threads.
+/// Operations return the errors of the backend, and [`RegistryError::Damaged`] when a file is missing or too long.
+pub trait Backend: fmt::Debug + Send + Sync {
+    /// Returns the name of the backend, without a password. A directory returns its path.
     fn name(&self) -> PathBuf;
 
     /// Returns the name of a file of a version, for messages.
@@ -63,7 +55,7 @@ pub trait Place: fmt::Debug + Send + Sync {
     /// Returns the time to wait between two checks of which version is current.
     fn pace(&self) -> Duration;
 
-    /// Returns whether the place has ever been written to.
+    /// Returns whether the backend has ever been written to.
     fn is_there(&self) -> Result<bool, RegistryError>;
 
     /// Returns the names that may be those of versions, ascending.
@@ -81,8 +73,8 @@ pub trait Place: fmt::Debug + Send + Sync {
     /// Removes a version. The caller must hold the lock.
     fn remove(&self, version: &str) -> Result<(), RegistryError>;
 
-    /// Removes the files of writers that stopped before their end. `held` proves that the caller holds the lock.
-    fn tidy(&self, held: &Held) -> Result<(), RegistryError>;
+    /// Removes the files of writers that stopped before their end. `lock` is the writers' lock.
+    fn tidy(&self, lock: &Lock) -> Result<(), RegistryError>;
 
     /// Returns the bytes of a small file of at most `limit` bytes, and `None` when there is no such file.
     fn small(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, RegistryError>;
@@ -93,19 +85,19 @@ pub trait Place: fmt::Debug + Send + Sync {
     /// Replaces a small file if it still holds `expected`, and returns whether it did. The caller must hold the lock.
     fn swap(&self, name: &str, expected: Option<&[u8]>, bytes: &[u8]) -> Result<bool, RegistryError>;
 
-    /// Waits for the writers' lock. Creates the place if it does not exist yet.
-    fn lock(&self) -> Result<Held, RegistryError>;
+    /// Waits for the writers' lock. Creates the registry if it does not exist yet.
+    fn lock(&self) -> Result<Lock, RegistryError>;
 
-    /// Takes the lease for retraining, and returns `None` while another process holds it. Creates the place if it does
-    /// not exist.
-    fn lease(&self) -> Result<Option<Held>, RegistryError>;
+    /// Takes the lock for retraining, and returns `None` while another process holds it. Creates the registry if it
+    /// does not exist.
+    fn lock_training(&self) -> Result<Option<Lock>, RegistryError>;
 }
 
-/// Returns the place that a location names: `postgres://…`, `s3://bucket/prefix`, or a directory. Reads and writes
+/// Returns the backend of a location: `postgres://…`, `s3://bucket/prefix`, or a directory. Reads and writes
 /// nothing.
-pub fn at(location: PathBuf) -> Arc<dyn Place> {
+pub fn at(location: PathBuf) -> Arc<dyn Backend> {
     match location.to_str() {
-        Some(url) if readings::is_postgres(url) => Arc::new(Postgres::new(url)),
+        Some(url) if is_postgres(url) => Arc::new(Postgres::new(url)),
         Some(url) if url.contains("://") => Arc::new(Bucket::new(url)),
         _ => Arc::new(Directory::new(location)),
     }
