@@ -24,6 +24,9 @@ use roomcast_forecast::scores::Scores;
 use roomcast_storage::inputs::Inputs;
 use roomcast_storage::registry::Registry;
 
+/// Log target of what a server tells at its start, which is shown without `--verbose`.
+pub const START: &str = "roomcast::start";
+
 /// The settings the server was started with.
 #[derive(Debug, Clone)]
 pub struct Settings {
