@@ -12,12 +12,24 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::commands::LogFormat;
 use roomcast_forecast::calendar::Calendar;
 
-/// Starts logging: warnings by default, one level more for each `verbose`. `RUST_LOG` takes precedence.
+/// Format of log lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Text for people.
+    #[default]
+    Human,
+    /// One JSON object a line, with the field names of the Elastic Common Schema.
+    Json,
+}
+
+/// Starts logging: warnings and the lines of a server's start by default, one level more for each `verbose`. `RUST_LOG`
+/// takes precedence.
 pub fn start(verbose: u8, format: LogFormat) {
-    let level = ["roomcast=warn", "roomcast=info", "roomcast=debug"].get(usize::from(verbose)).unwrap_or(&"trace");
+    let level = ["roomcast=warn,roomcast::start=info", "roomcast=info", "roomcast=debug"]
+        .get(usize::from(verbose))
+        .unwrap_or(&"trace");
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start (in tests) leaves the first in place.

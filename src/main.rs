@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     logs::start(cli.verbose, cli.log_format);
     apart::start();
-    match commands::run(&cli) {
+    match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -4,7 +4,7 @@ use std::fs::File;
 #[cfg(unix)]
 use std::fs::Permissions;
 use std::io::{self, ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use tempfile::{Builder, NamedTempFile};
@@ -27,25 +27,81 @@ pub fn check(target: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes `bytes` to `target` by a temporary file beside it, which is synced and renamed. Writes to standard output for
-/// `-`. A reader of it that has gone away is no error.
+/// Writes `bytes` to `target` as an [`Output`]. A reader of standard output that has gone away is no error.
 ///
 /// # Errors
 /// Returns an error when the file cannot be written. An earlier file is untouched then.
 pub fn write(target: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    if target == Path::new("-") {
-        return match std::io::stdout().lock().write_all(bytes).and_then(|()| std::io::stdout().flush()) {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            other => other.context("cannot write to standard output"),
+    let mut output = Output::create(target)?;
+    match output.write_all(bytes).and_then(|()| output.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe && target == Path::new("-") => Ok(()),
+        written => written.with_context(|| format!("cannot write {}", output.name)).and_then(|()| output.finish()),
+    }
+}
+
+/// A file that replaces an earlier one of its name when it is whole. `-` is standard output. Devices and pipes, which
+/// renaming cannot replace, are written in place.
+pub struct Output {
+    /// Name for messages.
+    pub name: String,
+    sink: Sink,
+}
+
+enum Sink {
+    Stdout(io::Stdout),
+    Device(File),
+    Replacement { file: NamedTempFile, target: PathBuf },
+}
+
+impl Output {
+    /// Opens an output.
+    ///
+    /// # Errors
+    /// Returns an error when the file cannot be created.
+    pub fn create(target: &Path) -> anyhow::Result<Output> {
+        if target == Path::new("-") {
+            return Ok(Output { name: "standard output".into(), sink: Sink::Stdout(io::stdout()) });
+        }
+        check(target)?;
+        let name = target.display().to_string();
+        let open = || -> io::Result<Sink> {
+            // A link stays as it is, and the file it points to is replaced.
+            let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
+            if target.exists() && !target.is_file() {
+                return Ok(Sink::Device(File::options().write(true).open(&target)?));
+            }
+            Ok(Sink::Replacement { file: create_beside(&target)?, target })
         };
+        let sink = open().with_context(|| format!("cannot write {name}"))?;
+        Ok(Output { name, sink })
     }
-    if let Ok(meta) = target.metadata()
-        && !meta.is_file()
-    {
-        // A device or pipe cannot be replaced by renaming.
-        return std::fs::write(target, bytes).with_context(|| format!("cannot write {}", target.display()));
+
+    /// Makes the output visible under its name.
+    ///
+    /// # Errors
+    /// Returns an error when the file cannot be synced or renamed.
+    pub fn finish(self) -> anyhow::Result<()> {
+        let Sink::Replacement { file, target } = self.sink else { return Ok(()) };
+        persist(file, &target).with_context(|| format!("cannot write {}", self.name))
     }
-    replace(target, bytes).with_context(|| format!("cannot write {}", target.display()))
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.sink {
+            Sink::Stdout(out) => out.write(bytes),
+            Sink::Device(file) => file.write(bytes),
+            Sink::Replacement { file, .. } => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.sink {
+            Sink::Stdout(out) => out.flush(),
+            Sink::Device(file) => file.flush(),
+            Sink::Replacement { file, .. } => file.flush(),
+        }
+    }
 }
 
 /// Replaces a file atomically: after a crash either the old or the new file is there. The new name is on the disk once

@@ -12,7 +12,7 @@ use anyhow::Context;
 
 use crate::http::auth::Access;
 use crate::jobs::{activations, load, periodic, scheduled};
-use crate::state::site::{Phase, Site};
+use crate::state::site::{Phase, START, Site};
 use crate::transport::{listener, tls};
 
 /// Interval at which limits drop the keys that have nothing spent.
@@ -82,14 +82,10 @@ async fn serve(site: Data<Site>, access: Data<Access>, listen: &Listen) -> anyho
     loading.recv_timeout(Duration::ZERO).unwrap_or(Ok(()))
 }
 
-/// Announces the server's address: to people on standard error, to programs in the port file.
+/// Announces the server's address: to people in the log, to programs in the port file.
 fn announce(address: SocketAddr, listen: &Listen) -> anyhow::Result<()> {
     let scheme = if listen.tls.is_some() { "https" } else { "http" };
-    if tracing::enabled!(tracing::Level::INFO) {
-        tracing::info!("listening on {scheme}://{address}");
-    } else {
-        eprintln!("listening on {scheme}://{address}");
-    }
+    tracing::info!(target: START, "listening on {scheme}://{address}");
     if let Some(path) = &listen.port_file {
         let write = roomcast_forecast::files::write(path, format!("{}\n", address.port()).as_bytes());
         write.context("cannot write the port file")?;

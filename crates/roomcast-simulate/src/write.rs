@@ -15,7 +15,7 @@ const BUFFER: usize = 1 << 20;
 const ROW_GROUP: usize = 1 << 19;
 
 /// How readings are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// `time,device,device_activated`, times as `YYYY-MM-DD HH:MM:SS`.
     Csv,

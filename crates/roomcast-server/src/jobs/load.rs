@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Context;
 
 use crate::state::loaded::{BASELINE, Loaded, OlderVersions};
-use crate::state::site::{Phase, Site};
+use crate::state::site::{Phase, START, Site};
 use crate::state::snapshot::{History, Snapshot};
 use roomcast_forecast::calendar::Timestamp;
 use roomcast_forecast::features::SiteRates;
@@ -51,7 +51,7 @@ pub fn start(site: &Site) -> anyhow::Result<()> {
     warm(site);
     site.serving.set_phase(if trained { Phase::Ready } else { Phase::Training });
     let seconds = watch.elapsed().as_secs_f64();
-    tracing::info!(devices, readings, version, seconds, "loaded");
+    tracing::info!(target: START, devices, readings, version, seconds, "forecasts are ready");
     if let Some(live) = &site.live {
         live.listen(&history.readings, &site.calendar);
     }

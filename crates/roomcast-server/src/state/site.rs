@@ -15,6 +15,9 @@ use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::scores::Scores;
 use roomcast_storage::registry::Registry;
 
+/// Log target of what a server tells at its start, which is shown without `--verbose`.
+pub const START: &str = "roomcast::start";
+
 /// The parts of a running server.
 pub struct Site {
     /// The settings the server was started with.

@@ -1,0 +1,12 @@
+//! Arguments that several commands share.
+
+mod rule;
+mod site;
+mod store;
+mod training;
+pub mod values;
+
+pub use rule::RuleArgs;
+pub use site::{ClockArgs, SiteArgs};
+pub use store::{OpenStore, StoreArgs};
+pub use training::{JobsArgs, RegistryArgs};

@@ -1,0 +1,35 @@
+//! The decision rule.
+
+use clap::Args;
+use roomcast_forecast::model::rule::Rule;
+
+use super::values::{cost, share};
+
+/// The rule by which probabilities become states.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct RuleArgs {
+    /// Lowest probability of an hour that is called occupied; 0.5 without any rule
+    #[arg(long, value_name = "P", value_parser = share, conflicts_with_all = ["cost_miss", "max_missed"])]
+    threshold: Option<f64>,
+    /// Cost of an occupied hour that is called vacant (a cold meeting), in the unit of --cost-waste
+    #[arg(long, value_name = "COST", value_parser = cost, requires = "cost_waste", conflicts_with = "max_missed")]
+    cost_miss: Option<f64>,
+    /// Cost of a vacant hour that is called occupied (an empty room is heated), in the unit of --cost-miss
+    #[arg(long, value_name = "COST", value_parser = cost, requires = "cost_miss")]
+    cost_waste: Option<f64>,
+    /// Highest share of the occupied hours that may be called vacant, such as 0.05
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    max_missed: Option<f64>,
+}
+
+impl RuleArgs {
+    /// Returns the rule of the arguments, and a threshold of 0.5 without any.
+    pub fn rule(&self) -> Rule {
+        match (self.threshold, self.cost_miss, self.cost_waste, self.max_missed) {
+            (Some(threshold), ..) => Rule::Fixed(threshold),
+            (_, Some(miss), Some(waste), _) => Rule::Cost { miss, waste },
+            (.., Some(share)) => Rule::MostMissed(share),
+            _ => Rule::Fixed(0.5),
+        }
+    }
+}

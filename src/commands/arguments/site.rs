@@ -1,0 +1,77 @@
+//! The readings and the site they come from.
+
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use clap::Args;
+
+use roomcast_forecast::calendar::Calendar;
+use roomcast_storage::inputs::{Inputs, SiteConfig};
+
+/// The site's clock and calendar.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ClockArgs {
+    /// IANA time zone of the site, such as Europe/Berlin; without it, times are read and written as they stand
+    #[arg(long, value_name = "ZONE", env = "ROOMCAST_TIMEZONE")]
+    pub timezone: Option<Tz>,
+    /// File of holidays: iCalendar (.ics), or CSV with a date (YYYY-MM-DD) in the first column
+    #[arg(long, value_name = "FILE", env = "ROOMCAST_HOLIDAYS")]
+    pub holidays: Option<PathBuf>,
+    /// Day on which the site is closed, in the past or the future (repeatable)
+    #[arg(long, value_name = "DATE")]
+    pub closed: Vec<NaiveDate>,
+    /// Weekly days off, separated by commas
+    #[arg(long, value_name = "DAYS", value_delimiter = ',', default_value = "sat,sun")]
+    pub weekend: Vec<chrono::Weekday>,
+    /// Skip and count rows that cannot be read; without it, the first one is an error
+    #[arg(long)]
+    pub skip_bad_rows: bool,
+}
+
+impl ClockArgs {
+    /// Returns the configuration of the site.
+    pub fn config(&self) -> SiteConfig {
+        SiteConfig {
+            timezone: self.timezone,
+            holidays: self.holidays.clone(),
+            closed: self.closed.clone(),
+            weekend: self.weekend.clone(),
+            skip_bad_rows: self.skip_bad_rows,
+        }
+    }
+
+    /// Returns the site's calendar.
+    ///
+    /// # Errors
+    /// Returns the errors of [`SiteConfig::calendar`].
+    pub fn calendar(&self) -> anyhow::Result<Calendar> {
+        self.config().calendar()
+    }
+}
+
+/// Readings and the site they come from.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SiteArgs {
+    /// Readings: a CSV or Parquet file, a store such as readings.db, or - for CSV on standard input (repeatable)
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        required = true,
+        env = "ROOMCAST_INPUT",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub input: Vec<PathBuf>,
+    /// Clock and calendar.
+    #[command(flatten)]
+    pub clock: ClockArgs,
+}
+
+impl SiteArgs {
+    /// Returns the inputs and their site.
+    pub fn inputs(&self) -> Inputs {
+        Inputs { paths: self.input.clone(), site: self.clock.config() }
+    }
+}

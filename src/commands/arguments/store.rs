@@ -1,0 +1,71 @@
+//! The store of a command, which blocks until an answer comes.
+
+use anyhow::Context;
+use chrono_tz::Tz;
+use clap::Args;
+use tokio::runtime::{Builder, Runtime};
+
+use roomcast_forecast::calendar::Calendar;
+use roomcast_storage::readings::{self, Store, StoreError};
+
+/// The store and the time zone of its site.
+#[derive(Debug, Clone, Args)]
+pub struct StoreArgs {
+    /// Store: a path that ends in .db or .sqlite, sqlite:PATH, or postgres://…
+    #[arg(long, value_name = "URL", env = "ROOMCAST_STORE", hide_env_values = true)]
+    store: String,
+    /// IANA time zone of the site, such as Europe/Berlin, the same as when the store was created; without it, times are
+    /// read and written as they stand
+    #[arg(long, value_name = "ZONE", env = "ROOMCAST_TIMEZONE")]
+    timezone: Option<Tz>,
+}
+
+/// An open store.
+pub struct OpenStore {
+    runtime: Runtime,
+    /// The store.
+    pub store: Store,
+    /// The site's calendar.
+    pub calendar: Calendar,
+}
+
+impl StoreArgs {
+    /// Opens the store, which must exist.
+    ///
+    /// # Errors
+    /// Returns the errors of [`readings::open_existing`].
+    pub fn open(&self) -> anyhow::Result<OpenStore> {
+        self.open_or(false)
+    }
+
+    /// Opens the store, and creates it if there is none.
+    ///
+    /// # Errors
+    /// Returns the errors of [`readings::open`].
+    pub fn create(&self) -> anyhow::Result<OpenStore> {
+        self.open_or(true)
+    }
+
+    fn open_or(&self, create: bool) -> anyhow::Result<OpenStore> {
+        let runtime = Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+        let calendar = Calendar::new(self.timezone);
+        let store = runtime.block_on(async {
+            if create {
+                readings::open(&self.store, &calendar).await
+            } else {
+                readings::open_existing(&self.store, &calendar).await
+            }
+        })?;
+        Ok(OpenStore { runtime, store, calendar })
+    }
+}
+
+impl OpenStore {
+    /// Waits for an answer of the store.
+    ///
+    /// # Errors
+    /// Returns the error of the store.
+    pub fn wait<T>(&self, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        self.runtime.block_on(answer)
+    }
+}

@@ -1,0 +1,69 @@
+//! Values of arguments: durations, numbers within bounds, times.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use roomcast_forecast::calendar::{Calendar, Timestamp};
+
+/// Seconds of the shortest duration.
+const MINUTE: u64 = 60;
+
+/// Seconds of the longest duration, a thousand years. Computations with it cannot overflow.
+const LONGEST: u64 = 365_250 * 86_400;
+
+/// Parses a duration of at least a minute: `90m`, `6h`, `1d 12h`, `2w`.
+///
+/// # Errors
+/// Returns a message that names the expected form.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = humantime::parse_duration(text).ok();
+    let valid = parsed.filter(|duration| (MINUTE..=LONGEST).contains(&duration.as_secs()));
+    valid.ok_or_else(|| format!("expected a duration from a minute to a thousand years, such as 6h; found {text:?}"))
+}
+
+/// Parses a share.
+///
+/// # Errors
+/// Returns a message that names the bounds.
+pub fn share(text: &str) -> Result<f64, String> {
+    within(text, 1.0).ok_or_else(|| "expected a share from 0 to 1".into())
+}
+
+/// Parses a cost.
+///
+/// # Errors
+/// Returns a message that names the bounds.
+pub fn cost(text: &str) -> Result<f64, String> {
+    within(text, f64::MAX).filter(|&cost| cost > 0.0).ok_or_else(|| "expected a number above 0".into())
+}
+
+/// Parses a number from 0 to `most`.
+pub fn within(text: &str, most: f64) -> Option<f64> {
+    text.parse().ok().filter(|number| (0.0..=most).contains(number))
+}
+
+/// Parses the local time of an option, if it was given.
+///
+/// # Errors
+/// Returns an error that names the option.
+pub fn time(option: &'static str, text: Option<&str>, calendar: &Calendar) -> anyhow::Result<Option<Timestamp>> {
+    text.map(|text| calendar.parse(text)).transpose().with_context(|| format!("cannot read {option}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_numbers_with_units() {
+        let seconds = |text| duration(text).map(|d| d.as_secs());
+        assert_eq!(seconds("90m"), Ok(5400));
+        assert_eq!(seconds("6h"), Ok(21_600));
+        assert_eq!(seconds("6 hours"), Ok(21_600));
+        assert_eq!(seconds("1d 12h"), seconds("36h"));
+        assert_eq!(seconds("2w"), Ok(1_209_600));
+        for wrong in ["", "h", "6", "0", "-1h", "0h", "59s", "10ms", "6ü", "1001y", "99999999999d", "1d;2h"] {
+            assert!(seconds(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! `roomcast backtest`: forecasts past days and scores the forecasts.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use chrono::{Days, NaiveTime};
+use clap::Args;
+
+use super::check_known;
+use crate::commands::arguments::{SiteArgs, values};
+use crate::commands::output::{print, print_json};
+use crate::commands::progress;
+use roomcast_forecast::backtest::report::Report;
+use roomcast_forecast::backtest::{self, BacktestPlan, ScoredHour, html, learning_curve, text};
+use roomcast_forecast::calendar::{Calendar, Timestamp};
+use roomcast_forecast::files;
+use roomcast_forecast::readings::Readings;
+
+/// Score forecasts of past days beside simple rules.
+///
+/// At every origin each room's next 24 hours are forecast from the readings before it, by models fitted on the
+/// readings before their last refit. The forecasts are scored beside those of five simple rules. Differences have 95 %
+/// intervals over whole days, which separate skill from chance.
+#[derive(Debug, Clone, Args)]
+pub struct BacktestArgs {
+    #[command(flatten)]
+    site: SiteArgs,
+    /// First origin, a time or a date [default: midnight after two thirds of the readings' days]
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Last origin, a time or a date [default: midnight of the last day that the readings cover as a whole]
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    /// Time from one origin to the next, such as 24h, 6h, 90m, 1d
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = values::duration)]
+    every: Duration,
+    /// Time between two fits of the models; 7d saves most of the time at a large site
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = values::duration)]
+    refit: Duration,
+    /// Device to score; without it, all (repeatable). Models are fitted on all devices
+    #[arg(long, value_name = "DEVICE")]
+    device: Vec<String>,
+    /// Also forecast the same hours from only the last 1, 2, 3, 4, 6, 8, 12, 26 weeks of readings
+    #[arg(long)]
+    learning_curve: bool,
+    /// File of the report as one self-contained HTML page
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Print the report as JSON instead of tables
+    #[arg(long)]
+    json: bool,
+    /// List all devices in the table, not only the 20 with the highest log loss
+    #[arg(long)]
+    all_devices: bool,
+}
+
+/// Replays, scores, and prints the report to standard output.
+///
+/// # Errors
+/// Returns an error when readings cannot be read or are too few, a device is unknown, or an output cannot be written.
+pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
+    if let Some(page) = &args.html {
+        files::check(page)?;
+        ensure!(page.as_os_str() != "-", "--html needs a file, because the scores go to standard output");
+    }
+    let inputs = args.site.inputs();
+    let calendar = inputs.site.calendar()?;
+    let (readings, _) = inputs.read(&calendar, None)?;
+    // Replay and truth share one grid: that of the time in which the site was in use.
+    let readings = readings.alive(calendar.latest());
+    let plan = plan(args, &readings, &calendar)?;
+    check_known(&readings, &args.device, "")?;
+    let wanted = |hour: &ScoredHour| args.device.is_empty() || args.device.contains(&name(&readings, hour));
+    let bar = progress::bar("all history", Some(0));
+    let step = |label: &str, done: usize, total: usize| {
+        bar.set_length(total as u64);
+        if bar.message() != label {
+            bar.set_message(label.to_owned());
+            bar.reset_eta();
+        }
+        bar.set_position(done as u64);
+    };
+    let mut cases = backtest::run(&readings, &calendar, &plan, &|done, total| step("all history", done, total))?;
+    cases.retain(wanted);
+    let Some(mut report) = Report::new(&readings, &calendar, &plan, &cases) else {
+        bail!("nothing to score: no hour of these devices between the origins and the last reading");
+    };
+    if args.learning_curve {
+        report.learning_curve = learning_curve::scores(&readings, &calendar, &plan, &cases, &|weeks, done, total| {
+            step(&format!("{weeks} weeks of history"), done, total);
+        })?;
+    }
+    bar.finish_and_clear();
+    if let Some(page) = &args.html {
+        files::write(page, html::page(&report).as_bytes())?;
+    }
+    if args.json {
+        return print_json(&report);
+    }
+    let mut tables = Vec::new();
+    text::write(&report, args.all_devices, &mut tables)?;
+    print(tables)
+}
+
+fn name(readings: &Readings, hour: &ScoredHour) -> String {
+    readings.devices[hour.device as usize].device.clone()
+}
+
+/// Plans the origins and fits: as asked, otherwise the last third of the readings' days.
+fn plan(args: &BacktestArgs, readings: &Readings, calendar: &Calendar) -> anyhow::Result<BacktestPlan> {
+    let (first, last) = readings.lived(calendar.latest()).context("there are no readings")?;
+    let midnight = |date: chrono::NaiveDate| calendar.instant(date.and_time(NaiveTime::MIN));
+    let (begin, end) = (calendar.wall(first).date(), calendar.wall(last).date());
+    let days = (end - begin).num_days().max(0) as u64;
+    let asked = |option: &'static str, text: &Option<String>| {
+        let read = |text: &String| moment(text, calendar).with_context(|| format!("cannot read {option}"));
+        text.as_ref().map(read).transpose()
+    };
+    let from = match asked("--from", &args.from)? {
+        Some(from) => from,
+        None if days < 2 => {
+            bail!("the readings span less than two whole days, which is too little to fit models and to score them")
+        }
+        None => midnight(begin + Days::new((days * 2).div_ceil(3).min(days - 1))),
+    };
+    let to = asked("--to", &args.to)?.unwrap_or_else(|| midnight(end - Days::new(1)).max(from));
+    let seconds = |duration: Duration| duration.as_secs() as i64;
+    Ok(BacktestPlan { from, to, every: seconds(args.every), refit: seconds(args.refit), history: None })
+}
+
+/// Parses a time, or a date for its midnight.
+fn moment(text: &str, calendar: &Calendar) -> anyhow::Result<Timestamp> {
+    let date = text.trim().parse::<chrono::NaiveDate>().is_ok();
+    Ok(if date { calendar.parse(&format!("{} 00:00:00", text.trim()))? } else { calendar.parse(text)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_its_midnight() {
+        let calendar = Calendar::default();
+        assert_eq!(moment("2016-08-04", &calendar).ok(), calendar.parse("2016-08-04 00:00:00").ok());
+        assert_eq!(moment("2016-08-04 23:59:59", &calendar).ok(), calendar.parse("2016-08-04 23:59:59").ok());
+        assert!(moment("4 August", &calendar).is_err());
+    }
+}

@@ -1,0 +1,110 @@
+//! `roomcast explain`: explains the probability of one hour.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde::Serialize;
+
+use super::{models, unknown};
+use crate::commands::arguments::{SiteArgs, values};
+use crate::commands::output::{print, print_json};
+use roomcast_forecast::features::SiteRates;
+use roomcast_forecast::forecast::{self, Contribution, Explanation};
+use roomcast_forecast::hourly::{HORIZON, Hourly};
+
+/// Arguments of `roomcast explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Device to explain
+    device: String,
+    /// Hour to explain, local time, such as '2016-08-25 10:00:00'
+    hour: String,
+    /// Time of the forecast, local; without it, the midnight before the hour
+    #[arg(long, value_name = "TIMESTAMP")]
+    at: Option<String>,
+    /// Registry of saved models: a directory, postgres://…, or s3://bucket/prefix. Without it, models are fitted on the
+    /// readings before the time of the forecast
+    #[arg(long, value_name = "PLACE")]
+    models: Option<PathBuf>,
+    /// Print the explanation as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    site: SiteArgs,
+}
+
+/// An explanation as `--json` prints it.
+#[derive(Serialize)]
+struct Json<'a> {
+    hour: String,
+    probability: f64,
+    score: f64,
+    base: f64,
+    silent_share: f64,
+    contributions: &'a [Contribution],
+}
+
+/// Explains the probability and prints the explanation.
+///
+/// # Errors
+/// Returns an error for readings or times that cannot be read, an unknown device, or an hour outside the 24 of the
+/// forecast.
+pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
+    let inputs = args.site.inputs();
+    let calendar = inputs.site.calendar()?;
+    let target = calendar.hour(calendar.parse(&args.hour).context("cannot read the hour")?);
+    let midnight = || calendar.start(target - i32::from(calendar.local(target).hour));
+    let origin = values::time("--at", args.at.as_deref(), &calendar)?.unwrap_or_else(midnight);
+    let (readings, _) = inputs.read(&calendar, Some(origin))?;
+    let hourly = Hourly::new(&readings, &calendar, origin);
+    let Some(device) = hourly.position(&args.device) else {
+        let known = hourly.devices.iter().map(|d| d.device.as_str());
+        return Err(unknown(&args.device, known, &format!(" before {}", calendar.format(origin))));
+    };
+    if !(hourly.end..hourly.end + HORIZON as i32).contains(&target) {
+        bail!("{} is not among the {HORIZON} hours after {}", args.hour, calendar.format(origin));
+    }
+    let rates = SiteRates::new(&hourly);
+    let models = models(args.models.as_deref(), &hourly, &rates)?;
+    let explanation =
+        forecast::explain(&hourly, &rates, device, &models, target).context("cannot build the features")?;
+    if !args.json {
+        return print(describe(&explanation, args));
+    }
+    let Explanation { hour, probability, score, base, silent_share, contributions } = &explanation;
+    let hour = calendar.rfc3339(calendar.start(*hour));
+    print_json(&Json {
+        hour,
+        probability: *probability,
+        score: *score,
+        base: *base,
+        silent_share: *silent_share,
+        contributions,
+    })
+}
+
+fn describe(explanation: &Explanation, args: &ExplainArgs) -> String {
+    let mut text = format!(
+        "{}, {}: occupied with a probability of {:.0} % (log-odds {:+.3})\n\n{:>9}  {:20} value\n{:>+9.3}  (start)\n",
+        args.device,
+        args.hour,
+        100.0 * explanation.probability,
+        explanation.score,
+        "log-odds",
+        "feature",
+        explanation.base
+    );
+    for part in explanation.contributions.iter().filter(|part| part.contribution.abs() >= 5e-4) {
+        let _ = writeln!(text, "{:>+9.3}  {:20} {:.3}", part.contribution, part.feature, part.value);
+    }
+    if explanation.silent_share < 1.0 {
+        let _ = writeln!(
+            text,
+            "\nThe sensor is silent: the probability is multiplied by {:.2}, the factor of silent sensors at this site.",
+            explanation.silent_share
+        );
+    }
+    text
+}

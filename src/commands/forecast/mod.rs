@@ -1,0 +1,80 @@
+//! Forecasts: made, explained, and scored on the past.
+
+mod backtest;
+mod explain;
+mod heatmap;
+mod predict;
+
+use std::path::Path;
+
+use anyhow::anyhow;
+use clap::Subcommand;
+
+use roomcast_forecast::features::SiteRates;
+use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::model::{Models, fit};
+use roomcast_forecast::readings::Readings;
+use roomcast_forecast::readings::names::closest;
+use roomcast_storage::registry::Registry;
+
+/// The commands of this group.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Forecast the 24 hours after a time
+    #[command(
+        after_help = "Example:\n  roomcast predict '2016-08-24 23:59:59' data/device_activations.csv forecast.csv --show"
+    )]
+    Predict(predict::PredictArgs),
+    /// Explain the probability of one hour by its features
+    #[command(
+        after_help = "Example:\n  roomcast explain --input data/device_activations.csv device_2 '2016-08-25 10:00:00'"
+    )]
+    Explain(explain::ExplainArgs),
+    /// Score forecasts of past days beside simple rules
+    #[command(
+        after_help = "Example:\n  roomcast backtest --input data/device_activations.csv --every 24h --html report.html"
+    )]
+    Backtest(backtest::BacktestArgs),
+}
+
+impl Command {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Returns the error of the command.
+    pub fn run(&self) -> anyhow::Result<()> {
+        match self {
+            Command::Predict(args) => predict::run(args),
+            Command::Explain(args) => explain::run(args),
+            Command::Backtest(args) => backtest::run(args),
+        }
+    }
+}
+
+/// Returns the saved models of a registry. Without a registry, fits models on the grid.
+fn models(registry: Option<&Path>, hourly: &Hourly, rates: &SiteRates) -> anyhow::Result<Models> {
+    let Some(place) = registry else { return Ok(fit::train(hourly, rates, &|| ())?) };
+    let (models, manifest) = Registry::open(place).load(None)?;
+    if models.cutoff > hourly.origin {
+        tracing::warn!(
+            version = manifest.version,
+            "these models were trained on readings after the time of the forecast: it is no fair test of them"
+        );
+    }
+    Ok(models)
+}
+
+/// Returns the error for a device without readings, with the known name that is most like its name.
+fn unknown<'a>(device: &str, known: impl Iterator<Item = &'a str>, before: &str) -> anyhow::Error {
+    let hint = closest(device, known).map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+    anyhow!("no readings of device {device:?}{before}{hint}")
+}
+
+/// Checks that all devices of the arguments have readings.
+fn check_known(readings: &Readings, asked: &[String], before: &str) -> anyhow::Result<()> {
+    let is_known = |device: &String| readings.devices.binary_search_by(|d| d.device.cmp(device)).is_ok();
+    match asked.iter().find(|device| !is_known(device)) {
+        Some(device) => Err(unknown(device, readings.devices.iter().map(|d| d.device.as_str()), before)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,33 @@
+//! `roomcast decode-parquet`: reads a Parquet file for another Roomcast process, which a damaged file then cannot harm.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+
+use anyhow::Context;
+use chrono_tz::Tz;
+use clap::Args;
+
+use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::readings::apart;
+
+/// Arguments of `roomcast decode-parquet`.
+#[derive(Debug, Args)]
+pub struct DecodeArgs {
+    /// Name of the file in messages; the file is read from standard input
+    #[arg(long)]
+    name: String,
+    /// IANA time zone of the site
+    #[arg(long)]
+    zone: Option<Tz>,
+}
+
+/// Reads standard input and writes its rows to standard output.
+///
+/// # Errors
+/// Returns an error when the rows cannot be written. Faults of the file are written to standard output too.
+pub fn run(args: &DecodeArgs) -> anyhow::Result<()> {
+    let file = io::stdin().as_fd().try_clone_to_owned().context("cannot open standard input")?;
+    apart::decode(File::from(file), &args.name, &Calendar::new(args.zone), io::stdout().lock())
+        .context("cannot hand over the rows")
+}

@@ -1,0 +1,128 @@
+//! `roomcast import`: imports readings from files into a store.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use serde::Serialize;
+
+use crate::commands::arguments::{OpenStore, StoreArgs};
+use crate::commands::output::{print, print_json};
+use roomcast_forecast::calendar::EARLIEST_EVENT;
+use roomcast_forecast::readings::{self, FileRow};
+use roomcast_storage::readings::{Batch, Event, Kind, Refused, Verdict};
+
+/// Arguments of `roomcast import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    #[command(flatten)]
+    at: StoreArgs,
+    /// Readings: a CSV or Parquet file, or - for CSV on standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Largest number of rows in a transaction
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    batch: u32,
+    /// Print the counts as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The counts of the rows of a file by their destination. Every row is in one count only.
+#[derive(Debug, Default, Serialize)]
+struct Imported {
+    file: String,
+    rows: u64,
+    stored: u64,
+    duplicates: u64,
+    no_motion: u64,
+    refused: u64,
+    /// Number of rows that are no longer in quarantine.
+    #[serde(skip)]
+    dropped: u64,
+}
+
+/// Imports files, and prints the counts of rows by destination. Rows that are no readings go into quarantine. Rows
+/// imported before an error stay. A second import of the same files continues where the first ended.
+///
+/// # Errors
+/// Returns an error when a file cannot be read as a whole, or the store refuses a batch.
+pub fn run(args: &ImportArgs) -> anyhow::Result<()> {
+    let opened = args.at.create()?;
+    let import = |path: &PathBuf| import(&opened, path, args.batch as usize);
+    let imported = args.files.iter().map(import).collect::<anyhow::Result<Vec<_>>>()?;
+    if args.json { print_json(&imported) } else { print(describe(&imported)) }
+}
+
+fn import(opened: &OpenStore, path: &Path, size: usize) -> anyhow::Result<Imported> {
+    let mut imported = Imported { file: path.display().to_string(), ..Imported::default() };
+    let mut batch = Batch::default();
+    readings::rows::<anyhow::Error>(path, &opened.calendar, |row| {
+        match row {
+            FileRow::Event { device, time, motion }
+                if !(EARLIEST_EVENT..=opened.calendar.latest_event()).contains(&time) =>
+            {
+                let time = opened.calendar.rfc3339(time);
+                let payload =
+                    serde_json::json!({ "time": time, "device": device, "device_activated": u8::from(motion) });
+                let payload = payload.to_string();
+                let reason = format!(
+                    "{}: expected a year from 2001 on and no more than a day ahead, found {time}",
+                    path.display()
+                );
+                batch.refused.push(Refused { source: "file".into(), payload, reason });
+            }
+            FileRow::Event { device, time, motion } => {
+                let kind = if motion { Kind::Motion } else { Kind::Rest };
+                batch.events.push(Event { device: device.to_owned(), time, kind, id: None });
+            }
+            FileRow::Refused { refusal, payload } => {
+                batch.refused.push(Refused { source: "file".into(), payload, reason: refusal.to_string() });
+            }
+        }
+        if batch.events.len() + batch.refused.len() >= size {
+            store(opened, &mut batch, &mut imported)?;
+        }
+        Ok(())
+    })?;
+    store(opened, &mut batch, &mut imported)?;
+    if imported.refused > 0 {
+        tracing::warn!(
+            file = imported.file,
+            refused = imported.refused,
+            "rows that are no readings were put into quarantine; roomcast store quarantine list shows them"
+        );
+    }
+    if imported.dropped > 0 {
+        tracing::warn!(dropped = imported.dropped, "the quarantine is full: its oldest rows were dropped");
+    }
+    Ok(imported)
+}
+
+/// Stores a batch, and leaves an empty one in its place.
+fn store(opened: &OpenStore, batch: &mut Batch, imported: &mut Imported) -> anyhow::Result<()> {
+    let receipt = opened.wait(opened.store.ingest(batch)).context("cannot import")?;
+    for verdict in receipt.verdicts {
+        *match verdict {
+            Verdict::Stored => &mut imported.stored,
+            Verdict::Duplicate => &mut imported.duplicates,
+            Verdict::NoMotion => &mut imported.no_motion,
+        } += 1;
+    }
+    imported.refused += batch.refused.len() as u64;
+    imported.dropped += receipt.dropped;
+    imported.rows += (batch.events.len() + batch.refused.len()) as u64;
+    batch.events.clear();
+    batch.refused.clear();
+    Ok(())
+}
+
+fn describe(imported: &[Imported]) -> String {
+    let line = |file: &Imported| {
+        let Imported { file, rows, stored, duplicates, no_motion, refused, .. } = file;
+        format!(
+            "{file}: {rows} rows, {stored} stored, {duplicates} there already, {no_motion} without motion, {refused} in quarantine\n"
+        )
+    };
+    imported.iter().map(line).collect()
+}
