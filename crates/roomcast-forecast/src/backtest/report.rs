@@ -98,6 +98,8 @@ impl Report {
             forecaster: name(forecaster),
             bins: scores::reliability(&groups::outcomes(hours.iter(), forecaster)),
         });
+        let (worst_days, worst_room_days) =
+            worst_days::find(hours, |device| readings.devices[device as usize].device.clone());
         let setup = Setup::new(calendar, plan, hours, by_device.len());
         Some(Report {
             version: env!("CARGO_PKG_VERSION"),
@@ -112,8 +114,8 @@ impl Report {
             by_source: groups::by_source(hours),
             by_device,
             reliability: reliability.to_vec(),
-            worst_days: worst_days::days(hours),
-            worst_room_days: worst_days::room_days(hours, |device| readings.devices[device as usize].device.clone()),
+            worst_days,
+            worst_room_days,
             learning_curve: Vec::new(),
             overall,
         })

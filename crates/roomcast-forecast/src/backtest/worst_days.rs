@@ -1,6 +1,6 @@
 //! The days with the worst forecasts, and a likely reason for each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use serde::Serialize;
@@ -74,7 +74,7 @@ impl WorstRoomDay {
 struct RoomDay {
     off: bool,
     loss: f64,
-    hours: f64,
+    forecasts: f64,
     silent: f64,
     weeks: u16,
     /// Sum and number of the probabilities by hour of day.
@@ -83,8 +83,12 @@ struct RoomDay {
 }
 
 impl RoomDay {
-    fn hours(&self) -> usize {
-        self.actual.iter().flatten().count()
+    fn is_whole(&self) -> bool {
+        self.actual.iter().flatten().count() >= FEWEST_HOURS
+    }
+
+    fn log_loss(&self) -> f64 {
+        self.loss / self.forecasts
     }
 
     fn predicted(&self) -> f64 {
@@ -96,66 +100,87 @@ impl RoomDay {
     }
 }
 
-fn room_days_of(hours: &[ScoredHour]) -> BTreeMap<(i32, u32), RoomDay> {
-    let mut days: BTreeMap<(i32, u32), RoomDay> = BTreeMap::new();
-    for scored in hours {
-        let day = days.entry((scored.day, scored.device)).or_default();
-        let hour = usize::from(scored.hour_of_day);
-        day.off = scored.off;
-        day.loss += log_loss(scored.probability.into(), scored.actual);
-        day.hours += 1.0;
-        day.silent += f64::from(u8::from(scored.silent));
-        day.weeks = day.weeks.max(scored.weeks);
-        day.probabilities[hour].0 += f64::from(scored.probability);
-        day.probabilities[hour].1 += 1.0;
-        // An hour that comes twice when the clocks go back was occupied if either was.
-        day.actual[hour] = Some(scored.actual || day.actual[hour] == Some(true));
+/// The rooms of each local day, by device.
+struct Days(BTreeMap<i32, BTreeMap<u32, RoomDay>>);
+
+impl Days {
+    fn new(hours: &[ScoredHour]) -> Days {
+        let mut days = Days(BTreeMap::new());
+        for scored in hours {
+            let day = days.0.entry(scored.day).or_default().entry(scored.device).or_default();
+            let hour = usize::from(scored.hour_of_day);
+            day.off = scored.off;
+            day.loss += log_loss(scored.probability.into(), scored.actual);
+            day.forecasts += 1.0;
+            day.silent += f64::from(u8::from(scored.silent));
+            day.weeks = day.weeks.max(scored.weeks);
+            day.probabilities[hour].0 += f64::from(scored.probability);
+            day.probabilities[hour].1 += 1.0;
+            // An hour that comes twice when the clocks go back was occupied if either was.
+            day.actual[hour] = Some(scored.actual || day.actual[hour] == Some(true));
+        }
+        days
     }
-    days
+
+    /// Returns the worst days of the whole site by log loss, worst first; only days clearly worse than usual.
+    fn of_site(&self) -> Vec<WorstDay> {
+        // Compared within the day type: weekends in offices are easy, so every workday would look bad.
+        let usual = [false, true].map(|off| {
+            let same = self.0.values().flat_map(BTreeMap::values).filter(|room| room.off == off);
+            let (loss, n) = same.fold((0.0, 0.0), |(loss, n), room| (loss + room.loss, n + room.forecasts));
+            loss / n
+        });
+        let day = |(&day, rooms): (&i32, &BTreeMap<u32, RoomDay>)| {
+            let off = rooms.values().next().filter(|_| rooms.values().any(RoomDay::is_whole))?.off;
+            let sum = |of: fn(&RoomDay) -> f64| rooms.values().map(of).sum::<f64>();
+            let log_loss = sum(|room| room.loss) / sum(|room| room.forecasts);
+            let (predicted, actual) = (sum(RoomDay::predicted), sum(RoomDay::occupied));
+            Some(WorstDay {
+                date: date(day),
+                kind: kind(off),
+                log_loss,
+                times_usual: log_loss / usual[usize::from(off)],
+                predicted_hours: predicted,
+                actual_hours: actual,
+                why: why_day(off, deserted(rooms), predicted, actual),
+            })
+        };
+        let mut days: Vec<_> = self.0.iter().filter_map(day).filter(|day| day.times_usual >= UNUSUAL_RATIO).collect();
+        days.sort_by(|a, b| b.log_loss.total_cmp(&a.log_loss));
+        days.truncate(MAX_DAYS);
+        days
+    }
+
+    /// Returns the worst days of single rooms by log loss, worst first. It leaves out parts of days, and days on which no
+    /// room saw motion, which [`Days::of_site`] lists.
+    fn of_rooms(&self, name: impl Fn(u32) -> String) -> Vec<WorstRoomDay> {
+        let days = self.0.iter().filter(|(_, rooms)| !deserted(rooms));
+        let rooms = days.flat_map(|(&day, rooms)| rooms.iter().map(move |(&device, room)| (day, device, room)));
+        let mut worst: Vec<_> = rooms.filter(|(.., room)| room.is_whole()).collect();
+        worst.sort_by(|(.., a), (.., b)| b.log_loss().total_cmp(&a.log_loss()));
+        worst.truncate(MAX_ROOM_DAYS);
+        let entry = |(day, device, room): (i32, u32, &RoomDay)| WorstRoomDay {
+            date: date(day),
+            kind: kind(room.off),
+            device: name(device),
+            log_loss: room.log_loss(),
+            predicted: room.probabilities.map(|(sum, n)| (n > 0.0).then(|| sum / n)),
+            why: why_room(room),
+            actual: room.actual,
+        };
+        worst.into_iter().map(entry).collect()
+    }
 }
 
-fn by_date(rooms: &BTreeMap<(i32, u32), RoomDay>) -> BTreeMap<i32, Vec<&RoomDay>> {
-    let mut days: BTreeMap<i32, Vec<&RoomDay>> = BTreeMap::new();
-    for ((day, _), room) in rooms {
-        days.entry(*day).or_default().push(room);
-    }
-    days
+/// Returns the worst days of the whole site and of single rooms, each worst first.
+pub fn find(hours: &[ScoredHour], name: impl Fn(u32) -> String) -> (Vec<WorstDay>, Vec<WorstRoomDay>) {
+    let days = Days::new(hours);
+    (days.of_site(), days.of_rooms(name))
 }
 
 /// Returns whether no room saw motion; false when there are too few rooms to tell.
-fn deserted(rooms: &[&RoomDay]) -> bool {
-    rooms.len() >= FEWEST_ROOMS && rooms.iter().all(|room| room.occupied() == 0.0)
-}
-
-/// Returns the worst days of the whole site by log loss, worst first; only days clearly worse than usual.
-pub fn days(hours: &[ScoredHour]) -> Vec<WorstDay> {
-    let rooms = room_days_of(hours);
-    // Compared within the day type: weekends in offices are easy, so every workday would look bad.
-    let usual = [false, true].map(|off| {
-        let same = rooms.values().filter(|room| room.off == off);
-        let (loss, n) = same.fold((0.0, 0.0), |(loss, n), room| (loss + room.loss, n + room.hours));
-        loss / n
-    });
-    let day = |(day, rooms): (i32, Vec<&RoomDay>)| {
-        let sum = |of: fn(&RoomDay) -> f64| rooms.iter().map(|room| of(room)).sum::<f64>();
-        let log_loss = sum(|room| room.loss) / sum(|room| room.hours);
-        let (predicted, actual) = (sum(RoomDay::predicted), sum(RoomDay::occupied));
-        let off = rooms[0].off;
-        WorstDay {
-            date: date(day),
-            kind: kind(off),
-            log_loss,
-            times_usual: log_loss / usual[usize::from(off)],
-            predicted_hours: predicted,
-            actual_hours: actual,
-            why: why_day(off, deserted(&rooms), predicted, actual),
-        }
-    };
-    let whole = by_date(&rooms).into_iter().filter(|(_, rooms)| rooms.iter().any(|r| r.hours() >= FEWEST_HOURS));
-    let mut days: Vec<WorstDay> = whole.map(day).filter(|day| day.times_usual >= UNUSUAL_RATIO).collect();
-    days.sort_by(|a, b| b.log_loss.total_cmp(&a.log_loss));
-    days.truncate(MAX_DAYS);
-    days
+fn deserted(rooms: &BTreeMap<u32, RoomDay>) -> bool {
+    rooms.len() >= FEWEST_ROOMS && rooms.values().all(|room| room.occupied() == 0.0)
 }
 
 fn why_day(off: bool, deserted: bool, predicted: f64, actual: f64) -> &'static str {
@@ -172,31 +197,9 @@ fn why_day(off: bool, deserted: bool, predicted: f64, actual: f64) -> &'static s
     }
 }
 
-/// Returns the worst days of single rooms by log loss, worst first. It leaves out parts of days, and days on which no
-/// room saw motion, which [`days`] lists.
-pub fn room_days(hours: &[ScoredHour], name: impl Fn(u32) -> String) -> Vec<WorstRoomDay> {
-    let rooms = room_days_of(hours);
-    let empty = by_date(&rooms).into_iter().filter_map(|(day, rooms)| deserted(&rooms).then_some(day));
-    let empty: BTreeSet<i32> = empty.collect();
-    let is_listed = |(day, _): &(i32, u32), room: &RoomDay| !empty.contains(day) && room.hours() >= FEWEST_HOURS;
-    let mut worst: Vec<_> = rooms.into_iter().filter(|(key, room)| is_listed(key, room)).collect();
-    worst.sort_by(|a, b| (b.1.loss / b.1.hours).total_cmp(&(a.1.loss / a.1.hours)));
-    worst.truncate(MAX_ROOM_DAYS);
-    let entry = |((day, device), room): ((i32, u32), RoomDay)| WorstRoomDay {
-        date: date(day),
-        kind: kind(room.off),
-        device: name(device),
-        log_loss: room.loss / room.hours,
-        predicted: room.probabilities.map(|(sum, n)| (n > 0.0).then(|| sum / n)),
-        why: why_room(&room),
-        actual: room.actual,
-    };
-    worst.into_iter().map(entry).collect()
-}
-
 fn why_room(room: &RoomDay) -> &'static str {
     let (predicted, actual) = (room.predicted(), room.occupied());
-    if room.silent > room.hours / 2.0 {
+    if room.silent > room.forecasts / 2.0 {
         match actual == 0.0 {
             true => "no motion for days: the room is empty or the sensor is dead",
             false => "used again after days without motion",
