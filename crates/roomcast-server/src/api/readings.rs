@@ -13,7 +13,7 @@ use crate::http::decode::{self, Encoding};
 use crate::http::query::Query;
 use crate::ingest::Source;
 use crate::ingest::payload::rows::{self, Media, Rows, Unreadable};
-use crate::ingest::writer::{Failure, OnFailure, Outcome, QueueFull, Reservation};
+use crate::ingest::writer::{Failure, Outcome, QueueFull, Reservation};
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::state::live::Live;
 use crate::state::site::Site;
@@ -137,7 +137,7 @@ pub async fn post(
     let tally = if batch.events.is_empty() && batch.refused.is_empty() {
         Outcome::default()
     } else {
-        let answer = live.writer.submit(Source::Http, batch, room, OnFailure::Report);
+        let answer = live.writer.submit(Source::Http, batch, room);
         let answer = answer.map_err(|full| turned_away(live, full))?;
         match answer.await {
             Ok(Ok(tally)) => tally,

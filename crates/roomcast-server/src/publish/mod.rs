@@ -190,7 +190,7 @@ async fn supply(mut target: Box<dyn Target>, mut feed: Feed, mut lease_end: Leas
         let error = match ended {
             None => continue,
             Some(Ok(())) => return,
-            Some(Err(error)) => format!("{error:#}"),
+            Some(Err(error)) => error.to_string(),
         };
         feed.counts.failures.add(1);
         let is_stable = feed.connected_at.is_some_and(|connected| connected.elapsed() >= STABLE);
@@ -263,5 +263,50 @@ mod tests {
         let origin = i64::from(first) * HOUR;
         let forecasts = devices.iter().map(forecast).collect();
         SiteForecast { origin, made_at: origin + 1, version: "v1".into(), forecasts }
+    }
+
+    /// A target that stays connected.
+    struct Connected;
+
+    impl Display for Connected {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a target")
+        }
+    }
+
+    #[async_trait]
+    impl Target for Connected {
+        fn name(&self) -> &'static str {
+            "connected"
+        }
+
+        async fn publish(&mut self, feed: &mut Feed) -> anyhow::Result<()> {
+            feed.connected();
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_target_is_connected_while_no_other_server_holds_the_lease() {
+        let ((_forecasts, newest), (end, lease_end)) = (watch::channel(None), watch::channel(None));
+        let counts = Arc::<TargetCounts>::default();
+        let feed = Feed {
+            target: "a target".into(),
+            forecasts: newest,
+            calendar: Calendar::default(),
+            counts: counts.clone(),
+            connected_at: None,
+        };
+        tokio::spawn(supply(Box::new(Connected), feed, LeaseEnd(lease_end)));
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        // Another server has the lease, this one has it, it expires unrenewed, another has it, this one's has expired.
+        let ends = [None, Some(now + 3600 * second), Some(now), None, Some(now)];
+        let mut connected = Vec::new();
+        for lease in ends {
+            end.send_replace(lease);
+            sleep(Duration::from_millis(50)).await;
+            connected.push(counts.connected.get());
+        }
+        assert_eq!((connected, counts.failures.get()), (vec![0, 1, 1, 0, 0], 0));
     }
 }

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use roomcast_forecast::readings::field;
+
 /// What the payloads of a broker look like.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Form {
@@ -76,15 +78,15 @@ pub(super) fn available(payload: &str) -> Result<bool, String> {
 }
 
 fn expected(what: &str, found: &str) -> String {
-    format!("expected {what}, found {:?}", roomcast_forecast::readings::field::excerpt(found.as_bytes()))
+    format!("expected {what}, found {:?}", field::excerpt(found.as_bytes()))
 }
 
 /// Reads a value as true or false; none for other values.
 fn truth(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(truth) => Some(*truth),
-        Value::Number(number) => roomcast_forecast::readings::field::motion(number.to_string().as_bytes()).ok(),
-        Value::String(text) => roomcast_forecast::readings::field::motion(text.as_bytes()).ok(),
+        Value::Number(number) => field::motion(number.to_string().as_bytes()).ok(),
+        Value::String(text) => field::motion(text.as_bytes()).ok(),
         _ => None,
     }
 }
@@ -95,7 +97,7 @@ fn word(payload: &str) -> Result<Statement, String> {
         "unavailable" | "offline" => Ok(Statement::Available(false)),
         "online" => Ok(Statement::Available(true)),
         "unknown" | "null" | "none" => Ok(Statement::Other),
-        _ => match roomcast_forecast::readings::field::motion(word.as_bytes()) {
+        _ => match field::motion(word.as_bytes()) {
             Ok(motion) => Ok(Statement::Motion(motion)),
             Err(_) => Err(expected("on or off", payload)),
         },

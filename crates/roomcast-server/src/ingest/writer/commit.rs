@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use super::job::{Failure, Group, Outcome};
+use super::job::{Failure, Group, Job, Outcome};
 use crate::counts::Counts;
 use crate::ingest::Source;
 use roomcast_forecast::calendar::Timestamp;
@@ -46,6 +46,14 @@ impl<S: Sink> Committer<S> {
                 Ok(())
             }
             Err(failure) => Err((group, failure)),
+        }
+    }
+
+    /// Stores a job and answers its sender. Returns the job when nothing of it was stored.
+    pub async fn commit_one(&self, job: Job) -> Result<(), (Job, Failure)> {
+        match self.commit(job.into()).await {
+            Ok(()) => Ok(()),
+            Err((group, failure)) => group.split().pop().map_or(Ok(()), |job| Err((job, failure))),
         }
     }
 

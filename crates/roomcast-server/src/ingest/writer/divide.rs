@@ -48,13 +48,7 @@ pub(super) async fn divide<S: Sink>(
             job.batch.refused.extend(events.iter().map(refused));
         }
     }
-    match committer.commit(job.into()).await {
-        Ok(()) => Ok(()),
-        Err((group, failure)) => match group.split().pop() {
-            Some(job) => Err((Job { batch: whole, ..job }, failure)),
-            None => Ok(()),
-        },
-    }
+    committer.commit_one(job).await.map_err(|(job, failure)| (Job { batch: whole, ..job }, failure))
 }
 
 /// Returns an event as the quarantine keeps it, which `roomcast store quarantine replay` reads again.

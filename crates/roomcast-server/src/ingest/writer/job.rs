@@ -35,7 +35,7 @@ pub struct Failure {
 
 /// A sender's choice of what happens while the store is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnFailure {
+pub(super) enum OnFailure {
     /// The sender is told at once that the store is away.
     Report,
     /// The data is tried again until it is stored. Data that the store never takes goes into quarantine.

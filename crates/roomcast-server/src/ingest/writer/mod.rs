@@ -18,8 +18,8 @@ use super::Source;
 use crate::counts::Counts;
 use commit::Committer;
 pub use commit::{Hook, Sink};
-use job::Job;
-pub use job::{Failure, OnFailure, Outcome, Reservation};
+pub use job::{Failure, Outcome, Reservation};
+use job::{Job, OnFailure};
 use roomcast_forecast::calendar::Calendar;
 use roomcast_storage::readings::Batch;
 use task::Task;
@@ -81,20 +81,15 @@ impl Writer {
         Ok(Reservation { rows: None, bytes })
     }
 
-    /// Hands over a batch that has room for its bytes. The answer comes when it is stored or has failed.
+    /// Hands over a batch that has room for its bytes. The answer comes when it is stored or has failed, at once when the
+    /// store is away.
     ///
     /// # Errors
     /// [`QueueFull`] when there is no room for its rows.
-    pub fn submit(
-        &self,
-        source: Source,
-        batch: Batch,
-        mut reservation: Reservation,
-        on_failure: OnFailure,
-    ) -> Result<Answer, QueueFull> {
+    pub fn submit(&self, source: Source, batch: Batch, mut reservation: Reservation) -> Result<Answer, QueueFull> {
         let rows = self.weight(&batch);
         reservation.rows = Some(self.rows.clone().try_acquire_many_owned(rows).map_err(|_| QueueFull)?);
-        Ok(self.send(source, batch, reservation, on_failure))
+        Ok(self.send(source, batch, reservation, OnFailure::Report))
     }
 
     /// Hands over a batch of a message, as [`Writer::submit`]. Waits for room, and tries until the batch is stored.

@@ -23,21 +23,6 @@ const LINGER_ROWS: usize = 100;
 /// Shortest and longest wait between tries while the store is away.
 const RETRY_DELAY: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(5);
 
-/// Jobs to try again.
-#[derive(Default)]
-struct Left {
-    jobs: Vec<Job>,
-    /// True when the store is away. Otherwise it takes what others send.
-    away: bool,
-}
-
-impl Left {
-    fn add(&mut self, job: Job, failure: &Failure) {
-        self.jobs.push(job);
-        self.away |= failure.temporary;
-    }
-}
-
 /// The task.
 pub(super) struct Task<S> {
     committer: Committer<S>,
@@ -55,14 +40,12 @@ impl<S: Sink> Task<S> {
     pub async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
         let mut held: VecDeque<Job> = VecDeque::new();
         loop {
-            let mut group = Group::default();
-            match held.pop_front() {
-                Some(job) => group.add(job),
-                None => match jobs.recv().await {
-                    Some(job) => group.add(job),
-                    None => return,
-                },
-            }
+            let first = match held.pop_front() {
+                None => jobs.recv().await,
+                job => job,
+            };
+            let Some(first) = first else { return };
+            let mut group = Group::from(first);
             let lingers =
                 group.rows() < LINGER_ROWS && group.parts.iter().all(|(job, ..)| job.on_failure == OnFailure::Retry);
             if lingers && held.is_empty() {
@@ -74,65 +57,61 @@ impl<S: Sink> Task<S> {
                     None => break,
                 }
             }
-            let left = self.store(group).await;
-            if left.jobs.is_empty() {
+            let (left, is_away) = self.store(group).await;
+            if left.is_empty() {
                 continue;
             }
-            for job in left.jobs.into_iter().rev() {
+            for job in left.into_iter().rev() {
                 held.push_front(job);
             }
-            self.wait(left.away, &mut held, &mut jobs).await;
+            self.wait(is_away, &mut held, &mut jobs).await;
         }
     }
 
-    /// Stores a group. Returns the jobs to try again.
-    async fn store(&mut self, group: Group) -> Left {
-        let mut left = Left::default();
-        let (group, failure) = match self.committer.commit(group).await {
-            Ok(()) => {
-                self.delays.reset();
-                return left;
-            }
-            Err(failed) => failed,
+    /// Stores a group. Returns the jobs to try again, and whether the store is away; otherwise it takes what others send.
+    async fn store(&mut self, group: Group) -> (Vec<Job>, bool) {
+        let (mut left, mut is_away) = (Vec::new(), false);
+        let Err((group, failure)) = self.committer.commit(group).await else {
+            self.delays.reset();
+            return (left, is_away);
         };
         let alone = group.parts.len() == 1;
         for job in group.split() {
             // A job that the store never takes must not keep it from taking the rest.
-            let (job, failure) = if failure.temporary || alone {
-                (job, failure.clone())
+            let stored = if failure.temporary || alone {
+                Err((job, failure.clone()))
             } else {
-                match self.committer.commit(job.into()).await {
-                    Ok(()) => continue,
-                    Err((group, failure)) => match group.split().pop() {
-                        Some(job) => (job, failure),
-                        None => continue,
-                    },
-                }
+                self.committer.commit_one(job).await
             };
-            match job.on_failure {
-                // The sender may no longer be waiting.
-                OnFailure::Report => drop(job.reply.send(Err(failure))),
-                OnFailure::Retry if failure.temporary => left.add(job, &failure),
-                OnFailure::Retry => {
-                    if let Err((job, failure)) = divide(&self.committer, &self.calendar, job).await {
-                        left.add(job, &failure);
-                    }
+            let stored = match stored {
+                Err((job, failure)) if job.on_failure == OnFailure::Retry && !failure.temporary => {
+                    divide(&self.committer, &self.calendar, job).await
                 }
+                stored => stored,
+            };
+            match stored {
+                Ok(()) => {}
+                Err((job, failure)) if job.on_failure == OnFailure::Retry => {
+                    is_away |= failure.temporary;
+                    left.push(job);
+                }
+                // The sender may no longer be waiting.
+                Err((job, failure)) => drop(job.reply.send(Err(failure))),
             }
         }
-        left
+        (left, is_away)
     }
 
     /// Waits before the next try. Senders that need not wait are told at once that the store is away; if it is not,
     /// their data is stored meanwhile.
-    async fn wait(&mut self, away: bool, held: &mut VecDeque<Job>, jobs: &mut mpsc::UnboundedReceiver<Job>) {
+    async fn wait(&mut self, is_away: bool, held: &mut VecDeque<Job>, jobs: &mut mpsc::UnboundedReceiver<Job>) {
         let until = Instant::now() + self.delays.step();
         loop {
             tokio::select! {
                 () = sleep_until(until) => return,
                 job = jobs.recv() => match job {
                     Some(job) if job.on_failure == OnFailure::Retry => held.push_back(job),
-                    Some(job) if !away => {
+                    Some(job) if !is_away => {
                         // The job leaves nothing behind, because it does not wait.
                         self.store(job.into()).await;
                     }

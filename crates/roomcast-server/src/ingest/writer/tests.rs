@@ -75,7 +75,7 @@ fn bench(limits: Limits) -> Bench {
 impl Bench {
     fn post(&self, batch: Batch) -> Result<Answer, QueueFull> {
         let room = self.writer.reserve(100)?;
-        self.writer.submit(Source::Http, batch, room, OnFailure::Report)
+        self.writer.submit(Source::Http, batch, room)
     }
 }
 
@@ -115,7 +115,7 @@ async fn a_full_queue_turns_away_at_once() {
     assert!(kept.await.unwrap().is_ok() && more.await.unwrap().is_ok());
     // A batch larger than the queue goes alone.
     let room = bench.writer.reserve(10_000).unwrap();
-    let large = bench.writer.submit(Source::Http, motion("b", 0..50), room, OnFailure::Report).unwrap();
+    let large = bench.writer.submit(Source::Http, motion("b", 0..50), room).unwrap();
     assert!(bench.post(motion("a", 0..1)).is_err());
     assert_eq!(large.await.unwrap().unwrap().stored, 50);
 }
