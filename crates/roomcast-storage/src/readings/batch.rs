@@ -88,6 +88,15 @@ pub struct Quarantined {
     pub reason: String,
 }
 
+/// A row of the quarantine as the databases return it.
+pub(super) type QuarantinedRow = (i64, i64, i64, String, String, String);
+
+impl From<QuarantinedRow> for Quarantined {
+    fn from((id, received, seen, source, payload, reason): QuarantinedRow) -> Self {
+        Self { id, received, seen, source, payload, reason }
+    }
+}
+
 /// Number of readings of a device in an hour.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HourCount {

@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::PostgresStore;
 use crate::postgres::{Lock, lock};
-use crate::readings::batch::Quarantined;
+use crate::readings::batch::{Quarantined, QuarantinedRow};
 use crate::readings::plan::Plan;
 use crate::readings::quarantine::{MAX_BATCH_DROPS, QuarantineSize, Reject, excess, growth};
 use roomcast_forecast::calendar::{Calendar, Timestamp};
@@ -88,16 +88,14 @@ pub(super) async fn forget(connection: &mut PgConnection, before: Timestamp) -> 
 
 impl PostgresStore {
     pub async fn quarantined(&self, after: i64, limit: usize) -> Result<Vec<Quarantined>, sqlx::Error> {
-        let rows: Vec<(i64, i64, i64, String, String, String)> = sqlx::query_as(
+        let rows: Vec<QuarantinedRow> = sqlx::query_as(
             "SELECT id, received, seen, source, payload, reason FROM quarantine WHERE id > $1 ORDER BY id LIMIT $2",
         )
         .bind(after)
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(&self.pool)
         .await?;
-        let row =
-            |(id, received, seen, source, payload, reason)| Quarantined { id, received, seen, source, payload, reason };
-        Ok(rows.into_iter().map(row).collect())
+        Ok(rows.into_iter().map(Quarantined::from).collect())
     }
 
     pub async fn quarantine_size(&self) -> Result<QuarantineSize, sqlx::Error> {

@@ -26,15 +26,6 @@ impl Directory {
     fn path(&self, version: &str, file: &str) -> PathBuf {
         self.root.join(version).join(file)
     }
-
-    /// Renames a version away and then removes it, so that a crash on the way leaves no half of it.
-    fn set_aside(&self, version: &str) -> Result<(), RegistryError> {
-        let staging = files::staging(&self.root)?;
-        files::rename(&self.root.join(version), &staging.path().join(version))?;
-        // The name goes before its files: a power loss must not bring back half of the version.
-        files::sync(&self.root)?;
-        staging.close().map_err(RegistryError::io(&self.root.join(version), "remove"))
-    }
 }
 
 fn lock_of(file: Option<File>) -> Lock {
@@ -92,14 +83,19 @@ impl Backend for Directory {
         }
         files::sync(staging.path())?;
         if target.exists() {
-            self.set_aside(version)?;
+            self.remove(version)?;
         }
         files::rename(staging.path(), &target)?;
         files::sync(&self.root)
     }
 
     fn remove(&self, version: &str) -> Result<(), RegistryError> {
-        self.set_aside(version)
+        // Renames the version away and then removes it, so that a crash on the way leaves no half of it.
+        let staging = files::staging(&self.root)?;
+        files::rename(&self.root.join(version), &staging.path().join(version))?;
+        // The name goes before its files: a power loss must not bring back half of the version.
+        files::sync(&self.root)?;
+        staging.close().map_err(RegistryError::io(&self.root.join(version), "remove"))
     }
 
     fn tidy(&self, lock: &Lock) -> Result<(), RegistryError> {

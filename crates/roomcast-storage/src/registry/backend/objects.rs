@@ -16,7 +16,7 @@ use super::wait::{LONG_TIMEOUT, SHORT_TIMEOUT, wait};
 use crate::url::shown;
 
 /// Bytes up to which an object is transferred by the client with the short timeout.
-const SMALL_OBJECT_BYTES: usize = 4 << 20;
+const SMALL_OBJECT_BYTES: u64 = 4 << 20;
 
 /// Number of retries, and the time after the first try within which they begin.
 const MAX_RETRIES: usize = 2;
@@ -87,6 +87,13 @@ impl Objects {
         clients.as_ref().map_err(|why| RegistryError::refused(&self.name, why))
     }
 
+    /// Returns the client that transfers so many bytes, and its timeout.
+    fn client_for(&self, bytes: u64) -> Result<(&AmazonS3, Duration), RegistryError> {
+        let clients = self.clients()?;
+        let is_small = bytes <= SMALL_OBJECT_BYTES;
+        Ok(if is_small { (&clients.brief, SHORT_TIMEOUT) } else { (&clients.long, LONG_TIMEOUT) })
+    }
+
     fn failed(&self, error: Error) -> RegistryError {
         match error {
             Error::Generic { .. } | Error::JoinError { .. } => RegistryError::unavailable(&self.name, error),
@@ -96,22 +103,14 @@ impl Objects {
 
     /// Returns the path of an object of this registry.
     pub fn path(&self, parts: &[&str]) -> Path {
-        let prefix = match self.clients.get_or_init(|| Clients::new(&self.url)) {
-            Ok(clients) => clients.prefix.as_str(),
-            Err(_) => "",
-        };
+        let prefix = self.clients().map_or("", |clients| &clients.prefix);
         Path::from(format!("{prefix}/{}", parts.join("/")))
     }
 
     /// Returns the bytes of an object of at most `limit` bytes, and its mark. Returns `None` when there is no such
     /// object.
     pub fn get(&self, path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Mark)>, RegistryError> {
-        let clients = self.clients()?;
-        let (client, timeout) = if limit <= SMALL_OBJECT_BYTES as u64 {
-            (&clients.brief, SHORT_TIMEOUT)
-        } else {
-            (&clients.long, LONG_TIMEOUT)
-        };
+        let (client, timeout) = self.client_for(limit)?;
         wait(&self.name, timeout, async {
             let found = match client.get(path).await {
                 Err(Error::NotFound { .. }) => return Ok(None),
@@ -151,12 +150,7 @@ impl Objects {
     }
 
     fn put_as(&self, path: &Path, bytes: Vec<u8>, mode: PutMode) -> Result<Option<Mark>, RegistryError> {
-        let clients = self.clients()?;
-        let (client, timeout) = if bytes.len() <= SMALL_OBJECT_BYTES {
-            (&clients.brief, SHORT_TIMEOUT)
-        } else {
-            (&clients.long, LONG_TIMEOUT)
-        };
+        let (client, timeout) = self.client_for(bytes.len() as u64)?;
         wait(&self.name, timeout, async {
             match client.put_opts(path, PutPayload::from(bytes), mode.into()).await {
                 Ok(put) => Ok(Some(Mark(put.into()))),

@@ -21,11 +21,10 @@ impl Bucket {
         Bucket(Arc::new(Objects::new(url)))
     }
 
-    /// Removes all objects of a version. `SHA256SUMS` goes first, and with it the version.
-    fn clear(&self, version: &str) -> Result<(), RegistryError> {
-        self.0.delete(&self.0.path(&[version, SUMS]))?;
-        let (_, objects) = self.0.list(&self.0.path(&[version]))?;
-        objects.iter().try_for_each(|object| self.0.delete(object))
+    /// Returns the names directly below the registry's prefix that may have objects below them.
+    fn prefixes(&self) -> Result<Vec<String>, RegistryError> {
+        let (prefixes, _) = self.0.list(&self.0.path(&[]))?;
+        Ok(prefixes.iter().filter_map(|prefix| prefix.filename().map(str::to_owned)).collect())
     }
 }
 
@@ -52,13 +51,10 @@ impl Backend for Bucket {
     }
 
     fn versions(&self) -> Result<Vec<String>, RegistryError> {
-        let (prefixes, _) = self.0.list(&self.0.path(&[]))?;
         let mut names = Vec::new();
-        for prefix in prefixes {
-            if let Some(name) = prefix.filename()
-                && self.holds(name)?
-            {
-                names.push(name.to_owned());
+        for name in self.prefixes()? {
+            if self.holds(&name)? {
+                names.push(name);
             }
         }
         names.sort();
@@ -84,17 +80,16 @@ impl Backend for Bucket {
     }
 
     fn remove(&self, version: &str) -> Result<(), RegistryError> {
-        self.clear(version)
+        // The checksums go first, and with them the version.
+        self.0.delete(&self.0.path(&[version, SUMS]))?;
+        let (_, objects) = self.0.list(&self.0.path(&[version]))?;
+        objects.iter().try_for_each(|object| self.0.delete(object))
     }
 
     fn tidy(&self, _: &Lock) -> Result<(), RegistryError> {
-        let (prefixes, _) = self.0.list(&self.0.path(&[]))?;
-        for prefix in prefixes {
-            if let Some(name) = prefix.filename()
-                && is_name(name)
-                && !self.holds(name)?
-            {
-                self.clear(name)?;
+        for name in self.prefixes()? {
+            if is_name(&name) && !self.holds(&name)? {
+                self.remove(&name)?;
             }
         }
         Ok(())
