@@ -34,12 +34,15 @@ macro_rules! modules {
     };
 }
 
-/// The modules of the page itself, in the order in which they import each other.
-pub const PAGE: [Module; 14] =
-    modules!("tools" "words" "api" "state" "alerts" "actual" "first" "grid" "keys" "head" "panel" "login" "live" "app");
+/// The modules of the page itself.
+pub const PAGE: [Module; 14] = modules!(
+    "app" "core/api" "core/state" "core/tools" "core/words" "grid/grid" "grid/hindsight" "grid/keys" "grid/onboarding"
+    "panel/panel" "shell/alerts" "shell/head" "shell/live" "shell/login"
+);
 
 /// The modules of the panel; a browser fetches them with the first panel.
-pub const PANEL: [Module; 6] = modules!("pieces" "why" "schedule" "weeks" "room" "model");
+pub const PANEL: [Module; 6] =
+    modules!("panel/model" "panel/pieces" "panel/room" "panel/schedule" "panel/weeks" "panel/why");
 
 /// Path, in the list of files, of the page as a server without tokens sends it: it does not ask for one.
 const OPEN_PAGE: &str = "/ without sign-in";
