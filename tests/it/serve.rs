@@ -229,7 +229,17 @@ fn the_description_of_the_api_is_the_one_on_record() {
 fn files_come_with_a_tag_and_a_strict_policy() {
     let models = registry();
     let server = Server::start(models.path(), &[]);
-    for path in ["/", "/page.js", "/panel.js", "/style.css", "/docs", "/docs.js"] {
+    for path in [
+        "/",
+        "/page.js",
+        "/panel.js",
+        "/style.css",
+        "/docs",
+        "/docs.js",
+        "/docs.css",
+        "/swagger-ui.js",
+        "/swagger-ui.css",
+    ] {
         let file = server.ask("GET", path, &[], b"");
         assert_eq!(file.status, 200, "{path}");
         assert!(file.header("content-security-policy").unwrap().starts_with("default-src 'none'; script-src 'self'"));

@@ -127,8 +127,8 @@ test('the keyboard reads an hour’s chance, and it is the API’s', async () =>
 
 test('a past day shows what really happened', async () => {
   const { page, errors, close } = await open({ token: TOKEN, hash: `#at=${PAST}` });
-  // The models were trained on the whole file: a day that they have learned from is forecast by the habit's rate.
-  await page.getByText('In hindsight, each room’s plain habit called').waitFor();
+  // The models were trained on the whole file: a day that they have learned from is forecast by the usual rate.
+  await page.getByText('In hindsight, each room’s usual rate predicted').waitFor();
   const { model } = await server.get(`/predict?at=${PAST}`);
   assert.deepEqual([model.version, model.in_sample], ['baseline', false]);
   const { hours } = await server.get(`/devices/device_4/history?from=${PAST}&to=2016-08-25T00:00:00`);
@@ -184,7 +184,7 @@ test('the model’s health is told', async () => {
   const likely = reliability.filter((bin) => bin.from > 0.09 && bin.forecasts);
   const hours = likely.reduce((all, bin) => all + bin.forecasts, 0);
   const off = likely.reduce((all, bin) => all + Math.abs(bin.forecasts * bin.mean_probability - bin.occupied), 0) / hours;
-  await panel.getByText(`Of ${hours.toLocaleString('en-GB')} hours given 10 % or more, what happened lies ${(100 * off).toFixed(1)} points off`).waitFor();
+  await panel.getByText(`For ${hours.toLocaleString('en-GB')} hours given 10 % or more, the share in use is ${(100 * off).toFixed(1)} points off`).waitFor();
   assert.deepEqual(errors, []);
   await close();
 });
@@ -229,7 +229,7 @@ test('what the server refuses is told with its hint', async () => {
   const { page, close } = await open({ token: TOKEN, hash: '#at=1999-01-01T00:00:00' });
   const alert = page.getByRole('alert').filter({ hasText: 'Try again' });
   await alert.waitFor();
-  assert.match(await alert.innerText(), /[.?] Try again Go to the latest forecast$/);
+  assert.match(await alert.innerText(), /[.?]\n\nTry again\nGo to the latest forecast$/);
   await page.getByRole('button', { name: 'Go to the latest forecast' }).click();
   await page.getByRole('grid').waitFor();
   await close();
@@ -340,9 +340,9 @@ describe('a site that is alive', () => {
       }
     }
     assert.ok(all > 24, `${all} hours were observed`);
-    await box.filter({ hasText: `In hindsight, models that had not seen this day called ${percent(right / all)} of ${all} hours right` }).waitFor();
+    await box.filter({ hasText: `In hindsight, models that had not seen this day predicted ${percent(right / all)} of ${all} hours correctly` }).waitFor();
     await page.evaluate(() => { location.hash = 'at=2016-08-24T00:00:00'; });
-    await box.filter({ hasText: 'In hindsight, each room’s plain habit called' }).waitFor();
+    await box.filter({ hasText: 'In hindsight, each room’s usual rate predicted' }).waitFor();
     assert.deepEqual(errors, []);
     await close();
   });
@@ -353,7 +353,7 @@ describe('a site that is alive', () => {
     const scored = devices.filter((device) => device.live);
     const loss = (pick) => scored.reduce((all, device) => all + device.live.hours * device.live[pick], 0);
     const words = (skill) => (Math.abs(skill) < 0.005 ? 'no better, no worse' : `${percent(Math.abs(skill))} ${skill > 0 ? 'less' : 'more'} error`);
-    const part = page.getByRole('region', { name: 'Model health' }).locator('section', { has: page.getByRole('heading', { name: 'And on the last 14 days?' }) });
+    const part = page.getByRole('region', { name: 'Model health' }).locator('section', { has: page.getByRole('heading', { name: 'Scores of the last 14 days' }) });
     await part.getByText(words(1 - loss('log_loss') / loss('baseline')), { exact: true }).waitFor();
     await page.evaluate(() => { location.hash = 'room=device_1'; });
     const { live } = devices.find((device) => device.device === 'device_1');
@@ -379,6 +379,44 @@ describe('a site that is alive', () => {
   }
 });
 
+test('a server without tokens shows the page at once', async (t) => {
+  const bare = await serve(READINGS, 120_000, ['--input', READINGS, '--no-auth'], { PRIVATE_TOKEN: undefined });
+  t.after(() => bare.stop());
+  const { page, errors, close } = await open({ to: bare });
+  await page.getByRole('grid').waitFor();
+  assert.equal(await page.getByLabel('Token').isVisible(), false);
+  assert.equal(await page.getByRole('button', { name: 'Sign out' }).isVisible(), false);
+  assert.deepEqual(errors, []);
+  await close();
+});
+
+describe('the API page', () => {
+  for (const colorScheme of ['light', 'dark']) {
+    for (const [size, viewport] of [['desk', DESK], ['phone', PHONE]]) {
+      test(`describes the API and tries it, ${colorScheme}, ${size}`, async () => {
+        // Without a word of the browser about its policy: nothing comes from elsewhere, no script or style is inline.
+        const { page, errors, close } = await open({ viewport, colorScheme, token: TOKEN });
+        await page.getByRole('grid').waitFor();
+        await page.goto(`${server.url}/docs`);
+        const { tags } = await server.get('/openapi.json');
+        const links = page.getByRole('navigation', { name: 'Sections' }).getByRole('link');
+        await links.nth(2).waitFor();
+        assert.deepEqual((await links.allInnerTexts()).slice(2), tags.map((tag) => tag.name));
+        await links.getByText('devices', { exact: true }).click();
+        const operation = page.locator('#operations-devices-devices');
+        await operation.locator('.opblock-summary-control').click();
+        await operation.getByRole('button', { name: 'Execute' }).click();
+        await operation.locator('.live-responses-table').getByText('"device_1"').first().waitFor();
+        assert.equal(await page.locator('#api').evaluate((api) => /`\w/.test(api.innerText)), false, 'Markdown is shown as it is written');
+        assert.equal(await page.evaluate(() => document.documentElement.scrollWidth > innerWidth), false, 'wider than the screen');
+        if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/docs-${colorScheme}-${size}.png` });
+        assert.deepEqual(errors, []);
+        await close();
+      });
+    }
+  }
+});
+
 test('a server without readings shows how to send the first, and then that it learns', async (t) => {
   const fresh = await empty();
   t.after(() => fresh.stop());
@@ -393,7 +431,7 @@ test('a server without readings shows how to send the first, and then that it le
   assert.ok(needed > 1);
   await page.getByRole('heading', { level: 1, name: `Learning, day 1 of ${needed}`, exact: true }).waitFor();
   await page.getByRole('rowheader', { name: 'room_1' }).waitFor();
-  assert.match(await page.locator('#lead').innerText(), new RegExp(`^Until ${needed} days of readings have come, chances are rough: they are the rates of the few hours that were seen\\.`));
+  assert.match(await page.locator('#lead').innerText(), new RegExp(`^Chances are rough until ${needed} days of readings have arrived: they are the rates of the few hours observed so far\\.`));
   assert.equal(await page.locator('#empty').isVisible(), false);
   assert.deepEqual(errors, []);
   await close();
@@ -408,7 +446,7 @@ test('a site that fell silent days ago is told from an empty one', async (t) => 
   await until(async () => (await silent.get('/alerts')).alerts.some((alert) => alert.kind === 'data_late'));
   const { page, errors, close } = await open({ to: silent, token: TOKEN });
   await page.locator('summary').filter({ hasText: 'No readings are coming in' }).getByText(/^ ?since \d+ \w+ \d{4}, \d\d:\d\d$/).waitFor();
-  await page.getByText(/^No reading has come in since .* the silence does not lower it\.$/).waitFor();
+  await page.getByText(/^No reading has come in since .* The silence does not lower it\.$/).waitFor();
   assert.equal((await silent.get('/predict')).stale, true);
   assert.deepEqual(errors, []);
   await close();
@@ -496,7 +534,7 @@ describe('1,000 rooms', () => {
       const hours = actual.flatMap((letters, at) => [...letters].map((letter, hour) => [letter, chances[at][hour] >= threshold]));
       const known = hours.filter(([letter]) => letter !== 'u');
       const right = known.filter(([letter, used]) => (letter === 'o') === used).length;
-      const said = `called ${percent(right / known.length)} of ${known.length.toLocaleString('en-GB')} hour`;
+      const said = `predicted ${percent(right / known.length)} of ${known.length.toLocaleString('en-GB')} hour`;
       return (await page.locator('#hindsight').innerText()).includes(said);
     });
     assert.deepEqual(errors, []);

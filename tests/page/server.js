@@ -24,12 +24,12 @@ function freePort() {
 }
 
 /** A server of these readings, once it is ready: `url`, `get(path)` for JSON, `post(rows)`, `stop()`. */
-export async function serve(readings, patience = 120_000, more = ['--input', readings]) {
+export async function serve(readings, patience = 120_000, more = ['--input', readings], tokens = { PRIVATE_TOKEN: TOKEN }) {
   if (!binary) throw new Error('ROOMCAST_BIN must name the roomcast binary');
   const port = await freePort();
   const home = await mkdtemp(join(tmpdir(), 'roomcast-page-'));
   const child = spawn(binary, ['serve', ...more, '--bind', `127.0.0.1:${port}`],
-    { cwd: home, env: { ...process.env, PRIVATE_TOKEN: TOKEN }, stdio: ['ignore', 'ignore', 'pipe'] });
+    { cwd: home, env: { ...process.env, ...tokens }, stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   let over = null;
   child.stderr.on('data', (text) => { said = (said + text).slice(-8000); });

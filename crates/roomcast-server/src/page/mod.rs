@@ -2,18 +2,23 @@
 
 pub mod bundle;
 
+use std::io::Read as _;
 use std::sync::LazyLock;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, EntityTag, HeaderValue, VARY,
 };
-use actix_web::web::Bytes;
+use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use flate2::Compression;
+use flate2::read::GzDecoder;
 
 use crate::api::predict::{gzip, wants_gzip};
+use crate::http::auth::Access;
 use crate::http::etag;
 use crate::page::bundle::Module;
+use crate::problem::Problem;
 
 /// The content security policy of the page: its own script, style and requests, nothing from elsewhere.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -29,55 +34,71 @@ macro_rules! modules {
     };
 }
 
-/// The modules of the page itself, in the order in which they import each other.
-pub const PAGE: [Module; 14] =
-    modules!("tools" "words" "api" "state" "alerts" "actual" "first" "grid" "keys" "head" "panel" "login" "live" "app");
+/// The modules of the page itself.
+pub const PAGE: [Module; 14] = modules!(
+    "app" "core/api" "core/state" "core/tools" "core/words" "grid/grid" "grid/hindsight" "grid/keys" "grid/onboarding"
+    "panel/panel" "shell/alerts" "shell/head" "shell/live" "shell/login"
+);
 
 /// The modules of the panel; a browser fetches them with the first panel.
-pub const PANEL: [Module; 6] = modules!("pieces" "why" "schedule" "weeks" "room" "model");
+pub const PANEL: [Module; 6] =
+    modules!("panel/model" "panel/pieces" "panel/room" "panel/schedule" "panel/weeks" "panel/why");
 
-/// A file, its type, and a tag that changes with its content.
+/// Path, in the list of files, of the page as a server without tokens sends it: it does not ask for one.
+const OPEN_PAGE: &str = "/ without sign-in";
+
+/// A file, its type, and a tag that changes with its content. Only the compressed form is kept.
 struct File {
     path: &'static str,
     media: &'static str,
-    bytes: Bytes,
     gzip: Bytes,
     tag: EntityTag,
 }
 
-static FILES: LazyLock<[File; 7]> = LazyLock::new(|| {
-    let files = [
-        ("/", HTML, include_str!("app/index.html").to_owned()),
-        ("/page.js", SCRIPT, bundle::script(&PAGE, "/panel.js")),
-        ("/panel.js", SCRIPT, bundle::script(&PANEL, "/page.js")),
-        ("/style.css", STYLE, bundle::style(include_str!("app/style.css"))),
-        ("/docs", HTML, include_str!("docs/index.html").to_owned()),
-        ("/docs.js", SCRIPT, include_str!("docs/docs.js").to_owned()),
-        ("/openapi.json", "application/json", super::openapi::json()),
-    ];
-    files.map(|(path, media, text)| {
-        let tag = etag::of(text.as_bytes());
-        // Compressed once for all clients, so at the best level.
-        let gzip = gzip(text.as_bytes(), Compression::best()).unwrap_or_default();
-        File { path, media, bytes: text.into(), gzip, tag }
-    })
+static FILES: LazyLock<[File; 11]> = LazyLock::new(|| {
+    const INDEX: &str = include_str!("app/index.html");
+    [
+        own("/", HTML, INDEX),
+        own(OPEN_PAGE, HTML, &INDEX.replacen("<html", "<html data-open", 1)),
+        own("/page.js", SCRIPT, &bundle::script(&PAGE, "/panel.js")),
+        own("/panel.js", SCRIPT, &bundle::script(&PANEL, "/page.js")),
+        own("/style.css", STYLE, &bundle::style(include_str!("app/style.css"))),
+        own("/docs", HTML, include_str!("docs/index.html")),
+        own("/docs.js", SCRIPT, include_str!("docs/docs.js")),
+        own("/docs.css", STYLE, include_str!("docs/docs.css")),
+        vendored("/swagger-ui.js", SCRIPT, include_bytes!("docs/vendor/swagger-ui-bundle.js.gz")),
+        vendored("/swagger-ui.css", STYLE, include_bytes!("docs/vendor/swagger-ui.css.gz")),
+        own("/openapi.json", "application/json", &super::openapi::json()),
+    ]
 });
 
-/// Sends the page or the API page.
-pub async fn page(request: HttpRequest) -> HttpResponse {
-    file(&request)
+/// Returns a file of ours, compressed once for all clients, so at the best level.
+fn own(path: &'static str, media: &'static str, text: &str) -> File {
+    File {
+        path,
+        media,
+        gzip: gzip(text.as_bytes(), Compression::best()).unwrap_or_default(),
+        tag: etag::of(text.as_bytes()),
+    }
 }
 
-/// Sends the API's description, OpenAPI 3.1.
-pub async fn openapi(request: HttpRequest) -> HttpResponse {
-    file(&request)
+/// Returns a file that is embedded in its compressed form.
+fn vendored(path: &'static str, media: &'static str, gzip: &'static [u8]) -> File {
+    File { path, media, gzip: Bytes::from_static(gzip), tag: etag::of(gzip) }
 }
 
-fn file(request: &HttpRequest) -> HttpResponse {
+/// Sends the page, the API page, or a file of theirs.
+pub async fn page(request: HttpRequest, access: Data<Access>) -> Result<HttpResponse, Problem> {
     // The router has matched a path of the list, whatever its spelling.
-    let path = request.match_pattern();
-    let Some(file) = FILES.iter().find(|file| Some(file.path) == path.as_deref()) else {
-        return HttpResponse::NotFound().finish();
+    match request.match_pattern().as_deref() {
+        Some("/") if access.tokens.is_empty() => file(&request, OPEN_PAGE),
+        path => file(&request, path.unwrap_or_default()),
+    }
+}
+
+fn file(request: &HttpRequest, path: &str) -> Result<HttpResponse, Problem> {
+    let Some(file) = FILES.iter().find(|file| file.path == path) else {
+        return Err(Problem::of_status(StatusCode::NOT_FOUND));
     };
     let is_held = etag::is_held(request, &file.tag);
     let mut response = if is_held { HttpResponse::NotModified() } else { HttpResponse::Ok() };
@@ -87,11 +108,15 @@ fn file(request: &HttpRequest) -> HttpResponse {
         .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-cache")))
         .insert_header((CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)));
     if is_held {
-        return response.finish();
+        return Ok(response.finish());
     }
     response.insert_header((CONTENT_TYPE, HeaderValue::from_static(file.media)));
-    if file.gzip.is_empty() || !wants_gzip(request) {
-        return response.body(file.bytes.clone());
+    if wants_gzip(request) {
+        return Ok(response
+            .insert_header((CONTENT_ENCODING, HeaderValue::from_static("gzip")))
+            .body(file.gzip.clone()));
     }
-    response.insert_header((CONTENT_ENCODING, HeaderValue::from_static("gzip"))).body(file.gzip.clone())
+    let mut plain = Vec::new();
+    GzDecoder::new(&*file.gzip).read_to_end(&mut plain).map_err(Problem::internal)?;
+    Ok(response.body(plain))
 }

@@ -1,20 +1,19 @@
 // Roomcast's page: rooms by the next 24 hours, one room in detail, the health of sensors and model.
 //
-// Modules import only from those before them in this order: tools, words, api, state, alerts, actual, first, grid, keys, head, panel,
-// login, live, and this one, which starts it all. What those before want of those after, they tell (`tell`, `when`). The server
-// puts them into one script. Another is made of pieces, why, schedule, weeks, room and model, which fill the panel.
+// The server puts the modules that this one imports into one script. The other modules of `panel` are a second script, which is
+// fetched with the first panel. No imports are circular: a module calls those that import it by `tell` and `when`.
 
-import { $, announce, h, prefer, prefers, when } from './tools.js';
-import { stamp, wallOf } from './words.js';
-import { get, getChanged, token } from './api.js';
-import { closePanel, go, groupable, readRoute, roomsOf, route, state } from './state.js';
-import { showAlerts } from './alerts.js';
-import { focusCursor, showRows } from './grid.js';
-import { hideTip, listenToGrid } from './keys.js';
-import { showError, showFilters, showHead, showTimes, step } from './head.js';
-import { showPanel } from './panel.js';
-import { signIn, signOut, submitToken } from './login.js';
-import { hearAgain, isListening, isWatched, keepListening, listen, takeHeard } from './live.js';
+import { $, announce, h, prefer, prefers, when } from './core/tools.js';
+import { stamp, wallOf } from './core/words.js';
+import { get, getChanged, isOpen, token } from './core/api.js';
+import { closePanel, go, groupable, readRoute, roomsOf, route, state } from './core/state.js';
+import { showAlerts } from './shell/alerts.js';
+import { focusCursor, showRows } from './grid/grid.js';
+import { hideTip, listenToGrid } from './grid/keys.js';
+import { showError, showFilters, showHead, showTimes, step } from './shell/head.js';
+import { showPanel } from './panel/panel.js';
+import { signIn, signOut, submitToken } from './shell/login.js';
+import { hearAgain, isListening, isWatched, keepListening, listen, takeHeard } from './shell/live.js';
 
 function follow() {
   const before = route.at;
@@ -52,6 +51,7 @@ async function load(quiet = false) {
   } catch (problem) {
     if (mine === run && problem.status !== 401) {
       failed = true;
+      if (!state.forecast) announce($('lead'), '');
       showError(problem);
     }
   } finally {
@@ -187,7 +187,7 @@ function listenToControls() {
 
 function goToTime() {
   const at = wallOf($('at').value.trim());
-  $('at').setCustomValidity(at ? '' : 'A day and a time, as 2016-08-24 18:00');
+  $('at').setCustomValidity(at ? '' : 'Enter a day and a time, for example 2016-08-24 18:00.');
   if (!at) {
     $('at').reportValidity();
     return;
@@ -220,7 +220,7 @@ export function start() {
   Object.assign(route, readRoute());
   listenToControls();
   listenToGrid();
-  if (token.get() === null) signIn();
+  if (token.get() === null && !isOpen) signIn();
   else load();
   keepListening();
 }

@@ -1,10 +1,10 @@
 // The grid of rooms and hours. Only the rows in sight are there.
 
-import { $, announce, count, h, plural } from './tools.js';
-import { bare, clock, date, happened, HOURS, likelihood, percent } from './words.js';
-import { arrange, route, state, tally } from './state.js';
-import { showHindsight } from './actual.js';
-import { firstSteps } from './first.js';
+import { $, announce, count, h, plural } from '../core/tools.js';
+import { bare, clock, date, happened, HOURS, likelihood, percent } from '../core/words.js';
+import { arrange, route, state, tally } from '../core/state.js';
+import { showHindsight } from './hindsight.js';
+import { firstSteps } from './onboarding.js';
 
 /** Where the keyboard is: a row's key and a column, 0 the name, 1 to 24 the hours, then hours and first. */
 export const cursor = { key: null, column: 0 };

@@ -1,6 +1,9 @@
-// What the server answers.
+// Requests to the server.
 
 import { tell } from './tools.js';
+
+/** Whether the server has no tokens, so that the page needs no sign-in; the server marks the document. */
+export const isOpen = 'open' in document.documentElement.dataset;
 
 const KEY = 'roomcast.token';
 export const token = {
@@ -15,10 +18,10 @@ export const token = {
   },
 };
 
-/** What the server answered instead of data: a problem document, or what comes nearest to one. */
+/** A failed request: the problem document of the server, or the closest to one. */
 export class Problem extends Error {
   constructor({ title, hint, detail, status }) {
-    super(title || `The server answered ${status}`);
+    super(title || `The server answered with status ${status}`);
     this.hint = hint || detail || '';
     this.status = status;
   }
@@ -35,7 +38,7 @@ export async function ask(path, parameters = {}, { secret = token.get(), tag = n
   const headers = { ...authorization(secret), ...(tag ? { 'If-None-Match': tag } : {}) };
   const address = query.size ? `${path}?${query}` : path;
   const answer = await fetch(address, { headers }).catch(() => {
-    throw new Problem({ title: 'The server does not answer', hint: 'It may be restarting; this page tries again every minute.' });
+    throw new Problem({ title: 'The server does not answer', hint: 'It may be restarting. This page tries again every minute.' });
   });
   if (answer.ok || (tag && answer.status === 304)) return answer;
   if ((answer.status === 429 || answer.status === 503) && patience > 0) {

@@ -1,8 +1,8 @@
 // The grid by keyboard and pointer, and the tooltip.
 
-import { $, h } from './tools.js';
-import { date, happened, HOURS, likelihood, percent, span, wall } from './words.js';
-import { arrange, go, route, state } from './state.js';
+import { $, h } from '../core/tools.js';
+import { date, happened, HOURS, likelihood, percent, span, wall } from '../core/words.js';
+import { arrange, go, route, state } from '../core/state.js';
 import { cursor, draw, focusCursor, keyIndex, markCursor, redraw, rowHeight, showRows, SUM } from './grid.js';
 
 /** Moves to the row at `index` (-1: the building) and to a column, and into sight. */
@@ -75,7 +75,7 @@ function roomTip(row, hour) {
     h('span', { className: 'tip-head' }, `${row.name} · ${date(state.starts[hour])}, ${span(state.starts[hour])}`),
     h('strong', {}, `${percent(p)} chance of use`),
     h('span', {}, `${likelihood(p)}${row.used[hour] ? '; expected in use' : ''}`),
-    actual ? h('span', { className: 'tip-was' }, `In fact it ${happened[actual]}`) : null,
+    actual ? h('span', { className: 'tip-was' }, `It ${happened[actual]}`) : null,
   ].filter(Boolean);
 }
 

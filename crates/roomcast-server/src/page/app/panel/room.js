@@ -1,10 +1,10 @@
 // The panel of one room.
 
-import { $, count, h, plural, s } from './tools.js';
-import { clock, date, DAY, HOUR, HOURS, percent, shift, wall } from './words.js';
-import { device, get } from './api.js';
-import { go, route, state } from './state.js';
-import { oddities } from './grid.js';
+import { $, count, h, plural, s } from '../core/tools.js';
+import { clock, date, DAY, HOUR, HOURS, percent, shift, wall } from '../core/words.js';
+import { device, get } from '../core/api.js';
+import { go, route, state } from '../core/state.js';
+import { oddities } from '../grid/grid.js';
 import { complaint, factList, label, later, liveSkill, panelHead, part, skillOf, skillWords } from './pieces.js';
 import { explanation } from './why.js';
 import { schedulePart } from './schedule.js';
@@ -35,9 +35,10 @@ function roomSummary(row) {
     else runs.push({ from: hour, to: hour + 1 });
   });
   const top = row.chances.indexOf(Math.max(...row.chances));
-  if (!runs.length) return `Not expected in use. Most likely at ${clock(state.starts[top])}, with ${percent(row.chances[top])}.`;
+  const peak = `The most likely hour is ${clock(state.starts[top])}, with ${percent(row.chances[top])}.`;
+  if (!runs.length) return `Not expected in use. ${peak}`;
   const text = runs.map((each) => `${clock(state.starts[each.from])}–${clock(shift(state.starts[each.to - 1], HOUR))}`);
-  return `Expected in use ${text.join(', ')}; ${row.expected.toFixed(1)} hours in all. Most likely at ${clock(state.starts[top])}, with ${percent(row.chances[top])}.`;
+  return `Expected in use ${text.join(', ')}, ${row.expected.toFixed(1)} hours in total. ${peak}`;
 }
 
 /** The hour of the address, or the likeliest. */
@@ -88,7 +89,7 @@ function drawCurve(row) {
     if (hour >= 0 && hour < HOURS) go({ hour: wall(state.starts[hour]) }, true);
   });
   const notes = [h('span', {}, h('i', { className: 'key dot' }), 'expected in use'),
-    state.past ? h('span', {}, h('i', { className: 'key was' }), 'was really in use') : null].filter(Boolean);
+    state.past ? h('span', {}, h('i', { className: 'key was' }), 'was in use') : null].filter(Boolean);
   $('curve').replaceChildren(svg, h('p', { className: 'small keys' }, ...notes));
 }
 
@@ -100,15 +101,15 @@ function drawActual(svg, row, x, wide, y) {
 }
 
 const SENSOR = {
-  live: 'The sensor is live: its last motion is no older than its usual gaps.',
-  silent: 'The sensor is silent: far longer without motion than usual while the building is alive. The room may be empty for long, or the sensor dead. Its chances are lowered accordingly; look at the sensor.',
-  new: 'The sensor is new: first seen less than a week ago. Until it has a history of its own, its forecast leans on the building.',
+  live: 'The sensor is live. The time since its last motion is within its usual gaps.',
+  silent: 'The sensor is silent. It has reported no motion for far longer than usual, while other sensors have. The room may be empty, or the sensor may be broken. Its chances are lowered accordingly. Check the sensor.',
+  new: 'The sensor is new. Its first reading is less than a week old. Its forecast uses the rates of the building until it has a history of its own.',
 };
-const CHATTER = 'It has been chattering: readings every few seconds for hours, as a loose or badly placed sensor makes them. Hours in use may be false; look at the sensor.';
+const CHATTER = 'The sensor is chattering. It has sent readings every few seconds for hours, as loose or badly placed sensors do. Its hours in use may be false. Check the sensor.';
 const SOURCES = {
   model: 'The forecast comes from a model of this room.',
-  building: 'The forecast comes from what all rooms share: a model of its own did not do better.',
-  baseline: 'The forecast is the room’s plain habit.',
+  building: 'The forecast comes from the shared model of all rooms, because a model of this room did not do better.',
+  baseline: 'The forecast is the room’s usual rate.',
 };
 
 export function sensor(about, row) {
@@ -117,8 +118,8 @@ export function sensor(about, row) {
     ['Last reading', about.last_reading ? `${date(about.last_reading, 'year')}, ${clock(about.last_reading)}` : 'none'],
     ['Readings', count(about.readings ?? 0)],
     ['Hours in use', about.share_occupied === null || about.share_occupied === undefined ? 'not known' : percent(about.share_occupied)],
-    ['When trained, against its habit', skillWords(skillOf(about))],
-    ['Last 14 days, against its habit', liveSkill(about) === null ? 'not scored yet' : `${skillWords(about.live.skill)} over ${plural(about.live.hours, 'hour')}`],
+    ['In training, against its usual rate', skillWords(skillOf(about))],
+    ['Last 14 days, against its usual rate', liveSkill(about) === null ? 'not scored yet' : `${skillWords(about.live.skill)} over ${plural(about.live.hours, 'hour')}`],
   ];
   return [
     h('p', {}, SENSOR[row.status] ?? '', ' ', row.chattering ? CHATTER : '', ' ', SOURCES[row.source] ?? ''),

@@ -1,8 +1,8 @@
 // What panels are made of.
 
-import { h, s } from './tools.js';
-import { percent, sentence } from './words.js';
-import { closePanel } from './state.js';
+import { h, s } from '../core/tools.js';
+import { percent, sentence } from '../core/words.js';
+import { closePanel } from '../core/state.js';
 
 /** What its parts wait for. */
 export const pending = [];
@@ -39,7 +39,7 @@ export function table(heads, rows) {
 
 export const factList = (facts) => h('dl', { className: 'facts' }, facts.map(([term, text]) => h('div', {}, h('dt', {}, term), h('dd', {}, text))));
 
-/** How much lower the log loss is than that of the room's plain habit; null when not judged. */
+/** How much lower the log loss is than that of the room's usual rate; null when not judged. */
 export function skillOf({ scores }) {
   return scores?.rows && scores.baseline ? 1 - scores.device / scores.baseline : null;
 }

@@ -1,15 +1,15 @@
 // Headline, tools and notices above the grid.
 
-import { $, announce, count, h, plural, sum, tell } from './tools.js';
-import { bare, clock, date, DAY, percent, sentence, shift, stamp } from './words.js';
-import { FILTERS, go, originOf, route, state, tally } from './state.js';
+import { $, announce, count, h, plural, sum, tell } from '../core/tools.js';
+import { bare, clock, date, DAY, percent, sentence, shift, stamp } from '../core/words.js';
+import { FILTERS, go, originOf, route, state, tally } from '../core/state.js';
 
 export function showHead() {
   const head = headline();
   announce($('headline'), head);
   document.title = `${head} · Roomcast`;
   const until = state.forecast.data_until;
-  announce($('lead'), [...habit(), until ? `Made from readings until ${date(until, 'year')}, ${clock(until)}.` : '', route.at || state.forecast.stale ? '' : measured()].filter(Boolean).join(' '));
+  announce($('lead'), [...untrained(), until ? `Made from readings until ${date(until, 'year')}, ${clock(until)}.` : '', route.at || state.forecast.stale ? '' : measured()].filter(Boolean).join(' '));
   const failing = state.models?.error;
   $('open-model').hidden = false;
   $('open-model').textContent = failing ? 'Model health: problem' : 'Model health';
@@ -25,12 +25,12 @@ function headline() {
   return isYoung(learning) ? `Learning, day ${learning.days + 1} of ${learning.days_needed}` : busiest();
 }
 
-/** What a server without models forecasts by, before anything else is said. */
-function habit() {
+/** What forecasts are made from while no model is trained. */
+function untrained() {
   const learning = state.models?.learning;
   if (!learning || !state.rooms.length) return [];
-  if (!isYoung(learning)) return ['No model is trained yet: each chance is how often the room was in use at such an hour so far.'];
-  const waits = `Until ${plural(learning.days_needed, 'day')} of readings have come, chances are rough: they are the rates of the few hours that were seen.`;
+  if (!isYoung(learning)) return ['No model is trained yet. Each chance is the room’s usual rate: how often it was in use at that hour so far.'];
+  const waits = `Chances are rough until ${plural(learning.days_needed, 'day')} of readings have arrived: they are the rates of the few hours observed so far.`;
   // That no room is expected in use says nothing yet.
   return state.rooms.some((row) => row.first !== null) ? [waits, `${busiest()}.`] : [waits];
 }
@@ -79,7 +79,7 @@ function bands(bins) {
   return said.filter(Boolean).join(', those given ');
 }
 
-/** Says when nothing has come in for days. */
+/** Shows a notice when no reading has arrived for days. */
 function showNotice(until) {
   const told = state.alerts.some((alert) => alert.kind === 'data_late');
   const { stale } = state.forecast;
@@ -88,8 +88,8 @@ function showNotice(until) {
   if ($('notice').hidden) return;
   const since = `No reading has come in since ${date(until, 'year')}, ${clock(until)}`;
   announce($('notice'), stale
-    ? `${since}: longer than nights, days off and habits explain. Each chance is how often the room was in use at such an hour; the silence does not lower it.`
-    : `${since}. The forecast is made as of then.`);
+    ? `${since}. This is longer than nights, days off and usual gaps explain. Each chance is the room’s usual rate at that hour. The silence does not lower it.`
+    : `${since}. The forecast starts after that reading.`);
 }
 
 export function showFilters() {
@@ -129,5 +129,5 @@ export function showError(problem) {
   if (!problem) return;
   const again = h('button', { type: 'button', className: 'link', onclick: () => tell('reload') }, 'Try again');
   const latest = h('button', { type: 'button', className: 'link', onclick: () => go({ at: null }) }, 'Go to the latest forecast');
-  box.replaceChildren(h('strong', {}, sentence(problem.message)), ` ${sentence(problem.hint)} `, again, ...(route.at ? [' ', latest] : []));
+  box.replaceChildren(h('p', {}, h('strong', {}, sentence(problem.message)), ` ${sentence(problem.hint)}`), h('p', { className: 'actions' }, again, route.at ? latest : null));
 }

@@ -1,9 +1,9 @@
 // A room's schedule for heating and ventilation.
 
-import { $, h, prefer, prefers, s } from './tools.js';
-import { clock, date, DAY, HOUR, HOURS, shift, stamp } from './words.js';
-import { ask, get } from './api.js';
-import { state } from './state.js';
+import { $, h, prefer, prefers, s } from '../core/tools.js';
+import { clock, date, DAY, HOUR, HOURS, shift, stamp } from '../core/words.js';
+import { ask, get } from '../core/api.js';
+import { state } from '../core/state.js';
 import { complaint, label, part } from './pieces.js';
 
 export function schedulePart(row) {
@@ -27,12 +27,12 @@ function scheduleQuery(row) {
 
 async function showSchedule(row, result) {
   if (!$('preheat')?.validity.valid || !$('setback').validity.valid) {
-    result.replaceChildren(h('p', { className: 'small' }, 'Minutes from 0 to 240, in steps of 5.'));
+    result.replaceChildren(h('p', { className: 'small' }, 'Enter minutes from 0 to 240, in steps of 5.'));
     return;
   }
   try {
     const blocks = (await get('/schedule', scheduleQuery(row))).devices.flatMap((each) => each.blocks);
-    if (!blocks.length) result.replaceChildren(h('p', {}, 'Nothing to run: the room is not expected in use.'));
+    if (!blocks.length) result.replaceChildren(h('p', {}, 'The room is not expected in use, so nothing needs to run.'));
     else result.replaceChildren(timeline(blocks), h('ul', { className: 'blocks' }, blocks.map(block)));
   } catch (problem) {
     result.replaceChildren(complaint(problem));

@@ -1,8 +1,8 @@
 // Sign-in.
 
-import { $, announce, tell } from './tools.js';
-import { sentence } from './words.js';
-import { ask, token } from './api.js';
+import { $, announce, tell } from '../core/tools.js';
+import { sentence } from '../core/words.js';
+import { ask, token } from '../core/api.js';
 
 const told = (problem) => `${sentence(problem.message)} ${sentence(problem.hint)}`;
 
@@ -12,7 +12,6 @@ export function signIn(problem) {
   token.clear();
   announce($('login-error'), stale ? told(problem) : '');
   $('login-error').hidden = !stale;
-  $('no-auth').hidden = !/^(localhost|127\.|\[::1\])/.test(location.hostname);
   $('sign-out').hidden = true;
   if (!dialog.open) dialog.showModal();
 }
@@ -23,7 +22,7 @@ export async function submitToken(event) {
   try {
     await ask('/models', {}, { secret });
   } catch (problem) {
-    announce($('login-error'), problem.status === 401 ? 'The server does not know this token. Check for missing characters.' : told(problem));
+    announce($('login-error'), problem.status === 401 ? 'The server does not know this token. Check it for missing characters.' : told(problem));
     $('login-error').hidden = false;
     $('token').setAttribute('aria-invalid', 'true');
     $('token').select();

@@ -60,7 +60,7 @@ function roughly(milliseconds) {
   return plural(Math.round(minutes / (24 * 60)), 'day');
 }
 
-/** What the server says in half a sentence, as a whole one. */
+/** A message of the server as a whole sentence. */
 export const sentence = (text) => text && text[0].toUpperCase() + text.slice(1) + (/[.?!…]$/.test(text) ? '' : '.');
 
 /** A chance as a whole percentage; never 0 or 100, which it is not. */

@@ -1,8 +1,8 @@
 // What the server says has changed, as it changes: the names of rooms, gathered for some seconds.
 
-import { $, tell } from './tools.js';
-import { authorization, pause, token } from './api.js';
-import { route, state } from './state.js';
+import { $, tell } from '../core/tools.js';
+import { authorization, isOpen, pause, token } from '../core/api.js';
+import { route, state } from '../core/state.js';
 
 /** Milliseconds from the first change that is heard to its fetch, and from one fetch to the next at the least. */
 const SOON = 800;
@@ -102,6 +102,6 @@ export async function listen() {
 export async function keepListening() {
   for (let wait = 1; ; wait = listening ? 1 : Math.min(60, wait * 2)) {
     await pause(wait);
-    if (document.visibilityState === 'visible' && token.get() !== null && state.forecast) await listen();
+    if (document.visibilityState === 'visible' && (isOpen || token.get() !== null) && state.forecast) await listen();
   }
 }

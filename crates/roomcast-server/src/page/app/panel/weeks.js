@@ -1,14 +1,14 @@
 // The past of a room: its last weeks and its typical one.
 
-import { h, plural, s } from './tools.js';
-import { date, DAY, HOUR, HOURS, percent, stamp } from './words.js';
+import { h, plural, s } from '../core/tools.js';
+import { date, DAY, HOUR, HOURS, percent, stamp } from '../core/words.js';
 import { label } from './pieces.js';
 
 const WEEKDAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
 const STRIP = { left: 52, wide: 17.5, high: 8 };
 
 export function weeks(hours) {
-  if (!hours.length) return [h('p', {}, 'Nothing is known of these weeks.')];
+  if (!hours.length) return [h('p', {}, 'No readings cover these weeks.')];
   const first = Math.floor(stamp(hours[0].start) / DAY);
   const days = Math.floor(stamp(hours.at(-1).start) / DAY) - first + 1;
   const paths = { occupied: '', unobserved: '' };
@@ -32,7 +32,7 @@ export function weeks(hours) {
     if (days - day >= 2) svg.append(label(0, day * STRIP.high + 11, date(text, 'day')));
   }
   hourLabels(svg, high + 14);
-  return [svg, h('p', { className: 'small' }, `${said} One line a day, the newest last; dashes were not observed.`)];
+  return [svg, h('p', { className: 'small' }, `${said} Each line is one day, the newest last. Dashes mark hours that were not observed.`)];
 }
 
 function hourLabels(svg, y) {
@@ -40,13 +40,13 @@ function hourLabels(svg, y) {
 }
 
 export function typicalWeek(week) {
-  if (!week) return [h('p', {}, 'Not known yet.')];
+  if (!week) return [h('p', {}, 'There is no typical week yet.')];
   const cells = week.flatMap((hours, day) => hours.map((share, hour) => ({ day, hour, share })));
   const known = cells.filter((cell) => cell.share !== null);
-  if (!known.length) return [h('p', {}, 'Not known yet: no hour was observed.')];
+  if (!known.length) return [h('p', {}, 'There is no typical week yet, because no hour was observed.')];
   const top = known.reduce((a, b) => (b.share > a.share ? b : a));
   const at = (cell) => `${WEEKDAYS[cell.day]} ${String(cell.hour).padStart(2, '0')}:00`;
-  const said = top.share > 0 ? `Busiest on ${at(top)}: in use on ${percent(top.share)} of such hours.` : 'Never in use.';
+  const said = top.share > 0 ? `The busiest hour is ${at(top)}: in use ${percent(top.share)} of the time.` : 'The room was never in use.';
   const svg = s('svg', { viewBox: '0 0 480 146', role: 'img', class: 'week', 'aria-label': `Share of time in use by weekday and hour. ${said}` });
   for (const cell of cells) {
     const rect = s('rect', { x: STRIP.left + cell.hour * STRIP.wide, y: cell.day * 18, width: STRIP.wide - 1, height: 17, rx: 1.5, class: cell.share === null ? 'unseen' : 'share' },

@@ -1,20 +1,20 @@
 // What drove an hour. Features are gathered into a few reasons that a person has words for.
 
-import { h, sigmoid } from './tools.js';
-import { likelihood, percent } from './words.js';
+import { h, sigmoid } from '../core/tools.js';
+import { likelihood, percent } from '../core/words.js';
 import { table } from './pieces.js';
 
 const REASONS = [
-  ['the room’s own habit at this hour', /^(prior|hour|hour_before|hour_after)$/],
-  ['how the room was used on the last days', /^(recent_shift|last_day|last_day_pull|last_three_pull|lag_1d|lag_2d|share_day|share_week)$/],
+  ['the room’s usual rate at this hour', /^(prior|hour|hour_before|hour_after)$/],
+  ['the use of the room on the last days', /^(recent_shift|last_day|last_day_pull|last_three_pull|lag_1d|lag_2d|share_day|share_week)$/],
   ['the same hour one and two weeks ago', /^(lag_7d|lag_7d_pull|lag_14d)$/],
   ['the day of the week', /^(weekday|weekday_shift)$/],
   ['weekends, holidays and closures', /^(off|off_before|off_after|special)$/],
   ['the rest of the building', /^(building_|others_pull)/],
-  ['how busy the room is in general', /^device_level$/],
+  ['the general use of the room', /^device_level$/],
   ['the hours just before the forecast', /^(state_pull|today|today_pull|since_motion|last_hour|last_three_hours|so_far|elapsed|silence)$/],
-  ['how long the room is known', /^history$/],
-  ['how far ahead the hour is', /^lead$/],
+  ['the length of the room’s history', /^history$/],
+  ['the time until this hour', /^lead$/],
 ];
 
 function reasons(contributions) {
@@ -43,26 +43,25 @@ export function explanation(answer) {
     return h('li', {}, h('span', {}, name[0].toUpperCase() + name.slice(1)), h('b', { 'aria-hidden': 'true' }, bar), h('em', {}, strength(size)));
   });
   const content = [h('p', {}, whySentence(answer, all)), h('ul', { className: 'why' }, list)];
-  if (answer.silent_share < 1) content.push(h('p', { className: 'small' }, `The sensor is silent, and few silent rooms turn out in use: the chance is multiplied by ${answer.silent_share.toFixed(2)}.`));
+  if (answer.silent_share < 1) content.push(h('p', { className: 'small' }, `The sensor is silent. Few rooms with a silent sensor are in use, so the chance is multiplied by ${answer.silent_share.toFixed(2)}.`));
   content.push(everyNumber(answer));
   return content;
 }
 
 function whySentence(answer, all) {
-  const habit = answer.contributions.find((each) => each.feature === 'prior');
-  const usual = habit?.value === null || habit === undefined ? '' : ` The room is usually in use at such an hour ${percent(sigmoid(habit.value))} of the time.`;
+  const prior = answer.contributions.find((each) => each.feature === 'prior');
+  const usual = prior?.value === null || prior === undefined ? '' : ` The room is usually in use ${percent(sigmoid(prior.value))} of the time at this hour.`;
   const pro = all.find((each) => each.size >= 0.08);
   const con = all.find((each) => each.size <= -0.08);
-  const reason = [pro && `${pro.name} speaks for use`, con && `${con.name} against it`].filter(Boolean).join(', ');
-  const [, ...rest] = reason;
+  const moved = [pro && `raised most by ${pro.name}`, con && `lowered most by ${con.name}`].filter(Boolean).join(' and ');
   return `${percent(answer.probability)}: ${likelihood(answer.probability)}.${usual} ` +
-    (reason ? `Most of all, ${reason[0]}${rest.join('')}.` : 'Nothing else moves the chance much.');
+    (moved ? `The chance is ${moved}.` : 'Nothing else moves the chance much.');
 }
 
 function everyNumber(answer) {
   const number = (value) => (value === null || value === undefined ? '–' : value.toFixed(3));
   const row = (name, value, part) => h('tr', {}, h('th', { scope: 'row' }, name), h('td', {}, number(value)), h('td', {}, number(part)));
-  return h('details', {}, h('summary', {}, 'Every number'),
+  return h('details', {}, h('summary', {}, 'All numbers'),
     table(['Feature', 'Value', 'Log-odds'], [row('(start)', null, answer.base), ...answer.contributions.map((each) => row(each.feature, each.value, each.contribution))]),
     h('p', { className: 'small' }, `They add up to log-odds of ${answer.score.toFixed(3)}.`));
 }

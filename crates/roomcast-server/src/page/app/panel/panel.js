@@ -1,10 +1,10 @@
 // The panel: one room, or the model. What it is made of is fetched with the first that is opened.
 
-import { $ } from './tools.js';
-import { Problem } from './api.js';
-import { arrange, route, state } from './state.js';
-import { focusCursor, redraw } from './grid.js';
-import { showError } from './head.js';
+import { $ } from '../core/tools.js';
+import { Problem } from '../core/api.js';
+import { arrange, route, state } from '../core/state.js';
+import { focusCursor, redraw } from '../grid/grid.js';
+import { showError } from '../shell/head.js';
 
 /** `pieces`, `room` and `model`, as the server puts them into one script. */
 let made = null;
@@ -17,7 +17,7 @@ async function fetchParts() {
     made = await import('/panel.js');
     showPanel();
   } catch {
-    showError(new Problem({ title: 'A part of this page could not be loaded', hint: 'reload the page' }));
+    showError(new Problem({ title: 'A part of this page could not be loaded', hint: 'Reload the page.' }));
   } finally {
     fetching = false;
   }
