@@ -1,13 +1,13 @@
 //! The HTTP server: forecasts for people and machines.
 //!
-//! A request passes the [`gate`](self::gate::gate) (ids, limits, headers, log) and names the access it needs as an
-//! argument of its handler ([`auth`]). It takes the [`snapshot`] of this moment, and gets bytes that were rendered once
-//! ([`cache`]). [`load`] swaps the whole snapshot when readings or models change on disk. [`rounds`] publishes, scores
-//! and looks for alerts.
+//! A request passes the [`middleware`](http::middleware) (ids, limits, headers, log). The [table of
+//! operations](openapi) names its handler, whose arguments name the [access](http::auth) and the
+//! [parameters](http::query) it needs. The handler takes the [`snapshot`](state::snapshot) of this moment, and sends
+//! bytes that were rendered once ([`cache`](state::cache)). [`jobs`] run by themselves: they load readings and models,
+//! publish, score, retrain and look for alerts.
 
 pub mod api;
 pub mod backoff;
-pub mod counts;
 pub mod http;
 pub mod ingest;
 pub mod jobs;

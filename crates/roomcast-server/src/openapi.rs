@@ -1,13 +1,79 @@
-//! The API's own description, generated from the code.
+//! The table of the API's operations. The routes, their labels in metrics and the API's own description follow from it.
 
+use actix_web::http::Method;
+use actix_web::{Route, web};
+use utoipa::openapi::path::HttpMethod;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
-use utoipa::{Modify, OpenApi};
+use utoipa::{Modify, OpenApi, Path};
 
 use crate::api::predict::{body, compact};
-use crate::api::{alerts, devices, events, explain, health, models, predict, readings, schedule};
+use crate::api::{alerts, devices, events, explain, health, metrics, models, predict, readings, schedule};
 use crate::problem;
 
-/// All paths and schemas.
+/// Declares the operations: the label of each path in metrics, and the handlers of its methods. The `utoipa::path`
+/// attribute of a handler states its path, its method, its parameters and its documentation.
+macro_rules! operations {
+    ($($label:literal: $($module:ident::$handler:ident),+;)+) => {
+        #[derive(OpenApi)]
+        #[openapi(paths($($($module::$handler),+),+))]
+        struct Paths;
+
+        /// Returns the operations of each path, with the path's label in metrics. A path stands before those that also
+        /// match it.
+        pub fn operations() -> Vec<(&'static str, Vec<Operation>)> {
+            pastey::paste! {
+                vec![$((
+                    $label,
+                    vec![$(Operation::of::<$module::[<__path_ $handler>]>(web::to($module::$handler))),+],
+                )),+]
+            }
+        }
+    };
+}
+
+operations! {
+    "predict": predict::get, body::post;
+    "predict": compact::get;
+    "schedule": schedule::get;
+    "explain": explain::get;
+    "events": events::get;
+    "devices": devices::list;
+    "history": devices::history;
+    "device": devices::one;
+    "models": models::list;
+    "reload": models::reload;
+    "readings": readings::post;
+    "alerts": alerts::get;
+    "healthz": health::healthz;
+    "readyz": health::readyz;
+    "metrics": metrics::get;
+}
+
+/// An operation: a method of a path, and its handler.
+pub struct Operation {
+    /// The path as Actix reads it.
+    pub path: String,
+    /// The method.
+    pub method: Method,
+    /// The handler.
+    pub route: Route,
+}
+
+impl Operation {
+    fn of<P: Path>(route: Route) -> Operation {
+        let method = match P::methods().first() {
+            Some(HttpMethod::Post) => Method::POST,
+            Some(HttpMethod::Put) => Method::PUT,
+            Some(HttpMethod::Patch) => Method::PATCH,
+            Some(HttpMethod::Delete) => Method::DELETE,
+            _ => Method::GET,
+        };
+        // Names of devices may hold slashes.
+        Operation { path: P::path().replace("{id}", "{id:.+}"), method, route }
+    }
+}
+
+/// What the description says besides paths.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -16,24 +82,6 @@ use crate::problem;
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     servers((url = "/")),
-    paths(
-        predict::get,
-        body::post,
-        compact::get,
-        schedule::get,
-        explain::get,
-        events::get,
-        devices::list,
-        devices::one,
-        devices::history,
-        models::list,
-        models::reload,
-        readings::post,
-        alerts::get,
-        health::healthz,
-        health::readyz,
-        health::metrics,
-    ),
     components(schemas(problem::ProblemBody, problem::Code)),
     tags(
         (name = "forecasts", description = "The next 24 hours"),
@@ -57,7 +105,7 @@ impl Modify for Security {
     }
 }
 
-/// Returns the document as JSON.
+/// Returns the API's description as JSON.
 pub fn json() -> String {
-    Document::openapi().to_pretty_json().unwrap_or_default() + "\n"
+    Document::openapi().merge_from(Paths::openapi()).to_pretty_json().unwrap_or_default() + "\n"
 }

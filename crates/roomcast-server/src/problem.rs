@@ -125,7 +125,7 @@ pub struct Problem {
     /// Seconds after which another try may succeed.
     pub retry_after: Option<u64>,
     /// The methods the path does have.
-    pub allow: Option<&'static str>,
+    pub allow: Option<String>,
 }
 
 /// A problem as it is sent.
@@ -244,8 +244,8 @@ impl ResponseError for Problem {
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(allow) = self.allow {
-            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        if let Some(allow) = self.allow.as_ref().and_then(|allow| allow.parse().ok()) {
+            headers.insert(ALLOW, allow);
         }
         if self.code == Code::Unauthorized {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"roomcast\""));

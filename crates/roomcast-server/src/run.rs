@@ -11,6 +11,8 @@ use actix_web::web::Data;
 use anyhow::Context;
 
 use crate::jobs::{self, activations, hourly, load};
+use crate::metrics::Requests;
+use crate::routes;
 use crate::state::site::{Phase, Site};
 use crate::transport::{listener, tls};
 
@@ -38,7 +40,8 @@ pub struct Listen {
 /// # Errors
 /// Returns an error when the address cannot be bound, TLS cannot be set up, or the readings cannot be read at the
 /// start.
-pub fn run(site: Site, listen: &Listen) -> anyhow::Result<()> {
+pub fn run(mut site: Site, listen: &Listen) -> anyhow::Result<()> {
+    site.metrics.requests = Requests::new(routes::labels());
     let site = Data::new(site);
     let ended = rt::System::new().block_on(serve(site.clone(), listen));
     if let Some(live) = &site.live {

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::http::auth::ReadAccess;
 use crate::http::etag;
-use crate::http::query::Query;
+use crate::http::query::{NoParameters, Query};
 use crate::ingest::Source;
 use crate::jobs::{hourly, scoring};
 use crate::problem::{Problem, ProblemBody};
@@ -378,8 +378,12 @@ fn disconnected(site: &Site) -> Vec<String> {
     ),
     security(("bearer" = []), ("query" = [])),
 )]
-pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    Query::parse(request.query_string(), &[])?;
+pub async fn get(
+    _: ReadAccess,
+    _: Query<NoParameters>,
+    request: HttpRequest,
+    site: Data<Site>,
+) -> Result<HttpResponse, Problem> {
     let alerts = lock(&site);
     let alert = |kind: Kind| {
         let found = alerts.0.get(&kind)?;

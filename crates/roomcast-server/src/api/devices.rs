@@ -4,13 +4,13 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use super::predict::{asked, cached, send, work};
+use super::predict::{cached, send, work};
 use crate::api::predict::compact;
 use crate::http::auth::ReadAccess;
-use crate::http::query::{self, Query};
+use crate::http::query::{self, NoParameters, Query};
 use crate::jobs::scoring;
 use crate::problem::{Problem, ProblemBody};
 use crate::state::answer::{SourceName, StatusName};
@@ -132,6 +132,18 @@ pub enum PastState {
     Unobserved,
 }
 
+/// Parameters of `GET /devices/{id}/history`.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SpanQuery {
+    /// The first instant; two weeks before the end without it
+    #[param(example = "2016-08-24 00:00:00")]
+    from: Option<String>,
+    /// The instant to stop before; the end of the data without it
+    #[param(example = "2016-08-25 00:00:00")]
+    to: Option<String>,
+}
+
 /// All devices: status, last seen, share occupied, scores
 #[utoipa::path(
     get, path = "/devices", operation_id = "devices", tag = "devices",
@@ -143,11 +155,15 @@ pub enum PastState {
     ),
     security(("bearer" = []), ("query" = [])),
 )]
-pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    let query = Query::parse(request.query_string(), &[])?;
+pub async fn list(
+    _: ReadAccess,
+    _: Query<NoParameters>,
+    request: HttpRequest,
+    site: Data<Site>,
+) -> Result<HttpResponse, Problem> {
     let snapshot = site.snapshot()?;
-    let (origin, devices) = asked(&query, &site, &snapshot)?;
-    let key = Key { origin, form: Form::Devices(site.scored.load(SeqCst)), devices };
+    let origin = snapshot.history.present(&site.calendar);
+    let key = Key { origin, form: Form::Devices(site.scored.load(SeqCst)), devices: Vec::new() };
     let answer = cached(&site, snapshot, key, |site, snapshot, grid, _| {
         let all = 0..snapshot.history.readings.devices.len();
         let devices = all.filter_map(|at| device(at, site, snapshot, grid)).collect();
@@ -168,8 +184,12 @@ pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resu
     ),
     security(("bearer" = []), ("query" = [])),
 )]
-pub async fn one(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    Query::parse(request.query_string(), &[])?;
+pub async fn one(
+    _: ReadAccess,
+    _: Query<NoParameters>,
+    request: HttpRequest,
+    site: Data<Site>,
+) -> Result<HttpResponse, Problem> {
     let name = id(&request)?;
     let snapshot = site.snapshot()?;
     let (at, _) = snapshot.history.device(&name)?;
@@ -189,8 +209,7 @@ pub async fn one(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
     get, path = "/devices/{id}/history", operation_id = "history", tag = "devices",
     params(
         ("id" = String, Path, description = "The device's name, percent-encoded (slashes may stay as they are)"),
-        ("from" = Option<String>, Query, description = "The first instant; two weeks before the end without it", example = "2016-08-24 00:00:00"),
-        ("to" = Option<String>, Query, description = "The instant to stop before; the end of the data without it", example = "2016-08-25 00:00:00"),
+        SpanQuery,
     ),
     responses(
         (status = 200, description = "The hours of the data between the two instants", body = History),
@@ -199,14 +218,19 @@ pub async fn one(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
     ),
     security(("bearer" = []), ("query" = [])),
 )]
-pub async fn history(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    let query = Query::parse(request.query_string(), &["from", "to"])?;
+pub async fn history(
+    _: ReadAccess,
+    Query(query): Query<SpanQuery>,
+    request: HttpRequest,
+    site: Data<Site>,
+) -> Result<HttpResponse, Problem> {
     let name = id(&request)?;
     let snapshot = site.snapshot()?;
     snapshot.history.device(&name)?;
     let calendar = &site.calendar;
-    let to = query.time("to", calendar)?.unwrap_or_else(|| snapshot.history.present(calendar));
-    let from = query.time("from", calendar)?.unwrap_or(to - SHOWN);
+    let time = |name, text: Option<&str>| text.map(|text| query::time(name, text, calendar)).transpose();
+    let to = time("to", query.to.as_deref())?.unwrap_or_else(|| snapshot.history.present(calendar));
+    let from = time("from", query.from.as_deref())?.unwrap_or(to - SHOWN);
     if from > to {
         return Err(Problem::parameter("from", "is after to"));
     }

@@ -8,12 +8,12 @@ use std::time::Duration;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use actix_web::web::{Bytes, Data};
-use actix_web::{HttpRequest, HttpResponse, rt};
+use actix_web::{HttpResponse, rt};
 use serde_json::json;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::http::auth::ReadAccess;
-use crate::http::query::Query;
+use crate::http::query::{NoParameters, Query};
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::state::site::{Phase, Site};
 
@@ -102,8 +102,7 @@ impl MessageBody for Stream {
     ),
     security(("bearer" = []), ("query" = [])),
 )]
-pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    Query::parse(request.query_string(), &[])?;
+pub async fn get(_: ReadAccess, _: Query<NoParameters>, site: Data<Site>) -> Result<HttpResponse, Problem> {
     if site.phase() == Phase::Draining {
         return Err(Problem::new(Code::NotReady, "the server is about to stop").retry_after(1));
     }

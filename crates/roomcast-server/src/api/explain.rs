@@ -1,13 +1,13 @@
 //! `GET /explain`: the contributions to the probability of one hour.
 
+use actix_web::HttpResponse;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::predict::{asked, work};
 use crate::http::auth::ReadAccess;
-use crate::http::query::Query;
+use crate::http::query::{self, Query};
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::state::site::Site;
 use crate::state::snapshot::unknown;
@@ -44,14 +44,24 @@ pub struct ContributionAnswer {
     contribution: f64,
 }
 
+/// Parameters of `GET /explain`.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ExplainQuery {
+    /// The device
+    device: String,
+    /// The hour, one of the 24 after `at`
+    #[param(example = "2016-08-25 10:00:00")]
+    hour: String,
+    /// The instant the forecast is made at
+    #[param(example = "2016-08-24 23:59:59")]
+    at: Option<String>,
+}
+
 /// What drove the probability of one hour of a forecast
 #[utoipa::path(
     get, path = "/explain", operation_id = "explain", tag = "forecasts",
-    params(
-        ("device" = String, Query, description = "The device"),
-        ("hour" = String, Query, description = "The hour, one of the 24 after `at`", example = "2016-08-25 10:00:00"),
-        ("at" = Option<String>, Query, description = "The instant the forecast is made at", example = "2016-08-24 23:59:59"),
-    ),
+    params(ExplainQuery),
     responses(
         (status = 200, description = "What each feature contributed", body = ExplanationAnswer),
         (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
@@ -59,17 +69,11 @@ pub struct ContributionAnswer {
     ),
     security(("bearer" = []), ("query" = [])),
 )]
-pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    let query = Query::parse(request.query_string(), &["device", "at", "hour"])?;
-    let name = query.require("device")?.to_owned();
-    if query.devices().nth(1).is_some() {
-        return Err(Problem::parameter("device", "is given twice"));
-    }
-    query.require("hour")?;
-    let calendar = &site.calendar;
-    let hour = query.time("hour", calendar)?.map_or(0, |instant| calendar.hour(instant));
+pub async fn get(_: ReadAccess, Query(query): Query<ExplainQuery>, site: Data<Site>) -> Result<HttpResponse, Problem> {
+    let (name, calendar) = (query.device, &site.calendar);
+    let hour = calendar.hour(query::time("hour", &query.hour, calendar)?);
     let snapshot = site.snapshot()?;
-    let (origin, _) = asked(&query, &site, &snapshot)?;
+    let (origin, _) = asked(query.at.as_deref(), std::slice::from_ref(&name), &site, &snapshot)?;
     let first = calendar.next_hour(origin);
     if !(first..first + HORIZON as i32).contains(&hour) {
         let problem = Problem::new(Code::OutOfRange, "the hour is not among the 24 of the forecast");

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::predict::work;
 use crate::http::auth::{AdminAccess, ReadAccess};
 use crate::http::etag;
-use crate::http::query::Query;
+use crate::http::query::{NoParameters, Query};
 use crate::jobs;
 use crate::jobs::load;
 use crate::jobs::scoring;
@@ -102,8 +102,12 @@ pub struct Reloaded {
     ),
     security(("bearer" = []), ("query" = [])),
 )]
-pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    Query::parse(request.query_string(), &[])?;
+pub async fn list(
+    _: ReadAccess,
+    _: Query<NoParameters>,
+    request: HttpRequest,
+    site: Data<Site>,
+) -> Result<HttpResponse, Problem> {
     let snapshot = site.snapshot()?;
     let answer = work(move || {
         let trouble = site.trouble();
@@ -144,8 +148,7 @@ pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resu
     ),
     security(("bearer" = []), ("query" = [])),
 )]
-pub async fn reload(_: AdminAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    Query::parse(request.query_string(), &[])?;
+pub async fn reload(_: AdminAccess, _: Query<NoParameters>, site: Data<Site>) -> Result<HttpResponse, Problem> {
     site.snapshot()?;
     let current =
         work(move || load::reload(&site).map_err(|error| Problem::registry(Code::ReloadFailed, &error))).await?;

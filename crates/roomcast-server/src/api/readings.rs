@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 use super::predict::work;
 use crate::api::predict::body::{self, MOST_BYTES};
 use crate::http::auth::WriteAccess;
-use crate::http::decode::{self, Encoding};
-use crate::http::query::Query;
+use crate::http::decompress::{Encoding, decompress};
+use crate::http::query::{NoParameters, Query};
 use crate::ingest::Source;
 use crate::ingest::payload::rows::{self, Media, Rows, Unreadable};
 use crate::ingest::writer::{Failure, Full, Patience, Room, Tally};
@@ -76,7 +76,7 @@ pub struct Row {
 ///
 /// The answer comes when they are stored. A reading is a device and a second: what is sent again is stored once, so a
 /// request without an answer can be repeated. Rows that are no readings are named in the answer and kept in
-/// quarantine; the others are stored. At most 8 MiB (32 MiB unpacked, with `Content-Encoding: gzip` or `zstd`) and 100,000
+/// quarantine; the others are stored. At most 8 MiB (32 MiB decompressed, with `Content-Encoding: gzip` or `zstd`) and 100,000
 /// rows. Needs a token of scope write.
 #[utoipa::path(
     post,
@@ -99,11 +99,11 @@ pub struct Row {
 )]
 pub async fn post(
     _: WriteAccess,
+    _: Query<NoParameters>,
     request: HttpRequest,
     site: Data<Site>,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    Query::parse(request.query_string(), &[])?;
     let live = live(&site)?;
     let (media, encoding) = (media(&request)?, Encoding::of(&request)?);
     live.counts.of(Source::Http).received.add(1);
@@ -120,7 +120,7 @@ pub async fn post(
     let shared = site.clone();
     let read = move || {
         let live = self::live(&shared)?;
-        let body = decode::unpack(encoding, body, |bytes| {
+        let body = decompress(encoding, body, |bytes| {
             room.join(live.writer.room(bytes).map_err(|full| turned_away(live, full))?);
             Ok(())
         })?;

@@ -16,7 +16,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 
 use super::Source;
 use crate::backoff::Backoff;
-use crate::counts::Counts;
+use crate::metrics::Counts;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_storage::readings::{Batch, Event, Receipt, Store, Verdict};
 

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::counts::Count;
+use crate::metrics::Counter;
 pub use edition::Edition;
 pub use homeassistant::Settings as HomeAssistant;
 pub use redis::{Redis, RedisUrlError};
@@ -69,11 +69,11 @@ pub struct Targets {
 #[derive(Debug, Default)]
 pub struct Given {
     /// Number of messages or keys sent.
-    pub sent: Count,
+    pub sent: Counter,
     /// Number of connections or batches that failed.
-    pub failures: Count,
+    pub failures: Counter,
     /// 1 while connected.
-    pub connected: Count,
+    pub connected: Counter,
 }
 
 /// Hands editions to the targets.

@@ -9,14 +9,13 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use super::lease::{JOBS, Lease, PUBLISHING, Right};
-use crate::counts::Counts;
 use crate::ingest::edges::Edges;
 use crate::ingest::health::Health;
 use crate::ingest::mqtt;
 use crate::ingest::nats;
 use crate::ingest::payload::message::Reader;
 use crate::ingest::writer::{Hook, Limits, Writer};
-use crate::metrics;
+use crate::metrics::Counts;
 use crate::mqtt::broker::Broker;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::readings::Readings;
@@ -206,10 +205,5 @@ impl Live {
         if !matches!(self.runtime.block_on(async { timeout(LEAVING, given).await }), Ok(Ok(()))) {
             tracing::debug!("leases could not be given back, they end by themselves");
         }
-    }
-
-    /// Returns the counts in Prometheus' text form.
-    pub fn metrics(&self) -> String {
-        metrics::live(&self.counts, self.writer.waiting(), self.health.count())
     }
 }

@@ -8,5 +8,4 @@ pub mod loaded;
 pub mod past;
 pub mod site;
 pub mod snapshot;
-pub mod standing;
 pub mod visits;

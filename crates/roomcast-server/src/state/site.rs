@@ -15,7 +15,7 @@ use crate::http::limits::Limits;
 use crate::http::proxy::{Client, Network};
 use crate::jobs::retrain::Retraining;
 use crate::jobs::upkeep::Upkeep;
-use crate::metrics::{Gauges, Metrics};
+use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
 use crate::publish::Publisher;
 use roomcast_forecast::calendar::Calendar;
@@ -199,19 +199,6 @@ impl Site {
     /// Changes the errors of the last tries.
     pub fn set_trouble(&self, change: impl FnOnce(&mut Trouble)) {
         change(&mut self.trouble.write().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    /// Returns the present values for the metrics.
-    pub fn gauges(&self) -> Gauges {
-        let snapshot = self.snapshot().ok();
-        let history = snapshot.as_ref().map(|snapshot| &snapshot.history);
-        Gauges {
-            ready: self.phase() == Phase::Ready,
-            devices: history.map_or(0, |history| history.readings.devices.len()),
-            readings: history.map_or(0, |history| history.count),
-            data_until: history.and_then(|history| history.span).map_or(0, |span| span.1),
-            cutoff: snapshot.as_ref().map_or(0, |snapshot| snapshot.loaded.models.cutoff),
-        }
     }
 
     /// Counts a request of a client against the limit of its address.

@@ -22,7 +22,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::connection::Connection;
 use super::slots::Connections;
-use crate::http::gate;
+use crate::http::middleware;
 use crate::routes;
 use crate::state::site::Site;
 
@@ -89,8 +89,12 @@ fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
     site: &Data<Site>,
     signal: &GracefulShutdownSignal,
 ) -> impl ServiceFactory<Accepted<T>, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<T> {
-    let app =
-        App::new().app_data(site.clone()).wrap(from_fn(gate::gate)).wrap(Compress::default()).configure(routes::add);
+    let app = App::new()
+        .app_data(site.clone())
+        .wrap(from_fn(middleware::process))
+        .wrap(middleware::default_headers(site.settings.tls))
+        .wrap(Compress::default())
+        .configure(routes::add);
     let app = IntoServiceFactory::<_, Request>::into_factory(app).map_err(|error: Error| error.error_response());
     let signal = signal.clone();
     HttpService::build()

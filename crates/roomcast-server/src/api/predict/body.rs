@@ -10,7 +10,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, rt};
 use futures_core::Stream;
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::api::predict::{prefers, work};
 use crate::http::auth::{self, ReadAccess};
@@ -67,6 +67,15 @@ fn fired() -> u8 {
     1
 }
 
+/// Parameters of `POST /predict`.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct HistoryQuery {
+    /// The instant the forecast is made at, where the body does not say
+    #[param(example = "2016-08-24 23:59:59")]
+    at: Option<String>,
+}
+
 /// A forecast for a history in the body
 ///
 /// Nothing is stored. The history is JSON or CSV (`time,device,device_activated`), at most 8 MiB. Devices the models know by
@@ -76,7 +85,7 @@ fn fired() -> u8 {
     path = "/predict",
     operation_id = "predict_history",
     tag = "forecasts",
-    params(("at" = Option<String>, Query, description = "The instant the forecast is made at, where the body does not say", example = "2016-08-24 23:59:59")),
+    params(HistoryQuery),
     request_body(content(
         (Asked = "application/json"),
         (String = "text/csv", example = "time,device,device_activated\n2016-07-01 05:35:00,device_1,1\n"),
@@ -90,11 +99,11 @@ fn fired() -> u8 {
 )]
 pub async fn post(
     _: ReadAccess,
+    Query(query): Query<HistoryQuery>,
     request: HttpRequest,
     site: Data<Site>,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let query = Query::parse(request.query_string(), &["at"])?;
     let csv = match media(&request).as_str() {
         "application/json" => false,
         "text/csv" => true,
@@ -104,7 +113,7 @@ pub async fn post(
         }
     };
     let snapshot = site.snapshot()?;
-    let answer_csv = prefers(&request, "text/csv", "application/json");
+    let answer_csv = prefers(&request, "text/csv");
     let mut place = site.visits.admit(auth::caller(&request))?;
     let body = read(body, |bytes| place.reserve(bytes)).await?;
     // A computation keeps its turn until it ends, also after the client has gone away.
@@ -115,9 +124,12 @@ pub async fn post(
         let calendar = &site.calendar;
         let Told { motion, still, at } = if csv { from_csv(&body, calendar)? } else { from_json(&body, calendar)? };
         let readings = readings(motion);
-        let origin = match at.map_or_else(|| query.time("at", calendar), |at| Ok(Some(at)))? {
-            Some(at) => at,
-            None => readings.lived(calendar.latest()).map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1)),
+        let origin = match (at, query.at) {
+            (Some(at), _) => at,
+            (None, Some(at)) => query::time("at", &at, calendar)?,
+            (None, None) => {
+                readings.lived(calendar.latest()).map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1))
+            }
         };
         let known = readings.before(origin);
         check(&known, origin, calendar)?;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::api::predict::{asked, cached, cells, send};
 use crate::http::auth::ReadAccess;
@@ -73,6 +73,19 @@ pub struct CompactForecast {
     silent_since: BTreeMap<String, String>,
 }
 
+/// Parameters of `GET /predict/compact`.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct CompactQuery {
+    /// Only this device (repeatable, at most 1,000)
+    #[serde(default)]
+    #[param(style = Form, explode, value_type = Option<Vec<String>>)]
+    device: Vec<String>,
+    /// The instant the forecast is made at, as in `GET /predict`
+    #[param(example = "2016-08-24 23:59:59")]
+    at: Option<String>,
+}
+
 /// The next 24 hours of all devices, or of those named, in few bytes
 ///
 /// The forecast of `GET /predict`, made for displays: chances have three digits, what devices have in common stands once,
@@ -83,10 +96,7 @@ pub struct CompactForecast {
     path = "/predict/compact",
     operation_id = "predict_compact",
     tag = "forecasts",
-    params(
-        ("device" = Option<Vec<String>>, Query, description = "Only this device (repeatable, at most 1,000)", style = Form, explode),
-        ("at" = Option<String>, Query, description = "The instant the forecast is made at, as in `GET /predict`", example = "2016-08-24 23:59:59"),
-    ),
+    params(CompactQuery),
     responses(
         (status = 200, description = "The forecast", body = CompactForecast),
         (status = 304, description = "The answer is the one that `If-None-Match` names"),
@@ -95,10 +105,14 @@ pub struct CompactForecast {
     ),
     security(("bearer" = []), ("query" = [])),
 )]
-pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    let query = Query::parse(request.query_string(), &["device", "at"])?;
+pub async fn get(
+    _: ReadAccess,
+    Query(query): Query<CompactQuery>,
+    request: HttpRequest,
+    site: Data<Site>,
+) -> Result<HttpResponse, Problem> {
     let snapshot = site.snapshot()?;
-    let (origin, devices) = asked(&query, &site, &snapshot)?;
+    let (origin, devices) = asked(query.at.as_deref(), &query.device, &site, &snapshot)?;
     let present = snapshot.history.present(&site.calendar);
     let key = Key { origin, form: Form::Compact(present, digest(&offline(&site))), devices };
     let answer = cached(&site, snapshot, key, move |site, snapshot, grid, key| {

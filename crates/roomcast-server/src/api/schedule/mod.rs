@@ -4,12 +4,12 @@ pub mod ics;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::predict::{asked, cells, prefers, work};
 use crate::http::auth::{CalendarAccess, Scope};
-use crate::http::query::Query;
+use crate::http::query::{self, Query};
 use crate::problem::{Problem, ProblemBody};
 use crate::state::answer::{ModelRef, utc};
 use crate::state::site::Site;
@@ -86,6 +86,34 @@ pub struct Block {
     pub peak: f64,
 }
 
+/// Parameters of `GET /schedule`.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ScheduleQuery {
+    /// Only this device (repeatable, at most 1,000)
+    #[serde(default)]
+    #[param(style = Form, explode, value_type = Option<Vec<String>>)]
+    device: Vec<String>,
+    /// The instant the forecast is made at
+    #[param(example = "2016-08-24 23:59:59")]
+    at: Option<String>,
+    /// How long before the first occupied hour to begin, at most 12h
+    #[param(example = "45m")]
+    preheat: Option<String>,
+    /// How long after the last occupied hour to stop, at most 12h
+    #[param(example = "30m")]
+    setback_after: Option<String>,
+    /// Cost of an occupied hour taken for vacant, with cost_waste
+    #[param(value_type = Option<f64>, minimum = 0.000001)]
+    cost_miss: Option<String>,
+    /// Cost of a vacant hour taken for occupied, with cost_miss
+    #[param(value_type = Option<f64>, minimum = 0.000001)]
+    cost_waste: Option<String>,
+    /// `json` or `ics`; goes before Accept
+    #[param(pattern = "^(json|ics)$")]
+    format: Option<String>,
+}
+
 /// Heating or ventilation blocks for the next 24 hours, as JSON or as a calendar
 ///
 /// A block begins `preheat` before the first occupied hour and ends `setback_after` after the last; blocks that touch are one.
@@ -94,15 +122,7 @@ pub struct Block {
 /// nothing else.
 #[utoipa::path(
     get, path = "/schedule", operation_id = "schedule", tag = "forecasts",
-    params(
-        ("device" = Option<Vec<String>>, Query, description = "Only this device (repeatable, at most 1,000)", style = Form, explode),
-        ("at" = Option<String>, Query, description = "The instant the forecast is made at", example = "2016-08-24 23:59:59"),
-        ("preheat" = Option<String>, Query, description = "How long before the first occupied hour to begin, at most 12h", example = "45m"),
-        ("setback_after" = Option<String>, Query, description = "How long after the last occupied hour to stop, at most 12h", example = "30m"),
-        ("cost_miss" = Option<f64>, Query, description = "Cost of an occupied hour taken for vacant, with cost_waste", minimum = 0.000001),
-        ("cost_waste" = Option<f64>, Query, description = "Cost of a vacant hour taken for occupied, with cost_miss", minimum = 0.000001),
-        ("format" = Option<String>, Query, description = "`json` or `ics`; goes before Accept", pattern = "^(json|ics)$"),
-    ),
+    params(ScheduleQuery),
     responses(
         (status = 200, description = "The blocks", content((Schedule = "application/json"), (String = "text/calendar"))),
         (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
@@ -110,23 +130,29 @@ pub struct Block {
     ),
     security(("bearer" = []), ("query" = [])),
 )]
-pub async fn get(access: CalendarAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    let known = ["device", "at", "preheat", "setback_after", "cost_miss", "cost_waste", "format"];
-    let query = Query::parse(request.query_string(), &known)?;
-    let calendar_wanted = match query.get("format") {
+pub async fn get(
+    access: CalendarAccess,
+    Query(query): Query<ScheduleQuery>,
+    request: HttpRequest,
+    site: Data<Site>,
+) -> Result<HttpResponse, Problem> {
+    let calendar_wanted = match query.format.as_deref() {
         Some("ics") => true,
         Some("json") => false,
         Some(other) => return Err(Problem::parameter("format", format!("expected json or ics, found {other:?}"))),
-        None => prefers(&request, "text/calendar", "application/json"),
+        None => prefers(&request, "text/calendar"),
     };
     if !calendar_wanted {
         access.0.check(Scope::Read)?;
     }
     let snapshot = site.snapshot()?;
-    let (origin, devices) = asked(&query, &site, &snapshot)?;
-    let preheat = query.duration("preheat", LONGEST)?.unwrap_or(0);
-    let setback = query.duration("setback_after", LONGEST)?.unwrap_or(0);
-    let rule = match (query.number("cost_miss")?, query.number("cost_waste")?) {
+    let (origin, devices) = asked(query.at.as_deref(), &query.device, &site, &snapshot)?;
+    let duration = |name, text: Option<&str>| text.map_or(Ok(0), |text| query::duration(name, text, LONGEST));
+    let preheat = duration("preheat", query.preheat.as_deref())?;
+    let setback = duration("setback_after", query.setback_after.as_deref())?;
+    let cost = |name, text: Option<&str>| text.map(|text| query::number(name, text)).transpose();
+    let costs = (cost("cost_miss", query.cost_miss.as_deref())?, cost("cost_waste", query.cost_waste.as_deref())?);
+    let rule = match costs {
         (Some(miss), Some(waste)) => Some(Rule::Cost { miss, waste }),
         (None, None) => None,
         _ => return Err(Problem::parameter("cost_miss", "and cost_waste belong together")),

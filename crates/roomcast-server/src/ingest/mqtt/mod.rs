@@ -23,7 +23,7 @@ use tokio::time::{Instant as Moment, MissedTickBehavior, interval_at, sleep};
 
 use super::Source;
 use crate::backoff::Backoff;
-use crate::counts::Counts;
+use crate::metrics::Counts;
 use crate::mqtt::broker::{Broker, KEEP_ALIVE, MOST_BYTES};
 use connection::{Connection, ConnectionError, Incoming};
 pub use handler::Handler;

@@ -1,4 +1,4 @@
-//! Processing of every request and answer: ids, limits, security headers, problem bodies, counting, one log line.
+//! Middleware of every request and answer: ids, limits, security headers, problem bodies, counting, one log line.
 
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
@@ -10,12 +10,13 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::middleware::Next;
+use actix_web::middleware::{DefaultHeaders, Next};
 use actix_web::{Error, HttpMessage, HttpResponse, web};
 
 use super::auth::TokenLabel;
 use super::origin;
 use super::proxy::{self, Client};
+use crate::metrics::{OTHER, PREFLIGHT};
 use crate::problem::Problem;
 use crate::state::site::{Phase, Site};
 use crate::transport::connection::Answering;
@@ -24,13 +25,13 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Seconds for which a browser may keep the answer to a preflight.
-const PREFLIGHT: HeaderValue = HeaderValue::from_static("600");
+const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("600");
 
 /// Passes a request on and finishes its answer.
 ///
 /// # Errors
 /// Returns no errors of its own; routes turn every failure into an answer.
-pub async fn gate(
+pub async fn process(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -63,11 +64,11 @@ pub async fn gate(
         None if preflight => request.into_response(HttpResponse::NoContent().finish()),
         None => next.call(request).await?.map_into_boxed_body(),
     };
-    response = explain(response, &id);
-    headers(&site, &mut response, &id, origin, preflight);
+    response = write_problem(response, &id);
+    add_headers(&site, &mut response, &id, origin, preflight);
     let took = watch.elapsed();
-    let route = if preflight { "preflight" } else { response.request().match_name().unwrap_or("other") };
-    site.metrics.request(route, response.status().as_u16(), took);
+    let route = if preflight { PREFLIGHT } else { response.request().match_name().unwrap_or(OTHER) };
+    site.metrics.requests.count(route, response.status().as_u16(), took);
     log(&response, client, route, &id, trace.as_deref(), took);
     Ok(match answer {
         Some(answer) => response.map_body(|_, body| answer.body(body)),
@@ -103,7 +104,7 @@ impl Drop for InFlight<'_> {
 }
 
 /// Writes the body of a problem. Makes a problem of a request that Actix refused by itself.
-fn explain(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
+fn write_problem(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
     let status = response.status();
     let known = response.response().extensions().get::<Problem>().cloned();
     let problem = match known {
@@ -118,7 +119,18 @@ fn explain(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxB
     response
 }
 
-fn headers(
+/// Returns the headers of every answer that does not set them itself.
+pub fn default_headers(is_encrypted: bool) -> DefaultHeaders {
+    let headers = DefaultHeaders::new()
+        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .add((header::REFERRER_POLICY, "no-referrer"))
+        .add((header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
+        .add((header::CACHE_CONTROL, "no-store"));
+    if is_encrypted { headers.add((header::STRICT_TRANSPORT_SECURITY, "max-age=31536000")) } else { headers }
+}
+
+/// Adds the headers that depend on the request and on the state of the server.
+fn add_headers(
     site: &Site,
     response: &mut ServiceResponse<BoxBody>,
     id: &str,
@@ -127,21 +139,9 @@ fn headers(
 ) {
     let draining = site.phase() == Phase::Draining;
     let headers = response.headers_mut();
-    let mut default = |name: HeaderName, value: &'static str| {
-        if !headers.contains_key(&name) {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-    };
-    default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    default(header::REFERRER_POLICY, "no-referrer");
-    default(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
-    default(header::CACHE_CONTROL, "no-store");
-    if site.settings.tls {
-        default(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
-    }
     if draining {
         // Keep-alive would hold the connection open until the server closes it.
-        default(header::CONNECTION, "close");
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
@@ -159,7 +159,7 @@ fn headers(
             let allowed =
                 HeaderValue::from_static("authorization, content-type, if-none-match, x-request-id, traceparent");
             headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
-            headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT);
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE);
         }
     }
 }
