@@ -4,6 +4,7 @@ use actix_web::http::Method;
 use actix_web::{Route, web};
 use utoipa::openapi::path::HttpMethod;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Content, Ref, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi, Path};
 
 use crate::api::predict::{body, compact};
@@ -11,7 +12,8 @@ use crate::api::{alerts, devices, events, explain, health, metrics, models, pred
 use crate::problem;
 
 /// Declares the operations: the label of each path in metrics, and the handlers of its methods. The `utoipa::path`
-/// attribute of a handler states its path, its method, its parameters and its documentation.
+/// attribute of a handler states its path, its method, its parameters and its documentation. Problems that all
+/// operations answer with are added to the description.
 macro_rules! operations {
     ($($label:literal: $($module:ident::$handler:ident),+;)+) => {
         #[derive(OpenApi)]
@@ -85,10 +87,10 @@ impl Operation {
     components(schemas(problem::ProblemBody, problem::Code)),
     tags(
         (name = "forecasts", description = "The next 24 hours"),
-        (name = "devices", description = "What is known of each sensor"),
-        (name = "readings", description = "What the sensors see, as it happens"),
-        (name = "models", description = "What forecasts come from"),
-        (name = "operation", description = "For those who run the server"),
+        (name = "devices", description = "Status, history and scores of each sensor"),
+        (name = "readings", description = "Readings of the sensors as they arrive"),
+        (name = "models", description = "The models that forecasts come from"),
+        (name = "operation", description = "Health, alerts and metrics of the server"),
     ),
     modifiers(&Security),
 )]
@@ -107,5 +109,25 @@ impl Modify for Security {
 
 /// Returns the API's description as JSON.
 pub fn json() -> String {
-    Document::openapi().merge_from(Paths::openapi()).to_pretty_json().unwrap_or_default() + "\n"
+    let mut document = Document::openapi().merge_from(Paths::openapi());
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        // Operations without access control cannot be refused.
+        for operation in operations.into_iter().flatten().filter(|operation| operation.security.is_some()) {
+            for (status, description) in [
+                ("4XX", "The request is refused; the problem says why"),
+                ("5XX", "The server is not ready, or it failed"),
+            ] {
+                let responses = &mut operation.responses.responses;
+                responses.entry(status.to_owned()).or_insert_with(|| failure(description).into());
+            }
+        }
+    }
+    document.to_pretty_json().unwrap_or_default() + "\n"
+}
+
+/// Returns the description of an answer that is a problem.
+fn failure(description: &str) -> Response {
+    let content = Content::new(Some(Ref::from_schema_name("Problem")));
+    ResponseBuilder::new().description(description).content("application/problem+json", content).build()
 }

@@ -14,7 +14,7 @@ use crate::http::etag;
 use crate::http::query::{NoParameters, Query};
 use crate::ingest::Source;
 use crate::jobs::{hourly, scoring};
-use crate::problem::{Problem, ProblemBody};
+use crate::problem::Problem;
 use crate::state::answer::utc;
 use crate::state::site::Site;
 use crate::state::snapshot::{AHEAD, ENDED, Snapshot};
@@ -366,15 +366,14 @@ fn disconnected(site: &Site) -> Vec<String> {
     names
 }
 
-/// What is wrong with the site: one entry per kind
+/// Current problems of the site, at most one entry per kind
 ///
-/// The site is looked at every few seconds. Sensors, models and servers with the same trouble are one entry.
+/// The server checks the site every few seconds. One entry covers all sensors, models or servers with the same problem.
 #[utoipa::path(
     get, path = "/alerts", operation_id = "alerts", tag = "operation",
     responses(
-        (status = 200, description = "What is wrong now", body = AlertsAnswer),
-        (status = 304, description = "The answer is the one that `If-None-Match` names"),
-        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The current problems", body = AlertsAnswer),
+        (status = 304, description = "The answer is unchanged: `If-None-Match` holds its `ETag`"),
     ),
     security(("bearer" = []), ("query" = [])),
 )]

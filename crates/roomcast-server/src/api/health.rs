@@ -7,8 +7,8 @@ use serde_json::json;
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::state::site::{Phase, Site};
 
-/// Whether the process lives
-#[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "operation", responses((status = 200, description = "It does", body = String, content_type = "text/plain")))]
+/// Whether the process is alive
+#[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "operation", responses((status = 200, description = "The process is alive", body = String, content_type = "text/plain")))]
 pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
 }
@@ -20,8 +20,8 @@ pub async fn healthz() -> HttpResponse {
     operation_id = "readyz",
     tag = "operation",
     responses(
-        (status = 200, description = "They are"),
-        (status = 503, description = "They are not yet, or the server is about to stop", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "Models and history are loaded"),
+        (status = 503, description = "Models or history are not loaded yet, or the server is about to stop", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub async fn readyz(site: Data<Site>) -> Result<HttpResponse, Problem> {

@@ -7,19 +7,18 @@ use crate::api::alerts;
 use crate::http::auth::{Scope, admit};
 use crate::jobs::scoring;
 use crate::metrics::Text;
-use crate::problem::{Problem, ProblemBody};
+use crate::problem::Problem;
 use crate::state::live::Live;
 use crate::state::site::{Phase, Site};
 
-/// What the server counts, for Prometheus
+/// Metrics of the server for Prometheus
 #[utoipa::path(
     get,
     path = "/metrics",
     operation_id = "metrics",
     tag = "operation",
     responses(
-        (status = 200, description = "Prometheus' text form", body = String, content_type = "text/plain"),
-        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "Metrics in Prometheus' text format", body = String, content_type = "text/plain"),
     ),
     security(("bearer" = []), ("query" = [])),
 )]

@@ -40,8 +40,10 @@ impl Encoding {
             ("identity" | "", None) => Ok(Encoding::Identity),
             ("gzip" | "x-gzip", None) => Ok(Encoding::Gzip),
             ("zstd", None) => Ok(Encoding::Zstd),
-            _ => Err(Problem::new(Code::UnsupportedMediaType, format!("the body is encoded as {name:?}"))
-                .hint("send it uncompressed, or with gzip or zstd")),
+            _ => {
+                Err(Problem::new(Code::UnsupportedMediaType, format!("the content encoding {name:?} is not supported"))
+                    .hint("send it uncompressed, or with gzip or zstd"))
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::api::predict::{prefers, work};
 use crate::http::auth::{self, ReadAccess};
 use crate::http::query::{self, Query};
-use crate::problem::{Code, Problem, ProblemBody};
+use crate::problem::{Code, Problem};
 use crate::state::answer::{self, Forecast};
 use crate::state::site::Site;
 use crate::state::snapshot::Grid;
@@ -37,27 +37,27 @@ const MOST_CELLS: i64 = 2_000_000;
 /// Length of a device name in bytes, as in files.
 const NAME: std::ops::RangeInclusive<usize> = 1..=256;
 
-/// A history and the instant a forecast is wanted at.
+/// A history, and the instant of the forecast.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Asked {
-    /// The instant the forecast is made at; without it, the end of the hour of the last reading.
+    /// The instant the forecast is made at; default: the end of the hour of the last reading.
     at: Option<String>,
     /// Readings of the sensors, in any order.
     readings: Vec<Reading>,
 }
 
-/// A sensor that fired, or said that it did not.
+/// A sensor that detected motion, or reported that there is none.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reading {
-    /// When: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339.
+    /// Time of the event: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339.
     #[schema(example = "2016-07-01 05:35:00")]
     time: String,
-    /// Which: 1 to 256 bytes without control characters.
+    /// Name of the device: 1 to 256 bytes without control characters.
     #[schema(example = "device_1", min_length = 1)]
     device: String,
-    /// 1 where the sensor fired, 0 where it said that there was no motion: that it lives.
+    /// 1 for motion; 0 for no motion, which shows that the sensor is alive.
     #[serde(default = "fired")]
     #[schema(example = 1, minimum = 0, maximum = 1)]
     device_activated: u8,
@@ -71,15 +71,15 @@ fn fired() -> u8 {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct HistoryQuery {
-    /// The instant the forecast is made at, where the body does not say
+    /// The instant the forecast is made at, if the body names none
     #[param(example = "2016-08-24 23:59:59")]
     at: Option<String>,
 }
 
 /// A forecast for a history in the body
 ///
-/// Nothing is stored. The history is JSON or CSV (`time,device,device_activated`), at most 8 MiB. Devices the models know by
-/// name get their own models, others the building's.
+/// Nothing is stored. The history is JSON or CSV (`time,device,device_activated`) of at most 8 MiB. Devices that the models
+/// know by name are forecast by their own models, other devices by those of the building.
 #[utoipa::path(
     post,
     path = "/predict",
@@ -92,8 +92,6 @@ pub struct HistoryQuery {
     )),
     responses(
         (status = 200, description = "The forecast", content((Forecast = "application/json"), (String = "text/csv"))),
-        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("bearer" = []), ("query" = [])),
 )]
@@ -108,7 +106,8 @@ pub async fn post(
         "application/json" => false,
         "text/csv" => true,
         other => {
-            let problem = Problem::new(Code::UnsupportedMediaType, format!("the body is {other:?}"));
+            let problem =
+                Problem::new(Code::UnsupportedMediaType, format!("the media type {other:?} is not supported"));
             return Err(problem.hint("send application/json or text/csv"));
         }
     };

@@ -20,7 +20,7 @@ use utoipa::IntoParams;
 use crate::http::auth::ReadAccess;
 use crate::http::etag;
 use crate::http::query::{self, Query};
-use crate::problem::{Problem, ProblemBody};
+use crate::problem::Problem;
 use crate::state::answer::{self, Forecast};
 use crate::state::cache::{Answer, Form, Key};
 use crate::state::site::Site;
@@ -35,23 +35,23 @@ const WORTH_GZIP: usize = 1024;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PredictQuery {
-    /// Only this device (repeatable, at most 1,000)
+    /// Restricts the answer to this device; repeatable, at most 1,000 times
     #[serde(default)]
     #[param(style = Form, explode, value_type = Option<Vec<String>>)]
     device: Vec<String>,
     /// The instant the forecast is made at: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339
     #[param(example = "2016-08-24 23:59:59")]
     at: Option<String>,
-    /// `json` or `csv`; goes before Accept
+    /// `json` or `csv`; takes precedence over `Accept`
     #[param(pattern = "^(json|csv)$")]
     format: Option<String>,
 }
 
-/// The next 24 hours of all devices, or of those named
+/// The next 24 hours of all devices, or of the named ones
 ///
-/// `at` is any instant the history reaches; nothing at or after it is looked at. Without it the forecast is made at
-/// the present (rounded up to five minutes, but not into the next hour) while readings come in, and at the end of the hour of the last reading
-/// when that is more than 48 hours ago (in a store, 30 days).
+/// `at` is any instant that the history covers. The forecast uses no reading at or after it. Without `at` the forecast is
+/// made at the present time, rounded up to five minutes but not into the next hour. If the last reading is more than 48
+/// hours old (30 days in a store), the forecast is made at the end of the hour of that reading.
 #[utoipa::path(
     get,
     path = "/predict",
@@ -63,9 +63,7 @@ pub struct PredictQuery {
             (Forecast = "application/json"),
             (String = "text/csv", example = "time,device,activation_predicted,probability\n2016-09-01 00:00:00,device_1,0,0.004179\n"),
         )),
-        (status = 304, description = "The answer is the one that `If-None-Match` names"),
-        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 304, description = "The answer is unchanged: `If-None-Match` holds its `ETag`"),
     ),
     security(("bearer" = []), ("query" = [])),
 )]
