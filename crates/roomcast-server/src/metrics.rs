@@ -2,6 +2,7 @@
 //! fixed.
 
 use std::fmt::{Display, Write as _};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -175,6 +176,18 @@ metrics! {
     }
 }
 
+metrics! {
+    /// Counts of one target of forecasts.
+    pub struct TargetCounts {
+        /// Messages or keys that were sent.
+        sent: Counter "publish_sent_total",
+        /// Connections or requests that failed.
+        failures: Counter "publish_failures_total",
+        /// 1 while the target is connected.
+        connected: Gauge "publish_connected",
+    }
+}
+
 impl Counts {
     /// Returns the counts of a source.
     pub fn of(&self, source: Source) -> &SourceCounts {
@@ -273,6 +286,13 @@ impl Text {
             let samples = members.iter().map(|(labels, group)| (labels, (metric.counter)(group).get() as f64 / unit));
             self.metric(metric.name, kind, metric.help, samples);
         }
+    }
+
+    /// Writes the counts of each target of forecasts.
+    pub fn targets(&mut self, targets: &[(&'static str, Arc<TargetCounts>)]) {
+        let labels = |target: &str| format!("{{target=\"{target}\"}}");
+        let targets: Vec<_> = targets.iter().map(|(target, counts)| (labels(target), &**counts)).collect();
+        self.group(TargetCounts::ALL, &targets);
     }
 
     /// Writes the counts of the server.

@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use actix_web::{Route, web};
 use utoipa::openapi::path::HttpMethod;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, Ref, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi, Path};
 
@@ -12,8 +12,8 @@ use crate::api::{alerts, devices, events, explain, health, metrics, models, pred
 use crate::problem;
 
 /// Declares the operations: the label of each path in metrics, and the handlers of its methods. The `utoipa::path`
-/// attribute of a handler states its path, its method, its parameters and its documentation. Problems that all
-/// operations answer with are added to the description.
+/// attribute of a handler states its path, its method, its parameters and its documentation. What most operations have in
+/// common, access control and problems, is added to the description.
 macro_rules! operations {
     ($($label:literal: $($module:ident::$handler:ident),+;)+) => {
         #[derive(OpenApi)]
@@ -112,8 +112,13 @@ pub fn json() -> String {
     let mut document = Document::openapi().merge_from(Paths::openapi());
     for item in document.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
-        // Operations without access control cannot be refused.
-        for operation in operations.into_iter().flatten().filter(|operation| operation.security.is_some()) {
+        for operation in operations.into_iter().flatten() {
+            // `security(())` marks operations without access control, which cannot be refused.
+            if operation.security.take().is_some() {
+                continue;
+            }
+            let scheme = |name: &str| SecurityRequirement::new(name, [""; 0]);
+            operation.security = Some(vec![scheme("bearer"), scheme("query")]);
             for (status, description) in [
                 ("4XX", "The request is refused; the problem says why"),
                 ("5XX", "The server is not ready, or it failed"),

@@ -115,6 +115,9 @@ impl Code {
     }
 }
 
+/// The answer of a handler.
+pub type Reply = Result<HttpResponse, Problem>;
+
 /// A failed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use actix_web::HttpRequest;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -14,7 +14,7 @@ use crate::http::etag;
 use crate::http::query::{NoParameters, Query};
 use crate::ingest::Source;
 use crate::jobs::{hourly, scoring};
-use crate::problem::Problem;
+use crate::problem::Reply;
 use crate::state::answer::utc;
 use crate::state::site::Site;
 use crate::state::snapshot::{AHEAD, ENDED, Snapshot};
@@ -375,14 +375,8 @@ fn disconnected(site: &Site) -> Vec<String> {
         (status = 200, description = "The current problems", body = AlertsAnswer),
         (status = 304, description = "The answer is unchanged: `If-None-Match` holds its `ETag`"),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn get(
-    _: ReadAccess,
-    _: Query<NoParameters>,
-    request: HttpRequest,
-    site: Data<Site>,
-) -> Result<HttpResponse, Problem> {
+pub async fn get(_: ReadAccess, _: Query<NoParameters>, request: HttpRequest, site: Data<Site>) -> Reply {
     let alerts = lock(&site);
     let alert = |kind: Kind| {
         let found = alerts.0.get(&kind)?;

@@ -12,7 +12,7 @@ use crate::api::predict::compact;
 use crate::http::auth::ReadAccess;
 use crate::http::query::{self, NoParameters, Query};
 use crate::jobs::scoring;
-use crate::problem::Problem;
+use crate::problem::{Problem, Reply};
 use crate::state::answer::{SourceName, StatusName};
 use crate::state::cache::{Form, Key};
 use crate::state::site::Site;
@@ -151,14 +151,8 @@ pub struct SpanQuery {
         (status = 200, description = "All devices", body = Devices),
         (status = 304, description = "The answer is unchanged: `If-None-Match` holds its `ETag`"),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn list(
-    _: ReadAccess,
-    _: Query<NoParameters>,
-    request: HttpRequest,
-    site: Data<Site>,
-) -> Result<HttpResponse, Problem> {
+pub async fn list(_: ReadAccess, _: Query<NoParameters>, request: HttpRequest, site: Data<Site>) -> Reply {
     let snapshot = site.snapshot()?;
     let origin = snapshot.history.present(&site.calendar);
     let key = Key { origin, form: Form::Devices(site.scored.load(SeqCst)), devices: Vec::new() };
@@ -178,14 +172,8 @@ pub async fn list(
     responses(
         (status = 200, description = "The device", body = DeviceDetail),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn one(
-    _: ReadAccess,
-    _: Query<NoParameters>,
-    request: HttpRequest,
-    site: Data<Site>,
-) -> Result<HttpResponse, Problem> {
+pub async fn one(_: ReadAccess, _: Query<NoParameters>, request: HttpRequest, site: Data<Site>) -> Reply {
     let name = id(&request)?;
     let snapshot = site.snapshot()?;
     let (at, _) = snapshot.history.device(&name)?;
@@ -210,21 +198,14 @@ pub async fn one(
     responses(
         (status = 200, description = "The hours of the span that the data cover", body = History),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn history(
-    _: ReadAccess,
-    Query(query): Query<SpanQuery>,
-    request: HttpRequest,
-    site: Data<Site>,
-) -> Result<HttpResponse, Problem> {
+pub async fn history(_: ReadAccess, Query(query): Query<SpanQuery>, request: HttpRequest, site: Data<Site>) -> Reply {
     let name = id(&request)?;
     let snapshot = site.snapshot()?;
     snapshot.history.device(&name)?;
     let calendar = &site.calendar;
-    let time = |name, text: Option<&str>| text.map(|text| query::time(name, text, calendar)).transpose();
-    let to = time("to", query.to.as_deref())?.unwrap_or_else(|| snapshot.history.present(calendar));
-    let from = time("from", query.from.as_deref())?.unwrap_or(to - SHOWN);
+    let to = query::time("to", query.to.as_deref(), calendar)?.unwrap_or_else(|| snapshot.history.present(calendar));
+    let from = query::time("from", query.from.as_deref(), calendar)?.unwrap_or(to - SHOWN);
     if from > to {
         return Err(Problem::parameter("from", "is after to"));
     }

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::http::auth::ReadAccess;
 use crate::http::query::{NoParameters, Query};
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, Reply};
 use crate::state::site::{Phase, Site};
 
 /// Maximum number of listeners at a time.
@@ -99,9 +99,8 @@ impl MessageBody for Stream {
     responses(
         (status = 200, description = "A stream that does not end", body = String, content_type = "text/event-stream"),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn get(_: ReadAccess, _: Query<NoParameters>, site: Data<Site>) -> Result<HttpResponse, Problem> {
+pub async fn get(_: ReadAccess, _: Query<NoParameters>, site: Data<Site>) -> Reply {
     if site.phase() == Phase::Draining {
         return Err(Problem::new(Code::NotReady, "the server is about to stop").retry_after(1));
     }

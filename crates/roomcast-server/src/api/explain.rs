@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::predict::{asked, work};
 use crate::http::auth::ReadAccess;
 use crate::http::query::{self, Query};
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, Reply};
 use crate::state::site::Site;
 use crate::state::snapshot::unknown;
 use roomcast_forecast::forecast;
@@ -65,11 +65,10 @@ pub struct ExplainQuery {
     responses(
         (status = 200, description = "The contribution of each feature", body = ExplanationAnswer),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn get(_: ReadAccess, Query(query): Query<ExplainQuery>, site: Data<Site>) -> Result<HttpResponse, Problem> {
+pub async fn get(_: ReadAccess, Query(query): Query<ExplainQuery>, site: Data<Site>) -> Reply {
     let (name, calendar) = (query.device, &site.calendar);
-    let hour = calendar.hour(query::time("hour", &query.hour, calendar)?);
+    let hour = query::time("hour", Some(&query.hour), calendar)?.map_or(0, |time| calendar.hour(time));
     let snapshot = site.snapshot()?;
     let (origin, _) = asked(query.at.as_deref(), std::slice::from_ref(&name), &site, &snapshot)?;
     let first = calendar.next_hour(origin);

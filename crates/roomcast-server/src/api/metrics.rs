@@ -7,22 +7,19 @@ use crate::api::alerts;
 use crate::http::auth::{Scope, admit};
 use crate::jobs::scoring;
 use crate::metrics::Text;
-use crate::problem::Problem;
+use crate::problem::Reply;
+use crate::publish::Publisher;
 use crate::state::live::Live;
 use crate::state::site::{Phase, Site};
 
 /// Metrics of the server for Prometheus
 #[utoipa::path(
-    get,
-    path = "/metrics",
-    operation_id = "metrics",
-    tag = "operation",
+    get, path = "/metrics", operation_id = "metrics", tag = "operation",
     responses(
         (status = 200, description = "Metrics in Prometheus' text format", body = String, content_type = "text/plain"),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn get(request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
+pub async fn get(request: HttpRequest, site: Data<Site>) -> Reply {
     if !site.settings.metrics_public {
         admit(&request, Scope::Read)?;
     }
@@ -39,7 +36,7 @@ pub async fn get(request: HttpRequest, site: Data<Site>) -> Result<HttpResponse,
     let alerts = alerts.counts().map(|(kind, count)| (format!("{{kind=\"{kind}\"}}"), count as f64));
     text.metric("alert", "gauge", "Devices, servers or models with this problem; 0 for none.", alerts);
     write_scores(&mut text, &site);
-    write_targets(&mut text, &site);
+    text.targets(site.publisher.as_ref().map_or(&[], Publisher::given));
     if let Some(live) = &site.live {
         write_ingest(&mut text, live);
     }
@@ -83,26 +80,6 @@ fn write_scores(text: &mut Text, site: &Site) {
         ("likely_calibration_gap", "The same for hours with a probability of at least 10 %.", likely_gap),
     ] {
         text.metric(&format!("live_{name}"), "gauge", help, [("", value.unwrap_or(f64::NAN))]);
-    }
-}
-
-/// Writes the counts of each target of forecasts.
-fn write_targets(text: &mut Text, site: &Site) {
-    let targets = site.publisher.as_ref().map_or(&[][..], |publisher| publisher.given());
-    for (name, kind, help) in [
-        ("sent_total", "counter", "Messages or keys that were sent."),
-        ("failures_total", "counter", "Connections or requests that failed."),
-        ("connected", "gauge", "1 while the target is connected."),
-    ] {
-        let samples = targets.iter().map(|(target, counts)| {
-            let counter = match name {
-                "sent_total" => &counts.sent,
-                "failures_total" => &counts.failures,
-                _ => &counts.connected,
-            };
-            (format!("{{target=\"{target}\"}}"), counter.get() as f64)
-        });
-        text.metric(&format!("publish_{name}"), kind, help, samples);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::http::query::{NoParameters, Query};
 use crate::jobs;
 use crate::jobs::load;
 use crate::jobs::scoring;
-use crate::problem::{Code, Problem, ProblemBody};
+use crate::problem::{Code, Problem, ProblemBody, Reply};
 use crate::state::site::Site;
 use roomcast_forecast::model::fit;
 use roomcast_forecast::model::rule::OutOfSample;
@@ -99,14 +99,8 @@ pub struct Reloaded {
         (status = 200, description = "The versions", body = ModelsAnswer),
         (status = 304, description = "The answer is unchanged: `If-None-Match` holds its `ETag`"),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn list(
-    _: ReadAccess,
-    _: Query<NoParameters>,
-    request: HttpRequest,
-    site: Data<Site>,
-) -> Result<HttpResponse, Problem> {
+pub async fn list(_: ReadAccess, _: Query<NoParameters>, request: HttpRequest, site: Data<Site>) -> Reply {
     let snapshot = site.snapshot()?;
     let answer = work(move || {
         let trouble = site.trouble();
@@ -144,9 +138,8 @@ pub async fn list(
         (status = 200, description = "The version that is now in use", body = Reloaded),
         (status = "4XX", description = "The models in use stay; the problem says why", body = ProblemBody, content_type = "application/problem+json"),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn reload(_: AdminAccess, _: Query<NoParameters>, site: Data<Site>) -> Result<HttpResponse, Problem> {
+pub async fn reload(_: AdminAccess, _: Query<NoParameters>, site: Data<Site>) -> Reply {
     site.snapshot()?;
     let current =
         work(move || load::reload(&site).map_err(|error| Problem::registry(Code::ReloadFailed, &error))).await?;

@@ -14,7 +14,7 @@ use crate::http::query::{NoParameters, Query};
 use crate::ingest::Source;
 use crate::ingest::payload::rows::{self, Media, Rows, Unreadable};
 use crate::ingest::writer::{Failure, Full, Patience, Room, Tally};
-use crate::problem::{Code, Problem, ProblemBody};
+use crate::problem::{Code, Problem, ProblemBody, Reply};
 use crate::state::live::Live;
 use crate::state::site::Site;
 use roomcast_storage::readings::{Batch, Refused};
@@ -80,10 +80,7 @@ pub struct Row {
 /// quarantine; the other rows are stored. A body has at most 8 MiB (32 MiB decompressed, with `Content-Encoding: gzip` or
 /// `zstd`) and 100,000 rows. The token needs the scope `write`.
 #[utoipa::path(
-    post,
-    path = "/readings",
-    operation_id = "send_readings",
-    tag = "readings",
+    post, path = "/readings", operation_id = "send_readings", tag = "readings",
     request_body(content(
         (Vec<Row> = "application/json"),
         (String = "application/x-ndjson", example = "{\"time\":\"2016-07-01 05:35:00\",\"device\":\"device_1\"}\n"),
@@ -96,7 +93,6 @@ pub struct Row {
         (status = "4XX", description = "The request is refused, and nothing was stored", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "The server failed, and nothing was stored", body = ProblemBody, content_type = "application/problem+json"),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
 pub async fn post(
     _: WriteAccess,
@@ -104,7 +100,7 @@ pub async fn post(
     request: HttpRequest,
     site: Data<Site>,
     body: Payload,
-) -> Result<HttpResponse, Problem> {
+) -> Reply {
     let live = live(&site)?;
     let (media, encoding) = (media(&request)?, Encoding::of(&request)?);
     live.counts.of(Source::Http).received.add(1);

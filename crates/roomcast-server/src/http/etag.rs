@@ -6,7 +6,7 @@ use actix_web::http::header::{ETAG, EntityTag, Header, IfNoneMatch};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
-use crate::problem::Problem;
+use crate::problem::{Problem, Reply};
 
 /// Returns the tag of a body. It is weak, because the compressed form has the same one.
 pub fn of(body: &[u8]) -> EntityTag {
@@ -28,7 +28,7 @@ pub fn is_held(request: &HttpRequest, tag: &EntityTag) -> bool {
 ///
 /// # Errors
 /// Returns a `Problem` when a value cannot be written as JSON; in practice all can.
-pub fn json(request: &HttpRequest, value: &impl Serialize) -> Result<HttpResponse, Problem> {
+pub fn json(request: &HttpRequest, value: &impl Serialize) -> Reply {
     let body = serde_json::to_vec(value).map_err(Problem::internal)?;
     let tag = of(&body);
     if is_held(request, &tag) {

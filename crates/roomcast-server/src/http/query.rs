@@ -73,33 +73,40 @@ fn parse<T: DeserializeOwned + IntoParams>(raw: &str) -> Result<T, Problem> {
     serde_json::from_value(Value::Object(values)).map_err(Problem::internal)
 }
 
-/// Parses a time of the site.
+/// Parses a time of the site, if there is one.
 ///
 /// # Errors
 /// Returns a `Problem` when the text is not a time.
-pub fn time(name: &str, text: &str, calendar: &Calendar) -> Result<Timestamp, Problem> {
-    calendar.parse(text).map_err(|error| {
-        let problem = Problem::parameter(name, error);
-        // An unencoded plus means a space in a query.
-        let plus = text.len() > 6 && text.as_bytes()[text.len() - 6] == b' ';
-        if plus { problem.hint("write the + of the offset as %2B") } else { problem }
-    })
+pub fn time(name: &str, text: Option<&str>, calendar: &Calendar) -> Result<Option<Timestamp>, Problem> {
+    let parse = |text: &str| {
+        calendar.parse(text).map_err(|error| {
+            let problem = Problem::parameter(name, error);
+            // An unencoded plus means a space in a query.
+            let plus = text.len() > 6 && text.as_bytes()[text.len() - 6] == b' ';
+            if plus { problem.hint("write the + of the offset as %2B") } else { problem }
+        })
+    };
+    text.map(parse).transpose()
 }
 
-/// Parses a positive, finite number.
+/// Parses a positive, finite number, if there is one.
 ///
 /// # Errors
-/// Returns a `Problem` when the text is none.
-pub fn number(name: &str, text: &str) -> Result<f64, Problem> {
-    let number = text.parse::<f64>().ok().filter(|value| value.is_finite() && *value > 0.0);
-    number.ok_or_else(|| Problem::parameter(name, format!("expected a number above 0, found {text:?}")))
+/// Returns a `Problem` when the text is not such a number.
+pub fn number(name: &str, text: Option<&str>) -> Result<Option<f64>, Problem> {
+    let parse = |text: &str| {
+        let number = text.parse::<f64>().ok().filter(|value| value.is_finite() && *value > 0.0);
+        number.ok_or_else(|| Problem::parameter(name, format!("expected a number above 0, found {text:?}")))
+    };
+    text.map(parse).transpose()
 }
 
-/// Parses a duration of at most `most` seconds, such as `45m`, `1h30m` or `90s`, and returns its seconds.
+/// Parses a duration of at most `most` seconds, such as `45m`, `1h30m` or `90s`, and returns its seconds; 0 without one.
 ///
 /// # Errors
-/// Returns a `Problem` when the text is none, or a longer one.
-pub fn duration(name: &str, text: &str, most: i64) -> Result<i64, Problem> {
+/// Returns a `Problem` when the text is not a duration, or is a longer one.
+pub fn duration(name: &str, text: Option<&str>, most: i64) -> Result<i64, Problem> {
+    let Some(text) = text else { return Ok(0) };
     match seconds(text) {
         Some(seconds) if seconds <= most => Ok(seconds),
         Some(_) => Err(Problem::parameter(name, format!("at most {}h is allowed, found {text:?}", most / 3600))),

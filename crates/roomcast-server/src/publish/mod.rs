@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::metrics::Counter;
+use crate::metrics::TargetCounts as Given;
 pub use edition::Edition;
 pub use homeassistant::Settings as HomeAssistant;
 pub use redis::{Redis, RedisUrlError};
@@ -63,17 +63,6 @@ pub struct Targets {
     pub homeassistant: Option<HomeAssistant>,
     /// A Redis server.
     pub redis: Option<Redis>,
-}
-
-/// The counts of one target.
-#[derive(Debug, Default)]
-pub struct Given {
-    /// Number of messages or keys sent.
-    pub sent: Counter,
-    /// Number of connections or batches that failed.
-    pub failures: Counter,
-    /// 1 while connected.
-    pub connected: Counter,
 }
 
 /// Hands editions to the targets.

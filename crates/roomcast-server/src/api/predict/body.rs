@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::api::predict::{prefers, work};
 use crate::http::auth::{self, ReadAccess};
 use crate::http::query::{self, Query};
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, Reply};
 use crate::state::answer::{self, Forecast};
 use crate::state::site::Site;
 use crate::state::snapshot::Grid;
@@ -81,10 +81,7 @@ pub struct HistoryQuery {
 /// Nothing is stored. The history is JSON or CSV (`time,device,device_activated`) of at most 8 MiB. Devices that the models
 /// know by name are forecast by their own models, other devices by those of the building.
 #[utoipa::path(
-    post,
-    path = "/predict",
-    operation_id = "predict_history",
-    tag = "forecasts",
+    post, path = "/predict", operation_id = "predict_history", tag = "forecasts",
     params(HistoryQuery),
     request_body(content(
         (Asked = "application/json"),
@@ -93,7 +90,6 @@ pub struct HistoryQuery {
     responses(
         (status = 200, description = "The forecast", content((Forecast = "application/json"), (String = "text/csv"))),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
 pub async fn post(
     _: ReadAccess,
@@ -101,7 +97,7 @@ pub async fn post(
     request: HttpRequest,
     site: Data<Site>,
     body: Payload,
-) -> Result<HttpResponse, Problem> {
+) -> Reply {
     let csv = match media(&request).as_str() {
         "application/json" => false,
         "text/csv" => true,
@@ -123,12 +119,9 @@ pub async fn post(
         let calendar = &site.calendar;
         let Told { motion, still, at } = if csv { from_csv(&body, calendar)? } else { from_json(&body, calendar)? };
         let readings = readings(motion);
-        let origin = match (at, query.at) {
-            (Some(at), _) => at,
-            (None, Some(at)) => query::time("at", &at, calendar)?,
-            (None, None) => {
-                readings.lived(calendar.latest()).map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1))
-            }
+        let origin = match at.map_or_else(|| query::time("at", query.at.as_deref(), calendar), |at| Ok(Some(at)))? {
+            Some(at) => at,
+            None => readings.lived(calendar.latest()).map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1)),
         };
         let known = readings.before(origin);
         check(&known, origin, calendar)?;
@@ -207,7 +200,7 @@ struct Told {
 fn from_json(body: &[u8], calendar: &Calendar) -> Result<Told, Problem> {
     let asked: Asked =
         serde_json::from_slice(body).map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))?;
-    let at = asked.at.map(|text| query::time("at", &text, calendar)).transpose()?;
+    let at = query::time("at", asked.at.as_deref(), calendar)?;
     let mut told = Told { at, ..Told::default() };
     for (at, reading) in asked.readings.into_iter().enumerate() {
         let place = || format!("readings[{at}]");

@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use actix_web::HttpRequest;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::predict::{asked, cached, cells, send};
 use crate::http::auth::ReadAccess;
 use crate::http::query::Query;
-use crate::problem::Problem;
+use crate::problem::{Problem, Reply};
 use crate::state::answer::{Cell, ModelRef, SourceName, StatusName};
 use crate::state::cache::{Form, Key};
 use crate::state::site::Site;
@@ -92,23 +92,14 @@ pub struct CompactQuery {
 /// sent once. A forecast of the past comes with the observed states. A client that sends the `ETag` of an answer in
 /// `If-None-Match` gets 304 while the answer is unchanged.
 #[utoipa::path(
-    get,
-    path = "/predict/compact",
-    operation_id = "predict_compact",
-    tag = "forecasts",
+    get, path = "/predict/compact", operation_id = "predict_compact", tag = "forecasts",
     params(CompactQuery),
     responses(
         (status = 200, description = "The forecast", body = CompactForecast),
         (status = 304, description = "The answer is unchanged: `If-None-Match` holds its `ETag`"),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn get(
-    _: ReadAccess,
-    Query(query): Query<CompactQuery>,
-    request: HttpRequest,
-    site: Data<Site>,
-) -> Result<HttpResponse, Problem> {
+pub async fn get(_: ReadAccess, Query(query): Query<CompactQuery>, request: HttpRequest, site: Data<Site>) -> Reply {
     let snapshot = site.snapshot()?;
     let (origin, devices) = asked(query.at.as_deref(), &query.device, &site, &snapshot)?;
     let present = snapshot.history.present(&site.calendar);

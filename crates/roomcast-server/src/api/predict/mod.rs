@@ -20,7 +20,7 @@ use utoipa::IntoParams;
 use crate::http::auth::ReadAccess;
 use crate::http::etag;
 use crate::http::query::{self, Query};
-use crate::problem::Problem;
+use crate::problem::{Problem, Reply};
 use crate::state::answer::{self, Forecast};
 use crate::state::cache::{Answer, Form, Key};
 use crate::state::site::Site;
@@ -53,10 +53,7 @@ pub struct PredictQuery {
 /// made at the present time, rounded up to five minutes but not into the next hour. If the last reading is more than 48
 /// hours old (30 days in a store), the forecast is made at the end of the hour of that reading.
 #[utoipa::path(
-    get,
-    path = "/predict",
-    operation_id = "predict",
-    tag = "forecasts",
+    get, path = "/predict", operation_id = "predict", tag = "forecasts",
     params(PredictQuery),
     responses(
         (status = 200, description = "The forecast", content(
@@ -65,14 +62,8 @@ pub struct PredictQuery {
         )),
         (status = 304, description = "The answer is unchanged: `If-None-Match` holds its `ETag`"),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn get(
-    _: ReadAccess,
-    Query(query): Query<PredictQuery>,
-    request: HttpRequest,
-    site: Data<Site>,
-) -> Result<HttpResponse, Problem> {
+pub async fn get(_: ReadAccess, Query(query): Query<PredictQuery>, request: HttpRequest, site: Data<Site>) -> Reply {
     let form = form(&request, query.format.as_deref())?;
     let snapshot = site.snapshot()?;
     let (origin, devices) = asked(query.at.as_deref(), &query.device, &site, &snapshot)?;
@@ -132,9 +123,8 @@ pub fn asked(
     snapshot: &Snapshot,
 ) -> Result<(Timestamp, Vec<u32>), Problem> {
     let history = &snapshot.history;
-    let origin = match at {
+    let origin = match query::time("at", at, &site.calendar)? {
         Some(at) => {
-            let at = query::time("at", at, &site.calendar)?;
             history.reaches(at, &site.calendar)?;
             at
         }
@@ -222,7 +212,7 @@ pub async fn work<T: Send + 'static>(job: impl FnOnce() -> Result<T, Problem> + 
 ///
 /// # Errors
 /// Returns a `Problem` when compression fails, which it does not in memory.
-pub async fn send(request: &HttpRequest, answer: Arc<Answer>, media: &'static str) -> Result<HttpResponse, Problem> {
+pub async fn send(request: &HttpRequest, answer: Arc<Answer>, media: &'static str) -> Reply {
     let mut response =
         if etag::is_held(request, &answer.tag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response

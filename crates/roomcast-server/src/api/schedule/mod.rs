@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::predict::{asked, cells, prefers, work};
 use crate::http::auth::{CalendarAccess, Scope};
 use crate::http::query::{self, Query};
-use crate::problem::Problem;
+use crate::problem::{Problem, Reply};
 use crate::state::answer::{ModelRef, utc};
 use crate::state::site::Site;
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
@@ -127,14 +127,13 @@ pub struct ScheduleQuery {
     responses(
         (status = 200, description = "The blocks", content((Schedule = "application/json"), (String = "text/calendar"))),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
 pub async fn get(
     access: CalendarAccess,
     Query(query): Query<ScheduleQuery>,
     request: HttpRequest,
     site: Data<Site>,
-) -> Result<HttpResponse, Problem> {
+) -> Reply {
     let calendar_wanted = match query.format.as_deref() {
         Some("ics") => true,
         Some("json") => false,
@@ -146,12 +145,10 @@ pub async fn get(
     }
     let snapshot = site.snapshot()?;
     let (origin, devices) = asked(query.at.as_deref(), &query.device, &site, &snapshot)?;
-    let duration = |name, text: Option<&str>| text.map_or(Ok(0), |text| query::duration(name, text, MAX_DURATION));
-    let preheat = duration("preheat", query.preheat.as_deref())?;
-    let setback = duration("setback_after", query.setback_after.as_deref())?;
-    let cost = |name, text: Option<&str>| text.map(|text| query::number(name, text)).transpose();
-    let costs = (cost("cost_miss", query.cost_miss.as_deref())?, cost("cost_waste", query.cost_waste.as_deref())?);
-    let rule = match costs {
+    let preheat = query::duration("preheat", query.preheat.as_deref(), MAX_DURATION)?;
+    let setback = query::duration("setback_after", query.setback_after.as_deref(), MAX_DURATION)?;
+    let cost_miss = query::number("cost_miss", query.cost_miss.as_deref())?;
+    let rule = match (cost_miss, query::number("cost_waste", query.cost_waste.as_deref())?) {
         (Some(miss), Some(waste)) => Some(Rule::Cost { miss, waste }),
         (None, None) => None,
         _ => return Err(Problem::parameter("cost_miss", "and cost_waste belong together")),
