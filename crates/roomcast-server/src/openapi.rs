@@ -5,7 +5,7 @@ use actix_web::{Route, web};
 use utoipa::openapi::path::HttpMethod;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, Ref, Response, ResponseBuilder};
-use utoipa::{Modify, OpenApi, Path};
+use utoipa::{OpenApi, Path};
 
 use crate::api::predict::{body, compact};
 use crate::api::{alerts, devices, events, explain, health, metrics, models, predict, readings, schedule};
@@ -92,24 +92,16 @@ impl Operation {
         (name = "models", description = "The models that forecasts come from"),
         (name = "operation", description = "Health, alerts and metrics of the server"),
     ),
-    modifiers(&Security),
 )]
 struct Document;
-
-struct Security;
-
-impl Modify for Security {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-        let query = ApiKeyValue::with_description("token", "For clients that cannot send headers");
-        components.add_security_scheme("query", SecurityScheme::ApiKey(ApiKey::Query(query)));
-    }
-}
 
 /// Returns the API's description as JSON.
 pub fn json() -> String {
     let mut document = Document::openapi().merge_from(Paths::openapi());
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    let query = ApiKeyValue::with_description("token", "For clients that cannot send headers");
+    components.add_security_scheme("query", SecurityScheme::ApiKey(ApiKey::Query(query)));
     for item in document.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten() {
