@@ -190,22 +190,12 @@ fn new_id() -> String {
 fn trace(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(TRACEPARENT)?.to_str().ok()?;
     let parts: Vec<&str> = text.split('-').collect();
+    let [version, trace, span, flags, rest @ ..] = &parts[..] else { return None };
     let hex = |part: &str, length| part.len() == length && part.bytes().all(|b| b"0123456789abcdef".contains(&b));
-    match parts[..] {
-        [version, trace, span, flags, ..]
-            if hex(version, 2)
-                && version != "ff"
-                && (version != "00" || parts.len() == 4)
-                && hex(trace, 32)
-                && hex(span, 16)
-                && hex(flags, 2)
-                && trace.bytes().any(|b| b != b'0')
-                && span.bytes().any(|b| b != b'0') =>
-        {
-            Some(trace.to_owned())
-        }
-        _ => None,
-    }
+    let is_set = |part: &str| part.bytes().any(|b| b != b'0');
+    let is_known = hex(version, 2) && *version != "ff" && (*version != "00" || rest.is_empty());
+    let is_whole = hex(trace, 32) && hex(span, 16) && hex(flags, 2) && is_set(trace) && is_set(span);
+    (is_known && is_whole).then(|| (*trace).to_owned())
 }
 
 /// Logs one event per request, with the field names of the Elastic Common Schema. The query is left out, because it may
