@@ -1,8 +1,9 @@
 //! The HTTP server: forecasts for people and machines.
 //!
-//! A request passes the [`gate`](http::gate::gate) (ids, limits, headers, log) and names the access it needs as an
-//! argument of its handler ([`http::auth`]). The handler takes the [snapshot](state::snapshot) of this moment, and gets
-//! bytes that were rendered once ([`state::cache`]). The [`jobs`] swap the whole snapshot when readings or models change,
+//! A request passes the [`middleware`](http::middleware) (ids, limits, headers, log). The [table of
+//! operations](openapi) names its handler, whose arguments name the [access](http::auth) and the
+//! [parameters](http::query) it needs. The handler takes the [snapshot](state::snapshot) of this moment, and sends bytes
+//! that were rendered once ([`state::cache`]). The [`jobs`] swap the whole snapshot when readings or models change,
 //! publish and score forecasts, look for alerts and retrain the models.
 //!
 //! Modules use those below them alone: [`run`], then [`routes`] and [`transport`], [`page`] and [`openapi`], [`api`],
@@ -11,7 +12,6 @@
 
 pub mod api;
 pub mod backoff;
-pub mod counts;
 pub mod http;
 pub mod ingest;
 pub mod jobs;

@@ -10,43 +10,43 @@ use utoipa::ToSchema;
 
 use roomcast_storage::registry::RegistryError;
 
-/// Every way in which a request can fail. The name of a code never changes once released.
+/// Kinds of failure. The name of a code never changes after its release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
-    /// The request is not HTTP as this server understands it.
+    /// The request is not valid HTTP.
     BadRequest,
-    /// A query parameter has a value that cannot be used.
+    /// A query parameter has an invalid value.
     InvalidParameter,
-    /// There is no query parameter of this name here.
+    /// The path has no query parameter of this name.
     UnknownParameter,
-    /// The body is not what its content type says, or not what is expected.
+    /// The body does not match its content type, or is not what is expected.
     InvalidBody,
-    /// No token, or none that is known.
+    /// The token is missing or unknown.
     Unauthorized,
-    /// The token is known, but its scope does not reach this far.
+    /// The token's scope does not include this request.
     Forbidden,
-    /// A page of another site asked for a change.
+    /// A page of another site sent a request that may change something.
     CrossSite,
-    /// There is nothing at this path.
+    /// The path does not exist.
     NotFound,
-    /// There are no readings of this device before the origin.
+    /// The device has no readings before the origin.
     UnknownDevice,
-    /// The path is there, the method is not.
+    /// The path does not have this method.
     MethodNotAllowed,
     /// The body did not arrive in time.
     RequestTimeout,
-    /// The registry has no models that can be used; the old ones stay.
+    /// The registry has no usable models; the models in use stay.
     ReloadFailed,
     /// The server was started without a store for readings.
     NoStore,
     /// The body is larger than allowed.
     BodyTooLarge,
-    /// The body is in a form that cannot be read.
+    /// The media type or encoding of the body is not supported.
     UnsupportedMediaType,
-    /// The server has no tokens, and the request is meant for another host than a loopback one.
+    /// The server has no tokens, and the request is meant for a host that is not a loopback one.
     MisdirectedRequest,
-    /// The history does not reach that time.
+    /// The time is outside the history or the forecast.
     OutOfRange,
     /// The history covers too many hours or devices for one request.
     HistoryTooLarge,
@@ -54,43 +54,45 @@ pub enum Code {
     RateLimited,
     /// Too many readings wait to be stored.
     QueueFull,
-    /// The server is at fault; its log says more.
+    /// The server failed; its log has the cause.
     Internal,
     /// The history is still being loaded, or the server is about to stop.
     NotReady,
-    /// The store for readings is away; nothing was stored.
+    /// The store for readings is unavailable; nothing was stored.
     StoreUnavailable,
-    /// The registry of the models is away.
+    /// The model registry is unavailable.
     ModelsUnavailable,
 }
 
 impl Code {
-    /// The HTTP status, the stable name and the title of a code.
+    /// Returns the HTTP status, the stable name and the title of a code.
     fn row(self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Code::BadRequest => (StatusCode::BAD_REQUEST, "bad_request", "the request cannot be understood"),
-            Code::InvalidParameter => (StatusCode::BAD_REQUEST, "invalid_parameter", "a parameter cannot be used"),
-            Code::UnknownParameter => (StatusCode::BAD_REQUEST, "unknown_parameter", "there is no such parameter"),
-            Code::InvalidBody => (StatusCode::BAD_REQUEST, "invalid_body", "the body cannot be used"),
-            Code::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "a valid token is needed"),
-            Code::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "the token's scope does not suffice"),
-            Code::CrossSite => (StatusCode::FORBIDDEN, "cross_site", "pages of other sites may not do this"),
-            Code::NotFound => (StatusCode::NOT_FOUND, "not_found", "there is nothing here"),
-            Code::UnknownDevice => (StatusCode::NOT_FOUND, "unknown_device", "the device is not known"),
+            Code::BadRequest => (StatusCode::BAD_REQUEST, "bad_request", "the request is malformed"),
+            Code::InvalidParameter => {
+                (StatusCode::BAD_REQUEST, "invalid_parameter", "a parameter has an invalid value")
+            }
+            Code::UnknownParameter => (StatusCode::BAD_REQUEST, "unknown_parameter", "a parameter is unknown"),
+            Code::InvalidBody => (StatusCode::BAD_REQUEST, "invalid_body", "the body is invalid"),
+            Code::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "a valid token is required"),
+            Code::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "the token's scope is insufficient"),
+            Code::CrossSite => (StatusCode::FORBIDDEN, "cross_site", "requests from pages of other sites are refused"),
+            Code::NotFound => (StatusCode::NOT_FOUND, "not_found", "the path does not exist"),
+            Code::UnknownDevice => (StatusCode::NOT_FOUND, "unknown_device", "the device is unknown"),
             Code::MethodNotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "the method is not allowed here")
             }
             Code::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", "the request took too long"),
             Code::ReloadFailed => (StatusCode::CONFLICT, "reload_failed", "the models could not be reloaded"),
-            Code::NoStore => (StatusCode::CONFLICT, "no_store", "there is no store for readings"),
+            Code::NoStore => (StatusCode::CONFLICT, "no_store", "the server has no store for readings"),
             Code::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large"),
             Code::UnsupportedMediaType => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "the body is in no known form")
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "the form of the body is not supported")
             }
             Code::MisdirectedRequest => {
                 (StatusCode::MISDIRECTED_REQUEST, "misdirected_request", "the request is meant for another host")
             }
-            Code::OutOfRange => (StatusCode::UNPROCESSABLE_ENTITY, "out_of_range", "the history does not reach there"),
+            Code::OutOfRange => (StatusCode::UNPROCESSABLE_ENTITY, "out_of_range", "the time is out of range"),
             Code::HistoryTooLarge => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "history_too_large", "the history is too large for one request")
             }
@@ -99,19 +101,22 @@ impl Code {
             Code::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed"),
             Code::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "not_ready", "the server is not ready"),
             Code::StoreUnavailable => {
-                (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "the store for readings is away")
+                (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "the store for readings is unavailable")
             }
             Code::ModelsUnavailable => {
-                (StatusCode::SERVICE_UNAVAILABLE, "models_unavailable", "the registry of the models is away")
+                (StatusCode::SERVICE_UNAVAILABLE, "models_unavailable", "the model registry is unavailable")
             }
         }
     }
 
-    /// The HTTP status of a code.
+    /// Returns the HTTP status of a code.
     pub fn status(self) -> StatusCode {
         self.row().0
     }
 }
+
+/// The answer of a handler.
+pub type Reply = Result<HttpResponse, Problem>;
 
 /// A failed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,29 +129,29 @@ pub struct Problem {
     pub hint: Option<String>,
     /// Seconds after which another try may succeed.
     pub retry_after: Option<u64>,
-    /// The methods the path does have.
-    pub allow: Option<&'static str>,
+    /// The methods that the path has.
+    pub allow: Option<String>,
 }
 
-/// A problem as it is sent.
+/// A failed request: RFC 9457 problem details.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemBody<'a> {
-    /// `urn:roomcast:problem:` and the code; it never changes.
+    /// `urn:roomcast:problem:` followed by the code; it never changes.
     #[serde(rename = "type")]
     kind: String,
     /// The code.
     code: Code,
-    /// What kind of failure it is, in words.
+    /// The kind of failure, in words.
     title: &'a str,
     /// The HTTP status.
     status: u16,
-    /// What happened this time.
+    /// What failed in this request.
     detail: &'a str,
-    /// What to do about it.
+    /// Advice on what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
-    /// The request, as it stands in the log.
+    /// The identifier of the request in the server's log.
     request_id: &'a str,
 }
 
@@ -168,7 +173,7 @@ impl Problem {
         self
     }
 
-    /// Returns the problem of a registry error: `code`, or [`Code::ModelsUnavailable`] while the registry is away.
+    /// Returns the problem of a registry error: `code`, or [`Code::ModelsUnavailable`] while the registry is unavailable.
     /// Messages of the registry end in a line `hint: …`.
     pub fn registry(code: Code, error: &RegistryError) -> Problem {
         let message = error.to_string();
@@ -177,13 +182,13 @@ impl Problem {
         let mut problem = Problem::new(if error.is_temporary() { Code::ModelsUnavailable } else { code }, detail);
         problem.hint = hint.map(String::from);
         if problem.code == Code::ModelsUnavailable {
-            problem.hint.get_or_insert_with(|| "ask again later".into());
+            problem.hint.get_or_insert_with(|| "try again later".into());
             problem.retry_after = Some(5);
         }
         problem
     }
 
-    /// Returns the problem of a parameter with a value that cannot be used.
+    /// Returns the problem of a parameter with an invalid value.
     pub fn parameter(name: &str, why: impl fmt::Display) -> Problem {
         Problem::new(Code::InvalidParameter, format!("{name}: {why}"))
     }
@@ -191,18 +196,18 @@ impl Problem {
     /// Returns the problem of a failure of the server. The cause goes to the log, not to the client.
     pub fn internal(cause: impl fmt::Display) -> Problem {
         tracing::error!(error = %cause, "a request failed");
-        Problem::new(Code::Internal, "the server could not answer").hint("the server's log has this request_id")
+        Problem::new(Code::Internal, "the server could not answer").hint("look up this request_id in the server's log")
     }
 
     /// Returns the problem for a status that Actix answered by itself.
     pub fn of_status(status: StatusCode) -> Problem {
         let (code, detail) = match status {
-            StatusCode::NOT_FOUND => (Code::NotFound, "there is nothing at this path"),
+            StatusCode::NOT_FOUND => (Code::NotFound, "this path does not exist"),
             StatusCode::METHOD_NOT_ALLOWED => (Code::MethodNotAllowed, "this path does not have that method"),
             StatusCode::PAYLOAD_TOO_LARGE => (Code::BodyTooLarge, "the body is larger than allowed"),
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => (Code::UnsupportedMediaType, "the body is in no known form"),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => (Code::UnsupportedMediaType, "the form of the body is not supported"),
             StatusCode::REQUEST_TIMEOUT => (Code::RequestTimeout, "the request did not arrive in time"),
-            status if status.is_client_error() => (Code::BadRequest, "the request cannot be understood"),
+            status if status.is_client_error() => (Code::BadRequest, "the request is malformed"),
             _ => (Code::Internal, "the server could not answer"),
         };
         let problem = Problem::new(code, detail);
@@ -236,7 +241,7 @@ impl ResponseError for Problem {
         self.code.status()
     }
 
-    /// Returns the head alone: the gate writes the body, because it knows the request's id.
+    /// Returns the head alone: the middleware writes the body, because it knows the request's id.
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::new(self.status_code());
         let headers = response.headers_mut();
@@ -244,8 +249,8 @@ impl ResponseError for Problem {
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(allow) = self.allow {
-            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        if let Some(allow) = self.allow.as_ref().and_then(|allow| allow.parse().ok()) {
+            headers.insert(ALLOW, allow);
         }
         if self.code == Code::Unauthorized {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"roomcast\""));

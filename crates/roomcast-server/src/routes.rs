@@ -1,65 +1,65 @@
-//! Routes: the handler of each path.
+//! Routes: the operations of the API and the files of the page.
 
-use actix_web::dev::Handler;
 use actix_web::http::{Method, StatusCode};
-use actix_web::{FromRequest, HttpResponse, Resource, Responder, guard, web};
+use actix_web::{HttpResponse, Resource, guard, web};
 
-use super::problem::{Code, Problem};
-use crate::api::predict::{body, compact};
-use crate::api::{alerts, devices, events, explain, health, models, predict, readings, schedule};
+use crate::openapi::{self, Operation};
 use crate::page;
+use crate::problem::{Code, Problem};
 
-/// Adds all routes. Their names are those of [`super::metrics::ROUTES`].
+/// The files of the page and the API's description: the label of each in metrics, and its path.
+const FILES: [(&str, &str); 10] = [
+    ("openapi", "/openapi.json"),
+    ("docs", "/docs"),
+    ("docs", "/docs.js"),
+    ("docs", "/docs.css"),
+    ("docs", "/swagger-ui.js"),
+    ("docs", "/swagger-ui.css"),
+    ("page", "/"),
+    ("page", "/page.js"),
+    ("page", "/panel.js"),
+    ("page", "/style.css"),
+];
+
+/// Returns the labels of all routes in metrics; several routes may share one.
+pub fn labels() -> impl Iterator<Item = &'static str> {
+    let operations = openapi::operations().into_iter().map(|(label, _)| label);
+    operations.chain(FILES.iter().map(|(label, _)| *label))
+}
+
+/// Adds all routes. The name of each is its label in metrics.
 pub fn add(config: &mut web::ServiceConfig) {
-    config
-        .service(shown("/predict", "predict", "GET, HEAD, POST", predict::get).route(web::post().to(body::post)))
-        .service(shown("/predict/compact", "predict", "GET, HEAD", compact::get))
-        .service(shown("/devices", "devices", "GET, HEAD", devices::list))
-        .service(shown("/devices/{id:.+}/history", "history", "GET, HEAD", devices::history))
-        .service(shown("/devices/{id:.+}", "device", "GET, HEAD", devices::one))
-        .service(shown("/schedule", "schedule", "GET, HEAD", schedule::get))
-        .service(shown("/explain", "explain", "GET, HEAD", explain::get))
-        .service(shown("/events", "events", "GET, HEAD", events::get))
-        .service(shown("/models", "models", "GET, HEAD", models::list))
-        .service(only("/models/reload", "reload", "POST").route(web::post().to(models::reload)))
-        .service(only("/readings", "readings", "POST").route(web::post().to(readings::post)))
-        .service(shown("/alerts", "alerts", "GET, HEAD", alerts::get))
-        .service(shown("/healthz", "healthz", "GET, HEAD", health::healthz))
-        .service(shown("/readyz", "readyz", "GET, HEAD", health::readyz))
-        .service(shown("/metrics", "metrics", "GET, HEAD", health::metrics))
-        .service(shown("/openapi.json", "openapi", "GET, HEAD", page::page))
-        .service(shown("/docs", "docs", "GET, HEAD", page::page))
-        .service(shown("/docs.js", "docs", "GET, HEAD", page::page))
-        .service(shown("/docs.css", "docs", "GET, HEAD", page::page))
-        .service(shown("/swagger-ui.js", "docs", "GET, HEAD", page::page))
-        .service(shown("/swagger-ui.css", "docs", "GET, HEAD", page::page))
-        .service(shown("/", "page", "GET, HEAD", page::page))
-        .service(shown("/page.js", "page", "GET, HEAD", page::page))
-        .service(shown("/panel.js", "page", "GET, HEAD", page::page))
-        .service(shown("/style.css", "page", "GET, HEAD", page::page))
-        .default_service(web::to(nothing));
+    for (label, operations) in openapi::operations() {
+        config.service(resource(label, operations));
+    }
+    for (label, path) in FILES {
+        config.service(resource(
+            label,
+            vec![Operation { path: path.into(), method: Method::GET, route: web::to(page::page) }],
+        ));
+    }
+    config.default_service(web::to(async || Err::<HttpResponse, _>(Problem::of_status(StatusCode::NOT_FOUND))));
 }
 
-async fn nothing() -> Result<HttpResponse, Problem> {
-    Err(Problem::of_status(StatusCode::NOT_FOUND))
-}
-
-/// Returns a resource that answers other methods with the list of those it has.
-fn only(path: &str, name: &str, allow: &'static str) -> Resource {
-    web::resource(path).name(name).default_service(web::to(move || async move {
-        let mut problem = Problem::new(Code::MethodNotAllowed, "this path does not have that method");
-        problem.allow = Some(allow);
-        Err::<HttpResponse, Problem>(problem.hint(format!("it has {allow}")))
+/// Returns the resource of the operations of one path. It answers other methods with the list of those it has.
+fn resource(label: &str, operations: Vec<Operation>) -> Resource {
+    let path = operations.first().map_or(String::new(), |operation| operation.path.clone());
+    let mut allow = Vec::new();
+    let mut resource = web::resource(path).name(label);
+    for Operation { method, route, .. } in operations {
+        allow.push(method.to_string());
+        let mut guard = guard::Any(guard::Method(method.clone()));
+        if method == Method::GET {
+            // A HEAD gets the head of the answer to GET.
+            allow.push(Method::HEAD.to_string());
+            guard = guard.or(guard::Method(Method::HEAD));
+        }
+        resource = resource.route(route.guard(guard));
+    }
+    let allow = allow.join(", ");
+    resource.default_service(web::to(move || {
+        let problem = Problem::new(Code::MethodNotAllowed, "this path does not have that method");
+        let problem = Problem { allow: Some(allow.clone()), ..problem.hint(format!("it has {allow}")) };
+        async { Err::<HttpResponse, _>(problem) }
     }))
-}
-
-/// Returns a resource that can be read; a HEAD gets the head of the answer to GET.
-fn shown<F, A>(path: &str, name: &str, allow: &'static str, handler: F) -> Resource
-where
-    F: Handler<A>,
-    A: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    let readable = guard::Any(guard::Method(Method::GET)).or(guard::Method(Method::HEAD));
-    only(path, name, allow).route(web::route().guard(readable).to(handler))
 }

@@ -12,6 +12,8 @@ use anyhow::Context;
 
 use crate::http::auth::Access;
 use crate::jobs::{activations, load, periodic, scheduled};
+use crate::metrics::Requests;
+use crate::routes;
 use crate::state::site::{Phase, START, Site};
 use crate::transport::{listener, tls};
 
@@ -42,7 +44,8 @@ pub struct Listen {
 /// # Errors
 /// Returns an error when the address cannot be bound, TLS cannot be set up, or the readings cannot be read at the
 /// start.
-pub fn run(site: Site, access: Access, listen: &Listen) -> anyhow::Result<()> {
+pub fn run(mut site: Site, access: Access, listen: &Listen) -> anyhow::Result<()> {
+    site.metrics.requests = Requests::new(routes::labels());
     let site = Data::new(site);
     let ended = rt::System::new().block_on(serve(site.clone(), Data::new(access), listen));
     if let Some(live) = &site.live {

@@ -1,14 +1,14 @@
 //! `GET /alerts`: problems the operator of a site should know, at most one entry per kind.
 
+use actix_web::HttpRequest;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::auth::ReadAccess;
 use crate::http::etag;
-use crate::http::query::Query;
-use crate::problem::{Problem, ProblemBody};
+use crate::http::query::{NoParameters, Query};
+use crate::problem::Reply;
 use crate::state::alerts::Alert;
 use crate::state::site::Site;
 
@@ -19,19 +19,16 @@ pub struct AlertsAnswer {
     alerts: Vec<Alert>,
 }
 
-/// What is wrong with the site: one entry per kind
+/// Current problems of the site, at most one entry per kind
 ///
-/// The site is looked at every few seconds. Sensors, models and servers with the same trouble are one entry.
+/// The server checks the site every few seconds. One entry covers all sensors, models or servers with the same problem.
 #[utoipa::path(
     get, path = "/alerts", operation_id = "alerts", tag = "operation",
     responses(
-        (status = 200, description = "What is wrong now", body = AlertsAnswer),
-        (status = 304, description = "The answer is the one that `If-None-Match` names"),
-        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The current problems", body = AlertsAnswer),
+        (status = 304, description = "The answer is unchanged: `If-None-Match` holds its `ETag`"),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    Query::parse(request.query_string(), &[])?;
+pub async fn get(_: ReadAccess, _: Query<NoParameters>, request: HttpRequest, site: Data<Site>) -> Reply {
     etag::json(&request, &AlertsAnswer { alerts: site.alerts.list() })
 }

@@ -2,14 +2,14 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use super::predict::{asked, cached, send, work};
+use super::predict::{cached, send, work};
 use crate::api::predict::compact;
 use crate::http::auth::ReadAccess;
-use crate::http::query::{self, Query};
-use crate::problem::{Problem, ProblemBody};
+use crate::http::query::{self, NoParameters, Query};
+use crate::problem::{Problem, Reply};
 use crate::state::answer::{SourceName, StatusName};
 use crate::state::cache::{Form, Key};
 use crate::state::grid::Grid;
@@ -33,74 +33,74 @@ pub struct Devices {
     devices: Vec<Device>,
 }
 
-/// What is known of a device.
+/// Status and scores of a device.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Device {
     /// The device's name.
     device: String,
-    /// How it stands now.
+    /// Its current status.
     #[schema(value_type = StatusName)]
     status: Status,
-    /// What its forecasts come from.
+    /// The source of its forecasts.
     #[schema(value_type = SourceName)]
     source: Source,
     /// Its first reading.
     first_reading: String,
     /// Its last reading.
     last_reading: String,
-    /// How many there are.
+    /// Number of its readings.
     readings: usize,
-    /// Occupied hours among all since its first reading.
+    /// Share of occupied hours among all hours since its first reading.
     share_occupied: f64,
-    /// Whether it fires far more often in an occupied hour than the others do.
+    /// Whether it fires far more often in an occupied hour than other devices do.
     chattering: bool,
-    /// How good its forecasts were on hours the models had not seen; null where none were judged.
+    /// Scores of its forecasts on hours that the models had not seen; null if there are none.
     scores: Option<Scores>,
-    /// How good they were on the hours of the last 14 days, as they were made then; null before the first was scored.
+    /// Scores of the forecasts that were made for the hours of the last 14 days; null before the first was scored.
     live: Option<LiveScores>,
 }
 
-/// Mean log loss over the same hours: lower is better.
+/// Mean log loss over the same hours; lower is better.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub struct Scores {
-    /// Hours judged.
+    /// Number of hours.
     rows: u32,
-    /// Of the rate of the hour of the week alone.
+    /// Loss of the rate of the hour of the week.
     baseline: f64,
-    /// Of the layers all devices share.
+    /// Loss of the layers that all devices share.
     building: f64,
-    /// Of what is used for this device.
+    /// Loss of the layers that are used for this device.
     device: f64,
 }
 
-/// Scores of hours that have passed, by the forecasts made at their beginning; counted some minutes after their end.
+/// Scores of forecasts that were made at the start of their hour. An hour is scored some minutes after its end.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub struct LiveScores {
-    /// Hours scored.
+    /// Number of scored hours.
     hours: u32,
-    /// Mean log loss of the forecasts: lower is better.
+    /// Mean log loss of the forecasts; lower is better.
     log_loss: f64,
-    /// The same of the baseline.
+    /// Mean log loss of the baseline.
     baseline: f64,
-    /// Share of the baseline's loss that the forecasts save; negative where they lose more.
+    /// Share of the baseline's loss that the forecasts save; negative if they lose more.
     skill: f64,
     /// Mean squared error of the forecasts.
     brier: f64,
-    /// Mean log loss of the forecasts made at midnight for the same days; null where none was scored.
+    /// Mean log loss of the forecasts made at midnight for the same days; null if none was scored.
     day_ahead: Option<f64>,
 }
 
-/// A device and its week.
+/// A device and its typical week.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DeviceDetail {
     /// The device.
     #[serde(flatten)]
     device: Device,
-    /// Share of occupied hours in the last eight weeks: seven days, Monday first, of 24 hours; null where unobserved.
+    /// Share of occupied hours in the last eight weeks: seven days from Monday, of 24 hours each; null if unobserved.
     typical_week: Vec<Vec<Option<f64>>>,
 }
 
-/// What happened, hour by hour.
+/// Observed states of a device, hour by hour.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct History {
     /// The device's name.
@@ -109,16 +109,16 @@ pub struct History {
     hours: Vec<PastHour>,
 }
 
-/// One hour of the past.
+/// One past hour.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PastHour {
-    /// When it begins.
+    /// Start of the hour.
     start: String,
-    /// What is known of it.
+    /// Its observed state.
     state: PastState,
 }
 
-/// What is known of an hour.
+/// The observed state of an hour.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PastState {
@@ -130,22 +130,30 @@ pub enum PastState {
     Unobserved,
 }
 
-/// All devices: status, last seen, share occupied, scores
+/// Parameters of `GET /devices/{id}/history`.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SpanQuery {
+    /// Start of the span; default: two weeks before its end
+    #[param(example = "2016-08-24 00:00:00")]
+    from: Option<String>,
+    /// End of the span, exclusive; default: the end of the data
+    #[param(example = "2016-08-25 00:00:00")]
+    to: Option<String>,
+}
+
+/// All devices: status, last reading, share of occupied hours, scores
 #[utoipa::path(
     get, path = "/devices", operation_id = "devices", tag = "devices",
     responses(
         (status = 200, description = "All devices", body = Devices),
-        (status = 304, description = "The answer is the one that `If-None-Match` names"),
-        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 304, description = "The answer is unchanged: `If-None-Match` holds its `ETag`"),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    let query = Query::parse(request.query_string(), &[])?;
+pub async fn list(_: ReadAccess, _: Query<NoParameters>, request: HttpRequest, site: Data<Site>) -> Reply {
     let snapshot = site.snapshot()?;
-    let (origin, devices) = asked(&query, &site, &snapshot)?;
-    let key = Key { origin, form: Form::Devices(site.scores.changes()), devices };
+    let origin = snapshot.history.present(&site.calendar);
+    let key = Key { origin, form: Form::Devices(site.scores.changes()), devices: Vec::new() };
     let answer = cached(&site, snapshot, key, |site, snapshot, key| {
         let grid = snapshot.grid(key.origin, &site.calendar);
         let all = 0..snapshot.history.readings.devices.len();
@@ -156,19 +164,15 @@ pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resu
     send(&request, answer, "application/json").await
 }
 
-/// One device, and its typical week
+/// One device and its typical week
 #[utoipa::path(
     get, path = "/devices/{id}", operation_id = "device", tag = "devices",
-    params(("id" = String, Path, description = "The device's name, percent-encoded (slashes may stay as they are)")),
+    params(("id" = String, Path, description = "The device's name, percent-encoded; slashes may stay as they are")),
     responses(
         (status = 200, description = "The device", body = DeviceDetail),
-        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn one(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    Query::parse(request.query_string(), &[])?;
+pub async fn one(_: ReadAccess, _: Query<NoParameters>, request: HttpRequest, site: Data<Site>) -> Reply {
     let name = id(&request)?;
     let snapshot = site.snapshot()?;
     let (at, _) = snapshot.history.device(&name)?;
@@ -183,29 +187,24 @@ pub async fn one(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
     Ok(HttpResponse::Ok().json(detail))
 }
 
-/// What happened, hour by hour
+/// Observed states of a device, hour by hour
 #[utoipa::path(
     get, path = "/devices/{id}/history", operation_id = "history", tag = "devices",
     params(
-        ("id" = String, Path, description = "The device's name, percent-encoded (slashes may stay as they are)"),
-        ("from" = Option<String>, Query, description = "The first instant; two weeks before the end without it", example = "2016-08-24 00:00:00"),
-        ("to" = Option<String>, Query, description = "The instant to stop before; the end of the data without it", example = "2016-08-25 00:00:00"),
+        ("id" = String, Path, description = "The device's name, percent-encoded; slashes may stay as they are"),
+        SpanQuery,
     ),
     responses(
-        (status = 200, description = "The hours of the data between the two instants", body = History),
-        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The hours of the span that the data cover", body = History),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn history(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    let query = Query::parse(request.query_string(), &["from", "to"])?;
+pub async fn history(_: ReadAccess, Query(query): Query<SpanQuery>, request: HttpRequest, site: Data<Site>) -> Reply {
     let name = id(&request)?;
     let snapshot = site.snapshot()?;
     snapshot.history.device(&name)?;
     let calendar = &site.calendar;
-    let to = query.time("to", calendar)?.unwrap_or_else(|| snapshot.history.present(calendar));
-    let from = query.time("from", calendar)?.unwrap_or(to - SHOWN);
+    let to = query::time("to", query.to.as_deref(), calendar)?.unwrap_or_else(|| snapshot.history.present(calendar));
+    let from = query::time("from", query.from.as_deref(), calendar)?.unwrap_or(to - SHOWN);
     if from > to {
         return Err(Problem::parameter("from", "is after to"));
     }

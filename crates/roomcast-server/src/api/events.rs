@@ -7,12 +7,12 @@ use std::time::Duration;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use actix_web::web::{Bytes, Data};
-use actix_web::{HttpRequest, HttpResponse, rt};
+use actix_web::{HttpResponse, rt};
 use tokio::sync::mpsc::Receiver;
 
 use crate::http::auth::ReadAccess;
-use crate::http::query::Query;
-use crate::problem::{Code, Problem, ProblemBody};
+use crate::http::query::{NoParameters, Query};
+use crate::problem::{Code, Problem, Reply};
 use crate::state::site::Site;
 
 /// Interval between lines sent when nothing happens, so that proxies and listeners know that the connection is alive.
@@ -33,22 +33,19 @@ impl MessageBody for Stream {
     }
 }
 
-/// What changes, as it changes
+/// Changes as they happen
 ///
-/// Server-sent events: `readings` (`devices`, at most 100 of them by name, and their `count`) when readings were stored,
-/// `models` (`version`) when other models are in use, `alerts` when another answer to `GET /alerts` has come. `GET /predict/compact`
-/// has the forecasts of the devices that are named. A comment every 15 seconds says that the connection lives.
+/// The answer is a stream of server-sent events. `readings` announces that readings were stored: it has the names of at
+/// most 100 of their `devices` and the `count` of all of them. `models` announces that another `version` is in use.
+/// `alerts` announces that `GET /alerts` has another answer. `GET /predict/compact` returns the forecasts of the named
+/// devices. A comment is sent every 15 seconds to keep the connection open.
 #[utoipa::path(
     get, path = "/events", operation_id = "events", tag = "forecasts",
     responses(
-        (status = 200, description = "A stream without an end", body = String, content_type = "text/event-stream"),
-        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "A stream that does not end", body = String, content_type = "text/event-stream"),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    Query::parse(request.query_string(), &[])?;
+pub async fn get(_: ReadAccess, _: Query<NoParameters>, site: Data<Site>) -> Reply {
     if site.serving.is_draining() {
         return Err(Problem::new(Code::NotReady, "the server is about to stop").retry_after(1));
     }

@@ -1,75 +1,76 @@
 //! `GET /explain`: the contributions to the probability of one hour.
 
+use actix_web::HttpResponse;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::predict::{asked, work};
 use crate::http::auth::ReadAccess;
-use crate::http::query::Query;
-use crate::problem::{Code, Problem, ProblemBody};
+use crate::http::query::{self, Query};
+use crate::problem::{Code, Problem, Reply};
 use crate::state::site::Site;
 use crate::state::snapshot::unknown;
 use roomcast_forecast::forecast;
 use roomcast_forecast::hourly::HORIZON;
 
-/// What drove the probability of an hour.
+/// The contributions to the probability of one hour.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ExplanationAnswer {
     /// The device's name.
     device: String,
-    /// When the hour begins.
+    /// Start of the hour.
     hour: String,
     /// The probability of the forecast.
     probability: f64,
-    /// Its log-odds before silence is taken into account: the base and all contributions added up.
+    /// Log-odds before silence of the sensor is considered: `base` plus all contributions.
     score: f64,
-    /// Log-odds that no feature accounts for.
+    /// Part of the log-odds that comes from no feature.
     base: f64,
-    /// What the probability was multiplied by because the sensor is silent; 1 for others.
+    /// Factor applied to the probability because the sensor is silent; 1 for other sensors.
     silent_share: f64,
-    /// Every feature, by falling size of what it contributed.
+    /// Contributions of all features, the largest first.
     contributions: Vec<ContributionAnswer>,
 }
 
-/// What one feature added to the log-odds.
+/// The contribution of one feature.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ContributionAnswer {
     /// Name of the feature.
     feature: &'static str,
-    /// Its value; null when not known.
+    /// Value of the feature; null if unknown.
     value: Option<f32>,
-    /// Its part of the log-odds.
+    /// Part of the log-odds that comes from the feature.
     contribution: f64,
 }
 
-/// What drove the probability of one hour of a forecast
+/// Parameters of `GET /explain`.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ExplainQuery {
+    /// The device
+    device: String,
+    /// The hour, one of the 24 of the forecast
+    #[param(example = "2016-08-25 10:00:00")]
+    hour: String,
+    /// The instant the forecast is made at; default: as in `GET /predict`
+    #[param(example = "2016-08-24 23:59:59")]
+    at: Option<String>,
+}
+
+/// Contributions of the features to the probability of one hour
 #[utoipa::path(
     get, path = "/explain", operation_id = "explain", tag = "forecasts",
-    params(
-        ("device" = String, Query, description = "The device"),
-        ("hour" = String, Query, description = "The hour, one of the 24 after `at`", example = "2016-08-25 10:00:00"),
-        ("at" = Option<String>, Query, description = "The instant the forecast is made at", example = "2016-08-24 23:59:59"),
-    ),
+    params(ExplainQuery),
     responses(
-        (status = 200, description = "What each feature contributed", body = ExplanationAnswer),
-        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The contribution of each feature", body = ExplanationAnswer),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    let query = Query::parse(request.query_string(), &["device", "at", "hour"])?;
-    let name = query.require("device")?.to_owned();
-    if query.devices().nth(1).is_some() {
-        return Err(Problem::parameter("device", "is given twice"));
-    }
-    query.require("hour")?;
-    let calendar = &site.calendar;
-    let hour = query.time("hour", calendar)?.map_or(0, |instant| calendar.hour(instant));
+pub async fn get(_: ReadAccess, Query(query): Query<ExplainQuery>, site: Data<Site>) -> Reply {
+    let (name, calendar) = (query.device, &site.calendar);
+    let hour = query::time("hour", Some(&query.hour), calendar)?.map_or(0, |time| calendar.hour(time));
     let snapshot = site.snapshot()?;
-    let (origin, _) = asked(&query, &site, &snapshot)?;
+    let (origin, _) = asked(query.at.as_deref(), std::slice::from_ref(&name), &site, &snapshot)?;
     let first = calendar.next_hour(origin);
     if !(first..first + HORIZON as i32).contains(&hour) {
         let problem = Problem::new(Code::OutOfRange, "the hour is not among the 24 of the forecast");

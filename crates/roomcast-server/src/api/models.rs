@@ -13,9 +13,9 @@ use utoipa::ToSchema;
 use super::predict::work;
 use crate::http::auth::{AdminAccess, ReadAccess};
 use crate::http::etag;
-use crate::http::query::Query;
+use crate::http::query::{NoParameters, Query};
 use crate::jobs::load;
-use crate::problem::{Code, Problem, ProblemBody};
+use crate::problem::{Code, Problem, ProblemBody, Reply};
 use crate::state::site::Site;
 use roomcast_forecast::model::fit;
 use roomcast_forecast::scores::calibration::{self, BINS, Bin};
@@ -23,81 +23,78 @@ use roomcast_forecast::scores::calibration::{self, BINS, Bin};
 /// Time for which a list of versions counts as present: in a directory every byte of them is verified.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// What forecasts come from.
+/// The models that forecasts come from.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ModelsAnswer {
-    /// The version in use; null where the models in use are not from the registry.
+    /// The version in use; null if the models in use are not from the registry.
     current: Option<String>,
-    /// All versions of the registry, the latest cutoff first: their manifests, or why they cannot be used.
+    /// All versions in the registry, the latest cutoff first: each with its manifest, or with the reason why it cannot be
+    /// used.
     #[schema(value_type = Vec<Object>)]
     versions: Value,
-    /// What the last try to load models or readings, or to retrain, met, if it failed.
+    /// Errors of the last attempts to load models or readings, or to retrain; null if all of them succeeded.
     error: Option<String>,
-    /// Forecasts for hours of the training data that were held back from fitting, by probability, and how many of them
-    /// turned out occupied. They are the last third of the data before `reliability_until`, 4 to 28 days; how strict the
-    /// fit was and how many trees it has was chosen on the same hours.
+    /// Forecasts for hours of the training data that were held back from fitting, by probability. The hours are the last
+    /// third of the data before `reliability_until`, 4 to 28 days. The regularization and the number of trees were chosen
+    /// on the same hours.
     reliability: Vec<Reliability>,
-    /// The end of these hours; null where none were held back.
+    /// End of the hours that were held back; null if there are none.
     reliability_until: Option<String>,
-    /// Forecasts made at the beginning of their hour, by models that had not seen it, of `live_reliability_days` days.
+    /// Forecasts of the last `live_reliability_days` days, made at the start of their hour by models that had not seen it.
     live_reliability: Vec<Reliability>,
-    /// How many days these are.
+    /// Number of these days.
     live_reliability_days: i32,
-    /// The last of them; null before the first hour was scored.
+    /// The last of these days; null before the first hour was scored.
     #[schema(example = "2016-08-31")]
     live_reliability_until: Option<String>,
-    /// How far a server without trained models has come; null once it has some.
+    /// Progress of a server without trained models; null once it has some.
     learning: Option<Learning>,
 }
 
-/// What a server waits for before it trains its first models. Until then it answers with the rate of the hour of the week.
+/// Progress towards the first models. Until they are trained, a forecast is the rate of the hour of the week.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Learning {
     /// Whole days from the first reading to the last.
     #[schema(minimum = 0)]
     days: i32,
-    /// Days from which on models are trained.
+    /// Days that are needed to train models.
     #[schema(minimum = 1)]
     days_needed: i32,
-    /// Whether this server has a store, and takes readings by `POST /readings`.
+    /// Whether this server has a store and accepts `POST /readings`.
     takes_readings: bool,
 }
 
-/// Forecasts of a range of probabilities.
+/// Forecasts within a range of probabilities.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Reliability {
-    /// Probability from which on they are counted.
+    /// Lower end of the range.
     from: f64,
-    /// Probability up to which they are.
+    /// Upper end of the range.
     to: f64,
-    /// The mean probability of these forecasts; null without any, and where it is not kept.
+    /// Mean probability of the forecasts; null if there are none, or if it is not recorded.
     mean_probability: Option<f64>,
-    /// How many there were.
+    /// Number of forecasts.
     forecasts: u64,
-    /// How many of these hours turned out occupied.
+    /// Number of forecasts whose hour turned out occupied.
     occupied: u64,
 }
 
-/// A reload that worked.
+/// The result of a reload.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Reloaded {
-    /// The version in use now.
+    /// The version that is now in use.
     current: String,
 }
 
-/// The registry's versions, and how reliable the forecasts of the one in use are
+/// Versions in the registry, and the reliability of the version in use
 #[utoipa::path(
     get, path = "/models", operation_id = "models", tag = "models",
     responses(
         (status = 200, description = "The versions", body = ModelsAnswer),
-        (status = 304, description = "The answer is the one that `If-None-Match` names"),
-        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 304, description = "The answer is unchanged: `If-None-Match` holds its `ETag`"),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    Query::parse(request.query_string(), &[])?;
+pub async fn list(_: ReadAccess, _: Query<NoParameters>, request: HttpRequest, site: Data<Site>) -> Reply {
     let snapshot = site.snapshot()?;
     let answer = work(move || {
         let trouble = site.serving.trouble();
@@ -128,18 +125,15 @@ pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resu
     etag::json(&request, &answer)
 }
 
-/// Takes the registry's current models now, rather than within seconds
+/// Loads the current models of the registry at once
 #[utoipa::path(
     post, path = "/models/reload", operation_id = "reload", tag = "models",
     responses(
-        (status = 200, description = "The models in use now", body = Reloaded),
-        (status = "4XX", description = "Why the old ones stay", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The version that is now in use", body = Reloaded),
+        (status = "4XX", description = "The models in use stay; the problem says why", body = ProblemBody, content_type = "application/problem+json"),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn reload(_: AdminAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    Query::parse(request.query_string(), &[])?;
+pub async fn reload(_: AdminAccess, _: Query<NoParameters>, site: Data<Site>) -> Reply {
     site.snapshot()?;
     let current =
         work(move || load::reload(&site).map_err(|error| Problem::registry(Code::ReloadFailed, &error))).await?;

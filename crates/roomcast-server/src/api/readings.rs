@@ -9,12 +9,12 @@ use utoipa::ToSchema;
 use super::predict::work;
 use crate::api::predict::body::{self, MOST_BYTES};
 use crate::http::auth::WriteAccess;
-use crate::http::decode::{self, Encoding};
-use crate::http::query::Query;
+use crate::http::decompress::{Encoding, decompress};
+use crate::http::query::{NoParameters, Query};
 use crate::ingest::Source;
 use crate::ingest::payload::rows::{self, Media, Rows, Unreadable};
 use crate::ingest::writer::{Failure, Outcome, QueueFull, Reservation};
-use crate::problem::{Code, Problem, ProblemBody};
+use crate::problem::{Code, Problem, ProblemBody, Reply};
 use crate::state::live::Live;
 use crate::state::site::Site;
 use roomcast_storage::readings::{Batch, Refused};
@@ -27,83 +27,80 @@ const LATER: u64 = 5;
 /// would cost about as much again.
 const SMALL: usize = 64 << 10;
 
-/// What became of the rows of a body. All of them are accounted for, and what is stored is on disk.
+/// The outcome for the rows of a body. Every row is counted, and every stored reading is on disk.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Stored {
-    /// New readings.
+    /// Number of new readings.
     #[schema(minimum = 0)]
     stored: u64,
-    /// Readings that were there already.
+    /// Number of readings that were already stored.
     #[schema(minimum = 0)]
     duplicates: u64,
-    /// Rows that say "no motion": they show that the sensor lives, and are no readings.
+    /// Number of rows that report no motion. They show that the sensor is alive, and are no readings.
     #[schema(minimum = 0)]
     no_motion: u64,
-    /// Rows that are none, in order. They are kept in quarantine.
+    /// Invalid rows, in order. They are kept in quarantine.
     refused: Vec<RefusedRow>,
 }
 
-/// A row that is no reading.
+/// An invalid row.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RefusedRow {
-    /// Its place, from 1: in an array the element, else the line (the header of a CSV is line 1).
+    /// Position of the row, from 1: the element of an array, or the line of other bodies (the header of a CSV is line 1).
     #[schema(minimum = 1)]
     row: u64,
-    /// What is wrong with it.
+    /// The reason why it is invalid.
     reason: String,
 }
 
-/// A sensor that fired, or said that nothing moves.
+/// A sensor that detected motion, or reported that there is none.
 #[derive(ToSchema)]
 #[schema(as = SensorReading)]
 #[allow(dead_code, reason = "the schema of a row, which stream reads without knowing of HTTP")]
 pub struct Row {
-    /// When: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339; at most a day ahead.
+    /// Time of the event: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339; at most one day ahead.
     #[schema(example = "2016-07-01 05:35:00")]
     time: String,
-    /// Which: 1 to 256 bytes without control characters.
+    /// Name of the device: 1 to 256 bytes without control characters.
     #[schema(example = "device_1", min_length = 1)]
     device: String,
-    /// 1 for motion, as without it; 0 for none. `true`, `false`, `on` and `off` will do, and `activated` as its name.
+    /// 1 for motion, 0 for none; default: 1. Other accepted values are `true`, `false`, `on` and `off`; another accepted
+    /// name is `activated`.
     #[schema(minimum = 0, maximum = 1)]
     device_activated: Option<u8>,
-    /// The sender's own name of the event: what comes again under it on the same day is stored once.
+    /// The sender's identifier of the event. Events of one day with the same identifier are stored once.
     #[schema(max_length = 128)]
     id: Option<String>,
 }
 
 /// Send readings
 ///
-/// The answer comes when they are stored. A reading is a device and a second: what is sent again is stored once, so a
-/// request without an answer can be repeated. Rows that are no readings are named in the answer and kept in
-/// quarantine; the others are stored. At most 8 MiB (32 MiB unpacked, with `Content-Encoding: gzip` or `zstd`) and 100,000
-/// rows. Needs a token of scope write.
+/// The answer is sent after the readings are stored. A reading is a device and a second. It is stored once, however often
+/// it is sent, so a client can repeat a request that got no answer. Invalid rows are listed in the answer and kept in
+/// quarantine; the other rows are stored. A body has at most 8 MiB (32 MiB decompressed, with `Content-Encoding: gzip` or
+/// `zstd`) and 100,000 rows. The token needs the scope `write`.
 #[utoipa::path(
-    post,
-    path = "/readings",
-    operation_id = "send_readings",
-    tag = "readings",
+    post, path = "/readings", operation_id = "send_readings", tag = "readings",
     request_body(content(
         (Vec<Row> = "application/json"),
         (String = "application/x-ndjson", example = "{\"time\":\"2016-07-01 05:35:00\",\"device\":\"device_1\"}\n"),
         (String = "text/csv", example = "time,device,device_activated\n2016-07-01 05:35:00,device_1,1\n"),
     )),
     responses(
-        (status = 200, description = "All rows are accounted for", body = Stored),
-        (status = 429, description = "Too many readings wait to be stored; try again after `Retry-After` seconds", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "The store is away, nothing was stored; try again after `Retry-After` seconds", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "4XX", description = "What is wrong with the request; nothing was stored", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "The server is at fault; nothing was stored", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "Every row is stored or listed as invalid", body = Stored),
+        (status = 429, description = "Too many readings wait to be stored; retry after `Retry-After` seconds", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The store is unavailable, and nothing was stored; retry after `Retry-After` seconds", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "4XX", description = "The request is refused, and nothing was stored", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "The server failed, and nothing was stored", body = ProblemBody, content_type = "application/problem+json"),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
 pub async fn post(
     _: WriteAccess,
+    _: Query<NoParameters>,
     request: HttpRequest,
     site: Data<Site>,
     body: Payload,
-) -> Result<HttpResponse, Problem> {
-    Query::parse(request.query_string(), &[])?;
+) -> Reply {
     let live = live(&site)?;
     let (media, encoding) = (media(&request)?, Encoding::of(&request)?);
     live.counts.of(Source::Http).received.add(1);
@@ -120,7 +117,7 @@ pub async fn post(
     let shared = site.clone();
     let read = move || {
         let live = self::live(&shared)?;
-        let body = decode::unpack(encoding, body, |bytes| {
+        let body = decompress(encoding, body, |bytes| {
             room.join(live.writer.reserve(bytes).map_err(|full| turned_away(live, full))?);
             Ok(())
         })?;
@@ -143,7 +140,7 @@ pub async fn post(
             Ok(Ok(tally)) => tally,
             Ok(Err(Failure { message, temporary: false })) => return Err(Problem::internal(message)),
             Ok(Err(_)) | Err(_) => {
-                let problem = Problem::new(Code::StoreUnavailable, "the store is away; nothing was stored");
+                let problem = Problem::new(Code::StoreUnavailable, "the store is unavailable; nothing was stored");
                 return Err(problem.hint("send the same again").retry_after(LATER));
             }
         }
@@ -162,7 +159,7 @@ fn live(site: &Site) -> Result<&Live, Problem> {
 
 fn turned_away(live: &Live, _: QueueFull) -> Problem {
     live.counts.of(Source::Http).turned_away.add(1);
-    Problem::new(Code::QueueFull, "as many readings as fit wait to be stored").retry_after(SOON)
+    Problem::new(Code::QueueFull, "the queue of readings that wait to be stored is full").retry_after(SOON)
 }
 
 fn media(request: &HttpRequest) -> Result<Media, Problem> {
@@ -172,7 +169,7 @@ fn media(request: &HttpRequest) -> Result<Media, Problem> {
             Ok(Media::Ndjson)
         }
         "text/csv" => Ok(Media::Csv),
-        other => Err(Problem::new(Code::UnsupportedMediaType, format!("the body is {other:?}"))
+        other => Err(Problem::new(Code::UnsupportedMediaType, format!("the media type {other:?} is not supported"))
             .hint("send application/json, application/x-ndjson or text/csv")),
     }
 }

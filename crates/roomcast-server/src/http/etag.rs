@@ -6,7 +6,7 @@ use actix_web::http::header::{ETAG, EntityTag, Header, IfNoneMatch};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
-use crate::problem::Problem;
+use crate::problem::{Problem, Reply};
 
 /// Returns the tag of a body. It is weak, because the compressed form has the same one.
 pub fn of(body: &[u8]) -> EntityTag {
@@ -15,11 +15,12 @@ pub fn of(body: &[u8]) -> EntityTag {
     EntityTag::new_weak(format!("{:016x}", hasher.finish()))
 }
 
-/// Returns whether the client holds an answer with this tag.
+/// Returns whether the client holds the answer with this tag, or any answer (`If-None-Match: *`).
 pub fn is_held(request: &HttpRequest, tag: &EntityTag) -> bool {
     match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|held| held.weak_eq(tag)),
-        Ok(IfNoneMatch::Any) | Err(_) => false,
+        Ok(IfNoneMatch::Any) => true,
+        Err(_) => false,
     }
 }
 
@@ -27,7 +28,7 @@ pub fn is_held(request: &HttpRequest, tag: &EntityTag) -> bool {
 ///
 /// # Errors
 /// Returns a `Problem` when a value cannot be written as JSON; in practice all can.
-pub fn json(request: &HttpRequest, value: &impl Serialize) -> Result<HttpResponse, Problem> {
+pub fn json(request: &HttpRequest, value: &impl Serialize) -> Reply {
     let body = serde_json::to_vec(value).map_err(Problem::internal)?;
     let tag = of(&body);
     if is_held(request, &tag) {
@@ -50,6 +51,6 @@ mod tests {
             json(&request, &[1, 2]).unwrap().status().as_u16()
         };
         let tag = of(b"[1,2]").to_string();
-        assert_eq!([status(&tag), status(&of(b"[1]").to_string()), status("*"), status("-")], [304, 200, 200, 200]);
+        assert_eq!([status(&tag), status(&of(b"[1]").to_string()), status("*"), status("-")], [304, 200, 304, 200]);
     }
 }

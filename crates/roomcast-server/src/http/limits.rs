@@ -11,9 +11,9 @@ use governor::{Quota, RateLimiter};
 use super::lockout::Lockout;
 use crate::problem::{Code, Problem};
 
-/// Number of keys from which on those with nothing spent are dropped. An IPv4 address costs its owner more than a key
+/// Number of keys from which those without recent requests are dropped. An IPv4 address costs its owner more than a key
 /// costs the server.
-const KEYS: usize = 10_000;
+const MAX_KEYS: usize = 10_000;
 
 type Keyed<K> = RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock>;
 
@@ -46,8 +46,8 @@ impl Limits {
     pub fn address(&self, address: IpAddr) -> Result<(), Problem> {
         let network = network(address);
         if let Some(left) = self.lockout.left(network, Instant::now()) {
-            return Err(Problem::new(Code::RateLimited, "too many wrong tokens of this address")
-                .hint("until it is over no token of this address is looked at, right or wrong")
+            return Err(Problem::new(Code::RateLimited, "this address sent too many wrong tokens")
+                .hint("until the lockout ends, the server refuses every request of this address")
                 .retry_after(seconds(left)));
         }
         self.addresses.as_ref().map_or(Ok(()), |limiter| self.check(limiter, &network, "this address"))
@@ -71,11 +71,11 @@ impl Limits {
     fn check<K: Clone + std::hash::Hash + Eq>(&self, limiter: &Keyed<K>, key: &K, of: &str) -> Result<(), Problem> {
         limiter.check_key(key).map_err(|until| {
             let wait = until.wait_time_from(self.clock.now());
-            Problem::new(Code::RateLimited, format!("too many requests: {of}")).retry_after(seconds(wait))
+            Problem::new(Code::RateLimited, format!("{of} sent too many requests")).retry_after(seconds(wait))
         })
     }
 
-    /// Drops keys that have nothing spent, so that memory stays bounded.
+    /// Drops keys without recent requests, so that memory stays bounded.
     pub fn tidy(&self) {
         self.lockout.tidy(Instant::now());
         self.addresses.iter().for_each(tidy);
@@ -88,7 +88,7 @@ fn seconds(wait: Duration) -> u64 {
 }
 
 fn tidy<K: Clone + std::hash::Hash + Eq>(limiter: &Keyed<K>) {
-    if limiter.len() > KEYS {
+    if limiter.len() > MAX_KEYS {
         limiter.retain_recent();
         limiter.shrink_to_fit();
     }

@@ -1,12 +1,12 @@
-//! What every request passes, and what handlers share about requests and answers.
+//! The middleware of every request, and what handlers share: access, queries, bodies and entity tags.
 
 pub mod answering;
 pub mod auth;
-pub mod decode;
+pub mod decompress;
 pub mod etag;
-pub mod gate;
 pub mod limits;
 pub mod lockout;
+pub mod middleware;
 pub mod origin;
 pub mod proxy;
 pub mod query;

@@ -14,21 +14,22 @@ use crate::problem::{Code, Problem};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Checks that a request is meant for a loopback host. Without tokens nothing else tells this server's pages from
-/// others.
+/// Checks that a request is meant for a loopback host. Without tokens nothing else distinguishes this server's pages from
+/// those of other sites.
 ///
 /// # Errors
 /// Returns [`Code::MisdirectedRequest`] when it is not.
 pub fn check_host(request: &ServiceRequest) -> Result<(), Problem> {
     let mut hosts = request.headers().get_all(header::HOST).map(|host| host.to_str().unwrap_or_default());
-    let strange = hosts.find(|host| !is_loopback(host));
-    let strange =
-        strange.or_else(|| request.uri().authority().map(|host| host.as_str()).filter(|host| !is_loopback(host)));
-    match strange {
-        Some(host) => {
-            Err(Problem::new(Code::MisdirectedRequest, format!("without tokens {host:?} is not answered for"))
-                .hint("ask localhost or 127.0.0.1, or start the server with a token instead of --no-auth"))
-        }
+    let foreign = hosts.find(|host| !is_loopback(host));
+    let foreign =
+        foreign.or_else(|| request.uri().authority().map(|host| host.as_str()).filter(|host| !is_loopback(host)));
+    match foreign {
+        Some(host) => Err(Problem::new(
+            Code::MisdirectedRequest,
+            format!("a server without tokens does not answer for the host {host:?}"),
+        )
+        .hint("use localhost or 127.0.0.1, or start the server with a token instead of --no-auth")),
         None => Ok(()),
     }
 }
@@ -69,8 +70,11 @@ pub fn check_origin(request: &ServiceRequest, allowed: &[String]) -> Result<(), 
     if !is_foreign {
         return Ok(());
     }
-    Err(Problem::new(Code::CrossSite, format!("a page of {} may not do this", origin.unwrap_or("another site")))
-        .hint("--cors-origin names the origins whose pages may"))
+    Err(Problem::new(
+        Code::CrossSite,
+        format!("pages of {} may not send this request", origin.unwrap_or("another site")),
+    )
+    .hint("--cors-origin allows an origin"))
 }
 
 /// Returns whether an origin is that of a host.

@@ -1,117 +1,117 @@
 //! Query strings and path segments, read strictly: anything not understood is an error, not a guess.
 
-use crate::problem::{Code, Problem};
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use percent_encoding::percent_decode_str;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::readings::names::closest;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use utoipa::IntoParams;
+use utoipa::openapi::Required;
 
-/// Maximum number of values of `device` in one request.
-pub const MOST_DEVICES: usize = 1000;
+use crate::problem::{Code, Problem};
 
-/// The parameters of a request.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Query {
-    values: Vec<(&'static str, String)>,
-}
+/// Maximum number of values of a repeatable parameter in one request.
+const MAX_VALUES: usize = 1000;
 
-impl Query {
-    /// Reads a raw query string with parameters from `known`; `token` is allowed in every query.
-    ///
-    /// # Errors
-    /// Returns a `Problem` for a parameter that is not known, is given twice (except `device`), or is not UTF-8.
-    pub fn parse(raw: &str, known: &[&'static str]) -> Result<Query, Problem> {
-        let mut query = Query::default();
-        for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode(name).map_err(|why| Problem::parameter("the query", why))?;
-            if name == "token" {
-                continue;
-            }
-            let Some(name) = known.iter().find(|known| **known == name) else {
-                let problem = Problem::new(Code::UnknownParameter, format!("there is no parameter {name:?} here"));
-                return Err(match closest(&name, known.iter().copied()) {
-                    Some(near) => problem.hint(format!("did you mean {near:?}?")),
-                    None => problem.hint(format!("parameters here: {}", known.join(", "))),
-                });
-            };
-            let value = decode(value).map_err(|why| Problem::parameter(name, why))?;
-            if *name != "device" && query.get(name).is_some() {
-                return Err(Problem::parameter(name, "is given twice"));
-            }
-            query.values.push((name, value));
-        }
-        match query.devices().count() {
-            count if count > MOST_DEVICES => {
-                let problem = Problem::parameter("device", format!("given {count} times, {MOST_DEVICES} are allowed"));
-                Err(problem.hint("ask for all devices by naming none"))
-            }
-            _ => Ok(query),
-        }
-    }
+/// The parameters of a request. Their names, and which of them are required or repeatable, are those that the API's
+/// description states.
+pub struct Query<T>(pub T);
 
-    /// Returns the value of a parameter that is given at most once.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
-    }
+/// A query without parameters.
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct NoParameters {}
 
-    /// Returns the value of a required parameter.
-    ///
-    /// # Errors
-    /// Returns a `Problem` when it is missing.
-    pub fn require(&self, name: &str) -> Result<&str, Problem> {
-        self.get(name).ok_or_else(|| Problem::parameter(name, "is missing"))
-    }
+impl<T: DeserializeOwned + IntoParams> FromRequest for Query<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
 
-    /// Returns all values of `device`.
-    pub fn devices(&self) -> impl Iterator<Item = &str> {
-        self.values.iter().filter(|(name, _)| *name == "device").map(|(_, value)| value.as_str())
-    }
-
-    /// Returns the value of a parameter that is a time.
-    ///
-    /// # Errors
-    /// Returns a `Problem` when it cannot be read as a time.
-    pub fn time(&self, name: &str, calendar: &Calendar) -> Result<Option<Timestamp>, Problem> {
-        self.get(name).map(|text| time(name, text, calendar)).transpose()
-    }
-
-    /// Returns the value of a parameter that is a positive, finite number.
-    ///
-    /// # Errors
-    /// Returns a `Problem` when it is not.
-    pub fn number(&self, name: &str) -> Result<Option<f64>, Problem> {
-        let read = |text: &str| text.parse::<f64>().ok().filter(|value| value.is_finite() && *value > 0.0);
-        let number = |text| {
-            read(text).ok_or_else(|| Problem::parameter(name, format!("expected a number above 0, found {text:?}")))
-        };
-        self.get(name).map(number).transpose()
-    }
-
-    /// Returns the seconds of a parameter that is a duration of at most `most` seconds, such as `45m`, `1h30m` or
-    /// `90s`.
-    ///
-    /// # Errors
-    /// Returns a `Problem` when it is not.
-    pub fn duration(&self, name: &str, most: i64) -> Result<Option<i64>, Problem> {
-        let read = |text: &str| match seconds(text) {
-            Some(seconds) if seconds <= most => Ok(seconds),
-            Some(_) => Err(Problem::parameter(name, format!("at most {}h is allowed, found {text:?}", most / 3600))),
-            None => Err(Problem::parameter(name, format!("expected a duration such as 45m or 1h30m, found {text:?}"))),
-        };
-        self.get(name).map(read).transpose()
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(parse(request.query_string()).map(Query))
     }
 }
 
-/// Reads a time of the site.
+/// Parses a raw query string; `token` is allowed in every query.
+fn parse<T: DeserializeOwned + IntoParams>(raw: &str) -> Result<T, Problem> {
+    let known = T::into_params(|| None);
+    let mut values = Map::new();
+    for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = decode(name).map_err(|why| Problem::parameter("the query", why))?;
+        if name == "token" {
+            continue;
+        }
+        let Some(parameter) = known.iter().find(|known| known.name == name) else {
+            let problem = Problem::new(Code::UnknownParameter, format!("there is no parameter {name:?} here"));
+            let known: Vec<&str> = known.iter().map(|known| known.name.as_str()).collect();
+            return Err(match closest(&name, known.iter().copied()) {
+                Some(near) => problem.hint(format!("did you mean {near:?}?")),
+                None if known.is_empty() => problem.hint("this path has no parameters"),
+                None => problem.hint(format!("parameters here: {}", known.join(", "))),
+            });
+        };
+        let value = decode(value).map_err(|why| Problem::parameter(&name, why))?.into();
+        match values.get_mut(&name) {
+            None if parameter.explode == Some(true) => drop(values.insert(name, Value::Array(vec![value]))),
+            None => drop(values.insert(name, value)),
+            Some(Value::Array(list)) if list.len() < MAX_VALUES => list.push(value),
+            Some(Value::Array(_)) => {
+                let problem = Problem::parameter(&name, format!("at most {MAX_VALUES} values are allowed"));
+                return Err(problem.hint("name none to get all"));
+            }
+            Some(_) => return Err(Problem::parameter(&name, "is given twice")),
+        }
+    }
+    let mut required = known.iter().filter(|known| known.required == Required::True);
+    if let Some(missing) = required.find(|required| !values.contains_key(&required.name)) {
+        return Err(Problem::parameter(&missing.name, "is missing"));
+    }
+    serde_json::from_value(Value::Object(values)).map_err(Problem::internal)
+}
+
+/// Parses a time of the site, if there is one.
 ///
 /// # Errors
 /// Returns a `Problem` when the text is not a time.
-pub fn time(name: &str, text: &str, calendar: &Calendar) -> Result<Timestamp, Problem> {
-    calendar.parse(text).map_err(|error| {
-        let problem = Problem::parameter(name, error);
-        // An unencoded plus means a space in a query.
-        let plus = text.len() > 6 && text.as_bytes()[text.len() - 6] == b' ';
-        if plus { problem.hint("write the + of the offset as %2B") } else { problem }
-    })
+pub fn time(name: &str, text: Option<&str>, calendar: &Calendar) -> Result<Option<Timestamp>, Problem> {
+    let parse = |text: &str| {
+        calendar.parse(text).map_err(|error| {
+            let problem = Problem::parameter(name, error);
+            // An unencoded plus means a space in a query.
+            let plus = text.len() > 6 && text.as_bytes()[text.len() - 6] == b' ';
+            if plus { problem.hint("write the + of the offset as %2B") } else { problem }
+        })
+    };
+    text.map(parse).transpose()
+}
+
+/// Parses a positive, finite number, if there is one.
+///
+/// # Errors
+/// Returns a `Problem` when the text is not such a number.
+pub fn number(name: &str, text: Option<&str>) -> Result<Option<f64>, Problem> {
+    let parse = |text: &str| {
+        let number = text.parse::<f64>().ok().filter(|value| value.is_finite() && *value > 0.0);
+        number.ok_or_else(|| Problem::parameter(name, format!("expected a number above 0, found {text:?}")))
+    };
+    text.map(parse).transpose()
+}
+
+/// Parses a duration of at most `most` seconds, such as `45m`, `1h30m` or `90s`, and returns its seconds; 0 without one.
+///
+/// # Errors
+/// Returns a `Problem` when the text is not a duration, or is a longer one.
+pub fn duration(name: &str, text: Option<&str>, most: i64) -> Result<i64, Problem> {
+    let Some(text) = text else { return Ok(0) };
+    match seconds(text) {
+        Some(seconds) if seconds <= most => Ok(seconds),
+        Some(_) => Err(Problem::parameter(name, format!("at most {}h is allowed, found {text:?}", most / 3600))),
+        None => Err(Problem::parameter(name, format!("expected a duration such as 45m or 1h30m, found {text:?}"))),
+    }
 }
 
 fn seconds(text: &str) -> Option<i64> {
@@ -144,39 +144,48 @@ pub fn decode(raw: &str) -> Result<String, &'static str> {
 /// # Errors
 /// Returns a message that says what is wrong with the text.
 pub fn percent(raw: &str) -> Result<String, &'static str> {
-    let mut out = Vec::with_capacity(raw.len());
-    let mut bytes = raw.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            out.push(byte);
-            continue;
-        }
-        let mut digit = || bytes.next().and_then(|b| char::from(b).to_digit(16));
-        match (digit(), digit()) {
-            (Some(high), Some(low)) => out.push((high * 16 + low) as u8),
-            _ => return Err("holds a % that is not followed by two hexadecimal digits"),
-        }
+    let is_digits = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+    if !raw.split('%').skip(1).all(is_digits) {
+        return Err("holds a % that is not followed by two hexadecimal digits");
     }
-    String::from_utf8(out).map_err(|_| "is not UTF-8")
+    percent_decode_str(raw).decode_utf8().map(Into::into).map_err(|_| "is not UTF-8")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[derive(Debug, PartialEq, Deserialize, IntoParams)]
+    struct Asked {
+        #[serde(default)]
+        #[param(explode, value_type = Option<Vec<String>>)]
+        device: Vec<String>,
+        at: Option<String>,
+    }
+
+    #[derive(Debug, Deserialize, IntoParams)]
+    struct One {
+        #[allow(dead_code, reason = "only its presence is tested")]
+        device: String,
+    }
+
     #[test]
     fn queries_are_read_strictly() {
-        let known = ["device", "at"];
-        let query = Query::parse("device=a%2Fb&at=2016-08-31+23:59:59&device=c&token=x&", &known).expect("a query");
-        assert_eq!(query.devices().collect::<Vec<_>>(), ["a/b", "c"]);
-        assert_eq!(query.get("at"), Some("2016-08-31 23:59:59"));
-        let code = |raw: &str| Query::parse(raw, &known).map_err(|problem| problem.code);
+        let query: Asked = parse("device=a%2Fb&at=2016-08-31+23:59:59&device=c&token=x&").expect("a query");
+        let device = vec!["a/b".to_owned(), "c".to_owned()];
+        assert_eq!(query, Asked { device, at: Some("2016-08-31 23:59:59".into()) });
+        assert_eq!(parse::<Asked>("").ok(), Some(Asked { device: Vec::new(), at: None }));
+        let code = |raw: &str| parse::<Asked>(raw).map_err(|problem| problem.code);
         assert_eq!(code("at=1&at=2"), Err(Code::InvalidParameter));
         assert_eq!(code("devise=1"), Err(Code::UnknownParameter));
         assert_eq!(code("device=%ff"), Err(Code::InvalidParameter));
         assert_eq!(code("device=%f"), Err(Code::InvalidParameter));
         assert_eq!(code(&"device=a&".repeat(1001)), Err(Code::InvalidParameter));
         assert!(code(&"device=a&".repeat(1000)).is_ok());
+        let detail = |raw: &str| parse::<One>(raw).unwrap_err().detail;
+        assert_eq!(detail(""), "device: is missing");
+        assert_eq!(detail("device=a&device=b"), "device: is given twice");
+        assert_eq!(parse::<NoParameters>("at=1").unwrap_err().code, Code::UnknownParameter);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //!
 //! Memory is bounded: while the queue is full, HTTP bodies are rejected, and MQTT and NATS are not read any further.
 
+pub mod counts;
 pub mod edges;
 pub mod health;
 pub mod mqtt;

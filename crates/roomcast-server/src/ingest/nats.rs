@@ -24,7 +24,7 @@ use super::payload::kept;
 use super::payload::rows::{self, Media, Rows};
 use super::writer::Writer;
 use crate::backoff::Backoff;
-use crate::counts::Counts;
+use crate::ingest::counts::Counts;
 use roomcast_forecast::calendar::Calendar;
 use roomcast_storage::readings::{Batch, Refused};
 

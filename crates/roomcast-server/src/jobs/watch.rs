@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::counts::Counts;
 use crate::ingest::Source;
+use crate::ingest::counts::Counts;
 use crate::state::alerts::Kind;
 use crate::state::settings::MAX_CLOCK_SKEW;
 use crate::state::site::Site;

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::backoff::{Backoff, Outage, STABLE};
-use crate::counts::Count;
+use crate::metrics::TargetCounts;
 pub use homeassistant::HomeAssistant;
 pub use redis::{Redis, RedisUrlError};
 use roomcast_forecast::calendar::Calendar;
@@ -51,17 +51,6 @@ pub struct Feed {
     calendar: Calendar,
     counts: Arc<TargetCounts>,
     connected_at: Option<Instant>,
-}
-
-/// The counts of one target.
-#[derive(Debug, Default)]
-pub struct TargetCounts {
-    /// Number of messages or keys sent.
-    pub sent: Count,
-    /// Number of connections or batches that failed.
-    pub failures: Count,
-    /// 1 while connected.
-    pub connected: Count,
 }
 
 impl Feed {

@@ -8,14 +8,13 @@ use anyhow::Context;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use crate::counts::Counts;
+use crate::ingest::counts::Counts;
 use crate::ingest::edges::Edges;
 use crate::ingest::health::Health;
 use crate::ingest::mqtt;
 use crate::ingest::nats;
 use crate::ingest::payload::message::Reader;
 use crate::ingest::writer::{Hook, Limits, Writer};
-use crate::metrics;
 use crate::mqtt::broker::Broker;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::readings::Readings;
@@ -226,10 +225,5 @@ impl Live {
         if !matches!(self.runtime.block_on(async { timeout(RELEASE_TIMEOUT, given).await }), Ok(Ok(()))) {
             tracing::debug!("leases could not be given back, they end by themselves");
         }
-    }
-
-    /// Returns the counts in Prometheus' text form.
-    pub fn metrics(&self) -> String {
-        metrics::live(&self.counts, self.writer.waiting(), self.health.count())
     }
 }

@@ -10,4 +10,3 @@ pub mod loaded;
 pub mod settings;
 pub mod site;
 pub mod snapshot;
-pub mod standing;

@@ -8,7 +8,7 @@ use super::events::Events;
 use super::live::Live;
 use super::settings::Settings;
 use super::snapshot::Snapshot;
-use crate::metrics::{Gauges, Metrics};
+use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
 use crate::publish::Publisher;
 use roomcast_forecast::calendar::Calendar;
@@ -72,19 +72,6 @@ impl Site {
                 .hint("GET /readyz says when it is there")
                 .retry_after(1)
         })
-    }
-
-    /// Returns the present values for the metrics.
-    pub fn gauges(&self) -> Gauges {
-        let snapshot = self.serving.snapshot();
-        let history = snapshot.as_ref().map(|snapshot| &snapshot.history);
-        Gauges {
-            ready: self.serving.phase() == Phase::Ready,
-            devices: history.map_or(0, |history| history.readings.devices.len()),
-            readings: history.map_or(0, |history| history.count),
-            data_until: history.and_then(|history| history.span).map_or(0, |span| span.1),
-            cutoff: snapshot.as_ref().map_or(0, |snapshot| snapshot.loaded.models.cutoff),
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Actix reads as many requests as a client sends ahead and keeps all of them, however slowly the client takes the
 //! answers. So a connection gives Actix the bytes of one request, and those of the next only when that was answered
-//! ([`Answering`], which the gate keeps up to date). It knows two things of HTTP: an empty line ends a head, and a
+//! ([`Answering`], which the middleware keeps up to date). It knows two things of HTTP: an empty line ends a head, and a
 //! named length is that of the body. Other empty lines only make the parts that are read shorter. A connection whose
 //! client takes nothing of an answer is closed.
 

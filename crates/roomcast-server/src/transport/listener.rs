@@ -23,7 +23,7 @@ use tokio_rustls::server::TlsStream;
 use super::connection::Connection;
 use super::slots::Connections;
 use crate::http::auth::Access;
-use crate::http::gate;
+use crate::http::middleware;
 use crate::routes;
 use crate::state::site::Site;
 
@@ -96,7 +96,8 @@ fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
     let app = App::new()
         .app_data(site.clone())
         .app_data(access.clone())
-        .wrap(from_fn(gate::gate))
+        .wrap(from_fn(middleware::process))
+        .wrap(middleware::default_headers(access.tls))
         .wrap(Compress::default())
         .configure(routes::add);
     let app = IntoServiceFactory::<_, Request>::into_factory(app).map_err(|error: Error| error.error_response());

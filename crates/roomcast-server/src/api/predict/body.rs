@@ -10,12 +10,12 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, rt};
 use futures_core::Stream;
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::api::predict::{prefers, work};
 use crate::http::auth::{self, Access, ReadAccess};
 use crate::http::query::{self, Query};
-use crate::problem::{Code, Problem, ProblemBody};
+use crate::problem::{Code, Problem, Reply};
 use crate::state::answer::Forecast;
 use crate::state::grid::{Forecasts, Grid};
 use crate::state::site::Site;
@@ -37,27 +37,27 @@ const MOST_CELLS: i64 = 2_000_000;
 /// Length of a device name in bytes, as in files.
 const NAME: std::ops::RangeInclusive<usize> = 1..=256;
 
-/// A history and the instant a forecast is wanted at.
+/// A history, and the instant of the forecast.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Asked {
-    /// The instant the forecast is made at; without it, the end of the hour of the last reading.
+    /// The instant the forecast is made at; default: the end of the hour of the last reading.
     at: Option<String>,
     /// Readings of the sensors, in any order.
     readings: Vec<Reading>,
 }
 
-/// A sensor that fired, or said that it did not.
+/// A sensor that detected motion, or reported that there is none.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reading {
-    /// When: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339.
+    /// Time of the event: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339.
     #[schema(example = "2016-07-01 05:35:00")]
     time: String,
-    /// Which: 1 to 256 bytes without control characters.
+    /// Name of the device: 1 to 256 bytes without control characters.
     #[schema(example = "device_1", min_length = 1)]
     device: String,
-    /// 1 where the sensor fired, 0 where it said that there was no motion: that it lives.
+    /// 1 for motion; 0 for no motion, which shows that the sensor is alive.
     #[serde(default = "fired")]
     #[schema(example = 1, minimum = 0, maximum = 1)]
     device_activated: u8,
@@ -67,45 +67,49 @@ fn fired() -> u8 {
     1
 }
 
+/// Parameters of `POST /predict`.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct HistoryQuery {
+    /// The instant the forecast is made at, if the body names none
+    #[param(example = "2016-08-24 23:59:59")]
+    at: Option<String>,
+}
+
 /// A forecast for a history in the body
 ///
-/// Nothing is stored. The history is JSON or CSV (`time,device,device_activated`), at most 8 MiB. Devices the models know by
-/// name get their own models, others the building's.
+/// Nothing is stored. The history is JSON or CSV (`time,device,device_activated`) of at most 8 MiB. Devices that the models
+/// know by name are forecast by their own models, other devices by those of the building.
 #[utoipa::path(
-    post,
-    path = "/predict",
-    operation_id = "predict_history",
-    tag = "forecasts",
-    params(("at" = Option<String>, Query, description = "The instant the forecast is made at, where the body does not say", example = "2016-08-24 23:59:59")),
+    post, path = "/predict", operation_id = "predict_history", tag = "forecasts",
+    params(HistoryQuery),
     request_body(content(
         (Asked = "application/json"),
         (String = "text/csv", example = "time,device,device_activated\n2016-07-01 05:35:00,device_1,1\n"),
     )),
     responses(
         (status = 200, description = "The forecast", content((Forecast = "application/json"), (String = "text/csv"))),
-        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
 pub async fn post(
     _: ReadAccess,
+    Query(query): Query<HistoryQuery>,
     request: HttpRequest,
     site: Data<Site>,
     access: Data<Access>,
     body: Payload,
-) -> Result<HttpResponse, Problem> {
-    let query = Query::parse(request.query_string(), &["at"])?;
+) -> Reply {
     let csv = match media(&request).as_str() {
         "application/json" => false,
         "text/csv" => true,
         other => {
-            let problem = Problem::new(Code::UnsupportedMediaType, format!("the body is {other:?}"));
+            let problem =
+                Problem::new(Code::UnsupportedMediaType, format!("the media type {other:?} is not supported"));
             return Err(problem.hint("send application/json or text/csv"));
         }
     };
     let snapshot = site.snapshot()?;
-    let answer_csv = prefers(&request, "text/csv", "application/json");
+    let answer_csv = prefers(&request, "text/csv");
     let mut upload = access.uploads.admit(auth::caller(&request))?;
     let body = read(body, |bytes| upload.reserve(bytes)).await?;
     // A computation keeps its permit until it ends, also after the client has gone away.
@@ -116,7 +120,7 @@ pub async fn post(
         let calendar = &site.calendar;
         let Told { motion, still, at } = if csv { from_csv(&body, calendar)? } else { from_json(&body, calendar)? };
         let readings = readings(motion);
-        let origin = match at.map_or_else(|| query.time("at", calendar), |at| Ok(Some(at)))? {
+        let origin = match at.map_or_else(|| query::time("at", query.at.as_deref(), calendar), |at| Ok(Some(at)))? {
             Some(at) => at,
             None => readings.lived(calendar.latest()).map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1)),
         };
@@ -194,7 +198,7 @@ struct Told {
 fn from_json(body: &[u8], calendar: &Calendar) -> Result<Told, Problem> {
     let asked: Asked =
         serde_json::from_slice(body).map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))?;
-    let at = asked.at.map(|text| query::time("at", &text, calendar)).transpose()?;
+    let at = query::time("at", asked.at.as_deref(), calendar)?;
     let mut told = Told { at, ..Told::default() };
     for (at, reading) in asked.readings.into_iter().enumerate() {
         let place = || format!("readings[{at}]");

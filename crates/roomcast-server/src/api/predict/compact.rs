@@ -6,15 +6,15 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use actix_web::HttpRequest;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::api::predict::{asked, cached, send};
 use crate::http::auth::ReadAccess;
 use crate::http::query::Query;
-use crate::problem::{Problem, ProblemBody};
+use crate::problem::{Problem, Reply};
 use crate::state::answer::{ModelRef, SourceName, StatusName};
 use crate::state::cache::{Form, Key};
 use crate::state::grid::{Forecasts, Grid};
@@ -31,7 +31,7 @@ const PARTS: f64 = 1000.0;
 /// The next 24 hours of one or more devices, in few bytes.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CompactForecast {
-    /// The instant it was made at: nothing at or after it was looked at.
+    /// The instant the forecast was made at; it uses no reading at or after it.
     origin: String,
     /// The last reading before the origin.
     data_until: Option<String>,
@@ -43,16 +43,16 @@ pub struct CompactForecast {
     stale: bool,
     /// The models it comes from.
     model: ModelRef,
-    /// Names what the forecasts of all devices have in common: where it is another than in an earlier answer of the same
-    /// origin, any forecast may have changed.
+    /// Identifies what the forecasts of all devices share. If it differs from that of an earlier answer with the same
+    /// origin, every forecast may have changed.
     basis: String,
-    /// Thousandths from which on an hour is expected in use.
+    /// Probability from which an hour counts as occupied, in thousandths.
     #[schema(maximum = 1000)]
     threshold: u16,
     /// Starts of the 24 hours.
     #[schema(min_items = 24, max_items = 24)]
     starts: Vec<String>,
-    /// The devices, in order of name; `sources`, `statuses`, `chances` and `actual` have one entry for each.
+    /// Names of the devices, in order; `sources`, `statuses`, `chances` and `actual` have one entry for each.
     devices: Vec<String>,
     /// Sources of the forecasts, one per device.
     #[schema(value_type = Vec<SourceName>)]
@@ -60,45 +60,48 @@ pub struct CompactForecast {
     /// Statuses of the devices at the origin.
     #[schema(value_type = Vec<StatusName>)]
     statuses: Vec<Status>,
-    /// Thousandths of a certainty that the room is occupied, for each device its 24 hours: rounded down, but not below the
-    /// threshold where the hour is expected in use.
+    /// Probabilities of the 24 hours of each device, in thousandths. They are rounded down, but that of an occupied hour is
+    /// not below the threshold.
     chances: Vec<Vec<u16>>,
-    /// Observed states of the hours that have begun, a letter for each: `o`ccupied, `v`acant, `u`nobserved. Absent in a forecast
-    /// of the present.
+    /// Observed states of the hours that have begun, one letter for each: `o`ccupied, `v`acant, `u`nobserved. Absent in a
+    /// forecast of the present.
     #[serde(skip_serializing_if = "Option::is_none")]
     actual: Option<Vec<String>>,
-    /// Devices that fire far more often in an occupied hour than the others do.
+    /// Devices that fire far more often in an occupied hour than other devices do.
     chattering: Vec<String>,
-    /// The last reading of each device that is silent, or gone as its gateway says.
+    /// The last reading of each device that is silent, or that its gateway reports as offline.
     silent_since: BTreeMap<String, String>,
 }
 
-/// The next 24 hours of all devices, or of those named, in few bytes
+/// Parameters of `GET /predict/compact`.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct CompactQuery {
+    /// Restricts the answer to this device; repeatable, at most 1,000 times
+    #[serde(default)]
+    #[param(style = Form, explode, value_type = Option<Vec<String>>)]
+    device: Vec<String>,
+    /// The instant the forecast is made at, as in `GET /predict`
+    #[param(example = "2016-08-24 23:59:59")]
+    at: Option<String>,
+}
+
+/// The next 24 hours of all devices, or of the named ones, in few bytes
 ///
-/// The forecast of `GET /predict`, made for displays: chances have three digits, what devices have in common stands once,
-/// and a day of the past comes with what happened. A client that sends the `ETag` of an answer in `If-None-Match` gets 304
-/// while nothing has changed.
+/// The forecast of `GET /predict` for displays. Probabilities have three digits, and values that all devices share are
+/// sent once. A forecast of the past comes with the observed states. A client that sends the `ETag` of an answer in
+/// `If-None-Match` gets 304 while the answer is unchanged.
 #[utoipa::path(
-    get,
-    path = "/predict/compact",
-    operation_id = "predict_compact",
-    tag = "forecasts",
-    params(
-        ("device" = Option<Vec<String>>, Query, description = "Only this device (repeatable, at most 1,000)", style = Form, explode),
-        ("at" = Option<String>, Query, description = "The instant the forecast is made at, as in `GET /predict`", example = "2016-08-24 23:59:59"),
-    ),
+    get, path = "/predict/compact", operation_id = "predict_compact", tag = "forecasts",
+    params(CompactQuery),
     responses(
         (status = 200, description = "The forecast", body = CompactForecast),
-        (status = 304, description = "The answer is the one that `If-None-Match` names"),
-        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 304, description = "The answer is unchanged: `If-None-Match` holds its `ETag`"),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    let query = Query::parse(request.query_string(), &["device", "at"])?;
+pub async fn get(_: ReadAccess, Query(query): Query<CompactQuery>, request: HttpRequest, site: Data<Site>) -> Reply {
     let snapshot = site.snapshot()?;
-    let (origin, devices) = asked(&query, &site, &snapshot)?;
+    let (origin, devices) = asked(query.at.as_deref(), &query.device, &site, &snapshot)?;
     let present = snapshot.history.present(&site.calendar);
     let key = Key { origin, form: Form::Compact(present, digest(&offline(&site))), devices };
     let answer = cached(&site, snapshot, key, move |site, snapshot, key| {

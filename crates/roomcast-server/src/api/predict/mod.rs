@@ -6,16 +6,21 @@ pub mod compact;
 use std::io::Write as _;
 use std::sync::Arc;
 
-use actix_web::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, HeaderValue, VARY};
+use actix_web::http::header::{
+    Accept, AcceptEncoding, CONTENT_ENCODING, ETAG, Encoding, Header, HeaderValue, Preference, Quality, VARY,
+};
+use actix_web::mime::{self, Mime};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse, web};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::http::auth::ReadAccess;
 use crate::http::etag;
-use crate::http::query::Query;
-use crate::problem::{Problem, ProblemBody};
+use crate::http::query::{self, Query};
+use crate::problem::{Problem, Reply};
 use crate::state::answer::Forecast;
 use crate::state::cache::{Answer, Form, Key};
 use crate::state::site::Site;
@@ -25,37 +30,42 @@ use roomcast_forecast::calendar::Timestamp;
 /// Size below which answers are not compressed.
 const WORTH_GZIP: usize = 1024;
 
-/// The next 24 hours of all devices, or of those named
+/// Parameters of `GET /predict`.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PredictQuery {
+    /// Restricts the answer to this device; repeatable, at most 1,000 times
+    #[serde(default)]
+    #[param(style = Form, explode, value_type = Option<Vec<String>>)]
+    device: Vec<String>,
+    /// The instant the forecast is made at: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339
+    #[param(example = "2016-08-24 23:59:59")]
+    at: Option<String>,
+    /// `json` or `csv`; takes precedence over `Accept`
+    #[param(pattern = "^(json|csv)$")]
+    format: Option<String>,
+}
+
+/// The next 24 hours of all devices, or of the named ones
 ///
-/// `at` is any instant the history reaches; nothing at or after it is looked at. Without it the forecast is made at
-/// the present (rounded up to five minutes, but not into the next hour) while readings come in, and at the end of the hour of the last reading
-/// when that is more than 48 hours ago (in a store, 30 days).
+/// `at` is any instant that the history covers. The forecast uses no reading at or after it. Without `at` the forecast is
+/// made at the present time, rounded up to five minutes but not into the next hour. If the last reading is more than 48
+/// hours old (30 days in a store), the forecast is made at the end of the hour of that reading.
 #[utoipa::path(
-    get,
-    path = "/predict",
-    operation_id = "predict",
-    tag = "forecasts",
-    params(
-        ("device" = Option<Vec<String>>, Query, description = "Only this device (repeatable, at most 1,000)", style = Form, explode),
-        ("at" = Option<String>, Query, description = "The instant the forecast is made at: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339", example = "2016-08-24 23:59:59"),
-        ("format" = Option<String>, Query, description = "`json` or `csv`; goes before Accept", pattern = "^(json|csv)$"),
-    ),
+    get, path = "/predict", operation_id = "predict", tag = "forecasts",
+    params(PredictQuery),
     responses(
         (status = 200, description = "The forecast", content(
             (Forecast = "application/json"),
             (String = "text/csv", example = "time,device,activation_predicted,probability\n2016-09-01 00:00:00,device_1,0,0.004179\n"),
         )),
-        (status = 304, description = "The answer is the one that `If-None-Match` names"),
-        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 304, description = "The answer is unchanged: `If-None-Match` holds its `ETag`"),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    let query = Query::parse(request.query_string(), &["device", "at", "format"])?;
-    let form = form(&request, &query)?;
+pub async fn get(_: ReadAccess, Query(query): Query<PredictQuery>, request: HttpRequest, site: Data<Site>) -> Reply {
+    let form = form(&request, query.format.as_deref())?;
     let snapshot = site.snapshot()?;
-    let (origin, devices) = asked(&query, &site, &snapshot)?;
+    let (origin, devices) = asked(query.at.as_deref(), &query.device, &site, &snapshot)?;
     let media = match form {
         Form::Csv => "text/csv; charset=utf-8",
         _ => "application/json",
@@ -70,50 +80,46 @@ pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
 }
 
 /// Returns the form named by `?format=`, else by `Accept`.
-fn form(request: &HttpRequest, query: &Query) -> Result<Form, Problem> {
-    match query.get("format") {
+fn form(request: &HttpRequest, format: Option<&str>) -> Result<Form, Problem> {
+    match format {
         Some("json") => Ok(Form::Json),
         Some("csv") => Ok(Form::Csv),
         Some(other) => Err(Problem::parameter("format", format!("expected json or csv, found {other:?}"))),
-        None if prefers(request, "text/csv", "application/json") => Ok(Form::Csv),
+        None if prefers(request, "text/csv") => Ok(Form::Csv),
         None => Ok(Form::Json),
     }
 }
 
-/// Returns whether `Accept` gives `this` a higher weight than `that`.
-pub fn prefers(request: &HttpRequest, this: &str, that: &str) -> bool {
-    let Some(accept) = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()) else { return false };
-    weight(accept, this) > weight(accept, that)
+/// Returns whether `Accept` gives a media type a higher weight than JSON.
+pub fn prefers(request: &HttpRequest, media: &str) -> bool {
+    Accept::parse(request).is_ok_and(|accept| weight(&accept, media) > weight(&accept, "application/json"))
 }
 
 /// Returns the weight `Accept` gives a media type, by the most specific range that holds it.
-fn weight(accept: &str, media: &str) -> f32 {
-    let (family, _) = media.split_once('/').unwrap_or((media, ""));
-    let mut best = (0, 0.0);
-    for range in accept.split(',') {
-        let mut parts = range.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let specific = match name.split_once('/') {
-            _ if name == media => 3,
-            Some((own, "*")) if own == family => 2,
-            Some(("*", "*")) => 1,
-            _ => continue,
-        };
-        let q = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
-        if specific > best.0 {
-            best = (specific, q);
-        }
-    }
-    best.1
+fn weight(accept: &Accept, media: &str) -> Quality {
+    let family = media.split('/').next().unwrap_or_default();
+    let specificity = |range: &Mime| match (range.type_(), range.subtype()) {
+        _ if range.essence_str() == media => Some(3),
+        (own, mime::STAR) if own == family => Some(2),
+        (mime::STAR, mime::STAR) => Some(1),
+        _ => None,
+    };
+    let ranges = accept.iter().filter_map(|range| Some((specificity(&range.item)?, range.quality)));
+    ranges.max_by_key(|(specificity, _)| *specificity).map_or(Quality::ZERO, |(_, quality)| quality)
 }
 
-/// Returns the origin and the positions of the devices a query asks for; no positions for all.
+/// Returns the origin of a forecast at `at`, and the positions of the named devices; no positions for all.
 ///
 /// # Errors
 /// Returns a `Problem` for an unknown device, or an instant that cannot be read or is out of reach.
-pub fn asked(query: &Query, site: &Site, snapshot: &Snapshot) -> Result<(Timestamp, Vec<u32>), Problem> {
+pub fn asked(
+    at: Option<&str>,
+    names: &[String],
+    site: &Site,
+    snapshot: &Snapshot,
+) -> Result<(Timestamp, Vec<u32>), Problem> {
     let history = &snapshot.history;
-    let origin = match query.time("at", &site.calendar)? {
+    let origin = match query::time("at", at, &site.calendar)? {
         Some(at) => {
             history.check_origin(at, &site.calendar)?;
             at
@@ -121,7 +127,7 @@ pub fn asked(query: &Query, site: &Site, snapshot: &Snapshot) -> Result<(Timesta
         None => history.present(&site.calendar),
     };
     let mut devices = Vec::new();
-    for name in query.devices() {
+    for name in names {
         let (at, device) = history.device(name)?;
         if device.times.first().is_none_or(|&first| first >= origin) {
             let names = history.readings.devices.iter().filter(|d| d.times.first().is_some_and(|&t| t < origin));
@@ -179,7 +185,7 @@ pub async fn work<T: Send + 'static>(job: impl FnOnce() -> Result<T, Problem> + 
 ///
 /// # Errors
 /// Returns a `Problem` when compression fails, which it does not in memory.
-pub async fn send(request: &HttpRequest, answer: Arc<Answer>, media: &'static str) -> Result<HttpResponse, Problem> {
+pub async fn send(request: &HttpRequest, answer: Arc<Answer>, media: &'static str) -> Reply {
     let mut response =
         if etag::is_held(request, &answer.tag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
@@ -208,13 +214,9 @@ pub async fn send(request: &HttpRequest, answer: Arc<Answer>, media: &'static st
 
 /// Returns whether the client accepts gzip.
 pub fn wants_gzip(request: &HttpRequest) -> bool {
-    let accept = request.headers().get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-    accept.is_some_and(|accept| {
-        accept.split(',').any(|coding| {
-            let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
-            name.trim() == "gzip" && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
-        })
-    })
+    let gzip = Preference::Specific(Encoding::gzip());
+    let accepts = |accept: AcceptEncoding| accept.iter().any(|item| item.item == gzip && item.quality > Quality::ZERO);
+    AcceptEncoding::parse(request).is_ok_and(accepts)
 }
 
 /// Compresses bytes.
@@ -229,15 +231,22 @@ pub fn gzip(bytes: &[u8], level: Compression) -> std::io::Result<Bytes> {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::header::ACCEPT;
+    use actix_web::test::TestRequest;
+
     use super::*;
 
     #[test]
     fn the_most_specific_range_decides() {
-        let json = |accept| weight(accept, "application/json");
-        let csv = |accept| weight(accept, "text/csv");
-        assert!(csv("text/csv") > json("text/csv"));
-        assert!(csv("text/*;q=0.5, application/json") < json("text/*;q=0.5, application/json"));
-        assert!(csv("*/*, text/csv;q=0") < json("*/*, text/csv;q=0"));
-        assert_eq!((csv("*/*"), json("*/*"), csv("")), (1.0, 1.0, 0.0));
+        let prefers_csv = |accept: &str| {
+            let request = TestRequest::default().insert_header((ACCEPT, accept)).to_http_request();
+            prefers(&request, "text/csv")
+        };
+        for accept in ["text/csv", "text/csv;header=present, */*;q=0.5", "Text/CSV", "text/*, application/json;q=0.9"] {
+            assert!(prefers_csv(accept), "{accept}");
+        }
+        for accept in ["text/*;q=0.5, application/json", "*/*, text/csv;q=0", "*/*", "", "text", "application/json"] {
+            assert!(!prefers_csv(accept), "{accept}");
+        }
     }
 }

@@ -4,14 +4,14 @@ pub mod ics;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::predict::{asked, prefers, work};
 use crate::http::auth::CalendarAccess;
-use crate::http::query::Query;
+use crate::http::query::{self, Query};
 use crate::http::tokens::Scope;
-use crate::problem::{Problem, ProblemBody};
+use crate::problem::{Problem, Reply};
 use crate::state::answer::{ModelRef, utc};
 use crate::state::grid::Forecasts;
 use crate::state::site::Site;
@@ -20,33 +20,34 @@ use roomcast_forecast::forecast::HourForecast;
 use roomcast_forecast::model::rule::Rule;
 
 /// Longest preheat or setback, seconds.
-const LONGEST: i64 = 12 * HOUR;
+const MAX_DURATION: i64 = 12 * HOUR;
 
 /// Blocks of one or more devices.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Schedule {
     /// When the forecast was computed, UTC.
     pub made_at: String,
-    /// The instant it was made at.
+    /// The instant the forecast was made at.
     pub origin: String,
-    /// Whether no sensor has been heard for longer than nights, days off and habits explain: then all is the habit's.
+    /// Whether all sensors have been silent for longer than nights, days off and habits explain. The forecast is then the
+    /// rate of habit.
     pub stale: bool,
     /// The models it comes from.
     pub model: ModelRef,
-    /// How blocks were made of probabilities.
+    /// The rule that made the blocks.
     pub rule: BlockRule,
     /// One entry per device, in order of name.
     pub devices: Vec<DeviceSchedule>,
 }
 
-/// How blocks are made of probabilities.
+/// The rule that makes blocks from probabilities.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub struct BlockRule {
-    /// An hour counts as occupied from this probability on.
+    /// Probability from which an hour counts as occupied.
     pub threshold: f64,
-    /// Seconds by which a block begins before the first occupied hour.
+    /// Seconds from the start of a block to its first occupied hour.
     pub preheat_seconds: i64,
-    /// Seconds by which it ends after the last.
+    /// Seconds from the last occupied hour to the end of its block.
     pub setback_after_seconds: i64,
 }
 
@@ -55,27 +56,27 @@ pub struct BlockRule {
 pub struct DeviceSchedule {
     /// The device's name.
     pub device: String,
-    /// Its blocks, in order, apart from each other.
+    /// Its blocks, in order; they do not touch.
     pub blocks: Vec<BlockAnswer>,
 }
 
-/// A time to heat or ventilate.
+/// A block of time to heat or ventilate.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BlockAnswer {
-    /// When to begin.
+    /// Start of the block.
     pub start: String,
-    /// When to stop.
+    /// End of the block.
     pub end: String,
-    /// When the first occupied hour begins.
+    /// Start of the first occupied hour.
     pub occupied_from: String,
-    /// When the last one ends.
+    /// End of the last occupied hour.
     pub occupied_until: String,
     /// The highest probability of its hours.
     #[schema(minimum = 0, maximum = 1)]
     pub peak_probability: f64,
 }
 
-/// A time to heat or ventilate, in seconds.
+/// A block of time to heat or ventilate, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Block {
     /// The time to begin.
@@ -88,47 +89,68 @@ pub struct Block {
     pub peak: f64,
 }
 
+/// Parameters of `GET /schedule`.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ScheduleQuery {
+    /// Restricts the answer to this device; repeatable, at most 1,000 times
+    #[serde(default)]
+    #[param(style = Form, explode, value_type = Option<Vec<String>>)]
+    device: Vec<String>,
+    /// The instant the forecast is made at; default: as in `GET /predict`
+    #[param(example = "2016-08-24 23:59:59")]
+    at: Option<String>,
+    /// Time from the start of a block to its first occupied hour, at most 12h; default: none
+    #[param(example = "45m")]
+    preheat: Option<String>,
+    /// Time from the last occupied hour to the end of its block, at most 12h; default: none
+    #[param(example = "30m")]
+    setback_after: Option<String>,
+    /// Cost of an occupied hour that is forecast as vacant; requires `cost_waste`
+    #[param(value_type = Option<f64>, minimum = 0.000001)]
+    cost_miss: Option<String>,
+    /// Cost of a vacant hour that is forecast as occupied; requires `cost_miss`
+    #[param(value_type = Option<f64>, minimum = 0.000001)]
+    cost_waste: Option<String>,
+    /// `json` or `ics`; takes precedence over `Accept`
+    #[param(pattern = "^(json|ics)$")]
+    format: Option<String>,
+}
+
 /// Heating or ventilation blocks for the next 24 hours, as JSON or as a calendar
 ///
-/// A block begins `preheat` before the first occupied hour and ends `setback_after` after the last; blocks that touch are one.
-/// As a calendar (`format=ics` or `Accept: text/calendar`) it can be subscribed to: an event keeps its UID as long as its
-/// first occupied hour stays. At a site without a time zone its times are floating. A token of scope `calendar` opens the calendar and
-/// nothing else.
+/// A block begins `preheat` before the first occupied hour and ends `setback_after` after the last one. Blocks that touch
+/// are merged. With `format=ics` or `Accept: text/calendar` the answer is a calendar that clients can subscribe to. An
+/// event keeps its UID as long as its first occupied hour stays the same. Times are floating at a site without a time
+/// zone. A token of scope `calendar` gives access to the calendar only.
 #[utoipa::path(
     get, path = "/schedule", operation_id = "schedule", tag = "forecasts",
-    params(
-        ("device" = Option<Vec<String>>, Query, description = "Only this device (repeatable, at most 1,000)", style = Form, explode),
-        ("at" = Option<String>, Query, description = "The instant the forecast is made at", example = "2016-08-24 23:59:59"),
-        ("preheat" = Option<String>, Query, description = "How long before the first occupied hour to begin, at most 12h", example = "45m"),
-        ("setback_after" = Option<String>, Query, description = "How long after the last occupied hour to stop, at most 12h", example = "30m"),
-        ("cost_miss" = Option<f64>, Query, description = "Cost of an occupied hour taken for vacant, with cost_waste", minimum = 0.000001),
-        ("cost_waste" = Option<f64>, Query, description = "Cost of a vacant hour taken for occupied, with cost_miss", minimum = 0.000001),
-        ("format" = Option<String>, Query, description = "`json` or `ics`; goes before Accept", pattern = "^(json|ics)$"),
-    ),
+    params(ScheduleQuery),
     responses(
         (status = 200, description = "The blocks", content((Schedule = "application/json"), (String = "text/calendar"))),
-        (status = "4XX", description = "What is wrong with the request", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "The server is not ready, or at fault", body = ProblemBody, content_type = "application/problem+json"),
     ),
-    security(("bearer" = []), ("query" = [])),
 )]
-pub async fn get(access: CalendarAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    let known = ["device", "at", "preheat", "setback_after", "cost_miss", "cost_waste", "format"];
-    let query = Query::parse(request.query_string(), &known)?;
-    let calendar_wanted = match query.get("format") {
+pub async fn get(
+    access: CalendarAccess,
+    Query(query): Query<ScheduleQuery>,
+    request: HttpRequest,
+    site: Data<Site>,
+) -> Reply {
+    let calendar_wanted = match query.format.as_deref() {
         Some("ics") => true,
         Some("json") => false,
         Some(other) => return Err(Problem::parameter("format", format!("expected json or ics, found {other:?}"))),
-        None => prefers(&request, "text/calendar", "application/json"),
+        None => prefers(&request, "text/calendar"),
     };
     if !calendar_wanted {
         access.0.check(Scope::Read)?;
     }
     let snapshot = site.snapshot()?;
-    let (origin, devices) = asked(&query, &site, &snapshot)?;
-    let preheat = query.duration("preheat", LONGEST)?.unwrap_or(0);
-    let setback = query.duration("setback_after", LONGEST)?.unwrap_or(0);
-    let rule = match (query.number("cost_miss")?, query.number("cost_waste")?) {
+    let (origin, devices) = asked(query.at.as_deref(), &query.device, &site, &snapshot)?;
+    let preheat = query::duration("preheat", query.preheat.as_deref(), MAX_DURATION)?;
+    let setback = query::duration("setback_after", query.setback_after.as_deref(), MAX_DURATION)?;
+    let cost_miss = query::number("cost_miss", query.cost_miss.as_deref())?;
+    let rule = match (cost_miss, query::number("cost_waste", query.cost_waste.as_deref())?) {
         (Some(miss), Some(waste)) => Some(Rule::Cost { miss, waste }),
         (None, None) => None,
         _ => return Err(Problem::parameter("cost_miss", "and cost_waste belong together")),

@@ -23,7 +23,7 @@ use tokio::time::{Instant as Moment, MissedTickBehavior, interval_at, sleep};
 
 use super::Source;
 use crate::backoff::{Backoff, STABLE};
-use crate::counts::Counts;
+use crate::ingest::counts::Counts;
 use crate::mqtt::broker::{Broker, KEEP_ALIVE, MAX_PACKET_BYTES};
 use connection::{Connection, ConnectionError, Incoming};
 pub use handler::Handler;

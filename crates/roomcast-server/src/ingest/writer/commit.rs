@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 use super::job::{Failure, Group, Job, Outcome};
-use crate::counts::Counts;
 use crate::ingest::Source;
+use crate::ingest::counts::Counts;
 use roomcast_forecast::calendar::Timestamp;
 use roomcast_storage::readings::{Batch, Event, Receipt, Store, StoreError, Verdict};
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::Source;
-use crate::counts::Counts;
+use crate::ingest::counts::Counts;
 use commit::Committer;
 pub use commit::{Hook, Sink};
 pub use job::{Failure, Outcome, Reservation};

@@ -1,4 +1,4 @@
-//! Processing of every request and answer: ids, limits, security headers, problem bodies, counting, one log line.
+//! Middleware of every request and answer: ids, limits, security headers, problem bodies, counting, one log line.
 
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::middleware::Next;
+use actix_web::middleware::{DefaultHeaders, Next};
 use actix_web::{Error, HttpMessage, HttpResponse, web};
 
 use super::auth::Access;
@@ -18,6 +18,7 @@ use super::origin;
 use super::proxy::{self, Client};
 use super::tokens::TokenLabel;
 use crate::http::answering::Answering;
+use crate::metrics::{OTHER, PREFLIGHT};
 use crate::problem::Problem;
 use crate::state::site::Site;
 
@@ -25,13 +26,13 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Seconds for which a browser may keep the answer to a preflight.
-const PREFLIGHT: HeaderValue = HeaderValue::from_static("600");
+const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("600");
 
 /// Passes a request on and finishes its answer.
 ///
 /// # Errors
 /// Returns no errors of its own; routes turn every failure into an answer.
-pub async fn gate(
+pub async fn process(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -65,11 +66,11 @@ pub async fn gate(
         None if preflight => request.into_response(HttpResponse::NoContent().finish()),
         None => next.call(request).await?.map_into_boxed_body(),
     };
-    response = explain(response, &id);
-    headers(&access, site.serving.is_draining(), &mut response, &id, origin, preflight);
+    response = write_problem(response, &id);
+    add_headers(&access, site.serving.is_draining(), &mut response, &id, origin, preflight);
     let took = watch.elapsed();
-    let route = if preflight { "preflight" } else { response.request().match_name().unwrap_or("other") };
-    site.metrics.request(route, response.status().as_u16(), took);
+    let route = if preflight { PREFLIGHT } else { response.request().match_name().unwrap_or(OTHER) };
+    site.metrics.requests.count(route, response.status().as_u16(), took);
     log(&response, client, route, &id, trace.as_deref(), took);
     Ok(match answer {
         Some(answer) => response.map_body(|_, body| answer.body(body)),
@@ -105,7 +106,7 @@ impl Drop for InFlight<'_> {
 }
 
 /// Writes the body of a problem. Makes a problem of a request that Actix refused by itself.
-fn explain(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
+fn write_problem(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
     let status = response.status();
     let known = response.response().extensions().get::<Problem>().cloned();
     let problem = match known {
@@ -120,7 +121,18 @@ fn explain(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxB
     response
 }
 
-fn headers(
+/// Returns the headers of every answer that does not set them itself.
+pub fn default_headers(is_encrypted: bool) -> DefaultHeaders {
+    let headers = DefaultHeaders::new()
+        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .add((header::REFERRER_POLICY, "no-referrer"))
+        .add((header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
+        .add((header::CACHE_CONTROL, "no-store"));
+    if is_encrypted { headers.add((header::STRICT_TRANSPORT_SECURITY, "max-age=31536000")) } else { headers }
+}
+
+/// Adds the headers that depend on the request and on the state of the server.
+fn add_headers(
     access: &Access,
     draining: bool,
     response: &mut ServiceResponse<BoxBody>,
@@ -129,21 +141,9 @@ fn headers(
     preflight: bool,
 ) {
     let headers = response.headers_mut();
-    let mut default = |name: HeaderName, value: &'static str| {
-        if !headers.contains_key(&name) {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-    };
-    default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    default(header::REFERRER_POLICY, "no-referrer");
-    default(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
-    default(header::CACHE_CONTROL, "no-store");
-    if access.tls {
-        default(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
-    }
     if draining {
         // Keep-alive would hold the connection open until the server closes it.
-        default(header::CONNECTION, "close");
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
@@ -161,7 +161,7 @@ fn headers(
             let allowed =
                 HeaderValue::from_static("authorization, content-type, if-none-match, x-request-id, traceparent");
             headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
-            headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT);
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE);
         }
     }
 }
@@ -192,22 +192,12 @@ fn new_id() -> String {
 fn trace(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(TRACEPARENT)?.to_str().ok()?;
     let parts: Vec<&str> = text.split('-').collect();
+    let [version, trace, span, flags, rest @ ..] = &parts[..] else { return None };
     let hex = |part: &str, length| part.len() == length && part.bytes().all(|b| b"0123456789abcdef".contains(&b));
-    match parts[..] {
-        [version, trace, span, flags, ..]
-            if hex(version, 2)
-                && version != "ff"
-                && (version != "00" || parts.len() == 4)
-                && hex(trace, 32)
-                && hex(span, 16)
-                && hex(flags, 2)
-                && trace.bytes().any(|b| b != b'0')
-                && span.bytes().any(|b| b != b'0') =>
-        {
-            Some(trace.to_owned())
-        }
-        _ => None,
-    }
+    let is_set = |part: &str| part.bytes().any(|b| b != b'0');
+    let is_known = hex(version, 2) && *version != "ff" && (*version != "00" || rest.is_empty());
+    let is_whole = hex(trace, 32) && hex(span, 16) && hex(flags, 2) && is_set(trace) && is_set(span);
+    (is_known && is_whole).then(|| (*trace).to_owned())
 }
 
 /// Logs one event per request, with the field names of the Elastic Common Schema. The query is left out, because it may

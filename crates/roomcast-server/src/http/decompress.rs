@@ -7,19 +7,19 @@ use actix_web::http::header::CONTENT_ENCODING;
 
 use crate::problem::{Code, Problem};
 
-/// Maximum size of an unpacked body.
-pub const MOST_UNPACKED: usize = 32 << 20;
+/// Maximum size of a decompressed body, bytes.
+pub const MAX_DECOMPRESSED: usize = 32 << 20;
 
 /// Largest window of zstd, as a power of two: that of its default level. It bounds the memory a small body may claim.
-const WINDOW: u32 = 23;
+const MAX_WINDOW_LOG: u32 = 23;
 
-/// Bytes unpacked at a time.
-const STEP: usize = 256 << 10;
+/// Bytes decompressed at a time.
+const CHUNK: usize = 256 << 10;
 
 /// The encoding of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
-    /// Not at all.
+    /// None.
     Identity,
     /// gzip.
     Gzip,
@@ -40,41 +40,44 @@ impl Encoding {
             ("identity" | "", None) => Ok(Encoding::Identity),
             ("gzip" | "x-gzip", None) => Ok(Encoding::Gzip),
             ("zstd", None) => Ok(Encoding::Zstd),
-            _ => Err(Problem::new(Code::UnsupportedMediaType, format!("the body is encoded as {name:?}"))
-                .hint("send it as it is, or with one of gzip and zstd")),
+            _ => {
+                Err(Problem::new(Code::UnsupportedMediaType, format!("the content encoding {name:?} is not supported"))
+                    .hint("send it uncompressed, or with gzip or zstd"))
+            }
         }
     }
 }
 
-/// Unpacks a body; before each step `room` is asked for that many more bytes.
+/// Decompresses a body. `reserve` is asked for the memory of each chunk before it is read.
 ///
 /// # Errors
-/// Returns [`Code::InvalidBody`] for a body that is not in the named encoding, [`Code::BodyTooLarge`] for one that
-/// unpacks to too much, and the errors of `room`.
-pub fn unpack(
+/// Returns [`Code::InvalidBody`] for a body that is not in the named encoding, [`Code::BodyTooLarge`] for one that is
+/// too large when decompressed, and the errors of `reserve`.
+pub fn decompress(
     encoding: Encoding,
     body: Vec<u8>,
-    mut room: impl FnMut(usize) -> Result<(), Problem>,
+    mut reserve: impl FnMut(usize) -> Result<(), Problem>,
 ) -> Result<Vec<u8>, Problem> {
-    let broken = |error: io::Error| Problem::new(Code::InvalidBody, format!("the body cannot be unpacked: {error}"));
+    let broken =
+        |error: io::Error| Problem::new(Code::InvalidBody, format!("the body cannot be decompressed: {error}"));
     let mut source: Box<dyn Read> = match encoding {
         Encoding::Identity => return Ok(body),
         Encoding::Gzip => Box::new(flate2::read::MultiGzDecoder::new(&body[..])),
         Encoding::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(&body[..]).map_err(broken)?;
-            decoder.window_log_max(WINDOW).map_err(broken)?;
+            decoder.window_log_max(MAX_WINDOW_LOG).map_err(broken)?;
             Box::new(decoder)
         }
     };
     let mut out = Vec::new();
     loop {
-        room(STEP)?;
-        let read = source.by_ref().take(STEP as u64).read_to_end(&mut out).map_err(broken)?;
-        if out.len() > MOST_UNPACKED {
-            let why = format!("a body has at most {} MiB when unpacked", MOST_UNPACKED >> 20);
+        reserve(CHUNK)?;
+        let read = source.by_ref().take(CHUNK as u64).read_to_end(&mut out).map_err(broken)?;
+        if out.len() > MAX_DECOMPRESSED {
+            let why = format!("a body has at most {} MiB when decompressed", MAX_DECOMPRESSED >> 20);
             return Err(Problem::new(Code::BodyTooLarge, why).hint("send fewer rows at a time"));
         }
-        if read < STEP {
+        if read < CHUNK {
             return Ok(out);
         }
     }
@@ -99,17 +102,17 @@ mod tests {
             [(Encoding::Gzip, gzip(&text)), (Encoding::Zstd, zstd::encode_all(&text[..], 3).unwrap())]
         {
             let mut asked = 0;
-            let unpacked = unpack(encoding, packed, |bytes| {
+            let decompressed = decompress(encoding, packed, |bytes| {
                 asked += bytes;
                 Ok(())
             });
-            assert!(unpacked.unwrap() == text && asked >= text.len());
+            assert!(decompressed.unwrap() == text && asked >= text.len());
         }
     }
 
     #[test]
-    fn bombs_and_wrecks_are_refused() {
-        let zeros = vec![0; MOST_UNPACKED + 1];
+    fn bombs_and_broken_bodies_are_refused() {
+        let zeros = vec![0; MAX_DECOMPRESSED + 1];
         let large_window = {
             let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
             encoder.window_log(27).unwrap();
@@ -126,9 +129,9 @@ mod tests {
             (Encoding::Gzip, b"time,device".to_vec(), Code::InvalidBody),
             (Encoding::Zstd, b"time,device".to_vec(), Code::InvalidBody),
         ] {
-            assert_eq!(unpack(encoding, packed, |_| Ok(())).unwrap_err().code, code, "{encoding:?}");
+            assert_eq!(decompress(encoding, packed, |_| Ok(())).unwrap_err().code, code, "{encoding:?}");
         }
         let full = |_| Err(Problem::new(Code::QueueFull, "full"));
-        assert_eq!(unpack(Encoding::Gzip, gzip(&zeros), full).unwrap_err().code, Code::QueueFull);
+        assert_eq!(decompress(Encoding::Gzip, gzip(&zeros), full).unwrap_err().code, Code::QueueFull);
     }
 }
