@@ -6,7 +6,7 @@ use polars::prelude::PolarsResult;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::Hour;
-use crate::features::{Matrix, SiteRates, Table};
+use crate::features::{Matrix, PRIOR, SiteRates, Table};
 use crate::hourly::Hourly;
 use crate::model::judge::{log_loss, standard_errors};
 use crate::model::rows;
@@ -78,7 +78,7 @@ impl Window {
     /// Returns the losses of two forecasters, given their log-odds of each row, and the losses of the prior.
     pub fn score(&self, champion: &[f64], challenger: &[f64]) -> Scored {
         let mut scored = Scored::default();
-        for (at, &prior) in self.matrix.column(0).iter().enumerate() {
+        for (at, &prior) in self.matrix.column(PRIOR).iter().enumerate() {
             let day = scored.0.entry(self.days[at]).or_default();
             day.rows += 1;
             day.prior += log_loss(f64::from(prior), self.occupied[at]);
