@@ -1,11 +1,13 @@
 //! Output files: written beside the target and then renamed, or to standard output for `-`.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+#[cfg(unix)]
+use std::fs::Permissions;
+use std::io::{self, ErrorKind, Stdout, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use tempfile::NamedTempFile;
+use tempfile::{Builder, NamedTempFile};
 
 /// Checks that a file can be written, so that the command fails before minutes of training, not after.
 ///
@@ -31,7 +33,7 @@ pub fn check(target: &Path) -> anyhow::Result<()> {
 /// Returns an error when the file cannot be written. An earlier file is untouched then.
 pub fn write(target: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut output = Output::create(target)?;
-    match output.write_all(bytes).and_then(|()| output.flush()) {
+    match output.write_all(bytes) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe && target == Path::new("-") => Ok(()),
         written => written.with_context(|| format!("cannot write {}", output.name)).and_then(|()| output.finish()),
     }
@@ -46,7 +48,7 @@ pub struct Output {
 }
 
 enum Sink {
-    Stdout(io::Stdout),
+    Stdout(Stdout),
     Device(File),
     Replacement { file: NamedTempFile, target: PathBuf },
 }
@@ -62,56 +64,103 @@ impl Output {
         }
         check(target)?;
         let name = target.display().to_string();
-        let open = || -> io::Result<Sink> {
-            // A link stays as it is, and the file it points to is replaced.
-            let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
-            if target.exists() && !target.is_file() {
-                return Ok(Sink::Device(File::options().write(true).open(&target)?));
-            }
-            let file = tempfile::Builder::new().prefix(".roomcast-").tempfile_in(parent(&target))?;
-            #[cfg(unix)]
-            {
-                use std::os::unix::fs::PermissionsExt;
-                // Temporary files are private. An output is as readable as the file it replaces, or as a usual file.
-                let mode = target.metadata().map_or(0o644, |meta| meta.permissions().mode() & 0o777);
-                file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
-            }
-            Ok(Sink::Replacement { file, target })
+        // A link stays as it is, and the file it points to is replaced.
+        let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
+        let sink = if target.exists() && !target.is_file() {
+            File::options().write(true).open(&target).map(Sink::Device)
+        } else {
+            create_beside(&target).map(|file| Sink::Replacement { file, target })
         };
-        let sink = open().with_context(|| format!("cannot write {name}"))?;
-        Ok(Output { name, sink })
+        Ok(Output { sink: sink.with_context(|| format!("cannot write {name}"))?, name })
     }
 
-    /// Makes the output visible under its name.
+    /// Ends the output: makes a file visible under its name.
     ///
     /// # Errors
-    /// Returns an error when the file cannot be synced or renamed.
+    /// Returns an error when the last bytes cannot be written or the file cannot be renamed.
     pub fn finish(self) -> anyhow::Result<()> {
-        let Sink::Replacement { file, target } = self.sink else { return Ok(()) };
-        let save = || file.as_file().sync_all().and_then(|()| Ok(file.persist(target).map(drop)?));
-        save().with_context(|| format!("cannot write {}", self.name))
+        let done = match self.sink {
+            Sink::Stdout(mut out) => out.flush().or_else(|error| match error.kind() {
+                ErrorKind::BrokenPipe => Ok(()),
+                _ => Err(error),
+            }),
+            Sink::Device(_) => Ok(()),
+            Sink::Replacement { file, target } => persist(file, &target),
+        };
+        done.with_context(|| format!("cannot write {}", self.name))
+    }
+
+    fn sink(&mut self) -> &mut dyn Write {
+        match &mut self.sink {
+            Sink::Stdout(out) => out,
+            Sink::Device(file) => file,
+            Sink::Replacement { file, .. } => file,
+        }
     }
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.sink {
-            Sink::Stdout(out) => out.write(bytes),
-            Sink::Device(file) => file.write(bytes),
-            Sink::Replacement { file, .. } => file.write(bytes),
-        }
+        self.sink().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.sink {
-            Sink::Stdout(out) => out.flush(),
-            Sink::Device(file) => file.flush(),
-            Sink::Replacement { file, .. } => file.flush(),
-        }
+        self.sink().flush()
     }
 }
 
-fn parent(target: &Path) -> &Path {
+/// Replaces a file atomically: after a crash either the old or the new file is there. The new name is on the disk once
+/// the directory is: see [`sync_directory`].
+///
+/// # Errors
+/// Returns the error of the operating system. An earlier file is untouched then.
+pub fn replace(target: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = create_beside(target)?;
+    file.write_all(bytes)?;
+    persist(file, target)
+}
+
+/// Creates a temporary file beside a target that it will replace. It is as readable as the file that is there, or as a
+/// usual file.
+///
+/// # Errors
+/// Returns the error of the operating system.
+pub fn create_beside(target: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = Builder::new();
+    builder.prefix(".roomcast-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // Without this, temporary files are private to their owner.
+        builder.permissions(Permissions::from_mode(0o666));
+    }
+    let file = builder.tempfile_in(parent(target))?;
+    if let Ok(meta) = target.metadata() {
+        file.as_file().set_permissions(meta.permissions())?;
+    }
+    Ok(file)
+}
+
+/// Syncs a temporary file to the disk and renames it to its target.
+///
+/// # Errors
+/// Returns the error of the operating system. An earlier file is untouched then.
+pub fn persist(file: NamedTempFile, target: &Path) -> io::Result<()> {
+    file.as_file().sync_all()?;
+    file.persist(target)?;
+    Ok(())
+}
+
+/// Syncs the names in a directory to the disk.
+///
+/// # Errors
+/// Returns the error of the operating system.
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// Returns the directory of a file.
+pub fn parent(target: &Path) -> &Path {
     match target.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),

@@ -88,6 +88,7 @@ fn known<'a>(hourly: &Hourly, layers: Layers<'a>) -> Layers<'a> {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
     /// The target hour.
+    #[serde(skip)]
     pub hour: Hour,
     /// The probability of the forecast.
     pub probability: f64,
