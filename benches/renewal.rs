@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use roomcast_forecast::calendar::{Calendar, HOUR, Hour, Timestamp};
 use roomcast_forecast::features::{SiteRates, Table};
 use roomcast_forecast::hourly::Hourly;
-use roomcast_forecast::model::judge::{log_loss, standard_errors};
 use roomcast_forecast::model::rows::rows_of;
 use roomcast_forecast::model::{Models, fit};
 use roomcast_forecast::readings::{self, ReadOptions, Readings};
+use roomcast_forecast::scores::loss::{DailyMean, log_odds_loss};
 use roomcast_forecast::train::{self, Options};
 
 mod common;
@@ -103,7 +103,7 @@ impl Truth<'_> {
             let matrix = table.matrix(&asked).expect("features");
             let layers = models.layers(&self.hourly.devices[at].device);
             let scores = layers.device.scores(layers.site, &matrix);
-            sum.0 += scores.iter().zip(&rows).map(|(&score, row)| log_loss(score, row.occupied)).sum::<f64>();
+            sum.0 += scores.iter().zip(&rows).map(|(&score, row)| log_odds_loss(score, row.occupied)).sum::<f64>();
             sum.1 += rows.len();
         }
         sum
@@ -170,7 +170,7 @@ fn compare(history: &History, calendar: &Calendar) {
         println!(
             "  {name:<16} log loss {:.5}  {:+.1} standard errors against weekly  {:>3} versions  {:>6.1} s",
             outcome.days.iter().sum::<f64>() / outcome.hours as f64,
-            standard_errors(gains),
+            DailyMean::new(gains).standard_errors(),
             outcome.versions,
             outcome.took.as_secs_f64(),
         );

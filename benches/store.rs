@@ -97,8 +97,8 @@ async fn measure(rows: usize) {
     println!("load                         {:>8.0} readings/s", readings.len() as f64 / watch.elapsed().as_secs_f64());
 }
 
-async fn open(path: &Path) -> Arc<dyn Store> {
-    readings::open(path.to_str().expect("a path in UTF-8"), &Calendar::default()).await.expect("a store")
+async fn open(path: &Path) -> Arc<Store> {
+    Arc::new(readings::open(path.to_str().expect("a path in UTF-8"), &Calendar::default()).await.expect("a store"))
 }
 
 /// The readings of a batch: the building's, a hundred a second, from device to device.
@@ -108,11 +108,11 @@ fn readings(devices: usize, start: i64, batch: usize) -> impl Iterator<Item = (S
     numbers.map(move |n| (format!("device {:05}", n * 7 % devices), start + (n / devices.min(100)) as i64))
 }
 
-async fn fill(store: &dyn Store, devices: usize, start: i64, batches: usize) -> Spent {
+async fn fill(store: &Store, devices: usize, start: i64, batches: usize) -> Spent {
     fill_from(store, devices, start, 0..batches).await
 }
 
-async fn fill_from(store: &dyn Store, devices: usize, start: i64, batches: Range<usize>) -> Spent {
+async fn fill_from(store: &Store, devices: usize, start: i64, batches: Range<usize>) -> Spent {
     let batch = |batch| {
         let event = |(device, time)| Event { device, time, kind: Kind::Motion, id: None };
         Batch { events: readings(devices, start, batch).map(event).collect(), refused: Vec::new() }

@@ -349,7 +349,7 @@ fn damaged_arrow_streams_are_read_or_refused() {
         while let Some((frame, _)) = input.next_rows()? {
             rows += frame.height();
         }
-        Ok::<_, roomcast_forecast::train::shard::BatchError>(rows)
+        Ok::<_, roomcast_forecast::train::shard::ShardError>(rows)
     };
     streams.iter().enumerate().for_each(|(at, whole)| assert_eq!(rows(at, whole).unwrap(), 59));
     attack(1000, 1, &streams, |_, _, which, bytes| drop(rows(which, &bytes)));

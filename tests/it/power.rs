@@ -150,7 +150,7 @@ fn store_of(directory: &Path) -> String {
     format!("sqlite:{}", directory.join("readings.db").display())
 }
 
-async fn held(store: &dyn Store) -> Result<BTreeSet<Reading>, String> {
+async fn held(store: &Store) -> Result<BTreeSet<Reading>, String> {
     let wrong = |error| format!("the store cannot be read: {error}");
     let (readings, _) = store.load(None).await.map_err(wrong)?;
     let counted: i64 = store.hours(None).await.map_err(wrong)?.iter().map(|hour| hour.count).sum();
@@ -182,7 +182,7 @@ async fn check_store(url: &str, requests: &Requests, acknowledged: usize) -> Res
     if integrity != "ok" {
         return Err(format!("the store is damaged: {integrity}"));
     }
-    let held = held(&*store).await?;
+    let held = held(&store).await?;
     let (least, most) = (requests.first(acknowledged), requests.first(requests.sent.len().min(acknowledged + 1)));
     let lost = least.difference(&held).count();
     if lost > 0 {
@@ -194,7 +194,7 @@ async fn check_store(url: &str, requests: &Requests, acknowledged: usize) -> Res
     let again = batch(most.iter().map(|(device, time)| motion(device, *time)));
     let receipt = store.ingest(&again).await.map_err(|error| format!("the store takes nothing more: {error}"))?;
     let stored = receipt.verdicts.iter().filter(|&&verdict| verdict == Verdict::Stored).count();
-    match stored == most.len() - held.len() && self::held(&*store).await? == most {
+    match stored == most.len() - held.len() && self::held(&store).await? == most {
         true => Ok(()),
         false => Err(format!("{stored} readings were new where {} of {} were there", held.len(), most.len())),
     }

@@ -57,8 +57,8 @@ fn settled(readings: &Readings, champion: &Models, challenger: &Models, options:
 }
 
 /// A device with the site's layers alone.
-fn newcomer(cutoff: i64) -> DeviceModel {
-    DeviceModel { follows_site: true, cutoff, ..DeviceModel::default() }
+fn newcomer() -> DeviceModel {
+    DeviceModel { follows_site: true, ..DeviceModel::default() }
 }
 
 /// The same number of readings of each device between two instants, at times that mean nothing.
@@ -159,7 +159,7 @@ fn a_champion_that_learned_nonsense_is_replaced() {
     let judged = site.judged.unwrap();
     assert!(judged.challenger < judged.prior && judged.prior < judged.champion, "{judged:?}");
     let models = outcome.models.unwrap();
-    assert_eq!((models.cutoff, models.site.cutoff), (options(30).until, options(30).until));
+    assert_eq!(models.cutoff, options(30).until);
 }
 
 #[test]
@@ -196,14 +196,13 @@ fn a_device_whose_challenger_loses_falls_back_to_the_layers_of_the_site() {
     let mut challenger = champion.clone();
     let always = "\nTree=0\nnum_leaves=2\nsplit_feature=3\nthreshold=0.25\ndecision_type=10\nleft_child=-1\nright_child=-2\n\
         leaf_value=20 20\n";
-    let broken =
-        DeviceModel { trees: Trees::parse(always, WIDTH).unwrap(), tree_weight: 1.0, ..newcomer(champion.cutoff) };
+    let broken = DeviceModel { trees: Trees::parse(always, WIDTH).unwrap(), tree_weight: 1.0, ..newcomer() };
     challenger.devices.insert("device_2".into(), broken);
     let outcome = settled(&readings, champion, &challenger, &options(30));
     let report = &outcome.report;
     assert_eq!((report.promoted(), report.fell_back(), report.kept()), (6, 1, 0), "{}", report.text());
     assert!(report.devices["device_2"].judged.unwrap().gain < -2.0, "{}", report.text());
-    challenger.devices.insert("device_2".into(), newcomer(champion.cutoff));
+    challenger.devices.insert("device_2".into(), newcomer());
     assert_eq!(outcome.models.unwrap(), challenger);
 }
 
@@ -291,8 +290,8 @@ fn one_retraining_at_a_time_and_nobody_is_overruled() {
     let models = registry();
     let (path, old) = (models.path(), current(models.path()));
     let held = Registry::open(path);
-    let lease = held.lease().unwrap().unwrap();
-    assert!(held.lease().unwrap().is_none());
+    let lease = held.lock_training().unwrap().unwrap();
+    assert!(held.lock_training().unwrap().is_none());
     let busy = report(path, &["--max-age", "1d"]);
     assert!(busy["note"].as_str().unwrap().contains("under way"), "{busy}");
     drop(lease);
@@ -348,6 +347,6 @@ fn killed_at_any_moment_it_leaves_the_old_or_the_new_version() {
         assert!(manifest.version == old || manifest.version == new, "{}", manifest.version);
         assert!(registry.list().unwrap().iter().all(|entry| entry.manifest.is_ok()));
         assert!(registry.load(Some(&old)).is_ok());
-        assert!(registry.lease().unwrap().is_some(), "a dead process holds nothing");
+        assert!(registry.lock_training().unwrap().is_some(), "a dead process holds nothing");
     }
 }

@@ -1,30 +1,56 @@
-//! Waiting times between tries.
+//! Tries after failures: how long to wait before the next, and what to log of them.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Waits that double from the first to the longest.
+/// Duration of a connection after which the waits start again with the first.
+pub const STABLE: Duration = Duration::from_secs(5);
+
+/// Waits that double from the shortest to the longest.
 #[derive(Debug, Clone)]
 pub struct Backoff {
-    first: Duration,
-    longest: Duration,
+    delays: RangeInclusive<Duration>,
     next: Duration,
 }
 
+impl Default for Backoff {
+    /// Returns the waits between connections to other servers.
+    fn default() -> Self {
+        Backoff::new(Duration::from_millis(250)..=Duration::from_secs(10))
+    }
+}
+
 impl Backoff {
-    /// Starts with a wait of `first`, which doubles up to `longest`.
-    pub fn new(first: Duration, longest: Duration) -> Backoff {
-        Backoff { first, longest, next: first }
+    /// Returns waits within these bounds.
+    pub fn new(delays: RangeInclusive<Duration>) -> Backoff {
+        Backoff { next: *delays.start(), delays }
     }
 
     /// Returns the wait before the next try.
     pub fn step(&mut self) -> Duration {
-        let wait = self.next;
-        self.next = (wait * 2).min(self.longest);
-        wait
+        let delay = self.next;
+        self.next = (delay * 2).min(*self.delays.end());
+        delay
     }
 
-    /// Starts again with the first wait, after a success.
+    /// Starts again with the shortest wait, after a success.
     pub fn reset(&mut self) {
-        self.next = self.first;
+        self.next = *self.delays.start();
+    }
+}
+
+/// Failures since the last success, of which only the first is worth a warning.
+#[derive(Debug, Default)]
+pub struct Outage(bool);
+
+impl Outage {
+    /// Records a failure, and returns whether it is the first since the last success.
+    pub fn begin(&mut self) -> bool {
+        !std::mem::replace(&mut self.0, true)
+    }
+
+    /// Records a success, and returns whether it ends an outage.
+    pub fn end(&mut self) -> bool {
+        std::mem::take(&mut self.0)
     }
 }

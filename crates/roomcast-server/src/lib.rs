@@ -1,9 +1,13 @@
 //! The HTTP server: forecasts for people and machines.
 //!
-//! A request passes the [`gate`](self::gate::gate) (ids, limits, headers, log) and names the access it needs as an
-//! argument of its handler ([`auth`]). It takes the [`snapshot`] of this moment, and gets bytes that were rendered once
-//! ([`cache`]). [`load`] swaps the whole snapshot when readings or models change on disk. [`rounds`] publishes, scores
-//! and looks for alerts.
+//! A request passes the [`gate`](http::gate::gate) (ids, limits, headers, log) and names the access it needs as an
+//! argument of its handler ([`http::auth`]). The handler takes the [snapshot](state::snapshot) of this moment, and gets
+//! bytes that were rendered once ([`state::cache`]). The [`jobs`] swap the whole snapshot when readings or models change,
+//! publish and score forecasts, look for alerts and retrain the models.
+//!
+//! Modules use those below them alone: [`run`], then [`routes`] and [`transport`], [`page`] and [`openapi`], [`api`],
+//! [`jobs`] and [`http`], [`state`], [`ingest`] and [`publish`], and at last [`metrics`], [`problem`], [`mqtt`] and
+//! [`backoff`].
 
 pub mod api;
 pub mod backoff;

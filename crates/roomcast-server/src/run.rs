@@ -10,9 +10,13 @@ use actix_web::rt::signal::unix::{SignalKind, signal};
 use actix_web::web::Data;
 use anyhow::Context;
 
-use crate::jobs::{self, activations, hourly, load};
+use crate::http::auth::Access;
+use crate::jobs::{activations, load, periodic, scheduled};
 use crate::state::site::{Phase, START, Site};
 use crate::transport::{listener, tls};
+
+/// Interval at which limits drop the keys that have nothing spent.
+const TIDY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The address and settings of the listener.
 #[derive(Debug, Clone)]
@@ -30,7 +34,7 @@ pub struct Listen {
     /// Time for which `/readyz` reports not ready before connections are refused.
     pub drain: Duration,
     /// Time that requests may still take after that.
-    pub patience: Duration,
+    pub shutdown_timeout: Duration,
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -38,37 +42,39 @@ pub struct Listen {
 /// # Errors
 /// Returns an error when the address cannot be bound, TLS cannot be set up, or the readings cannot be read at the
 /// start.
-pub fn run(site: Site, listen: &Listen) -> anyhow::Result<()> {
+pub fn run(site: Site, access: Access, listen: &Listen) -> anyhow::Result<()> {
     let site = Data::new(site);
-    let ended = rt::System::new().block_on(serve(site.clone(), listen));
+    let ended = rt::System::new().block_on(serve(site.clone(), Data::new(access), listen));
     if let Some(live) = &site.live {
         live.release();
     }
     ended
 }
 
-async fn serve(site: Data<Site>, listen: &Listen) -> anyhow::Result<()> {
+async fn serve(site: Data<Site>, access: Data<Access>, listen: &Listen) -> anyhow::Result<()> {
     let tls = listen.tls.as_ref().map(|(certificate, key)| tls::config(certificate, key)).transpose()?;
     // Signals are handled here: readiness ends first, connections later.
     let configure = |builder: ServerBuilder| {
-        let builder = builder.shutdown_timeout(listen.patience.as_secs()).disable_signals();
+        let builder = builder.shutdown_timeout(listen.shutdown_timeout.as_secs()).disable_signals();
         match listen.workers {
             Some(workers) => builder.workers(workers),
             None => builder,
         }
     };
-    let listening = listener::listen(&site, listen.bind, tls, listen.connections, configure);
+    let listening = listener::listen(&site, &access, listen.bind, tls, listen.connections, configure);
     let (server, address) = listening.with_context(|| format!("cannot listen on {}", listen.bind))?;
     let handle = server.handle();
     announce(address, listen)?;
     let loading = start_loading(site.clone(), handle.clone());
-    std::thread::spawn({
+    for job in [periodic::run, scheduled::run] {
         let site = site.clone();
-        move || hourly::run(&site)
-    });
-    std::thread::spawn({
-        let site = site.clone();
-        move || jobs::watch(&site)
+        std::thread::spawn(move || job(&site));
+    }
+    rt::spawn(async move {
+        loop {
+            rt::time::sleep(TIDY_INTERVAL).await;
+            access.limits.tidy();
+        }
     });
     rt::spawn(stop_on_signal(site, handle, listen.drain));
     server.await.context("the server failed")?;
@@ -91,7 +97,7 @@ fn announce(address: SocketAddr, listen: &Listen) -> anyhow::Result<()> {
 fn start_loading(site: Data<Site>, handle: ServerHandle) -> std::sync::mpsc::Receiver<anyhow::Result<()>> {
     let (report, outcome) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let marks = load::Marks::of(&site);
+        let stamps = load::stamps(&site);
         let started = load::start(&site);
         let failed = started.is_err();
         // The channel is closed once the server has stopped.
@@ -103,7 +109,7 @@ fn start_loading(site: Data<Site>, handle: ServerHandle) -> std::sync::mpsc::Rec
                 let site = site.clone();
                 move || activations::follow(&site)
             });
-            load::watch(&site, marks);
+            load::watch(&site, stamps);
         }
     });
     outcome
@@ -116,27 +122,15 @@ async fn stop_on_signal(site: Data<Site>, handle: ServerHandle, drain: Duration)
         return;
     };
     let mut next = async || {
-        std::future::poll_fn(|context| {
-            let stopped = terminate.poll_recv(context).is_ready() || interrupt.poll_recv(context).is_ready();
-            if stopped { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-        })
-        .await;
+        tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
     };
     next().await;
     tracing::info!("stopping: requests under way are finished");
-    site.reach(Phase::Draining);
+    site.serving.set_phase(Phase::Draining);
     site.events.close();
     // A second signal means to stop at once.
-    let hurried = rt::time::timeout(drain, next()).await.is_ok();
-    if !hurried {
-        let stopping = rt::spawn({
-            let handle = handle.clone();
-            async move { handle.stop(true).await }
-        });
-        if rt::time::timeout(Duration::from_secs(3600), next()).await.is_err() {
-            let _ = stopping.await;
-            return;
-        }
+    if rt::time::timeout(drain, next()).await.is_err() {
+        tokio::select! { () = handle.stop(true) => return, () = next() => () }
     }
     handle.stop(false).await;
 }

@@ -1,14 +1,12 @@
 //! The store of a command, which blocks until an answer comes.
 
-use std::sync::Arc;
-
 use anyhow::Context;
 use chrono_tz::Tz;
 use clap::Args;
 use tokio::runtime::{Builder, Runtime};
 
 use roomcast_forecast::calendar::Calendar;
-use roomcast_storage::readings::{self, Pending, Store, StoreError};
+use roomcast_storage::readings::{self, Store, StoreError};
 
 /// The store and the time zone of its site.
 #[derive(Debug, Clone, Args)]
@@ -26,7 +24,7 @@ pub struct StoreArgs {
 pub struct OpenStore {
     runtime: Runtime,
     /// The store.
-    pub store: Arc<dyn Store>,
+    pub store: Store,
     /// The site's calendar.
     pub calendar: Calendar,
 }
@@ -67,7 +65,7 @@ impl OpenStore {
     ///
     /// # Errors
     /// Returns the error of the store.
-    pub fn wait<T>(&self, pending: Pending<'_, T>) -> Result<T, StoreError> {
-        self.runtime.block_on(pending)
+    pub fn wait<T>(&self, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        self.runtime.block_on(answer)
     }
 }

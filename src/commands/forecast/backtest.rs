@@ -12,7 +12,7 @@ use crate::commands::arguments::{SiteArgs, values};
 use crate::commands::output::{print, print_json};
 use crate::commands::progress;
 use roomcast_forecast::backtest::report::Report;
-use roomcast_forecast::backtest::{self, Case, Plan, html, learning, text};
+use roomcast_forecast::backtest::{self, BacktestPlan, ScoredHour, html, learning_curve, text};
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::files;
 use roomcast_forecast::readings::Readings;
@@ -71,7 +71,7 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
     let readings = readings.alive(calendar.latest());
     let plan = plan(args, &readings, &calendar)?;
     check_known(&readings, &args.device, "")?;
-    let wanted = |case: &Case| args.device.is_empty() || args.device.contains(&name(&readings, case));
+    let wanted = |hour: &ScoredHour| args.device.is_empty() || args.device.contains(&name(&readings, hour));
     let bar = progress::bar("all history", Some(0));
     let step = |label: &str, done: usize, total: usize| {
         bar.set_length(total as u64);
@@ -87,7 +87,7 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
         bail!("nothing to score: no hour of these devices between the origins and the last reading");
     };
     if args.learning_curve {
-        report.learning_curve = learning::curve(&readings, &calendar, &plan, &cases, &|weeks, done, total| {
+        report.learning_curve = learning_curve::scores(&readings, &calendar, &plan, &cases, &|weeks, done, total| {
             step(&format!("{weeks} weeks of history"), done, total);
         })?;
     }
@@ -103,12 +103,12 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
     print(tables)
 }
 
-fn name(readings: &Readings, case: &Case) -> String {
-    readings.devices[case.device as usize].device.clone()
+fn name(readings: &Readings, hour: &ScoredHour) -> String {
+    readings.devices[hour.device as usize].device.clone()
 }
 
 /// Plans the origins and fits: as asked, otherwise the last third of the readings' days.
-fn plan(args: &BacktestArgs, readings: &Readings, calendar: &Calendar) -> anyhow::Result<Plan> {
+fn plan(args: &BacktestArgs, readings: &Readings, calendar: &Calendar) -> anyhow::Result<BacktestPlan> {
     let (first, last) = readings.lived(calendar.latest()).context("there are no readings")?;
     let midnight = |date: chrono::NaiveDate| calendar.instant(date.and_time(NaiveTime::MIN));
     let (begin, end) = (calendar.wall(first).date(), calendar.wall(last).date());
@@ -126,7 +126,7 @@ fn plan(args: &BacktestArgs, readings: &Readings, calendar: &Calendar) -> anyhow
     };
     let to = asked("--to", &args.to)?.unwrap_or_else(|| midnight(end - Days::new(1)).max(from));
     let seconds = |duration: Duration| duration.as_secs() as i64;
-    Ok(Plan { from, to, every: seconds(args.every), refit: seconds(args.refit), memory: None })
+    Ok(BacktestPlan { from, to, every: seconds(args.every), refit: seconds(args.refit), history: None })
 }
 
 /// Parses a time, or a date for its midnight.

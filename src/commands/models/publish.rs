@@ -57,7 +57,7 @@ pub fn run(args: &PublishArgs) -> anyhow::Result<()> {
     let found = run::read(&args.run).context("this run cannot be published")?;
     let registry = args.registry.open();
     // A dry run leaves no trace, not even a lock.
-    let lease = if args.dry_run { None } else { registry.lease()? };
+    let lease = if args.dry_run { None } else { registry.lock_training()? };
     if lease.is_none() && !args.dry_run {
         bail!("{} is being retrained: nothing done", registry.name());
     }

@@ -78,7 +78,7 @@ pub fn retrain(inputs: &Inputs, args: &RetrainOptions) -> anyhow::Result<()> {
     args.jobs.apply()?;
     let registry = args.registry.open();
     // A dry run leaves no trace, not even a lock.
-    let lease = if args.dry_run { None } else { registry.lease()? };
+    let lease = if args.dry_run { None } else { registry.lock_training()? };
     if lease.is_none() && !args.dry_run {
         let note = format!("another retraining of {} is under way: nothing done", registry.name());
         return if args.json { print_json(&json!({ "note": note })) } else { print(note + "\n") };

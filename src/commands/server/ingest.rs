@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use tokio::runtime::Runtime;
 
 use roomcast_forecast::calendar::Calendar;
@@ -19,6 +20,21 @@ use roomcast_storage::readings;
 /// The topic filter without `--mqtt-topic` and `--mqtt-template`.
 const DEFAULT_TOPIC: &str = "zigbee2mqtt/+";
 
+/// The forms of payloads, with their names and what they look like.
+const FORMS: [(Form, &str, &str); 6] = [
+    (Form::Auto, "auto", "Told apart by their content"),
+    (Form::Zigbee2mqtt, "zigbee2mqtt", "JSON with `occupancy` or `presence`"),
+    (Form::Tasmota, "tasmota", "JSON with `PIR1`, `Switch1` or `POWER`, or plain ON and OFF"),
+    (Form::Homeassistant, "homeassistant", "Plain `on` and `off`; `unavailable` for a sensor that is gone"),
+    (Form::Plain, "plain", "Plain ON, OFF, 1, 0, true or false"),
+    (Form::Json, "json", "JSON with the value at a pointer"),
+];
+
+fn form() -> impl TypedValueParser<Value = Form> {
+    PossibleValuesParser::new(FORMS.map(|(_, name, help)| PossibleValue::new(name).help(help)))
+        .map(|name| FORMS.iter().find(|(_, known, _)| *known == name).map_or_else(Form::default, |(form, ..)| *form))
+}
+
 /// The form of a broker's messages.
 #[derive(Debug, Clone, Args)]
 pub struct MessageArgs {
@@ -26,7 +42,7 @@ pub struct MessageArgs {
     #[arg(long, value_name = "FILTER")]
     mqtt_topic: Vec<String>,
     /// Form of the payloads
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_parser = form(), default_value = "auto")]
     mqtt_form: Form,
     /// Topics in which the level {device} names the device, such as site/{device}/motion
     #[arg(long, value_name = "TOPIC")]

@@ -6,8 +6,7 @@ use clap::Args;
 
 use crate::commands::arguments::values::duration;
 use roomcast_forecast::train::schedule::Schedule;
-use roomcast_server::jobs::retrain::Retraining;
-use roomcast_server::jobs::upkeep::Upkeep;
+use roomcast_server::state::settings::{Retraining, Upkeep};
 
 /// The upkeep of the store.
 #[derive(Debug, Clone, Args)]
@@ -45,22 +44,21 @@ pub struct RetrainingArgs {
 }
 
 impl UpkeepArgs {
-    /// Returns the schedule and settings of the upkeep, without a lease.
+    /// Returns the schedule and settings of the upkeep.
     pub fn settings(&self) -> Upkeep {
         let pack = Some(self.pack).filter(|age| !age.is_zero());
-        Upkeep { schedule: self.upkeep.clone(), pack, retain: self.retain, lease: None }
+        Upkeep { schedule: self.upkeep.clone(), pack, retain: self.retain }
     }
 }
 
 impl RetrainingArgs {
-    /// Returns the schedule and settings of retraining, without a lease.
+    /// Returns the schedule and settings of retraining.
     pub fn settings(&self) -> Retraining {
         Retraining {
             schedule: self.retrain.clone(),
             jitter: self.retrain_jitter,
             max_age: self.retrain_max_age,
             keep: self.retrain_keep,
-            lease: None,
         }
     }
 }

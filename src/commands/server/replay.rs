@@ -7,7 +7,7 @@ use super::ingest::MessageArgs;
 use crate::commands::arguments::{OpenStore, StoreArgs};
 use crate::commands::output::print;
 use roomcast_forecast::calendar::Calendar;
-use roomcast_server::ingest::payload::form::Said;
+use roomcast_server::ingest::payload::form::Statement;
 use roomcast_server::ingest::payload::message::{Message, Reader};
 use roomcast_server::ingest::payload::rows::{self, Media};
 use roomcast_storage::readings::{Batch, Event, Kind, Quarantined, Verdict};
@@ -82,11 +82,11 @@ struct Published {
 /// are unknown.
 fn message(row: &Quarantined, published: Published, reader: &Reader, calendar: &Calendar) -> Option<Event> {
     let Published { topic, payload } = published;
-    let Message { device, said, time } = reader.read(&topic, payload.as_bytes(), calendar).ok()??;
-    let kind = match said {
-        Said::Motion(true) => Kind::Motion,
-        Said::Motion(false) => Kind::Rest,
-        Said::Available(_) | Said::Else => return None,
+    let Message { device, statement, time } = reader.read(&topic, payload.as_bytes(), calendar).ok()??;
+    let kind = match statement {
+        Statement::Motion(true) => Kind::Motion,
+        Statement::Motion(false) => Kind::Rest,
+        Statement::Available(_) | Statement::Other => return None,
     };
     Some(Event { device, time: time.unwrap_or_else(|| calendar.at(row.received)), kind, id: None })
 }

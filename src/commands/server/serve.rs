@@ -11,12 +11,16 @@ use super::ingest::LiveArgs;
 use super::jobs::{RetrainingArgs, UpkeepArgs};
 use super::targets::TargetArgs;
 use crate::commands::arguments::{RegistryArgs, RuleArgs, SiteArgs};
-use roomcast_server::http::auth::Tokens;
+use roomcast_server::http::auth::Access;
+use roomcast_server::http::limits::Limits;
 use roomcast_server::http::proxy::Network;
-use roomcast_server::publish::{Publisher, Turn};
+use roomcast_server::http::tokens::Tokens;
+use roomcast_server::http::uploads::Uploads;
+use roomcast_server::publish::Publisher;
 use roomcast_server::run::{self, Listen};
-use roomcast_server::state::lease::{JOBS, PUBLISHING};
-use roomcast_server::state::site::{START, Settings, Site};
+use roomcast_server::state::live::PUBLISHING;
+use roomcast_server::state::settings::Settings;
+use roomcast_server::state::site::{START, Site};
 use roomcast_storage::readings;
 
 /// The port without `--port` or `--bind`.
@@ -112,18 +116,22 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         tracing::info!(target: START, "readings from {}", readings::shown(&input.to_string_lossy()));
     }
     tracing::info!(target: START, "models in {}", args.registry.open().name());
-    let mut settings = Settings {
+    let settings = Settings {
         input: args.site.inputs(),
         store: args.live.store.clone(),
         models: args.registry.models.clone(),
         rule: args.rule.rule(),
-        rate: args.rate_limit,
+        retrain: args.retraining.settings(),
+        upkeep: args.live.store.is_some().then(|| args.upkeep.settings()),
+    };
+    let access = Access {
+        tokens,
+        limits: Limits::new(args.rate_limit),
+        uploads: Uploads::default(),
         metrics_public: args.metrics_public,
         cors: args.cors_origin.clone(),
         proxies: args.trusted_proxy.clone(),
         tls: args.tls_cert.is_some(),
-        retrain: args.retraining.settings(),
-        upkeep: args.live.store.is_some().then(|| args.upkeep.settings()),
     };
     let listen = Listen {
         bind,
@@ -132,10 +140,13 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         workers: args.workers.map(usize::from),
         connections: args.connection_limit as usize,
         drain: Duration::from_secs(args.drain),
-        patience: Duration::from_secs(30),
+        shutdown_timeout: Duration::from_secs(30),
     };
     let calendar = args.site.clock.calendar()?;
     let targets = args.targets.targets()?;
+    for target in &targets {
+        tracing::info!(target: START, "forecasts are published to {target}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(STORE_THREADS)
         .thread_name("store")
@@ -143,22 +154,9 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         .build()
         .context("cannot start threads")?;
     let live = args.live.open(&runtime, &calendar)?;
-    let lasts = Duration::from_secs(PUBLISHING.1.unsigned_abs());
-    let turn = live.as_ref().map(|live| Turn { ask: live.lease(PUBLISHING).0, lasts });
-    let publisher = Publisher::start(runtime.handle(), targets, &calendar, turn);
-    if let Some(live) = &live {
-        // Retraining and upkeep share one lease: they take turns, and no other server does one while this server does
-        // the other.
-        let lease = live.lease(JOBS);
-        settings.retrain.lease = Some(lease.clone());
-        if let Some(upkeep) = &mut settings.upkeep {
-            upkeep.lease = Some(lease);
-        }
-    }
-    let mut site = Site::new(settings, calendar, tokens);
-    site.live = live;
-    site.publisher = publisher;
-    let ended = run::run(site, &listen);
+    let lease = live.as_ref().map(|live| (live.lease(PUBLISHING), PUBLISHING.duration));
+    let publisher = Publisher::start(runtime.handle(), targets, &calendar, lease);
+    let ended = run::run(Site::new(settings, calendar, live, publisher), access, &listen);
     // Readings that are not stored yet are not acknowledged either, so their senders send them again.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended

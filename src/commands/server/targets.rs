@@ -6,8 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use roomcast_server::mqtt::broker::Broker;
-use roomcast_server::publish::{HomeAssistant, Redis, Targets};
-use roomcast_server::state::site::START;
+use roomcast_server::publish::{HomeAssistant, Redis, Target};
 
 /// The client id for an address without one.
 const DEFAULT_CLIENT_ID: &str = "roomcast-forecast";
@@ -41,10 +40,10 @@ impl TargetArgs {
     ///
     /// # Errors
     /// Returns an error when an argument is not valid, or the certificates cannot be read.
-    pub fn targets(&self) -> anyhow::Result<Targets> {
+    pub fn targets(&self) -> anyhow::Result<Vec<Box<dyn Target>>> {
         // Secrets do not come as arguments, because every user of the machine can read those.
         let secret = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let mut targets = Targets::default();
+        let mut targets: Vec<Box<dyn Target>> = Vec::new();
         let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
         // An empty variable counts as not set.
         let given = |url: &Option<String>| url.clone().filter(|url| !url.is_empty());
@@ -53,19 +52,16 @@ impl TargetArgs {
             let broker =
                 Broker::parse(&url, secret("ROOMCAST_PUBLISH_MQTT_PASSWORD").as_deref(), trusted, DEFAULT_CLIENT_ID);
             let broker = broker.map_err(anyhow::Error::msg).context("the address of --publish-mqtt cannot be used")?;
-            let prefix = self.publish_prefix.trim_end_matches('/').to_owned();
+            let prefix = self.publish_prefix.trim_end_matches('/');
             if prefix.is_empty() || prefix.contains(['#', '+', '\0']) {
                 bail!("--publish-prefix {:?} is no topic\nhint: --publish-prefix homeassistant", self.publish_prefix);
             }
-            tracing::info!(target: START, "forecasts are published to the broker {broker}");
-            targets.homeassistant = Some(HomeAssistant { broker, prefix });
+            targets.push(Box::new(HomeAssistant::new(broker, prefix)));
         }
         if let Some(url) = given(&self.publish_redis) {
             let trusted = self.publish_redis_ca.as_ref().map(read).transpose()?;
             let redis = Redis::parse(&url, secret("ROOMCAST_PUBLISH_REDIS_PASSWORD").as_deref(), trusted);
-            let redis = redis.context("the address of --publish-redis cannot be used")?;
-            tracing::info!(target: START, "forecasts are published to the Redis server {redis:?}");
-            targets.redis = Some(redis);
+            targets.push(Box::new(redis.context("the address of --publish-redis cannot be used")?));
         }
         Ok(targets)
     }

@@ -32,11 +32,11 @@ fn a_server_killed_while_it_retrains_leaves_the_old_or_the_new_version() {
             &EVERY_SECOND,
         );
         let registry = Registry::open(place.path());
-        wait("a retraining", || registry.lease().unwrap().is_none());
+        wait("a retraining", || registry.lock_training().unwrap().is_none());
         std::thread::sleep(Duration::from_millis(pause));
         // SIGKILL: the child is left behind, and ends by itself.
         drop(server);
-        wait("the end of the child", || registry.lease().unwrap().is_some());
+        wait("the end of the child", || registry.lock_training().unwrap().is_some());
         let (loaded, manifest) = registry.load(None).unwrap();
         assert!(!loaded.devices.is_empty());
         assert!(registry.list().unwrap().iter().all(|entry| entry.manifest.is_ok()));
@@ -64,10 +64,10 @@ fn what_a_killed_server_left_behind_keeps_the_next_one_waiting_and_overrules_nob
             copy_all(models.path(), place.path());
             let server = start(place.path());
             let registry = Registry::open(place.path());
-            wait("a retraining", || registry.lease().unwrap().is_none());
+            wait("a retraining", || registry.lock_training().unwrap().is_none());
             // SIGKILL: the child is left behind.
             drop(server);
-            if registry.lease().unwrap().is_none() && current(place.path()) == other {
+            if registry.lock_training().unwrap().is_none() && current(place.path()) == other {
                 return (place, registry);
             }
         }
@@ -79,8 +79,10 @@ fn what_a_killed_server_left_behind_keeps_the_next_one_waiting_and_overrules_nob
     let (place, registry) = killed();
     let server = start(place.path());
     let version = || server.get("/predict?device=device_1").json()["model"]["version"].as_str().unwrap().to_owned();
-    if registry.lease().unwrap().is_none() {
-        wait("a turn", || server.log().contains("no retraining: another") || registry.lease().unwrap().is_some());
+    if registry.lock_training().unwrap().is_none() {
+        wait("a turn", || {
+            server.log().contains("no retraining: another") || registry.lock_training().unwrap().is_some()
+        });
     }
     wait("new models", || version() != other && version() == current(place.path()));
     assert_eq!((versions(&registry), registry.load(Some(&other)).is_ok()), (3, true));
@@ -92,8 +94,8 @@ fn what_a_killed_server_left_behind_keeps_the_next_one_waiting_and_overrules_nob
         let (place, registry) = killed();
         std::thread::sleep(Duration::from_millis(200 * pause));
         said(&["models", "activate", &old, "--models", place.path().to_str().unwrap()]);
-        let in_time = registry.lease().unwrap().is_none();
-        wait("the end of the child", || registry.lease().unwrap().is_some());
+        let in_time = registry.lock_training().unwrap().is_none();
+        wait("the end of the child", || registry.lock_training().unwrap().is_some());
         assert_eq!(current(place.path()), old);
         in_time && versions(&registry) == 3
     });

@@ -62,11 +62,11 @@ fn behaves(location: &str) {
     assert_eq!(registry.read_beside("notes").unwrap().as_deref(), Some(&b"two"[..]));
 
     // One retrains at a time.
-    let lease = registry.lease().unwrap().unwrap();
-    assert!(Registry::open(location).lease().unwrap().is_none());
+    let lease = registry.lock_training().unwrap().unwrap();
+    assert!(Registry::open(location).lock_training().unwrap().is_none());
     drop(lease);
-    drop(Registry::open(location).lease().unwrap().unwrap());
-    assert!(registry.lease().unwrap().is_some());
+    drop(Registry::open(location).lock_training().unwrap().unwrap());
+    assert!(registry.lock_training().unwrap().is_some());
 
     // The current one and the newest stay.
     registry.activate(&first.version).unwrap();

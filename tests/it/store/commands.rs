@@ -222,7 +222,7 @@ async fn stores_are_backed_up_shortened_and_named_in_errors() {
     assert!(ok(&["store", "retain", "--store", &place.url, "--days", "30"]).ends_with(" readings dropped\n"));
     assert_eq!(held(&*place.open().await).await, []);
     let copied = store::open(copy, &Calendar::default()).await.unwrap();
-    assert_eq!(held(&*copied).await, sums(&events));
+    assert_eq!(held(&copied).await, sums(&events));
     for (args, said) in [
         (vec!["predict", "2016-08-24 23:59:59", "missing.db", "-"], "no such store"),
         (vec!["inspect", "postgres://me:s3cret@127.0.0.1:1/x"], "postgres://me@127.0.0.1:1/x: not available"),
@@ -243,7 +243,7 @@ async fn readings_of_wrong_clocks_are_taken_out_and_can_be_read_again() {
         ok(&["import", "--store", &place.url, &sample()]);
         let calendar = Calendar::default();
         let opened = store::open_existing(&place.url, &calendar).await.unwrap();
-        let whole = held(&*opened).await;
+        let whole = held(&opened).await;
         let wrong = ["2001-02-03 04:05:06", "2012-01-01 00:00:00"].map(|time| calendar.parse(time).unwrap());
         let ahead = calendar.now() + 3 * 86_400;
         let events = [wrong[0], wrong[1], ahead].map(|time| motion("lost", time));
@@ -258,7 +258,7 @@ async fn readings_of_wrong_clocks_are_taken_out_and_can_be_read_again() {
         assert!(listed.contains("2001-02-03 04:05:06,lost,1") && listed.lines().count() == 4, "{listed}");
         assert_eq!(strays(&["--drop"]), listed);
         assert_eq!(strays(&[]).lines().count(), 1, "only the header is left");
-        assert_eq!(held(&*opened).await, whole);
+        assert_eq!(held(&opened).await, whole);
     })
     .await;
 }

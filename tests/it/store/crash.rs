@@ -28,7 +28,7 @@ async fn a_backup_under_way_is_a_store_of_one_moment() {
     backed.unwrap();
     let copy = readings::open(target.to_str().unwrap(), &Calendar::default()).await.unwrap();
     let sums_of = |parts: usize| sums(&events[..(parts * 250).min(events.len())]);
-    let held = held(&*copy).await;
+    let held = held(&copy).await;
     assert!((parts.len() / 2..=parts.len()).any(|parts| sums_of(parts) == held));
     let left: Vec<_> = std::fs::read_dir(place.dir.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().starts_with(".roomcast-")), "{left:?}");

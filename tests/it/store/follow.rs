@@ -11,7 +11,7 @@ use super::place::{Place, START, batch, held, motion, on_both, stream, sums};
 type Seen = BTreeSet<(String, i64)>;
 
 /// Adds what is new to what was seen.
-async fn follow(store: &dyn Store, cursor: Cursor, seen: &mut Seen) -> Cursor {
+async fn follow(store: &Store, cursor: Cursor, seen: &mut Seen) -> Cursor {
     let (changes, cursor) = store.changes(cursor).await.unwrap();
     for device in changes {
         seen.extend(device.times.iter().map(|&time| (device.device.clone(), time)));
@@ -77,7 +77,7 @@ async fn two_that_write_the_same_come_to_the_same_sums_and_nothing_escapes_who_f
         };
         let (seen, ()) = tokio::join!(watch, writers);
         assert_eq!(seen, all(&events));
-        assert_eq!(held(&*stores[0]).await, expected);
+        assert_eq!(held(&stores[0]).await, expected);
     })
     .await;
 }
@@ -138,7 +138,7 @@ async fn days_are_packed_while_others_write_and_read() {
         };
         let ((), (), seen) = tokio::join!(write, pack, read);
         assert_eq!(seen, all(&events));
-        assert_eq!(held(&*stores[1]).await, sums(&events));
+        assert_eq!(held(&stores[1]).await, sums(&events));
     })
     .await;
 }

@@ -72,11 +72,11 @@ async fn a_full_disk_is_said_clearly_and_the_store_goes_on_when_there_is_room() 
     };
     // Again, and it is still full; what was stored can be read all the while.
     assert!(matches!(store.ingest(&batch(refused.to_vec())).await, Err(StoreError::Full { .. })));
-    assert_eq!(held(&*store).await, sums(&stored));
+    assert_eq!(held(&store).await, sums(&stored));
     std::fs::remove_file(filler).unwrap();
     store.ingest(&batch(refused.to_vec())).await.unwrap();
     stored.extend_from_slice(refused);
-    assert_eq!(held(&*store).await, sums(&stored));
+    assert_eq!(held(&store).await, sums(&stored));
 }
 
 /// Writes to a file until its file system has no more than `left` bytes of room.

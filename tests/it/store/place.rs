@@ -77,8 +77,8 @@ impl Place {
         self.database.is_some()
     }
 
-    pub async fn open(&self) -> Arc<dyn Store> {
-        readings::open(&self.url, &Calendar::default()).await.unwrap()
+    pub async fn open(&self) -> Arc<Store> {
+        Arc::new(readings::open(&self.url, &Calendar::default()).await.unwrap())
     }
 }
 
@@ -203,7 +203,7 @@ pub fn sums<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<HourCount> {
 }
 
 /// The same, from what a store loads, after a look at its counts: they must agree.
-pub async fn held(store: &dyn Store) -> Vec<HourCount> {
+pub async fn held(store: &Store) -> Vec<HourCount> {
     let (readings, _) = store.load(None).await.unwrap();
     assert!(readings.devices.iter().all(|d| d.times.is_sorted_by(|a, b| a < b)));
     assert!(readings.devices.is_sorted_by(|a, b| a.device < b.device));

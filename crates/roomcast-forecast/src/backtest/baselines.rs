@@ -4,10 +4,10 @@
 //! motion, as anyone with the readings would: a silent sensor is a vacant room. A rule without an answer (no last week
 //! yet) falls back to the last day of the same type.
 //!
-//! The first four rules say 0 or 1, which as a probability would cost infinitely much when wrong. Their probability is
-//! their own record: how often the room was occupied after that same answer, on days of the same type (workday or day
-//! off), in all hours of the past, as the rule would have answered [`HORIZON`] hours ahead. Few hours are shrunk toward
-//! the same record of all rooms with the weight of `RECORD_SHRINK` hours. The state stays the rule's own.
+//! The first four rules give states. A state as a probability of 0 or 1 would cost infinitely much when wrong, so their
+//! probability is their own record: how often the room was occupied after that same answer, on days of the same type
+//! (workday or day off), in all hours of the past, as the rule would have answered [`HORIZON`] hours ahead. Few hours
+//! are shrunk toward the same record of all rooms with the weight of `RECORD_SHRINK` hours.
 //!
 //! The hour-of-week rate is the share of occupied hours at that weekday and hour, weighted by age with a half-life of
 //! `RATE_HALF_LIFE` days. It is smoothed by `WEEKDAY_SHRINK` hours toward the room's share at that hour on days of the
@@ -37,9 +37,9 @@ const WEEKDAY_SHRINK: f64 = 4.0;
 /// Weight of the rate of all rooms in a room's rate by day type, hours.
 const DAY_TYPE_SHRINK: f64 = 1.0;
 /// Share of occupied hours assumed without data.
-const SHARE: f64 = 0.15;
+const DEFAULT_SHARE: f64 = 0.15;
 /// Days back, at most, that a rule looks for an hour that exists and is known.
-const FARTHEST: i32 = 28;
+const MAX_DAYS_BACK: i32 = 28;
 
 /// Number of rules that look an hour up: all of [`NAMES`] but the first and the last.
 const LOOKUPS: usize = 3;
@@ -48,7 +48,7 @@ const SAME_TYPE: usize = 2;
 
 /// The rules' answers for one hour.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Guess {
+pub struct RuleForecast {
     /// Probability that the hour is occupied.
     pub probabilities: [f32; COUNT],
     /// State of the hour: true is occupied.
@@ -92,7 +92,7 @@ impl Record {
 }
 
 /// Returns the rules' answers for the 24 hours from the origin of a grid, per device in its order.
-pub fn guesses(hourly: &Hourly) -> Vec<[Guess; HORIZON]> {
+pub fn rule_forecasts(hourly: &Hourly) -> Vec<[RuleForecast; HORIZON]> {
     let known = hourly.place(hourly.origin).0.min((hourly.end - hourly.first).max(0) as usize);
     let sources = sources(&hourly.locals, known);
     let records: Vec<Record> =
@@ -106,12 +106,12 @@ pub fn guesses(hourly: &Hourly) -> Vec<[Guess; HORIZON]> {
         .map(|(device, own)| {
             let rates = Rates::new(hourly, device, known, &together);
             let end = (hourly.end - hourly.first) as usize;
-            std::array::from_fn(|lead| guess(hourly, device, end + lead, &sources, own, &together, &rates))
+            std::array::from_fn(|lead| rule_forecast(hourly, device, end + lead, &sources, own, &together, &rates))
         })
         .collect()
 }
 
-fn guess(
+fn rule_forecast(
     hourly: &Hourly,
     device: &DeviceHours,
     at: usize,
@@ -119,25 +119,25 @@ fn guess(
     own: &Record,
     together: &Record,
     rates: &Rates,
-) -> Guess {
+) -> RuleForecast {
     let local = &hourly.locals[at];
     let off = usize::from(local.off);
-    let share = together.all[off].shrunk(SHARE, RECORD_SHRINK);
+    let share = together.all[off].shrunk(DEFAULT_SHARE, RECORD_SHRINK);
     let recorded = |own: Share, all: Share| own.shrunk(all.shrunk(share, RECORD_SHRINK), RECORD_SHRINK);
-    let mut out = Guess { probabilities: [0.0; COUNT], states: [false; COUNT] };
-    let mut say = |rule: usize, probability: f64, state: bool| {
-        out.probabilities[rule] = (probability as f32).clamp(FLOOR, 1.0 - FLOOR);
-        out.states[rule] = state;
+    let mut forecast = RuleForecast { probabilities: [0.0; COUNT], states: [false; COUNT] };
+    let mut set = |rule: usize, probability: f64, state: bool| {
+        forecast.probabilities[rule] = (probability as f32).clamp(FLOOR, 1.0 - FLOOR);
+        forecast.states[rule] = state;
     };
-    say(0, recorded(own.all[off], together.all[off]), false);
+    set(0, recorded(own.all[off], together.all[off]), false);
     for (lookup, answer) in answers(hourly, device, &sources[at]).into_iter().enumerate() {
         let cell = answer.map_or(2, usize::from);
         let probability = recorded(own.after[lookup][off][cell], together.after[lookup][off][cell]);
-        say(1 + lookup, probability, answer.unwrap_or(false));
+        set(1 + lookup, probability, answer.unwrap_or(false));
     }
     let rate = rates.of(local);
-    say(COUNT - 1, rate, rate >= 0.5);
-    out
+    set(COUNT - 1, rate, rate >= 0.5);
+    forecast
 }
 
 /// Returns the lookups' answers, each falling back to the last day of the same type.
@@ -181,7 +181,7 @@ fn sources(locals: &[LocalHour], known: usize) -> Vec<[Option<u32>; LOOKUPS]> {
     }
     let find = |at: usize, local: &LocalHour, step: usize, same_type: bool| {
         let limit = if at < known { (at + 1).saturating_sub(HORIZON) } else { known };
-        (step as i32..=FARTHEST).step_by(step).find_map(|back| {
+        (step as i32..=MAX_DAYS_BACK).step_by(step).find_map(|back| {
             let (hours, off) = days.get(usize::try_from(local.day - back - first.day).ok()?)?;
             let position: u32 = hours[usize::from(local.hour)]?;
             ((position as usize) < limit && (!same_type || *off == local.off)).then_some(position)
@@ -205,7 +205,7 @@ impl Rates {
     fn new(hourly: &Hourly, device: &DeviceHours, known: usize, together: &Record) -> Rates {
         let day = |hour: Hour| hourly.local(hour).day;
         let weight = |day_of: i32| growth(RATE_HALF_LIFE, f64::from(day_of - day(device.first)));
-        let wide = together.all.map(|share| share.shrunk(SHARE, RECORD_SHRINK));
+        let wide = together.all.map(|share| share.shrunk(DEFAULT_SHARE, RECORD_SHRINK));
         let unit = weight(day(hourly.end));
         let mut rates = Rates { week: Default::default(), kind: Default::default(), wide, unit };
         let skip = (device.first - hourly.first) as usize;

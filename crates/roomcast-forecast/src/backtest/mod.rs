@@ -1,18 +1,19 @@
 //! Rolling-origin evaluation: forecasts from past origins with the readings known then, scored against the motion seen.
 //!
-//! [`run`] makes one [`Case`] per device, origin and target hour, with the answers of the model and of every simple
-//! rule in [`baselines`]. [`report::Report`] scores the cases ([`scores`]) and gives confidence intervals of the
-//! differences ([`skill`]). [`text`] shows it as tables, [`html`] as a page.
+//! [`run`] makes one [`ScoredHour`] per device, origin and target hour, with the forecasts of the model and of every
+//! simple rule in [`baselines`]. [`report::Report`] holds their scores ([`scores`]) and confidence intervals of the
+//! differences ([`skill`]). [`text`] writes it as tables, [`html`] as a page.
 
 pub mod baselines;
+pub mod groups;
 pub mod html;
-pub mod learning;
+pub mod learning_curve;
 pub mod report;
 pub mod scores;
 pub mod skill;
 pub mod text;
 pub mod verdict;
-pub mod worst;
+pub mod worst_days;
 
 #[cfg(test)]
 mod tests;
@@ -34,7 +35,7 @@ use crate::readings::{DeviceReadings, Readings};
 
 /// The origins to forecast from, the time between fits, and how much history is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Plan {
+pub struct BacktestPlan {
     /// The first origin.
     pub from: Timestamp,
     /// The last origin is no later than this.
@@ -44,7 +45,7 @@ pub struct Plan {
     /// Seconds of wall time after which models are fitted again, at the next origin.
     pub refit: i64,
     /// Seconds of readings known before an origin; `None` for all of them.
-    pub memory: Option<i64>,
+    pub history: Option<i64>,
 }
 
 /// Reason why a backtest cannot be made.
@@ -54,7 +55,7 @@ pub enum BacktestError {
     #[error("there are no readings")]
     NoReadings,
     /// A step is zero or negative.
-    #[error("{0} must be longer than nothing")]
+    #[error("{0} must be positive")]
     Step(&'static str),
     /// The last origin is before the first.
     #[error("there is no origin: the first would be {from}, the last {to}")]
@@ -66,7 +67,7 @@ pub enum BacktestError {
     },
     /// No origin has both a reading before it and an hour of the readings after it.
     #[error("nothing to score: the readings go from {first} to {last}, the origins from {from} to {to}")]
-    NoCases {
+    NothingToScore {
         /// First reading, local wall time.
         first: String,
         /// Last reading, local wall time.
@@ -96,7 +97,7 @@ pub enum BacktestError {
 
 /// One forecast hour of one device: the forecasts and the outcome.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Case {
+pub struct ScoredHour {
     /// Position of the device in [`Readings::devices`].
     pub device: u32,
     /// The instant of the forecast.
@@ -129,7 +130,7 @@ pub struct Case {
     pub source: Source,
 }
 
-/// Number of forecasters in a case: the model and the simple rules.
+/// Number of forecasters of an hour: the model and the simple rules.
 pub const FORECASTERS: usize = 1 + baselines::COUNT;
 
 /// Returns the name of a forecaster: 0 is the model, the simple rules follow.
@@ -137,9 +138,9 @@ pub fn name(forecaster: usize) -> &'static str {
     if forecaster == 0 { "model" } else { baselines::NAMES[forecaster - 1] }
 }
 
-impl Case {
+impl ScoredHour {
     /// Returns the probability and state from one forecaster: 0 is the model, the simple rules follow.
-    pub fn said(&self, forecaster: usize) -> (f32, bool) {
+    pub fn forecast(&self, forecaster: usize) -> (f32, bool) {
         match forecaster {
             0 => (self.probability, self.occupied),
             n => (self.baselines[n - 1], self.baseline_states[n - 1]),
@@ -153,7 +154,7 @@ struct Fold {
     origins: Vec<Timestamp>,
 }
 
-impl Plan {
+impl BacktestPlan {
     /// Returns all origins, ascending.
     pub fn origins(&self, calendar: &Calendar) -> Vec<Timestamp> {
         let start = calendar.wall(self.from);
@@ -180,9 +181,9 @@ impl Plan {
 
     /// Returns the readings that may be known at an origin. Later ones may be among them; the grid leaves those out.
     fn remembered<'a>(&self, readings: &'a Readings, origin: Timestamp) -> Cow<'a, Readings> {
-        let Some(memory) = self.memory else { return Cow::Borrowed(readings) };
+        let Some(history) = self.history else { return Cow::Borrowed(readings) };
         let devices = readings.devices.iter().filter_map(|d| {
-            let from = d.times.partition_point(|&t| t < origin - memory);
+            let from = d.times.partition_point(|&t| t < origin - history);
             let to = d.times.partition_point(|&t| t < origin);
             (from < to).then(|| DeviceReadings { device: d.device.clone(), times: d.times[from..to].to_vec().into() })
         });
@@ -190,22 +191,22 @@ impl Plan {
     }
 }
 
-/// Replays the past and returns one case per device, origin and target hour. A device counts once it has a reading
+/// Replays the past and returns one scored hour per device, origin and target hour. A device counts once it has a reading
 /// before the origin; the target hours end with the last reading.
 ///
 /// Models are fitted on readings before the origin of the fit, forecasts made from readings before their own origin.
-/// `progress` gets the number of steps (fits and origins) done and in all, from any thread. Cases are ordered by
+/// `progress` gets the number of steps (fits and origins) done and in all, from any thread. Hours are ordered by
 /// origin, device and hour, for any number of threads.
 ///
 /// # Errors
-/// [`BacktestError`] when a step is not positive, there are no readings, origins or cases, or a fit or a forecast
+/// [`BacktestError`] when a step is not positive, there are no readings, no origins or nothing to score, or a fit or a forecast
 /// fails.
 pub fn run(
     readings: &Readings,
     calendar: &Calendar,
-    plan: &Plan,
+    plan: &BacktestPlan,
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<Vec<Case>, BacktestError> {
+) -> Result<Vec<ScoredHour>, BacktestError> {
     for (step, what) in [(plan.every, "the step between origins"), (plan.refit, "the time between refits")] {
         if step <= 0 {
             return Err(BacktestError::Step(what));
@@ -221,76 +222,82 @@ pub fn run(
     let total = folds.len() + folds.iter().map(|fold| fold.origins.len()).sum::<usize>();
     let done = AtomicUsize::new(0);
     let tick = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
-    let mut cases = Vec::new();
+    let mut hours = Vec::new();
     // A thread that waits inside one fit may begin another. Groups bound the number of folds that hold memory at once.
     for group in folds.chunks(rayon::current_num_threads()) {
-        let parts: Vec<Vec<Case>> = group
+        let parts: Vec<Vec<ScoredHour>> = group
             .par_iter()
             .map(|fold| replay(readings, calendar, plan, &truth, fold, &tick))
             .collect::<Result<_, _>>()?;
-        cases.extend(parts.into_iter().flatten());
+        hours.extend(parts.into_iter().flatten());
     }
-    if cases.is_empty() {
+    if hours.is_empty() {
         let (from, to) = (time(plan.from), time(plan.to));
-        return Err(BacktestError::NoCases { first: time(first), last: time(last), from, to });
+        return Err(BacktestError::NothingToScore { first: time(first), last: time(last), from, to });
     }
-    Ok(cases)
+    Ok(hours)
 }
 
 fn replay(
     readings: &Readings,
     calendar: &Calendar,
-    plan: &Plan,
+    plan: &BacktestPlan,
     truth: &Hourly,
     fold: &Fold,
     tick: &(dyn Fn() + Sync),
-) -> Result<Vec<Case>, BacktestError> {
+) -> Result<Vec<ScoredHour>, BacktestError> {
     let train_error = |source| BacktestError::Train { origin: calendar.format(fold.fitted), source };
     let models = {
         let hourly = Hourly::new(&plan.remembered(readings, fold.fitted), calendar, fold.fitted);
         fit::train(&hourly, &SiteRates::new(&hourly), &|| ()).map_err(train_error)?
     };
     tick();
-    let mut cases = Vec::new();
+    let mut hours = Vec::new();
     for &origin in &fold.origins {
         let hourly = Hourly::new(&plan.remembered(readings, origin), calendar, origin);
         let building = SiteRates::new(&hourly);
         let forecasts = forecast::forecast_all(&hourly, &building, &models)
             .map_err(|source| BacktestError::Forecast { origin: calendar.format(origin), source })?;
-        compare(readings, truth, &hourly, &forecasts, &mut cases);
+        compare(readings, truth, &hourly, &forecasts, &mut hours);
         tick();
     }
-    Ok(cases)
+    Ok(hours)
 }
 
-/// Adds one case per device and lead: the forecasts of one origin, the simple rules and the truth.
-fn compare(readings: &Readings, truth: &Hourly, hourly: &Hourly, forecasts: &[DeviceForecast], cases: &mut Vec<Case>) {
-    let guesses = baselines::guesses(hourly);
-    for ((forecast, guesses), known) in forecasts.iter().zip(&guesses).zip(&hourly.devices) {
+/// Adds one hour per device and lead: the forecasts of one origin, those of the simple rules, and the outcome.
+fn compare(
+    readings: &Readings,
+    truth: &Hourly,
+    hourly: &Hourly,
+    forecasts: &[DeviceForecast],
+    hours: &mut Vec<ScoredHour>,
+) {
+    let rule_forecasts = baselines::rule_forecasts(hourly);
+    for ((forecast, rule_forecasts), known) in forecasts.iter().zip(&rule_forecasts).zip(&hourly.devices) {
         let position = readings.devices.binary_search_by(|d| d.device.cmp(&forecast.device));
         let (Ok(device), Some(at)) = (position, truth.position(&forecast.device)) else { continue };
         let real = &truth.devices[at];
         let since = known.times.first().map_or(0, |first| hourly.origin - first);
-        for (lead, (said, guess)) in (1..).zip(forecast.hours.iter().zip(guesses)) {
-            if said.hour >= truth.end {
+        for (lead, (model, rules)) in (1..).zip(forecast.hours.iter().zip(rule_forecasts)) {
+            if model.hour >= truth.end {
                 break;
             }
-            let state = real.states[(said.hour - real.first) as usize];
-            let local = truth.local(said.hour);
-            cases.push(Case {
+            let state = real.states[(model.hour - real.first) as usize];
+            let local = truth.local(model.hour);
+            hours.push(ScoredHour {
                 device: device as u32,
                 origin: hourly.origin,
-                hour: said.hour,
+                hour: model.hour,
                 lead,
                 day: local.day,
                 hour_of_day: local.hour,
                 off: local.off,
-                probability: said.probability as f32,
-                occupied: said.occupied,
+                probability: model.probability as f32,
+                occupied: model.occupied,
                 actual: state == State::Occupied,
                 silent: state == State::Unobserved,
-                baselines: guess.probabilities,
-                baseline_states: guess.states,
+                baselines: rules.probabilities,
+                baseline_states: rules.states,
                 weeks: (since / (7 * 24 * HOUR)).min(i64::from(u16::MAX)) as u16,
                 source: forecast.source,
             });

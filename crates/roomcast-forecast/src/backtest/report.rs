@@ -1,18 +1,15 @@
 //! The results of a backtest: scores overall and by group, the verdict, the worst days.
 
-use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
-
-use rayon::prelude::*;
 use serde::Serialize;
 
-use super::scores::{self, Bin, Outcome, Scores};
+use super::groups::{self, Group, Room};
 use super::skill::{self, Skill};
 use super::verdict::Verdict;
-use super::worst::{self, WorstDay, WorstRoomDay};
-use super::{Case, FORECASTERS, Plan, baselines, name};
+use super::worst_days::{self, WorstDay, WorstRoomDay};
+use super::{BacktestPlan, ScoredHour, baselines, name, scores};
 use crate::calendar::Calendar;
 use crate::readings::Readings;
+use crate::scores::calibration::Bin;
 
 /// The results of a backtest, as `--json` prints them.
 #[derive(Debug, Clone, Serialize)]
@@ -64,7 +61,7 @@ pub struct Setup {
     pub refit: i64,
     /// The site's time zone, if one was given.
     pub timezone: Option<String>,
-    /// Origins with at least one case.
+    /// Origins with at least one scored hour.
     pub origins: usize,
     /// True when all origins are at the same hour of the day, so that a lead is also an hour of day.
     pub one_hour_of_day: bool,
@@ -72,43 +69,10 @@ pub struct Setup {
     pub rooms: usize,
     /// Number of local days with a target hour.
     pub days: usize,
-    /// Number of cases scored: one per room, origin and target hour.
+    /// Number of hours scored: one per room, origin and target hour.
     pub hours: usize,
-    /// Share of cases after a long silence of the sensor.
+    /// Share of hours after a long silence of the sensor.
     pub silent_share: f64,
-}
-
-/// Scores of one forecaster.
-#[derive(Debug, Clone, Serialize)]
-pub struct Named {
-    /// `model`, or the simple rule.
-    pub forecaster: &'static str,
-    /// Its scores.
-    #[serde(flatten)]
-    pub scores: Scores,
-}
-
-/// Scores of all forecasters over the same hours.
-#[derive(Debug, Clone, Serialize)]
-pub struct Group {
-    /// The name of the set of hours.
-    pub label: String,
-    /// The model, then the simple rules in the order of [`baselines::NAMES`].
-    pub forecasters: Vec<Named>,
-}
-
-/// Scores of one device.
-#[derive(Debug, Clone, Serialize)]
-pub struct Room {
-    /// The device's name and its scores.
-    #[serde(flatten)]
-    pub group: Group,
-    /// Skill of the model against the simple rule that is best over all devices.
-    pub skill: Skill,
-    /// Mean probability of the model by local hour of day; `None` where no hour was scored.
-    pub predicted: [Option<f64>; 24],
-    /// Share of occupied hours by local hour of day; `None` where no hour was scored.
-    pub actual: [Option<f64>; 24],
 }
 
 /// A reliability diagram.
@@ -120,54 +84,21 @@ pub struct Reliability {
     pub bins: Vec<Bin>,
 }
 
-/// Leads that are scored together.
-const LEADS: [RangeInclusive<u16>; 6] = [1..=1, 2..=2, 3..=3, 4..=6, 7..=12, 13..=24];
-/// Weeks of history that are scored together.
-const WEEKS: [RangeInclusive<u16>; 11] =
-    [0..=0, 1..=1, 2..=2, 3..=3, 4..=5, 6..=7, 8..=11, 12..=25, 26..=51, 52..=103, 104..=u16::MAX];
-
-impl Group {
-    /// Scores all forecasters over some cases; returns `None` without a case.
-    pub fn new<'a>(label: impl Into<String>, cases: impl Iterator<Item = &'a Case> + Clone) -> Option<Group> {
-        let score = |forecaster| {
-            let outcomes = outcomes(cases.clone(), forecaster);
-            scores::score(&outcomes).map(|scores| Named { forecaster: name(forecaster), scores })
-        };
-        Some(Group { label: label.into(), forecasters: (0..FORECASTERS).map(score).collect::<Option<_>>()? })
-    }
-
-    /// Returns the model's scores.
-    pub fn model(&self) -> &Scores {
-        &self.forecasters[0].scores
-    }
-
-    /// Returns the scores of a simple rule, by its position in [`baselines::NAMES`].
-    pub fn baseline(&self, rule: usize) -> &Scores {
-        &self.forecasters[1 + rule].scores
-    }
-
-    /// Returns the simple rule with the lowest log loss, by its position in [`baselines::NAMES`].
-    pub fn best_baseline(&self) -> usize {
-        let loss = |&rule: &usize| self.baseline(rule).log_loss;
-        (0..baselines::COUNT).min_by(|a, b| loss(a).total_cmp(&loss(b))).unwrap_or(0)
-    }
-}
-
 impl Report {
-    /// Scores cases of [`super::run`] on these readings; returns `None` when there are none.
-    pub fn new(readings: &Readings, calendar: &Calendar, plan: &Plan, cases: &[Case]) -> Option<Report> {
-        let overall = Group::new("all hours", cases.iter())?;
+    /// Scores hours of [`super::run`] on these readings; returns `None` when there are none.
+    pub fn new(readings: &Readings, calendar: &Calendar, plan: &BacktestPlan, hours: &[ScoredHour]) -> Option<Report> {
+        let overall = Group::new("all hours", hours.iter())?;
         let best = overall.best_baseline();
         let rules: Vec<usize> = (0..baselines::COUNT).collect();
-        let skill = skill::skills(cases, &rules);
-        let by_device = rooms(readings, cases, best);
-        let silent = Group::new("silent", cases.iter().filter(|c| c.silent));
-        let live = silent.as_ref().and_then(|_| Group::new("live", cases.iter().filter(|c| !c.silent)));
+        let skill = skill::skills(hours, &rules);
+        let by_device = groups::rooms(readings, hours, best);
+        let silent = Group::new("silent", hours.iter().filter(|c| c.silent));
+        let live = silent.as_ref().and_then(|_| Group::new("live", hours.iter().filter(|c| !c.silent)));
         let reliability = [0, 1 + best].map(|forecaster| Reliability {
             forecaster: name(forecaster),
-            bins: scores::reliability(&outcomes(cases.iter(), forecaster)),
+            bins: scores::reliability(&groups::outcomes(hours.iter(), forecaster)),
         });
-        let setup = Setup::new(calendar, plan, cases, by_device.len());
+        let setup = Setup::new(calendar, plan, hours, by_device.len());
         Some(Report {
             version: env!("CARGO_PKG_VERSION"),
             verdict: Verdict::new(&overall, &skill, &by_device, setup.days)?,
@@ -175,14 +106,14 @@ impl Report {
             live,
             silent,
             skill,
-            by_lead: bands(cases, &LEADS, |c| u16::from(c.lead)),
-            by_hour: bands(cases, &std::array::from_fn::<_, 24, _>(|h| h as u16..=h as u16), |c| c.hour_of_day.into()),
-            by_weeks: bands(cases, &WEEKS, |c| c.weeks),
-            by_source: by_source(cases),
+            by_lead: groups::by_lead(hours),
+            by_hour: groups::by_hour(hours),
+            by_weeks: groups::by_weeks(hours),
+            by_source: groups::by_source(hours),
             by_device,
             reliability: reliability.to_vec(),
-            worst_days: worst::days(cases),
-            worst_room_days: worst::room_days(cases, |device| readings.devices[device as usize].device.clone()),
+            worst_days: worst_days::days(hours),
+            worst_room_days: worst_days::room_days(hours, |device| readings.devices[device as usize].device.clone()),
             learning_curve: Vec::new(),
             overall,
         })
@@ -195,17 +126,18 @@ impl Report {
 }
 
 impl Setup {
-    fn new(calendar: &Calendar, plan: &Plan, cases: &[Case], rooms: usize) -> Setup {
-        let distinct = |of: &dyn Fn(&Case) -> i64| {
-            let mut values: Vec<i64> = cases.iter().map(of).collect();
+    fn new(calendar: &Calendar, plan: &BacktestPlan, hours: &[ScoredHour], rooms: usize) -> Setup {
+        let distinct = |of: &dyn Fn(&ScoredHour) -> i64| {
+            let mut values: Vec<i64> = hours.iter().map(of).collect();
             values.sort_unstable();
             values.dedup();
             values
         };
         let origins = distinct(&|c| c.origin);
-        let mut hours: Vec<String> = origins.iter().map(|&o| calendar.wall(o).format("%H:%M").to_string()).collect();
-        hours.sort_unstable();
-        hours.dedup();
+        let mut times_of_day: Vec<String> =
+            origins.iter().map(|&o| calendar.wall(o).format("%H:%M").to_string()).collect();
+        times_of_day.sort_unstable();
+        times_of_day.dedup();
         Setup {
             from: calendar.format(plan.from),
             to: origins.last().map_or_else(|| calendar.format(plan.to), |&last| calendar.format(last)),
@@ -213,61 +145,11 @@ impl Setup {
             refit: plan.refit,
             timezone: calendar.zone().map(|zone| zone.name().to_owned()),
             origins: origins.len(),
-            one_hour_of_day: hours.len() == 1,
+            one_hour_of_day: times_of_day.len() == 1,
             rooms,
             days: distinct(&|c| c.day.into()).len(),
-            hours: cases.len(),
-            silent_share: cases.iter().filter(|c| c.silent).count() as f64 / cases.len().max(1) as f64,
+            hours: hours.len(),
+            silent_share: hours.iter().filter(|c| c.silent).count() as f64 / hours.len().max(1) as f64,
         }
     }
-}
-
-fn outcomes<'a>(cases: impl Iterator<Item = &'a Case>, forecaster: usize) -> Vec<Outcome> {
-    cases
-        .map(|case| {
-            let (probability, occupied) = case.said(forecaster);
-            Outcome { probability, occupied, actual: case.actual }
-        })
-        .collect()
-}
-
-/// Returns one group per band that holds a case.
-fn bands(cases: &[Case], bands: &[RangeInclusive<u16>], of: impl Fn(&Case) -> u16 + Sync) -> Vec<Group> {
-    let label = |band: &RangeInclusive<u16>| match (*band.start(), *band.end()) {
-        (from, to) if from == to => from.to_string(),
-        (from, u16::MAX) => format!("{from} or more"),
-        (from, to) => format!("{from}–{to}"),
-    };
-    let group = |band: &RangeInclusive<u16>| Group::new(label(band), cases.iter().filter(|c| band.contains(&of(c))));
-    bands.par_iter().filter_map(group).collect()
-}
-
-fn by_source(cases: &[Case]) -> Vec<Group> {
-    use crate::model::Source;
-    let sources = [(Source::Model, "model"), (Source::Building, "building"), (Source::Baseline, "baseline")];
-    sources
-        .into_iter()
-        .filter_map(|(source, label)| Group::new(label, cases.iter().filter(|c| c.source == source)))
-        .collect()
-}
-
-fn rooms(readings: &Readings, cases: &[Case], best: usize) -> Vec<Room> {
-    let mut by_device: BTreeMap<u32, Vec<&Case>> = BTreeMap::new();
-    for case in cases {
-        by_device.entry(case.device).or_default().push(case);
-    }
-    let room = |(device, cases): (u32, Vec<&Case>)| {
-        let of_hour = |hour: usize, value: &dyn Fn(&Case) -> f64| {
-            let hours = cases.iter().filter(|c| usize::from(c.hour_of_day) == hour);
-            let (sum, n) = hours.fold((0.0, 0), |(sum, n), case| (sum + value(case), n + 1));
-            (n > 0).then(|| sum / f64::from(n))
-        };
-        Some(Room {
-            group: Group::new(readings.devices[device as usize].device.clone(), cases.iter().copied())?,
-            skill: skill::skills(cases.iter().copied(), &[best]).pop()?,
-            predicted: std::array::from_fn(|hour| of_hour(hour, &|c| c.probability.into())),
-            actual: std::array::from_fn(|hour| of_hour(hour, &|c| u8::from(c.actual).into())),
-        })
-    };
-    by_device.into_par_iter().filter_map(room).collect()
 }

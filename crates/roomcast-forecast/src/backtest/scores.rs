@@ -4,13 +4,8 @@
 
 use serde::Serialize;
 
-/// Smallest distance of a probability from 0 and 1 in the log loss, which keeps it finite.
-const CLIP: f64 = 1e-6;
-/// Number of bins of the calibration error.
-const BINS: usize = 10;
-/// Lowest probability of an hour that counts in [`Scores::likely_calibration_error`]. Most hours are nights with a
-/// chance near zero: every model is right there, and their number hides the errors of the other hours.
-pub const LIKELY: f32 = 0.1;
+use crate::scores::calibration::{BINS, Bin, LIKELY};
+use crate::scores::loss::{CLIP, log_loss, squared_error};
 
 /// One forecaster's answer for one hour, and the outcome.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,16 +60,40 @@ pub struct Scores {
     pub calibration_intercept: Option<f64>,
 }
 
-/// Returns the log loss of one hour, in nats.
-pub fn log_loss(probability: f32, actual: bool) -> f64 {
-    let p = f64::from(probability).clamp(CLIP, 1.0 - CLIP);
-    -(if actual { p } else { 1.0 - p }).ln()
+/// Returns one of the scores.
+pub type Score = fn(&Scores) -> Option<f64>;
+
+/// A score as a column of a table.
+pub struct Column {
+    /// The name of the score.
+    pub name: &'static str,
+    /// A name for narrow tables.
+    pub short_name: &'static str,
+    /// True when lower is better.
+    pub lower_is_better: bool,
+    /// Returns the score.
+    pub of: Score,
 }
 
-/// Returns the squared error of one hour's probability.
-pub fn brier(probability: f32, actual: bool) -> f64 {
-    (f64::from(probability) - f64::from(u8::from(actual))).powi(2)
+const fn column(name: &'static str, short_name: &'static str, lower_is_better: bool, of: Score) -> Column {
+    Column { name, short_name, lower_is_better, of }
 }
+
+/// The scores that tables show.
+pub const COLUMNS: [Column; 12] = [
+    column("log loss", "log loss", true, |s| Some(s.log_loss)),
+    column("Brier", "Brier", true, |s| Some(s.brier)),
+    column("accuracy", "accuracy", false, |s| Some(s.accuracy)),
+    column("balanced accuracy", "balanced", false, |s| s.balanced_accuracy),
+    column("F1", "F1", false, |s| s.f1),
+    column("precision", "precision", false, |s| s.precision),
+    column("recall", "recall", false, |s| s.recall),
+    column("MCC", "MCC", false, |s| s.mcc),
+    column("PR-AUC", "PR-AUC", false, |s| s.pr_auc),
+    column("ROC-AUC", "ROC-AUC", false, |s| s.roc_auc),
+    column("calibration error", "cal. error", true, |s| Some(s.calibration_error)),
+    column("error from 10 %", "from 10 %", true, |s| s.likely_calibration_error),
+];
 
 /// Counts of hours by forecast and actual state.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -100,6 +119,20 @@ impl Confusion {
         } += 1.0;
     }
 
+    /// Adds the counts of other hours.
+    pub fn merge(&mut self, other: &Confusion) {
+        self.hits += other.hits;
+        self.false_alarms += other.false_alarms;
+        self.misses += other.misses;
+        self.rejections += other.rejections;
+    }
+
+    /// Returns the share of correct states; 0 without an hour.
+    pub fn accuracy(&self) -> f64 {
+        let correct = self.hits + self.rejections;
+        correct / (correct + self.false_alarms + self.misses).max(1.0)
+    }
+
     /// Returns `2 hits / (2 hits + false alarms + misses)`.
     pub fn f1(&self) -> Option<f64> {
         ratio(2.0 * self.hits, 2.0 * self.hits + self.false_alarms + self.misses)
@@ -121,8 +154,8 @@ pub fn score(outcomes: &[Outcome]) -> Option<Scores> {
     let (mut loss, mut square, mut sum) = (0.0, 0.0, 0.0);
     for o in outcomes {
         confusion.add(o.occupied, o.actual);
-        loss += log_loss(o.probability, o.actual);
-        square += brier(o.probability, o.actual);
+        loss += log_loss(o.probability.into(), o.actual);
+        square += squared_error(o.probability.into(), o.actual);
         sum += f64::from(o.probability);
     }
     let n = outcomes.len() as f64;
@@ -140,7 +173,7 @@ pub fn score(outcomes: &[Outcome]) -> Option<Scores> {
         log_loss: loss / n,
         brier: square / n,
         brier_skill: ratio(square / n, share * (1.0 - share)).map(|r| 1.0 - r),
-        accuracy: (hits + rejections) / n,
+        accuracy: confusion.accuracy(),
         balanced_accuracy: recall.zip(specificity).map(|(a, b)| (a + b) / 2.0),
         f1: confusion.f1(),
         precision: ratio(hits, hits + false_alarms),
@@ -207,18 +240,18 @@ fn roc_auc(steps: &[Step]) -> Option<f64> {
 fn calibration_error(steps: &[Step]) -> f64 {
     let n: f64 = steps.iter().map(|s| s.hours).sum();
     let (mut gap, mut seen) = (0.0, 0.0);
-    let (mut said, mut came, mut bin) = (0.0, 0.0, 1.0);
+    let (mut expected, mut occupied, mut bin) = (0.0, 0.0, 1.0);
     for step in steps {
-        said += step.probability * step.hours;
-        came += step.occupied;
+        expected += step.probability * step.hours;
+        occupied += step.occupied;
         seen += step.hours;
         if seen >= bin * n / BINS as f64 {
-            gap += f64::abs(said - came);
-            (said, came) = (0.0, 0.0);
+            gap += f64::abs(expected - occupied);
+            (expected, occupied) = (0.0, 0.0);
             bin = (seen * BINS as f64 / n).floor() + 1.0;
         }
     }
-    (gap + f64::abs(said - came)) / n
+    (gap + f64::abs(expected - occupied)) / n
 }
 
 /// Fits intercept and slope of a logistic regression on the log-odds, by Newton's method (Cox 1958).
@@ -257,32 +290,15 @@ fn recalibration(outcomes: &[Outcome]) -> Option<(f64, f64)> {
     None
 }
 
-/// One bin of a reliability diagram.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Bin {
-    /// Mean probability of the hours in the bin.
-    pub mean_probability: f64,
-    /// Share of these hours that were occupied.
-    pub occupied_share: f64,
-    /// Number of hours in the bin.
-    pub hours: usize,
-}
-
-/// Returns the reliability diagram: ten bins of equal width, without the empty ones.
+/// Returns the reliability diagram: bins of equal width, without the empty ones.
 pub fn reliability(outcomes: &[Outcome]) -> Vec<Bin> {
-    let mut sums = [(0.0, 0.0, 0); 10];
+    let mut bins = [(0, 0, 0.0); BINS];
     for o in outcomes {
-        let bin = &mut sums[((o.probability * 10.0) as usize).min(9)];
-        bin.0 += f64::from(o.probability);
-        bin.1 += f64::from(u8::from(o.actual));
-        bin.2 += 1;
+        let (hours, occupied, sum) = &mut bins[((o.probability * BINS as f32) as usize).min(BINS - 1)];
+        *hours += 1;
+        *occupied += u64::from(o.actual);
+        *sum += f64::from(o.probability);
     }
-    let filled = sums.into_iter().filter(|bin| bin.2 > 0);
-    filled
-        .map(|(said, came, hours)| Bin {
-            mean_probability: said / f64::from(hours),
-            occupied_share: came / f64::from(hours),
-            hours: hours as usize,
-        })
-        .collect()
+    let filled = bins.into_iter().filter(|bin| bin.0 > 0);
+    filled.map(|(hours, occupied, sum)| Bin::new(hours, occupied, Some(sum))).collect()
 }

@@ -10,8 +10,9 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use super::scores::{Confusion, brier, log_loss};
-use super::{Case, FORECASTERS, baselines};
+use super::scores::Confusion;
+use super::{FORECASTERS, ScoredHour, baselines};
+use crate::scores::loss;
 
 /// Number of draws of the bootstrap.
 const DRAWS: usize = 1000;
@@ -28,6 +29,11 @@ pub struct Interval {
 }
 
 impl Interval {
+    /// Returns whether the interval excludes 0.
+    pub fn is_sure(&self) -> bool {
+        self.surely_above() || self.surely_below()
+    }
+
     /// Returns whether the whole interval lies above 0.
     pub fn surely_above(&self) -> bool {
         self.interval.is_some_and(|(low, _)| low > 0.0)
@@ -66,15 +72,7 @@ impl Sums {
     fn add(&mut self, other: &Sums) {
         self.loss += other.loss;
         self.square += other.square;
-        self.confusion.hits += other.confusion.hits;
-        self.confusion.false_alarms += other.confusion.false_alarms;
-        self.confusion.misses += other.confusion.misses;
-        self.confusion.rejections += other.confusion.rejections;
-    }
-
-    fn accuracy(&self) -> f64 {
-        let Confusion { hits, false_alarms, misses, rejections } = self.confusion;
-        (hits + rejections) / (hits + false_alarms + misses + rejections).max(1.0)
+        self.confusion.merge(&other.confusion);
     }
 }
 
@@ -82,25 +80,24 @@ impl Sums {
 const MEASURES: usize = 4;
 
 fn measures(model: &Sums, rule: &Sums) -> [f64; MEASURES] {
-    let gain = |ours: f64, theirs: f64| if theirs > 0.0 { 1.0 - ours / theirs } else { 0.0 };
     [
-        gain(model.loss, rule.loss),
-        gain(model.square, rule.square),
-        model.accuracy() - rule.accuracy(),
+        loss::skill(model.loss, rule.loss),
+        loss::skill(model.square, rule.square),
+        model.confusion.accuracy() - rule.confusion.accuracy(),
         model.confusion.f1().unwrap_or(0.0) - rule.confusion.f1().unwrap_or(0.0),
     ]
 }
 
 /// Compares the model with each of the given simple rules (positions in [`baselines::NAMES`]).
-pub fn skills<'a>(cases: impl IntoIterator<Item = &'a Case>, rules: &[usize]) -> Vec<Skill> {
+pub fn skills<'a>(hours: impl IntoIterator<Item = &'a ScoredHour>, rules: &[usize]) -> Vec<Skill> {
     let mut by_day: BTreeMap<i32, [Sums; FORECASTERS]> = BTreeMap::new();
-    for case in cases {
-        let sums = by_day.entry(case.day).or_default();
+    for scored in hours {
+        let sums = by_day.entry(scored.day).or_default();
         for (forecaster, sums) in sums.iter_mut().enumerate() {
-            let (probability, occupied) = case.said(forecaster);
-            sums.loss += log_loss(probability, case.actual);
-            sums.square += brier(probability, case.actual);
-            sums.confusion.add(occupied, case.actual);
+            let (probability, occupied) = scored.forecast(forecaster);
+            sums.loss += loss::log_loss(probability.into(), scored.actual);
+            sums.square += loss::squared_error(probability.into(), scored.actual);
+            sums.confusion.add(occupied, scored.actual);
         }
     }
     let days: Vec<_> = by_day.into_values().collect();

@@ -2,12 +2,13 @@
 
 use std::io::{self, Write};
 
-use super::report::{Group, Report};
-use super::scores::Scores;
-use super::skill::Interval;
+use super::groups::Group;
+use super::report::Report;
+use super::scores::{COLUMNS, Score};
+use super::skill::{Interval, Skill};
 
 /// Number of rooms listed unless all are asked for.
-const ROOMS: usize = 20;
+const LISTED_ROOMS: usize = 20;
 
 /// Writes the verdict, the setup, and the tables: scores, skill, by lead, by history, by room (the 20 with the highest
 /// log loss, or all).
@@ -44,61 +45,34 @@ pub fn write(report: &Report, all_rooms: bool, out: &mut impl Write) -> io::Resu
         if setup.one_hour_of_day { " (a lead is also an hour of day here)" } else { "" }
     )?;
     groups("lead", report.by_lead.iter(), report, out)?;
-    writeln!(out, "\nby history of the room at the origin, weeks")?;
+    writeln!(out, "\nby weeks of history before the origin")?;
     groups("weeks", report.by_weeks.iter(), report, out)?;
     if !report.learning_curve.is_empty() {
-        writeln!(out, "\nthe same hours forecast with at most so much history")?;
+        writeln!(out, "\nthe same hours, forecast with limited history")?;
         groups("history", report.learning_curve.iter(), report, out)?;
     }
     rooms(report, all_rooms, out)
 }
 
-const HEADER: [&str; 13] = [
-    "",
-    "log loss",
-    "Brier",
-    "accuracy",
-    "balanced",
-    "F1",
-    "precision",
-    "recall",
-    "MCC",
-    "PR-AUC",
-    "ROC-AUC",
-    "cal. error",
-    "from 10 %",
-];
-
 fn scores(group: &Group, out: &mut impl Write) -> io::Result<()> {
+    let header: Vec<&str> = std::iter::once("").chain(COLUMNS.iter().map(|column| column.short_name)).collect();
     let rows = group.forecasters.iter().map(|named| {
-        let s = &named.scores;
-        let numbers = [
-            Some(s.log_loss),
-            Some(s.brier),
-            Some(s.accuracy),
-            s.balanced_accuracy,
-            s.f1,
-            s.precision,
-            s.recall,
-            s.mcc,
-            s.pr_auc,
-            s.roc_auc,
-            Some(s.calibration_error),
-            s.likely_calibration_error,
-        ];
-        std::iter::once(named.forecaster.to_owned()).chain(numbers.map(number)).collect()
+        let numbers = COLUMNS.iter().map(|column| number((column.of)(&named.scores)));
+        std::iter::once(named.forecaster.to_owned()).chain(numbers).collect()
     });
-    table(&HEADER, &rows.collect::<Vec<_>>(), out)
+    table(&header, &rows.collect::<Vec<_>>(), out)
 }
 
 fn skill(report: &Report, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "\nthe model beside each rule, with 95 % intervals; above 0 the model is better")?;
+    writeln!(out, "\ndifference of the model from each rule, with 95 % intervals; above 0 the model is better")?;
     let header = ["", "log loss, %", "Brier, %", "accuracy, points", "F1, points"];
-    let rows = report.skill.iter().map(|s| {
-        let cells = [s.log_loss, s.brier, s.accuracy, s.f1].map(interval);
-        std::iter::once(s.baseline.to_owned()).chain(cells).collect()
-    });
-    table(&header, &rows.collect::<Vec<_>>(), out)
+    table(&header, &report.skill.iter().map(skill_cells).collect::<Vec<_>>(), out)
+}
+
+/// Returns the rule's name and the differences to it, with intervals.
+pub(super) fn skill_cells(skill: &Skill) -> Vec<String> {
+    let differences = [skill.log_loss, skill.brier, skill.accuracy, skill.f1].map(interval);
+    std::iter::once(skill.baseline.to_owned()).chain(differences).collect()
 }
 
 /// Writes the model beside the best simple rule, one row per group.
@@ -111,9 +85,9 @@ fn groups<'a>(
     let best = report.best_baseline();
     let header = [label, "hours", "occupied", "log loss", "rule's", "accuracy", "rule's", "F1", "rule's"];
     let rows = groups.map(|group| {
-        let (model, rule): (&Scores, &Scores) = (group.model(), group.baseline(best));
-        let pairs = [(Some(model.log_loss), Some(rule.log_loss)), (Some(model.accuracy), Some(rule.accuracy))];
-        let numbers = pairs.into_iter().chain([(model.f1, rule.f1)]).flat_map(|(ours, theirs)| [ours, theirs]);
+        let (model, rule) = (group.model(), group.baseline(best));
+        let scores: [Score; 3] = [|s| Some(s.log_loss), |s| Some(s.accuracy), |s| s.f1];
+        let numbers = scores.iter().flat_map(|of| [of(model), of(rule)]);
         let first = [group.label.clone(), model.hours.to_string(), percent(model.occupied_share)];
         first.into_iter().chain(numbers.map(number)).collect()
     });
@@ -123,7 +97,7 @@ fn groups<'a>(
 fn rooms(report: &Report, all: bool, out: &mut impl Write) -> io::Result<()> {
     let mut worst: Vec<&Group> = report.by_device.iter().map(|room| &room.group).collect();
     worst.sort_by(|a, b| b.model().log_loss.total_cmp(&a.model().log_loss));
-    let shown = if all { worst.len() } else { worst.len().min(ROOMS) };
+    let shown = if all { worst.len() } else { worst.len().min(LISTED_ROOMS) };
     let note = if shown < worst.len() { format!(", the {shown} worst of {}", worst.len()) } else { String::new() };
     writeln!(out, "\nby room{note}; the rule is the best over all rooms: {}", report.verdict.best_baseline)?;
     groups("room", worst.into_iter().take(shown), report, out)
@@ -146,8 +120,13 @@ fn table(header: &[&str], rows: &[Vec<String>], out: &mut impl Write) -> io::Res
     rows.iter().try_for_each(|row| line(&mut row.iter().map(String::as_str)))
 }
 
+/// Replaces hyphens by typographic minus signs.
+pub(super) fn minus(number: String) -> String {
+    number.replace('-', "−")
+}
+
 pub(super) fn number(value: Option<f64>) -> String {
-    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}").replace('-', "−"))
+    value.map_or_else(|| "–".to_owned(), |value| minus(format!("{value:.3}")))
 }
 
 pub(super) fn percent(share: f64) -> String {
@@ -156,7 +135,7 @@ pub(super) fn percent(share: f64) -> String {
 
 /// Formats a share in percent with its interval: `+8.2 [+3.1, +12.9]`.
 pub(super) fn interval(interval: Interval) -> String {
-    let signed = |share: f64| format!("{:+.1}", 100.0 * share).replace('-', "−");
+    let signed = |share: f64| minus(format!("{:+.1}", 100.0 * share));
     let value = signed(interval.value);
     interval.interval.map_or(value.clone(), |(low, high)| format!("{value} [{}, {}]", signed(low), signed(high)))
 }

@@ -6,9 +6,10 @@
 use serde::Serialize;
 
 use super::baselines;
-use super::report::{Group, Room};
+use super::groups::{Group, Room};
 use super::scores::Scores;
 use super::skill::{Interval, Skill};
+use super::text::minus;
 
 /// The standing of the model beside the best simple rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -95,20 +96,6 @@ struct Measure {
 }
 
 impl Measure {
-    /// Compares by a measure of which more is better once its `sign` is applied.
-    fn new(
-        name: &'static str,
-        sign: f64,
-        of: fn(&Scores) -> f64,
-        gain: fn(&Skill) -> Interval,
-        overall: &Group,
-        skills: &[Skill],
-    ) -> Option<Measure> {
-        let score = |rule: usize| sign * of(overall.baseline(rule));
-        let rule = (0..baselines::COUNT).max_by(|&a, &b| score(a).total_cmp(&score(b)))?;
-        Some(Measure { name, of, rule, gain: gain(skills.get(rule)?) })
-    }
-
     fn standing(&self) -> Standing {
         Standing::of(&self.gain)
     }
@@ -124,8 +111,12 @@ impl Verdict {
     /// Returns the verdict on a replay. `skills` are those beside each simple rule, in the order of
     /// [`baselines::NAMES`]. Returns `None` without any.
     pub(super) fn new(overall: &Group, skills: &[Skill], rooms: &[Room], days: usize) -> Option<Verdict> {
-        let measure =
-            |name, sign, of, gain: fn(&Skill) -> Interval| Measure::new(name, sign, of, gain, overall, skills);
+        // More is better once the `sign` is applied.
+        let measure = |name, sign: f64, of: fn(&Scores) -> f64, gain: fn(&Skill) -> Interval| {
+            let score = |rule: usize| sign * of(overall.baseline(rule));
+            let rule = (0..baselines::COUNT).max_by(|&a, &b| score(a).total_cmp(&score(b)))?;
+            Some(Measure { name, of, rule, gain: gain(skills.get(rule)?) })
+        };
         let loss = measure("log loss", -1.0, |s| s.log_loss, |s| s.log_loss)?;
         let brier = measure("Brier score", -1.0, |s| s.brier, |s| s.brier)?;
         let accuracy = measure("accuracy", 1.0, |s| s.accuracy, |s| s.accuracy)?;
@@ -164,7 +155,7 @@ impl Verdict {
 
 /// Returns a sentence on chances or states, with the numbers of both of their measures.
 fn side(what: &str, standing: Standing, measures: [&Measure; 2], overall: &Group, days: &str) -> String {
-    let luck = format!(", but {days} cannot tell that from luck");
+    let luck = format!(", but {days} are too few to rule out luck");
     let says = match standing {
         Standing::Better => "the model is better than every simple rule".to_owned(),
         Standing::BetterWithinNoise => format!("the model is ahead of every simple rule{luck}"),
@@ -190,27 +181,27 @@ fn numbers(measures: [&Measure; 2], overall: &Group) -> String {
 /// Returns the advice on the use of the model, given the simple rules that come nearest to it or are ahead of it.
 fn advice(chances: Standing, states: Standing, chance_rule: &str, state_rule: &str) -> String {
     let sure = [chances, states].into_iter().all(|standing| matches!(standing, Standing::Better | Standing::Worse));
-    let more = if sure { "" } else { " More days will say how sure that is." };
+    let more = if sure { "" } else { " More days will show whether this is luck." };
     let says = match (chances.is_ahead(), states.is_ahead()) {
         (true, true) => "Use the model for both.".to_owned(),
         (true, false) => format!(
-            "Use the model where its chances are weighed, as by --cost-miss and --cost-waste; where only a 1 or 0 at \
-             50 % counts, “{state_rule}” does as well or better."
+            "Use the model where its chances are weighed by costs (--cost-miss, --cost-waste). Where only a 1 or 0 at \
+             50 % counts, “{state_rule}” is as good or better."
         ),
         (false, true) => format!(
-            "Use the model for plain states; its chances are no better than those of “{chance_rule}”: let it learn from \
-             more history before they are relied on."
+            "Use the model for plain states. Its chances are no better than those of “{chance_rule}”; more history may \
+             improve them."
         ),
         (false, false) => format!(
-            "Do not rely on the model yet: “{chance_rule}” gives chances, and “{state_rule}” states, that are as good \
-             or better. More history may change that (--learning-curve)."
+            "Do not rely on the model yet. The chances of “{chance_rule}” and the states of “{state_rule}” are as good \
+             or better. More history may change this (--learning-curve)."
         ),
     };
     says + more
 }
 
 fn log_loss(rule: &str, gain: &Interval, days: &str) -> String {
-    let percent = |share: f64| format!("{:.1}", 100.0 * share).replace('-', "−");
+    let percent = |share: f64| minus(format!("{:.1}", 100.0 * share));
     let (lead, behind) = (percent(gain.value.abs()), gain.value < 0.0);
     let than = format!(
         "The model’s log loss is {lead} % {} than that of the best simple rule ({rule})",
@@ -219,26 +210,25 @@ fn log_loss(rule: &str, gain: &Interval, days: &str) -> String {
     // The interval belongs to the number in the sentence, so its signs are reversed when the model is behind.
     match gain.interval.map(|(low, high)| if behind { (-high, -low) } else { (low, high) }) {
         Some((low, high)) => format!("{than}; 95 % interval {} to {} %, {days}.", percent(low), percent(high)),
-        None => format!("{than}, but {days} are too few to tell that from luck."),
+        None => format!("{than}, but {days} are too few to rule out luck."),
     }
 }
 
 fn rooms_sentence(rooms: usize, better: usize, surely_worse: &[String], intervals: bool) -> String {
     let ahead = match (better, rooms) {
-        (1, 1) => "The only room is ahead of that rule".to_owned(),
-        (0, 1) => "The only room is behind that rule".to_owned(),
-        _ => format!("{better} of {rooms} rooms are ahead of that rule"),
+        (1, 1) => "The model is better than this rule in the only room".to_owned(),
+        (0, 1) => "The model is no better than this rule in the only room".to_owned(),
+        _ => format!("The model is better than this rule in {better} of {rooms} rooms"),
     };
     // With many rooms some look worse by luck: the lower tail of a 95 % interval is 2.5 %.
     let chance = match rooms {
         ..20 => String::new(),
-        rooms => format!(" (luck alone would make it {:.0})", 0.025 * rooms as f64),
+        rooms => format!(" (luck alone would give about {:.0})", 0.025 * rooms as f64),
     };
     match surely_worse {
         _ if !intervals => format!("{ahead}."),
-        [] => format!("{ahead}; none is behind it by more than noise."),
-        [one] => format!("{ahead}; {one} is behind it by more than noise{chance}."),
-        more if more.len() <= 5 => format!("{ahead}; {} are behind it by more than noise{chance}.", more.join(", ")),
-        more => format!("{ahead}; {} are behind it by more than noise{chance}.", more.len()),
+        [] => format!("{ahead}. It is worse by more than noise in none."),
+        more if more.len() <= 5 => format!("{ahead}. It is worse by more than noise in {}{chance}.", more.join(", ")),
+        more => format!("{ahead}. It is worse by more than noise in {} rooms{chance}.", more.len()),
     }
 }

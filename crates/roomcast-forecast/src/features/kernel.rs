@@ -1,7 +1,7 @@
 //! The prior: a kernel rate per device and hour.
 //!
 //! The rate of a target hour weighs past hours by age (exponential decay), by day (same weekday most, other days of the
-//! same type less) and by hour of day (neighbours a little). It is shrunk toward the building's rate for that hour and
+//! same type less) and by hour of day (neighbours a little). It is shrunk toward the site's rate for that hour and
 //! day type.
 
 use crate::calendar::LocalHour;
@@ -16,7 +16,7 @@ const LEVEL_HALF_LIFE: f64 = 4.0;
 const SAME_WEEKDAY: f64 = 0.7;
 /// Weight of each neighbouring hour.
 const NEIGHBOUR: f64 = 0.2;
-/// Weight of the building's rate, hours of evidence.
+/// Weight of the site's rate, hours of evidence.
 const SHRINK: f64 = 1.5;
 /// Weight with which the level is pulled toward 1, expected hours.
 const LEVEL_SHRINK: f64 = 3.0;
@@ -110,13 +110,13 @@ pub(super) struct Rates {
 /// Computes the prior probability of each hour of the site grid and appends the other rates to `rates` if given.
 ///
 /// `values`: state of each hour (1, 0 or NaN for unobserved), as long as the history; `locals`: history and horizon;
-/// `weights`: one per day of `locals`; `building`: the building's rate for each hour of `locals`. The value at hour `t`
+/// `weights`: one per day of `locals`; `site_rate`: the site's rate for each hour of `locals`. The value at hour `t`
 /// uses hours up to `t - delay` only.
 pub(super) fn priors(
     values: &[f32],
     locals: &[LocalHour],
     weights: &[Weights],
-    building: &[f32],
+    site_rate: &[f32],
     delay: usize,
     mut rates: Option<&mut Vec<Rates>>,
 ) -> Vec<f32> {
@@ -159,7 +159,7 @@ pub(super) fn priors(
         let same = &kind[off];
         let (earlier, later) = (same[(hour + 23) % 24], same[(hour + 1) % 24]);
         let weekday = if !at.special { week[at.weekday as usize][hour] } else { Cell::default() };
-        let b = f64::from(building[t]);
+        let b = f64::from(site_rate[t]);
         let all = same[hour].plus(weekday, SAME_WEEKDAY).plus(earlier, NEIGHBOUR).plus(later, NEIGHBOUR);
         let prior = all.rate(b, SHRINK * slow);
         out.push(prior as f32);
@@ -188,10 +188,10 @@ mod tests {
         let locals: Vec<LocalHour> = (0..52 * 365 * 24).map(|hour| calendar.local(hour)).collect();
         let busy = |l: &LocalHour| f32::from(!l.off && (9..17).contains(&l.hour) && l.weekday != 2);
         let values: Vec<f32> = locals.iter().map(busy).collect();
-        let (weights, building, mut rates) = (weights(&locals, i32::MAX), vec![0.3; locals.len()], Vec::new());
+        let (weights, site_rate, mut rates) = (weights(&locals, i32::MAX), vec![0.3; locals.len()], Vec::new());
         let turns = |of: fn(&Weights) -> f64| weights.windows(2).filter(|pair| of(&pair[1]) < of(&pair[0])).count();
         assert_eq!([turns(|w| w.slow), turns(|w| w.fast), turns(|w| w.level)], [1, 9, 9]);
-        let priors = priors(&values, &locals, &weights, &building, 24, Some(&mut rates));
+        let priors = priors(&values, &locals, &weights, &site_rate, 24, Some(&mut rates));
         let week = 7 * 24;
         for t in 3 * 52 * week..locals.len() {
             let (now, then) = (&rates[t], &rates[t - week]);

@@ -2,18 +2,19 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use polars::prelude::{Float32Chunked, IdxSize, IntoSeries, Series};
+use polars::prelude::IdxSize;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::inputs::SiteHour;
 use super::kernel::{self, Cell, Weights};
-use super::logit;
+use super::odds::logit;
 use crate::calendar::LocalHour;
 use crate::hourly::{DeviceHours, HORIZON, Hourly};
 
-/// Half-life of the building's rates, days.
+/// Half-life of the site's rates, days.
 const HALF_LIFE: f64 = 28.0;
-/// Half-life of the building's level (observed against expected), days.
+/// Half-life of the site's level (observed against expected), days.
 const LEVEL_HALF_LIFE: f64 = 2.0;
 /// Share of occupied hours assumed without data, worth [`START`] hours of evidence.
 const SHARE: f64 = 0.15;
@@ -36,7 +37,7 @@ pub struct SiteRates {
     pub observed: Vec<f32>,
     /// Number of occupied hours that the priors of the observed devices expect.
     pub expected: Vec<f32>,
-    /// The building's rate for each hour, as known [`HORIZON`] hours ahead.
+    /// The site's rate for each hour, as known [`HORIZON`] hours ahead.
     pub rate: Vec<f32>,
     /// Observed against expected occupancy of devices on days on which they counted as silent, 0 to 1: the factor on
     /// the forecast of a silent device.
@@ -52,16 +53,10 @@ pub struct SiteRates {
 pub(super) struct Shared {
     /// Weights of an hour of each day in a device's rates.
     pub weights: Vec<Weights>,
-    /// Log-odds of the building's rate of each hour.
-    pub logits: Vec<f32>,
-    /// Values of the column `history`, by number of hours since the device's first.
+    /// The site's values of each hour.
+    pub hours: Vec<SiteHour>,
+    /// Logarithm of 1 plus the days that so many hours are.
     pub histories: Vec<f32>,
-    /// The columns `building_last_pull` and `building_level`.
-    pub building: [Series; 2],
-    /// The calendar's columns, from `hour` to `special`.
-    pub calendar: [Series; 6],
-    /// The column `building_rate`.
-    pub rate: Series,
 }
 
 /// The parts of a [`SiteRates`] that come from its devices; the rest follows from these and the calendar. Vectors have
@@ -105,27 +100,19 @@ impl SiteRates {
         let lags = lags(&hourly.locals);
         let busy = |at: usize| (*observed.get(at)? > 0.0).then(|| occupied[at] / observed[at]);
         let pull = |(&at, rate): (&IdxSize, &f32)| busy(at as usize).map_or(0.0, |y| y - rate);
-        let pulls = series("building_last_pull", lags.same_type[0].iter().zip(&rate).map(pull));
-        let local = |name: &str, of: fn(&LocalHour) -> f32| series(name, hourly.locals.iter().map(of));
+        let pulls = lags.same_type[0].iter().zip(&rate).map(pull);
+        let hours = rate.iter().zip(pulls).zip(level);
         let shared = Shared {
             weights: kernel::weights(&hourly.locals, hourly.last_known_day()),
-            logits: rate.iter().map(|&rate| logit(rate)).collect(),
+            hours: hours
+                .map(|((&rate, last_pull), level)| SiteHour { rate, logit: logit(rate), last_pull, level })
+                .collect(),
             histories: (0..rate.len()).map(|hours| (hours as f32 / 24.0).ln_1p()).collect(),
-            building: [pulls, series("building_level", level.into_iter())],
-            calendar: [
-                local("hour", |l| f32::from(l.hour)),
-                local("weekday", |l| f32::from(l.weekday)),
-                local("off", |l| f32::from(l.off)),
-                local("off_before", |l| f32::from(l.off_before)),
-                local("off_after", |l| f32::from(l.off_after)),
-                local("special", |l| f32::from(l.special)),
-            ],
-            rate: series("building_rate", rate.iter().copied()),
         };
         SiteRates { occupied, observed, expected, rate, silent_share, lags, shared }
     }
 
-    /// Returns a digest of the totals: two buildings with equal totals have the same, others differ but for chance.
+    /// Returns a digest of the totals: equal totals have the same, others differ but for chance.
     pub fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         for totals in [&self.occupied, &self.observed, &self.expected] {
@@ -184,11 +171,6 @@ impl Totals {
         let silent_share = silent.rate(SILENT_SHARE, SILENT_START).min(1.0);
         Totals { occupied, observed, expected, silent_share }
     }
-}
-
-/// Makes a column of the values; NaN means "not known".
-pub(super) fn series(name: &str, values: impl Iterator<Item = f32>) -> Series {
-    Float32Chunked::from_vec(name.into(), values.collect()).into_series()
 }
 
 /// Returns a device's states on the site grid: 1, 0 or NaN.

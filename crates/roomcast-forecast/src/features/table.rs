@@ -5,9 +5,12 @@ use std::sync::LazyLock;
 use polars::prelude::*;
 use polars_time::prelude::SeriesOpsTime;
 
+use super::columns::{COLUMNS, Value, WIDTH};
+use super::inputs::{LONGEST_STILLNESS, Moment, Origin, Target, known};
 use super::kernel::{self, Rates};
-use super::site_rates::{Shared, SiteRates, series, values};
-use super::{MOMENT, Matrix, ORIGIN, Row, TARGET, WIDTH, logit};
+use super::matrix::{Matrix, Row};
+use super::odds::logit;
+use super::site_rates::{SiteRates, values};
 use crate::calendar::{HOUR, Timestamp};
 use crate::hourly::{HORIZON, Hourly};
 
@@ -17,8 +20,6 @@ const STATE_FADES: f32 = 2.0;
 const MOTION_FADES: f32 = 0.4;
 /// Decay constant over the lead, hours, of an unusually busy or quiet day so far.
 const TODAY_FADES: f32 = 6.0;
-/// Longest time since the last motion that the columns distinguish, hours.
-const LONGEST_STILLNESS: f32 = 14.0 * 24.0;
 /// Length of the longest rolling window, hours.
 const WEEK: usize = 168;
 
@@ -31,12 +32,12 @@ static FADED: LazyLock<[(f32, f32); 256]> = LazyLock::new(|| {
 /// Hourly data of one device on the site grid, from which the columns of rows are made.
 pub struct Table<'a> {
     hourly: &'a Hourly,
-    building: &'a SiteRates,
+    site_rates: &'a SiteRates,
     device: usize,
     /// The device's state of each hour of the history: 1, 0 or NaN.
     values: Vec<f32>,
     /// The same over the history and the horizon; NaN in the horizon.
-    state: Series,
+    state: Float32Chunked,
     /// The device's prior probability of each hour of the history and the horizon.
     prior: Vec<f32>,
     /// The device's other rates of the same hours.
@@ -49,22 +50,16 @@ pub struct Table<'a> {
 
 impl<'a> Table<'a> {
     /// Prepares the data of the device at position `device` of the grid.
-    pub fn new(hourly: &'a Hourly, building: &'a SiteRates, device: usize) -> Table<'a> {
+    pub fn new(hourly: &'a Hourly, site_rates: &'a SiteRates, device: usize) -> Table<'a> {
         let values = values(hourly, &hourly.devices[device]);
         let padding = std::iter::repeat_n(f32::NAN, hourly.locals.len() - values.len());
-        let state = series("state", values.iter().copied().chain(padding));
+        let state = Float32Chunked::from_vec(PlSmallStr::EMPTY, values.iter().copied().chain(padding).collect());
         let mut rates = Vec::with_capacity(hourly.locals.len());
-        let prior = kernel::priors(
-            &values,
-            &hourly.locals,
-            &building.shared.weights,
-            &building.rate,
-            HORIZON,
-            Some(&mut rates),
-        );
+        let weights = &site_rates.shared.weights;
+        let prior = kernel::priors(&values, &hourly.locals, weights, &site_rates.rate, HORIZON, Some(&mut rates));
         let surprise: Vec<f32> = values.iter().zip(&prior).map(|(&y, p)| known(y - p)).collect();
         let today = today(hourly, &surprise);
-        Table { hourly, building, device, values, state, prior, rates, surprise, today }
+        Table { hourly, site_rates, device, values, state, prior, rates, surprise, today }
     }
 
     /// Makes the design matrix of some rows.
@@ -72,88 +67,56 @@ impl<'a> Table<'a> {
     /// # Errors
     /// [`PolarsError`] when a row lies outside the grid and its horizon.
     pub fn matrix(&self, rows: &[Row]) -> PolarsResult<Matrix> {
-        let targets: Vec<usize> = rows.iter().map(|row| (row.hour - self.hourly.first) as usize).collect();
+        let hours: Vec<usize> = rows.iter().map(|row| (row.hour - self.hourly.first) as usize).collect();
         let places: Vec<(usize, f32)> = rows.iter().map(|row| self.hourly.place(row.origin)).collect();
         // A place before the grid is negative and wraps to a huge `usize`.
-        let inside =
-            targets.iter().all(|&at| at < self.prior.len()) && places.iter().all(|at| at.0 <= self.values.len());
+        let inside = hours.iter().all(|&at| at < self.prior.len()) && places.iter().all(|at| at.0 <= self.values.len());
         polars_ensure!(inside, OutOfBounds: "a row lies outside the grid and its horizon");
-        let mut data = Vec::with_capacity(rows.len() * WIDTH);
-        for column in self.target_columns(&targets)?.iter().chain(&self.origin_columns(&places)?) {
-            append(column.f32()?, &mut data);
-        }
+        let (targets, origins) = (self.targets(&hours)?, self.origins(&places)?);
         let last = self.last_readings(rows, &places);
-        let moments: Vec<[f32; MOMENT.len()]> = rows
-            .iter()
-            .zip(&targets)
-            .zip(&places)
-            .zip(last)
-            .map(|(((row, &target), &place), last)| self.moment(row, target, place, last))
-            .collect();
-        for column in 0..MOMENT.len() {
-            data.extend(moments.iter().map(|moment| moment[column]));
+        let moments = rows.iter().zip(&hours).zip(&places).zip(last);
+        let moments: Vec<Moment> =
+            moments.map(|(((row, &target), &place), last)| self.moment(row, target, place, last)).collect();
+        let mut data = Vec::with_capacity(rows.len() * WIDTH);
+        for column in COLUMNS {
+            match column.value {
+                Value::Target(value) => data.extend(targets.iter().map(value)),
+                Value::Origin(value) => data.extend(origins.iter().map(value)),
+                Value::Moment(value) => data.extend(moments.iter().map(value)),
+            }
         }
         Ok(Matrix { rows: rows.len(), data })
     }
 
-    /// Makes the columns of [`TARGET`] for these hours of the grid.
-    fn target_columns(&self, targets: &[usize]) -> PolarsResult<[Series; TARGET.len()]> {
-        let index = index(targets.iter().copied());
-        let Shared { logits: building_logits, histories, building, calendar, rate, weights: _ } = &self.building.shared;
-        let shared = |column: &Series| column.take(&index);
-        let lags = &self.building.lags;
-        let lag = |name: &str, places: &[IdxSize]| -> PolarsResult<Series> {
-            let places = IdxCa::from_vec(PlSmallStr::EMPTY, targets.iter().map(|&at| places[at]).collect());
-            Ok(self.state.take(&places)?.with_name(name.into()))
+    /// Returns the values of these target hours of the grid.
+    fn targets(&self, hours: &[usize]) -> PolarsResult<Vec<Target<'_>>> {
+        let lag = |positions: &Vec<IdxSize>| {
+            let index = index(hours.iter().map(|&at| positions[at] as usize));
+            Ok(self.state.take(&index)?.into_no_null_iter().collect())
         };
-        let [one, two, three] = &lags.same_type;
-        let last = [lag("last_day", one)?, lag("", two)?, lag("", three)?];
-        let lag_7d = lag("lag_7d", &lags.days[2])?;
-        let prior: Vec<f32> = targets.iter().map(|&at| self.prior[at]).collect();
-        let logits: Vec<f32> = prior.iter().map(|&p| logit(p)).collect();
-        let of = |name: &str, rate: fn(&Rates) -> f32| series(name, targets.iter().map(|&at| rate(&self.rates[at])));
-        let shift = |name: &str, to: fn(&Rates) -> f32| {
-            series(name, targets.iter().zip(&logits).map(|(&at, p)| logit(to(&self.rates[at])) - p))
-        };
-        let pull = |name: &str, seen: &Series| -> PolarsResult<Series> {
-            Ok(series(name, seen.f32()?.into_no_null_iter().zip(&prior).map(|(y, p)| known(y - p))))
-        };
-        let [one, two, three] = last.each_ref().map(|column| column.f32().map(|column| column.into_no_null_iter()));
-        let last_three = series("", one?.zip(two?).zip(three?).map(|((a, b), c)| mean([a, b, c])));
-        let building_shift = targets.iter().zip(&logits).map(|(&at, p)| building_logits[at] - p);
+        let lags = &self.site_rates.lags;
+        let days = lags.days.iter().map(lag).collect::<PolarsResult<Vec<Vec<f32>>>>()?;
+        let same_type = lags.same_type.iter().map(lag).collect::<PolarsResult<Vec<Vec<f32>>>>()?;
+        let shared = &self.site_rates.shared;
         let first = (self.hourly.devices[self.device].first - self.hourly.first) as usize;
-        let history = targets.iter().map(|at| at.checked_sub(first).map_or(0.0, |hours| histories[hours]));
-        Ok([
-            series("prior", logits.iter().copied()),
-            shift("weekday_shift", |rates| rates.weekday),
-            shift("recent_shift", |rates| rates.recent),
-            series("building_shift", building_shift),
-            pull("last_day_pull", &last[0])?,
-            pull("last_three_pull", &last_three)?,
-            pull("lag_7d_pull", &lag_7d)?,
-            shared(&building[0])?,
-            of("device_level", |rates| rates.level.ln()),
-            shared(&building[1])?,
-            of("hour_before", |rates| rates.before),
-            of("hour_after", |rates| rates.after),
-            last[0].clone(),
-            lag("lag_1d", &lags.days[0])?,
-            lag("lag_2d", &lags.days[1])?,
-            lag_7d,
-            lag("lag_14d", &lags.days[3])?,
-            shared(&calendar[0])?,
-            shared(&calendar[1])?,
-            shared(&calendar[2])?,
-            shared(&calendar[3])?,
-            shared(&calendar[4])?,
-            shared(&calendar[5])?,
-            series("history", history),
-            shared(rate)?,
-        ])
+        let target = |(row, &at): (usize, &usize)| Target {
+            prior: self.prior[at],
+            logit: logit(self.prior[at]),
+            rates: &self.rates[at],
+            site: &shared.hours[at],
+            local: &self.hourly.locals[at],
+            same_type: std::array::from_fn(|back| same_type[back][row]),
+            lag_1d: days[0][row],
+            lag_2d: days[1][row],
+            lag_7d: days[2][row],
+            lag_14d: days[3][row],
+            history: at.checked_sub(first).map_or(0.0, |hours| shared.histories[hours]),
+        };
+        Ok(hours.iter().enumerate().map(target).collect())
     }
 
-    /// Makes the columns of [`ORIGIN`] for origins in these hours of the grid; the end of the history is the last.
-    fn origin_columns(&self, places: &[(usize, f32)]) -> PolarsResult<[Series; ORIGIN.len()]> {
+    /// Returns the values of origins in these hours of the grid; the end of the history is the last.
+    fn origins(&self, places: &[(usize, f32)]) -> PolarsResult<Vec<Origin>> {
         let hours = || places.iter().map(|place| place.0);
         let device = &self.hourly.devices[self.device];
         let skip = self.values.len() - device.states.len();
@@ -167,22 +130,20 @@ impl<'a> Table<'a> {
         let known = unknown.then(|| states.iter().map(|state| !state.is_nan()).collect());
         let states = Float32Chunked::from_vec_validity(PlSmallStr::EMPTY, states, known).into_series();
         let index = index(hours().map(|at| at - first));
-        let share = |name: &str, window_size: usize| -> PolarsResult<Series> {
+        let share = |window_size: usize| -> PolarsResult<Vec<f32>> {
             let options = RollingOptionsFixedWindow { window_size, min_periods: 1, ..Default::default() };
-            Ok(states.rolling_mean(options)?.take(&index)?.with_name(name.into()))
+            let shares = states.rolling_mean(options)?.take(&index)?;
+            Ok(shares.f32()?.iter().map(|share| share.unwrap_or(f32::NAN)).collect())
         };
-        let silence = hours().map(|at| at.checked_sub(skip).map_or(0.0, |at| f32::from(device.silence[at])));
-        Ok([
-            share("share_day", 24)?,
-            share("share_week", WEEK)?,
-            series("silence", silence),
-            series("last_hour", hours().map(before)),
-            series(
-                "last_three_hours",
-                hours().map(|at| mean([0, 1, 2].map(|back| at.checked_sub(back).map_or(f32::NAN, before)))),
-            ),
-            series("today", hours().map(|at| self.today[at])),
-        ])
+        let (days, weeks) = (share(24)?, share(WEEK)?);
+        let origin = |(at, (share_day, share_week)): (usize, (f32, f32))| Origin {
+            share_day,
+            share_week,
+            silence: at.checked_sub(skip).map_or(0.0, |at| f32::from(device.silence[at])),
+            last_hours: [0, 1, 2].map(|back| at.checked_sub(back).map_or(f32::NAN, before)),
+            today: self.today[at],
+        };
+        Ok(hours().zip(days.into_iter().zip(weeks)).map(origin).collect())
     }
 
     /// Returns the device's last reading before the origin of each row.
@@ -206,44 +167,37 @@ impl<'a> Table<'a> {
         rows.iter().zip(hours()).map(of).collect()
     }
 
-    /// Returns the values of [`MOMENT`] for one row; `last` is the device's last reading before its origin.
-    fn moment(
-        &self,
-        row: &Row,
-        target: usize,
-        (at, elapsed): (usize, f32),
-        last: Option<Timestamp>,
-    ) -> [f32; MOMENT.len()] {
+    /// Returns the values of the moment of one row; `last` is the device's last reading before its origin.
+    fn moment(&self, row: &Row, target: usize, (at, elapsed): (usize, f32), last: Option<Timestamp>) -> Moment {
         let hourly = self.hourly;
         let still = last.map_or(LONGEST_STILLNESS, |time| (row.origin - time) as f32 / HOUR as f32);
         let so_far = elapsed > 0.0 && last.is_some_and(|time| time >= hourly.start + at as i64 * HOUR);
         // Without motion in the running hour, the surprise of the last full hour fades as the hour passes.
-        let before = at.checked_sub(1).map_or((0.0, 0.0), |past| (self.surprise[past], self.others(past)));
+        let (before, others) = at.checked_sub(1).map_or((0.0, 0.0), |past| (self.surprise[past], self.others(past)));
         let expected = self.prior[at];
-        let state = if so_far { 1.0 - expected } else { before.0 * (1.0 - elapsed) - expected * elapsed };
-        // Somebody who moved a minute ago is more likely to be there still than after fifty minutes.
-        let motion = (-still / MOTION_FADES).exp() - 0.5 * self.prior[at.saturating_sub(1)];
         let same_day = hourly.locals[target].day == hourly.locals[at].day;
-        let today = if same_day { self.today[at] } else { 0.0 };
-        let (fresh, day) = FADED[usize::from(row.lead)];
-        [
-            state * fresh,
-            today * day,
-            before.1 * fresh,
-            motion * fresh,
-            f32::from(row.lead),
-            (1.0 + still.min(LONGEST_STILLNESS)).ln(),
-            f32::from(so_far),
+        let (state_left, day_left) = FADED[usize::from(row.lead)];
+        Moment {
+            lead: row.lead,
+            state_left,
+            day_left,
+            state: if so_far { 1.0 - expected } else { before * (1.0 - elapsed) - expected * elapsed },
+            today: if same_day { self.today[at] } else { 0.0 },
+            others,
+            // Somebody who moved a minute ago is more likely to be there still than after fifty minutes.
+            motion: (-still / MOTION_FADES).exp() - 0.5 * self.prior[at.saturating_sub(1)],
+            still,
+            so_far,
             elapsed,
-        ]
+        }
     }
 
     /// Returns the occupancy of the other devices in an hour of the history beyond their priors, as a share of them.
     fn others(&self, at: usize) -> f32 {
-        let (building, value) = (self.building, self.values[at]);
+        let (site, value) = (self.site_rates, self.values[at]);
         let own = if value.is_nan() { (0.0, 0.0, 0.0) } else { (value, self.prior[at], 1.0) };
-        let (occupied, expected) = (building.occupied[at] - own.0, building.expected[at] - own.1);
-        let observed = building.observed[at] - own.2;
+        let (occupied, expected) = (site.occupied[at] - own.0, site.expected[at] - own.1);
+        let observed = site.observed[at] - own.2;
         if observed > 0.0 { (occupied - expected) / observed } else { 0.0 }
     }
 }
@@ -251,32 +205,6 @@ impl<'a> Table<'a> {
 /// Converts positions into a Polars index.
 fn index(positions: impl Iterator<Item = usize>) -> IdxCa {
     IdxCa::from_vec(PlSmallStr::EMPTY, positions.map(|at| at as IdxSize).collect())
-}
-
-/// Appends the values of a column; null becomes NaN.
-fn append(column: &Float32Chunked, data: &mut Vec<f32>) {
-    for chunk in column.downcast_iter() {
-        match chunk.validity() {
-            Some(known) if known.unset_bits() > 0 => {
-                data.extend(
-                    chunk.values().iter().zip(known).map(|(&value, known)| if known { value } else { f32::NAN }),
-                );
-            }
-            _ => data.extend_from_slice(chunk.values()),
-        }
-    }
-}
-
-/// Returns 0, "nothing to add", for an unknown value.
-fn known(value: f32) -> f32 {
-    if value.is_nan() { 0.0 } else { value }
-}
-
-/// Returns the mean of the known states; NaN without any.
-fn mean(states: [f32; 3]) -> f32 {
-    let known = states.into_iter().filter(|y| !y.is_nan());
-    let (sum, count) = known.fold((0.0, 0.0), |(sum, count), y| (sum + y, count + 1.0));
-    if count > 0.0 { sum / count } else { f32::NAN }
 }
 
 /// Returns the sum of the day's surprises before each hour.
@@ -291,24 +219,4 @@ fn today(hourly: &Hourly, surprise: &[f32]) -> Vec<f32> {
         sum += surprise.get(at).copied().unwrap_or(0.0);
     }
     out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::calendar::Calendar;
-    use crate::readings::{DeviceReadings, Readings};
-
-    /// The model finds columns by position, so they must be in the order of their names.
-    #[test]
-    fn columns_stand_in_the_order_of_their_names() {
-        let times = (0..240).map(|hour| hour * 5 * HOUR).collect::<Vec<_>>().into();
-        let readings = Readings { devices: vec![DeviceReadings { device: "hall".into(), times }] };
-        let hourly = Hourly::new(&readings, &Calendar::default(), 1200 * HOUR);
-        let building = SiteRates::new(&hourly);
-        let table = Table::new(&hourly, &building, 0);
-        let names = |columns: &[Series]| columns.iter().map(|c| c.name().to_string()).collect::<Vec<_>>();
-        assert_eq!(names(&table.target_columns(&[1100]).unwrap()), TARGET);
-        assert_eq!(names(&table.origin_columns(&[(1100, 0.0)]).unwrap()), ORIGIN);
-    }
 }

@@ -39,16 +39,21 @@ pub struct DeviceForecast {
 ///
 /// # Errors
 /// [`PolarsError`](polars::error::PolarsError) when the features cannot be built.
-pub fn forecast_all(hourly: &Hourly, building: &SiteRates, models: &Models) -> PolarsResult<Vec<DeviceForecast>> {
-    (0..hourly.devices.len()).into_par_iter().map(|device| forecast(hourly, building, device, models)).collect()
+pub fn forecast_all(hourly: &Hourly, site_rates: &SiteRates, models: &Models) -> PolarsResult<Vec<DeviceForecast>> {
+    (0..hourly.devices.len()).into_par_iter().map(|device| forecast(hourly, site_rates, device, models)).collect()
 }
 
 /// Forecasts the device at position `device` of a grid.
 ///
 /// # Errors
 /// [`PolarsError`](polars::error::PolarsError) when the features cannot be built.
-pub fn forecast(hourly: &Hourly, building: &SiteRates, device: usize, models: &Models) -> PolarsResult<DeviceForecast> {
-    forecast_with(hourly, building, device, models.layers(&hourly.devices[device].device))
+pub fn forecast(
+    hourly: &Hourly,
+    site_rates: &SiteRates,
+    device: usize,
+    models: &Models,
+) -> PolarsResult<DeviceForecast> {
+    forecast_with(hourly, site_rates, device, models.layers(&hourly.devices[device].device))
 }
 
 /// Forecasts the same device from its own layers.
@@ -57,16 +62,16 @@ pub fn forecast(hourly: &Hourly, building: &SiteRates, device: usize, models: &M
 /// [`PolarsError`](polars::error::PolarsError) when the features cannot be built.
 pub fn forecast_with(
     hourly: &Hourly,
-    building: &SiteRates,
+    site_rates: &SiteRates,
     device: usize,
     layers: Layers<'_>,
 ) -> PolarsResult<DeviceForecast> {
     let hours_of = &hourly.devices[device];
-    let Layers { device: model, site, threshold } = known(hourly, layers);
+    let Layers { device: model, site, threshold } = usable(hourly, layers);
     let rows = horizon(hourly.origin, hourly.end);
-    let matrix = Table::new(hourly, building, device).matrix(&rows)?;
+    let matrix = Table::new(hourly, site_rates, device).matrix(&rows)?;
     // The model does not know silence; most silent devices stay silent.
-    let alive = if hours_of.status == Status::Silent { building.silent_share } else { 1.0 };
+    let alive = if hours_of.status == Status::Silent { site_rates.silent_share } else { 1.0 };
     let hours = rows
         .iter()
         .zip(model.scores(site, &matrix))
@@ -80,7 +85,7 @@ pub fn forecast_with(
 }
 
 /// Returns the layers to forecast with: those of the habit when the data are stale.
-fn known<'a>(hourly: &Hourly, layers: Layers<'a>) -> Layers<'a> {
+fn usable<'a>(hourly: &Hourly, layers: Layers<'a>) -> Layers<'a> {
     if hourly.stale.is_some() { Layers::habit(layers.threshold) } else { layers }
 }
 
@@ -122,12 +127,12 @@ pub struct Contribution {
 /// [`PolarsError`](polars::error::PolarsError) when the features cannot be built or `hour` is outside the horizon.
 pub fn explain(
     hourly: &Hourly,
-    building: &SiteRates,
+    site_rates: &SiteRates,
     device: usize,
     models: &Models,
     hour: Hour,
 ) -> PolarsResult<Explanation> {
-    explain_with(hourly, building, device, models.layers(&hourly.devices[device].device), hour)
+    explain_with(hourly, site_rates, device, models.layers(&hourly.devices[device].device), hour)
 }
 
 /// Explains the same forecast from the device's own layers.
@@ -136,19 +141,19 @@ pub fn explain(
 /// [`PolarsError`](polars::error::PolarsError) as [`explain`].
 pub fn explain_with(
     hourly: &Hourly,
-    building: &SiteRates,
+    site_rates: &SiteRates,
     device: usize,
     layers: Layers<'_>,
     hour: Hour,
 ) -> PolarsResult<Explanation> {
-    let forecast = forecast_with(hourly, building, device, layers)?;
+    let forecast = forecast_with(hourly, site_rates, device, layers)?;
     let at = (hour - hourly.end) as usize;
     polars::prelude::polars_ensure!(at < forecast.hours.len(), ComputeError: "hour {hour} is outside the forecast");
-    let matrix = Table::new(hourly, building, device).matrix(&horizon(hourly.origin, hourly.end)[at..=at])?;
+    let matrix = Table::new(hourly, site_rates, device).matrix(&horizon(hourly.origin, hourly.end)[at..=at])?;
     let mut row = [0.0; WIDTH];
     matrix.row(0, &mut row);
     let mut parts = [0.0; WIDTH];
-    let Layers { device: model, site, .. } = known(hourly, layers);
+    let Layers { device: model, site, .. } = usable(hourly, layers);
     let base = model.contributions(site, &row, &mut parts);
     let mut contributions: Vec<Contribution> = columns()
         .into_iter()
@@ -162,7 +167,7 @@ pub fn explain_with(
         probability: forecast.hours[at].probability,
         score: model.score(site, &row),
         base,
-        silent_share: if forecast.status == Status::Silent { building.silent_share } else { 1.0 },
+        silent_share: if forecast.status == Status::Silent { site_rates.silent_share } else { 1.0 },
         contributions,
     })
 }

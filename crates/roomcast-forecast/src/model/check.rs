@@ -1,5 +1,4 @@
-//! Checks that models may be used: every number is finite, every tree stays within its arrays, and nothing was learned
-//! from readings after the cutoff.
+//! Checks that models may be used: every number is finite, and every tree stays within its arrays.
 
 use rayon::prelude::*;
 
@@ -13,25 +12,8 @@ use crate::model::{DeviceModel, Models, SiteModel};
 /// Returns a message that names the fault and the device.
 pub fn models(models: &Models) -> Result<(), String> {
     site(&models.site)?;
-    parts(models)?;
     let devices: Vec<_> = models.devices.iter().collect();
     devices.into_par_iter().try_for_each(|(name, model)| device(name, model))
-}
-
-/// Checks that no part of the models learned from readings after the cutoff of the whole.
-///
-/// # Errors
-/// Returns a message that names the fault and the device.
-pub fn parts(models: &Models) -> Result<(), String> {
-    if models.site.cutoff > models.cutoff {
-        return Err("the site's layers learned from after the cutoff of the models".into());
-    }
-    for (name, device) in &models.devices {
-        if device.cutoff > models.cutoff {
-            return Err(format!("device {name:?}: it learned from after the cutoff of the models"));
-        }
-    }
-    Ok(())
 }
 
 /// Returns the latest cutoff that models can have: the present plus a tolerance.

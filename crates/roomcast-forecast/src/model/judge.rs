@@ -1,6 +1,7 @@
 //! Judges layers on hours after those they were fitted on.
 
 use super::sample::Sample;
+use crate::scores::loss::{DailyMean, log_odds_loss};
 
 /// The rows of a sample after its cut.
 pub(super) struct Judge<'a> {
@@ -22,7 +23,7 @@ impl<'a> Judge<'a> {
     /// Returns the weighted log loss of each row from its log-odds.
     pub(super) fn losses(&self, scores: &[f64]) -> Vec<f64> {
         let rows = scores.iter().zip(self.labels).zip(self.weights);
-        rows.map(|((&score, &label), &weight)| f64::from(weight) * log_loss(score, label > 0.5)).collect()
+        rows.map(|((&score, &label), &weight)| f64::from(weight) * log_odds_loss(score, label > 0.5)).collect()
     }
 
     /// Returns the weighted mean of [`Judge::losses`].
@@ -36,13 +37,12 @@ impl<'a> Judge<'a> {
     }
 
     /// Returns how much less `new` loses than `old`, both from [`Judge::losses`], in standard errors with days as
-    /// blocks. The hours of a day are correlated, so counting them one by one would find differences that are not
-    /// there. The rows must be of one device and in order.
+    /// blocks. The rows must be of one device and in order.
     pub(super) fn gain(&self, old: &[f64], new: &[f64]) -> f64 {
         let mut rows = old.iter().zip(new);
         let days = self.days.chunk_by(|a, b| a == b);
         let days: Vec<f64> = days.map(|day| rows.by_ref().take(day.len()).map(|(old, new)| old - new).sum()).collect();
-        standard_errors(days.iter().copied())
+        DailyMean::new(days.iter().copied()).standard_errors()
     }
 
     /// Returns the share of `steps`, in tenths from 0 to 1, that loses least when added to `base`.
@@ -59,20 +59,6 @@ impl<'a> Judge<'a> {
         }
         best.0
     }
-}
-
-/// Returns the log loss of log-odds.
-pub fn log_loss(score: f64, occupied: bool) -> f64 {
-    let against = if occupied { -score } else { score };
-    against.max(0.0) + (1.0 + (-against.abs()).exp()).ln()
-}
-
-/// Returns the mean of numbers, one a day, in units of its own standard error; 0 when they do not allow one.
-pub fn standard_errors(days: impl Iterator<Item = f64> + Clone) -> f64 {
-    let n = days.clone().count() as f64;
-    let mean = days.clone().sum::<f64>() / n;
-    let variance = days.map(|day| (day - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    if n > 1.0 && variance > 0.0 { mean / (variance / n).sqrt() } else { 0.0 }
 }
 
 /// Returns `base + share * steps`, row by row.

@@ -6,23 +6,20 @@
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
-use crate::features::{LINEAR_WIDTH, Matrix, columns, linear_columns, sigmoid};
+use crate::features::{LINEAR_COLUMNS, LINEAR_WIDTH, Matrix, PRIOR, penalties, sigmoid};
 
 /// Number of coefficients: one per linear column, then the intercept.
 const PARAMETERS: usize = LINEAR_WIDTH + 1;
-/// Number of coefficients padded to whole registers of the processor.
-const PADDED: usize = 16;
+/// Number of 64-bit floats in a register of the processor.
+const LANES: usize = 4;
+/// Number of coefficients padded to whole registers.
+const PADDED: usize = PARAMETERS.next_multiple_of(LANES);
 /// Number of rows processed together.
-const CHUNK: usize = 256;
-/// Factor on the penalty of the columns that are the same for all devices of a day: they have as many independent
-/// values as there were days.
-const SITE_PENALTY: f64 = 5.0;
-/// Factor on the penalty of the state at the origin: it has as many independent values as there were hours.
-const STATE_PENALTY: f64 = 0.1;
+const CHUNK_ROWS: usize = 256;
 /// Largest number of Newton steps; the problem is convex and starts near its solution.
-const STEPS: usize = 8;
+const MAX_STEPS: usize = 8;
 /// Largest distance of a score from zero.
-const LIMIT: f64 = 7.0;
+const MAX_SCORE: f64 = 7.0;
 
 /// A fitted linear layer; the default adds nothing to the prior.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -33,33 +30,31 @@ pub struct Linear {
 impl Linear {
     /// Returns the log-odds of a full row of the design matrix.
     pub fn score(&self, row: &[f32]) -> f64 {
-        let columns = linear_columns();
-        self.raw(&inputs(|i| row[columns[i]])).clamp(-LIMIT, LIMIT)
+        self.raw(&inputs(|i| row[LINEAR_COLUMNS[i]])).clamp(-MAX_SCORE, MAX_SCORE)
     }
 
     /// Adds each column's contribution to [`Linear::score`] to `out` (one value per column of the design matrix), and
     /// returns the intercept with what the limit on scores cut off.
     pub fn contributions(&self, row: &[f32], out: &mut [f64]) -> f64 {
-        let columns = linear_columns();
-        let x = inputs(|i| row[columns[i]]);
-        for (i, &column) in columns.iter().enumerate() {
+        let x = inputs(|i| row[LINEAR_COLUMNS[i]]);
+        for (i, &column) in LINEAR_COLUMNS.iter().enumerate() {
             out[column] += self.coefficients[i] * x[i];
         }
-        out[columns[0]] += x[0];
+        out[PRIOR] += x[0];
         let raw = self.raw(&x);
-        self.coefficients[LINEAR_WIDTH] + raw.clamp(-LIMIT, LIMIT) - raw
+        self.coefficients[LINEAR_WIDTH] + raw.clamp(-MAX_SCORE, MAX_SCORE) - raw
     }
 
     /// Returns the log-odds of every row of a matrix.
     pub fn scores(&self, matrix: &Matrix) -> Vec<f64> {
-        self.chunks(matrix).flat_map(|(_, scores)| scores).map(|score| score.clamp(-LIMIT, LIMIT)).collect()
+        self.chunks(matrix).flat_map(|(_, scores)| scores).map(|score| score.clamp(-MAX_SCORE, MAX_SCORE)).collect()
     }
 
     /// Returns the linear columns of some rows at a time, with the log-odds of these rows before they are limited.
     fn chunks<'a>(&self, matrix: &'a Matrix) -> impl Iterator<Item = (Columns<'a>, Vec<f64>)> {
-        let columns = linear_columns().map(|column| matrix.column(column));
-        (0..matrix.rows).step_by(CHUNK).map(move |first| {
-            let columns = columns.map(|column| &column[first..matrix.rows.min(first + CHUNK)]);
+        let columns = LINEAR_COLUMNS.map(|column| matrix.column(column));
+        (0..matrix.rows).step_by(CHUNK_ROWS).map(move |first| {
+            let columns = columns.map(|column| &column[first..matrix.rows.min(first + CHUNK_ROWS)]);
             let mut scores = vec![-0.0; columns[0].len()];
             raw(&self.coefficients, &columns, &mut scores);
             (columns, scores)
@@ -76,8 +71,8 @@ impl Linear {
     }
 }
 
-/// Rows to fit layers on, with the values that are the same for every strength of the pull toward the prior.
-pub struct Fitting<'a> {
+/// Fits layers on rows; holds the values that are the same for every strength of the pull toward the prior.
+pub struct LinearFitter<'a> {
     matrix: &'a Matrix,
     labels: &'a [f32],
     weights: &'a [f32],
@@ -87,34 +82,31 @@ pub struct Fitting<'a> {
     prior: Sums,
 }
 
-impl<'a> Fitting<'a> {
+impl<'a> LinearFitter<'a> {
     /// Prepares a fit; `labels` and `weights` begin with one entry per row of `matrix`.
-    pub fn new(matrix: &'a Matrix, labels: &'a [f32], weights: &'a [f32]) -> Fitting<'a> {
-        let names = linear_columns().map(|column| columns()[column]);
-        let strictness = |i: usize| match names.get(i) {
-            Some(&"building_last_pull" | &"building_level") => SITE_PENALTY,
-            Some(&"state_pull" | &"today_pull" | &"others_pull" | &"motion_pull") => STATE_PENALTY,
-            _ => 1.0,
-        };
+    pub fn new(matrix: &'a Matrix, labels: &'a [f32], weights: &'a [f32]) -> LinearFitter<'a> {
+        // The intercept has no column; its penalty is the usual one.
+        let penalties = penalties();
+        let penalty = |i: usize| penalties.get(i).copied().unwrap_or(1.0);
         let (labels, weights) = (&labels[..matrix.rows], &weights[..matrix.rows]);
         let total: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
-        let scales = linear_columns().map(|column| {
+        let scales = LINEAR_COLUMNS.map(|column| {
             let inputs = matrix.column(column).iter().map(|&x| input(x)).zip(weights);
             inputs.map(|(x, &weight)| f64::from(weight) * x * x).sum::<f64>()
         });
         let pull = std::array::from_fn(|i| {
             let scale = scales.get(i).copied().unwrap_or(total);
-            strictness(i) * (scale / f64::max(total, 1.0)).max(1e-6)
+            penalty(i) * (scale / f64::max(total, 1.0)).max(1e-6)
         });
-        let rows = Fitting { matrix, labels, weights, pull, prior: Sums::default() };
-        Fitting { prior: rows.sums(&Linear::default()), ..rows }
+        let rows = LinearFitter { matrix, labels, weights, pull, prior: Sums::default() };
+        LinearFitter { prior: rows.sums(&Linear::default()), ..rows }
     }
 
     /// Fits by Newton's method. `ridge` is the weight, in rows of evidence, of the pull of a standardised coefficient
     /// toward zero.
     pub fn fit(&self, ridge: f64) -> Linear {
         let mut fitted = Linear::default();
-        for step in 0..STEPS {
+        for step in 0..MAX_STEPS {
             let sums = if step == 0 { self.prior.clone() } else { self.sums(&fitted) };
             let Sums { mut gradient, mut hessian } = sums;
             for i in 0..PARAMETERS {
@@ -211,25 +203,13 @@ fn add_some<const ROWS: usize>(sums: &mut Sums, columns: &Columns, first: usize,
         *sum = (0..ROWS).fold(*sum, |sum, row| sum + rows[row].0 * x[row][i]);
     }
     let curves = rows.map(|row| row.1);
-    let [first, second, third, fourth] = sums.hessian.as_chunks_mut::<4>().0 else { return };
-    add_to::<ROWS, 4>(first, &curves, &x, 0);
-    add_to::<ROWS, 8>(second, &curves, &x, 4);
-    add_to::<ROWS, 12>(third, &curves, &x, 8);
-    add_to::<ROWS, 16>(fourth, &curves, &x, 12);
-}
-
-/// Adds to four lines of the Hessian, from position `from` on, up to their diagonal rounded up to whole registers.
-#[inline(always)]
-fn add_to<const ROWS: usize, const WIDTH: usize>(
-    lines: &mut [[f64; PADDED]; 4],
-    curves: &[f64; ROWS],
-    x: &[[f64; PADDED]; ROWS],
-    from: usize,
-) {
-    for (i, line) in lines.iter_mut().enumerate() {
-        let slopes: [f64; ROWS] = std::array::from_fn(|row| curves[row] * x[row][from + i]);
-        for (j, sum) in line[..WIDTH].iter_mut().enumerate() {
-            *sum = (0..ROWS).fold(*sum, |sum, row| sum + slopes[row] * x[row][j]);
+    for (i, line) in sums.hessian.iter_mut().enumerate() {
+        let slopes: [f64; ROWS] = std::array::from_fn(|row| curves[row] * x[row][i]);
+        // A line is needed up to its diagonal, rounded up to whole registers.
+        for (at, sums) in line.as_chunks_mut::<LANES>().0[..=i / LANES].iter_mut().enumerate() {
+            for (lane, sum) in sums.iter_mut().enumerate() {
+                *sum = (0..ROWS).fold(*sum, |sum, row| sum + slopes[row] * x[row][LANES * at + lane]);
+            }
         }
     }
 }

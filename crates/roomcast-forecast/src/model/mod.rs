@@ -8,13 +8,13 @@ pub mod check;
 pub mod checksum;
 pub mod codec;
 pub mod fit;
-pub mod judge;
+mod judge;
 pub mod lightgbm;
 pub mod linear;
 pub mod rows;
 pub mod rule;
 mod sample;
-mod screen;
+mod screening;
 pub mod trees;
 
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ use self::linear::Linear;
 use self::rule::{OutOfSample, Threshold};
 use self::trees::Trees;
 use crate::calendar::Timestamp;
-use crate::features::{Matrix, WIDTH};
+use crate::features::{Matrix, PRIOR, WIDTH};
 
 /// The layers that all devices of a site share.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -39,8 +39,6 @@ pub struct SiteModel {
     pub tree_weight: f64,
     /// The probabilities forecast for hours after the fit, grouped by the outcome.
     pub out_of_sample: OutOfSample,
-    /// The layers learned only from readings before this instant. 0 for layers that learned nothing.
-    pub cutoff: Timestamp,
 }
 
 /// The layer of one device.
@@ -54,8 +52,6 @@ pub struct DeviceModel {
     pub follows_site: bool,
     /// Scores on hours after those it was fitted on.
     pub check: Option<Check>,
-    /// The layer learned only from readings before this instant. 0 for a layer that learned nothing.
-    pub cutoff: Timestamp,
 }
 
 /// The out-of-sample scores of one device: mean log loss over the same rows.
@@ -159,7 +155,7 @@ impl DeviceModel {
     /// Returns the device's log-odds for a full row of the design matrix.
     pub fn score(&self, site: &SiteModel, row: &[f32]) -> f64 {
         if !self.follows_site {
-            return f64::from(row[0]);
+            return f64::from(row[PRIOR]);
         }
         site.score(row) + self.tree_weight * self.trees.score(row)
     }
@@ -167,7 +163,7 @@ impl DeviceModel {
     /// Returns the device's log-odds of every row of a matrix.
     pub fn scores(&self, site: &SiteModel, matrix: &Matrix) -> Vec<f64> {
         if !self.follows_site {
-            return matrix.column(0).iter().map(|&prior| f64::from(prior)).collect();
+            return matrix.column(PRIOR).iter().map(|&prior| f64::from(prior)).collect();
         }
         let mut scores = site.scores(matrix);
         for (score, step) in scores.iter_mut().zip(self.trees.scores(&matrix.data, matrix.rows)) {
@@ -180,7 +176,7 @@ impl DeviceModel {
     /// that belongs to no column. The sum of both is the score.
     pub fn contributions(&self, site: &SiteModel, row: &[f32], out: &mut [f64; WIDTH]) -> f64 {
         if !self.follows_site {
-            out[0] += f64::from(row[0]);
+            out[PRIOR] += f64::from(row[PRIOR]);
             return 0.0;
         }
         let mut base = site.linear.contributions(row, out);

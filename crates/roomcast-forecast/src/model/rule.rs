@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::scores::calibration::Bin;
+
 /// Number of bins of [`OutOfSample`].
 const BINS: usize = 200;
 
@@ -67,18 +69,21 @@ impl OutOfSample {
         self.len() == 0
     }
 
-    /// Returns the share of occupied hours among the forecasts in each of `bins` equal parts from 0 to 1; `bins` must
-    /// divide 200. A part without forecasts has `None`.
-    pub fn shares(&self, bins: usize) -> Vec<Option<f64>> {
-        let sum = |counts: &[u32], part: usize| -> u64 {
-            let width = BINS / bins;
-            counts.iter().skip(part * width).take(width).map(|&n| u64::from(n)).sum()
+    /// Returns the reliability of the forecasts in `bins` equal parts from 0 to 1; `bins` must divide 200. A forecast
+    /// counts with the middle of its bin of the histogram, which is narrow, as its probability.
+    pub fn reliability(&self, bins: usize) -> Vec<Bin> {
+        let count = |counts: &[u32], at: usize| u64::from(counts.get(at).copied().unwrap_or(0));
+        let bin = |part: usize| {
+            let (mut occupied, mut hours, mut sum) = (0, 0, 0.0);
+            for at in part * BINS / bins..(part + 1) * BINS / bins {
+                let here = count(&self.occupied, at) + count(&self.vacant, at);
+                occupied += count(&self.occupied, at);
+                hours += here;
+                sum += here as f64 * (at as f64 + 0.5) / BINS as f64;
+            }
+            Bin::new(hours, occupied, Some(sum))
         };
-        let share = |part| {
-            let (occupied, vacant) = (sum(&self.occupied, part), sum(&self.vacant, part));
-            (occupied + vacant > 0).then(|| occupied as f64 / (occupied + vacant) as f64)
-        };
-        (0..bins).map(share).collect()
+        (0..bins).map(bin).collect()
     }
 
     /// Returns for each bin boundary the occupied hours below it (missed) and the vacant hours from it on (wasted).

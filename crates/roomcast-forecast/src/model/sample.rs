@@ -12,14 +12,13 @@ use crate::hourly::{Hourly, Status};
 /// Age, in days, at which the weight of a row is half.
 const ROW_HALF_LIFE: f64 = 90.0;
 /// Largest number of rows that the layers over all devices are fitted on.
-const MOST_ROWS: usize = 100_000;
+const MAX_ROWS: usize = 100_000;
 /// Number of devices that these rows are taken from on larger sites. Hundreds of rooms show what the rooms of a site
 /// have in common (with 250 of 1,000 simulated rooms the layers lose 0.5 %, with 700 nothing), and the others' features
 /// are not made.
-const ENOUGH_DEVICES: usize = 700;
-/// On sites with more than [`MOST_ROWS`], one in so many rows before the cut is used for the first look at a device's
-/// own trees.
-const ONE_OF: u64 = 3;
+const MAX_DEVICES: usize = 700;
+/// On sites with more than [`MAX_ROWS`], one in so many rows before the cut is used to screen a device.
+const SCREENING_STRIDE: u64 = 3;
 
 /// Rows with labels; those before the cut come first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -51,27 +50,28 @@ impl Sample {
     }
 
     /// Returns the rows of one device that the site's layers are fitted on: a fair choice when all devices together
-    /// have more than [`MOST_ROWS`], `None` without any. The choice depends only on the device's name, the hour, and
+    /// have more than [`MAX_ROWS`], `None` without any. The choice depends only on the device's name, the hour, and
     /// how much of the whole site was observed.
     pub(super) fn for_site(
         hourly: &Hourly,
-        building: &SiteRates,
+        site_rates: &SiteRates,
         device: usize,
         cut: Hour,
     ) -> PolarsResult<Option<Sample>> {
         let hours = &hourly.devices[device];
-        let share = MOST_ROWS as f64 / building.hours().max(1) as f64;
-        let of_devices = (ENOUGH_DEVICES as f64 / building.devices().max(1) as f64).clamp(share.min(1.0), 1.0);
-        let lucky = |dice: u64, share: f64| dice >> 32 <= (share * f64::from(u32::MAX)) as u64;
+        let share = MAX_ROWS as f64 / site_rates.hours().max(1) as f64;
+        let device_share = (MAX_DEVICES as f64 / site_rates.devices().max(1) as f64).clamp(share.min(1.0), 1.0);
+        let is_chosen = |dice: u64, share: f64| dice >> 32 <= (share * f64::from(u32::MAX)) as u64;
         let salt = rows::hash(rows::seed(&hours.device));
-        if hours.status == Status::New || !lucky(rows::hash(!salt), of_devices) {
+        if hours.status == Status::New || !is_chosen(rows::hash(!salt), device_share) {
             return Ok(None);
         }
-        let rows = rows::rows_of(hourly, device, |hour| lucky(rows::hash(salt ^ hour as u64), share / of_devices));
+        let rows =
+            rows::rows_of(hourly, device, |hour| is_chosen(rows::hash(salt ^ hour as u64), share / device_share));
         if rows.is_empty() {
             return Ok(None);
         }
-        Sample::gather(hourly, &Table::new(hourly, building, device), &rows, cut).map(Some)
+        Sample::gather(hourly, &Table::new(hourly, site_rates, device), &rows, cut).map(Some)
     }
 
     /// Stacks the rows of several devices; `None` when there are no rows on one side of the cut.
@@ -109,20 +109,21 @@ impl Sample {
     }
 }
 
-/// Splits a device's rows in two: those of the first look, which shows whether trees of its own are worth growing, and
-/// the rest. The first look has all rows after the cut; on large sites the rest is most of those before.
-pub(super) fn first_look(
+/// Splits a device's rows in two: those that screening uses to decide whether trees of its own are worth growing, and
+/// the rest. Screening uses all rows after the cut; on large sites the rest is most of those before.
+pub(super) fn screening_rows(
     hourly: &Hourly,
-    building: &SiteRates,
+    site_rates: &SiteRates,
     device: usize,
     all: Vec<Labelled>,
     cut: Hour,
 ) -> (Vec<Labelled>, Vec<Labelled>) {
     let salt = rows::hash(rows::seed(&hourly.devices[device].device));
-    let whole = building.hours() <= MOST_ROWS;
-    let chosen =
-        |c: &Labelled| whole || c.row.hour >= cut || rows::hash(salt ^ c.row.hour as u64).is_multiple_of(ONE_OF);
-    all.into_iter().partition(chosen)
+    let whole = site_rates.hours() <= MAX_ROWS;
+    let is_screened = |c: &Labelled| {
+        whole || c.row.hour >= cut || rows::hash(salt ^ c.row.hour as u64).is_multiple_of(SCREENING_STRIDE)
+    };
+    all.into_iter().partition(is_screened)
 }
 
 /// Returns a matrix with labels, weights and starting scores of its rows in LightGBM's form.

@@ -5,25 +5,27 @@ use crate::calendar::{HOUR, Timestamp};
 
 const DAY: i64 = 24 * HOUR;
 
-/// Longest cluster of readings that can be a clock's error, and the silence of the whole site that separates it.
-const CLUSTER: i64 = 7 * DAY;
-const APART: i64 = 365 * DAY;
+/// Longest cluster of readings that can be a clock's error.
+const MAX_CLUSTER: i64 = 7 * DAY;
+
+/// Silence of the whole site that separates such a cluster from the other readings.
+const CLUSTER_GAP: i64 = 365 * DAY;
 
 /// Length of the history that forecasts use. Older readings no longer change a rate, but would lengthen every device's
 /// grid.
-const WINDOW: i64 = 5 * 365 * DAY;
+const MAX_HISTORY: i64 = 5 * 365 * DAY;
 
 /// Most hours of all devices together that forecasts use: some bytes each stay in memory, and every hour is looked at.
 const MAX_HOURS: i64 = 100_000_000;
 
 /// Length of the history that is used however many hours that are.
-const SHORTEST: i64 = 60 * DAY;
+const MIN_HISTORY: i64 = 60 * DAY;
 
 /// Most readings of a last cluster that can be a clock's error. After more of them a site has come back to life.
-const FEW: usize = 10;
+const MAX_LAST_CLUSTER_READINGS: usize = 10;
 
 /// Age up to which a last cluster is the site coming back to life instead of an error.
-const FRESH: i64 = 48 * HOUR;
+const MAX_REVIVAL_AGE: i64 = 48 * HOUR;
 
 impl Readings {
     /// Returns the first and the last reading of the period in which the site lived. Only readings before `now` count.
@@ -37,9 +39,9 @@ impl Readings {
     pub fn lived(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let (first, last) = self.bulk(now)?;
         // Whole days keep the window from moving with each reading.
-        let window = |end: Timestamp| (end - WINDOW).div_euclid(DAY) * DAY;
+        let window = |end: Timestamp| (end - MAX_HISTORY).div_euclid(DAY) * DAY;
         let mut end = last;
-        while self.between(window(end), end) <= FEW
+        while self.between(window(end), end) <= MAX_LAST_CLUSTER_READINGS
             && let Some(earlier) = self.last_before(window(end)).filter(|&earlier| earlier >= first)
         {
             end = earlier;
@@ -48,7 +50,7 @@ impl Readings {
         // Devices are counted one by one only where they can be too many.
         let most = self.devices.len() as i64 * ((last - begins) / HOUR);
         if most > MAX_HOURS && self.hours(begins, last) > MAX_HOURS {
-            let days: Vec<Timestamp> = (begins / DAY + 1..(last - SHORTEST) / DAY + 1).collect();
+            let days: Vec<Timestamp> = (begins / DAY + 1..(last - MIN_HISTORY) / DAY + 1).collect();
             let day = days.partition_point(|&day| self.hours(day * DAY, last) > MAX_HOURS);
             begins = days.get(day).or(days.last()).map_or(begins, |day| day * DAY);
         }
@@ -86,16 +88,16 @@ impl Readings {
             Some(last) => (now, last),
             None => (Timestamp::MAX, self.last_before(Timestamp::MAX)?),
         };
-        while limit.saturating_sub(last) > FRESH
-            && let Some(earlier) = self.last_before(last - CLUSTER)
-            && last - CLUSTER - earlier > APART
-            && self.between(last - CLUSTER, last) <= FEW
+        while limit.saturating_sub(last) > MAX_REVIVAL_AGE
+            && let Some(earlier) = self.last_before(last - MAX_CLUSTER)
+            && last - MAX_CLUSTER - earlier > CLUSTER_GAP
+            && self.between(last - MAX_CLUSTER, last) <= MAX_LAST_CLUSTER_READINGS
         {
             last = earlier;
         }
         let mut first = self.first_from(Timestamp::MIN)?;
-        while let Some(later) = self.first_from(first + CLUSTER).filter(|&later| later <= last)
-            && later - (first + CLUSTER) > APART
+        while let Some(later) = self.first_from(first + MAX_CLUSTER).filter(|&later| later <= last)
+            && later - (first + MAX_CLUSTER) > CLUSTER_GAP
         {
             first = later;
         }
@@ -188,7 +190,7 @@ mod tests {
         let bulk: Vec<Timestamp> = (17_000..17_060).collect();
         let (first, last) = readings(&[&chain, &bulk]).lived(17_061 * DAY).unwrap();
         assert_eq!(last, 17_059 * DAY);
-        assert!(last - first <= WINDOW, "{} days", (last - first) / DAY);
+        assert!(last - first <= MAX_HISTORY, "{} days", (last - first) / DAY);
         assert!(readings(&[&chain, &bulk]).strays(17_061 * DAY).is_empty());
     }
 

@@ -1,20 +1,61 @@
-//! Drift of the probabilities' meaning since the models were judged.
+//! Reliability of probabilities: how often hours were occupied that were given about the same probability.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::rule::OutOfSample;
-
-/// Number of days of the window.
-pub const WINDOW: i32 = 7;
-
 /// Number of bins of equal width from 0 to 1.
 pub const BINS: usize = 10;
 
-/// The first bin of hours that were given at least 10 %. Most hours are nights with a chance near zero: every model is
-/// right there, and their number hides the errors of the other hours.
+/// The lowest probability of a likely hour. Most hours are nights with a chance near zero: every model is right there,
+/// and their number hides the errors of the other hours.
+pub const LIKELY: f32 = 0.1;
+
+/// The first bin of likely hours.
 pub const FIRST_LIKELY: usize = 1;
+
+/// Number of days of [`Week`].
+pub const WINDOW: i32 = 7;
+
+/// One bin of a reliability diagram: forecasts of about the same probability, and their outcomes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Bin {
+    /// Mean probability of the forecasts; `None` without any, or where only their number is known.
+    pub mean_probability: Option<f64>,
+    /// Share of these hours that were occupied; `None` without any.
+    pub occupied_share: Option<f64>,
+    /// Number of hours in the bin.
+    pub hours: u64,
+    /// Number of hours that were occupied.
+    #[serde(skip)]
+    pub occupied: u64,
+}
+
+impl Bin {
+    /// Returns the bin of so many hours, and occupied hours, whose probabilities have this sum if it is known.
+    pub fn new(hours: u64, occupied: u64, probabilities: Option<f64>) -> Bin {
+        let mean = |sum: f64| (hours > 0).then(|| sum / hours as f64);
+        Bin { mean_probability: probabilities.and_then(mean), occupied_share: mean(occupied as f64), hours, occupied }
+    }
+
+    /// Returns the mean probability and the share of occupied hours, when both are known.
+    pub fn point(&self) -> Option<(f64, f64)> {
+        self.mean_probability.zip(self.occupied_share)
+    }
+}
+
+/// Returns the mean absolute difference between the shares of occupied hours in the same bins of now and before, weighted
+/// by the hours of now; 0 is no difference. Returns `None` when no bin has hours of both.
+pub fn gap(now: &[Bin], before: &[Bin]) -> Option<f64> {
+    let (mut sum, mut count) = (0.0, 0.0);
+    for (now, before) in now.iter().zip(before) {
+        if let (Some(share), Some(expected)) = (now.occupied_share, before.occupied_share) {
+            sum += now.hours as f64 * (share - expected).abs();
+            count += now.hours as f64;
+        }
+    }
+    (count > 0.0).then(|| sum / count)
+}
 
 /// Numbers of hours of one local day by forecast.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -26,9 +67,9 @@ struct Day {
 
 /// Forecasts of the last week by outcome, all devices together.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Calibration(VecDeque<Day>);
+pub struct Week(VecDeque<Day>);
 
-impl Calibration {
+impl Week {
     /// Counts a forecast.
     pub fn add(&mut self, day: i32, probability: f64, occupied: bool) {
         let at = self.0.partition_point(|known| known.day < day);
@@ -43,69 +84,17 @@ impl Calibration {
         }
     }
 
-    /// Returns the occupied hours and all hours of the week, per bin.
-    pub fn bins(&self) -> [(u32, u32); BINS] {
+    /// Returns the reliability of the week's forecasts, without mean probabilities.
+    pub fn reliability(&self) -> [Bin; BINS] {
         std::array::from_fn(|at| {
-            self.0.iter().map(|day| day.bins[at]).fold((0, 0), |sum, bin| (sum.0 + bin.0, sum.1 + bin.1))
+            let days = self.0.iter().map(|day| day.bins[at]);
+            let (occupied, hours) = days.fold((0, 0), |sum, day| (sum.0 + u64::from(day.0), sum.1 + u64::from(day.1)));
+            Bin::new(hours, occupied, None)
         })
     }
 
     /// Returns the local day of the last hour that was counted, days since 1970-01-01.
     pub fn last_day(&self) -> Option<i32> {
         self.0.back().map(|day| day.day)
-    }
-
-    /// Returns the mean absolute difference, over the week's forecasts from the bin `first` on, between the share of
-    /// occupied hours in a forecast's bin now and when the models were judged: 0 is no drift. `None` when no bin has
-    /// forecasts of both.
-    pub fn gap(&self, judged: &OutOfSample, first: usize) -> Option<f64> {
-        let (mut sum, mut count) = (0.0, 0.0);
-        for ((hit, all), expected) in self.bins().into_iter().zip(judged.shares(BINS)).skip(first) {
-            if let Some(expected) = expected.filter(|_| all > 0) {
-                let all = f64::from(all);
-                sum += all * (f64::from(hit) / all - expected).abs();
-                count += all;
-            }
-        }
-        (count > 0.0).then(|| sum / count)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_gap_is_the_mean_distance_of_shares_weighted_by_count() {
-        let mut judged = OutOfSample::default();
-        // No hour of the lowest bin was occupied, every hour of the highest was.
-        (0..10).for_each(|_| judged.add(0.05, false));
-        (0..10).for_each(|_| judged.add(0.95, true));
-        let mut week = Calibration::default();
-        assert_eq!(week.gap(&judged, 0), None);
-        (0..6).for_each(|_| week.add(1, 0.02, false));
-        assert_eq!(week.gap(&judged, 0), Some(0.0));
-        (0..2).for_each(|n| week.add(2, 1.0, n == 0));
-        assert_eq!(week.gap(&judged, 0), Some(0.125));
-        // A bin without judged forecasts does not count.
-        week.add(2, 0.5, true);
-        assert_eq!(week.gap(&judged, 0), Some(0.125));
-        assert_eq!(week.gap(&OutOfSample::default(), 0), None);
-        // A week later only the new day counts.
-        week.add(9, 0.01, true);
-        assert_eq!(week.gap(&judged, 0), Some(1.0));
-    }
-    #[test]
-    fn many_empty_nights_do_not_hide_a_gap_of_likely_hours() {
-        let mut judged = OutOfSample::default();
-        (0..10).for_each(|_| judged.add(0.05, false));
-        (0..10).for_each(|n| judged.add(0.75, n < 7));
-        let mut week = Calibration::default();
-        (0..90).for_each(|_| week.add(1, 0.01, false));
-        (0..10).for_each(|n| week.add(1, 0.75, n < 2));
-        let close = |gap: Option<f64>, to: f64| gap.is_some_and(|gap| (gap - to).abs() < 1e-9);
-        assert!(close(week.gap(&judged, 0), 0.05), "{:?}", week.gap(&judged, 0));
-        assert!(close(week.gap(&judged, FIRST_LIKELY), 0.5), "{:?}", week.gap(&judged, FIRST_LIKELY));
-        assert_eq!((week.bins()[0], week.bins()[7]), ((0, 90), (2, 10)));
     }
 }

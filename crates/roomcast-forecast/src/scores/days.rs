@@ -5,13 +5,15 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::Live;
+use super::loss::{self, DailyMean};
 
 /// Number of days of the window.
 pub const WINDOW: i32 = 14;
 
-/// Fewest days for a verdict, and the standard errors that a difference must have.
-const ENOUGH_DAYS: usize = 5;
-const ERRORS: f64 = 3.0;
+/// Fewest days for a verdict.
+const FEWEST_DAYS: usize = 5;
+/// Difference of losses, in standard errors, above which it is more than chance.
+const STANDARD_ERRORS: f64 = 3.0;
 
 /// Sums of the scores of a device's forecasts on one local day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -81,15 +83,11 @@ impl Days {
         })
     }
 
-    /// Returns whether the forecasts lost more than the baseline by more than chance explains, with days as blocks
-    /// because the hours of a day are correlated.
+    /// Returns whether the forecasts lost more than the baseline by more than chance explains, with days as blocks.
     pub fn is_worse(&self) -> bool {
-        let differences: Vec<f64> =
-            self.0.iter().filter(|day| day.hours > 0).map(|day| day.loss - day.baseline).collect();
-        let n = differences.len() as f64;
-        let mean = differences.iter().sum::<f64>() / n.max(1.0);
-        let variance = differences.iter().map(|difference| (difference - mean).powi(2)).sum::<f64>() / (n - 1.0);
-        differences.len() >= ENOUGH_DAYS && mean > 0.0 && mean > ERRORS * (variance / n).sqrt()
+        let days = self.0.iter().filter(|day| day.hours > 0);
+        days.clone().count() >= FEWEST_DAYS
+            && DailyMean::new(days.map(|day| day.loss - day.baseline)).exceeds(STANDARD_ERRORS)
     }
 }
 
@@ -101,7 +99,7 @@ impl Live {
             hours: sum.hours,
             log_loss: sum.loss / hours,
             baseline: sum.baseline / hours,
-            skill: if sum.baseline > 0.0 { 1.0 - sum.loss / sum.baseline } else { 0.0 },
+            skill: loss::skill(sum.loss, sum.baseline),
             brier: sum.brier / hours,
             day_ahead: (sum.day_hours > 0).then(|| sum.day_loss / f64::from(sum.day_hours)),
         })

@@ -4,9 +4,10 @@
 //! was known before that instant, and models that had learned from nothing after it. An hour closes some minutes after
 //! its end, for readings that come late; an unobserved hour is not scored.
 
-mod calibration;
+pub mod calibration;
 mod days;
 mod file;
+pub mod loss;
 
 use std::collections::BTreeMap;
 
@@ -16,20 +17,20 @@ use crate::calendar::{Calendar, HOUR, Hour, Timestamp};
 use crate::forecast::DeviceForecast;
 use crate::hourly::Hourly;
 use crate::model::rule::OutOfSample;
-pub use calibration::WINDOW as CALIBRATION_DAYS;
-use calibration::{BINS, Calibration, FIRST_LIKELY};
+use calibration::{BINS, Bin, FIRST_LIKELY, Week};
 use days::{Day, Days};
 pub use file::ScoresError;
+use loss::{log_loss, squared_error};
 
 /// Seconds after its end at which an hour closes.
 pub const WATERMARK: i64 = 600;
 
-/// Largest number of hours per device that wait to close: those of a long day, and a few that are late.
-const MOST_PENDING: usize = 30;
+/// Largest number of hours per device that wait to close: those of a day of 25 hours, and a few late ones.
+const MAX_PENDING: usize = 30;
 
-/// The forecasts kept for an hour.
+/// The forecasts kept for an hour that has not closed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Promise {
+struct PendingForecast {
     hour: Hour,
     /// Probability forecast at the hour's beginning.
     hour_ahead: Option<f64>,
@@ -41,17 +42,17 @@ struct Promise {
 
 /// The kept forecasts and the scores of one device.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct Device {
+struct DeviceScores {
     /// Forecasts not scored yet, ascending by hour, each hour once.
-    pending: Vec<Promise>,
+    pending: Vec<PendingForecast>,
     days: Days,
 }
 
 /// Kept forecasts and their scores, for all devices.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
-    devices: BTreeMap<String, Device>,
-    calibration: Calibration,
+    devices: BTreeMap<String, DeviceScores>,
+    calibration: Week,
     /// The last hour whose forecasts at its beginning are kept, and the last midnight whose forecasts are.
     kept: (Option<Hour>, Option<Hour>),
 }
@@ -93,7 +94,7 @@ impl Scores {
         for (made, base) in made.iter().zip(base) {
             let device = self.devices.entry(made.device.clone()).or_default();
             for (made, base) in made.hours.iter().zip(&base.hours).filter(|(made, _)| made.hour >= hour) {
-                device.promise(Promise {
+                device.keep(PendingForecast {
                     hour: made.hour,
                     hour_ahead: (made.hour == origin).then_some(made.probability),
                     day_ahead: (origin == midnight).then_some(made.probability),
@@ -111,7 +112,7 @@ impl Scores {
 
     /// Returns whether a kept hour has closed by `now`.
     pub fn is_due(&self, now: Timestamp, calendar: &Calendar) -> bool {
-        let next = self.devices.values().filter_map(|device| device.pending.first()).map(|promise| promise.hour).min();
+        let next = self.devices.values().filter_map(|device| device.pending.first()).map(|pending| pending.hour).min();
         next.is_some_and(|hour| closed(hour, now, calendar))
     }
 
@@ -119,16 +120,16 @@ impl Scores {
     pub fn close(&mut self, hourly: &Hourly, now: Timestamp, calendar: &Calendar) {
         for (name, device) in &mut self.devices {
             let observed = hourly.position(name).map(|at| &hourly.devices[at]);
-            let over = device.pending.partition_point(|promise| closed(promise.hour, now, calendar));
-            for promise in device.pending.drain(..over) {
+            let over = device.pending.partition_point(|pending| closed(pending.hour, now, calendar));
+            for pending in device.pending.drain(..over) {
                 let state = observed.and_then(|observed| {
-                    let at = usize::try_from(promise.hour - observed.first).ok()?;
+                    let at = usize::try_from(pending.hour - observed.first).ok()?;
                     observed.states.get(at)?.value()
                 });
                 let Some(occupied) = state.map(|value| value > 0.5) else { continue };
-                let day = calendar.local(promise.hour).day;
-                device.days.add(&promise.score(day, occupied));
-                if let Some(probability) = promise.hour_ahead {
+                let day = calendar.local(pending.hour).day;
+                device.days.add(&pending.score(day, occupied));
+                if let Some(probability) = pending.hour_ahead {
                     self.calibration.add(day, probability, occupied);
                 }
             }
@@ -153,18 +154,19 @@ impl Scores {
     /// Returns the drift of the last week's probabilities since the models were judged: the mean absolute difference
     /// between the shares of occupied hours in bins of a tenth, weighted by forecasts; 0 is no drift.
     pub fn calibration_gap(&self, judged: &OutOfSample) -> Option<f64> {
-        self.calibration.gap(judged, 0)
+        calibration::gap(&self.calibration.reliability(), &judged.reliability(BINS))
     }
 
     /// Returns the same over hours that were given at least 10 %.
     pub fn likely_calibration_gap(&self, judged: &OutOfSample) -> Option<f64> {
-        self.calibration.gap(judged, FIRST_LIKELY)
+        let now = self.calibration.reliability();
+        calibration::gap(&now[FIRST_LIKELY..], &judged.reliability(BINS)[FIRST_LIKELY..])
     }
 
-    /// Returns occupied hours and all hours per tenth of the probability given at their beginning, and the local day of
-    /// the last of them, days since 1970-01-01. The first is at most [`CALIBRATION_DAYS`] days earlier.
-    pub fn reliability(&self) -> ([(u32, u32); BINS], Option<i32>) {
-        (self.calibration.bins(), self.calibration.last_day())
+    /// Returns the reliability of the probabilities given at the beginning of their hours, and the local day of the last
+    /// of these hours, days since 1970-01-01. The first is less than [`calibration::WINDOW`] days earlier.
+    pub fn reliability(&self) -> ([Bin; BINS], Option<i32>) {
+        (self.calibration.reliability(), self.calibration.last_day())
     }
 
     /// Returns the devices, in order of name, whose forecasts did worse than the baseline by more than chance explains.
@@ -177,14 +179,14 @@ fn closed(hour: Hour, now: Timestamp, calendar: &Calendar) -> bool {
     calendar.start(hour) + HOUR + WATERMARK <= now
 }
 
-impl Device {
+impl DeviceScores {
     /// Keeps a forecast unless its hour has one of the same kind already.
-    fn promise(&mut self, new: Promise) {
+    fn keep(&mut self, new: PendingForecast) {
         if new.hour_ahead.is_none() && new.day_ahead.is_none() {
             return;
         }
         let at = self.pending.partition_point(|known| known.hour < new.hour);
-        let full = self.pending.len() >= MOST_PENDING;
+        let full = self.pending.len() >= MAX_PENDING;
         match self.pending.get_mut(at) {
             Some(known) if known.hour == new.hour => {
                 // The baseline is that of the hour's beginning, if there is one.
@@ -200,26 +202,21 @@ impl Device {
     }
 }
 
-impl Promise {
+impl PendingForecast {
     fn score(&self, day: i32, occupied: bool) -> Day {
         let mut score = Day { day, ..Day::default() };
         if let Some(probability) = self.hour_ahead {
             score.hours = 1;
-            score.loss = loss(probability, occupied);
-            score.baseline = loss(self.baseline, occupied);
-            score.brier = (probability - f64::from(u8::from(occupied))).powi(2);
+            score.loss = log_loss(probability, occupied);
+            score.baseline = log_loss(self.baseline, occupied);
+            score.brier = squared_error(probability, occupied);
         }
         if let Some(probability) = self.day_ahead {
             score.day_hours = 1;
-            score.day_loss = loss(probability, occupied);
+            score.day_loss = log_loss(probability, occupied);
         }
         score
     }
-}
-
-/// Returns the log loss of a probability; forecasts are never 0 or 1, so it is finite.
-fn loss(probability: f64, occupied: bool) -> f64 {
-    -(if occupied { probability } else { 1.0 - probability }).ln()
 }
 
 #[cfg(test)]

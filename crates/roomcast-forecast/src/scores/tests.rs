@@ -2,6 +2,7 @@ use super::*;
 use crate::forecast::HourForecast;
 use crate::hourly::Status;
 use crate::model::Source;
+use crate::model::rule::OutOfSample;
 use crate::readings::{DeviceReadings, Readings};
 
 /// A midnight, and the hour that begins with it.
@@ -101,4 +102,57 @@ fn scores_outlive_the_process() {
     assert_eq!(Scores::parse(&bytes), Ok(scores));
     assert_eq!(Scores::parse(&bytes[..bytes.len() - 3]), Err(ScoresError));
     assert_eq!(Scores::parse(b"something else"), Err(ScoresError));
+}
+
+fn calibration_gap(week: &Week, judged: &OutOfSample) -> Option<f64> {
+    calibration::gap(&week.reliability(), &judged.reliability(BINS))
+}
+
+#[test]
+fn the_gap_is_the_mean_distance_of_shares_weighted_by_count() {
+    let mut judged = OutOfSample::default();
+    // No hour of the lowest bin was occupied, every hour of the highest was.
+    (0..10).for_each(|_| judged.add(0.05, false));
+    (0..10).for_each(|_| judged.add(0.95, true));
+    let mut week = Week::default();
+    assert_eq!(calibration_gap(&week, &judged), None);
+    (0..6).for_each(|_| week.add(1, 0.02, false));
+    assert_eq!(calibration_gap(&week, &judged), Some(0.0));
+    (0..2).for_each(|n| week.add(2, 1.0, n == 0));
+    assert_eq!(calibration_gap(&week, &judged), Some(0.125));
+    // A bin without judged forecasts does not count.
+    week.add(2, 0.5, true);
+    assert_eq!(calibration_gap(&week, &judged), Some(0.125));
+    assert_eq!(calibration_gap(&week, &OutOfSample::default()), None);
+    // A week later only the new day counts.
+    week.add(9, 0.01, true);
+    assert_eq!(calibration_gap(&week, &judged), Some(1.0));
+}
+
+#[test]
+fn many_empty_nights_do_not_hide_a_gap_of_likely_hours() {
+    let mut judged = OutOfSample::default();
+    (0..10).for_each(|_| judged.add(0.05, false));
+    (0..10).for_each(|n| judged.add(0.75, n < 7));
+    let mut scores = Scores::default();
+    (0..90).for_each(|_| scores.calibration.add(1, 0.01, false));
+    (0..10).for_each(|n| scores.calibration.add(1, 0.75, n < 2));
+    let close = |gap: Option<f64>, to: f64| gap.is_some_and(|gap| (gap - to).abs() < 1e-9);
+    let (all, likely) = (scores.calibration_gap(&judged), scores.likely_calibration_gap(&judged));
+    assert!(close(all, 0.05) && close(likely, 0.5), "{all:?} {likely:?}");
+    let bins = scores.reliability().0.map(|bin| (bin.occupied, bin.hours));
+    assert_eq!((bins[0], bins[7]), ((0, 90), (2, 10)));
+}
+
+#[test]
+fn reliability_counts_every_forecast_once() {
+    let mut judged = OutOfSample::default();
+    for n in 0..100 {
+        judged.add(f64::from(n) / 100.0 + 0.001, n % 2 == 0);
+    }
+    let bins = judged.reliability(BINS);
+    assert!(bins.iter().all(|bin| (bin.hours, bin.occupied) == (10, 5)), "{bins:?}");
+    // 0.401, 0.411 … 0.491, each counted in the middle of a part that is half a hundredth wide.
+    assert!(bins[4].mean_probability.is_some_and(|mean| (mean - 0.4475).abs() < 1e-9), "{bins:?}");
+    assert!(OutOfSample::default().reliability(BINS).iter().all(|bin| bin.hours == 0));
 }

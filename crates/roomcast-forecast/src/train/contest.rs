@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::judge::{Scored, Window};
+use super::judge::{DailyLosses, Window};
 use super::report::{DeviceTrial, Layer, Reason, Report, SiteTrial};
 use crate::calendar::Hour;
 use crate::features::SiteRates;
@@ -15,7 +15,7 @@ pub(super) struct Contest<'a> {
     /// All known hours.
     pub hourly: &'a Hourly,
     /// The readings of all devices together in these hours.
-    pub building: &'a SiteRates,
+    pub site_rates: &'a SiteRates,
     /// The models in use.
     pub champion: &'a Models,
     /// The first hour from which neither side has learned.
@@ -24,15 +24,15 @@ pub(super) struct Contest<'a> {
     pub fewest_days: usize,
 }
 
-/// The scores of one device's challengers against the champion.
+/// The losses of one device's challengers beside the champion's.
 #[derive(Clone, Default)]
-struct Scores {
+struct Comparison {
     /// The challenger's site layers against those of the champion.
-    site_layers: Scored,
+    site_layers: DailyLosses,
     /// The challenger's whole stack against that of the champion.
-    whole: Scored,
+    whole: DailyLosses,
     /// The challenger's site layers against the champion's whole stack.
-    site: Scored,
+    site: DailyLosses,
 }
 
 impl Contest<'_> {
@@ -47,12 +47,12 @@ impl Contest<'_> {
     /// # Errors
     /// Returns `TrainError` with the error of Polars.
     pub fn skill_gone(&self) -> Result<bool, TrainError> {
-        let scored = self.each_device(|window, name| {
-            let scores = self.champion.layers(name).scores(&window.matrix);
-            window.score(&scores, &scores)
+        let losses = self.each_device(|window, name| {
+            let log_odds = self.champion.layers(name).scores(&window.matrix);
+            window.losses(&log_odds, &log_odds)
         })?;
-        let scored = scored.iter().fold(Scored::default(), Scored::merge);
-        Ok(scored.days() >= self.fewest_days && scored.skill_gone())
+        let losses = losses.iter().fold(DailyLosses::default(), DailyLosses::merge);
+        Ok(losses.days() >= self.fewest_days && losses.champion_is_without_skill())
     }
 
     /// Judges a challenger: the site's layers first, then each of `devices`. Records the decisions in `report`. A
@@ -67,52 +67,54 @@ impl Contest<'_> {
         reason: Reason,
         report: &mut Report,
     ) -> Result<(), TrainError> {
-        let scores = match challenger {
-            Some(models) => self.each_device(|window, name| self.score(models, window, name))?,
-            None => vec![Scores::default(); self.hourly.devices.len()],
+        let devices_compared = match challenger {
+            Some(models) => self.each_device(|window, name| self.compare(models, window, name))?,
+            None => vec![Comparison::default(); self.hourly.devices.len()],
         };
-        let site = scores.iter().fold(Scored::default(), |sum, scores| sum.merge(&scores.site_layers));
+        let site = devices_compared.iter().fold(DailyLosses::default(), |sum, device| sum.merge(&device.site_layers));
         let judged = (site.days() >= self.fewest_days).then(|| site.judged());
-        let promoted = if judged.is_some() { !site.worse() } else { reason == Reason::OverAge };
+        let promoted = if judged.is_some() { !site.challenger_is_worse() } else { reason == Reason::OverAge };
         report.site = Some(SiteTrial { reason, promoted, judged });
         if promoted {
             let trial = |name: &String| {
-                let scores = self.hourly.position(name).and_then(|at| scores.get(at));
-                (name.clone(), scores.map_or(DeviceTrial::UNJUDGED, |scores| self.decide(scores)))
+                let compared = self.hourly.position(name).and_then(|at| devices_compared.get(at));
+                (name.clone(), compared.map_or(DeviceTrial::UNJUDGED, |compared| self.decide(compared)))
             };
             report.devices = devices.map(trial).collect();
         }
         Ok(())
     }
 
-    fn score(&self, challenger: &Models, window: &Window, name: &str) -> Scores {
+    fn compare(&self, challenger: &Models, window: &Window, name: &str) -> Comparison {
         let champion = self.champion.layers(name);
         let (old, new) = (champion.scores(&window.matrix), challenger.layers(name).scores(&window.matrix));
         let (old_site, new_site) = (champion.site.scores(&window.matrix), challenger.site.scores(&window.matrix));
-        Scores {
-            site_layers: window.score(&old_site, &new_site),
-            whole: window.score(&old, &new),
-            site: window.score(&old, &new_site),
+        Comparison {
+            site_layers: window.losses(&old_site, &new_site),
+            whole: window.losses(&old, &new),
+            site: window.losses(&old, &new_site),
         }
     }
 
     /// Returns the layer that a device gets once the site's layers are renewed.
-    fn decide(&self, scores: &Scores) -> DeviceTrial {
-        if scores.whole.days() < self.fewest_days {
+    fn decide(&self, Comparison { whole, site, .. }: &Comparison) -> DeviceTrial {
+        if whole.days() < self.fewest_days {
             return DeviceTrial::UNJUDGED;
         }
-        let gets = match scores {
-            Scores { whole, .. } if !whole.worse() && !whole.without_skill() => Layer::Challenger,
-            Scores { site, .. } if !site.without_skill() => Layer::Site,
-            _ => Layer::Prior,
+        let gets = if !whole.challenger_is_worse() && !whole.challenger_is_without_skill() {
+            Layer::Challenger
+        } else if !site.challenger_is_without_skill() {
+            Layer::Site
+        } else {
+            Layer::Prior
         };
-        DeviceTrial { gets, judged: Some(scores.whole.judged()) }
+        DeviceTrial { gets, judged: Some(whole.judged()) }
     }
 
     /// Returns the value of `of` for each device of the grid, and the default for devices without judged hours.
     fn each_device<T: Default + Send>(&self, of: impl Fn(&Window, &str) -> T + Sync) -> Result<Vec<T>, TrainError> {
         let of = |at: usize| -> Result<T, TrainError> {
-            let window = Window::new(self.hourly, self.building, at, self.from)?;
+            let window = Window::new(self.hourly, self.site_rates, at, self.from)?;
             Ok(window.map_or_else(T::default, |window| of(&window, &self.hourly.devices[at].device)))
         };
         (0..self.hourly.devices.len()).into_par_iter().map(of).collect()

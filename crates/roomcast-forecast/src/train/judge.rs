@@ -8,15 +8,16 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::Hour;
 use crate::features::{Matrix, SiteRates, Table};
 use crate::hourly::Hourly;
-use crate::model::judge::{log_loss, standard_errors};
 use crate::model::rows;
+use crate::scores::loss::{DailyMean, log_odds_loss};
 
 /// The fewest judged days that allow a judgement, unless fewer were asked for.
 pub const FEWEST_DAYS: usize = 4;
-/// Gain over the champion, in standard errors, up to which a challenger counts as worse and not just unlucky.
+/// The mean loss that a challenger saves over the champion, in standard errors, up to which it counts as worse and not
+/// just unlucky.
 const WORSE: f64 = -2.0;
-/// Gain over the prior, in standard errors, up to which skill counts as gone.
-const GONE: f64 = -2.5;
+/// The mean loss saved over the prior, in standard errors, up to which a forecaster counts as without skill.
+const WITHOUT_SKILL: f64 = -2.5;
 
 /// The rows of one device from an hour on.
 pub struct Window {
@@ -35,9 +36,18 @@ struct Day {
     challenger: f64,
 }
 
+impl Day {
+    fn add(&mut self, other: &Day) {
+        self.rows += other.rows;
+        self.prior += other.prior;
+        self.champion += other.champion;
+        self.challenger += other.challenger;
+    }
+}
+
 /// Log losses by local day.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Scored(BTreeMap<i32, Day>);
+pub struct DailyLosses(BTreeMap<i32, Day>);
 
 /// The result of a challenger. Losses are mean log losses over the same rows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -57,48 +67,44 @@ pub struct Judged {
 }
 
 impl Window {
-    /// Returns the observed hours, from `from` on, of the device at a position of the grid. Each hour is asked as in
-    /// training. Returns `None` without such hours.
+    /// Returns the observed hours, from `from` on, of the device at a position of the grid, with the features that
+    /// training would give them. Returns `None` without such hours.
     ///
     /// # Errors
     /// Returns the error of Polars.
     pub fn new(hourly: &Hourly, building: &SiteRates, device: usize, from: Hour) -> PolarsResult<Option<Window>> {
-        let rows = rows::rows_of(hourly, device, |hour| hour >= from);
-        if rows.is_empty() {
+        let labelled = rows::rows_of(hourly, device, |hour| hour >= from);
+        if labelled.is_empty() {
             return Ok(None);
         }
-        let asked: Vec<_> = rows.iter().map(|labelled| labelled.row).collect();
+        let rows: Vec<_> = labelled.iter().map(|labelled| labelled.row).collect();
         Ok(Some(Window {
-            matrix: Table::new(hourly, building, device).matrix(&asked)?,
-            occupied: rows.iter().map(|labelled| labelled.occupied).collect(),
-            days: asked.iter().map(|row| hourly.local(row.hour).day).collect(),
+            matrix: Table::new(hourly, building, device).matrix(&rows)?,
+            occupied: labelled.iter().map(|labelled| labelled.occupied).collect(),
+            days: rows.iter().map(|row| hourly.local(row.hour).day).collect(),
         }))
     }
 
     /// Returns the losses of two forecasters, given their log-odds of each row, and the losses of the prior.
-    pub fn score(&self, champion: &[f64], challenger: &[f64]) -> Scored {
-        let mut scored = Scored::default();
+    pub fn losses(&self, champion: &[f64], challenger: &[f64]) -> DailyLosses {
+        let mut losses = DailyLosses::default();
         for (at, &prior) in self.matrix.column(0).iter().enumerate() {
-            let day = scored.0.entry(self.days[at]).or_default();
-            day.rows += 1;
-            day.prior += log_loss(f64::from(prior), self.occupied[at]);
-            day.champion += log_loss(champion[at], self.occupied[at]);
-            day.challenger += log_loss(challenger[at], self.occupied[at]);
+            let loss = |log_odds| log_odds_loss(log_odds, self.occupied[at]);
+            losses.0.entry(self.days[at]).or_default().add(&Day {
+                rows: 1,
+                prior: loss(f64::from(prior)),
+                champion: loss(champion[at]),
+                challenger: loss(challenger[at]),
+            });
         }
-        scored
+        losses
     }
 }
 
-impl Scored {
+impl DailyLosses {
     /// Adds the days of another device.
-    pub fn merge(mut self, other: &Scored) -> Scored {
-        for (&day, theirs) in &other.0 {
-            let mine = self.0.entry(day).or_default();
-            mine.rows += theirs.rows;
-            mine.prior += theirs.prior;
-            mine.champion += theirs.champion;
-            mine.challenger += theirs.challenger;
-        }
+    pub fn merge(mut self, other: &DailyLosses) -> DailyLosses {
+        other.0.iter().for_each(|(&day, losses)| self.0.entry(day).or_default().add(losses));
         self
     }
 
@@ -107,23 +113,28 @@ impl Scored {
         self.0.len()
     }
 
+    /// Returns the mean of a daily difference in standard errors.
+    fn standard_errors(&self, difference: fn(&Day) -> f64) -> f64 {
+        DailyMean::new(self.0.values().map(difference)).standard_errors()
+    }
+
     /// Returns whether the champion does worse than the prior by more than noise.
-    pub fn skill_gone(&self) -> bool {
-        standard_errors(self.0.values().map(|day| day.prior - day.champion)) <= GONE
+    pub fn champion_is_without_skill(&self) -> bool {
+        self.standard_errors(|day| day.prior - day.champion) <= WITHOUT_SKILL
     }
 
     /// Returns whether the challenger does worse than the prior by more than noise.
-    pub fn without_skill(&self) -> bool {
-        standard_errors(self.0.values().map(|day| day.prior - day.challenger)) <= GONE
+    pub fn challenger_is_without_skill(&self) -> bool {
+        self.standard_errors(|day| day.prior - day.challenger) <= WITHOUT_SKILL
     }
 
     /// Returns whether the challenger does worse than the champion by more than noise.
-    pub fn worse(&self) -> bool {
+    pub fn challenger_is_worse(&self) -> bool {
         self.gain() <= WORSE
     }
 
     fn gain(&self) -> f64 {
-        standard_errors(self.0.values().map(|day| day.champion - day.challenger))
+        self.standard_errors(|day| day.champion - day.challenger)
     }
 
     /// Returns the figures.
@@ -147,27 +158,27 @@ impl Scored {
 mod tests {
     use super::*;
 
-    /// Builds scores of one row a day from the losses of prior, champion and challenger.
-    fn scored(days: &[(f64, f64, f64)]) -> Scored {
+    /// Builds losses of one row a day from those of prior, champion and challenger.
+    fn losses(days: &[(f64, f64, f64)]) -> DailyLosses {
         let day = |&(prior, champion, challenger): &(f64, f64, f64)| Day { rows: 1, prior, champion, challenger };
-        Scored((0..).zip(days.iter().map(day)).collect())
+        DailyLosses((0..).zip(days.iter().map(day)).collect())
     }
 
     #[test]
     fn noise_is_not_worse_and_a_steady_loss_is() {
-        let same = scored(&[(0.5, 0.4, 0.4), (0.6, 0.5, 0.5), (0.4, 0.3, 0.3), (0.5, 0.4, 0.4)]);
-        assert!(!same.worse() && same.judged().gain == 0.0);
-        let mixed = scored(&[(0.5, 0.4, 0.5), (0.5, 0.4, 0.3), (0.5, 0.4, 0.45), (0.5, 0.4, 0.36)]);
-        assert!(!mixed.worse(), "{:?}", mixed.judged());
-        let worse = scored(&[(0.5, 0.4, 0.5), (0.5, 0.4, 0.48), (0.5, 0.4, 0.53), (0.5, 0.4, 0.47)]);
-        assert!(worse.worse() && !worse.skill_gone());
-        let gone = scored(&[(0.3, 0.4, 0.4), (0.3, 0.45, 0.4), (0.3, 0.42, 0.4), (0.3, 0.41, 0.4)]);
-        assert!(gone.skill_gone() && !gone.worse());
+        let same = losses(&[(0.5, 0.4, 0.4), (0.6, 0.5, 0.5), (0.4, 0.3, 0.3), (0.5, 0.4, 0.4)]);
+        assert!(!same.challenger_is_worse() && same.judged().gain == 0.0);
+        let mixed = losses(&[(0.5, 0.4, 0.5), (0.5, 0.4, 0.3), (0.5, 0.4, 0.45), (0.5, 0.4, 0.36)]);
+        assert!(!mixed.challenger_is_worse(), "{:?}", mixed.judged());
+        let worse = losses(&[(0.5, 0.4, 0.5), (0.5, 0.4, 0.48), (0.5, 0.4, 0.53), (0.5, 0.4, 0.47)]);
+        assert!(worse.challenger_is_worse() && !worse.champion_is_without_skill());
+        let gone = losses(&[(0.3, 0.4, 0.4), (0.3, 0.45, 0.4), (0.3, 0.42, 0.4), (0.3, 0.41, 0.4)]);
+        assert!(gone.champion_is_without_skill() && !gone.challenger_is_worse());
     }
 
     #[test]
     fn days_of_several_devices_are_one_block() {
-        let merged = scored(&[(0.5, 0.25, 0.5)]).merge(&scored(&[(1.0, 0.75, 0.25), (1.0, 1.0, 1.0)]));
+        let merged = losses(&[(0.5, 0.25, 0.5)]).merge(&losses(&[(1.0, 0.75, 0.25), (1.0, 1.0, 1.0)]));
         let judged = merged.judged();
         assert_eq!((judged.days, judged.rows), (2, 3));
         assert_eq!((judged.prior, judged.champion), (0.833_333, 0.666_667));

@@ -85,8 +85,8 @@ pub fn run(
         report.give_up();
         return Ok(Outcome { report, models: None });
     }
-    let building = SiteRates::new(&hourly);
-    let train = || fit::train(&hourly, &building, done);
+    let site_rates = SiteRates::new(&hourly);
+    let train = || fit::train(&hourly, &site_rates, done);
     let names = hourly.devices.iter().map(|device| &device.device);
     let Some(champion) = champion.filter(|models| !models.devices.is_empty()) else {
         report.promote_all(names);
@@ -95,7 +95,8 @@ pub fn run(
     let latest = judged_from(calendar.start(hourly.end), options.judge_days, calendar);
     let unseen = latest.max(champion.cutoff);
     let from = calendar.next_hour(unseen);
-    let contest = Contest { hourly: &hourly, building: &building, champion, from, fewest_days: options.fewest_days() };
+    let contest =
+        Contest { hourly: &hourly, site_rates: &site_rates, champion, from, fewest_days: options.fewest_days() };
     let Some(reason) = due(&contest, options)? else { return Ok(Outcome { report, models: None }) };
     let known = contest.has_days().then(|| Hourly::new(readings, calendar, unseen)).filter(fit::enough);
     let challenger = known.map(|known| fit::train(&known, &SiteRates::new(&known), done)).transpose()?;
@@ -139,9 +140,9 @@ pub fn settle(
         let unseen = challenger.cutoff.max(champion.cutoff);
         report.judged_from = Some(calendar.rfc3339(unseen));
         let hourly = Hourly::new(readings, calendar, options.until);
-        let building = SiteRates::new(&hourly);
+        let site_rates = SiteRates::new(&hourly);
         let (from, fewest_days) = (calendar.next_hour(unseen), options.fewest_days());
-        let contest = Contest { hourly: &hourly, building: &building, champion, from, fewest_days };
+        let contest = Contest { hourly: &hourly, site_rates: &site_rates, champion, from, fewest_days };
         let reason = if options.over_age(champion.cutoff) { Reason::OverAge } else { Reason::Asked };
         contest.judge(Some(&challenger), challenger.devices.keys(), reason, &mut report)?;
     } else {

@@ -176,7 +176,7 @@ impl Report {
     /// Returns the models with the layer that each device gets.
     pub(super) fn applied_to(&self, mut models: Models) -> Models {
         for (name, device) in &mut models.devices {
-            let alone = |follows_site| DeviceModel { follows_site, cutoff: device.cutoff, ..DeviceModel::default() };
+            let alone = |follows_site| DeviceModel { follows_site, ..DeviceModel::default() };
             match self.devices.get(name).map(|trial| trial.gets) {
                 Some(Layer::Site) => *device = alone(true),
                 Some(Layer::Prior) => *device = alone(false),

@@ -1,7 +1,5 @@
 //! `GET /devices` and below: status, history and scores of each sensor.
 
-use std::sync::atomic::Ordering::SeqCst;
-
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -11,12 +9,12 @@ use super::predict::{asked, cached, send, work};
 use crate::api::predict::compact;
 use crate::http::auth::ReadAccess;
 use crate::http::query::{self, Query};
-use crate::jobs::scoring;
 use crate::problem::{Problem, ProblemBody};
 use crate::state::answer::{SourceName, StatusName};
 use crate::state::cache::{Form, Key};
+use crate::state::grid::Grid;
 use crate::state::site::Site;
-use crate::state::snapshot::{Grid, Snapshot, unknown};
+use crate::state::snapshot::{Snapshot, unknown};
 use roomcast_forecast::calendar::{Calendar, Hour, Timestamp};
 use roomcast_forecast::hourly::{DeviceHours, Hourly, State, Status};
 use roomcast_forecast::model::Source;
@@ -147,10 +145,11 @@ pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resu
     let query = Query::parse(request.query_string(), &[])?;
     let snapshot = site.snapshot()?;
     let (origin, devices) = asked(&query, &site, &snapshot)?;
-    let key = Key { origin, form: Form::Devices(site.scored.load(SeqCst)), devices };
-    let answer = cached(&site, snapshot, key, |site, snapshot, grid, _| {
+    let key = Key { origin, form: Form::Devices(site.scores.changes()), devices };
+    let answer = cached(&site, snapshot, key, |site, snapshot, key| {
+        let grid = snapshot.grid(key.origin, &site.calendar);
         let all = 0..snapshot.history.readings.devices.len();
-        let devices = all.filter_map(|at| device(at, site, snapshot, grid)).collect();
+        let devices = all.filter_map(|at| device(at, site, snapshot, &grid)).collect();
         serde_json::to_vec(&Devices { devices }).map_err(Problem::internal)
     })
     .await?;
@@ -174,7 +173,7 @@ pub async fn one(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
     let snapshot = site.snapshot()?;
     let (at, _) = snapshot.history.device(&name)?;
     let detail = work(move || {
-        let grid = now(&site, &snapshot);
+        let grid = snapshot.present_grid(&site.calendar);
         let device = device(at, &site, &snapshot, &grid);
         let hours = grid.hourly.position(&name).map(|at| &grid.hourly.devices[at]);
         let (Some(device), Some(hours)) = (device, hours) else { return Err(unknown(&name, std::iter::empty())) };
@@ -211,7 +210,7 @@ pub async fn history(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> R
         return Err(Problem::parameter("from", "is after to"));
     }
     let history = work(move || {
-        let grid = now(&site, &snapshot);
+        let grid = snapshot.present_grid(&site.calendar);
         hours(name, &grid.hourly, from..to, &site.calendar)
     })
     .await?;
@@ -222,12 +221,6 @@ pub async fn history(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> R
 fn id(request: &HttpRequest) -> Result<String, Problem> {
     let raw = request.match_info().get("id").unwrap_or_default();
     query::percent(raw).map_err(|why| Problem::parameter("the device's name", why))
-}
-
-/// Returns the grid of the present.
-fn now(site: &Site, snapshot: &Snapshot) -> std::sync::Arc<Grid> {
-    let _turn = snapshot.turn();
-    snapshot.grid(snapshot.history.present(&site.calendar), &site.calendar)
 }
 
 /// Returns the entry of the device at a position of the history.
@@ -252,7 +245,7 @@ fn device(at: usize, site: &Site, snapshot: &Snapshot, grid: &Grid) -> Option<De
             building: check.building,
             device: check.device,
         }),
-        live: scoring::lock(site).device(&readings.device).map(|live| LiveScores {
+        live: site.scores.lock().device(&readings.device).map(|live| LiveScores {
             hours: live.hours,
             log_loss: live.log_loss,
             baseline: live.baseline,

@@ -1,7 +1,6 @@
 //! `GET /events`: changes as they happen (server-sent events, as the HTML standard defines them).
 
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,69 +8,15 @@ use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse, rt};
-use serde_json::json;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::Receiver;
 
 use crate::http::auth::ReadAccess;
 use crate::http::query::Query;
 use crate::problem::{Code, Problem, ProblemBody};
-use crate::state::site::{Phase, Site};
+use crate::state::site::Site;
 
-/// Maximum number of listeners at a time.
-const MOST: usize = 256;
-/// Number of events a listener may be behind before it is disconnected; it reconnects and asks for everything.
-const BEHIND: usize = 16;
-/// Maximum number of devices named in one event.
-const NAMED: usize = 100;
 /// Interval between lines sent when nothing happens, so that proxies and listeners know that the connection is alive.
-const PULSE: Duration = Duration::from_secs(15);
-
-/// The listeners.
-#[derive(Debug, Default)]
-pub struct Events {
-    listeners: Mutex<Vec<Sender<Bytes>>>,
-}
-
-impl Events {
-    /// Announces that readings of these devices were stored; of none when all were read again.
-    pub fn readings<'a>(&self, devices: impl ExactSizeIterator<Item = &'a str>) {
-        let count = devices.len();
-        let named: Vec<&str> = devices.take(NAMED).collect();
-        self.send("readings", &json!({ "devices": named, "count": count }));
-    }
-
-    /// Announces that other models are in use.
-    pub fn models(&self, version: &str) {
-        self.send("models", &json!({ "version": version }));
-    }
-
-    /// Announces that the alerts have changed.
-    pub fn alerts(&self) {
-        self.send("alerts", &json!({}));
-    }
-
-    /// Ends all streams, which would hold up a server that is about to stop.
-    pub fn close(&self) {
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
-    fn send(&self, name: &str, data: &serde_json::Value) {
-        let text = Bytes::from(format!("event: {name}\ndata: {data}\n\n"));
-        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|listener| listener.try_send(text.clone()).is_ok());
-    }
-
-    fn listen(&self) -> Result<(Sender<Bytes>, Receiver<Bytes>), Problem> {
-        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|listener| !listener.is_closed());
-        if listeners.len() >= MOST {
-            return Err(Problem::new(Code::NotReady, format!("{MOST} listen already")).retry_after(60));
-        }
-        let (sender, receiver) = channel(BEHIND);
-        listeners.push(sender.clone());
-        Ok((sender, receiver))
-    }
-}
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// A body that ends when its sender is gone.
 struct Stream(Receiver<Bytes>);
@@ -104,7 +49,7 @@ impl MessageBody for Stream {
 )]
 pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
     Query::parse(request.query_string(), &[])?;
-    if site.phase() == Phase::Draining {
+    if site.serving.is_draining() {
         return Err(Problem::new(Code::NotReady, "the server is about to stop").retry_after(1));
     }
     let (sender, receiver) = site.events.listen()?;
@@ -114,7 +59,7 @@ pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
     drop(sender);
     rt::spawn(async move {
         loop {
-            rt::time::sleep(PULSE).await;
+            rt::time::sleep(KEEP_ALIVE_INTERVAL).await;
             let Some(sender) = weak.upgrade() else { break };
             if sender.try_send(Bytes::from_static(b": alive\n\n")).is_err() {
                 break;

@@ -76,12 +76,10 @@ pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
         return Err(problem.hint(format!("its first hour is {}", calendar.format(calendar.start(first)))));
     }
     let answer = work(move || {
-        let turn = snapshot.turn();
         let grid = snapshot.grid(origin, &site.calendar);
-        drop(turn);
         let Some(at) = grid.hourly.position(&name) else { return Err(unknown(&name, std::iter::empty())) };
         let layers = grid.loaded.models.layers(&name);
-        let found = forecast::explain_with(&grid.hourly, &grid.building, at, layers, hour);
+        let found = forecast::explain_with(&grid.hourly, &grid.rates, at, layers, hour);
         let found = found.map_err(Problem::internal)?;
         let contribution = |part: &forecast::Contribution| ContributionAnswer {
             feature: part.feature,

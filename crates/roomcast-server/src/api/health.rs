@@ -4,7 +4,8 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
-use crate::http::auth::{Scope, admit};
+use crate::http::auth::{Access, admit};
+use crate::http::tokens::Scope;
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::state::live::Live;
 use crate::state::site::{Phase, Site};
@@ -28,7 +29,7 @@ pub async fn healthz() -> HttpResponse {
     ),
 )]
 pub async fn readyz(site: Data<Site>) -> Result<HttpResponse, Problem> {
-    match site.phase() {
+    match site.serving.phase() {
         Phase::Ready => Ok(HttpResponse::Ok().json(json!({ "status": Phase::Ready.name() }))),
         phase => Err(Problem::new(Code::NotReady, format!("the server is {}", phase.name())).retry_after(1)),
     }
@@ -46,8 +47,8 @@ pub async fn readyz(site: Data<Site>) -> Result<HttpResponse, Problem> {
     ),
     security(("bearer" = []), ("query" = [])),
 )]
-pub async fn metrics(request: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
-    if !site.settings.metrics_public {
+pub async fn metrics(request: HttpRequest, site: Data<Site>, access: Data<Access>) -> Result<HttpResponse, Problem> {
+    if !access.metrics_public {
         admit(&request, Scope::Read)?;
     }
     let mut text = site.metrics.text(&site.gauges());

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::NaiveDate;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
@@ -14,20 +14,14 @@ use super::predict::work;
 use crate::http::auth::{AdminAccess, ReadAccess};
 use crate::http::etag;
 use crate::http::query::Query;
-use crate::jobs;
 use crate::jobs::load;
-use crate::jobs::scoring;
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::state::site::Site;
 use roomcast_forecast::model::fit;
-use roomcast_forecast::model::rule::OutOfSample;
-use roomcast_forecast::scores::CALIBRATION_DAYS;
+use roomcast_forecast::scores::calibration::{self, BINS, Bin};
 
 /// Time for which a list of versions counts as present: in a directory every byte of them is verified.
 const FRESH: Duration = Duration::from_secs(10);
-
-/// Bins of the reliability table.
-const BINS: usize = 10;
 
 /// What forecasts come from.
 #[derive(Debug, Serialize, ToSchema)]
@@ -106,10 +100,10 @@ pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resu
     Query::parse(request.query_string(), &[])?;
     let snapshot = site.snapshot()?;
     let answer = work(move || {
-        let trouble = site.trouble();
+        let trouble = site.serving.trouble();
         let (versions, away) = versions(&site)?;
         let models = trouble.models.or(away);
-        let live = scoring::lock(&site).reliability();
+        let live = site.scores.lock().reliability();
         let layers = &snapshot.loaded.models.site;
         let judged = !layers.out_of_sample.is_empty();
         let errors: Vec<String> =
@@ -118,12 +112,12 @@ pub async fn list(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resu
             current: snapshot.loaded.manifest.as_ref().map(|manifest| manifest.version.clone()),
             versions,
             error: (!errors.is_empty()).then(|| errors.join("\n")),
-            reliability: reliability(&layers.out_of_sample),
-            reliability_until: judged.then(|| site.calendar.rfc3339(layers.cutoff)),
-            live_reliability: live_reliability(live.0),
-            live_reliability_days: CALIBRATION_DAYS,
+            reliability: reliability(&layers.out_of_sample.reliability(BINS)),
+            reliability_until: judged.then(|| site.calendar.rfc3339(snapshot.loaded.models.cutoff)),
+            live_reliability: reliability(&live.0),
+            live_reliability_days: calibration::WINDOW,
             learning: snapshot.loaded.is_baseline().then(|| Learning {
-                days: jobs::days(&snapshot.history, &site.calendar),
+                days: snapshot.history.days(&site.calendar),
                 days_needed: fit::FEWEST_DAYS,
                 takes_readings: site.live.is_some(),
             }),
@@ -182,64 +176,15 @@ fn versions(site: &Site) -> Result<(Value, Option<String>), Problem> {
     Ok((versions, None))
 }
 
-/// The two halves of [`OutOfSample`] as they are stored.
-#[derive(Deserialize)]
-struct Halves {
-    occupied: Vec<u64>,
-    vacant: Vec<u64>,
-}
-
-fn reliability(seen: &OutOfSample) -> Vec<Reliability> {
-    let Ok(halves) = serde_json::to_value(seen).and_then(serde_json::from_value::<Halves>) else { return Vec::new() };
-    let fine = halves.occupied.len().max(halves.vacant.len());
-    let count = |bins: &[u64], at: usize| bins.get(at).copied().unwrap_or(0);
-    let bin = |at: usize| {
-        let parts = at * fine / BINS..(at + 1) * fine / BINS;
-        let (mut occupied, mut forecasts, mut sum) = (0, 0, 0.0);
-        for part in parts {
-            let all = count(&halves.occupied, part) + count(&halves.vacant, part);
-            occupied += count(&halves.occupied, part);
-            forecasts += all;
-            // The parts are narrow, so the middle of one is near the mean of its forecasts.
-            sum += all as f64 * (part as f64 + 0.5) / fine as f64;
-        }
-        let mean_probability = (forecasts > 0).then(|| sum / forecasts as f64);
-        Reliability { mean_probability, forecasts, occupied, ..Reliability::bin(at) }
+/// Returns bins of equal width from 0 to 1.
+fn reliability(bins: &[Bin]) -> Vec<Reliability> {
+    let edge = |at: usize| at as f64 / bins.len() as f64;
+    let bin = |(at, bin): (usize, &Bin)| Reliability {
+        from: edge(at),
+        to: edge(at + 1),
+        mean_probability: bin.mean_probability,
+        forecasts: bin.hours,
+        occupied: bin.occupied,
     };
-    (0..BINS).map(bin).collect()
-}
-
-fn live_reliability(bins: [(u32, u32); BINS]) -> Vec<Reliability> {
-    let bin = |(at, (occupied, forecasts)): (usize, (u32, u32))| Reliability {
-        forecasts: forecasts.into(),
-        occupied: occupied.into(),
-        ..Reliability::bin(at)
-    };
-    bins.into_iter().enumerate().map(bin).collect()
-}
-
-impl Reliability {
-    /// Returns a bin in which nothing was counted.
-    fn bin(at: usize) -> Reliability {
-        let (from, to) = (at as f64 / BINS as f64, (at + 1) as f64 / BINS as f64);
-        Reliability { from, to, mean_probability: None, forecasts: 0, occupied: 0 }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reliability_counts_every_forecast_once() {
-        let mut seen = OutOfSample::default();
-        for n in 0..100 {
-            seen.add(f64::from(n) / 100.0 + 0.001, n % 2 == 0);
-        }
-        let bins = reliability(&seen);
-        assert!(bins.iter().all(|bin| (bin.forecasts, bin.occupied) == (10, 5)), "{bins:?}");
-        // 0.401, 0.411 … 0.491, each counted in the middle of a part that is half a hundredth wide.
-        assert!(bins[4].mean_probability.is_some_and(|mean| (mean - 0.4475).abs() < 1e-9), "{bins:?}");
-        assert!(reliability(&OutOfSample::default()).iter().all(|bin| bin.forecasts == 0));
-    }
+    bins.iter().enumerate().map(bin).collect()
 }

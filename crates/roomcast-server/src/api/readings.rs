@@ -13,7 +13,7 @@ use crate::http::decode::{self, Encoding};
 use crate::http::query::Query;
 use crate::ingest::Source;
 use crate::ingest::payload::rows::{self, Media, Rows, Unreadable};
-use crate::ingest::writer::{Failure, Full, Patience, Room, Tally};
+use crate::ingest::writer::{Failure, OnFailure, Outcome, QueueFull, Reservation};
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::state::live::Live;
 use crate::state::site::Site;
@@ -110,9 +110,9 @@ pub async fn post(
     check_length(&request)?;
     // Room is taken for the bytes that have come, not for those announced: a slow sender would keep others from
     // sending.
-    let mut room = live.writer.room(0).map_err(|full| turned_away(live, full))?;
-    let reserve = |room: &mut Room, bytes| {
-        room.join(live.writer.room(bytes).map_err(|full| turned_away(live, full))?);
+    let mut room = live.writer.reserve(0).map_err(|full| turned_away(live, full))?;
+    let reserve = |room: &mut Reservation, bytes| {
+        room.join(live.writer.reserve(bytes).map_err(|full| turned_away(live, full))?);
         Ok(())
     };
     let body = body::read(body, |bytes| reserve(&mut room, bytes)).await?;
@@ -121,7 +121,7 @@ pub async fn post(
     let read = move || {
         let live = self::live(&shared)?;
         let body = decode::unpack(encoding, body, |bytes| {
-            room.join(live.writer.room(bytes).map_err(|full| turned_away(live, full))?);
+            room.join(live.writer.reserve(bytes).map_err(|full| turned_away(live, full))?);
             Ok(())
         })?;
         Ok((rows::read(media, &body, &shared.calendar).map_err(unreadable)?, room))
@@ -135,9 +135,9 @@ pub async fn post(
     });
     let batch = Batch { events, refused: refused.collect() };
     let tally = if batch.events.is_empty() && batch.refused.is_empty() {
-        Tally::default()
+        Outcome::default()
     } else {
-        let answer = live.writer.submit(Source::Http, batch, room, Patience::Told);
+        let answer = live.writer.submit(Source::Http, batch, room, OnFailure::Report);
         let answer = answer.map_err(|full| turned_away(live, full))?;
         match answer.await {
             Ok(Ok(tally)) => tally,
@@ -149,7 +149,7 @@ pub async fn post(
         }
     };
     let refused = rows.into_iter().map(|row| RefusedRow { row: row.row, reason: row.reason }).collect();
-    let Tally { stored, duplicates, no_motion } = tally;
+    let Outcome { stored, duplicates, no_motion } = tally;
     Ok(HttpResponse::Ok().json(Stored { stored, duplicates, no_motion, refused }))
 }
 
@@ -160,7 +160,7 @@ fn live(site: &Site) -> Result<&Live, Problem> {
     })
 }
 
-fn turned_away(live: &Live, _: Full) -> Problem {
+fn turned_away(live: &Live, _: QueueFull) -> Problem {
     live.counts.of(Source::Http).turned_away.add(1);
     Problem::new(Code::QueueFull, "as many readings as fit wait to be stored").retry_after(SOON)
 }

@@ -3,213 +3,60 @@
 //! Handlers name the access they need as an argument ([`ReadAccess`], [`WriteAccess`], [`AdminAccess`]). The path of a
 //! request has no part in the decision, so no spelling of a path can bypass it.
 
-use std::collections::HashMap;
-use std::fs;
 use std::future::{Ready, ready};
-use std::path::Path;
-use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
-use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
-use anyhow::{Context, bail};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
-use super::proxy::Client;
+use super::limits::Limits;
+use super::proxy::{Client, Network};
 use super::query;
+use super::tokens::{self, Scope, Tokens};
+use super::uploads::Uploads;
 use crate::problem::{Code, Problem};
 use crate::state::site::Site;
 
-/// The scope of a token; each scope includes those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
-    /// Subscribe to the schedule as a calendar.
-    Calendar,
-    /// Also ask for forecasts and everything that is shown.
-    Read,
-    /// Also send readings.
-    Write,
-    /// Also change what is served.
-    Admin,
+/// What decides about a request before it reaches its handler.
+pub struct Access {
+    /// The known tokens; none with `--no-auth`.
+    pub tokens: Tokens,
+    /// The limits on requests.
+    pub limits: Limits,
+    /// Histories that came with requests.
+    pub uploads: Uploads,
+    /// True when metrics are shown without a token.
+    pub metrics_public: bool,
+    /// Origins whose pages may read answers.
+    pub cors: Vec<String>,
+    /// Proxies that may name the client of a request.
+    pub proxies: Vec<Network>,
+    /// True when connections are encrypted.
+    pub tls: bool,
 }
 
-impl Scope {
-    fn parse(text: &str) -> Option<Scope> {
-        match text {
-            "calendar" => Some(Scope::Calendar),
-            "read" => Some(Scope::Read),
-            "write" => Some(Scope::Write),
-            "admin" => Some(Scope::Admin),
-            _ => None,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Scope::Calendar => "calendar",
-            Scope::Read => "read",
-            Scope::Write => "write",
-            Scope::Admin => "admin",
-        }
-    }
-
-    /// Checks that this scope includes another.
-    ///
-    /// # Errors
-    /// Returns [`Code::Forbidden`] when it does not.
-    pub fn check(self, needed: Scope) -> Result<(), Problem> {
-        if self >= needed {
-            return Ok(());
-        }
-        let detail = format!("this needs a token of scope {}, yours has {}", needed.name(), self.name());
-        Err(Problem::new(Code::Forbidden, detail))
-    }
-}
-
-/// Number of characters from which on a random token cannot be guessed.
-const LONG: usize = 16;
-
-/// The tokens the server knows, as SHA-256 digests: all have one length, and no token is in memory to leak.
-#[derive(Debug, Default)]
-pub struct Tokens {
-    known: HashMap<[u8; 32], Known>,
-    short: usize,
-}
-
-/// The name and scope of a known token.
-#[derive(Debug, Clone)]
-struct Known {
-    scope: Scope,
-    label: TokenLabel,
-}
-
-/// The name of a token in the log: its source and its scope, never its text. It is kept with the request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenLabel(pub Arc<str>);
-
-impl Tokens {
-    /// Reads `PRIVATE_TOKEN` (scope admin), `ROOMCAST_TOKENS` (`calendar:…,read:…,write:…,admin:…`) and a file with one
-    /// `scope:token` a line.
-    ///
-    /// # Errors
-    /// Returns an error when the file cannot be read, or an entry has no scope or no token. Errors never hold a token.
-    pub fn read(private: Option<&str>, list: Option<&str>, file: Option<&Path>) -> anyhow::Result<Tokens> {
-        let mut tokens = Tokens::default();
-        if let Some(token) = private.map(str::trim).filter(|token| !token.is_empty()) {
-            tokens.add(token, Scope::Admin, "PRIVATE_TOKEN");
-        }
-        for (at, entry) in list.unwrap_or_default().split(',').map(str::trim).enumerate() {
-            if !entry.is_empty() {
-                let place = format!("ROOMCAST_TOKENS, entry {}", at + 1);
-                tokens.entry(entry, &place).with_context(|| place.clone())?;
-            }
-        }
-        if let Some(path) = file {
-            let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            for (at, line) in text.lines().map(str::trim).enumerate() {
-                if !line.is_empty() && !line.starts_with('#') {
-                    let place = format!("{}: line {}", path.display(), at + 1);
-                    tokens.entry(line, &place).with_context(|| place.clone())?;
-                }
-            }
-        }
-        Ok(tokens)
-    }
-
-    fn entry(&mut self, entry: &str, place: &str) -> anyhow::Result<()> {
-        let parts = entry.split_once(':').and_then(|(scope, token)| Some((Scope::parse(scope.trim())?, token.trim())));
-        match parts {
-            Some((scope, token)) if !token.is_empty() => self.add(token, scope, place),
-            _ => bail!("expected calendar:TOKEN, read:TOKEN, write:TOKEN or admin:TOKEN"),
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, token: &str, scope: Scope, place: &str) {
-        let known = Known { scope, label: TokenLabel(format!("{place} ({})", scope.name()).into()) };
-        match self.known.get_mut(&digest(token)) {
-            Some(before) if before.scope < scope => *before = known,
-            Some(_) => {}
-            None => {
-                self.short += usize::from(token.chars().count() < LONG);
-                self.known.insert(digest(token), known);
-            }
-        }
-    }
-
-    /// Returns the number of tokens that are so short that they can be guessed.
-    pub fn short(&self) -> usize {
-        self.short
-    }
-
-    /// Returns whether no token is known.
-    pub fn is_empty(&self) -> bool {
-        self.known.is_empty()
-    }
-
-    /// Returns the entry of a token, and its digest. All known tokens are compared, each in constant time.
-    fn find(&self, token: &str) -> Option<(&Known, [u8; 32])> {
-        let asked = digest(token);
-        let mut found = None;
-        for (digest, known) in &self.known {
-            if bool::from(digest.ct_eq(&asked)) {
-                found = Some((known, asked));
-            }
-        }
-        found
-    }
-}
-
-fn digest(token: &str) -> [u8; 32] {
-    Sha256::digest(token.as_bytes()).into()
-}
+/// Admits requests whose token has a scope, and holds the scope that it has.
+pub struct Admitted<const SCOPE: u8>(pub Scope);
 
 /// The request may subscribe to a calendar, and do whatever else its scope allows.
-pub struct CalendarAccess(pub Scope);
-
-impl FromRequest for CalendarAccess {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(admit(request, Scope::Calendar).map(CalendarAccess))
-    }
-}
+pub type CalendarAccess = Admitted<{ Scope::Calendar as u8 }>;
 
 /// The request may read.
-pub struct ReadAccess;
+pub type ReadAccess = Admitted<{ Scope::Read as u8 }>;
 
 /// The request may send readings.
-pub struct WriteAccess;
+pub type WriteAccess = Admitted<{ Scope::Write as u8 }>;
 
 /// The request may change what is served.
-pub struct AdminAccess;
+pub type AdminAccess = Admitted<{ Scope::Admin as u8 }>;
 
-impl FromRequest for ReadAccess {
+impl<const SCOPE: u8> FromRequest for Admitted<SCOPE> {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(admit(request, Scope::Read).map(|_| ReadAccess))
-    }
-}
-
-impl FromRequest for WriteAccess {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(admit(request, Scope::Write).map(|_| WriteAccess))
-    }
-}
-
-impl FromRequest for AdminAccess {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(admit(request, Scope::Admin).map(|_| AdminAccess))
+        ready(admit(request, Scope::ALL[usize::from(SCOPE)]).map(Admitted))
     }
 }
 
@@ -219,8 +66,9 @@ impl FromRequest for AdminAccess {
 /// Returns [`Code::Unauthorized`] without a known token, [`Code::Forbidden`] when its scope does not suffice, and
 /// [`Code::RateLimited`] when it has no requests left.
 pub fn admit(request: &HttpRequest, scope: Scope) -> Result<Scope, Problem> {
-    let Some(site) = request.app_data::<web::Data<Site>>() else { return Err(Problem::internal("no state")) };
-    if site.tokens.is_empty() {
+    let (site, access) = (request.app_data::<Data<Site>>(), request.app_data::<Data<Access>>());
+    let (Some(site), Some(access)) = (site, access) else { return Err(Problem::internal("no state")) };
+    if access.tokens.is_empty() {
         // The server starts without tokens only with --no-auth, on loopback.
         return Ok(Scope::Admin);
     }
@@ -228,15 +76,15 @@ pub fn admit(request: &HttpRequest, scope: Scope) -> Result<Scope, Problem> {
         return Err(Problem::new(Code::Unauthorized, "the request carries no token")
             .hint("send it as `Authorization: Bearer TOKEN`, or as ?token=TOKEN"));
     };
-    let Some((known, digest)) = site.tokens.find(&token) else {
+    let Some((known, digest)) = access.tokens.find(&token) else {
         site.metrics.refused_tokens.add(1);
         if let Some(client) = request.extensions().get::<Client>() {
-            site.limits.failed(client.0);
+            access.limits.failed(client.0);
         }
         return Err(Problem::new(Code::Unauthorized, "the token is not known"));
     };
     request.extensions_mut().insert(known.label.clone());
-    site.limits.token(digest)?;
+    access.limits.token(digest)?;
     known.scope.check(scope)?;
     Ok(known.scope)
 }
@@ -245,8 +93,8 @@ pub fn admit(request: &HttpRequest, scope: Scope) -> Result<Scope, Problem> {
 /// admitted request.
 pub fn caller(request: &HttpRequest) -> [u8; 32] {
     match token(request) {
-        Some(token) => digest(&token),
-        None => digest(&request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default()),
+        Some(token) => tokens::digest(&token),
+        None => tokens::digest(&request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default()),
     }
 }
 
@@ -258,35 +106,4 @@ fn token(request: &HttpRequest) -> Option<String> {
     }
     let raw = request.query_string().split('&').find_map(|pair| pair.strip_prefix("token="))?;
     query::decode(raw).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scopes_are_read_and_the_widest_counts() {
-        let tokens = Tokens::read(Some("boss"), Some("read:a, write:b,read:boss"), None).expect("tokens");
-        let scope = |token| tokens.find(token).map(|found| found.0.scope);
-        assert_eq!(scope("boss"), Some(Scope::Admin));
-        assert_eq!((scope("a"), scope("b")), (Some(Scope::Read), Some(Scope::Write)));
-        assert_eq!((scope("c"), scope("")), (None, None));
-        let label = |token| tokens.find(token).map(|found| found.0.label.0.to_string());
-        assert_eq!(label("boss").as_deref(), Some("PRIVATE_TOKEN (admin)"));
-        assert_eq!(label("b").as_deref(), Some("ROOMCAST_TOKENS, entry 2 (write)"));
-    }
-
-    #[test]
-    fn short_tokens_are_counted_once() {
-        let list = "read:fifteen-letters,write:fifteen-letters,read:sixteen-letters!,calendar:a";
-        assert_eq!(Tokens::read(Some("token"), Some(list), None).expect("tokens").short(), 3);
-    }
-
-    #[test]
-    fn errors_do_not_hold_tokens() {
-        for wrong in ["secret", "chief:secret", "read:ok,secret"] {
-            let error = format!("{:#}", Tokens::read(None, Some(wrong), None).expect_err("no scope"));
-            assert!(!error.contains("secret"), "{error}");
-        }
-    }
 }

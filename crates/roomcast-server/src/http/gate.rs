@@ -13,12 +13,13 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse, web};
 
-use super::auth::TokenLabel;
+use super::auth::Access;
 use super::origin;
 use super::proxy::{self, Client};
+use super::tokens::TokenLabel;
+use crate::http::answering::Answering;
 use crate::problem::Problem;
-use crate::state::site::{Phase, Site};
-use crate::transport::connection::Answering;
+use crate::state::site::Site;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -35,7 +36,8 @@ pub async fn gate(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let watch = Instant::now();
-    let Some(site) = request.app_data::<web::Data<Site>>().cloned() else {
+    let (site, access) = (request.app_data::<web::Data<Site>>(), request.app_data::<web::Data<Access>>());
+    let (Some(site), Some(access)) = (site.cloned(), access.cloned()) else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
     let answer = request.conn_data::<Rc<Answering>>().cloned().map(|answering| {
@@ -48,13 +50,13 @@ pub async fn gate(
     let _in_flight = InFlight(&site);
     let id = request_id(request.headers());
     let trace = trace(request.headers());
-    let origin = allowed_origin(&site, request.headers());
+    let origin = allowed_origin(&access, request.headers());
 
-    let client = request.peer_addr().map(|peer| proxy::client(peer.ip(), request.headers(), &site.settings.proxies));
+    let client = request.peer_addr().map(|peer| proxy::client(peer.ip(), request.headers(), &access.proxies));
     if let Some(client) = client {
         request.extensions_mut().insert(client);
     }
-    let refused = admit(&site, &request, client).err();
+    let refused = admit(&access, &request, client).err();
     let preflight = origin.is_some()
         && request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
@@ -64,7 +66,7 @@ pub async fn gate(
         None => next.call(request).await?.map_into_boxed_body(),
     };
     response = explain(response, &id);
-    headers(&site, &mut response, &id, origin, preflight);
+    headers(&access, site.serving.is_draining(), &mut response, &id, origin, preflight);
     let took = watch.elapsed();
     let route = if preflight { "preflight" } else { response.request().match_name().unwrap_or("other") };
     site.metrics.request(route, response.status().as_u16(), took);
@@ -82,15 +84,15 @@ fn body_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// Checks a request against the limits that apply to every path.
-fn admit(site: &Site, request: &ServiceRequest, client: Option<Client>) -> Result<(), Problem> {
-    if site.tokens.is_empty() {
+fn admit(access: &Access, request: &ServiceRequest, client: Option<Client>) -> Result<(), Problem> {
+    if access.tokens.is_empty() {
         origin::check_host(request)?;
     }
     // Exactly these paths, undecoded: orchestrators must be able to ask at any time.
     if !matches!(request.path(), "/healthz" | "/readyz") {
-        site.admit_address(client)?;
+        client.map_or(Ok(()), |client| access.limits.address(client.0))?;
     }
-    origin::check_origin(request, &site.settings.cors)
+    origin::check_origin(request, &access.cors)
 }
 
 /// Decrements the number of requests in flight when dropped, also when the client has gone away.
@@ -119,13 +121,13 @@ fn explain(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxB
 }
 
 fn headers(
-    site: &Site,
+    access: &Access,
+    draining: bool,
     response: &mut ServiceResponse<BoxBody>,
     id: &str,
     origin: Option<HeaderValue>,
     preflight: bool,
 ) {
-    let draining = site.phase() == Phase::Draining;
     let headers = response.headers_mut();
     let mut default = |name: HeaderName, value: &'static str| {
         if !headers.contains_key(&name) {
@@ -136,7 +138,7 @@ fn headers(
     default(header::REFERRER_POLICY, "no-referrer");
     default(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
     default(header::CACHE_CONTROL, "no-store");
-    if site.settings.tls {
+    if access.tls {
         default(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }
     if draining {
@@ -146,7 +148,7 @@ fn headers(
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
-    if !site.settings.cors.is_empty() {
+    if !access.cors.is_empty() {
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
     }
     if let Some(origin) = origin {
@@ -165,9 +167,9 @@ fn headers(
 }
 
 /// Returns the request's origin, if pages from there may read answers.
-fn allowed_origin(site: &Site, headers: &HeaderMap) -> Option<HeaderValue> {
+fn allowed_origin(access: &Access, headers: &HeaderMap) -> Option<HeaderValue> {
     let origin = headers.get(header::ORIGIN)?;
-    site.settings.cors.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
+    access.cors.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
 }
 
 /// Returns the id the client sent, if it is a plain one, else a new one.

@@ -7,7 +7,6 @@
 //!
 //! Memory is bounded: while the queue is full, HTTP bodies are rejected, and MQTT and NATS are not read any further.
 
-pub mod arrival;
 pub mod edges;
 pub mod health;
 pub mod mqtt;

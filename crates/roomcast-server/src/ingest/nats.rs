@@ -29,31 +29,28 @@ use roomcast_forecast::calendar::Calendar;
 use roomcast_storage::readings::{Batch, Refused};
 
 /// Most messages that one server works on at a time. JetStream keeps the others.
-const AT_A_TIME: usize = 1024;
+const MAX_MESSAGES_IN_WORK: usize = 1024;
 
 /// Most messages, and most bytes of them, that answer one request. A larger message is requested alone.
-const AT_ONCE: usize = 128;
-const BYTES: usize = 8 << 20;
+const MAX_BATCH_MESSAGES: usize = 128;
+const MAX_BATCH_BYTES: usize = 8 << 20;
 
-/// Requests open at the same time. The server prepares the next answers while one is taken.
-const QUESTIONS: usize = 4;
+/// Requests open at the same time. The server prepares the next messages while one is taken.
+const OPEN_REQUESTS: usize = 4;
 
 /// Time for which the server keeps a request for messages open.
-const OPEN: Duration = Duration::from_secs(10);
+const REQUEST_EXPIRY: Duration = Duration::from_secs(10);
 
 /// Extra time after which a request counts as lost. The client's own limit is longer.
-const SILENCE: Duration = Duration::from_secs(2);
+const REQUEST_GRACE: Duration = Duration::from_secs(2);
 
 /// Time after which JetStream sends a message again without word of it, and the interval at which it gets word of one
 /// that is not stored yet.
 const ACK_WAIT: Duration = Duration::from_secs(10);
-const WORD: Duration = Duration::from_secs(4);
-
-/// Shortest and longest wait between tries.
-const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(4);
 
 /// Shortest time between two checks of the consumer when requests fail.
-const MENDING: Duration = Duration::from_secs(2);
+const REPAIR_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Settings of the stream and consumer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,21 +67,21 @@ pub struct Settings {
 
 /// Connects, then starts the tasks that receive until the runtime ends.
 pub async fn listen(settings: Settings, calendar: Calendar, writer: Writer, counts: Arc<Counts>) {
-    let mut waits = Backoff::new(WAITS.0, WAITS.1);
+    let mut delays = Backoff::default();
     let (client, consumer) = loop {
         match connect(&settings, &counts).await {
             Ok(connected) => break connected,
             Err(error) => {
                 tracing::warn!(%error, stream = settings.stream, "JetStream cannot be used yet");
-                sleep(waits.step()).await;
+                sleep(delays.step()).await;
             }
         }
     };
     tracing::info!(stream = settings.stream, subject = settings.subject, "receiving from JetStream");
-    let source = Durable { client, consumer, settings, mended: Mutex::new(Instant::now()) };
+    let source = Durable { client, consumer, settings, checked: Mutex::new(Instant::now()) };
     let receiver = Arc::new(Receiver { source, calendar, writer, counts });
-    let room = Arc::new(Semaphore::new(AT_A_TIME));
-    for _ in 0..QUESTIONS {
+    let room = Arc::new(Semaphore::new(MAX_MESSAGES_IN_WORK));
+    for _ in 0..OPEN_REQUESTS {
         tokio::spawn(receiver.clone().run(room.clone()));
     }
 }
@@ -137,23 +134,22 @@ struct Durable {
     consumer: PullConsumer,
     settings: Settings,
     /// Time of the last check whether the consumer exists.
-    mended: Mutex<Instant>,
+    checked: Mutex<Instant>,
 }
 
 impl Durable {
     /// Makes the stream and the consumer again if they were deleted, unless they were checked just before. A new
-    /// consumer delivers everything in the stream once more.
-    /// Stored readings count once.
-    async fn mend(&self) {
+    /// consumer delivers everything in the stream once more, and stored readings count once.
+    async fn repair(&self) {
         // All requests fail at the same time; one of them repairs.
-        let Ok(mut mended) = self.mended.try_lock() else { return };
-        if mended.elapsed() < MENDING {
+        let Ok(mut checked) = self.checked.try_lock() else { return };
+        if checked.elapsed() < REPAIR_INTERVAL {
             return;
         }
         if let Err(error) = prepare(&self.client, &self.settings).await {
             tracing::debug!(%error, "JetStream's consumer cannot be looked for");
         }
-        *mended = Instant::now();
+        *checked = Instant::now();
     }
 }
 
@@ -169,27 +165,27 @@ struct Receiver {
 impl Receiver {
     /// Sends one request after the other, each for no more messages than there is `room` for.
     async fn run(self: Arc<Self>, room: Arc<Semaphore>) {
-        let mut waits = Backoff::new(WAITS.0, WAITS.1);
-        let mut most = AT_ONCE;
+        let mut delays = Backoff::default();
+        let mut most = MAX_BATCH_MESSAGES;
         // The semaphore is never closed.
         while let Ok(mut room) = room.clone().acquire_many_owned(most as u32).await {
-            let (mut came, watch) = (0, Instant::now());
-            let asked = self.ask(most, &mut room, &mut came).await;
-            let trouble = match asked {
+            let (mut received, watch) = (0, Instant::now());
+            let ended = self.request(most, &mut room, &mut received).await;
+            let trouble = match ended {
                 Err(error) => Some(error),
                 // The server reports when a request's time is over, but not when the consumer is gone.
-                Ok(()) if came == 0 && watch.elapsed() > OPEN + SILENCE => Some("no answer".into()),
+                Ok(()) if received == 0 && watch.elapsed() > REQUEST_EXPIRY + REQUEST_GRACE => Some("no answer".into()),
                 Ok(()) => None,
             };
             if let Some(error) = &trouble {
-                tracing::debug!(%error, came, "a question for messages ended early");
-                self.source.mend().await;
+                tracing::debug!(%error, received, "a request for messages ended early");
+                self.source.repair().await;
             }
-            if came > 0 {
-                waits.reset();
-                most = AT_ONCE;
+            if received > 0 {
+                delays.reset();
+                most = MAX_BATCH_MESSAGES;
             } else if trouble.is_some() {
-                sleep(waits.step()).await;
+                sleep(delays.step()).await;
                 // The next message may be larger than one answer may be.
                 most = 1;
             }
@@ -197,18 +193,18 @@ impl Receiver {
     }
 
     /// Takes up to `most` messages while the request is open. Each takes its part of the room along.
-    async fn ask(
+    async fn request(
         self: &Arc<Self>,
         most: usize,
         room: &mut OwnedSemaphorePermit,
-        came: &mut usize,
+        received: &mut usize,
     ) -> Result<(), async_nats::Error> {
-        let question = self.source.consumer.batch().max_messages(most).expires(OPEN);
-        let question = if most > 1 { question.max_bytes(BYTES) } else { question };
-        let mut answers = question.messages().await?;
-        while let Some(message) = poll_fn(|context| Pin::new(&mut answers).poll_next(context)).await {
+        let request = self.source.consumer.batch().max_messages(most).expires(REQUEST_EXPIRY);
+        let request = if most > 1 { request.max_bytes(MAX_BATCH_BYTES) } else { request };
+        let mut messages = request.messages().await?;
+        while let Some(message) = poll_fn(|context| Pin::new(&mut messages).poll_next(context)).await {
             let (receiver, message, place) = (self.clone(), message?, room.split(1));
-            *came += 1;
+            *received += 1;
             tokio::spawn(async move {
                 if let Err(error) = receiver.take(message).await {
                     tracing::warn!(%error, "a message could not be acknowledged; it will come again");
@@ -226,7 +222,7 @@ impl Receiver {
             let stored = self.store(batch, message.payload.len());
             tokio::pin!(stored);
             let stored = loop {
-                match timeout(WORD, &mut stored).await {
+                match timeout(PROGRESS_INTERVAL, &mut stored).await {
                     Ok(stored) => break stored,
                     Err(_) => message.ack_with(AckKind::Progress).await?,
                 }
@@ -240,8 +236,8 @@ impl Receiver {
 
     /// Stores a batch, which may take as long as the store is away. Returns whether it was stored.
     async fn store(&self, batch: Batch, bytes: usize) -> bool {
-        let answer = self.writer.insist(Source::Nats, batch, bytes).await;
-        // The writer answers such senders only when all is stored.
+        let answer = self.writer.submit_until_stored(Source::Nats, batch, bytes).await;
+        // The writer messages such senders only when all is stored.
         matches!(answer.await, Ok(Ok(_)))
     }
 }

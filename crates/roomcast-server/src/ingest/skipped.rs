@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Most topics that are remembered, and for how long after their last such message.
-const TOPICS: usize = 100;
-const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+const MAX_TOPICS: usize = 100;
+const RETENTION: Duration = Duration::from_secs(24 * 3600);
 
 /// Topics with the size of their last skipped message in bytes and the time it came.
 #[derive(Debug, Default)]
@@ -16,9 +16,9 @@ pub struct Skipped {
 
 impl Skipped {
     /// Records a skipped message.
-    pub fn note(&self, topic: &str, bytes: usize, now: Instant) {
+    pub fn record(&self, topic: &str, bytes: usize, now: Instant) {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        if topics.len() >= TOPICS
+        if topics.len() >= MAX_TOPICS
             && !topics.contains_key(topic)
             && let Some(oldest) = topics.iter().min_by_key(|(_, (_, came))| *came).map(|(topic, _)| topic.clone())
         {
@@ -30,7 +30,7 @@ impl Skipped {
     /// Returns the topics of the last day, each with the size of its last message.
     pub fn recent(&self, now: Instant) -> Vec<String> {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        topics.retain(|_, (_, came)| now.saturating_duration_since(*came) < REMEMBERED);
+        topics.retain(|_, (_, came)| now.saturating_duration_since(*came) < RETENTION);
         topics.iter().map(|(topic, (bytes, _))| format!("{topic} ({} MiB)", bytes.div_ceil(1 << 20))).collect()
     }
 }
@@ -42,14 +42,14 @@ mod tests {
     #[test]
     fn topics_are_remembered_for_a_day_and_not_too_many() {
         let (skipped, start) = (Skipped::default(), Instant::now());
-        skipped.note("a", 17 << 20, start);
-        skipped.note("b", (18 << 20) + 1, start + Duration::from_secs(60));
+        skipped.record("a", 17 << 20, start);
+        skipped.record("b", (18 << 20) + 1, start + Duration::from_secs(60));
         assert_eq!(skipped.recent(start + Duration::from_secs(60)), ["a (17 MiB)", "b (19 MiB)"]);
-        assert_eq!(skipped.recent(start + REMEMBERED), ["b (19 MiB)"]);
-        for n in 0..TOPICS {
-            skipped.note(&format!("c{n}"), 1, start + Duration::from_secs(120));
+        assert_eq!(skipped.recent(start + RETENTION), ["b (19 MiB)"]);
+        for n in 0..MAX_TOPICS {
+            skipped.record(&format!("c{n}"), 1, start + Duration::from_secs(120));
         }
         let recent = skipped.recent(start + Duration::from_secs(120));
-        assert!(recent.len() == TOPICS && recent[0].starts_with('c'), "{recent:?}");
+        assert!(recent.len() == MAX_TOPICS && recent[0].starts_with('c'), "{recent:?}");
     }
 }

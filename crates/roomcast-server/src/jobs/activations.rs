@@ -4,40 +4,40 @@
 use std::time::{Duration, Instant};
 
 use super::load;
-use crate::state::site::{Phase, Site};
+use crate::state::site::Site;
 
-/// Interval between checks whether the next look at the registry is due.
-const STEP: Duration = Duration::from_secs(1);
+/// Interval between checks whether the next query of the registry is due.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time after which models that could not be loaded are tried again although nothing seems to have changed.
-const PATIENCE: Duration = Duration::from_secs(30);
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Follows the registry until the server stops.
 pub fn follow(site: &Site) {
     let mut tried = site.snapshot().ok().map(|snapshot| snapshot.loaded.version.clone());
-    let (mut looked, mut taken) = (Instant::now(), Instant::now());
-    while site.phase() != Phase::Draining {
-        std::thread::sleep(STEP);
-        if looked.elapsed() < site.registry.pace() {
+    let (mut queried, mut loaded_at) = (Instant::now(), Instant::now());
+    while !site.serving.is_draining() {
+        std::thread::sleep(POLL_INTERVAL);
+        if queried.elapsed() < site.registry.pace() {
             continue;
         }
-        looked = Instant::now();
+        queried = Instant::now();
         let current = match site.registry.current() {
             Ok(Some(current)) => current,
             Ok(None) => continue,
             Err(error) => {
-                site.set_trouble(|trouble| trouble.models = Some(error.to_string()));
+                site.serving.set_trouble(|trouble| trouble.models = Some(error.to_string()));
                 continue;
             }
         };
         let in_use = site.snapshot().is_ok_and(|snapshot| snapshot.loaded.version == current);
         if in_use {
             // Trouble with another version no longer applies.
-            site.set_trouble(|trouble| trouble.models = None);
-        } else if tried.as_ref() != Some(&current) || taken.elapsed() >= PATIENCE {
-            // The error is logged and shown where it happens. A registry that is away is tried again at the next look.
+            site.serving.set_trouble(|trouble| trouble.models = None);
+        } else if tried.as_ref() != Some(&current) || loaded_at.elapsed() >= RETRY_INTERVAL {
+            // The error is logged and shown where it happens. A registry that is away is tried again at the next query.
             let is_away = load::reload(site).is_err_and(|error| error.is_temporary());
-            taken = Instant::now();
+            loaded_at = Instant::now();
             if is_away {
                 tried = None;
                 continue;

@@ -1,14 +1,14 @@
 //! Loading and reloading: what is stored is served whole or not at all.
 
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 
-use crate::state::loaded::Loaded;
+use crate::state::loaded::{BASELINE, Loaded, OlderVersions};
 use crate::state::site::{Phase, START, Site};
 use crate::state::snapshot::{History, Snapshot};
 use roomcast_forecast::calendar::Timestamp;
@@ -19,7 +19,7 @@ use roomcast_forecast::train::TrainingInfo;
 use roomcast_storage::registry::{self, Registry, RegistryError};
 
 /// Interval at which the input is checked.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Loads history and models for the first time. Without models in the registry the baseline answers while
 /// models are being trained.
@@ -28,37 +28,41 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Returns an error when the readings cannot be read. An unreadable registry is no error: it is logged, and shown by
 /// `/models`.
 pub fn start(site: &Site) -> anyhow::Result<()> {
-    let _lock = site.lock();
+    let _lock = site.serving.lock_loading();
     let watch = Instant::now();
     let history = Arc::new(history(site)?);
     let last = history.span.map(|span| span.1);
-    let loaded = match named(site, None, last) {
+    let loaded = match read_version(site, None, last) {
         Ok(loaded) => Some(loaded),
         Err(error) => {
             if !matches!(error, RegistryError::Empty { .. }) {
                 tracing::error!(%error, "the current models cannot be used");
-                site.set_trouble(|trouble| trouble.models = Some(error.to_string()));
+                site.serving.set_trouble(|trouble| trouble.models = Some(error.to_string()));
             }
-            older(site, last)
+            read_older_version(site, last)
         }
     };
     let trained = loaded.is_some();
     let loaded =
         Arc::new(loaded.unwrap_or_else(|| Loaded::baseline(&history.readings, &site.calendar, site.settings.rule)));
+    let older = OlderVersions::new(Registry::open(&site.settings.models), site.settings.rule);
     let (devices, readings, version) = (history.readings.devices.len(), history.count, loaded.version.clone());
-    site.swap(Snapshot::new(history.clone(), loaded, site.past.clone()));
+    site.serving.replace(Snapshot::new(history.clone(), loaded, Arc::new(older)));
     warm(site);
-    site.reach(if trained { Phase::Ready } else { Phase::Training });
+    site.serving.set_phase(if trained { Phase::Ready } else { Phase::Training });
     let seconds = watch.elapsed().as_secs_f64();
     tracing::info!(target: START, devices, readings, version, seconds, "forecasts are ready");
     if let Some(live) = &site.live {
         live.listen(&history.readings, &site.calendar);
     }
     if !trained {
-        let loaded = Arc::new(train(site, &history));
-        site.swap(Snapshot::new(history, loaded.clone(), site.past.clone()));
-        site.reach(Phase::Ready);
-        site.events.models(&loaded.version);
+        let loaded = train(site, &history);
+        let version = loaded.as_ref().map_or_else(|| BASELINE.to_owned(), |loaded| loaded.version.clone());
+        if let (Some(loaded), Ok(baseline)) = (loaded, site.snapshot()) {
+            site.serving.replace(baseline.with_models(loaded));
+        }
+        site.serving.set_phase(Phase::Ready);
+        site.events.models(&version);
     }
     Ok(())
 }
@@ -69,7 +73,7 @@ fn history(site: &Site) -> anyhow::Result<History> {
     let (mut readings, summary) = input.read(&site.calendar, None)?;
     let (rows, refused) = (summary.rows, summary.refused);
     let told = format!("input: {refused} of {rows} rows; roomcast inspect lists them");
-    site.set_trouble(|trouble| trouble.refused = (refused > 0).then_some(told));
+    site.serving.set_trouble(|trouble| trouble.refused = (refused > 0).then_some(told));
     if let Some(live) = &site.live {
         readings = readings.merged(live.load(&site.calendar)?);
     }
@@ -82,7 +86,7 @@ fn heard(site: &Site) -> Option<Arc<AtomicI64>> {
 }
 
 /// Reads a version of the registry, the current one without a name, for a history that ends with the reading `last`.
-fn named(site: &Site, version: Option<&str>, last: Option<Timestamp>) -> Result<Loaded, RegistryError> {
+fn read_version(site: &Site, version: Option<&str>, last: Option<Timestamp>) -> Result<Loaded, RegistryError> {
     let loaded = Loaded::read(&site.registry, version, site.settings.rule)?;
     registry::present(&loaded.version, loaded.models.cutoff, last, &site.calendar)?;
     if let Some(difference) = loaded.manifest.as_ref().and_then(|manifest| manifest.mismatch(&site.calendar)) {
@@ -92,10 +96,10 @@ fn named(site: &Site, version: Option<&str>, last: Option<Timestamp>) -> Result<
 }
 
 /// Returns the newest usable models of the registry besides the current ones.
-fn older(site: &Site, last: Option<Timestamp>) -> Option<Loaded> {
+fn read_older_version(site: &Site, last: Option<Timestamp>) -> Option<Loaded> {
     let entries = site.registry.overview().unwrap_or_default();
     let usable = entries.into_iter().filter(|entry| entry.manifest.is_ok() && !entry.current);
-    let loaded = usable.filter_map(|entry| named(site, Some(&entry.version), last).ok()).next()?;
+    let loaded = usable.filter_map(|entry| read_version(site, Some(&entry.version), last).ok()).next()?;
     tracing::warn!(version = loaded.version, "using other models of the registry");
     Some(loaded)
 }
@@ -103,30 +107,28 @@ fn older(site: &Site, last: Option<Timestamp>) -> Option<Loaded> {
 /// Computes the grid of the present before the first request for it.
 fn warm(site: &Site) {
     if let Ok(snapshot) = site.snapshot() {
-        let _turn = snapshot.turn();
-        snapshot.grid(snapshot.history.present(&site.calendar), &site.calendar);
+        snapshot.present_grid(&site.calendar);
     }
 }
 
-/// Trains on the whole history and saves the result, if the registry can be written.
-fn train(site: &Site, history: &History) -> Loaded {
-    let Some((first_reading, last_reading)) = history.span else {
-        return Loaded::baseline(&history.readings, &site.calendar, site.settings.rule);
-    };
+/// Trains on the whole history and saves the result, if the registry can be written. Returns none when there is too
+/// little to learn from, or training fails: the baseline then goes on answering.
+fn train(site: &Site, history: &History) -> Option<Loaded> {
+    let (first_reading, last_reading) = history.span?;
     let watch = Instant::now();
     tracing::info!("there are no models: training some, the baseline answers until then");
     let cutoff = site.calendar.start(site.calendar.hour(last_reading) + 1);
     let hourly = Hourly::new(&history.readings, &site.calendar, cutoff);
     if !fit::enough(&hourly) {
         tracing::info!("too little history to learn from: the baseline answers until there is enough");
-        return Loaded::baseline(&history.readings, &site.calendar, site.settings.rule);
+        return None;
     }
     let mut models = match fit::train(&hourly, &SiteRates::new(&hourly), &|| ()) {
         Ok(models) => models,
         Err(error) => {
             tracing::error!(%error, "training failed, the baseline goes on answering");
-            site.set_trouble(|trouble| trouble.models = Some(format!("training failed: {error}")));
-            return Loaded::baseline(&history.readings, &site.calendar, site.settings.rule);
+            site.serving.set_trouble(|trouble| trouble.models = Some(format!("training failed: {error}")));
+            return None;
         }
     };
     let about = TrainingInfo {
@@ -141,7 +143,7 @@ fn train(site: &Site, history: &History) -> Loaded {
     let manifest = save(&site.registry, &models, &about);
     models.threshold = site.settings.rule.threshold(&models.site.out_of_sample);
     let version = manifest.as_ref().map_or("unsaved".into(), |manifest| manifest.version.clone());
-    Loaded { models, version, manifest }
+    Some(Loaded { models, version, manifest })
 }
 
 /// Saves trained models in an empty registry only. Versions that exist but are not current, or cannot be read, are left
@@ -166,15 +168,15 @@ fn save(registry: &Registry, models: &Models, about: &TrainingInfo) -> Option<ro
 pub fn reload(site: &Site) -> Result<String, RegistryError> {
     let last = site.snapshot().ok().and_then(|snapshot| snapshot.history.span).map(|span| span.1);
     // Loading may take long, so it runs without the lock and new readings do not wait for it.
-    let loaded = named(site, None, last);
-    let _lock = site.lock();
+    let loaded = read_version(site, None, last);
+    let _lock = site.serving.lock_loading();
     match loaded {
         Ok(loaded) => {
             site.metrics.model_reloads.add(1);
-            site.set_trouble(|trouble| trouble.models = None);
+            site.serving.set_trouble(|trouble| trouble.models = None);
             let version = loaded.version.clone();
             if let Ok(old) = site.snapshot() {
-                site.swap(Snapshot::new(old.history.clone(), Arc::new(loaded), site.past.clone()));
+                site.serving.replace(old.with_models(loaded));
                 warm(site);
             }
             tracing::info!(version, "models reloaded");
@@ -184,21 +186,21 @@ pub fn reload(site: &Site) -> Result<String, RegistryError> {
         Err(error) => {
             site.metrics.model_reload_failures.add(1);
             tracing::error!(%error, "models could not be reloaded, the old ones stay");
-            site.set_trouble(|trouble| trouble.models = Some(error.to_string()));
+            site.serving.set_trouble(|trouble| trouble.models = Some(error.to_string()));
             Err(error)
         }
     }
 }
 
-fn reread(site: &Site) {
-    let _lock = site.lock();
+fn read_again(site: &Site) {
+    let _lock = site.serving.lock_loading();
     match history(site).context("the old readings stay") {
         Ok(history) => {
             site.metrics.reading_reloads.add(1);
-            site.set_trouble(|trouble| trouble.readings = None);
+            site.serving.set_trouble(|trouble| trouble.readings = None);
             tracing::info!(readings = history.count, "readings read again");
             if let Ok(old) = site.snapshot() {
-                site.swap(Snapshot::new(Arc::new(history), old.loaded.clone(), site.past.clone()));
+                site.serving.replace(old.with_history(history));
                 warm(site);
                 site.events.readings(std::iter::empty());
             }
@@ -206,104 +208,91 @@ fn reread(site: &Site) {
         Err(error) => {
             site.metrics.reading_reload_failures.add(1);
             tracing::error!(error = format!("{error:#}"), "the readings changed but cannot be read");
-            site.set_trouble(|trouble| trouble.readings = Some(format!("{error:#}")));
+            site.serving.set_trouble(|trouble| trouble.readings = Some(format!("{error:#}")));
         }
     }
 }
 
 /// Stops serving readings as soon as the store has dropped them.
-fn forget(site: &Site) {
+fn drop_expired(site: &Site) {
     let Some(live) = &site.live else { return };
-    let mut forgets = live.forgets.lock().unwrap_or_else(PoisonError::into_inner);
-    let (Some(before), Ok(old)) = (*forgets, site.snapshot()) else { return };
+    let mut drops_before = live.drops_before.lock().unwrap_or_else(PoisonError::into_inner);
+    let (Some(before), Ok(old)) = (*drops_before, site.snapshot()) else { return };
     if old.history.readings.span().is_none_or(|(first, _)| first >= before) {
-        *forgets = None;
+        *drops_before = None;
         return;
     }
     // Another server may not have dropped them yet. When the store is away, it is asked again later.
-    if !live.has_forgotten(before).unwrap_or(false) {
+    if !live.has_dropped(before).unwrap_or(false) {
         return;
     }
-    *forgets = None;
-    drop(forgets);
+    *drops_before = None;
+    drop(drops_before);
     // Readings of files are served whatever their age. Without files nothing has to be read.
     if !site.settings.input.paths.is_empty() {
-        return reread(site);
+        return read_again(site);
     }
-    let _lock = site.lock();
+    let _lock = site.serving.lock_loading();
     let Ok(old) = site.snapshot() else { return };
     let history = History::new(old.history.readings.since(before), &site.calendar, heard(site));
     tracing::info!(readings = history.count, "old readings are forgotten");
-    site.swap(Snapshot::new(Arc::new(history), old.loaded.clone(), site.past.clone()));
+    site.serving.replace(old.with_history(history));
     warm(site);
     site.events.readings(std::iter::empty());
 }
 
-/// Returns whether the input can be read repeatedly, which standard input cannot.
-pub fn can_read_again(site: &Site) -> bool {
-    site.settings.input.paths.iter().all(|path| path.as_os_str() != "-")
-}
-
 /// Serves the readings stored since the last time, by this process or another.
-fn follow(site: &Site) {
+fn read_changes(site: &Site) {
     let Some(live) = site.live.as_ref().filter(|live| live.is_due()) else { return };
-    let _lock = site.lock();
+    let _lock = site.serving.lock_loading();
     match live.changes() {
         Ok(changes) => {
-            if live.away.swap(false, SeqCst) {
-                site.set_trouble(|trouble| trouble.store = None);
+            if live.is_away.swap(false, SeqCst) {
+                site.serving.set_trouble(|trouble| trouble.store = None);
             }
             if let Ok(old) = site.snapshot()
                 && !changes.is_empty()
             {
                 let grown = old.grown(&changes.devices, &site.calendar);
-                // Readings that this or another look has already seen are no news.
+                // Readings that this or another query has already returned are no news.
                 if grown.history.count > old.history.count {
-                    site.swap(grown);
+                    site.serving.replace(grown);
                     warm(site);
                     site.events.readings(changes.devices.iter().map(|d| d.device.as_str()));
                 }
             }
         }
         Err(error) => {
-            live.away.store(true, SeqCst);
+            live.is_away.store(true, SeqCst);
             tracing::error!(%error, "the store cannot be read, the old readings stay");
-            site.set_trouble(|trouble| trouble.store = Some(error.to_string()));
+            site.serving.set_trouble(|trouble| trouble.store = Some(error.to_string()));
         }
     }
 }
 
-/// Returns the size and modification time of each input file; none for a missing one.
-fn marks(site: &Site) -> Vec<Option<(u64, SystemTime)>> {
-    let mark = |path: &Path| {
+/// Watches the input until the server stops, and serves what is new. `stamps` are from before the first load, so no
+/// change between the two is missed.
+pub fn watch(site: &Site, mut stamps: FileStamps) {
+    while !site.serving.is_draining() {
+        std::thread::sleep(POLL_INTERVAL);
+        let now = self::stamps(site);
+        if now != stamps {
+            stamps = now;
+            read_again(site);
+        }
+        drop_expired(site);
+        read_changes(site);
+    }
+}
+
+/// Size and modification time of each input file; none for a missing one.
+pub type FileStamps = Vec<Option<(u64, SystemTime)>>;
+
+/// Returns the present stamps of the input.
+pub fn stamps(site: &Site) -> FileStamps {
+    let stamp = |path: &PathBuf| {
         let meta = fs::metadata(path).ok()?;
         Some((meta.len(), meta.modified().ok()?))
     };
-    site.settings.input.paths.iter().map(|path| mark(path)).collect()
-}
-
-/// Watches the input until the server stops, and serves what is new. `seen` are the marks from before the first load,
-/// so no change between the two is missed.
-pub fn watch(site: &Site, mut seen: Marks) {
-    while site.phase() != Phase::Draining {
-        std::thread::sleep(LOOK);
-        let now = Marks::of(site);
-        if now.0 != seen.0 {
-            seen = now;
-            reread(site);
-        }
-        forget(site);
-        follow(site);
-        site.limits.tidy();
-    }
-}
-
-/// Sizes and modification times of the input files at some moment.
-pub struct Marks(Vec<Option<(u64, SystemTime)>>);
-
-impl Marks {
-    /// Returns the present marks.
-    pub fn of(site: &Site) -> Marks {
-        Marks(marks(site))
-    }
+    site.settings.input.paths.iter().map(stamp).collect()
 }

@@ -3,17 +3,17 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::jobs::hourly::{self, All};
+use super::forecasts;
 use crate::problem::Problem;
-use crate::publish::Edition;
+use crate::publish::SiteForecast;
 use crate::state::site::Site;
 use crate::state::snapshot::Snapshot;
 use roomcast_forecast::calendar::{Calendar, Hour, Timestamp};
 
 /// Shortest time between two editions of the same hour. After a slow edition the pause is this many times as long as
 /// its computation took.
-const REST: Duration = Duration::from_secs(5);
-const REST_FACTOR: u32 = 10;
+const MIN_PAUSE: Duration = Duration::from_secs(5);
+const PAUSE_FACTOR: u32 = 10;
 
 /// The state of the last edition.
 #[derive(Default)]
@@ -21,8 +21,8 @@ pub struct Publishing {
     snapshot: Weak<Snapshot>,
     origin: Timestamp,
     first: Option<Hour>,
-    done: Option<Instant>,
-    took: Duration,
+    /// The earliest time of another edition of the same hour.
+    next: Option<Instant>,
 }
 
 impl Publishing {
@@ -30,7 +30,7 @@ impl Publishing {
     ///
     /// # Errors
     /// Returns a `Problem` when Polars fails.
-    pub fn round(&mut self, site: &Site, snapshot: &Arc<Snapshot>) -> Result<(), Problem> {
+    pub fn update(&mut self, site: &Site, snapshot: &Arc<Snapshot>) -> Result<(), Problem> {
         let Some(publisher) = &site.publisher else { return Ok(()) };
         if !publisher.is_active() {
             // Once the publisher is active again, everything counts as new.
@@ -40,22 +40,16 @@ impl Publishing {
         let origin = snapshot.history.present(&site.calendar);
         let first = Some(site.calendar.next_hour(origin));
         let is_new = origin != self.origin || !Weak::ptr_eq(&self.snapshot, &Arc::downgrade(snapshot));
-        let rest = REST.max(self.took * REST_FACTOR);
-        let rested = first != self.first || self.done.is_none_or(|done| done.elapsed() >= rest);
-        if !is_new || !rested {
+        let is_pause_over = first != self.first || self.next.is_none_or(|next| Instant::now() >= next);
+        if !is_new || !is_pause_over {
             return Ok(());
         }
         let watch = Instant::now();
-        let All { grid, forecasts } = hourly::forecasts(site, snapshot, origin)?;
-        let (made_at, version) = (Calendar::utc_now(), grid.model(&site.calendar).version);
-        publisher.publish(Edition { origin, made_at, version, forecasts });
-        *self = Publishing {
-            snapshot: Arc::downgrade(snapshot),
-            origin,
-            first,
-            done: Some(Instant::now()),
-            took: watch.elapsed(),
-        };
+        let forecasts = forecasts::of_all(site, snapshot, origin)?;
+        let (made_at, version) = (Calendar::utc_now(), forecasts.grid.model(&site.calendar).version);
+        publisher.publish(SiteForecast { origin, made_at, version, forecasts: forecasts.devices() });
+        let next = Some(Instant::now() + MIN_PAUSE.max(watch.elapsed() * PAUSE_FACTOR));
+        *self = Publishing { snapshot: Arc::downgrade(snapshot), origin, first, next };
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! The scheduled retraining: runs `roomcast retrain` as a child process of the server, at night and with low priority.
 //!
 //! A process of its own keeps the costs of training (memory, a crash) away from the requests, and can be given a low
-//! priority as a whole ([`gently`]). The models it saves are loaded like any other version ([`super::load::watch`]).
-//! The registry lets one process retrain at a time; servers that share a store but no directory need a [`Lease`].
+//! priority as a whole ([`with_low_priority`]). The models it saves are loaded like any other version ([`super::load::watch`]).
+//! The registry lets one process retrain at a time; servers that share a store but no directory need the lease of [`JOBS`].
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -16,17 +16,17 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::state::lease::{Lease, RENEW};
-use crate::state::site::{Phase, Site};
+use crate::state::live::{JOBS, RENEW_INTERVAL};
+use crate::state::settings::Retraining;
+use crate::state::site::Site;
 use roomcast_forecast::calendar::Calendar;
-use roomcast_forecast::train::schedule::Schedule;
 use roomcast_storage::inputs::Inputs;
 
 /// Interval at which the child is checked.
-const LOOK: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Number of lines of a failed child's standard error that are shown.
-const SHOWN: usize = 3;
+const MAX_ERROR_LINES: usize = 3;
 
 /// The subcommand of the child.
 pub const SUBCOMMAND: &str = "retrain-job";
@@ -45,21 +45,6 @@ pub struct Job {
     pub keep: u32,
 }
 
-/// The schedule and the settings of retraining.
-#[derive(Debug, Clone)]
-pub struct Retraining {
-    /// The schedule, besides the first time that there is enough to learn from.
-    pub schedule: Option<Schedule>,
-    /// Maximum random delay, so that servers do not all begin at once.
-    pub jitter: Duration,
-    /// Age from which models are renewed.
-    pub max_age: Duration,
-    /// Versions to keep.
-    pub keep: u32,
-    /// The lease, for servers that share a store but no registry.
-    pub lease: Option<Lease>,
-}
-
 /// Retrains once, and records the outcome.
 pub fn run(site: &Site, plan: &Retraining) {
     let watch = Instant::now();
@@ -75,48 +60,49 @@ pub fn run(site: &Site, plan: &Retraining) {
             metrics.retrained_at.set(Calendar::utc_now().max(0) as u64);
             metrics.retrained_promoted.set(promoted);
             metrics.retrained_kept.set(kept);
-            site.set_trouble(|trouble| trouble.retraining = None);
+            site.serving.set_trouble(|trouble| trouble.retraining = None);
         }
         Err(error) => {
             let error = format!("{error:#}");
             metrics.retraining_failures.add(1);
             tracing::error!(error, "retraining failed, the models in use stay");
-            site.set_trouble(|trouble| trouble.retraining = Some(format!("retraining failed: {error}")));
+            site.serving.set_trouble(|trouble| trouble.retraining = Some(format!("retraining failed: {error}")));
         }
     }
 }
 
 /// Runs one retraining to its end. Returns its report; none when another server or process retrains, or this one stops.
 fn attempt(site: &Site, plan: &Retraining) -> anyhow::Result<Option<Value>> {
-    let may = || plan.lease.as_ref().map_or(Ok(true), |lease| (lease.0)()).context("cannot take the lease");
-    if !may()? {
+    let lease = site.live.as_ref().map(|live| live.lease(JOBS));
+    let renew = || lease.as_ref().map_or(Ok(true), |lease| lease()).context("cannot take the lease");
+    if !renew()? {
         return Ok(None);
     }
     // A file, because a pipe would have to be emptied meanwhile.
     let mut output = tempfile::tempfile().context("cannot make a temporary file")?;
     let mut child = spawn(site, plan, &output)?;
-    let said = child.stderr.take().map(pass_on);
+    let last_lines = child.stderr.take().map(forward_stderr);
     let mut renewed = Instant::now();
     let status = loop {
         if let Some(status) = child.try_wait().context("cannot wait for the retraining")? {
             break status;
         }
-        if site.phase() == Phase::Draining {
+        if site.serving.is_draining() {
             let _ = child.kill();
             let _ = child.wait();
             return Ok(None);
         }
-        if renewed.elapsed() >= RENEW {
+        if renewed.elapsed() >= RENEW_INTERVAL {
             renewed = Instant::now();
-            if let Err(error) = may() {
+            if let Err(error) = renew() {
                 tracing::warn!(error = format!("{error:#}"), "the lease could not be renewed");
             }
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
     };
     if !status.success() {
-        let said = said.and_then(|said| said.join().ok()).unwrap_or_default();
-        bail!("roomcast retrain ended with {status}: {}", Vec::from(said).join("\n"));
+        let last_lines = last_lines.and_then(|last_lines| last_lines.join().ok()).unwrap_or_default();
+        bail!("roomcast retrain ended with {status}: {}", Vec::from(last_lines).join("\n"));
     }
     let mut text = String::new();
     output.rewind().and_then(|()| output.read_to_string(&mut text)).context("cannot read the report")?;
@@ -126,7 +112,7 @@ fn attempt(site: &Site, plan: &Retraining) -> anyhow::Result<Option<Value>> {
 }
 
 /// Forwards the child's standard error line by line, and returns its last lines.
-fn pass_on(child: ChildStderr) -> JoinHandle<VecDeque<String>> {
+fn forward_stderr(child: ChildStderr) -> JoinHandle<VecDeque<String>> {
     std::thread::spawn(move || {
         let mut last = VecDeque::new();
         let (mut child, mut bytes) = (BufReader::new(child), Vec::new());
@@ -135,7 +121,7 @@ fn pass_on(child: ChildStderr) -> JoinHandle<VecDeque<String>> {
             bytes.clear();
             eprintln!("{line}");
             last.push_back(line);
-            if last.len() > SHOWN {
+            if last.len() > MAX_ERROR_LINES {
                 last.pop_front();
             }
         }
@@ -145,7 +131,7 @@ fn pass_on(child: ChildStderr) -> JoinHandle<VecDeque<String>> {
 
 /// Returns a command that runs a program with low priority: on Linux in the idle class, whose tasks give way at once to
 /// any other that wakes, elsewhere with nice. `sh` becomes the program, so that it can be waited for and killed.
-pub fn gently(program: &Path) -> Command {
+pub fn with_low_priority(program: &Path) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", "{ chrt -i -p 0 $$ || renice -n 10 -p $$; } >/dev/null 2>&1; exec \"$@\"", "sh"]).arg(program);
     command
@@ -164,7 +150,7 @@ fn spawn(site: &Site, plan: &Retraining, output: &File) -> anyhow::Result<Child>
         command.stdout(output.try_clone().context("cannot share a file")?);
         Ok(command.spawn())
     };
-    let child = match start(gently(&own))? {
+    let child = match start(with_low_priority(&own))? {
         Err(error) if error.kind() == ErrorKind::NotFound => start(Command::new(&own))?,
         started => started,
     };

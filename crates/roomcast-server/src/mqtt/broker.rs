@@ -1,13 +1,16 @@
 //! The address of a broker and the identity of this client.
 
+use std::io;
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use rumqttc::MqttOptions;
+use url::{ParseError, Url};
 
-use super::socket;
+use super::socket::{self, Socket};
 
 /// Largest packet that is read whole. Gateways also publish lists of all their devices.
-pub(crate) const MOST_BYTES: usize = 16 << 20;
+pub(crate) const MAX_PACKET_BYTES: usize = 16 << 20;
 
 /// Keep-alive of connections: the interval at which the broker is asked whether it is there.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -52,10 +55,14 @@ impl Broker {
         trusted: Option<Vec<u8>>,
         default_id: &str,
     ) -> Result<Broker, String> {
-        let (scheme, rest) = url.split_once("://").ok_or("expected mqtt://host:port or mqtts://host:port")?;
-        let port = match (scheme, &trusted) {
-            ("mqtt" | "tcp", _) => 1883,
-            ("mqtts" | "ssl", Some(_)) => 8883,
+        // No message repeats a part of the address: with a mistake in it, any part may be the password.
+        let url = Url::parse(url).map_err(|error| match error {
+            ParseError::InvalidPort => "expected a port from 1 to 65535 after the host\nhint: write / ? # and @ in a password as %2F %3F %23 and %40",
+            _ => "expected mqtt://host:port or mqtts://host:port",
+        })?;
+        let (port, trusted) = match (url.scheme(), trusted) {
+            ("mqtt" | "tcp", _) => (1883, None),
+            ("mqtts" | "ssl", Some(trusted)) => (8883, Some(trusted)),
             ("mqtts" | "ssl", None) => {
                 return Err(
                     "mqtts:// needs the certificates to trust\nhint: --mqtt-ca /etc/ssl/certs/ca-certificates.crt"
@@ -64,76 +71,60 @@ impl Broker {
             }
             _ => return Err("expected an address that begins with mqtt:// or mqtts://".into()),
         };
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (login, place) = rest.rsplit_once('@').map_or((None, rest), |(login, place)| (Some(login), place));
-        let place = place.strip_suffix('/').unwrap_or(place);
-        let (host, port) = match place.rsplit_once(':') {
-            Some((host, number)) if !number.ends_with(']') => {
-                // Not repeated: in an address without a host, or with a password that is not encoded, it is the password.
-                (host, number.parse().map_err(|_| "expected a port from 1 to 65535 after the host")?)
-            }
-            _ => (place, port),
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        if host.is_empty() || host.contains('/') {
+        let host = decode(url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']'))?;
+        if host.is_empty() || !matches!(url.path(), "" | "/") || url.fragment().is_some() {
             return Err("expected mqtt://host:port, without a path".into());
         }
-        let login = match login {
-            None => None,
-            Some(login) => {
-                let (user, own) = login.split_once(':').unwrap_or((login, ""));
-                Some((decode(user)?, password.map_or_else(|| decode(own), |given| Ok(given.to_owned()))?))
+        let login = match (url.username(), url.password()) {
+            ("", None) => None,
+            (user, own) => {
+                let password = password.map_or_else(|| decode(own.unwrap_or_default()), |given| Ok(given.to_owned()));
+                Some((decode(user)?, password?))
             }
         };
         let mut client_id = default_id.to_owned();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        for pair in url.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
                 Some(("client_id", id)) if !id.is_empty() => client_id = decode(id)?,
                 _ => return Err("expected nothing but client_id=… after the question mark".into()),
             }
         }
-        let trusted = trusted.filter(|_| port_is_encrypted(scheme));
-        Ok(Broker { host, port, login, trusted, client_id })
+        Ok(Broker { host, port: url.port().unwrap_or(port), login, trusted, client_id })
+    }
+
+    /// Connects, over TLS if there are certificates to trust.
+    ///
+    /// # Errors
+    /// [`io::Error`] when the network or the broker's certificate fails.
+    pub async fn connect(&self) -> io::Result<Socket> {
+        socket::connect(&self.host, self.port, self.trusted.as_deref()).await
     }
 
     /// Returns the options of a connection that publishes, with a persistent session or without.
     pub fn options(&self, persistent: bool) -> MqttOptions {
         let mut options = MqttOptions::new(&self.client_id, (self.host.as_str(), self.port));
         options.set_keep_alive(KEEP_ALIVE.as_secs() as u16);
-        options.set_clean_session(!persistent).set_max_packet_size(MOST_BYTES, MOST_BYTES);
+        options.set_clean_session(!persistent).set_max_packet_size(MAX_PACKET_BYTES, MAX_PACKET_BYTES);
         if let Some((user, password)) = &self.login {
             options.set_credentials(user, password.clone());
         }
         let broker = self.clone();
         options.set_socket_connector(move |_, _| {
             let broker = broker.clone();
-            async move { socket::connect(&broker).await }
+            async move { broker.connect().await }
         });
         options
     }
 }
 
-fn port_is_encrypted(scheme: &str) -> bool {
-    matches!(scheme, "mqtts" | "ssl")
-}
-
 /// Decodes percent-encoding.
 fn decode(text: &str) -> Result<String, String> {
     let wrong = || "a % in a user, password or id is followed by two hexadecimal digits".to_owned();
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        rest = after;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let (code, after) = rest.split_at_checked(2).ok_or_else(wrong)?;
-        let code = std::str::from_utf8(code).ok().and_then(|code| u8::from_str_radix(code, 16).ok());
-        bytes.push(code.ok_or_else(wrong)?);
-        rest = after;
+    let is_code = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|digit| digit.is_ascii_hexdigit());
+    if !text.split('%').skip(1).all(is_code) {
+        return Err(wrong());
     }
-    String::from_utf8(bytes).map_err(|_| wrong())
+    percent_decode_str(text).decode_utf8().map(Into::into).map_err(|_| wrong())
 }
 
 #[cfg(test)]

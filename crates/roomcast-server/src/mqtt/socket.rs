@@ -11,8 +11,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::mqtt::broker::Broker;
-
 /// A stream that can be read from and written to.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
@@ -21,16 +19,16 @@ impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 /// A byte stream to a broker, below MQTT.
 pub type Socket = Box<dyn Stream>;
 
-/// Connects to a broker, over TLS if it has certificates to trust.
+/// Connects to a host, over TLS if there are certificates to trust (PEM).
 ///
 /// # Errors
-/// [`io::Error`] when the network or the broker's certificate fails.
-pub async fn connect(broker: &Broker) -> io::Result<Socket> {
-    let tcp = TcpStream::connect((broker.host.as_str(), broker.port)).await?;
+/// [`io::Error`] when the network or the host's certificate fails.
+pub async fn connect(host: &str, port: u16, trusted: Option<&[u8]>) -> io::Result<Socket> {
+    let tcp = TcpStream::connect((host, port)).await?;
     // Acknowledgements are already written together, so the kernel must not wait for more.
     tcp.set_nodelay(true)?;
-    let Some(trusted) = &broker.trusted else { return Ok(Box::new(tcp)) };
-    let name = ServerName::try_from(broker.host.clone()).map_err(io::Error::other)?;
+    let Some(trusted) = trusted else { return Ok(Box::new(tcp)) };
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     Ok(Box::new(TlsConnector::from(Arc::new(config(trusted)?)).connect(name, tcp).await?))
 }
 

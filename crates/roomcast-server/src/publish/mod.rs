@@ -1,73 +1,61 @@
 //! Publishes forecasts: to a broker in Home Assistant's form, and to Redis for programs.
 //!
-//! The forecaster hands over whole editions and never waits. Each target takes the newest edition when it is ready for
-//! one, so a slow or absent target costs one edition of memory and nothing else.
+//! The forecaster hands over the forecasts of the whole site and never waits. Each target takes the newest when it is
+//! ready for them, so a slow or absent target costs the memory of one such forecast and nothing else.
 
-mod edition;
-pub mod homeassistant;
+mod homeassistant;
 mod redis;
+mod site_forecast;
 mod slug;
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::backoff::{Backoff, Outage, STABLE};
 use crate::counts::Count;
-pub use edition::Edition;
-pub use homeassistant::Settings as HomeAssistant;
+pub use homeassistant::HomeAssistant;
 pub use redis::{Redis, RedisUrlError};
 use roomcast_forecast::calendar::Calendar;
+pub use site_forecast::SiteForecast;
 
-/// Time between two requests for the turn to publish.
-pub const ASK: Duration = Duration::from_secs(10);
+/// Interval at which the lease of publishing is renewed.
+pub const RENEW_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Longer than any server runs.
 const ALWAYS: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// The turn to publish. Servers that share a store take the same forecasts to the same targets, so one of them
-/// publishes.
-pub struct Turn {
-    /// Takes or renews the turn, and returns false when another server has it. It is called off the async threads.
-    pub ask: Arc<dyn Fn() -> anyhow::Result<bool> + Send + Sync>,
-    /// Time from then on during which no other server can get the turn.
-    pub lasts: Duration,
+/// A server that forecasts are published to. Its text names it for the log, without a password.
+#[async_trait]
+pub trait Target: Display + Send {
+    /// Returns the name in metrics and alerts.
+    fn name(&self) -> &'static str;
+
+    /// Connects, and publishes each new forecast until the connection fails or no more forecasts are made.
+    ///
+    /// # Errors
+    /// Returns an error when the connection cannot be made or has failed.
+    async fn publish(&mut self, feed: &mut Feed) -> anyhow::Result<()>;
 }
 
-/// The time until which no other server publishes. It ends by itself: a server that cannot reach the store does not
-/// learn that another server has taken its turn.
-#[derive(Debug, Clone)]
-pub struct Hold(watch::Receiver<Instant>);
-
-impl Hold {
-    fn lasts(&self) -> bool {
-        Instant::now() < *self.0.borrow()
-    }
-
-    /// Waits until it is this server's turn.
-    async fn begin(&mut self) {
-        if self.0.wait_for(|until| Instant::now() < *until).await.is_err() {
-            // The runtime is about to end.
-            std::future::pending().await
-        }
-    }
-}
-
-/// The targets of forecasts.
-#[derive(Debug, Clone, Default)]
-pub struct Targets {
-    /// A broker that Home Assistant listens to.
-    pub homeassistant: Option<HomeAssistant>,
-    /// A Redis server.
-    pub redis: Option<Redis>,
+/// The forecasts for one target, and its counts.
+pub struct Feed {
+    /// The target's name for the log.
+    target: String,
+    forecasts: watch::Receiver<Option<Arc<SiteForecast>>>,
+    calendar: Calendar,
+    counts: Arc<TargetCounts>,
+    connected_at: Option<Instant>,
 }
 
 /// The counts of one target.
 #[derive(Debug, Default)]
-pub struct Given {
+pub struct TargetCounts {
     /// Number of messages or keys sent.
     pub sent: Count,
     /// Number of connections or batches that failed.
@@ -76,125 +64,182 @@ pub struct Given {
     pub connected: Count,
 }
 
-/// Hands editions to the targets.
+impl Feed {
+    /// Returns the newest forecast.
+    fn newest(&mut self) -> Option<Arc<SiteForecast>> {
+        self.forecasts.borrow_and_update().clone()
+    }
+
+    /// Waits for a forecast that was not returned yet; false when no more are made.
+    async fn wait(&mut self) -> bool {
+        self.forecasts.changed().await.is_ok()
+    }
+
+    /// Records that the target is connected.
+    fn connected(&mut self) {
+        self.counts.connected.set(1);
+        self.connected_at = Some(Instant::now());
+        tracing::info!("connected to {} for forecasts", self.target);
+    }
+}
+
+/// The time until which no other server publishes; none when another server does. It ends by itself: a server that
+/// cannot reach the store does not learn that another server has taken the lease.
+#[derive(Clone)]
+struct LeaseEnd(watch::Receiver<Option<Instant>>);
+
+impl LeaseEnd {
+    fn is_ahead(&self) -> bool {
+        self.0.borrow().is_some_and(|end| Instant::now() < end)
+    }
+
+    /// Waits until this server publishes.
+    async fn held(&mut self) {
+        self.wait_for(|end| end.is_some_and(|end| Instant::now() < end)).await;
+    }
+
+    /// Waits until another server publishes.
+    async fn lost(&mut self) {
+        self.wait_for(Option::is_none).await;
+    }
+
+    async fn wait_for(&mut self, state: impl FnMut(&Option<Instant>) -> bool) {
+        if self.0.wait_for(state).await.is_err() {
+            // The lease is no longer renewed: there is none, or the runtime is about to end.
+            std::future::pending().await
+        }
+    }
+}
+
+/// Hands forecasts to the targets.
 pub struct Publisher {
-    editions: watch::Sender<Option<Arc<Edition>>>,
-    given: Vec<(&'static str, Arc<Given>)>,
-    hold: Hold,
+    forecasts: watch::Sender<Option<Arc<SiteForecast>>>,
+    counts: Vec<(&'static str, Arc<TargetCounts>)>,
+    lease_end: LeaseEnd,
 }
 
 impl Publisher {
-    /// Publishes to the targets while it is this server's turn. Without a turn it always publishes. Returns `None`
+    /// Publishes to the targets while this server holds the lease. Without a lease it always publishes. Returns `None`
     /// without targets.
-    pub fn start(runtime: &Handle, targets: Targets, calendar: &Calendar, turn: Option<Turn>) -> Option<Publisher> {
-        let (editions, receiver) = watch::channel(None);
-        let mut given = Vec::new();
-        for (name, wanted) in [(MQTT, targets.homeassistant.is_some()), (REDIS, targets.redis.is_some())] {
-            if wanted {
-                given.push((name, Arc::<Given>::default()));
-            }
-        }
-        if given.is_empty() {
+    ///
+    /// Servers that share a store take the same forecasts to the same targets, so one of them publishes. `lease` is a
+    /// function that takes or renews the lease, and returns false while another server has it, and the time from then
+    /// on during which no other server can get it. The function is called off the async threads.
+    pub fn start(
+        runtime: &Handle,
+        targets: Vec<Box<dyn Target>>,
+        calendar: &Calendar,
+        lease: Option<(impl Fn() -> anyhow::Result<bool> + Send + Sync + 'static, Duration)>,
+    ) -> Option<Publisher> {
+        if targets.is_empty() {
             return None;
         }
-        let now = Instant::now();
-        let (until, hold) = watch::channel(if turn.is_none() { now + ALWAYS } else { now });
-        let hold = Hold(hold);
-        let work =
-            Work { targets, editions: receiver, calendar: calendar.clone(), given: given.clone(), hold: hold.clone() };
-        runtime.spawn(work.run(turn, until));
-        Some(Publisher { editions, given, hold })
+        let (forecasts, newest) = watch::channel(None);
+        let (end, lease_end) = watch::channel(lease.is_none().then(|| Instant::now() + ALWAYS));
+        let lease_end = LeaseEnd(lease_end);
+        let mut counts = Vec::new();
+        for target in targets {
+            let own = Arc::<TargetCounts>::default();
+            counts.push((target.name(), own.clone()));
+            let feed = Feed {
+                target: target.to_string(),
+                forecasts: newest.clone(),
+                calendar: calendar.clone(),
+                counts: own,
+                connected_at: None,
+            };
+            runtime.spawn(supply(target, feed, lease_end.clone()));
+        }
+        if let Some((take, duration)) = lease {
+            runtime.spawn(renew(Arc::new(take), duration, end));
+        }
+        Some(Publisher { forecasts, counts, lease_end })
     }
 
     /// Returns whether this server publishes, and no other.
     pub fn is_active(&self) -> bool {
-        self.hold.lasts()
+        self.lease_end.is_ahead()
     }
 
-    /// Hands over an edition. It replaces one that was not taken yet.
-    pub fn publish(&self, edition: Edition) {
-        self.editions.send_replace(Some(Arc::new(edition)));
+    /// Hands over a forecast. It replaces one that was not taken yet.
+    pub fn publish(&self, forecast: SiteForecast) {
+        self.forecasts.send_replace(Some(Arc::new(forecast)));
     }
 
     /// Returns the counts of each target, with its name.
-    pub fn given(&self) -> &[(&'static str, Arc<Given>)] {
-        &self.given
+    pub fn counts(&self) -> &[(&'static str, Arc<TargetCounts>)] {
+        &self.counts
     }
 }
 
-/// Names of targets.
-const MQTT: &str = "mqtt";
-const REDIS: &str = "redis";
-
-/// The data that the tasks of the targets need.
-struct Work {
-    targets: Targets,
-    editions: watch::Receiver<Option<Arc<Edition>>>,
-    calendar: Calendar,
-    given: Vec<(&'static str, Arc<Given>)>,
-    hold: Hold,
-}
-
-impl Work {
-    /// Connects to the targets while it is this server's turn. While the turn is unknown, connections stay open, so
-    /// that no subscriber is told that the forecasts are gone. Nothing new is published and no connection is made
-    /// meanwhile, because the next server uses the same name at the broker.
-    async fn run(self, turn: Option<Turn>, until: watch::Sender<Instant>) {
-        let Some(turn) = turn else {
-            self.start().join_all().await;
-            return;
+/// Publishes to a target until the runtime ends. Connects while this server holds the lease, and closes the connection
+/// when another server has it. While it is not known who has the lease, the connection stays open, so that no
+/// subscriber is told that the forecasts are gone. Nothing new is published and no connection is made meanwhile,
+/// because the next server uses the same name at a broker.
+async fn supply(mut target: Box<dyn Target>, mut feed: Feed, mut lease_end: LeaseEnd) {
+    let (mut delays, mut outage) = (Backoff::default(), Outage::default());
+    loop {
+        lease_end.held().await;
+        feed.connected_at = None;
+        let sent = feed.counts.sent.get();
+        let ended = tokio::select! {
+            ended = target.publish(&mut feed) => Some(ended),
+            () = lease_end.lost() => None,
         };
-        let mut tasks: Option<JoinSet<()>> = None;
-        let mut is_unknown = false;
-        loop {
-            let (ask, asked) = (turn.ask.clone(), Instant::now());
-            let mine = match tokio::task::spawn_blocking(move || ask()).await {
-                Ok(Ok(mine)) => mine,
-                Ok(Err(error)) => {
-                    let error = format!("{error:#}");
-                    if tasks.is_some() && !self.hold.lasts() && !std::mem::replace(&mut is_unknown, true) {
-                        tracing::warn!(error, "it is not known whether another server publishes now: this one waits");
-                    } else {
-                        tracing::debug!(error, "it is not known whose turn it is to publish");
-                    }
-                    sleep(ASK).await;
-                    continue;
-                }
-                Err(_) => return,
-            };
-            if std::mem::take(&mut is_unknown) && mine {
-                tracing::info!("this server publishes again");
-            }
-            until.send_replace(if mine { asked + turn.lasts } else { asked });
-            match &mut tasks {
-                None if mine => {
-                    tracing::info!("this server publishes forecasts");
-                    tasks = Some(self.start());
-                }
-                Some(started) if !mine => {
-                    tracing::info!("another server publishes forecasts");
-                    started.shutdown().await;
-                    self.given.iter().for_each(|(_, given)| given.connected.set(0));
-                    tasks = None;
-                }
-                _ => {}
-            }
-            sleep(ASK).await;
+        feed.counts.connected.set(0);
+        let error = match ended {
+            None => continue,
+            Some(Ok(())) => return,
+            Some(Err(error)) => format!("{error:#}"),
+        };
+        feed.counts.failures.add(1);
+        let is_stable = feed.connected_at.is_some_and(|connected| connected.elapsed() >= STABLE);
+        if is_stable && feed.counts.sent.get() > sent {
+            delays.reset();
+            outage.end();
         }
+        if outage.begin() {
+            tracing::warn!(error, "forecasts do not reach {}, it is tried again", feed.target);
+        } else {
+            tracing::debug!(error, "forecasts still do not reach {}", feed.target);
+        }
+        sleep(delays.step()).await;
     }
+}
 
-    /// Starts a task per target.
-    fn start(&self) -> JoinSet<()> {
-        let mut tasks = JoinSet::new();
-        let given = |name| self.given.iter().find(|(known, _)| *known == name).map(|(_, given)| given.clone());
-        let (editions, calendar, hold) = (&self.editions, &self.calendar, &self.hold);
-        if let (Some(settings), Some(given)) = (&self.targets.homeassistant, given(MQTT)) {
-            tasks.spawn(homeassistant::run(settings.clone(), editions.clone(), calendar.clone(), given, hold.clone()));
+/// Takes and renews the lease until the runtime ends.
+async fn renew(
+    take: Arc<impl Fn() -> anyhow::Result<bool> + Send + Sync + 'static>,
+    duration: Duration,
+    end: watch::Sender<Option<Instant>>,
+) {
+    let mut outage = Outage::default();
+    loop {
+        let (asked, take) = (Instant::now(), take.clone());
+        match tokio::task::spawn_blocking(move || take()).await {
+            Ok(Ok(is_held)) => {
+                let was_held = end.send_replace(is_held.then(|| asked + duration)).is_some();
+                match (was_held, is_held) {
+                    (false, true) => tracing::info!("this server publishes forecasts"),
+                    (true, false) => tracing::info!("another server publishes forecasts"),
+                    _ => {}
+                }
+                if outage.end() && is_held {
+                    tracing::info!("this server publishes again");
+                }
+            }
+            Ok(Err(error)) => {
+                let error = format!("{error:#}");
+                let has_expired = end.borrow().is_some_and(|end| end <= Instant::now());
+                if has_expired && outage.begin() {
+                    tracing::warn!(error, "it is not known whether another server publishes now: this one waits");
+                } else {
+                    tracing::debug!(error, "it is not known which server publishes");
+                }
+            }
+            Err(_) => return,
         }
-        if let (Some(target), Some(given)) = (&self.targets.redis, given(REDIS)) {
-            tasks.spawn(redis::run(target.clone(), editions.clone(), calendar.clone(), given, hold.clone()));
-        }
-        tasks
+        sleep(RENEW_INTERVAL).await;
     }
 }
 
@@ -206,8 +251,8 @@ mod tests {
     use roomcast_forecast::hourly::Status;
     use roomcast_forecast::model::Source;
 
-    /// Returns an edition of devices from an hour on.
-    pub fn edition(devices: &[&str], first: Hour) -> Edition {
+    /// Returns a forecast of devices from an hour on.
+    pub fn site_forecast(devices: &[&str], first: Hour) -> SiteForecast {
         let hour = |hour| HourForecast { hour, probability: 0.25, occupied: false };
         let forecast = |device: &&str| DeviceForecast {
             device: (*device).to_owned(),
@@ -217,6 +262,6 @@ mod tests {
         };
         let origin = i64::from(first) * HOUR;
         let forecasts = devices.iter().map(forecast).collect();
-        Edition { origin, made_at: origin + 1, version: "v1".into(), forecasts }
+        SiteForecast { origin, made_at: origin + 1, version: "v1".into(), forecasts }
     }
 }

@@ -7,10 +7,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::loaded::{self, Loaded};
-use super::snapshot::Grid;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::forecast::DeviceForecast;
-use roomcast_forecast::hourly::{HORIZON, Status};
+use roomcast_forecast::hourly::{Hourly, Status};
 use roomcast_forecast::model::Source;
 
 /// A device's forecast and its bytes.
@@ -160,14 +159,20 @@ pub fn device(
 ///
 /// # Errors
 /// Returns the same errors as [`device`].
-pub fn whole(grid: &Grid, cells: &[&Arc<Cell>], calendar: &Calendar) -> serde_json::Result<Vec<u8>> {
-    let last = grid.hourly.devices.iter().filter_map(|d| d.times.last()).max();
+pub fn whole(
+    hourly: &Hourly,
+    made_at: Timestamp,
+    model: ModelRef,
+    cells: &[Arc<Cell>],
+    calendar: &Calendar,
+) -> serde_json::Result<Vec<u8>> {
+    let last = hourly.devices.iter().filter_map(|d| d.times.last()).max();
     let head = Forecast {
-        made_at: utc(grid.made_at),
-        origin: calendar.rfc3339(grid.hourly.origin),
+        made_at: utc(made_at),
+        origin: calendar.rfc3339(hourly.origin),
         data_until: last.map(|&instant| calendar.rfc3339(instant)),
-        stale: grid.hourly.stale.is_some(),
-        model: grid.model(calendar),
+        stale: hourly.stale.is_some(),
+        model,
         devices: Vec::new(),
     };
     let mut out = serde_json::to_vec(&head)?;
@@ -182,11 +187,4 @@ pub fn whole(grid: &Grid, cells: &[&Arc<Cell>], calendar: &Calendar) -> serde_js
     }
     out.extend_from_slice(b"]}");
     Ok(out)
-}
-
-/// Returns the contract's CSV, with probabilities.
-pub fn csv(cells: &[&Arc<Cell>], calendar: &Calendar) -> Vec<u8> {
-    let forecasts: Vec<DeviceForecast> = cells.iter().map(|cell| cell.forecast.clone()).collect();
-    debug_assert!(forecasts.iter().all(|forecast| forecast.hours.len() == HORIZON));
-    roomcast_forecast::forecast::write::csv(&forecasts, calendar, true)
 }

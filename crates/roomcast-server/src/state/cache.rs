@@ -2,18 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use actix_web::http::header::EntityTag;
 use actix_web::web::Bytes;
 use flate2::Compression;
 
-use crate::http::etag;
 use roomcast_forecast::calendar::Timestamp;
 
 /// Maximum number of answers kept, and of bytes of all of them.
-const MOST: usize = 256;
-const MOST_BYTES: usize = 64 << 20;
+const MAX_ANSWERS: usize = 256;
+const MAX_BYTES: usize = 64 << 20;
 
 /// The form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,9 +57,15 @@ pub struct Answer {
 pub struct Answers {
     known: RwLock<HashMap<Key, Arc<Answer>>>,
     clock: AtomicU64,
+    rendering: Mutex<()>,
 }
 
 impl Answers {
+    /// Waits until no other thread renders, so that two requests for the same answer render it once.
+    pub fn lock_rendering(&self) -> MutexGuard<'_, ()> {
+        self.rendering.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns an answer, if it is known.
     pub fn get(&self, key: &Key) -> Option<Arc<Answer>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
@@ -70,18 +75,19 @@ impl Answers {
     }
 
     /// Stores an answer, and drops the least recently used ones when there are too many.
-    pub fn put(&self, key: Key, body: Vec<u8>) -> Arc<Answer> {
+    pub fn put(&self, key: Key, body: Vec<u8>, tag: EntityTag) -> Arc<Answer> {
         let used = AtomicU64::new(self.clock.fetch_add(1, Relaxed));
         let level = match key.form {
             Form::Compact(..) => Compression::best(),
             Form::Json | Form::Csv | Form::Devices(_) => Compression::fast(),
         };
-        let tag = etag::of(&body);
         let answer = Arc::new(Answer { body: body.into(), gzip: OnceLock::new(), level, tag, used });
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.insert(key, answer.clone());
         let bytes = |answer: &Answer| answer.body.len() + answer.gzip.get().map_or(0, Bytes::len);
-        while known.len() > MOST || (known.len() > 1 && known.values().map(|a| bytes(a)).sum::<usize>() > MOST_BYTES) {
+        while known.len() > MAX_ANSWERS
+            || (known.len() > 1 && known.values().map(|a| bytes(a)).sum::<usize>() > MAX_BYTES)
+        {
             let oldest = known.iter().min_by_key(|(_, answer)| answer.used.load(Relaxed)).map(|(key, _)| key.clone());
             let Some(oldest) = oldest else { break };
             known.remove(&oldest);
@@ -98,16 +104,20 @@ mod tests {
         Key { origin, form: Form::Json, devices: Vec::new() }
     }
 
+    fn put(answers: &Answers, origin: Timestamp, bytes: usize) {
+        answers.put(key(origin), vec![0; bytes], EntityTag::new_weak(String::new()));
+    }
+
     #[test]
     fn the_least_recently_used_goes_first() {
         let answers = Answers::default();
-        for origin in 0..MOST as i64 {
-            answers.put(key(origin), vec![0; 10]);
+        for origin in 0..MAX_ANSWERS as i64 {
+            put(&answers, origin, 10);
         }
         assert!(answers.get(&key(0)).is_some());
-        answers.put(key(-1), vec![0; 10]);
+        put(&answers, -1, 10);
         assert!(answers.get(&key(0)).is_some() && answers.get(&key(1)).is_none());
-        answers.put(key(-2), vec![0; MOST_BYTES]);
+        put(&answers, -2, MAX_BYTES);
         assert!(answers.get(&key(-2)).is_some() && answers.get(&key(0)).is_none());
     }
 }

@@ -8,7 +8,6 @@ use anyhow::Context;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use super::lease::{JOBS, Lease, PUBLISHING, Right};
 use crate::counts::Counts;
 use crate::ingest::edges::Edges;
 use crate::ingest::health::Health;
@@ -22,11 +21,30 @@ use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::readings::Readings;
 use roomcast_storage::readings::{self, Cursor, Store, StoreError};
 
-/// Maximum number of looks between two queries for readings stored by other processes.
-const OTHERS: u32 = 3;
+/// Number of polls after which readings stored by other processes are queried.
+const POLLS_PER_QUERY: u32 = 3;
 
 /// Longest time a stopping server spends on releasing its leases.
-const LEAVING: Duration = Duration::from_secs(2);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Interval at which the lease of a job is renewed.
+pub const RENEW_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Work that one server of a store does at a time.
+#[derive(Debug, Clone, Copy)]
+pub struct Lease {
+    /// Its name in the store.
+    name: &'static str,
+    /// The time without a renewal after which another server may do it.
+    pub duration: Duration,
+}
+
+/// Retraining and upkeep share one lease, so that no other server does one while this server does the other. Renewed
+/// every [`RENEW_INTERVAL`].
+pub const JOBS: Lease = Lease { name: "retrain", duration: Duration::from_secs(120) };
+
+/// Publishing. Renewed every [`crate::publish::ASK`].
+pub const PUBLISHING: Lease = Lease { name: "publish", duration: Duration::from_secs(45) };
 
 /// Sources of readings beside HTTP.
 #[derive(Debug, Clone, Default)]
@@ -40,7 +58,7 @@ pub struct Sources {
 /// The store and everything that writes to it, on a runtime of their own, so that a slow disk holds up no request.
 pub struct Live {
     /// The store of the readings.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<Store>,
     /// Takes readings.
     pub writer: Writer,
     /// Counts of each source.
@@ -53,14 +71,14 @@ pub struct Live {
     pub(crate) last_heard: Arc<AtomicI64>,
     runtime: tokio::runtime::Handle,
     sources: Mutex<Sources>,
-    /// True when something was stored since the last look.
+    /// True when something was stored since the last query.
     dirty: Arc<AtomicBool>,
-    looks: AtomicU32,
+    polls: AtomicU32,
     cursor: Mutex<Cursor>,
     /// The instant before which the store drops readings, while these are still served.
-    pub(crate) forgets: Mutex<Option<Timestamp>>,
+    pub(crate) drops_before: Mutex<Option<Timestamp>>,
     /// True when the last query for changes failed.
-    pub(crate) away: AtomicBool,
+    pub(crate) is_away: AtomicBool,
 }
 
 impl Live {
@@ -76,7 +94,7 @@ impl Live {
         sources: Sources,
     ) -> anyhow::Result<Live> {
         let _inside = runtime.enter();
-        let store = runtime.block_on(readings::open(url, calendar)).context("cannot open the store")?;
+        let store = Arc::new(runtime.block_on(readings::open(url, calendar)).context("cannot open the store")?);
         let (counts, dirty) = (Arc::new(Counts::default()), Arc::new(AtomicBool::default()));
         let changed = dirty.clone();
         let hook: Hook = Box::new(move |_| changed.store(true, SeqCst));
@@ -90,10 +108,10 @@ impl Live {
             runtime: runtime.handle().clone(),
             sources: Mutex::new(sources),
             dirty,
-            looks: AtomicU32::new(0),
+            polls: AtomicU32::new(0),
             cursor: Mutex::default(),
-            forgets: Mutex::default(),
-            away: AtomicBool::default(),
+            drops_before: Mutex::default(),
+            is_away: AtomicBool::default(),
         })
     }
 
@@ -111,7 +129,7 @@ impl Live {
     /// Returns whether a query for changes is due: something was stored here, or other processes may have stored
     /// something for a while.
     pub fn is_due(&self) -> bool {
-        self.dirty.load(SeqCst) || self.looks.fetch_add(1, SeqCst) + 1 >= OTHERS
+        self.dirty.load(SeqCst) || self.polls.fetch_add(1, SeqCst) + 1 >= POLLS_PER_QUERY
     }
 
     /// Returns the readings stored since the last query. Must be called off the async threads.
@@ -119,7 +137,7 @@ impl Live {
     /// # Errors
     /// Returns the errors of [`Store::changes`]; the next query then asks for the same readings.
     pub fn changes(&self) -> Result<Readings, StoreError> {
-        self.looks.store(0, SeqCst);
+        self.polls.store(0, SeqCst);
         // Cleared before the query: anything stored during it makes the next query due.
         self.dirty.store(false, SeqCst);
         let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,7 +150,7 @@ impl Live {
     ///
     /// # Errors
     /// Returns the errors of [`Store::begins`].
-    pub fn has_forgotten(&self, before: Timestamp) -> Result<bool, StoreError> {
+    pub fn has_dropped(&self, before: Timestamp) -> Result<bool, StoreError> {
         Ok(self.runtime.block_on(self.store.begins())?.is_none_or(|begins| begins >= before))
     }
 
@@ -171,7 +189,7 @@ impl Live {
     /// Returns the error of the store.
     pub fn wait<T, F>(
         &self,
-        work: impl FnOnce(Arc<dyn Store>) -> F,
+        work: impl FnOnce(Arc<Store>) -> F,
         every: Duration,
         meanwhile: impl Fn(),
     ) -> Result<T, StoreError>
@@ -189,21 +207,23 @@ impl Live {
         }
     }
 
-    /// Returns a lease that one server of a store holds at a time, for so many seconds after it was last renewed.
-    pub fn lease(&self, right: Right) -> Lease {
+    /// Returns a function that takes or renews a lease, and returns false while another server has it. It must be
+    /// called off the async threads.
+    pub fn lease(&self, lease: Lease) -> impl Fn() -> anyhow::Result<bool> + Send + Sync + 'static {
         let (store, runtime, holder) = (self.store.clone(), self.runtime.clone(), self.holder.clone());
-        Lease(Arc::new(move || Ok(runtime.block_on(store.lease(right.0, &holder, right.1))?)))
+        let seconds = lease.duration.as_secs() as i64;
+        move || Ok(runtime.block_on(store.lease(lease.name, &holder, seconds))?)
     }
 
     /// Releases all leases, so that others need not wait until they expire.
     pub fn release(&self) {
         let given = async {
-            for Right(name, _) in [JOBS, PUBLISHING] {
+            for Lease { name, .. } in [JOBS, PUBLISHING] {
                 self.store.unlease(name, &self.holder).await?;
             }
             Ok::<(), StoreError>(())
         };
-        if !matches!(self.runtime.block_on(async { timeout(LEAVING, given).await }), Ok(Ok(()))) {
+        if !matches!(self.runtime.block_on(async { timeout(RELEASE_TIMEOUT, given).await }), Ok(Ok(()))) {
             tracing::debug!("leases could not be given back, they end by themselves");
         }
     }

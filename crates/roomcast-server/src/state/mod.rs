@@ -1,12 +1,13 @@
-//! What a running server holds: history, models, forecasts and settings.
+//! What a running server holds: history, models, forecasts and settings. No handler and no loop is in it.
 
+pub mod alerts;
 pub mod answer;
 pub mod cache;
-pub mod lease;
+pub mod events;
+pub mod grid;
 pub mod live;
 pub mod loaded;
-pub mod past;
+pub mod settings;
 pub mod site;
 pub mod snapshot;
 pub mod standing;
-pub mod visits;

@@ -1,57 +1,91 @@
-//! State that all requests share: settings, limits, counters, and the snapshot that is served.
+//! The parts of a running server that handlers and jobs share.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use super::alerts::Alerts;
+use super::events::Events;
 use super::live::Live;
-use super::past::PastModels;
+use super::settings::Settings;
 use super::snapshot::Snapshot;
-use super::visits::Visits;
-use crate::api::alerts::Alerts;
-use crate::api::events::Events;
-use crate::http::auth::Tokens;
-use crate::http::limits::Limits;
-use crate::http::proxy::{Client, Network};
-use crate::jobs::retrain::Retraining;
-use crate::jobs::upkeep::Upkeep;
 use crate::metrics::{Gauges, Metrics};
 use crate::problem::{Code, Problem};
 use crate::publish::Publisher;
 use roomcast_forecast::calendar::Calendar;
-use roomcast_forecast::model::rule::Rule;
 use roomcast_forecast::scores::Scores;
-use roomcast_storage::inputs::Inputs;
 use roomcast_storage::registry::Registry;
 
 /// Log target of what a server tells at its start, which is shown without `--verbose`.
 pub const START: &str = "roomcast::start";
 
-/// The settings the server was started with.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The readings, and the calendar of the site they come from.
-    pub input: Inputs,
-    /// The store of readings as they arrive.
-    pub store: Option<String>,
-    /// The directory of the models, or an address, which may hold a password.
-    pub models: PathBuf,
-    /// The rule that turns probabilities into states.
-    pub rule: Rule,
-    /// Requests per second of one address or token; 0 for no limit.
-    pub rate: u32,
-    /// True when metrics are shown without a token.
-    pub metrics_public: bool,
-    /// Origins whose pages may read answers.
-    pub cors: Vec<String>,
-    /// Proxies that may name the client of a request.
-    pub proxies: Vec<Network>,
-    /// True when connections are encrypted.
-    pub tls: bool,
-    /// The schedule and settings of retraining.
-    pub retrain: Retraining,
-    /// The schedule and settings of the store's upkeep, if there is a store.
-    pub upkeep: Option<Upkeep>,
+/// The parts of a running server.
+pub struct Site {
+    /// The settings the server was started with.
+    pub settings: Settings,
+    /// The site's calendar.
+    pub calendar: Calendar,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// The registry.
+    pub registry: Registry,
+    /// The registry's list as last read, and, when the registry was away since, the reason why it is old.
+    pub listed: Mutex<Option<(std::time::Instant, serde_json::Value, Option<String>)>>,
+    /// The snapshot that is served, and whether it is what it should be.
+    pub serving: Serving,
+    /// The store and its sources, if there is a store.
+    pub live: Option<Live>,
+    /// Publishes forecasts, if targets are configured.
+    pub publisher: Option<Publisher>,
+    /// The scores of past forecasts.
+    pub scores: LiveScores,
+    /// The present alerts.
+    pub alerts: Alerts,
+    /// The listeners of `GET /events`.
+    pub events: Events,
+}
+
+impl Site {
+    /// Returns a site with nothing loaded yet.
+    pub fn new(settings: Settings, calendar: Calendar, live: Option<Live>, publisher: Option<Publisher>) -> Site {
+        Site {
+            registry: Registry::open(&settings.models),
+            listed: Mutex::default(),
+            settings,
+            calendar,
+            metrics: Metrics::default(),
+            serving: Serving::default(),
+            live,
+            publisher,
+            scores: LiveScores::default(),
+            alerts: Alerts::default(),
+            events: Events::default(),
+        }
+    }
+
+    /// Returns the snapshot that is served now. A request takes it once and keeps it.
+    ///
+    /// # Errors
+    /// Returns [`Code::NotReady`] before anything is loaded.
+    pub fn snapshot(&self) -> Result<Arc<Snapshot>, Problem> {
+        self.serving.snapshot().ok_or_else(|| {
+            Problem::new(Code::NotReady, "the history is being loaded")
+                .hint("GET /readyz says when it is there")
+                .retry_after(1)
+        })
+    }
+
+    /// Returns the present values for the metrics.
+    pub fn gauges(&self) -> Gauges {
+        let snapshot = self.serving.snapshot();
+        let history = snapshot.as_ref().map(|snapshot| &snapshot.history);
+        Gauges {
+            ready: self.serving.phase() == Phase::Ready,
+            devices: history.map_or(0, |history| history.readings.devices.len()),
+            readings: history.map_or(0, |history| history.count),
+            data_until: history.and_then(|history| history.span).map_or(0, |span| span.1),
+            cutoff: snapshot.as_ref().map_or(0, |snapshot| snapshot.loaded.models.cutoff),
+        }
+    }
 }
 
 /// The phase of the server's life.
@@ -97,90 +131,28 @@ pub struct Trouble {
     pub upkeep: Option<String>,
 }
 
-/// The state that all requests share.
-pub struct Site {
-    /// The settings the server was started with.
-    pub settings: Settings,
-    /// The site's calendar.
-    pub calendar: Calendar,
-    /// The registry.
-    pub registry: Registry,
-    /// The registry's older versions, for past origins.
-    pub past: Arc<PastModels>,
-    /// The known tokens; none with `--no-auth`.
-    pub tokens: Tokens,
-    /// The limits on requests.
-    pub limits: Limits,
-    /// The metrics.
-    pub metrics: Metrics,
-    /// The listeners of `GET /events`.
-    pub events: Events,
-    /// The store and its sources, if there is a store.
-    pub live: Option<Live>,
-    /// Publishes forecasts, if targets are configured.
-    pub publisher: Option<Publisher>,
-    /// The scores of past forecasts.
-    pub scores: Mutex<Scores>,
-    /// Number of times the scores changed.
-    pub scored: AtomicU64,
-    /// The present alerts.
-    pub alerts: Mutex<Alerts>,
-    phase: AtomicU8,
+/// Holds the snapshot that is served, the phase of the server, and the errors of the last tries to change either.
+#[derive(Default)]
+pub struct Serving {
     snapshot: RwLock<Option<Arc<Snapshot>>>,
+    phase: AtomicU8,
     trouble: RwLock<Trouble>,
     loading: Mutex<()>,
-    /// Histories that came with requests.
-    pub visits: Visits,
-    /// The registry's list as last read, and, when the registry was away since, the reason why it is old.
-    pub listed: Mutex<Option<(std::time::Instant, serde_json::Value, Option<String>)>>,
 }
 
-impl Site {
-    /// Returns a site with nothing loaded yet.
-    pub fn new(settings: Settings, calendar: Calendar, tokens: Tokens) -> Site {
-        Site {
-            past: Arc::new(PastModels::new(Registry::open(&settings.models), settings.rule)),
-            registry: Registry::open(&settings.models),
-            limits: Limits::new(settings.rate),
-            settings,
-            calendar,
-            tokens,
-            metrics: Metrics::default(),
-            events: Events::default(),
-            live: None,
-            publisher: None,
-            scores: Mutex::default(),
-            scored: AtomicU64::default(),
-            alerts: Mutex::default(),
-            phase: AtomicU8::new(Phase::Loading as u8),
-            snapshot: RwLock::default(),
-            trouble: RwLock::default(),
-            loading: Mutex::default(),
-            visits: Visits::default(),
-            listed: Mutex::default(),
-        }
-    }
-
-    /// Returns the snapshot that is served now. A request takes it once and keeps it.
-    ///
-    /// # Errors
-    /// Returns [`Code::NotReady`] before anything is loaded.
-    pub fn snapshot(&self) -> Result<Arc<Snapshot>, Problem> {
-        let snapshot = self.snapshot.read().unwrap_or_else(PoisonError::into_inner);
-        snapshot.clone().ok_or_else(|| {
-            Problem::new(Code::NotReady, "the history is being loaded")
-                .hint("GET /readyz says when it is there")
-                .retry_after(1)
-        })
+impl Serving {
+    /// Returns the snapshot that is served now, if anything is loaded.
+    fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Serves another snapshot from now on.
-    pub fn swap(&self, snapshot: Snapshot) {
+    pub fn replace(&self, snapshot: Snapshot) {
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(snapshot));
     }
 
     /// Waits until no other thread is loading.
-    pub fn lock(&self) -> MutexGuard<'_, ()> {
+    pub fn lock_loading(&self) -> MutexGuard<'_, ()> {
         self.loading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -190,8 +162,13 @@ impl Site {
     }
 
     /// Enters a later phase; there is no way back.
-    pub fn reach(&self, phase: Phase) {
+    pub fn set_phase(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, SeqCst);
+    }
+
+    /// Returns whether the server is about to stop.
+    pub fn is_draining(&self) -> bool {
+        self.phase() == Phase::Draining
     }
 
     /// Returns the errors of the last tries.
@@ -203,25 +180,28 @@ impl Site {
     pub fn set_trouble(&self, change: impl FnOnce(&mut Trouble)) {
         change(&mut self.trouble.write().unwrap_or_else(PoisonError::into_inner));
     }
+}
 
-    /// Returns the present values for the metrics.
-    pub fn gauges(&self) -> Gauges {
-        let snapshot = self.snapshot().ok();
-        let history = snapshot.as_ref().map(|snapshot| &snapshot.history);
-        Gauges {
-            ready: self.phase() == Phase::Ready,
-            devices: history.map_or(0, |history| history.readings.devices.len()),
-            readings: history.map_or(0, |history| history.count),
-            data_until: history.and_then(|history| history.span).map_or(0, |span| span.1),
-            cutoff: snapshot.as_ref().map_or(0, |snapshot| snapshot.loaded.models.cutoff),
-        }
+/// The scores of past forecasts, and how often they have changed.
+#[derive(Default)]
+pub struct LiveScores {
+    scores: Mutex<Scores>,
+    changes: AtomicU64,
+}
+
+impl LiveScores {
+    /// Returns the scores, locked.
+    pub fn lock(&self) -> MutexGuard<'_, Scores> {
+        self.scores.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a request of a client against the limit of its address.
-    ///
-    /// # Errors
-    /// Returns [`Code::RateLimited`] when it made too many, also for an address that is locked out.
-    pub fn admit_address(&self, client: Option<Client>) -> Result<(), Problem> {
-        client.map_or(Ok(()), |client| self.limits.address(client.0))
+    /// Returns the number of times that the scores have changed.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(SeqCst)
+    }
+
+    /// Counts a change, after which answers that show scores are rendered anew.
+    pub fn count_change(&self) {
+        self.changes.fetch_add(1, SeqCst);
     }
 }

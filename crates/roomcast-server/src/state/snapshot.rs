@@ -4,40 +4,33 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rayon::prelude::*;
-
-use super::answer::{self, Cell, ModelRef};
+use super::answer::Cell;
 use super::cache::Answers;
-use super::loaded::Loaded;
-use super::past::PastModels;
+use super::grid::{Forecasts, Grid};
+use super::loaded::{Loaded, OlderVersions};
+use super::settings::MAX_CLOCK_SKEW;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
-use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
-use roomcast_forecast::features::SiteRates;
-use roomcast_forecast::forecast;
-use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::calendar::{Calendar, HOUR, Hour, Timestamp};
 use roomcast_forecast::readings::names::closest;
 use roomcast_forecast::readings::{DeviceReadings, Profile, Readings, profile};
 
 /// Seconds past the last reading within which a forecast may begin. Beyond, the data of files are history and "now"
 /// means their end.
-const REACH: i64 = 48 * HOUR;
+const MAX_FILE_SILENCE: i64 = 48 * HOUR;
 
 /// Seconds without any reading after which the data of a store, where readings can still come in, are history.
-pub const ENDED: i64 = 30 * 24 * HOUR;
+pub const MAX_STORE_SILENCE: i64 = 30 * 24 * HOUR;
 
 /// Seconds of a step. Forecasts at the present are made for the end of a step, so that they are computed once for all
 /// requests in it, and include everything that has come.
-const STEP: i64 = 300;
+const ORIGIN_STEP: i64 = 300;
 
 /// Seconds before its end at which an hour's last step ends; from then on the hour counts as over.
 const LAST_STEP: i64 = 60;
 
-/// Seconds a sensor's clock may be ahead of this one. Later readings wait until their time has come.
-pub const AHEAD: i64 = 300;
-
 /// Number of origins whose grids are kept; a grid holds a copy of the readings before its origin.
-const GRIDS: usize = 2;
+const MAX_CACHED_GRIDS: usize = 2;
 
 /// The readings, and everything that follows from them alone.
 pub struct History {
@@ -55,7 +48,7 @@ pub struct History {
 impl History {
     /// Returns the history of these readings; `heard` holds the store's latest sign of life.
     pub fn new(readings: Readings, calendar: &Calendar, heard: Option<Arc<AtomicI64>>) -> History {
-        let span = readings.lived(calendar.now() + AHEAD);
+        let span = readings.lived(calendar.now() + MAX_CLOCK_SKEW);
         History { count: readings.len(), span, heard, profile: OnceLock::new(), readings }
     }
 
@@ -69,9 +62,11 @@ impl History {
     /// it is the end of the hour of the last reading.
     pub fn present(&self, calendar: &Calendar) -> Timestamp {
         let now = calendar.now();
-        let ended = if self.heard.is_some() { ENDED } else { REACH };
+        let ended = if self.heard.is_some() { MAX_STORE_SILENCE } else { MAX_FILE_SILENCE };
         match self.span {
-            Some((_, last)) if now - last > ended || last - now > AHEAD => calendar.start(calendar.hour(last) + 1),
+            Some((_, last)) if now - last > ended || last - now > MAX_CLOCK_SKEW => {
+                calendar.start(calendar.hour(last) + 1)
+            }
             Some((_, last)) => step(now.max(last + 1), calendar),
             None => step(now, calendar),
         }
@@ -86,10 +81,10 @@ impl History {
     ///
     /// # Errors
     /// Returns [`Code::OutOfRange`] before the first reading or far after the last.
-    pub fn reaches(&self, origin: Timestamp, calendar: &Calendar) -> Result<(), Problem> {
+    pub fn check_origin(&self, origin: Timestamp, calendar: &Calendar) -> Result<(), Problem> {
         let problem = |why: String| Problem::new(Code::OutOfRange, why);
         let Some((first, last)) = self.span else { return Ok(()) };
-        let latest = calendar.start(calendar.hour(last) + 1).max(self.present(calendar)) + REACH;
+        let latest = calendar.start(calendar.hour(last) + 1).max(self.present(calendar)) + MAX_FILE_SILENCE;
         if origin <= first {
             let why = format!("{} is before the first reading, {}", calendar.format(origin), calendar.format(first));
             Err(problem(why).hint("ask for a later instant"))
@@ -99,6 +94,11 @@ impl History {
         } else {
             Ok(())
         }
+    }
+
+    /// Returns the whole days from the first reading to the last.
+    pub fn days(&self, calendar: &Calendar) -> Hour {
+        self.span.map_or(0, |(first, last)| (calendar.hour(last) + 1 - calendar.hour(first)) / 24)
     }
 
     /// Returns the profile of the readings.
@@ -123,7 +123,7 @@ impl History {
 fn step(instant: Timestamp, calendar: &Calendar) -> Timestamp {
     let start = calendar.start(calendar.hour(instant));
     let (passed, whole) = (instant - start, HOUR - LAST_STEP);
-    let end = (passed + STEP - 1) / STEP * STEP;
+    let end = (passed + ORIGIN_STEP - 1) / ORIGIN_STEP * ORIGIN_STEP;
     start + if passed <= whole { end.min(whole) } else { HOUR }
 }
 
@@ -137,107 +137,13 @@ pub fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Problem 
     }
 }
 
-/// The grid of one origin and the forecasts made from it so far.
-pub struct Grid {
-    /// The grid.
-    pub hourly: Hourly,
-    /// The aggregates of all devices.
-    pub building: Arc<SiteRates>,
-    /// The models that forecasts on it come from. None of them has seen the origin.
-    pub loaded: Arc<Loaded>,
-    /// Digest of the inputs that forecasts of all devices share, besides the models: see [`SiteRates::digest`].
-    pub basis: u64,
-    /// The time at which the grid was made.
-    pub made_at: Timestamp,
-    cells: Vec<OnceLock<Arc<Cell>>>,
-}
-
-impl Grid {
-    /// Builds the grid of an origin from readings, the site's own or others. `heard` is the last sign of life of any sensor.
-    pub fn new(
-        readings: &Readings,
-        calendar: &Calendar,
-        origin: Timestamp,
-        heard: Option<Timestamp>,
-        loaded: Arc<Loaded>,
-    ) -> Grid {
-        let hourly = Hourly::unless_stale(readings, calendar, origin, heard);
-        let building = SiteRates::new(&hourly);
-        let cells = hourly.devices.iter().map(|_| OnceLock::new()).collect();
-        let basis = building.digest();
-        Grid { building: Arc::new(building), loaded, basis, made_at: calendar.now(), cells, hourly }
-    }
-
-    /// Returns this grid for a history that has grown: forecasts of devices without new readings stay. None when more
-    /// has changed than the running hour of some devices.
-    fn grown(&self, readings: &Readings, changed: &[DeviceReadings], calendar: &Calendar) -> Option<Grid> {
-        // The end of a silence of the whole site changes every room.
-        if self.hourly.stale.is_some() {
-            return None;
-        }
-        let begins = readings.lived(self.hourly.origin).map(|(first, _)| calendar.hour(first));
-        if begins != Some(self.hourly.first) {
-            return None;
-        }
-        let (mut hourly, mut cells) = (self.hourly.clone(), self.cells.clone());
-        for new in changed.iter().filter(|new| new.times.first().is_some_and(|&first| first < self.hourly.origin)) {
-            let at = hourly.position(&new.device)?;
-            let known = readings.devices.binary_search_by(|d| d.device.cmp(&new.device)).ok()?;
-            let times = &readings.devices[known].times;
-            // Stores may repeat readings they gave before.
-            let on_grid = times.partition_point(|&time| time < hourly.origin)
-                - times.partition_point(|&time| time < hourly.start);
-            if on_grid == hourly.devices[at].times.len() {
-                continue;
-            }
-            hourly = hourly.with_times(at, times)?;
-            cells[at] = OnceLock::new();
-        }
-        let (building, loaded, basis) = (self.building.clone(), self.loaded.clone(), self.basis);
-        Some(Grid { building, loaded, basis, made_at: calendar.now(), cells, hourly })
-    }
-
-    /// Returns the models that forecasts on this grid come from: the habit's when the data are stale.
-    pub fn model(&self, calendar: &Calendar) -> ModelRef {
-        match self.hourly.stale {
-            Some(_) => ModelRef::habit(self.hourly.origin, calendar),
-            None => ModelRef::new(&self.loaded, self.hourly.origin, calendar),
-        }
-    }
-
-    /// Returns the forecasts of the devices at these positions, ascending. Missing ones are computed by all processors.
-    ///
-    /// # Errors
-    /// Returns a `Problem` when Polars fails.
-    pub fn cells(&self, devices: &[usize], calendar: &Calendar, metrics: &Metrics) -> Result<Vec<&Arc<Cell>>, Problem> {
-        let watch = std::time::Instant::now();
-        let missing: Vec<usize> = devices.iter().copied().filter(|&at| self.cells[at].get().is_none()).collect();
-        let version = self.model(calendar).version;
-        missing.par_iter().try_for_each(|&at| self.fill(at, &version, calendar))?;
-        metrics.forecasts.add(missing.len() as u64);
-        metrics.forecast_nanoseconds.add(watch.elapsed().as_nanos() as u64);
-        Ok(devices.iter().filter_map(|&at| self.cells[at].get()).collect())
-    }
-
-    /// Forecasts one device.
-    fn fill(&self, at: usize, version: &str, calendar: &Calendar) -> Result<(), Problem> {
-        let device = &self.hourly.devices[at];
-        let layers = self.loaded.models.layers(&device.device);
-        let made = forecast::forecast_with(&self.hourly, &self.building, at, layers).map_err(Problem::internal)?;
-        let last = device.times.last().copied();
-        let json = answer::device(&made, last, version, calendar).map_err(Problem::internal)?;
-        self.cells[at].get_or_init(|| Arc::new(Cell { forecast: made, json }));
-        Ok(())
-    }
-}
-
 /// Data and models of one moment.
 pub struct Snapshot {
     /// The readings.
     pub history: Arc<History>,
     /// The models.
     pub loaded: Arc<Loaded>,
-    past: Arc<PastModels>,
+    older: Arc<OlderVersions>,
     /// Rendered answers.
     pub answers: Answers,
     grids: Mutex<VecDeque<Arc<Grid>>>,
@@ -246,9 +152,9 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Returns data and models together, with nothing computed yet.
-    pub fn new(history: Arc<History>, loaded: Arc<Loaded>, past: Arc<PastModels>) -> Snapshot {
+    pub fn new(history: Arc<History>, loaded: Arc<Loaded>, older: Arc<OlderVersions>) -> Snapshot {
         let (answers, grids, computing) = (Answers::default(), Mutex::default(), Mutex::default());
-        Snapshot { history, loaded, past, answers, grids, computing }
+        Snapshot { history, loaded, older, answers, grids, computing }
     }
 
     /// Returns the same models with a history that has grown by `changed`. Results that this cannot have changed are
@@ -259,12 +165,22 @@ impl Snapshot {
         let grids = grids.iter().filter_map(|grid| grid.grown(&history.readings, changed, calendar)).map(Arc::new);
         let grids = Mutex::new(grids.collect());
         let loaded = self.loaded.grown(&history.readings, calendar);
-        let (answers, past, computing) = (Answers::default(), self.past.clone(), Mutex::default());
-        Snapshot { history, loaded, past, answers, grids, computing }
+        let (answers, older, computing) = (Answers::default(), self.older.clone(), Mutex::default());
+        Snapshot { history, loaded, older, answers, grids, computing }
+    }
+
+    /// Returns other models with the same history.
+    pub fn with_models(&self, loaded: Loaded) -> Snapshot {
+        Snapshot::new(self.history.clone(), Arc::new(loaded), self.older.clone())
+    }
+
+    /// Returns another history with the same models.
+    pub fn with_history(&self, history: History) -> Snapshot {
+        Snapshot::new(Arc::new(history), self.loaded.clone(), self.older.clone())
     }
 
     /// Waits until no other thread computes, so that two requests for the same forecast compute it once.
-    pub fn turn(&self) -> MutexGuard<'_, ()> {
+    fn lock_computing(&self) -> MutexGuard<'_, ()> {
         self.computing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -274,10 +190,16 @@ impl Snapshot {
         self.history.heard().filter(|_| origin >= calendar.now())
     }
 
-    /// Returns the grid of an origin. Must be called off the async threads, and with [`Snapshot::turn`] held.
+    /// Returns the grid of an origin. Must be called off the async threads.
     pub fn grid(&self, origin: Timestamp, calendar: &Calendar) -> Arc<Grid> {
+        let _computing = self.lock_computing();
+        self.find_or_build(origin, calendar)
+    }
+
+    /// Returns the grid of an origin, while [`Snapshot::lock_computing`] is held.
+    fn find_or_build(&self, origin: Timestamp, calendar: &Calendar) -> Arc<Grid> {
         let lock = || self.grids.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = || {
+        let find = || {
             let mut grids = lock();
             let at = grids.iter().position(|grid| grid.hourly.origin == origin)?;
             // The one used last goes last: days of the past do not push out the present.
@@ -285,18 +207,67 @@ impl Snapshot {
             grids.push_front(grid.clone());
             Some(grid)
         };
-        found().unwrap_or_else(|| {
+        find().unwrap_or_else(|| {
             // Room is made first, because the kept grids and the new one would be three.
-            lock().truncate(GRIDS - 1);
+            lock().truncate(MAX_CACHED_GRIDS - 1);
             let readings = &self.history.readings;
             let loaded = match self.loaded.has_seen(origin, calendar) {
-                true => self.past.at(origin, readings, calendar),
+                true => self.older.at(origin, readings, calendar),
                 false => self.loaded.clone(),
             };
             let grid = Arc::new(Grid::new(readings, calendar, origin, self.heard(origin, calendar), loaded));
             lock().push_front(grid.clone());
             grid
         })
+    }
+
+    /// Returns the grid of the present. Must be called off the async threads.
+    pub fn present_grid(&self, calendar: &Calendar) -> Arc<Grid> {
+        self.grid(self.history.present(calendar), calendar)
+    }
+
+    /// Returns the forecasts of the devices at these positions of a grid. Must be called off the async threads.
+    ///
+    /// # Errors
+    /// Returns a `Problem` when Polars fails.
+    pub fn cells(
+        &self,
+        grid: &Grid,
+        devices: &[usize],
+        calendar: &Calendar,
+        metrics: &Metrics,
+    ) -> Result<Vec<Arc<Cell>>, Problem> {
+        let _computing = self.lock_computing();
+        grid.cells(devices, calendar, metrics)
+    }
+
+    /// Returns the forecasts of devices given by their positions in the history; of all on the grid without any. Must
+    /// be called off the async threads.
+    ///
+    /// # Errors
+    /// Returns a `Problem` for a device without a reading in the time that is looked at, and when Polars fails.
+    pub fn forecasts(
+        &self,
+        origin: Timestamp,
+        devices: &[u32],
+        calendar: &Calendar,
+        metrics: &Metrics,
+    ) -> Result<Forecasts, Problem> {
+        // Held until the forecasts are there: waiting requests for other origins have no grid in memory yet.
+        let _computing = self.lock_computing();
+        let grid = self.find_or_build(origin, calendar);
+        // The grid leaves out devices without a reading before its origin, so its positions differ from the history's.
+        let names = devices.iter().filter_map(|&at| self.history.readings.devices.get(at as usize));
+        let position = |device: &DeviceReadings| {
+            let known = grid.hourly.devices.iter().map(|device| device.device.as_str());
+            grid.hourly.position(&device.device).ok_or_else(|| unknown(&device.device, known))
+        };
+        let at: Vec<usize> = match devices {
+            [] => (0..grid.hourly.devices.len()).collect(),
+            _ => names.map(position).collect::<Result<_, _>>()?,
+        };
+        let cells = grid.cells(&at, calendar, metrics)?;
+        Ok(Forecasts { grid, cells })
     }
 }
 
@@ -330,8 +301,8 @@ mod tests {
         let running = calendar.parse("2024-03-05 10:00:00").unwrap();
         let history = Arc::new(History::new(readings.before(running), &calendar, None));
         let loaded = Arc::new(Loaded::baseline(&history.readings, &calendar, Rule::Fixed(0.5)));
-        let past = Arc::new(PastModels::new(Registry::open("nowhere"), Rule::Fixed(0.5)));
-        let old = Snapshot::new(history.clone(), loaded, past.clone());
+        let older = Arc::new(OlderVersions::new(Registry::open("nowhere"), Rule::Fixed(0.5)));
+        let old = Snapshot::new(history.clone(), loaded, older.clone());
         let (metrics, all) = (Metrics::default(), [0, 1, 2, 3]);
         let json = |grid: &Grid| -> Vec<Vec<u8>> {
             let cells = grid.cells(&all, &calendar, &metrics).unwrap();
@@ -346,7 +317,7 @@ mod tests {
         // Repeated readings, of whatever hour, change nothing.
         let again = new.grown(&history.readings.devices, &calendar).grid(running + 1500, &calendar);
         assert!(again.cells.iter().all(|cell| cell.get().is_some()));
-        let cold = Snapshot::new(new.history.clone(), new.loaded.clone(), past);
+        let cold = Snapshot::new(new.history.clone(), new.loaded.clone(), older);
         assert_eq!(after, json(&cold.grid(running + 1500, &calendar)));
         assert!(before[2] != after[2] && before[0] == after[0]);
     }

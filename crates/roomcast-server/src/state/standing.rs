@@ -3,21 +3,19 @@
 use std::fmt::Write as _;
 
 use super::site::Site;
-use crate::api::alerts;
-use crate::jobs::scoring;
 use crate::metrics;
 
 /// Returns all of them in Prometheus' text form.
 pub fn text(site: &Site) -> String {
     let mut out = String::with_capacity(4096);
     metrics::head(&mut out, "alert", "gauge", "Devices, servers or models with this trouble; 0 when all is well.");
-    for (kind, count) in alerts::lock(site).counts() {
+    for (kind, count) in site.alerts.counts() {
         let _ = writeln!(out, "roomcast_alert{{kind=\"{kind}\"}} {count}");
     }
     let (live, gap, likely_gap) = {
         let snapshot = site.snapshot().ok();
         let judged = snapshot.as_ref().map(|snapshot| &snapshot.loaded.models.site.out_of_sample);
-        let scores = scoring::lock(site);
+        let scores = site.scores.lock();
         let gap = judged.and_then(|judged| scores.calibration_gap(judged));
         (scores.site(), gap, judged.and_then(|judged| scores.likely_calibration_gap(judged)))
     };
@@ -34,18 +32,18 @@ pub fn text(site: &Site) -> String {
         metrics::head(&mut out, &format!("live_{name}"), "gauge", help);
         let _ = writeln!(out, "roomcast_live_{name} {}", value.unwrap_or(f64::NAN));
     }
-    let given = site.publisher.as_ref().map_or(&[][..], |publisher| publisher.given());
+    let targets = site.publisher.as_ref().map_or(&[][..], |publisher| publisher.counts());
     for (name, kind, help) in [
         ("sent_total", "counter", "Messages or keys sent."),
         ("failures_total", "counter", "Connections or requests that failed."),
         ("connected", "gauge", "1 while connected."),
     ] {
         metrics::head(&mut out, &format!("publish_{name}"), kind, help);
-        for (target, given) in given {
+        for (target, counts) in targets {
             let value = match name {
-                "sent_total" => given.sent.get(),
-                "failures_total" => given.failures.get(),
-                _ => given.connected.get(),
+                "sent_total" => counts.sent.get(),
+                "failures_total" => counts.failures.get(),
+                _ => counts.connected.get(),
             };
             let _ = writeln!(out, "roomcast_publish_{name}{{target=\"{target}\"}} {value}");
         }

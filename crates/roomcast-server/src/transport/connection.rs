@@ -6,172 +6,18 @@
 //! named length is that of the body. Other empty lines only make the parts that are read shorter. A connection whose
 //! client takes nothing of an answer is closed.
 
-use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::dev::Payload;
-use actix_web::error::PayloadError;
-use actix_web::web::{Bytes, BytesMut};
-use futures_core::Stream;
+use actix_web::web::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use super::slots::Slot;
-
-/// Bytes of an answer that are handed on at a time. These bytes are copied.
-const PIECE: usize = 64 << 10;
-
-/// The state of the request being answered. While it has come whole and is being answered, the next has to wait.
-#[derive(Default)]
-pub struct Answering {
-    /// The number of the request that is being answered; 0 for none.
-    request: Cell<u64>,
-    /// Number of requests so far.
-    requests: Cell<u64>,
-    /// Bytes of its body that have not come, if its length was named.
-    missing: Cell<Option<u64>>,
-    is_whole: Cell<bool>,
-    /// The task that waits to read the next request.
-    reader: Cell<Option<Waker>>,
-}
-
-impl Answering {
-    /// Starts a request with a body of this length, if it names one. A request without a body is whole at once. The
-    /// payload of any other request reports when it is whole.
-    pub fn start(self: &Rc<Self>, payload: Payload, length: Option<u64>) -> (Payload, Answer) {
-        let number = self.requests.get() + 1;
-        let has_body = !matches!(payload, Payload::None);
-        self.requests.set(number);
-        self.request.set(number);
-        self.missing.set(length.filter(|_| has_body));
-        self.is_whole.set(!has_body || length == Some(0));
-        let answer = Answer { answering: self.clone(), number };
-        let payload = match payload {
-            Payload::None => Payload::None,
-            payload => {
-                let body: BoxedPayload = Box::pin(Body { payload, answering: self.clone(), number });
-                Payload::Stream { payload: body }
-            }
-        };
-        (payload, answer)
-    }
-
-    fn whole(&self, number: u64) {
-        if self.request.get() == number {
-            self.is_whole.set(true);
-        }
-    }
-
-    fn end(&self, number: u64) {
-        if self.request.get() == number {
-            self.request.set(0);
-            self.missing.set(None);
-            self.is_whole.set(false);
-            if let Some(reader) = self.reader.take() {
-                reader.wake();
-            }
-        }
-    }
-
-    /// Records that so many more bytes of the body have come.
-    fn came(&self, bytes: usize) {
-        if let Some(missing) = self.missing.get() {
-            let missing = missing.saturating_sub(bytes as u64);
-            self.missing.set(Some(missing));
-            if missing == 0 {
-                self.is_whole.set(true);
-            }
-        }
-    }
-
-    /// Returns whether the next request has to wait. If so, the task is woken when the wait is over.
-    fn holds(&self, context: &Context<'_>) -> bool {
-        let holds = self.is_whole.get();
-        if holds {
-            self.reader.set(Some(context.waker().clone()));
-        }
-        holds
-    }
-}
-
-type BoxedPayload = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
-
-/// The body of a request, which reports when it has come whole.
-struct Body {
-    payload: Payload,
-    answering: Rc<Answering>,
-    number: u64,
-}
-
-impl Stream for Body {
-    type Item = Result<Bytes, PayloadError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = Pin::new(&mut self.payload).poll_next(context);
-        if !matches!(next, Poll::Pending | Poll::Ready(Some(Ok(_)))) {
-            self.answering.whole(self.number);
-        }
-        next
-    }
-}
-
-impl Drop for Body {
-    /// Marks the body as whole: nothing reads the rest of it while the request is answered.
-    fn drop(&mut self) {
-        self.answering.whole(self.number);
-    }
-}
-
-/// The answer to a request; dropping it ends the answer.
-pub struct Answer {
-    answering: Rc<Answering>,
-    number: u64,
-}
-
-impl Answer {
-    /// Returns the same body in pieces. The answer ends with the last of them.
-    pub fn body(self, body: BoxBody) -> BoxBody {
-        BoxBody::new(Pieces { body, ready: Bytes::new(), _answer: self })
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        self.answering.end(self.number);
-    }
-}
-
-/// The body of an answer in pieces of at most [`PIECE`] bytes.
-struct Pieces {
-    body: BoxBody,
-    /// The rest of the chunk that was read last.
-    ready: Bytes,
-    _answer: Answer,
-}
-
-impl MessageBody for Pieces {
-    type Error = Box<dyn std::error::Error>;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        if self.ready.is_empty() {
-            match Pin::new(&mut self.body).poll_next(context) {
-                Poll::Ready(Some(Ok(bytes))) => self.ready = bytes,
-                other => return other,
-            }
-        }
-        let length = self.ready.len().min(PIECE);
-        Poll::Ready(Some(Ok(self.ready.split_to(length))))
-    }
-}
+use crate::http::answering::Answering;
 
 /// A connection.
 pub struct Connection<T> {
@@ -184,7 +30,7 @@ pub struct Connection<T> {
     /// True when the requests handed on must be looked at before the rest is handed on.
     pauses: bool,
     /// Longest time in which the client may take nothing of what it is sent.
-    patience: Duration,
+    stall_timeout: Duration,
     /// A timer that runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
     _slot: Option<Slot>,
@@ -192,9 +38,9 @@ pub struct Connection<T> {
 
 impl<T> Connection<T> {
     /// Returns a connection over `inner`.
-    pub fn new(inner: T, patience: Duration, slot: Option<Slot>) -> Connection<T> {
+    pub fn new(inner: T, stall_timeout: Duration, slot: Option<Slot>) -> Connection<T> {
         let (answering, rest, stalled) = (Rc::default(), BytesMut::new(), None);
-        Connection { inner, answering, rest, is_line_over: false, pauses: false, patience, stalled, _slot: slot }
+        Connection { inner, answering, rest, is_line_over: false, pauses: false, stall_timeout, stalled, _slot: slot }
     }
 
     /// Returns the state that keeps its requests apart.
@@ -208,8 +54,8 @@ impl<T> Connection<T> {
             self.stalled = None;
             return written;
         }
-        let patience = self.patience;
-        match self.stalled.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(context) {
+        let stall_timeout = self.stall_timeout;
+        match self.stalled.get_or_insert_with(|| Box::pin(sleep(stall_timeout))).as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,
         }
@@ -308,6 +154,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Connection<T> {
 mod tests {
     use std::future::poll_fn;
 
+    use actix_web::dev::Payload;
+    use actix_web::web::Bytes;
+
     use super::*;
 
     /// Gives all bytes each time it is asked, and takes none.
@@ -394,23 +243,5 @@ mod tests {
             let written = poll_fn(|context| Pin::new(&mut connection).poll_write(context, b"answer")).await;
             assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
         });
-    }
-
-    #[test]
-    fn answers_are_handed_on_in_pieces() {
-        let answering = Rc::new(Answering::default());
-        let (_, answer) = answering.start(Payload::None, None);
-        let mut body = answer.body(BoxBody::new(vec![7_u8; 3 * PIECE + 1]));
-        assert_eq!(body.size(), BodySize::Sized(3 * PIECE as u64 + 1));
-        let mut lengths = Vec::new();
-        run(async {
-            while let Some(piece) = poll_fn(|context| Pin::new(&mut body).poll_next(context)).await {
-                lengths.push(piece.unwrap().len());
-            }
-        });
-        assert_eq!(lengths, [PIECE, PIECE, PIECE, 1]);
-        assert!(answering.is_whole.get());
-        drop(body);
-        assert!(!answering.is_whole.get());
     }
 }

@@ -22,21 +22,22 @@ use tokio_rustls::server::TlsStream;
 
 use super::connection::Connection;
 use super::slots::Connections;
+use crate::http::auth::Access;
 use crate::http::gate;
 use crate::routes;
 use crate::state::site::Site;
 
 /// Longest time for a request's head, and for which an idle connection is kept.
-const HEAD: Duration = Duration::from_secs(10);
-const IDLE: Duration = Duration::from_secs(75);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// Longest time for a handshake, in which a client may take nothing of an answer, and for closing a connection.
-const HANDSHAKE: Duration = Duration::from_secs(5);
-const STALLED: Duration = Duration::from_secs(30);
-const CLOSE: Duration = Duration::from_secs(1);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connections that wait to be accepted.
-const BACKLOG: u32 = 1024;
+const ACCEPT_BACKLOG: u32 = 1024;
 
 /// A connection in the form Actix expects.
 type Accepted<T> = (Connection<T>, Protocol, Option<SocketAddr>);
@@ -48,6 +49,7 @@ type Accepted<T> = (Connection<T>, Protocol, Option<SocketAddr>);
 /// Returns an error when the address cannot be bound.
 pub fn listen(
     site: &Data<Site>,
+    access: &Data<Access>,
     address: SocketAddr,
     tls: Option<ServerConfig>,
     limit: usize,
@@ -58,11 +60,12 @@ pub fn listen(
     let builder = configure(Server::build());
     let signal = builder.graceful_shutdown_signal();
     let connections = Connections::new(limit);
-    let site = site.clone();
+    let (site, access) = (site.clone(), access.clone());
     let builder = match tls {
         None => builder.listen("roomcast", listener, move || {
             let (connections, own) = (connections.clone(), site.clone());
-            fn_service(move |stream| plain(stream, connections.clone(), own.clone())).and_then(http(&site, &signal))
+            fn_service(move |stream| plain(stream, connections.clone(), own.clone()))
+                .and_then(http(&site, &access, &signal))
         })?,
         Some(mut config) => {
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -70,7 +73,7 @@ pub fn listen(
             builder.listen("roomcast", listener, move || {
                 let (connections, own, acceptor) = (connections.clone(), site.clone(), acceptor.clone());
                 fn_service(move |stream| secure(stream, acceptor.clone(), connections.clone(), own.clone()))
-                    .and_then(http(&site, &signal))
+                    .and_then(http(&site, &access, &signal))
             })?
         }
     };
@@ -81,16 +84,21 @@ fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)?.into_std()
+    socket.listen(ACCEPT_BACKLOG)?.into_std()
 }
 
 /// Answers the requests of connections.
 fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
     site: &Data<Site>,
+    access: &Data<Access>,
     signal: &GracefulShutdownSignal,
 ) -> impl ServiceFactory<Accepted<T>, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<T> {
-    let app =
-        App::new().app_data(site.clone()).wrap(from_fn(gate::gate)).wrap(Compress::default()).configure(routes::add);
+    let app = App::new()
+        .app_data(site.clone())
+        .app_data(access.clone())
+        .wrap(from_fn(gate::gate))
+        .wrap(Compress::default())
+        .configure(routes::add);
     let app = IntoServiceFactory::<_, Request>::into_factory(app).map_err(|error: Error| error.error_response());
     let signal = signal.clone();
     HttpService::build()
@@ -98,9 +106,9 @@ fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
             let signal = signal.clone();
             async move { signal.notified().await }
         })
-        .client_request_timeout(HEAD)
-        .client_disconnect_timeout(CLOSE)
-        .keep_alive(IDLE)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(CLOSE_TIMEOUT)
+        .keep_alive(IDLE_TIMEOUT)
         .on_connect_ext(|connection: &Connection<T>, data: &mut Extensions| {
             data.insert(connection.answering());
         })
@@ -115,7 +123,7 @@ async fn plain(
 ) -> Result<Accepted<TcpStream>, DispatchError> {
     let peer = stream.peer_addr().map_err(DispatchError::Io)?;
     let slot = connections.admit(peer.ip()).ok_or_else(|| refuse(&site, peer))?;
-    Ok((Connection::new(stream, STALLED, Some(slot)), Protocol::Http1, Some(peer)))
+    Ok((Connection::new(stream, STALL_TIMEOUT, Some(slot)), Protocol::Http1, Some(peer)))
 }
 
 /// Accepts a connection and performs the TLS handshake.
@@ -127,11 +135,11 @@ async fn secure(
 ) -> Result<Accepted<TlsStream<TcpStream>>, DispatchError> {
     let peer = stream.peer_addr().map_err(DispatchError::Io)?;
     let slot = connections.admit(peer.ip()).ok_or_else(|| refuse(&site, peer))?;
-    let stream = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+    let stream = match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
         Ok(accepted) => accepted.map_err(DispatchError::Io)?,
         Err(_) => return Err(DispatchError::Io(io::ErrorKind::TimedOut.into())),
     };
-    Ok((Connection::new(stream, STALLED, Some(slot)), Protocol::Http1, Some(peer)))
+    Ok((Connection::new(stream, STALL_TIMEOUT, Some(slot)), Protocol::Http1, Some(peer)))
 }
 
 /// Ends a connection of an address that already has as many as it may.

@@ -1,18 +1,14 @@
 //! A batch in the order in which it is written, and its receipt.
 
-use std::collections::hash_map::Entry as Place;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
-use sha2::{Digest, Sha256};
-
-use super::packed::day;
-use super::{Batch, Event, Kind, Receipt, Verdict, quarantine};
+use super::batch::{Batch, Event, Kind, Receipt, Verdict};
+use super::day_codec::day;
+use super::hash::hash;
+use super::quarantine::{self, Reject};
 use roomcast_forecast::calendar::{Calendar, Hour, Timestamp};
-
-/// Longest payload and reason kept in quarantine, in bytes. A payload of [`roomcast_server::ingest::payload::KEPT`] bytes fits.
-const PAYLOAD_LIMIT: usize = 16 * 1024;
-const REASON_LIMIT: usize = 1024;
 
 /// An event id: its day, and 64 bits of the SHA-256 of device and id.
 pub(super) type Id = (i64, i64);
@@ -29,33 +25,15 @@ pub(super) struct Plan<'a> {
     pub refused: Vec<Reject<'a>>,
     /// Number of rows that do not fit into the quarantine.
     pub dropped: u64,
-    events: Vec<Entry>,
+    events: Vec<Planned>,
 }
 
-struct Entry {
+struct Planned {
     /// Position in `devices`.
     device: usize,
     time: Timestamp,
     motion: bool,
     id: Option<Id>,
-}
-
-/// A row for the quarantine.
-pub(super) struct Reject<'a> {
-    /// 64 bits of the SHA-256 of source, payload and reason. Repetitions have the same key and become one row.
-    pub key: i64,
-    /// Number of times the row is in the batch.
-    pub seen: i64,
-    pub source: &'a str,
-    pub payload: String,
-    pub reason: String,
-}
-
-impl Reject<'_> {
-    /// Returns the bytes that count against the quarantine's limit.
-    pub fn bytes(&self) -> i64 {
-        (self.payload.len() + self.reason.len()) as i64
-    }
 }
 
 impl<'a> Plan<'a> {
@@ -64,22 +42,21 @@ impl<'a> Plan<'a> {
         let mut places: HashMap<&str, usize> = HashMap::new();
         let entry = |event: &'a Event| {
             let device = match places.entry(&event.device) {
-                Place::Occupied(place) => {
+                Entry::Occupied(place) => {
                     let latest = &mut devices[*place.get()].1;
                     *latest = event.time.max(*latest);
                     *place.get()
                 }
-                Place::Vacant(place) => {
+                Entry::Vacant(place) => {
                     devices.push((&event.device, event.time));
                     *place.insert(devices.len() - 1)
                 }
             };
             let id = event.id.as_ref().map(|id| (day(event.time), hash([event.device.as_str(), id.as_str()])));
-            Entry { device, time: event.time, motion: event.kind == Kind::Motion, id }
+            Planned { device, time: event.time, motion: event.kind == Kind::Motion, id }
         };
         let events = batch.events.iter().map(entry).collect();
-        let mut refused = rejects(batch);
-        let dropped = quarantine::shorten(&mut refused);
+        let (refused, dropped) = quarantine::rows(batch);
         Self { events, refused, dropped, devices }
     }
 
@@ -94,7 +71,7 @@ impl<'a> Plan<'a> {
     /// Returns the reading of each event: none for an event without motion, and for an id that is repeated in the batch
     /// or already `known`. `numbers` are those of `devices`.
     pub fn readings(&self, numbers: &[i64], mut known: HashSet<Id>) -> Vec<Option<Reading>> {
-        let reading = |event: &Entry| {
+        let reading = |event: &Planned| {
             let repeated = event.id.is_some_and(|id| event.motion && !known.insert(id));
             (event.motion && !repeated).then(|| (event.time, numbers[event.device]))
         };
@@ -107,7 +84,7 @@ impl<'a> Plan<'a> {
         // Usually all are new and each comes once. Then there is nothing to look up.
         let all = stored.len() == readings.iter().flatten().count();
         let mut new: HashSet<Reading> = if all { HashSet::new() } else { stored.iter().copied().collect() };
-        let verdict = |(event, reading): (&Entry, &Option<Reading>)| match reading {
+        let verdict = |(event, reading): (&Planned, &Option<Reading>)| match reading {
             _ if !event.motion => Verdict::NoMotion,
             Some(reading) if all || new.remove(reading) => Verdict::Stored,
             _ => Verdict::Duplicate,
@@ -148,37 +125,4 @@ pub(super) fn by_hour(readings: &[Reading], calendar: &Calendar) -> Vec<((Hour, 
     let mut keys: Vec<(Hour, i64)> = readings.iter().map(|&(time, device)| (calendar.hour(time), device)).collect();
     keys.sort_unstable();
     keys.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as i64)).collect()
-}
-
-fn rejects(batch: &Batch) -> Vec<Reject<'_>> {
-    let mut rejects: Vec<Reject<'_>> = Vec::new();
-    let mut places = HashMap::new();
-    for refused in &batch.refused {
-        let (payload, reason) = (clean(&refused.payload, PAYLOAD_LIMIT), clean(&refused.reason, REASON_LIMIT));
-        let key = hash([refused.source.as_str(), &payload, &reason]);
-        let place = *places.entry(key).or_insert(rejects.len());
-        match rejects.get_mut(place) {
-            Some(reject) => reject.seen += 1,
-            None => rejects.push(Reject { key, seen: 1, source: &refused.source, payload, reason }),
-        }
-    }
-    rejects
-}
-
-/// Returns the beginning of a text, without NUL, which PostgreSQL cannot store.
-fn clean(text: &str, limit: usize) -> String {
-    let end = (0..=limit.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
-    text[..end.unwrap_or_default()].replace('\0', "\u{fffd}")
-}
-
-/// Returns 64 bits of the SHA-256 of texts, each followed by a NUL.
-fn hash<const N: usize>(texts: [&str; N]) -> i64 {
-    let mut hash = Sha256::new();
-    for text in texts {
-        hash.update(text.as_bytes());
-        hash.update([0]);
-    }
-    let mut head = [0; 8];
-    head.copy_from_slice(&hash.finalize()[..8]);
-    i64::from_le_bytes(head)
 }

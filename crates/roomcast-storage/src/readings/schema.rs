@@ -1,10 +1,10 @@
 //! The metadata of a store in any database: the version of its tables and its site's zone.
 
-use super::StoreError;
+use super::error::StoreError;
 use roomcast_forecast::calendar::Calendar;
 
 /// The oldest version of the tables, in either database, that is brought up to date.
-pub(super) const FIRST: i64 = 4;
+pub(super) const OLDEST_VERSION: i64 = 4;
 
 /// What stands in the table `meta`.
 pub(super) struct Meta {
@@ -19,10 +19,10 @@ pub(super) fn zone(calendar: &Calendar) -> &'static str {
     calendar.zone().map_or("none", |zone| zone.name())
 }
 
-/// Returns how many of the steps after version [`FIRST`] the tables have behind them; none without tables.
+/// Returns how many of the steps after version [`OLDEST_VERSION`] the tables have behind them; none without tables.
 ///
 /// # Errors
-/// When they are older than [`FIRST`], have more than the `known` steps behind them, or are another zone's.
+/// When they are older than [`OLDEST_VERSION`], have more than the `known` steps behind them, or are another zone's.
 pub(super) fn check(
     name: &str,
     meta: Option<&Meta>,
@@ -31,13 +31,13 @@ pub(super) fn check(
 ) -> Result<Option<usize>, StoreError> {
     let Some(meta) = meta else { return Ok(None) };
     let (found, given) = (meta.version, zone(calendar));
-    let latest = FIRST + known as i64;
+    let latest = OLDEST_VERSION + known as i64;
     if found > latest {
         return Err(StoreError::Newer { store: name.to_owned(), found, known: latest });
     }
-    let Ok(done) = usize::try_from(found - FIRST) else {
+    let Ok(done) = usize::try_from(found - OLDEST_VERSION) else {
         let message = format!(
-            "made by an early build of roomcast: its schema has version {found}, known are {FIRST} to {latest}\n\
+            "made by an early build of roomcast: its schema has version {found}, known are {OLDEST_VERSION} to {latest}\n\
              hint: write its readings to files with that build's roomcast export, and import them into a new store"
         );
         return Err(StoreError::refused(name, message));

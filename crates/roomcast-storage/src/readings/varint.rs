@@ -1,7 +1,7 @@
 //! Variable-length integers: seven bits per byte, the lowest first. The top bit is set while more bytes follow.
 
 /// Most bytes of a number. All stored numbers are below 2^35.
-const LONGEST: u32 = 5;
+const MAX_BYTES: u32 = 5;
 
 /// Appends a number.
 pub(super) fn put(bytes: &mut Vec<u8>, mut number: u64) {
@@ -22,7 +22,7 @@ pub(super) fn all(bytes: &[u8]) -> Option<Vec<u64>> {
         if byte & 0x80 == 0 {
             numbers.push(number);
             (number, read) = (0, 0);
-        } else if read == LONGEST {
+        } else if read == MAX_BYTES {
             return None;
         }
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::readings::StoreError;
+use crate::failure::Failure;
 
 /// The reasons for which models cannot be saved, found, read or made current.
 #[derive(Debug, thiserror::Error)]
@@ -170,11 +170,10 @@ impl RegistryError {
 
     /// Translates an error of the database.
     pub(super) fn of_database(root: &str, error: sqlx::Error) -> Self {
-        match StoreError::of(root, error) {
-            StoreError::Unavailable { message, .. } => Self::unavailable(root, message),
-            StoreError::Full { .. } => Self::unavailable(root, "there is no room left to write"),
-            StoreError::Damaged { message, .. } | StoreError::Refused { message, .. } => Self::refused(root, message),
-            other => Self::refused(root, other),
+        match Failure::from(error) {
+            Failure::Unavailable(message) => Self::unavailable(root, message),
+            Failure::Full => Self::unavailable(root, "there is no room left to write"),
+            Failure::Damaged(message) | Failure::Refused(message) => Self::refused(root, message),
         }
     }
 

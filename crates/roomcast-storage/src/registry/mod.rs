@@ -10,16 +10,16 @@
 //!     SHA256SUMS                 checksums of them, for `sha256sum --check`
 //! ```
 //!
-//! or, with the same layout, in PostgreSQL or an S3-compatible object store: see `place`.
+//! or, with the same layout, in PostgreSQL or an S3-compatible object store: see `backend`.
 //!
 //! A version is there whole or not at all. A crash at any moment leaves the versions that were there. Writers hold a
 //! lock. Readers need neither a lock nor the right to write.
 
+mod backend;
 mod champion;
 mod error;
-mod files;
 mod manifest;
-mod place;
+mod names;
 pub mod takeover;
 #[cfg(test)]
 mod tests;
@@ -31,25 +31,27 @@ use std::time::Duration;
 
 use rayon::prelude::*;
 
+use self::backend::Backend;
+pub use self::backend::Lock;
 pub use self::champion::{champion, present};
 pub use self::error::{Damage, RegistryError};
 pub use self::manifest::{Manifest, Scores, Sources};
-use self::place::{CURRENT, Held, Place};
+use self::names::{CURRENT, is_name};
 use roomcast_forecast::model::{Models, check, codec};
 use roomcast_forecast::train::TrainingInfo;
 
 /// Most bytes of `current`.
-const LINE: u64 = 1 << 10;
+const MAX_CURRENT_BYTES: u64 = 1 << 10;
 
 /// Most bytes of a file that others keep beside the models.
-const BESIDE: u64 = 1 << 30;
+const MAX_SIDE_FILE_BYTES: u64 = 1 << 30;
 
 /// A registry of versions of models. Opening it reads and writes nothing.
 ///
 /// All operations block: call them off the async threads.
 #[derive(Debug, Clone)]
 pub struct Registry {
-    place: Arc<dyn Place>,
+    backend: Arc<dyn Backend>,
     root: PathBuf,
 }
 
@@ -64,10 +66,6 @@ pub struct Entry {
     pub manifest: Result<Manifest, RegistryError>,
 }
 
-/// The lease for retraining: see [`Registry::lease`].
-#[derive(Debug)]
-pub struct Lease(#[expect(dead_code, reason = "it is there to be dropped, which unlocks it")] Held);
-
 /// Returns the manifest and the bytes of models, after checking that they may be saved.
 fn describe(models: &Models, about: &TrainingInfo) -> Result<(Manifest, Vec<u8>), RegistryError> {
     check::models(models).map_err(RegistryError::Unsound)?;
@@ -79,8 +77,8 @@ fn describe(models: &Models, about: &TrainingInfo) -> Result<(Manifest, Vec<u8>)
 impl Registry {
     /// Opens the registry in a directory, which need not exist yet, at `postgres://…`, or at `s3://bucket/prefix`.
     pub fn open(location: impl Into<PathBuf>) -> Registry {
-        let place = place::at(location.into());
-        Registry { root: place.name(), place }
+        let backend = backend::at(location.into());
+        Registry { root: backend.name(), backend }
     }
 
     /// Returns the registry's directory. A registry outside the file system gives its name, without a password.
@@ -95,7 +93,7 @@ impl Registry {
 
     /// Returns the time to wait between two checks of which version is current.
     pub fn pace(&self) -> Duration {
-        self.place.pace()
+        self.backend.pace()
     }
 
     /// Saves models as a new version and, if `activate` is set, makes it the current one. Models that were made of the
@@ -107,8 +105,8 @@ impl Registry {
     /// current version then stays.
     pub fn save(&self, models: &Models, about: &TrainingInfo, activate: bool) -> Result<Manifest, RegistryError> {
         let (manifest, packed) = describe(models, about)?;
-        let _lock = self.place.lock()?;
-        let manifest = self.publish(manifest, &packed, None)?;
+        let _lock = self.backend.lock()?;
+        let manifest = self.save_version(manifest, &packed, None)?;
         if activate {
             self.set_current(&manifest.version)?;
         }
@@ -129,12 +127,12 @@ impl Registry {
         champion: Option<&str>,
     ) -> Result<(Manifest, bool), RegistryError> {
         let (manifest, packed) = describe(models, about)?;
-        let _lock = self.place.lock()?;
-        let manifest = self.publish(manifest.with_report(report), &packed, Some(report))?;
+        let _lock = self.backend.lock()?;
+        let manifest = self.save_version(manifest.with_report(report), &packed, Some(report))?;
         // The current version must be readable, even if it is not the champion.
         let unchanged = self.current()?.as_deref() == champion && {
             let expected = champion.map(line);
-            self.place.swap(CURRENT, expected.as_deref().map(str::as_bytes), line(&manifest.version).as_bytes())?
+            self.backend.swap(CURRENT, expected.as_deref().map(str::as_bytes), line(&manifest.version).as_bytes())?
         };
         Ok((manifest, unchanged))
     }
@@ -145,17 +143,17 @@ impl Registry {
     /// Returns the errors of [`Registry::load`].
     pub fn report(&self, version: &str) -> Result<Option<String>, RegistryError> {
         self.require(version)?;
-        version::report(&*self.place, version)
+        version::report(&*self.backend, version)
     }
 
-    /// Takes the lease for retraining, which one process of those that share the registry holds at a time. Returns
-    /// `None` while another process holds it. The lease ends with the value or the process (in an object store up to a
+    /// Takes the lock for retraining, which one process of those that share the registry holds at a time. Returns
+    /// `None` while another process holds it. The lock ends with the value or the process (in an object store up to a
     /// minute later). On a file system without locks every process gets it.
     ///
     /// # Errors
     /// Returns [`RegistryError`] when the registry cannot be written to.
-    pub fn lease(&self) -> Result<Option<Lease>, RegistryError> {
-        Ok(self.place.lease()?.map(Lease))
+    pub fn lock_training(&self) -> Result<Option<Lock>, RegistryError> {
+        self.backend.lock_training()
     }
 
     /// Loads a version, the current one without a name. All of it is verified.
@@ -163,7 +161,7 @@ impl Registry {
     /// # Errors
     /// Returns [`RegistryError`] when there are no models, no such version, damage, another schema, or other features.
     pub fn load(&self, version: Option<&str>) -> Result<(Models, Manifest), RegistryError> {
-        let read = |version: &str| self.require(version).and_then(|()| version::read(&*self.place, version));
+        let read = |version: &str| self.require(version).and_then(|()| version::read(&*self.backend, version));
         if let Some(version) = version {
             return read(version);
         }
@@ -189,7 +187,7 @@ impl Registry {
     /// # Errors
     /// Returns [`RegistryError`] when the registry cannot be listed. A missing registry is empty.
     pub fn list(&self) -> Result<Vec<Entry>, RegistryError> {
-        self.entries(|version| version::verify(&*self.place, version))
+        self.entries(|version| version::verify(&*self.backend, version))
     }
 
     /// Returns the same as [`Registry::list`]. A remote registry verifies the manifests alone, because reading all
@@ -198,20 +196,20 @@ impl Registry {
     /// # Errors
     /// Returns the errors of [`Registry::list`].
     pub fn overview(&self) -> Result<Vec<Entry>, RegistryError> {
-        if self.place.is_near() {
+        if self.backend.is_near() {
             self.list()
         } else {
-            self.entries(|version| version::read_manifest(&*self.place, version))
+            self.entries(|version| version::read_manifest(&*self.backend, version))
         }
     }
 
     fn entries(
         &self,
-        look: impl Fn(&str) -> Result<Manifest, RegistryError> + Sync,
+        check: impl Fn(&str) -> Result<Manifest, RegistryError> + Sync,
     ) -> Result<Vec<Entry>, RegistryError> {
         let current = self.current().unwrap_or(None);
         let entry =
-            |version: String| Entry { current: current.as_ref() == Some(&version), manifest: look(&version), version };
+            |version: String| Entry { current: current.as_ref() == Some(&version), manifest: check(&version), version };
         let mut entries: Vec<Entry> = self.versions()?.into_par_iter().map(entry).collect();
         // Names begin with the cutoff. Versions with the same cutoff are ordered by their time of creation.
         let made = |entry: &Entry| entry.manifest.as_ref().map_or(String::new(), |m| m.created_at.clone());
@@ -226,7 +224,7 @@ impl Registry {
     /// Returns the errors of [`Registry::load`]. The current version then stays.
     pub fn activate(&self, version: &str) -> Result<Manifest, RegistryError> {
         self.require(version)?;
-        let _lock = self.place.lock()?;
+        let _lock = self.backend.lock()?;
         let (_, manifest) = self.load(Some(version))?;
         self.set_current(version)?;
         Ok(manifest)
@@ -247,24 +245,24 @@ impl Registry {
     /// # Errors
     /// Returns the errors of [`Registry::prune`].
     pub fn prune_besides(&self, keep: usize, besides: Option<&str>) -> Result<Vec<String>, RegistryError> {
-        if !self.place.is_there()? {
+        if !self.backend.is_there()? {
             return Ok(Vec::new());
         }
-        let lock = self.place.lock()?;
+        let lock = self.backend.lock()?;
         let current = self.current()?;
         let old = self.overview()?.into_iter().skip(keep).map(|entry| entry.version);
-        let kept = |version: &String| Some(version) == current.as_ref() || besides == Some(version.as_str());
-        let old: Vec<String> = old.filter(|version| !kept(version)).collect();
+        let stays = |version: &String| Some(version) == current.as_ref() || besides == Some(version.as_str());
+        let old: Vec<String> = old.filter(|version| !stays(version)).collect();
         let mut removed = Vec::new();
         for version in old {
             // The lock may be lost unnoticed. A version that another process has made current since must not be
             // removed.
             if self.current()?.as_ref() != Some(&version) {
-                self.place.remove(&version)?;
+                self.backend.remove(&version)?;
                 removed.push(version);
             }
         }
-        self.place.tidy(&lock)?;
+        self.backend.tidy(&lock)?;
         Ok(removed)
     }
 
@@ -280,9 +278,9 @@ impl Registry {
     /// Returns [`RegistryError::Damaged`] when the file holds no version's name, and [`RegistryError`] when it cannot
     /// be read.
     pub fn current(&self) -> Result<Option<String>, RegistryError> {
-        let Some(text) = self.place.small(CURRENT, LINE)? else { return Ok(None) };
+        let Some(text) = self.backend.small(CURRENT, MAX_CURRENT_BYTES)? else { return Ok(None) };
         match std::str::from_utf8(&text).ok().and_then(|text| text.strip_suffix('\n')) {
-            Some(version) if version::is_name(version) => Ok(Some(version.to_owned())),
+            Some(version) if is_name(version) => Ok(Some(version.to_owned())),
             _ => Err(RegistryError::content(self.root.join(CURRENT), "it holds no version's name")),
         }
     }
@@ -292,7 +290,7 @@ impl Registry {
     /// # Errors
     /// Returns [`RegistryError`] when the file cannot be read.
     pub fn read_beside(&self, name: &str) -> Result<Option<Vec<u8>>, RegistryError> {
-        self.place.small(name, BESIDE)
+        self.backend.small(name, MAX_SIDE_FILE_BYTES)
     }
 
     /// Writes a file beside the models, and replaces any file of this name. The registry must exist.
@@ -300,7 +298,7 @@ impl Registry {
     /// # Errors
     /// Returns [`RegistryError`] when the file cannot be written. The old file is kept then.
     pub fn write_beside(&self, name: &str, bytes: &[u8]) -> Result<(), RegistryError> {
-        self.place.replace(name, bytes)
+        self.backend.replace(name, bytes)
     }
 
     fn require_current(&self) -> Result<String, RegistryError> {
@@ -315,13 +313,13 @@ impl Registry {
     }
 
     fn set_current(&self, version: &str) -> Result<(), RegistryError> {
-        self.place.replace(CURRENT, line(version).as_bytes())
+        self.backend.replace(CURRENT, line(version).as_bytes())
     }
 
     /// Stores a version. Returns the manifest of the stored version if the same one is there already.
-    fn publish(&self, manifest: Manifest, packed: &[u8], report: Option<&str>) -> Result<Manifest, RegistryError> {
-        if self.place.holds(&manifest.version)? {
-            match version::verify(&*self.place, &manifest.version) {
+    fn save_version(&self, manifest: Manifest, packed: &[u8], report: Option<&str>) -> Result<Manifest, RegistryError> {
+        if self.backend.holds(&manifest.version)? {
+            match version::verify(&*self.backend, &manifest.version) {
                 Ok(found) if found.content() == manifest.content() => return Ok(found),
                 Ok(found) => {
                     return Err(RegistryError::Unsound(format!("other models have the name {}", found.version)));
@@ -332,16 +330,16 @@ impl Registry {
                 Err(_) => {}
             }
         }
-        version::write(&*self.place, &manifest, packed, report)?;
+        version::write(&*self.backend, &manifest, packed, report)?;
         Ok(manifest)
     }
 
     /// Checks that a version is there.
     fn require(&self, version: &str) -> Result<(), RegistryError> {
-        if !version::is_name(version) {
+        if !is_name(version) {
             return Err(RegistryError::Name { version: version.to_owned() });
         }
-        if self.place.holds(version)? {
+        if self.backend.holds(version)? {
             return Ok(());
         }
         let root = self.name();
@@ -354,7 +352,7 @@ impl Registry {
 
     /// Returns the names of all versions, ascending.
     fn versions(&self) -> Result<Vec<String>, RegistryError> {
-        Ok(self.place.versions()?.into_iter().filter(|name| version::is_name(name)).collect())
+        Ok(self.backend.versions()?.into_iter().filter(|name| is_name(name)).collect())
     }
 }
 

@@ -4,7 +4,6 @@ use super::{Registry, RegistryError, champion};
 use roomcast_forecast::calendar::Timestamp;
 use roomcast_forecast::model::Models;
 use roomcast_forecast::model::fit::TrainError;
-
 use roomcast_forecast::readings::Readings;
 use roomcast_forecast::train::report::Report;
 use roomcast_forecast::train::shard::assemble::Run;
@@ -37,7 +36,7 @@ pub struct Rules {
 
 /// The judgement of a run.
 #[derive(Debug)]
-pub struct Verdict {
+pub struct Judgement {
     /// The report of the judgement and the decision.
     pub report: Report,
     models: Option<Models>,
@@ -63,7 +62,7 @@ pub fn published(registry: &Registry, run: &Run) -> Result<Option<String>, Regis
 ///
 /// # Errors
 /// [`TakeoverError`] when the registry cannot be read or the models cannot be judged.
-pub fn judge(registry: &Registry, run: &Run, readings: &Readings, rules: &Rules) -> Result<Verdict, TakeoverError> {
+pub fn judge(registry: &Registry, run: &Run, readings: &Readings, rules: &Rules) -> Result<Judgement, TakeoverError> {
     let calendar = &run.calendar;
     let in_use = registry.current()?;
     let end = |last| rules.until.unwrap_or_else(|| calendar.start(calendar.hour(last) + 1));
@@ -77,10 +76,10 @@ pub fn judge(registry: &Registry, run: &Run, readings: &Readings, rules: &Rules)
     report.run = Some(run.id.clone());
     report.champion.clone_from(&in_use);
     report.refused = refused;
-    Ok(Verdict { report, models, in_use })
+    Ok(Judgement { report, models, in_use })
 }
 
-impl Verdict {
+impl Judgement {
     /// Saves models that take over, and makes them current if the version they were judged against still is. Returns
     /// the new version and whether it is current; `None` if the models in use stay.
     ///
@@ -89,7 +88,7 @@ impl Verdict {
     pub fn promote(&self, registry: &Registry, run: &Run) -> Result<Option<(String, bool)>, TakeoverError> {
         let Some(models) = &self.models else { return Ok(None) };
         let report = serde_json::to_string_pretty(&serde_json::json!(self.report))? + "\n";
-        let (manifest, activated) = registry.promote(models, &run.about(), &report, self.in_use.as_deref())?;
+        let (manifest, activated) = registry.promote(models, &run.training_info(), &report, self.in_use.as_deref())?;
         Ok(Some((manifest.version, activated)))
     }
 }

@@ -5,21 +5,17 @@
 
 use serde::Deserialize;
 
+use super::backend::Backend;
 use super::error::{Damage, RegistryError};
 use super::manifest::Manifest;
-use super::place::Place;
+use super::names::{MANIFEST, MODELS, REPORT, SUMS};
 use roomcast_forecast::features;
 use roomcast_forecast::model::Models;
 use roomcast_forecast::model::checksum::{line, sha256};
 use roomcast_forecast::model::codec::{self, SCHEMA};
 
-const MANIFEST: &str = "manifest.json";
-const MODELS: &str = "models.bin";
-const REPORT: &str = "report.json";
-pub const SUMS: &str = "SHA256SUMS";
-
 /// Most bytes of any file but the models and a report.
-const SMALL: u64 = 1 << 20;
+const MAX_TEXT_BYTES: u64 = 1 << 20;
 
 /// The fields that the manifest of every schema has.
 #[derive(Deserialize)]
@@ -28,29 +24,25 @@ struct Head {
     roomcast: String,
 }
 
-/// Returns whether a text has the form of a version's name: cutoff, `Z` if it is UTC, and part of a hash.
-pub fn is_name(text: &str) -> bool {
-    let Some((cutoff, hash)) = text.split_once('-') else { return false };
-    let Some((date, time)) = cutoff.strip_suffix('Z').unwrap_or(cutoff).split_once('T') else { return false };
-    let digits = |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
-    let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    digits(date, 8) && digits(time, 6) && (6..=64).contains(&hash.len()) && hash.bytes().all(hex)
-}
-
-/// Writes the files of a version to a place, in the order in which they are needed.
+/// Writes the files of a version to a backend, in the order in which they are needed.
 ///
 /// # Errors
-/// Returns the error of the place.
-pub fn write(place: &dyn Place, manifest: &Manifest, packed: &[u8], report: Option<&str>) -> Result<(), RegistryError> {
+/// Returns the error of the backend.
+pub fn write(
+    backend: &dyn Backend,
+    manifest: &Manifest,
+    packed: &[u8],
+    report: Option<&str>,
+) -> Result<(), RegistryError> {
     let version = &manifest.version;
     let text = serde_json::to_string_pretty(manifest);
-    let mut text = text.map_err(|error| RegistryError::content(place.file(version, MANIFEST), error))?;
+    let mut text = text.map_err(|error| RegistryError::content(backend.file(version, MANIFEST), error))?;
     text.push('\n');
     let sums = line(&sha256(text.as_bytes()), MANIFEST) + &others(manifest);
     let mut files = vec![(MODELS, packed)];
     files.extend(report.map(|report| (REPORT, report.as_bytes())));
     files.extend([(MANIFEST, text.as_bytes()), (SUMS, sums.as_bytes())]);
-    place.put(version, &files)
+    backend.put(version, &files)
 }
 
 /// Returns the lines of `SHA256SUMS` after the manifest's.
@@ -63,13 +55,13 @@ fn others(manifest: &Manifest) -> String {
 ///
 /// # Errors
 /// Returns [`RegistryError::Damaged`], [`RegistryError::Schema`], [`RegistryError::Features`], or the error of the
-/// place.
-pub fn read(place: &dyn Place, version: &str) -> Result<(Models, Manifest), RegistryError> {
-    let (manifest, packed) = read_packed(place, version)?;
-    let content = |what| RegistryError::content(place.file(version, MODELS), what);
+/// backend.
+pub fn read(backend: &dyn Backend, version: &str) -> Result<(Models, Manifest), RegistryError> {
+    let (manifest, packed) = read_packed(backend, version)?;
+    let content = |what| RegistryError::content(backend.file(version, MODELS), what);
     let models = codec::decode(&packed).map_err(content)?;
     let checked = manifest.check(models.cutoff, models.devices.len());
-    checked.map_err(|what| RegistryError::content(place.file(version, MANIFEST), what))?;
+    checked.map_err(|what| RegistryError::content(backend.file(version, MANIFEST), what))?;
     Ok((models, manifest))
 }
 
@@ -77,35 +69,35 @@ pub fn read(place: &dyn Place, version: &str) -> Result<(Models, Manifest), Regi
 ///
 /// # Errors
 /// Returns the errors of [`read`].
-pub fn verify(place: &dyn Place, version: &str) -> Result<Manifest, RegistryError> {
-    Ok(read_packed(place, version)?.0)
+pub fn verify(backend: &dyn Backend, version: &str) -> Result<Manifest, RegistryError> {
+    Ok(read_packed(backend, version)?.0)
 }
 
 /// Returns the report of the retraining that made a version, if one did.
 ///
 /// # Errors
 /// Returns the errors of [`read`].
-pub fn report(place: &dyn Place, version: &str) -> Result<Option<String>, RegistryError> {
-    read_report(place, version, &read_manifest(place, version)?)
+pub fn report(backend: &dyn Backend, version: &str) -> Result<Option<String>, RegistryError> {
+    read_report(backend, version, &read_manifest(backend, version)?)
 }
 
-fn read_report(place: &dyn Place, version: &str, manifest: &Manifest) -> Result<Option<String>, RegistryError> {
+fn read_report(backend: &dyn Backend, version: &str, manifest: &Manifest) -> Result<Option<String>, RegistryError> {
     let Some((sum, bytes)) = manifest.report_sha256.as_ref().zip(manifest.report_bytes) else { return Ok(None) };
-    let report = read_exact(place, version, REPORT, bytes)?;
-    let file = place.file(version, REPORT);
+    let report = read_exact(backend, version, REPORT, bytes)?;
+    let file = backend.file(version, REPORT);
     if sha256(&report) != *sum {
         return Err(RegistryError::damaged(file, Damage::Checksum));
     }
     String::from_utf8(report).map(Some).map_err(|_| RegistryError::content(file, "the text is not UTF-8"))
 }
 
-fn read_packed(place: &dyn Place, version: &str) -> Result<(Manifest, Vec<u8>), RegistryError> {
-    let manifest = read_manifest(place, version)?;
-    let packed = read_exact(place, version, MODELS, manifest.models_bytes)?;
+fn read_packed(backend: &dyn Backend, version: &str) -> Result<(Manifest, Vec<u8>), RegistryError> {
+    let manifest = read_manifest(backend, version)?;
+    let packed = read_exact(backend, version, MODELS, manifest.models_bytes)?;
     if sha256(&packed) != manifest.models_sha256 {
-        return Err(RegistryError::damaged(place.file(version, MODELS), Damage::Checksum));
+        return Err(RegistryError::damaged(backend.file(version, MODELS), Damage::Checksum));
     }
-    read_report(place, version, &manifest)?;
+    read_report(backend, version, &manifest)?;
     Ok((manifest, packed))
 }
 
@@ -113,10 +105,10 @@ fn read_packed(place: &dyn Place, version: &str) -> Result<(Manifest, Vec<u8>), 
 ///
 /// # Errors
 /// Returns the errors of [`read`].
-pub fn read_manifest(place: &dyn Place, version: &str) -> Result<Manifest, RegistryError> {
-    let (file, sums_file) = (place.file(version, MANIFEST), place.file(version, SUMS));
-    let text = read_text(place, version, MANIFEST)?;
-    let sums = read_text(place, version, SUMS)?;
+pub fn read_manifest(backend: &dyn Backend, version: &str) -> Result<Manifest, RegistryError> {
+    let (file, sums_file) = (backend.file(version, MANIFEST), backend.file(version, SUMS));
+    let text = read_text(backend, version, MANIFEST)?;
+    let sums = read_text(backend, version, SUMS)?;
     let rest = sums.strip_prefix(&line(&sha256(text.as_bytes()), MANIFEST));
     let rest = rest.ok_or_else(|| RegistryError::damaged(&file, Damage::Checksum))?;
     let content = |error: serde_json::Error| RegistryError::content(&file, error);
@@ -137,18 +129,18 @@ pub fn read_manifest(place: &dyn Place, version: &str) -> Result<Manifest, Regis
     }
 }
 
-fn read_exact(place: &dyn Place, version: &str, file: &str, expected: u64) -> Result<Vec<u8>, RegistryError> {
-    let bytes = place.read(version, file, expected)?;
+fn read_exact(backend: &dyn Backend, version: &str, file: &str, expected: u64) -> Result<Vec<u8>, RegistryError> {
+    let bytes = backend.read(version, file, expected)?;
     let found = bytes.len() as u64;
     match found == expected {
         true => Ok(bytes),
-        false => Err(RegistryError::damaged(place.file(version, file), Damage::Length { found, expected })),
+        false => Err(RegistryError::damaged(backend.file(version, file), Damage::Length { found, expected })),
     }
 }
 
-fn read_text(place: &dyn Place, version: &str, file: &str) -> Result<String, RegistryError> {
-    let text = String::from_utf8(place.read(version, file, SMALL)?);
-    text.map_err(|_| RegistryError::content(place.file(version, file), "the text is not UTF-8"))
+fn read_text(backend: &dyn Backend, version: &str, file: &str) -> Result<String, RegistryError> {
+    let text = String::from_utf8(backend.read(version, file, MAX_TEXT_BYTES)?);
+    text.map_err(|_| RegistryError::content(backend.file(version, file), "the text is not UTF-8"))
 }
 
 /// Returns the first of a manifest's columns that differs from those of this binary.

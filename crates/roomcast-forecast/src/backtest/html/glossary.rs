@@ -1,48 +1,52 @@
 //! The terms of the report explained.
 
+use maud::{Markup, html};
+
 /// Terms and their explanations.
 const ENTRIES: [(&str, &str); 9] = [
     (
         "Forecast hour",
-        "One room, one origin, one of the 24 hours after it. Models are fitted on readings before their refit, \
-         forecasts made from readings before their origin, nothing later. An hour is occupied if the sensor \
-         saw motion in it.",
+        "One room, one origin, one of the 24 hours after it. Models are fitted on readings before their refit. \
+         Forecasts use readings before their origin. An hour is occupied if the sensor saw motion in it.",
     ),
-    ("Log loss", "The mean of −ln of the probability given to what came. Being surely wrong costs most. 0 is perfect."),
-    ("Brier score", "The mean squared distance between probability and what came. 0 is perfect."),
+    ("Log loss", "The mean of −ln of the probability given to the outcome. Confident errors cost most. 0 is perfect."),
+    ("Brier score", "The mean squared difference between probability and outcome. 0 is perfect."),
     (
         "Balanced accuracy, F1, MCC",
-        "Scores of the plain states that do not reward saying vacant all the time, as accuracy does where rooms \
-         are mostly empty.",
+        "Scores of the plain states. Where rooms are mostly empty, a forecaster that always says vacant has a high \
+         accuracy, but not high values of these.",
     ),
-    ("PR-AUC, ROC-AUC", "How well the probabilities rank hours, whatever the threshold. PR-AUC is average precision."),
+    ("PR-AUC, ROC-AUC", "How well the probabilities rank hours, for any threshold. PR-AUC is average precision."),
     (
         "Calibration error",
-        "The mean gap between what was said and what came, in ten bins of equally many hours. Most hours are nights with a \
-         chance near zero, on which every forecaster is right: the column beside it leaves out hours given less than \
-         10 %.",
+        "The mean difference between probability and share of occupied hours, in ten bins of equally many hours. Most \
+         hours are nights with a chance near zero, on which every forecaster is right. The next column leaves out hours \
+         given less than 10 %.",
     ),
     (
         "Intervals",
-        "Whole days are drawn with replacement 1,000 times, the same for model and rule. They say what other days \
-         of the same kind might have shown, not what another building would.",
+        "Whole days are drawn with replacement 1,000 times, the same for model and rule. The intervals hold for other \
+         days of this building, not for other buildings.",
     ),
     (
         "Silent sensor",
-        "A sensor without motion for far longer than usual while the building lives. Its hours count as vacant here, \
-         as nothing else is known; they are also scored apart.",
+        "A sensor without motion for far longer than usual while the building is in use. Its hours count as vacant, \
+         because nothing else is known. They are also scored separately.",
     ),
     (
         "The simple rules",
-        "Their probabilities are their own record: how often that room was occupied after that same answer, on days \
-         of the same type, before the origin. The hour-of-week rate is the share of occupied hours at that weekday \
-         and hour, recent weeks weighing more.",
+        "The probability of a rule is its record: how often the room was occupied after the same answer, on days of \
+         the same type, before the origin. The hour-of-week rate is the share of occupied hours at that weekday and \
+         hour; recent weeks weigh more.",
     ),
 ];
 
 /// Returns the section that explains the terms.
-pub fn section() -> String {
-    let entry = |(term, words): &(&str, &str)| format!("<div><dt>{term}</dt><dd>{words}</dd></div>");
-    let list: String = ENTRIES.iter().map(entry).collect();
-    format!("<section><h2>How to read this</h2><dl class=\"definitions\">{list}</dl></section>")
+pub fn section() -> Markup {
+    html! {
+        section {
+            h2 { "How to read this" }
+            dl.definitions { @for (term, words) in ENTRIES { div { dt { (term) } dd { (words) } } } }
+        }
+    }
 }

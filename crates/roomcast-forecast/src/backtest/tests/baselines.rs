@@ -2,7 +2,7 @@ use chrono::NaiveDate;
 use proptest::prelude::*;
 
 use super::{MONDAY, calendar, office};
-use crate::backtest::baselines::{COUNT, Guess, NAMES, guesses};
+use crate::backtest::baselines::{COUNT, NAMES, RuleForecast, rule_forecasts};
 use crate::calendar::{Calendar, HOUR, Timestamp};
 use crate::hourly::Hourly;
 use crate::readings::{DeviceReadings, Readings};
@@ -16,8 +16,8 @@ fn one_room(hours: impl IntoIterator<Item = (i64, i64)>) -> Readings {
     Readings { devices: vec![DeviceReadings { device: "a".into(), times: times.into() }] }
 }
 
-fn at(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> Vec<[Guess; 24]> {
-    guesses(&Hourly::new(readings, calendar, origin))
+fn at(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> Vec<[RuleForecast; 24]> {
+    rule_forecasts(&Hourly::new(readings, calendar, origin))
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn days_of_23_and_25_hours_stay_on_the_clock() {
         let readings = Readings { devices: vec![DeviceReadings { device: "a".into(), times: times.into() }] };
         let origin = wall(0, 0) - 300;
         let hourly = Hourly::new(&readings, &berlin, origin);
-        for (lead, guess) in guesses(&hourly)[0].iter().enumerate() {
+        for (lead, guess) in rule_forecasts(&hourly)[0].iter().enumerate() {
             let nine = berlin.local(hourly.end + lead as i32).hour == 9;
             assert_eq!(guess.states[1..], [nine; COUNT - 1], "{date}, lead {lead}");
         }

@@ -5,17 +5,17 @@ use super::{MONDAY, calendar, office};
 use crate::backtest::report::Report;
 use crate::backtest::skill::skills;
 use crate::backtest::verdict::Standing;
-use crate::backtest::{BacktestError, Case, Plan, baselines, html, learning, run, text};
+use crate::backtest::{BacktestError, BacktestPlan, ScoredHour, baselines, html, learning_curve, run, text};
 use crate::calendar::{Calendar, HOUR};
 use crate::readings::{DeviceReadings, Readings};
 
 const DAY: i64 = 24 * HOUR;
 
-fn plan(from: i64, to: i64, every: i64, refit: i64) -> Plan {
-    Plan { from: MONDAY + from * DAY, to: MONDAY + to * DAY, every, refit, memory: None }
+fn plan(from: i64, to: i64, every: i64, refit: i64) -> BacktestPlan {
+    BacktestPlan { from: MONDAY + from * DAY, to: MONDAY + to * DAY, every, refit, history: None }
 }
 
-fn replay(readings: &Readings, plan: &Plan) -> Vec<Case> {
+fn replay(readings: &Readings, plan: &BacktestPlan) -> Vec<ScoredHour> {
     run(readings, &calendar(), plan, &|_, _| ()).expect("a backtest")
 }
 
@@ -30,27 +30,27 @@ fn every_room_origin_and_hour_is_a_case() {
         assert!(done <= total && total == 5 + 3);
         steps.fetch_add(1, Ordering::Relaxed);
     };
-    let cases = run(&readings, &calendar(), &plan, &count).expect("a backtest");
+    let hours = run(&readings, &calendar(), &plan, &count).expect("a backtest");
     assert_eq!(steps.into_inner(), 8);
-    let origins: BTreeSet<_> = cases.iter().map(|c| (c.origin - MONDAY) / HOUR).collect();
+    let origins: BTreeSet<_> = hours.iter().map(|c| (c.origin - MONDAY) / HOUR).collect();
     assert_eq!(origins.into_iter().collect::<Vec<_>>(), [504, 516, 528, 540, 552]);
     let last = readings.span().expect("readings").1;
-    for case in &cases {
-        assert_eq!(i64::from(case.hour), (case.origin / HOUR) + i64::from(case.lead) - 1);
-        assert!(i64::from(case.hour) * HOUR <= last);
-        let times = &readings.devices[case.device as usize].times;
-        assert_eq!(case.actual, times.iter().any(|t| t / HOUR == i64::from(case.hour)));
-        assert!(times[0] < case.origin);
-        assert_eq!(i64::from(case.weeks), (case.origin - times[0]) / (7 * DAY));
-        assert!(case.probability > 0.0 && case.probability < 1.0);
+    for scored in &hours {
+        assert_eq!(i64::from(scored.hour), (scored.origin / HOUR) + i64::from(scored.lead) - 1);
+        assert!(i64::from(scored.hour) * HOUR <= last);
+        let times = &readings.devices[scored.device as usize].times;
+        assert_eq!(scored.actual, times.iter().any(|t| t / HOUR == i64::from(scored.hour)));
+        assert!(times[0] < scored.origin);
+        assert_eq!(i64::from(scored.weeks), (scored.origin - times[0]) / (7 * DAY));
+        assert!(scored.probability > 0.0 && scored.probability < 1.0);
     }
-    let of = |device: u32, hours: i64| {
-        let origin = MONDAY + hours * HOUR;
-        cases.iter().filter(move |c| c.device == device && c.origin == origin)
+    let of = |device: u32, since_monday: i64| {
+        let origin = MONDAY + since_monday * HOUR;
+        hours.iter().filter(move |c| c.device == device && c.origin == origin)
     };
     assert_eq!(of(0, 504).count(), 24);
     assert_eq!((of(3, 528).count(), of(3, 540).count()), (0, 24));
-    assert!(cases.is_sorted_by_key(|c| (c.origin, c.device, c.hour)));
+    assert!(hours.is_sorted_by_key(|c| (c.origin, c.device, c.hour)));
 }
 
 #[test]
@@ -63,8 +63,8 @@ fn forecasts_do_not_know_what_comes() {
         device.times.extend((0..40).map(|n| origin + n * 2222));
     }
     let until = |readings: &Readings| -> Vec<(u32, i32, u32, [u32; baselines::COUNT])> {
-        let cases = replay(readings, &plan(21, 22, 12 * HOUR, 36 * HOUR));
-        cases.iter().map(|c| (c.device, c.hour, c.probability.to_bits(), c.baselines.map(f32::to_bits))).collect()
+        let hours = replay(readings, &plan(21, 22, 12 * HOUR, 36 * HOUR));
+        hours.iter().map(|c| (c.device, c.hour, c.probability.to_bits(), c.baselines.map(f32::to_bits))).collect()
     };
     let (a, b) = (until(&readings), until(&other));
     assert!(a.len() > 200);
@@ -85,18 +85,19 @@ fn the_result_is_the_same_on_one_thread() {
 fn origins_keep_to_the_clock_when_clocks_change() {
     let berlin = Calendar::new(Some(chrono_tz::Europe::Berlin));
     let time = |text| berlin.parse(text).expect("a time");
-    let days = Plan {
+    let days = BacktestPlan {
         from: time("2024-03-29 06:00:00"),
         to: time("2024-04-02 06:00:00"),
         every: DAY,
         refit: DAY,
-        memory: None,
+        history: None,
     };
     let origins = days.origins(&berlin);
     assert_eq!(origins.len(), 5);
     assert!(origins.iter().all(|&o| berlin.format(o).ends_with("06:00:00")));
     assert_eq!(days.folds(&berlin).len(), 5);
-    let halves = Plan { from: time("2024-03-31 01:00:00"), to: time("2024-03-31 04:00:00"), every: 1800, ..days };
+    let halves =
+        BacktestPlan { from: time("2024-03-31 01:00:00"), to: time("2024-03-31 04:00:00"), every: 1800, ..days };
     let walls: Vec<_> = halves.origins(&berlin).into_iter().map(|o| berlin.format(o)[11..16].to_owned()).collect();
     assert_eq!(walls, ["01:00", "01:30", "03:00", "03:30", "04:00"]);
 }
@@ -104,7 +105,8 @@ fn origins_keep_to_the_clock_when_clocks_change() {
 #[test]
 fn what_cannot_be_replayed_is_said() {
     let readings = office(2, 20);
-    let failed = |readings: &Readings, plan: Plan| run(readings, &calendar(), &plan, &|_, _| ()).expect_err("an error");
+    let failed =
+        |readings: &Readings, plan: BacktestPlan| run(readings, &calendar(), &plan, &|_, _| ()).expect_err("an error");
     assert!(matches!(failed(&Readings::default(), plan(1, 2, DAY, DAY)), BacktestError::NoReadings));
     assert!(matches!(failed(&readings, plan(1, 2, 0, DAY)), BacktestError::Step(_)));
     assert!(matches!(failed(&readings, plan(1, 2, DAY, -1)), BacktestError::Step(_)));
@@ -118,16 +120,16 @@ fn a_short_memory_knows_less_of_the_same_hours() {
     let readings = office(3, 34);
     let plan = plan(28, 31, DAY, 2 * DAY);
     let full = replay(&readings, &plan);
-    let curve = learning::curve(&readings, &calendar(), &plan, &full, &|_, _, _| ()).expect("a curve");
+    let curve = learning_curve::scores(&readings, &calendar(), &plan, &full, &|_, _, _| ()).expect("a curve");
     let labels: Vec<_> = curve.iter().map(|group| group.label.as_str()).collect();
     assert_eq!(labels, ["1 week", "2 weeks", "3 weeks", "4 weeks", "all"]);
     assert!(curve.iter().all(|group| group.model().hours == curve[0].model().hours));
-    let week = replay(&readings, &Plan { memory: Some(7 * DAY), ..plan });
-    assert!(week.iter().all(|case| case.weeks <= 1));
+    let week = replay(&readings, &BacktestPlan { history: Some(7 * DAY), ..plan });
+    assert!(week.iter().all(|scored| scored.weeks <= 1));
 }
 
-/// Returns cases in which the model gives the outcome a probability of `model`, every rule one of `rule`.
-fn made_up(days: i32, model: f32, rule: f32) -> Vec<Case> {
+/// Returns hours in which the model gives the outcome a probability of `model`, every rule one of `rule`.
+fn made_up(days: i32, model: f32, rule: f32) -> Vec<ScoredHour> {
     let base = replay(&office(1, 20), &plan(18, 18, DAY, DAY))[0].clone();
     let hours = (0..days).flat_map(|day| (0..24).map(move |hour| (day, hour)));
     let towards = |p: f32, actual: bool| if actual { p } else { 1.0 - p };
@@ -135,7 +137,7 @@ fn made_up(days: i32, model: f32, rule: f32) -> Vec<Case> {
         .map(|(day, hour)| {
             let actual = (day * 5 + hour) % 4 == 0;
             let (probability, other) = (towards(model, actual), towards(rule, actual));
-            Case {
+            ScoredHour {
                 device: 0,
                 day: 17_000 + day,
                 hour: 24 * (17_000 + day) + hour,
@@ -154,19 +156,19 @@ fn made_up(days: i32, model: f32, rule: f32) -> Vec<Case> {
 
 #[test]
 fn skill_is_the_loss_saved_and_its_interval_is_seeded() {
-    let cases = made_up(14, 0.8, 0.6);
-    let skill = &skills(&cases, &[0])[0];
+    let hours = made_up(14, 0.8, 0.6);
+    let skill = &skills(&hours, &[0])[0];
     assert!((skill.log_loss.value - (1.0 - 0.8_f64.ln() / 0.6_f64.ln())).abs() < 1e-5);
     assert!((skill.brier.value - (1.0 - 0.04 / 0.16)).abs() < 1e-5);
     assert!(skill.log_loss.surely_above() && !skill.log_loss.surely_below());
     let (low, high) = skill.log_loss.interval.expect("fourteen days");
     assert!((high - low).abs() < 1e-5, "every day is the same");
-    assert_eq!(skills(&cases, &[0, 3])[1].log_loss, skill.log_loss);
+    assert_eq!(skills(&hours, &[0, 3])[1].log_loss, skill.log_loss);
     assert_eq!(skills(&made_up(4, 0.8, 0.6), &[0])[0].log_loss.interval, None);
 }
 
-fn report(cases: &[Case]) -> Report {
-    Report::new(&office(1, 20), &calendar(), &plan(18, 18, DAY, DAY), cases).expect("cases")
+fn report(hours: &[ScoredHour]) -> Report {
+    Report::new(&office(1, 20), &calendar(), &plan(18, 18, DAY, DAY), hours).expect("hours")
 }
 
 #[test]
@@ -180,7 +182,7 @@ fn a_rule_that_is_better_is_named_first() {
     assert!(headline.starts_with("Chances: the model is better than every simple rule ("), "{headline}");
     let few = report(&made_up(3, 0.8, 0.6));
     assert_eq!(few.verdict.chances, Standing::BetterWithinNoise);
-    assert!(few.verdict.headline.contains("3 days cannot tell that from luck"), "{:?}", few.verdict);
+    assert!(few.verdict.headline.contains("3 days are too few to rule out luck"), "{:?}", few.verdict);
     assert!(few.verdict.log_loss.contains("too few"), "{:?}", few.verdict);
     for report in [worse, few] {
         let mut out = Vec::new();
@@ -190,17 +192,17 @@ fn a_rule_that_is_better_is_named_first() {
     }
 }
 
-/// Returns cases with better probabilities from the model and better states from the rules.
-fn timid() -> Vec<Case> {
-    let mut cases = made_up(14, 0.8, 0.6);
-    for case in &mut cases {
+/// Returns hours with better probabilities from the model and better states from the rules.
+fn timid() -> Vec<ScoredHour> {
+    let mut hours = made_up(14, 0.8, 0.6);
+    for scored in &mut hours {
         // The model calls occupied hours vacant at 40 %; the rule knows them but is unsure of its own record.
-        case.probability = if case.actual { 0.4 } else { 0.05 };
-        case.occupied = false;
-        case.baseline_states = [case.actual; baselines::COUNT];
-        case.baselines = [if case.actual { 0.3 } else { 0.25 }; baselines::COUNT];
+        scored.probability = if scored.actual { 0.4 } else { 0.05 };
+        scored.occupied = false;
+        scored.baseline_states = [scored.actual; baselines::COUNT];
+        scored.baselines = [if scored.actual { 0.3 } else { 0.25 }; baselines::COUNT];
     }
-    cases
+    hours
 }
 
 #[test]
@@ -223,9 +225,9 @@ fn a_model_with_better_chances_and_worse_states_is_not_said_to_beat_every_rule()
 
 #[test]
 fn states_that_are_the_same_are_not_said_to_be_behind() {
-    let mut cases = made_up(14, 0.8, 0.6);
-    cases.iter_mut().for_each(|case| case.baseline_states = [case.occupied; baselines::COUNT]);
-    let verdict = report(&cases).verdict;
+    let mut hours = made_up(14, 0.8, 0.6);
+    hours.iter_mut().for_each(|scored| scored.baseline_states = [scored.occupied; baselines::COUNT]);
+    let verdict = report(&hours).verdict;
     assert_eq!((verdict.chances, verdict.states), (Standing::Better, Standing::Mixed));
     assert!(verdict.headline.contains("Plain 1/0 states: the model is no better than the best"), "{verdict:?}");
 }
@@ -236,12 +238,12 @@ fn the_page_takes_nothing_from_outside_and_no_markup_from_names() {
     readings.devices[0] =
         DeviceReadings { device: "<script>alert('x')</script>\"&".into(), times: readings.devices[0].times.clone() };
     let plan = plan(18, 22, 12 * HOUR, 2 * DAY);
-    let report = Report::new(&readings, &calendar(), &plan, &replay(&readings, &plan)).expect("cases");
+    let report = Report::new(&readings, &calendar(), &plan, &replay(&readings, &plan)).expect("hours");
     let page = html::page(&report);
     for outside in ["http:", "https:", "<script", "url(", "@import", "<link", "src="] {
         assert!(!page.contains(outside), "{outside}");
     }
-    assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;"));
+    assert!(page.contains("&lt;script&gt;alert('x')&lt;/script&gt;&quot;&amp;"));
     assert!(!page.contains("NaN") && !page.contains("inf\""));
 }
 
@@ -252,8 +254,8 @@ fn an_empty_office_is_reported_too() {
         device.times.retain(|&t| t < MONDAY + 2 * DAY);
     }
     let plan = plan(20, 22, DAY, DAY);
-    let cases: Vec<Case> = replay(&readings, &plan).into_iter().filter(|c| c.device < 2).collect();
-    let report = Report::new(&readings, &calendar(), &plan, &cases).expect("cases");
+    let hours: Vec<ScoredHour> = replay(&readings, &plan).into_iter().filter(|c| c.device < 2).collect();
+    let report = Report::new(&readings, &calendar(), &plan, &hours).expect("hours");
     let page = html::page(&report);
     assert!(!page.contains("NaN"), "one class only");
     text::write(&report, true, &mut Vec::new()).expect("writing to memory");
@@ -268,7 +270,7 @@ fn a_day_without_anyone_is_told_from_a_room_that_stayed_empty() {
         device.times.retain(|&t| !gone.contains(&((t - MONDAY) / DAY)));
     }
     let plan = plan(21, 25, DAY, 5 * DAY);
-    let report = Report::new(&readings, &calendar(), &plan, &replay(&readings, &plan)).expect("cases");
+    let report = Report::new(&readings, &calendar(), &plan, &replay(&readings, &plan)).expect("hours");
     let worst = &report.worst_days[0];
     assert_eq!((worst.date.as_str(), worst.kind, worst.actual_hours), ("2016-07-26 Tue", "workday", 0.0));
     assert!(worst.why.starts_with("no motion in any room"), "{worst:?}");

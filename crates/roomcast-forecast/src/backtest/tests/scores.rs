@@ -140,7 +140,7 @@ proptest! {
         }
         prop_assert!(s.log_loss >= 0.0 && s.log_loss < 14.0);
         prop_assert!(s.mcc.is_none_or(|mcc| mcc.abs() <= 1.0 + 1e-9));
-        prop_assert_eq!(reliability(&outcomes(&rows)).iter().map(|bin| bin.hours).sum::<usize>(), rows.len());
+        prop_assert_eq!(reliability(&outcomes(&rows)).iter().map(|bin| bin.hours).sum::<u64>(), rows.len() as u64);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use polars::prelude::*;
 use polars_arrow::io::ipc::read::{StreamReader, StreamState, read_stream_metadata};
 use polars_arrow::io::ipc::write::{StreamWriter, WriteOptions};
 
-use super::BatchError;
+use super::ShardError;
 use super::messages::Messages;
 
 /// Names and types of the columns of a table.
@@ -27,8 +27,8 @@ impl<R: Read> Input<R> {
     /// Opens an input and reads the names of the columns.
     ///
     /// # Errors
-    /// [`BatchError::NoStream`] for another format, [`BatchError::Columns`] for other columns.
-    pub fn open(inner: R, columns: &Columns) -> Result<Input<R>, BatchError> {
+    /// [`ShardError::NoStream`] for another format, [`ShardError::Columns`] for other columns.
+    pub fn open(inner: R, columns: &Columns) -> Result<Input<R>, ShardError> {
         let mut messages = Messages::new(inner);
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let metadata = read_stream_metadata(&mut messages)?;
@@ -37,12 +37,12 @@ impl<R: Read> Input<R> {
         }));
         let (metadata, found) = match opened {
             Ok(Ok(opened)) => opened,
-            Ok(Err(error)) => return Err(BatchError::NoStream(error.to_string())),
-            Err(_) => return Err(BatchError::NoStream("its schema makes no sense".into())),
+            Ok(Err(error)) => return Err(ShardError::NoStream(error.to_string())),
+            Err(_) => return Err(ShardError::NoStream("its schema makes no sense".into())),
         };
         let expected = Schema::from_iter(columns.iter().map(|(name, kind)| Field::new((*name).into(), kind.clone())));
         if found != expected {
-            return Err(BatchError::Columns { expected: list(&expected), found: list(&found) });
+            return Err(ShardError::Columns { expected: list(&expected), found: list(&found) });
         }
         Ok(Input { batches: StreamReader::new(messages, metadata, None), rows: 0, whole: false })
     }
@@ -50,15 +50,15 @@ impl<R: Read> Input<R> {
     /// Returns the next rows and the number of rows before them; `None` at the end of the complete table.
     ///
     /// # Errors
-    /// [`BatchError::Damaged`], [`BatchError::CutOff`] or [`BatchError::Count`] when the stream is damaged or cut off.
-    pub fn next_rows(&mut self) -> Result<Option<(DataFrame, u64)>, BatchError> {
+    /// [`ShardError::Damaged`], [`ShardError::CutOff`] or [`ShardError::Count`] when the stream is damaged or cut off.
+    pub fn next_rows(&mut self) -> Result<Option<(DataFrame, u64)>, ShardError> {
         let before = self.rows;
-        let damaged = |what: String| BatchError::Damaged { after: before, what };
+        let damaged = |what: String| ShardError::Damaged { after: before, what };
         // Polars panics on some damaged bytes; nothing is read after that.
         let batch = match catch_unwind(AssertUnwindSafe(|| self.batches.next())) {
             Ok(Some(Ok(StreamState::Some(batch)))) => batch,
             Ok(None | Some(Ok(StreamState::Waiting))) if self.whole => return Ok(None),
-            Ok(None | Some(Ok(StreamState::Waiting))) => return Err(BatchError::CutOff { after: before }),
+            Ok(None | Some(Ok(StreamState::Waiting))) => return Err(ShardError::CutOff { after: before }),
             Ok(Some(Err(error))) => return Err(damaged(error.to_string())),
             Err(_) => return Err(damaged("its bytes make no sense".into())),
         };
@@ -75,7 +75,7 @@ impl<R: Read> Input<R> {
             let announced = frame.columns()[1].i64().map_err(polars)?.get(last).unwrap_or(-1);
             self.rows += last as u64;
             if u64::try_from(announced) != Ok(self.rows) {
-                return Err(BatchError::Count { found: self.rows, announced });
+                return Err(ShardError::Count { found: self.rows, announced });
             }
             self.whole = true;
             frame = frame.head(Some(last));
@@ -98,8 +98,8 @@ impl<W: Write> Output<W> {
     /// Starts an output with the names of the columns.
     ///
     /// # Errors
-    /// [`BatchError::Write`] when the output cannot be written.
-    pub fn start(inner: W, columns: &Columns) -> Result<Output<W>, BatchError> {
+    /// [`ShardError::Write`] when the output cannot be written.
+    pub fn start(inner: W, columns: &Columns) -> Result<Output<W>, ShardError> {
         let schema = Schema::from_iter(columns.iter().map(|(name, kind)| Field::new((*name).into(), kind.clone())));
         let mut writer = StreamWriter::new(inner, WriteOptions { compression: None });
         writer.start(&schema.to_arrow(CompatLevel::oldest()), None).map_err(refused)?;
@@ -109,8 +109,8 @@ impl<W: Write> Output<W> {
     /// Writes rows with the columns that the output was started with.
     ///
     /// # Errors
-    /// [`BatchError::Write`] when the output cannot be written.
-    pub fn write(&mut self, columns: Vec<Column>) -> Result<(), BatchError> {
+    /// [`ShardError::Write`] when the output cannot be written.
+    pub fn write(&mut self, columns: Vec<Column>) -> Result<(), ShardError> {
         let height = columns.first().map_or(0, Column::len);
         let mut frame = DataFrame::new(height, columns).map_err(refused)?;
         frame.align_chunks_par();
@@ -123,15 +123,15 @@ impl<W: Write> Output<W> {
     /// Ends the stream and returns the writer.
     ///
     /// # Errors
-    /// [`BatchError::Write`] when the output cannot be written.
-    pub fn finish(mut self) -> Result<W, BatchError> {
+    /// [`ShardError::Write`] when the output cannot be written.
+    pub fn finish(mut self) -> Result<W, ShardError> {
         self.0.finish().map_err(refused)?;
         let mut inner = self.0.into_inner();
-        inner.flush().map_err(|error| BatchError::Write(error.to_string()))?;
+        inner.flush().map_err(|error| ShardError::Write(error.to_string()))?;
         Ok(inner)
     }
 }
 
-fn refused(error: PolarsError) -> BatchError {
-    BatchError::Write(error.to_string())
+fn refused(error: PolarsError) -> ShardError {
+    ShardError::Write(error.to_string())
 }

@@ -37,7 +37,7 @@ pub struct Run {
 
 impl Run {
     /// Returns the description of the models for the registry.
-    pub fn about(&self) -> TrainingInfo<'_> {
+    pub fn training_info(&self) -> TrainingInfo<'_> {
         TrainingInfo {
             calendar: &self.calendar,
             first_reading: self.span.0,
@@ -107,7 +107,7 @@ impl Assembly {
         }
         let model = codec::decode_device(&row.device, &row.model)?;
         let until = self.site.until;
-        if row.cutoff != until || model.cutoff != until {
+        if row.cutoff != until {
             return Err("its cutoff is not the site's".into());
         }
         let (first, last) = (row.first_reading, row.last_reading);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::BatchError;
+use super::ShardError;
 use super::row::{Row, Scores, pack};
 use super::site::Site;
 use crate::calendar::{Calendar, HOUR, Timestamp};
@@ -18,15 +18,15 @@ use crate::readings::{DeviceReadings, Readings};
 /// `until`; without it the last hour with motion is the last that is learned from.
 ///
 /// # Errors
-/// [`BatchError::Site`] without readings, and for an `until` in the future.
-pub fn bare_site(readings: &Readings, calendar: &Calendar, until: Option<Timestamp>) -> Result<Site, BatchError> {
+/// [`ShardError::Site`] without readings, and for an `until` in the future.
+pub fn build_site(readings: &Readings, calendar: &Calendar, until: Option<Timestamp>) -> Result<Site, ShardError> {
     let Some((_, last)) = readings.lived(calendar.latest()) else {
-        return Err(BatchError::Site("there are no readings to train on".into()));
+        return Err(ShardError::Site("there are no readings to train on".into()));
     };
     let until = until.unwrap_or(last + HOUR);
     if until > check::latest(Some(last), calendar) {
         let until = calendar.format(until);
-        return Err(BatchError::Site(format!("{until} has not come yet: nobody knows what happens until then")));
+        return Err(ShardError::Site(format!("{until} has not come yet: nobody knows what happens until then")));
     }
     Ok(Site::new(readings, calendar, until))
 }
@@ -38,17 +38,17 @@ fn hours_with_motion(device: &DeviceReadings, calendar: &Calendar) -> usize {
 
 /// A site with its calendar and totals, prepared for work on some of its devices at a time.
 #[derive(Debug)]
-pub struct Ground {
+pub struct SiteContext {
     site: Site,
     calendar: Calendar,
-    building: SiteRates,
+    site_rates: SiteRates,
 }
 
-impl Ground {
+impl SiteContext {
     /// Prepares a site.
-    pub fn new(site: Site) -> Ground {
-        let (calendar, building) = (site.calendar(), site.building());
-        Ground { site, calendar, building }
+    pub fn new(site: Site) -> SiteContext {
+        let (calendar, site_rates) = (site.calendar(), site.site_rates());
+        SiteContext { site, calendar, site_rates }
     }
 
     /// Returns the site.
@@ -70,11 +70,11 @@ impl Ground {
     /// devices' names. Devices without any are left out.
     ///
     /// # Errors
-    /// [`BatchError::Train`] when the features cannot be built.
-    pub fn samples(&self, devices: Vec<DeviceReadings>) -> Result<Vec<(String, Sample)>, BatchError> {
-        let hourly = self.site.lay(&Readings { devices }, &self.calendar);
-        let of = |device: usize| -> Result<Option<(String, Sample)>, BatchError> {
-            let sample = fit::sample(&hourly, &self.building, device)?;
+    /// [`ShardError::Train`] when the features cannot be built.
+    pub fn samples(&self, devices: Vec<DeviceReadings>) -> Result<Vec<(String, Sample)>, ShardError> {
+        let hourly = self.site.grid_with(&Readings { devices }, &self.calendar);
+        let of = |device: usize| -> Result<Option<(String, Sample)>, ShardError> {
+            let sample = fit::sample(&hourly, &self.site_rates, device)?;
             Ok(sample.map(|sample| (hourly.devices[device].device.clone(), sample)))
         };
         (0..hourly.devices.len()).into_par_iter().filter_map(|device| of(device).transpose()).collect()
@@ -83,55 +83,55 @@ impl Ground {
 
 /// A site with its layers, prepared for fitting some of its devices at a time.
 #[derive(Debug)]
-pub struct Fitting {
-    ground: Ground,
+pub struct DeviceFitter {
+    context: SiteContext,
     early: SiteModel,
     all: SiteModel,
     site_sha256: String,
 }
 
-impl Fitting {
+impl DeviceFitter {
     /// Prepares a site; its bytes have this SHA-256.
     ///
     /// # Errors
-    /// [`BatchError::Site`] for a site without layers.
-    pub fn new(mut site: Site, site_sha256: String) -> Result<Fitting, BatchError> {
+    /// [`ShardError::Site`] for a site without layers.
+    pub fn new(mut site: Site, site_sha256: String) -> Result<DeviceFitter, ShardError> {
         let Some((early, all)) = site.layers.take() else {
-            return Err(BatchError::Site("it has no layers: there was too little history to learn from".into()));
+            return Err(ShardError::Site("it has no layers: there was too little history to learn from".into()));
         };
-        Ok(Fitting { ground: Ground::new(site), early, all, site_sha256 })
+        Ok(DeviceFitter { context: SiteContext::new(site), early, all, site_sha256 })
     }
 
     /// Returns the site without its layers.
-    pub fn ground(&self) -> &Ground {
-        &self.ground
+    pub fn context(&self) -> &SiteContext {
+        &self.context
     }
 
     /// Fits devices, in ascending order of name, whose readings all lie on the site's grid.
     ///
     /// # Errors
-    /// [`BatchError`] when one of them cannot be fitted.
-    pub fn fit(&self, devices: Vec<DeviceReadings>) -> Result<Vec<Row>, BatchError> {
+    /// [`ShardError`] when one of them cannot be fitted.
+    pub fn fit(&self, devices: Vec<DeviceReadings>) -> Result<Vec<Row>, ShardError> {
         let readings = Readings { devices };
-        let hourly = self.ground.site.lay(&readings, &self.ground.calendar);
+        let hourly = self.context.site.grid_with(&readings, &self.context.calendar);
         let fitted = readings.devices.par_iter().enumerate();
         fitted.map(|(at, device)| self.fit_one(&hourly, at, device)).collect()
     }
 
-    fn fit_one(&self, hourly: &Hourly, at: usize, device: &DeviceReadings) -> Result<Row, BatchError> {
+    fn fit_one(&self, hourly: &Hourly, at: usize, device: &DeviceReadings) -> Result<Row, ShardError> {
         let watch = Instant::now();
-        let (model, seen) = fit::fit_device(hourly, &self.ground.building, at, &self.early, &self.all)?;
-        let bytes = codec::encode_device(&model).map_err(BatchError::Site)?;
+        let (model, out_of_sample) = fit::fit_device(hourly, &self.context.site_rates, at, &self.early, &self.all)?;
+        let bytes = codec::encode_device(&model).map_err(ShardError::Site)?;
         Ok(Row {
             device: device.device.clone(),
             sha256: checksum::sha256(&bytes),
             model: bytes,
             site_sha256: self.site_sha256.clone(),
             scores: scores(&model),
-            judged: pack(&seen)?,
+            judged: pack(&out_of_sample)?,
             reason: fit::skipped(hourly.devices[at].status, &model).map(String::from),
-            cutoff: self.ground.site.until,
-            hours: hours_with_motion(device, &self.ground.calendar) as i64,
+            cutoff: self.context.site.until,
+            hours: hours_with_motion(device, &self.context.calendar) as i64,
             readings: device.times.len() as i64,
             first_reading: device.times.first().copied().unwrap_or_default(),
             last_reading: device.times.last().copied().unwrap_or_default(),
@@ -169,10 +169,10 @@ mod tests {
             }],
         });
         let until = calendar.parse("2024-03-06 00:00:00").unwrap();
-        let laid = |readings: &Readings| {
-            let ground = Ground::new(bare_site(&readings.before(until), &calendar, Some(until)).unwrap());
-            format!("{:?}", ground.site.lay(readings, &calendar).devices)
+        let grid = |readings: &Readings| {
+            let context = SiteContext::new(build_site(&readings.before(until), &calendar, Some(until)).unwrap());
+            format!("{:?}", context.site.grid_with(readings, &calendar).devices)
         };
-        assert_eq!(laid(&clean), laid(&damaged));
+        assert_eq!(grid(&clean), grid(&damaged));
     }
 }

@@ -1,4 +1,4 @@
-//! The batch layer: training spread over many machines by a system that moves tables between processes, such as Apache
+//! Shards: training spread over many machines by a system that moves tables between processes, such as Apache
 //! Spark.
 //!
 //! Each step is one process that reads an Arrow IPC stream and writes one ([`arrow`]). The steps share a small file
@@ -13,8 +13,7 @@
 //!
 //! They call what [`crate::model::fit::train`] calls, on equal values in equal order. The models are therefore equal to
 //! the last bit to those of one machine that sees everything. [`steps`] connects functions on values ([`device`],
-//! [`row`]) to streams. [`run`] reads the files of a run, [`assemble`] verifies them, [`takeover`] puts the run's models
-//! in the place of those in use.
+//! [`row`]) to streams. [`run`] reads the files of a run, and [`assemble`] verifies them.
 
 pub mod arrow;
 pub mod assemble;
@@ -29,7 +28,7 @@ use crate::model::fit::TrainError;
 
 /// Reason why a step failed. Its output then lacks the end of the stream and may not be used.
 #[derive(Debug, thiserror::Error)]
-pub enum BatchError {
+pub enum ShardError {
     /// The input does not begin as an Arrow IPC stream.
     #[error("standard input is no Arrow IPC stream: {0}")]
     NoStream(String),
@@ -74,7 +73,7 @@ pub enum BatchError {
     /// The file of the site is damaged or does not fit.
     #[error("the site cannot be used: {0}")]
     Site(String),
-    /// Fitting failed.
+    /// DeviceFitter failed.
     #[error("cannot train")]
     Train(#[from] TrainError),
     /// The output cannot be written.

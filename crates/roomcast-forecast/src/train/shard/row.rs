@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::BatchError;
+use super::ShardError;
 use crate::calendar::Timestamp;
 use crate::model::codec;
 use crate::model::rule::OutOfSample;
@@ -50,6 +50,6 @@ impl Row {
     }
 }
 
-pub(super) fn pack(value: &impl Serialize) -> Result<Vec<u8>, BatchError> {
-    codec::bytes(value).map_err(BatchError::Site)
+pub(super) fn pack(value: &impl Serialize) -> Result<Vec<u8>, ShardError> {
+    codec::bytes(value).map_err(ShardError::Site)
 }

@@ -53,21 +53,21 @@ pub enum RunError {
 /// [`RunError`], with the path, when a part has not ended, or a file cannot be read or is invalid.
 pub fn read(directory: &Path) -> Result<Run, RunError> {
     let (at, devices_at) = (directory.join("site"), directory.join("devices"));
-    let (site_parts, device_parts) = (parts(&at)?, parts(&devices_at)?);
+    let (site_files, device_files) = (files(&at)?, files(&devices_at)?);
     let mut sites = Vec::new();
-    for part in site_parts {
-        let frame = frame(&part, &["site"])?;
+    for file in site_files {
+        let frame = frame(&file, &["site"])?;
         let column = frame.column("site").and_then(|column| column.binary().cloned());
-        let column = column.map_err(|error| damaged(&part, error))?;
+        let column = column.map_err(|error| damaged(&file, error))?;
         sites.extend(column.iter().flatten().map(<[u8]>::to_vec));
     }
     let [bytes] = sites.as_slice() else {
         return Err(damaged(&at, format!("{} sites where one is expected", sites.len())));
     };
     let mut assembly = Assembly::new(bytes).map_err(|what| damaged(&at, what))?;
-    for part in device_parts {
-        let frame = frame(&part, &MODELS.each_ref().map(|(name, _)| *name))?;
-        take(&frame, &mut assembly).map_err(|what| damaged(&part, what))?;
+    for file in device_files {
+        let frame = frame(&file, &MODELS.each_ref().map(|(name, _)| *name))?;
+        take(&frame, &mut assembly).map_err(|what| damaged(&file, what))?;
     }
     assembly.finish().map_err(|what| damaged(&devices_at, what))
 }
@@ -77,7 +77,7 @@ fn damaged(path: &Path, what: impl ToString) -> RunError {
 }
 
 /// Returns the Parquet files of a part of the run that has ended, in order of name.
-fn parts(directory: &Path) -> Result<Vec<PathBuf>, RunError> {
+fn files(directory: &Path) -> Result<Vec<PathBuf>, RunError> {
     if !directory.join(SUCCESS).is_file() {
         return Err(RunError::Unfinished { directory: directory.display().to_string() });
     }

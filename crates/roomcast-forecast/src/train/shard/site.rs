@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::BatchError;
+use super::ShardError;
 use crate::calendar::{Calendar, Timestamp};
 use crate::features::{self, SiteRates, Totals};
 use crate::hourly::{Hourly, SiteDays};
@@ -92,34 +92,34 @@ impl Site {
 
     /// Returns the site's grid without devices.
     pub fn grid(&self) -> Hourly {
-        self.lay(&Readings::default(), &self.calendar())
+        self.grid_with(&Readings::default(), &self.calendar())
     }
 
     /// Returns some devices on the site's grid.
-    pub fn lay(&self, readings: &Readings, calendar: &Calendar) -> Hourly {
+    pub fn grid_with(&self, readings: &Readings, calendar: &Calendar) -> Hourly {
         Hourly::part(readings, calendar, self.until, &self.days)
     }
 
     /// Returns the totals and rates over all devices.
-    pub fn building(&self) -> SiteRates {
+    pub fn site_rates(&self) -> SiteRates {
         SiteRates::from_totals(self.totals.clone(), &self.grid())
     }
 
     /// Encodes the file.
     ///
     /// # Errors
-    /// [`BatchError::Site`] never in practice: writing to memory does not fail.
-    pub fn encode(&self) -> Result<Vec<u8>, BatchError> {
-        let body = codec::bytes(&(Maker::this(), self)).map_err(BatchError::Site)?;
+    /// [`ShardError::Site`] never in practice: writing to memory does not fail.
+    pub fn encode(&self) -> Result<Vec<u8>, ShardError> {
+        let body = codec::bytes(&(Maker::this(), self)).map_err(ShardError::Site)?;
         Ok([&MAGIC[..], &Sha256::digest(&body), &body].concat())
     }
 
     /// Decodes the file.
     ///
     /// # Errors
-    /// [`BatchError::Site`] when the bytes are damaged, or made by another version of Roomcast.
-    pub fn decode(bytes: &[u8]) -> Result<Site, BatchError> {
-        Self::read(bytes).map_err(BatchError::Site)
+    /// [`ShardError::Site`] when the bytes are damaged, or made by another version of Roomcast.
+    pub fn decode(bytes: &[u8]) -> Result<Site, ShardError> {
+        Self::read(bytes).map_err(ShardError::Site)
     }
 
     fn read(bytes: &[u8]) -> Result<Site, String> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use polars::prelude::*;
 
-use super::BatchError;
+use super::ShardError;
 use super::row::{Row, Scores, pack};
 use super::site::Site;
 use crate::calendar::{Calendar, HOUR, Timestamp};
@@ -13,10 +13,10 @@ use crate::model::fit::{self, Sample, TrainError};
 use crate::model::{Source, checksum, codec};
 use crate::readings::{DeviceReadings, Readings, field};
 use crate::train::shard::arrow::{Input, Output};
-use crate::train::shard::device::{self, Fitting, Ground};
+use crate::train::shard::device::{self, DeviceFitter, SiteContext};
 
 /// Number of devices whose readings a worker holds at a time.
-const CHUNK: usize = 256;
+const CHUNK_DEVICES: usize = 256;
 
 /// The years 1971 to 2200, as in files of readings.
 const YEARS: Range<Timestamp> = 31_536_000..7_289_654_400;
@@ -63,31 +63,31 @@ pub(super) const MODELS: [(&str, DataType); 19] = [
 /// Without `until` the last hour with motion is the last that is learned from, except hours of clocks that are wrong.
 ///
 /// # Errors
-/// [`BatchError`] when the input is invalid, there are no readings, `until` is in the future or the output fails.
+/// [`ShardError`] when the input is invalid, there are no readings, `until` is in the future or the output fails.
 pub fn building(
     input: impl Read,
     output: impl Write,
     calendar: &Calendar,
     until: Option<Timestamp>,
-) -> Result<(), BatchError> {
+) -> Result<(), ShardError> {
     let mut input = Input::open(input, &HOURS)?;
     let mut devices = Devices::new(calendar, until.unwrap_or(Timestamp::MAX), Timestamp::MIN);
     while let Some((frame, before)) = input.next_rows()? {
         devices.take(&frame, before)?;
     }
-    devices.say_set_aside();
-    one_site(&device::bare_site(&Readings { devices: devices.drain(0) }, calendar, until)?, output)
+    devices.log_set_aside();
+    one_site(&device::build_site(&Readings { devices: devices.drain(0) }, calendar, until)?, output)
 }
 
 /// Writes, from readings of some devices, those of their rows that the site's layers are fitted on.
 ///
 /// # Errors
-/// [`BatchError`] when the input is invalid, the features cannot be built or the output fails.
-pub fn sample(input: impl Read, output: impl Write, site: &Site) -> Result<(), BatchError> {
+/// [`ShardError`] when the input is invalid, the features cannot be built or the output fails.
+pub fn sample(input: impl Read, output: impl Write, site: &Site) -> Result<(), ShardError> {
     let mut output = Output::start(output, &SAMPLE)?;
-    let ground = Ground::new(site.clone());
-    each_chunk(input, &ground, |devices| {
-        let parts = ground.samples(devices)?;
+    let context = SiteContext::new(site.clone());
+    for_each_chunk(input, &context, |devices| {
+        let parts = context.samples(devices)?;
         let bytes = parts.iter().map(|(_, sample)| pack(sample)).collect::<Result<Vec<_>, _>>()?;
         output.write(vec![
             Column::new("device".into(), parts.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>()),
@@ -101,8 +101,8 @@ pub fn sample(input: impl Read, output: impl Write, site: &Site) -> Result<(), B
 /// Fits the site's layers on the samples of all devices, ascending by device, and writes the site with them.
 ///
 /// # Errors
-/// [`BatchError`] when the input is invalid, fitting fails or the output fails.
-pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), BatchError> {
+/// [`ShardError`] when the input is invalid, fitting fails or the output fails.
+pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), ShardError> {
     let mut input = Input::open(input, &SAMPLE)?;
     let mut parts: Vec<Sample> = Vec::new();
     let mut last = String::new();
@@ -110,7 +110,7 @@ pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), B
         let (devices, rows, samples) =
             (frame.column("device")?.str()?, frame.column("rows")?.i64()?, frame.column("sample")?.binary()?);
         for (row, device) in (before + 1..).zip(0..frame.height()) {
-            let refuse = |what: &str| BatchError::Row { row, what: what.into() };
+            let refuse = |what: &str| ShardError::Row { row, what: what.into() };
             let name = devices.get(device).ok_or_else(|| refuse("there is no device"))?;
             if name <= last.as_str() {
                 return Err(refuse("the devices are not in ascending order, each once"));
@@ -124,22 +124,22 @@ pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), B
             last = name.to_owned();
         }
     }
-    one_site(&site.clone().with_layers(fit::train_site(&parts, site.until)?), output)
+    one_site(&site.clone().with_layers(fit::train_site(&parts)?), output)
 }
 
 /// Fits some devices on their readings, on top of the site's layers, and writes their models.
 ///
 /// # Errors
-/// [`BatchError`] when the site has no layers, the input is invalid, fitting fails or the output fails.
-pub fn devices(input: impl Read, output: impl Write, site: &Site) -> Result<(), BatchError> {
-    let fitting = Fitting::new(site.clone(), checksum::sha256(&site.encode()?))?;
+/// [`ShardError`] when the site has no layers, the input is invalid, fitting fails or the output fails.
+pub fn devices(input: impl Read, output: impl Write, site: &Site) -> Result<(), ShardError> {
+    let fitting = DeviceFitter::new(site.clone(), checksum::sha256(&site.encode()?))?;
     let mut output = Output::start(output, &MODELS)?;
-    each_chunk(input, fitting.ground(), |devices| output.write(columns(&fitting.fit(devices)?)?))?;
+    for_each_chunk(input, fitting.context(), |devices| output.write(columns(&fitting.fit(devices)?)?))?;
     output.finish().map(drop)
 }
 
 /// Returns the columns of [`MODELS`].
-fn columns(rows: &[Row]) -> Result<Vec<Column>, BatchError> {
+fn columns(rows: &[Row]) -> Result<Vec<Column>, ShardError> {
     let text = |name: &str, of: fn(&Row) -> String| Column::new(name.into(), rows.iter().map(of).collect::<Vec<_>>());
     let bytes = |name: &str, of: fn(&Row) -> &[u8]| Column::new(name.into(), rows.iter().map(of).collect::<Vec<_>>());
     let number = |name: &str, of: fn(&Row) -> i64| Column::new(name.into(), rows.iter().map(of).collect::<Vec<_>>());
@@ -147,7 +147,7 @@ fn columns(rows: &[Row]) -> Result<Vec<Column>, BatchError> {
         Column::new(name.into(), rows.iter().map(|row| row.scores.map(of)).collect::<Vec<_>>())
     };
     let sources = rows.iter().map(|row| {
-        let model = codec::decode_device(&row.device, &row.model).map_err(BatchError::Site)?;
+        let model = codec::decode_device(&row.device, &row.model).map_err(ShardError::Site)?;
         Ok(match model.source() {
             Source::Model => "model",
             Source::Building => "building",
@@ -159,7 +159,7 @@ fn columns(rows: &[Row]) -> Result<Vec<Column>, BatchError> {
         bytes("model", |row| &row.model),
         text("sha256", |row| row.sha256.clone()),
         text("site_sha256", |row| row.site_sha256.clone()),
-        Column::new("source".into(), sources.collect::<Result<Vec<_>, BatchError>>()?),
+        Column::new("source".into(), sources.collect::<Result<Vec<_>, ShardError>>()?),
         Column::new("rows".into(), rows.iter().map(|row| row.scores.map(|scores| scores.0)).collect::<Vec<_>>()),
         loss("prior_loss", |scores| scores.1),
         loss("building_loss", |scores| scores.2),
@@ -177,27 +177,27 @@ fn columns(rows: &[Row]) -> Result<Vec<Column>, BatchError> {
     ])
 }
 
-fn one_site(site: &Site, output: impl Write) -> Result<(), BatchError> {
+fn one_site(site: &Site, output: impl Write) -> Result<(), ShardError> {
     let mut output = Output::start(output, &SITE)?;
     output.write(vec![Column::new("site".into(), vec![site.encode()?.as_slice()])])?;
     output.finish().map(drop)
 }
 
 /// Passes the devices of an input to `each`, some at a time.
-fn each_chunk(
+fn for_each_chunk(
     input: impl Read,
-    ground: &Ground,
-    mut each: impl FnMut(Vec<DeviceReadings>) -> Result<(), BatchError>,
-) -> Result<(), BatchError> {
+    context: &SiteContext,
+    mut each: impl FnMut(Vec<DeviceReadings>) -> Result<(), ShardError>,
+) -> Result<(), ShardError> {
     let mut input = Input::open(input, &readings())?;
-    let mut devices = Devices::new(ground.calendar(), ground.site().until, ground.beginning());
+    let mut devices = Devices::new(context.calendar(), context.site().until, context.beginning());
     while let Some((frame, before)) = input.next_rows()? {
         devices.take(&frame, before)?;
-        while devices.complete() >= CHUNK {
+        while devices.complete() >= CHUNK_DEVICES {
             each(devices.drain(1))?;
         }
     }
-    devices.say_set_aside();
+    devices.log_set_aside();
     each(devices.drain(0))
 }
 
@@ -222,7 +222,7 @@ impl<'a> Devices<'a> {
     }
 
     /// Logs the number of hours that were set aside, if any.
-    fn say_set_aside(&self) {
+    fn log_set_aside(&self) {
         if let (hours, Some((device, hour))) = &self.set_aside {
             let first = format!("{} of {device}", self.calendar.format(*hour));
             tracing::warn!(hours, first, "hours outside the time that is learned from were set aside");
@@ -240,11 +240,11 @@ impl<'a> Devices<'a> {
     }
 
     /// Adds rows; `before` is the number of earlier rows.
-    fn take(&mut self, frame: &DataFrame, before: u64) -> Result<(), BatchError> {
+    fn take(&mut self, frame: &DataFrame, before: u64) -> Result<(), ShardError> {
         let (names, hours) = (frame.column("device")?.str()?, frame.column("hour")?.i64()?);
         let seconds = frame.column("seconds").ok().map(|column| column.list()).transpose()?;
         for (row, at) in (before + 1..).zip(0..frame.height()) {
-            let refuse = |what: String| BatchError::Row { row, what };
+            let refuse = |what: String| ShardError::Row { row, what };
             let (name, hour) = match (names.get(at), hours.get(at)) {
                 (Some(name), Some(hour)) => (name, hour),
                 _ => return Err(refuse("there is no device, or no hour".into())),
@@ -294,8 +294,8 @@ impl<'a> Devices<'a> {
     }
 }
 
-impl From<PolarsError> for BatchError {
+impl From<PolarsError> for ShardError {
     fn from(error: PolarsError) -> Self {
-        BatchError::Train(TrainError::Features(error))
+        ShardError::Train(TrainError::Features(error))
     }
 }

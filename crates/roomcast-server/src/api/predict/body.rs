@@ -13,12 +13,12 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::api::predict::{prefers, work};
-use crate::http::auth::{self, ReadAccess};
+use crate::http::auth::{self, Access, ReadAccess};
 use crate::http::query::{self, Query};
 use crate::problem::{Code, Problem, ProblemBody};
-use crate::state::answer::{self, Forecast};
+use crate::state::answer::Forecast;
+use crate::state::grid::{Forecasts, Grid};
 use crate::state::site::Site;
-use crate::state::snapshot::Grid;
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use roomcast_forecast::hourly::HORIZON;
 use roomcast_forecast::readings::{DeviceReadings, Readings};
@@ -92,6 +92,7 @@ pub async fn post(
     _: ReadAccess,
     request: HttpRequest,
     site: Data<Site>,
+    access: Data<Access>,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::parse(request.query_string(), &["at"])?;
@@ -105,13 +106,13 @@ pub async fn post(
     };
     let snapshot = site.snapshot()?;
     let answer_csv = prefers(&request, "text/csv", "application/json");
-    let mut place = site.visits.admit(auth::caller(&request))?;
-    let body = read(body, |bytes| place.reserve(bytes)).await?;
-    // A computation keeps its turn until it ends, also after the client has gone away.
-    let turn = place.turn().await?;
+    let mut upload = access.uploads.admit(auth::caller(&request))?;
+    let body = read(body, |bytes| upload.reserve(bytes)).await?;
+    // A computation keeps its permit until it ends, also after the client has gone away.
+    let permit = upload.start().await?;
     let media = if answer_csv { "text/csv; charset=utf-8" } else { "application/json" };
     let bytes = work(move || {
-        let _until_done = (place, turn);
+        let _until_done = (upload, permit);
         let calendar = &site.calendar;
         let Told { motion, still, at } = if csv { from_csv(&body, calendar)? } else { from_json(&body, calendar)? };
         let readings = readings(motion);
@@ -121,15 +122,12 @@ pub async fn post(
         };
         let known = readings.before(origin);
         check(&known, origin, calendar)?;
-        let _one = site.visits.forecasting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _one = access.uploads.forecasting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let heard = still.into_iter().filter(|&time| time < origin).max();
         let grid = Grid::new(&known, calendar, origin, heard, snapshot.loaded.clone());
         let all: Vec<usize> = (0..grid.hourly.devices.len()).collect();
         let cells = grid.cells(&all, calendar, &site.metrics)?;
-        match answer_csv {
-            true => Ok(answer::csv(&cells, calendar)),
-            false => answer::whole(&grid, &cells, calendar).map_err(Problem::internal),
-        }
+        Forecasts { grid: grid.into(), cells }.render(answer_csv, calendar)
     })
     .await?;
     Ok(HttpResponse::Ok().content_type(media).body(bytes))

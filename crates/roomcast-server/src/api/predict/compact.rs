@@ -5,21 +5,21 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::predict::{asked, cached, cells, send};
+use crate::api::predict::{asked, cached, send};
 use crate::http::auth::ReadAccess;
 use crate::http::query::Query;
 use crate::problem::{Problem, ProblemBody};
-use crate::state::answer::{Cell, ModelRef, SourceName, StatusName};
+use crate::state::answer::{ModelRef, SourceName, StatusName};
 use crate::state::cache::{Form, Key};
+use crate::state::grid::{Forecasts, Grid};
 use crate::state::site::Site;
-use crate::state::snapshot::{Grid, Snapshot};
+use crate::state::snapshot::Snapshot;
 use roomcast_forecast::calendar::{Calendar, Hour, Timestamp};
 use roomcast_forecast::forecast::{DeviceForecast, HourForecast};
 use roomcast_forecast::hourly::{DeviceHours, HORIZON, Hourly, State, Status};
@@ -101,11 +101,11 @@ pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
     let (origin, devices) = asked(&query, &site, &snapshot)?;
     let present = snapshot.history.present(&site.calendar);
     let key = Key { origin, form: Form::Compact(present, digest(&offline(&site))), devices };
-    let answer = cached(&site, snapshot, key, move |site, snapshot, grid, key| {
-        let cells = cells(site, snapshot, grid, &key.devices)?;
+    let answer = cached(&site, snapshot, key, move |site, snapshot, key| {
+        let made = snapshot.forecasts(key.origin, &key.devices, &site.calendar, &site.metrics)?;
         // Nothing has been observed yet of the hours to come.
         let past = (origin < present).then(|| snapshot.grid(present, &site.calendar));
-        let answer = compact(site, snapshot, grid, &cells, past.as_deref());
+        let answer = compact(site, snapshot, &made, past.as_deref());
         serde_json::to_vec(&answer).map_err(Problem::internal)
     })
     .await?;
@@ -123,13 +123,8 @@ fn digest(names: &[String]) -> u64 {
     hasher.finish()
 }
 
-fn compact(
-    site: &Site,
-    snapshot: &Snapshot,
-    grid: &Grid,
-    cells: &[&Arc<Cell>],
-    past: Option<&Grid>,
-) -> CompactForecast {
+fn compact(site: &Site, snapshot: &Snapshot, made: &Forecasts, past: Option<&Grid>) -> CompactForecast {
+    let Forecasts { grid, cells } = made;
     let (hourly, history, calendar) = (&grid.hourly, &snapshot.history, &site.calendar);
     let threshold = (grid.loaded.models.threshold.0 * PARTS).ceil() as u16;
     let rfc3339 = |instant: Timestamp| calendar.rfc3339(instant);

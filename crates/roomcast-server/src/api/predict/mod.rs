@@ -16,12 +16,11 @@ use crate::http::auth::ReadAccess;
 use crate::http::etag;
 use crate::http::query::Query;
 use crate::problem::{Problem, ProblemBody};
-use crate::state::answer::{self, Forecast};
+use crate::state::answer::Forecast;
 use crate::state::cache::{Answer, Form, Key};
 use crate::state::site::Site;
-use crate::state::snapshot::{Grid, Snapshot, unknown};
+use crate::state::snapshot::{Snapshot, unknown};
 use roomcast_forecast::calendar::Timestamp;
-use roomcast_forecast::readings::DeviceReadings;
 
 /// Size below which answers are not compressed.
 const WORTH_GZIP: usize = 1024;
@@ -62,12 +61,9 @@ pub async fn get(_: ReadAccess, request: HttpRequest, site: Data<Site>) -> Resul
         _ => "application/json",
     };
     let key = Key { origin, form, devices };
-    let answer = cached(&site, snapshot, key, move |site, snapshot, grid, key| {
-        let cells = cells(site, snapshot, grid, &key.devices)?;
-        match key.form {
-            Form::Csv => Ok(answer::csv(&cells, &site.calendar)),
-            _ => answer::whole(grid, &cells, &site.calendar).map_err(Problem::internal),
-        }
+    let answer = cached(&site, snapshot, key, |site, snapshot, key| {
+        let forecasts = snapshot.forecasts(key.origin, &key.devices, &site.calendar, &site.metrics)?;
+        forecasts.render(key.form == Form::Csv, &site.calendar)
     })
     .await?;
     send(&request, answer, media).await
@@ -119,7 +115,7 @@ pub fn asked(query: &Query, site: &Site, snapshot: &Snapshot) -> Result<(Timesta
     let history = &snapshot.history;
     let origin = match query.time("at", &site.calendar)? {
         Some(at) => {
-            history.reaches(at, &site.calendar)?;
+            history.check_origin(at, &site.calendar)?;
             at
         }
         None => history.present(&site.calendar),
@@ -140,29 +136,6 @@ pub fn asked(query: &Query, site: &Site, snapshot: &Snapshot) -> Result<(Timesta
     Ok((origin, devices))
 }
 
-/// Returns the forecasts of devices given by their positions in the history; of all on the grid without any.
-///
-/// # Errors
-/// Returns a `Problem` for a device without a reading in the time that is looked at, and when Polars fails.
-pub fn cells<'a>(
-    site: &Site,
-    snapshot: &Snapshot,
-    grid: &'a Grid,
-    devices: &[u32],
-) -> Result<Vec<&'a Arc<answer::Cell>>, Problem> {
-    // The grid leaves out devices without a reading before its origin, so its positions differ from the history's.
-    let names = devices.iter().filter_map(|&at| snapshot.history.readings.devices.get(at as usize));
-    let position = |device: &DeviceReadings| {
-        let known = grid.hourly.devices.iter().map(|device| device.device.as_str());
-        grid.hourly.position(&device.device).ok_or_else(|| unknown(&device.device, known))
-    };
-    let at: Vec<usize> = match devices {
-        [] => (0..grid.hourly.devices.len()).collect(),
-        _ => names.map(position).collect::<Result<_, _>>()?,
-    };
-    grid.cells(&at, &site.calendar, &site.metrics)
-}
-
 /// Returns an answer from the cache, or renders it by `make` on a thread of its own.
 ///
 /// # Errors
@@ -171,7 +144,7 @@ pub async fn cached(
     site: &Data<Site>,
     snapshot: Arc<Snapshot>,
     key: Key,
-    make: impl FnOnce(&Site, &Snapshot, &Grid, &Key) -> Result<Vec<u8>, Problem> + Send + 'static,
+    make: impl FnOnce(&Site, &Snapshot, &Key) -> Result<Vec<u8>, Problem> + Send + 'static,
 ) -> Result<Arc<Answer>, Problem> {
     if let Some(answer) = snapshot.answers.get(&key) {
         site.metrics.cache_hits.add(1);
@@ -179,16 +152,16 @@ pub async fn cached(
     }
     let site = site.clone();
     work(move || {
-        let _turn = snapshot.turn();
+        let _rendering = snapshot.answers.lock_rendering();
         // Another request may have rendered it while this one waited.
         if let Some(answer) = snapshot.answers.get(&key) {
             site.metrics.cache_hits.add(1);
             return Ok(answer);
         }
         site.metrics.cache_misses.add(1);
-        let grid = snapshot.grid(key.origin, &site.calendar);
-        let body = make(&site, &snapshot, &grid, &key)?;
-        Ok(snapshot.answers.put(key, body))
+        let body = make(&site, &snapshot, &key)?;
+        let tag = etag::of(&body);
+        Ok(snapshot.answers.put(key, body, tag))
     })
     .await
 }

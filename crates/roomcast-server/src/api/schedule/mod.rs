@@ -7,11 +7,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::predict::{asked, cells, prefers, work};
-use crate::http::auth::{CalendarAccess, Scope};
+use super::predict::{asked, prefers, work};
+use crate::http::auth::CalendarAccess;
 use crate::http::query::Query;
+use crate::http::tokens::Scope;
 use crate::problem::{Problem, ProblemBody};
 use crate::state::answer::{ModelRef, utc};
+use crate::state::grid::Forecasts;
 use crate::state::site::Site;
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use roomcast_forecast::forecast::HourForecast;
@@ -133,10 +135,8 @@ pub async fn get(access: CalendarAccess, request: HttpRequest, site: Data<Site>)
     };
     let media = if calendar_wanted { "text/calendar; charset=utf-8" } else { "application/json" };
     let bytes = work(move || {
-        let (calendar, turn) = (&site.calendar, snapshot.turn());
-        let grid = snapshot.grid(origin, calendar);
-        let cells = cells(&site, &snapshot, &grid, &devices)?;
-        drop(turn);
+        let calendar = &site.calendar;
+        let Forecasts { grid, cells } = snapshot.forecasts(origin, &devices, calendar, &site.metrics)?;
         let models = &grid.loaded.models;
         let threshold = rule.map_or(models.threshold, |rule| rule.threshold(&models.site.out_of_sample)).0;
         let made = cells.iter().map(|cell| {

@@ -15,24 +15,24 @@ use tokio::time::timeout;
 
 use super::Broker;
 use crate::ingest::payload::KEPT;
-use crate::mqtt::broker::{KEEP_ALIVE, MOST_BYTES};
-use crate::mqtt::socket::{self, Socket};
+use crate::mqtt::broker::{KEEP_ALIVE, MAX_PACKET_BYTES};
+use crate::mqtt::socket::Socket;
 
 /// Longest time to make a connection, and for the broker to take what is written.
-const CONNECTING: Duration = Duration::from_secs(10);
-const TAKING: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A broker that sends nothing for this long is not answering: it is asked every [`KEEP_ALIVE`].
-const SILENCE: Duration = KEEP_ALIVE.saturating_mul(2);
+const SILENCE_TIMEOUT: Duration = KEEP_ALIVE.saturating_mul(2);
 
 /// Bytes of buffer added for a read.
-const ROOM: usize = 64 << 10;
+const READ_BUFFER_BYTES: usize = 64 << 10;
 
 /// Bytes of a message that hold any topic and number, and the part of the payload that the quarantine keeps.
-const HEAD: usize = 5 + 2 + u16::MAX as usize + 2 + KEPT;
+const HEAD_BYTES: usize = 5 + 2 + u16::MAX as usize + 2 + KEPT;
 
 /// The upper four bits of the first byte of a PUBLISH packet.
-const PUBLISH: u8 = 3;
+const PUBLISH_TYPE: u8 = 3;
 
 /// Reasons a connection cannot be made or has ended.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +82,7 @@ pub struct Connection {
     input: BytesMut,
     output: BytesMut,
     skipped: Option<Skipped>,
-    heard: Instant,
+    received_at: Instant,
 }
 
 impl Connection {
@@ -91,11 +91,11 @@ impl Connection {
     /// # Errors
     /// [`ConnectionError`] when the connection cannot be made, or the broker rejects it.
     pub async fn open(broker: &Broker) -> Result<(Connection, bool), ConnectionError> {
-        timeout(CONNECTING, Connection::connect(broker)).await.map_err(|_| ConnectionError::Timeout)?
+        timeout(CONNECT_TIMEOUT, Connection::connect(broker)).await.map_err(|_| ConnectionError::Timeout)?
     }
 
     async fn connect(broker: &Broker) -> Result<(Connection, bool), ConnectionError> {
-        let mut connection = Connection::new(socket::connect(broker).await?);
+        let mut connection = Connection::new(broker.connect().await?);
         let mut connect = Connect::new(&broker.client_id);
         connect.clean_session = false;
         connect.keep_alive = KEEP_ALIVE.as_secs() as u16;
@@ -114,7 +114,7 @@ impl Connection {
 
     fn new(socket: Socket) -> Connection {
         let (input, output) = (BytesMut::new(), BytesMut::new());
-        Connection { socket, input, output, skipped: None, heard: Instant::now() }
+        Connection { socket, input, output, skipped: None, received_at: Instant::now() }
     }
 
     /// Waits for the next packet. Cancelling the wait loses nothing.
@@ -129,21 +129,21 @@ impl Connection {
             if self.socket.read_buf(&mut self.input).await? == 0 {
                 return Err(ConnectionError::Closed);
             }
-            self.heard = Instant::now();
+            self.received_at = Instant::now();
         }
     }
 
     /// Takes a packet out of the input. Makes room for more input when there is none yet.
     fn take(&mut self) -> Result<Option<Incoming>, ConnectionError> {
         if self.skipped.is_none() {
-            match Packet::read(&mut self.input, MOST_BYTES) {
+            match Packet::read(&mut self.input, MAX_PACKET_BYTES) {
                 Ok(packet) => return Ok(Some(Incoming::Packet(packet))),
                 Err(PacketError::InsufficientBytes(missing)) => {
                     self.make_room(missing);
                     return Ok(None);
                 }
                 Err(PacketError::PayloadSizeLimitExceeded(length)) if self.is_message() => {
-                    if self.input.len() < HEAD {
+                    if self.input.len() < HEAD_BYTES {
                         self.make_room(1);
                         return Ok(None);
                     }
@@ -167,23 +167,23 @@ impl Connection {
     /// Makes room for `missing` bytes if there is less. A packet that fits is not copied elsewhere.
     fn make_room(&mut self, missing: usize) {
         if self.input.capacity() - self.input.len() < missing {
-            self.input.reserve(missing.max(ROOM));
+            self.input.reserve(missing.max(READ_BUFFER_BYTES));
         }
     }
 
     fn is_message(&self) -> bool {
-        self.input.first().is_some_and(|first| first >> 4 == PUBLISH)
+        self.input.first().is_some_and(|first| first >> 4 == PUBLISH_TYPE)
     }
 
     /// Takes the beginning of a message that is too large, of which `length` bytes follow its fixed header.
     fn begin_skip(&mut self, length: usize) -> Result<Skipped, PacketError> {
-        let head = self.input.split_to(HEAD).freeze();
+        let head = self.input.split_to(HEAD_BYTES).freeze();
         // The length is coded in up to four bytes. The last one has its highest bit clear.
         let digits = 1 + head.iter().skip(1).take_while(|byte| **byte & 0x80 != 0).count();
         let first = head.first().copied().unwrap_or_default();
         let header = FixedHeader::new(first, digits, length);
         let mut beginning = Publish::read(header, head)?;
-        let left = header.frame_length().saturating_sub(HEAD);
+        let left = header.frame_length().saturating_sub(HEAD_BYTES);
         let bytes = beginning.payload.len() + left;
         // The copy lets the input's memory be freed.
         beginning.payload = beginning.payload.iter().copied().take(KEPT).collect();
@@ -197,21 +197,21 @@ impl Connection {
     pub async fn send(&mut self, packets: impl IntoIterator<Item = Packet>) -> Result<(), ConnectionError> {
         self.output.clear();
         for packet in packets {
-            packet.write(&mut self.output, MOST_BYTES)?;
+            packet.write(&mut self.output, MAX_PACKET_BYTES)?;
         }
         let written = async {
             self.socket.write_all(&self.output).await?;
             self.socket.flush().await
         };
-        Ok(timeout(TAKING, written).await.map_err(|_| ConnectionError::Timeout)??)
+        Ok(timeout(WRITE_TIMEOUT, written).await.map_err(|_| ConnectionError::Timeout)??)
     }
 
     /// Asks the broker whether it is there. The caller does so every [`KEEP_ALIVE`].
     ///
     /// # Errors
     /// As [`Connection::send`], and [`ConnectionError::Silent`] when the broker sent nothing for too long.
-    pub async fn ask(&mut self) -> Result<(), ConnectionError> {
-        if self.heard.elapsed() > SILENCE {
+    pub async fn ping(&mut self) -> Result<(), ConnectionError> {
+        if self.received_at.elapsed() > SILENCE_TIMEOUT {
             return Err(ConnectionError::Silent);
         }
         self.send([Packet::PingReq]).await
@@ -243,8 +243,13 @@ mod tests {
     async fn what_is_too_large_is_skipped_and_known() {
         let (socket, broker) = duplex(10_000);
         let topic = "t".repeat(u16::MAX as usize);
-        let sizes =
-            [(17 << 20, 1), (3, 2), (MOST_BYTES - topic.len() - 4, 3), (MOST_BYTES - topic.len() - 3, 4), (4, 5)];
+        let sizes = [
+            (17 << 20, 1),
+            (3, 2),
+            (MAX_PACKET_BYTES - topic.len() - 4, 3),
+            (MAX_PACKET_BYTES - topic.len() - 3, 4),
+            (4, 5),
+        ];
         let packets = sizes.map(|(bytes, pkid)| publish(&topic, bytes, pkid)).to_vec();
         tokio::spawn(write(broker, packets.clone()));
         let mut connection = Connection::new(Box::new(socket));
@@ -256,7 +261,7 @@ mod tests {
                     assert!(beginning.topic == topic && matches!(pkid, 1 | 4));
                 }
             }
-            assert!(connection.input.capacity() < 2 * MOST_BYTES);
+            assert!(connection.input.capacity() < 2 * MAX_PACKET_BYTES);
         }
         assert!(matches!(connection.read().await, Err(ConnectionError::Closed)));
     }

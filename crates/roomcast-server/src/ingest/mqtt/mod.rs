@@ -22,35 +22,34 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant as Moment, MissedTickBehavior, interval_at, sleep};
 
 use super::Source;
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, STABLE};
 use crate::counts::Counts;
-use crate::mqtt::broker::{Broker, KEEP_ALIVE, MOST_BYTES};
+use crate::mqtt::broker::{Broker, KEEP_ALIVE, MAX_PACKET_BYTES};
 use connection::{Connection, ConnectionError, Incoming};
 pub use handler::Handler;
 
 /// Most bytes of messages received and not yet acknowledged. Beyond it the connection is closed until half of them are
 /// stored; the broker keeps the rest.
-const BACKLOG: usize = 64 << 20;
+const MAX_BACKLOG_BYTES: usize = 64 << 20;
 
 /// Bytes a message takes beside its topic and payload.
-const OVERHEAD: usize = 256;
+const MESSAGE_OVERHEAD_BYTES: usize = 256;
 
 /// Most groups of acknowledgements that are written together.
-const GROUPS: usize = 64;
+const MAX_ACK_GROUPS: usize = 64;
 
 /// The packet number of the one subscription of a connection.
-const SUBSCRIPTION: u16 = 1;
+const SUBSCRIPTION_ID: u16 = 1;
 
-/// Waits between connections, and the duration of a connection after which they start again with the first.
-const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
-const GOOD: Duration = Duration::from_secs(5);
+/// Interval at which the backlog is checked while no connection is made for it.
+const BACKLOG_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Channel for the numbers of stored messages, to the connection they came by.
 type Acks = mpsc::UnboundedSender<Vec<u16>>;
 
 /// A message with the connection it came by.
 struct Received {
-    publish: Publish,
+    packet: Publish,
     /// The size of a message that was too large to be read.
     too_large: Option<usize>,
     acks: Acks,
@@ -65,7 +64,7 @@ pub async fn listen(broker: Broker, handler: Handler, counts: Arc<Counts>) {
     let (acks, due) = mpsc::unbounded_channel();
     tokio::spawn(handler.run(received, acks));
     tokio::spawn(handler::acknowledge(due, backlog.clone()));
-    let mut waits = Backoff::new(WAITS.0, WAITS.1);
+    let mut delays = Backoff::default();
     let mut session = Session { broker, filters, messages, backlog, counts };
     loop {
         let watch = Instant::now();
@@ -73,20 +72,20 @@ pub async fn listen(broker: Broker, handler: Handler, counts: Arc<Counts>) {
         let arrived = session.counts.of(Source::Mqtt);
         arrived.reconnects.add(arrived.connected.get());
         arrived.connected.set(0);
-        if watch.elapsed() >= GOOD {
-            waits.reset();
+        if watch.elapsed() >= STABLE {
+            delays.reset();
         }
         tracing::warn!(broker = %session.broker, error = %end, "the connection to the broker ended, another is made");
-        sleep(waits.step()).await;
-        while session.backlog.load(SeqCst) > BACKLOG / 2 {
-            sleep(WAITS.0).await;
+        sleep(delays.step()).await;
+        while session.backlog.load(SeqCst) > MAX_BACKLOG_BYTES / 2 {
+            sleep(BACKLOG_POLL_INTERVAL).await;
         }
     }
 }
 
 /// Reasons a connection ended.
 #[derive(Debug, thiserror::Error)]
-enum End {
+enum SessionEnd {
     #[error(transparent)]
     Connection(#[from] ConnectionError),
     #[error("too much waits to be stored")]
@@ -103,18 +102,18 @@ struct Session {
 
 impl Session {
     /// Runs one connection until it ends.
-    async fn run(&mut self) -> End {
+    async fn run(&mut self) -> SessionEnd {
         let Err(end) = self.receive().await;
         end
     }
 
-    async fn receive(&mut self) -> Result<Infallible, End> {
+    async fn receive(&mut self) -> Result<Infallible, SessionEnd> {
         let (mut connection, known) = Connection::open(&self.broker).await?;
         tracing::info!(broker = %self.broker, session = known, "connected to the broker");
         self.counts.of(Source::Mqtt).connected.set(1);
         let filter = |path: &String| SubscribeFilter::new(path.clone(), QoS::AtLeastOnce);
         let mut subscribe = Subscribe::new_many(self.filters.iter().map(filter));
-        subscribe.pkid = SUBSCRIPTION;
+        subscribe.pkid = SUBSCRIPTION_ID;
         connection.send([Packet::Subscribe(subscribe)]).await?;
         let (acks, mut stored) = mpsc::unbounded_channel();
         let mut groups = Vec::new();
@@ -122,13 +121,13 @@ impl Session {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let incoming = tokio::select! {
-                _ = stored.recv_many(&mut groups, GROUPS) => {
+                _ = stored.recv_many(&mut groups, MAX_ACK_GROUPS) => {
                     let messages = groups.drain(..).flatten();
                     connection.send(messages.map(|message| Packet::PubAck(PubAck::new(message)))).await?;
                     continue;
                 }
                 _ = ticks.tick() => {
-                    connection.ask().await?;
+                    connection.ping().await?;
                     continue;
                 }
                 incoming = connection.read() => incoming?,
@@ -142,34 +141,34 @@ impl Session {
                         tracing::info!(broker = %self.broker, "subscribed");
                     }
                 }
-                Incoming::Packet(Packet::Publish(publish)) => self.take(publish, None, &acks)?,
+                Incoming::Packet(Packet::Publish(packet)) => self.take(packet, None, &acks)?,
                 Incoming::Packet(_) => {}
                 Incoming::TooLarge(beginning, bytes) => {
                     let topic = handler::topic(&beginning);
-                    tracing::warn!(broker = %self.broker, topic, bytes, most = MOST_BYTES, "a message is too large, it is skipped");
+                    tracing::warn!(broker = %self.broker, topic, bytes, most = MAX_PACKET_BYTES, "a message is too large, it is skipped");
                     self.counts.of(Source::Mqtt).too_large.add(1);
-                    self.counts.skipped.note(topic, bytes, Instant::now());
+                    self.counts.skipped.record(topic, bytes, Instant::now());
                     self.take(beginning, Some(bytes), &acks)?;
                 }
             }
         }
     }
 
-    fn take(&self, publish: Publish, too_large: Option<usize>, acks: &Acks) -> Result<(), End> {
+    fn take(&self, packet: Publish, too_large: Option<usize>, acks: &Acks) -> Result<(), SessionEnd> {
         let arrived = self.counts.of(Source::Mqtt);
         arrived.received.add(1);
-        let weight = publish.payload.len() + publish.topic.len() + OVERHEAD;
-        if self.backlog.load(SeqCst) + weight > BACKLOG {
-            if publish.qos == QoS::AtMostOnce {
+        let weight = packet.payload.len() + packet.topic.len() + MESSAGE_OVERHEAD_BYTES;
+        if self.backlog.load(SeqCst) + weight > MAX_BACKLOG_BYTES {
+            if packet.qos == QoS::AtMostOnce {
                 // The message is lost: QoS 0 asks for no more.
                 arrived.turned_away.add(1);
                 return Ok(());
             }
-            return Err(End::Backlog);
+            return Err(SessionEnd::Backlog);
         }
         self.backlog.fetch_add(weight, SeqCst);
         // The handler lives as long as this task.
-        let _ = self.messages.send(Received { publish, too_large, acks: acks.clone(), weight });
+        let _ = self.messages.send(Received { packet, too_large, acks: acks.clone(), weight });
         Ok(())
     }
 }

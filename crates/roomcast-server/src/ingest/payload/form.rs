@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 /// What the payloads of a broker look like.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Form {
     /// Told apart by their content.
     #[default]
@@ -22,30 +22,34 @@ pub enum Form {
 
 /// A message's statement about its sensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Said {
+pub enum Statement {
     /// There is motion, or none.
     Motion(bool),
     /// The sensor is online, or offline.
     Available(bool),
     /// Another statement: a sign of life.
-    Else,
+    Other,
 }
 
 /// Reads a payload's statement. Returns it with the JSON value, if the payload is one.
-pub(super) fn said(form: Form, pointer: Option<&str>, payload: &str) -> Result<(Said, Option<Value>), String> {
+pub(super) fn statement(
+    form: Form,
+    pointer: Option<&str>,
+    payload: &str,
+) -> Result<(Statement, Option<Value>), String> {
     let object = if payload.starts_with(['{', '[']) {
         let value: Value = serde_json::from_str(payload).map_err(|error| error.to_string())?;
         Some(value)
     } else {
         None
     };
-    let said = match (&object, form) {
+    let statement = match (&object, form) {
         (Some(value), _) if pointer.is_some() && matches!(form, Form::Auto | Form::Json) => {
             at_pointer(value, pointer.unwrap_or_default())?
         }
         (Some(Value::Object(map)), Form::Auto) => match zigbee(map)? {
-            Said::Else => tasmota(map),
-            said => said,
+            Statement::Other => tasmota(map),
+            statement => statement,
         },
         (Some(Value::Object(map)), Form::Zigbee2mqtt) => zigbee(map)?,
         (Some(Value::Object(map)), Form::Tasmota) => tasmota(map),
@@ -55,7 +59,7 @@ pub(super) fn said(form: Form, pointer: Option<&str>, payload: &str) -> Result<(
         (None, Form::Zigbee2mqtt) => return Err(expected("a JSON object", payload)),
         (None, _) => word(payload)?,
     };
-    Ok((said, object))
+    Ok((statement, object))
 }
 
 /// Returns whether an availability topic's payload says that the sensor is online.
@@ -85,55 +89,55 @@ fn truth(value: &Value) -> Option<bool> {
     }
 }
 
-fn word(payload: &str) -> Result<Said, String> {
+fn word(payload: &str) -> Result<Statement, String> {
     let word = payload.trim_matches('"').to_ascii_lowercase();
     match word.as_str() {
-        "unavailable" | "offline" => Ok(Said::Available(false)),
-        "online" => Ok(Said::Available(true)),
-        "unknown" | "null" | "none" => Ok(Said::Else),
+        "unavailable" | "offline" => Ok(Statement::Available(false)),
+        "online" => Ok(Statement::Available(true)),
+        "unknown" | "null" | "none" => Ok(Statement::Other),
         _ => match roomcast_forecast::readings::field::motion(word.as_bytes()) {
-            Ok(motion) => Ok(Said::Motion(motion)),
+            Ok(motion) => Ok(Statement::Motion(motion)),
             Err(_) => Err(expected("on or off", payload)),
         },
     }
 }
 
-fn at_pointer(value: &Value, pointer: &str) -> Result<Said, String> {
+fn at_pointer(value: &Value, pointer: &str) -> Result<Statement, String> {
     match value.pointer(pointer) {
-        None | Some(Value::Null) => Ok(Said::Else),
+        None | Some(Value::Null) => Ok(Statement::Other),
         Some(found) => match truth(found) {
-            Some(motion) => Ok(Said::Motion(motion)),
+            Some(motion) => Ok(Statement::Motion(motion)),
             None => Err(format!("{pointer}: {}", expected("true or false", &found.to_string()))),
         },
     }
 }
 
-fn zigbee(map: &Map<String, Value>) -> Result<Said, String> {
+fn zigbee(map: &Map<String, Value>) -> Result<Statement, String> {
     // A gateway sends null for a sensor it has not heard yet.
     let Some((key, value)) = ["occupancy", "presence"].iter().find_map(|key| Some((key, map.get(*key)?))) else {
-        return Ok(Said::Else);
+        return Ok(Statement::Other);
     };
     match (truth(value), value) {
-        (Some(motion), _) => Ok(Said::Motion(motion)),
-        (None, Value::Null) => Ok(Said::Else),
+        (Some(motion), _) => Ok(Statement::Motion(motion)),
+        (None, Value::Null) => Ok(Statement::Other),
         (None, other) => Err(format!("{key}: {}", expected("true or false", &other.to_string()))),
     }
 }
 
 /// Reads `{"PIR1":"ON"}`, `{"Switch1":"ON"}`, `{"Switch1":{"Action":"ON"}}` or `{"POWER":"ON"}`, with any number or
 /// none. Other words (TOGGLE, HOLD) are about buttons.
-fn tasmota(map: &Map<String, Value>) -> Said {
-    let mut said = Said::Else;
+fn tasmota(map: &Map<String, Value>) -> Statement {
+    let mut statement = Statement::Other;
     for (key, value) in map {
         let key = key.trim_end_matches(|c: char| c.is_ascii_digit());
         if !["PIR", "SWITCH", "POWER"].iter().any(|known| key.eq_ignore_ascii_case(known)) {
             continue;
         }
         match value.get("Action").unwrap_or(value).as_str().map(str::to_ascii_uppercase).as_deref() {
-            Some("ON") => return Said::Motion(true),
-            Some("OFF") => said = Said::Motion(false),
+            Some("ON") => return Statement::Motion(true),
+            Some("OFF") => statement = Statement::Motion(false),
             _ => {}
         }
     }
-    said
+    statement
 }

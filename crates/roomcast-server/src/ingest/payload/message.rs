@@ -2,16 +2,16 @@
 
 use serde_json::Value;
 
-use super::form::{self, Form, Said};
+use super::form::{self, Form, Statement};
 use super::topic::Pattern;
 use roomcast_forecast::calendar::{Calendar, EARLIEST_EVENT, Timestamp};
 use roomcast_forecast::readings::field;
 
 /// Numbers from here on are milliseconds since 1970, smaller ones seconds.
-const MILLISECONDS: f64 = 1e11;
+const MIN_MILLISECONDS: f64 = 1e11;
 
 /// Last levels of a topic that name the kind of message. They are no part of the device's name.
-const KINDS: [&str; 7] = ["availability", "LWT", "SENSOR", "STATE", "RESULT", "STATUS", "state"];
+const MESSAGE_KINDS: [&str; 7] = ["availability", "LWT", "SENSOR", "STATE", "RESULT", "STATUS", "state"];
 
 /// Reads messages of one broker.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub struct Message {
     /// The sensor's name.
     pub device: String,
     /// The sensor's statement.
-    pub said: Said,
+    pub statement: Statement,
     /// The message's own time, if it has a plausible one.
     pub time: Option<Timestamp>,
 }
@@ -88,12 +88,12 @@ impl Reader {
             return Ok(None);
         }
         if matches!(kind, Some("availability" | "LWT")) {
-            let said = Said::Available(form::available(text)?);
-            return Ok(Some(Message { device, said, time: None }));
+            let statement = Statement::Available(form::available(text)?);
+            return Ok(Some(Message { device, statement, time: None }));
         }
-        let (said, object) = form::said(self.form, self.pointer.as_deref(), text)?;
+        let (statement, object) = form::statement(self.form, self.pointer.as_deref(), text)?;
         let time = object.map_or(Ok(None), |object| time(&object, calendar))?;
-        Ok(Some(Message { device, said, time }))
+        Ok(Some(Message { device, statement, time }))
     }
 
     /// Returns whether messages of a topic are about a sensor.
@@ -104,7 +104,7 @@ impl Reader {
     /// Returns the device that a topic names, and the level that names the kind of message.
     fn device<'a>(&self, topic: &'a str) -> Option<(String, Option<&'static str>)> {
         let last: &'a str = topic.rsplit('/').next().unwrap_or_default();
-        let kind = KINDS.into_iter().find(|kind| *kind == last);
+        let kind = MESSAGE_KINDS.into_iter().find(|kind| *kind == last);
         if let Some(template) = &self.template {
             let without = || template.device(topic.strip_suffix(last)?.strip_suffix('/')?);
             return Some((template.device(topic).or_else(|| kind.and_then(|_| without()))?, kind));
@@ -139,7 +139,7 @@ fn shown(object: &Value, calendar: &Calendar) -> Option<Timestamp> {
     match value {
         Value::Number(number) => {
             let number = number.as_f64()?;
-            Some(calendar.at((if number >= MILLISECONDS { number / 1000.0 } else { number }) as i64))
+            Some(calendar.at((if number >= MIN_MILLISECONDS { number / 1000.0 } else { number }) as i64))
         }
         Value::String(text) => match calendar.parse(text) {
             Ok(instant) => Some(instant),

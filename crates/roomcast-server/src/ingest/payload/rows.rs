@@ -14,7 +14,7 @@ use roomcast_forecast::readings::field::{self, Clock};
 use roomcast_storage::readings::{Event, Kind};
 
 /// Most rows of one body.
-pub const MOST_ROWS: usize = 100_000;
+pub const MAX_ROWS: usize = 100_000;
 
 /// Longest id of an event, in bytes.
 const ID_LIMIT: usize = 128;
@@ -57,7 +57,7 @@ pub enum Unreadable {
     #[error("{0}")]
     Form(String),
     /// The body has too many rows.
-    #[error("the body has more than {MOST_ROWS} rows")]
+    #[error("the body has more than {MAX_ROWS} rows")]
     TooMany,
 }
 
@@ -170,7 +170,7 @@ impl Reader<'_> {
     fn next(&mut self, number: u64) -> Result<(), Unreadable> {
         self.number = number;
         self.read += 1;
-        if self.read > MOST_ROWS { Err(Unreadable::TooMany) } else { Ok(()) }
+        if self.read > MAX_ROWS { Err(Unreadable::TooMany) } else { Ok(()) }
     }
 
     /// Ends the row.

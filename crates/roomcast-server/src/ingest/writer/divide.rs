@@ -1,68 +1,71 @@
 //! Storing a job in parts when the store does not take it as a whole.
 
-use super::{Failure, Group, Job, Source, Task};
+use super::commit::{Committer, Sink};
+use super::job::{Failure, Job};
+use crate::ingest::Source;
+use roomcast_forecast::calendar::Calendar;
 use roomcast_storage::readings::{Batch, Event, Kind, Refused};
 
 /// Failures after which the parts of a job that fail are no longer divided.
-const DIVISIONS: usize = 64;
+const MAX_DIVISIONS: usize = 64;
 
-impl Task {
-    /// Stores the parts of a job that the store takes, and puts the rest into quarantine. Parts that fail temporarily
-    /// stay in the job.
-    pub(super) async fn divide(&self, mut job: Job) -> Result<(), (Job, Failure)> {
-        // If the store takes nothing at all, not even into quarantine, the job is given back as it was.
-        let whole = job.batch.clone();
-        let mut parts = vec![std::mem::take(&mut job.batch.events)];
-        let mut failures = 0;
-        while let Some(mut events) = parts.pop() {
-            if events.is_empty() {
+/// Stores the parts of a job that the store takes, and puts the rest into quarantine. Parts that fail temporarily
+/// stay in the job.
+pub(super) async fn divide<S: Sink>(
+    committer: &Committer<S>,
+    calendar: &Calendar,
+    mut job: Job,
+) -> Result<(), (Job, Failure)> {
+    // If the store takes nothing at all, not even into quarantine, the job is given back as it was.
+    let whole = job.batch.clone();
+    let mut parts = vec![std::mem::take(&mut job.batch.events)];
+    let mut failures = 0;
+    while let Some(mut events) = parts.pop() {
+        if events.is_empty() {
+            continue;
+        }
+        let batch = Batch { events, refused: Vec::new() };
+        let failure = match committer.ingest(&batch).await {
+            Ok(receipt) => {
+                job.outcome.add(committer.count(job.source, &receipt.verdicts));
+                committer.announce(batch.events, &receipt.verdicts);
                 continue;
             }
-            let batch = Batch { events, refused: Vec::new() };
-            let failure = match self.ingest(&batch).await {
-                Ok(receipt) => {
-                    job.tally.add(self.count(job.source, &receipt.verdicts));
-                    self.announce(batch.events, &receipt.verdicts);
-                    continue;
-                }
-                Err(failure) => failure,
-            };
-            events = batch.events;
-            if failure.temporary {
-                parts.push(events);
-                job.batch.events = parts.into_iter().rev().flatten().collect();
-                return Err((job, failure));
-            }
-            failures += 1;
-            if events.len() > 1 && failures <= DIVISIONS {
-                parts.push(events.split_off(events.len() / 2));
-                parts.push(events);
-            } else {
-                let refused = |event| self.refused(job.source, event, &failure.message);
-                job.batch.refused.extend(events.iter().map(refused));
-            }
+            Err(failure) => failure,
+        };
+        events = batch.events;
+        if failure.temporary {
+            parts.push(events);
+            job.batch.events = parts.into_iter().rev().flatten().collect();
+            return Err((job, failure));
         }
-        let mut single = Group::default();
-        single.add(job);
-        match self.commit(single).await {
-            Ok(()) => Ok(()),
-            Err((group, failure)) => match group.split().pop() {
-                Some(job) => Err((Job { batch: whole, ..job }, failure)),
-                None => Ok(()),
-            },
+        failures += 1;
+        if events.len() > 1 && failures <= MAX_DIVISIONS {
+            parts.push(events.split_off(events.len() / 2));
+            parts.push(events);
+        } else {
+            let refused = |event| refused(job.source, event, &failure.message, calendar);
+            job.batch.refused.extend(events.iter().map(refused));
         }
     }
+    match committer.commit(job.into()).await {
+        Ok(()) => Ok(()),
+        Err((group, failure)) => match group.split().pop() {
+            Some(job) => Err((Job { batch: whole, ..job }, failure)),
+            None => Ok(()),
+        },
+    }
+}
 
-    /// Returns an event as the quarantine keeps it, which `roomcast store quarantine replay` reads again.
-    fn refused(&self, source: Source, event: &Event, reason: &str) -> Refused {
-        let mut row = serde_json::json!({
-            "time": self.calendar.rfc3339(event.time),
-            "device": event.device,
-            "device_activated": u8::from(event.kind == Kind::Motion),
-        });
-        if let Some(id) = &event.id {
-            row["id"] = id.as_str().into();
-        }
-        Refused { source: source.name().into(), payload: row.to_string(), reason: reason.to_owned() }
+/// Returns an event as the quarantine keeps it, which `roomcast store quarantine replay` reads again.
+fn refused(source: Source, event: &Event, reason: &str, calendar: &Calendar) -> Refused {
+    let mut row = serde_json::json!({
+        "time": calendar.rfc3339(event.time),
+        "device": event.device,
+        "device_activated": u8::from(event.kind == Kind::Motion),
+    });
+    if let Some(id) = &event.id {
+        row["id"] = id.as_str().into();
     }
+    Refused { source: source.name().into(), payload: row.to_string(), reason: reason.to_owned() }
 }

@@ -1,11 +1,13 @@
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
 
 use super::*;
-use roomcast_forecast::readings::{DeviceReadings, Readings};
-use roomcast_storage::readings::{Cursor, HourCount, Kind, Pending, QuarantineSize, Quarantined, Refused, StoreError};
+use roomcast_forecast::calendar::Timestamp;
+use roomcast_storage::readings::{Event, Kind, Receipt, Refused, StoreError, Verdict};
 
 /// A store in memory that can be away, slow, or reject a device.
 #[derive(Default)]
@@ -19,92 +21,30 @@ struct Shelf {
     slow: AtomicBool,
 }
 
-fn nothing<'a, T: Default + Send + 'a>() -> Pending<'a, T> {
-    Box::pin(async { Ok(T::default()) })
-}
-
-impl Store for Shelf {
-    fn ingest<'a>(&'a self, batch: &'a Batch) -> Pending<'a, Receipt> {
-        Box::pin(async move {
-            if self.slow.load(SeqCst) {
-                sleep(Duration::from_millis(100)).await;
-            }
-            if self.away.load(SeqCst) {
-                return Err(StoreError::Unavailable { store: "shelf".into(), message: "away".into() });
-            }
-            if batch.events.iter().any(|event| event.device == "poison") {
-                return Err(StoreError::Refused { store: "shelf".into(), message: "poison".into() });
-            }
-            if !batch.refused.is_empty() && self.no_quarantine.load(SeqCst) {
-                return Err(StoreError::Refused { store: "shelf".into(), message: "no quarantine".into() });
-            }
-            self.commits.fetch_add(1, SeqCst);
-            self.payloads.lock().unwrap().extend(batch.refused.iter().map(|refused| refused.payload.clone()));
-            self.refused.fetch_add(batch.refused.len(), SeqCst);
-            let mut readings = self.readings.lock().unwrap();
-            let verdicts = batch.events.iter().map(|event| match event.kind {
-                Kind::Rest => Verdict::NoMotion,
-                Kind::Motion if readings.insert((event.device.clone(), event.time)) => Verdict::Stored,
-                Kind::Motion => Verdict::Duplicate,
-            });
-            Ok(Receipt { verdicts: verdicts.collect(), dropped: 0 })
-        })
-    }
-
-    fn load(&self, _: Option<Timestamp>) -> Pending<'_, (Readings, Cursor)> {
-        nothing()
-    }
-
-    fn changes(&self, _: Cursor) -> Pending<'_, (Vec<DeviceReadings>, Cursor)> {
-        nothing()
-    }
-
-    fn hours(&self, _: Option<Timestamp>) -> Pending<'_, Vec<HourCount>> {
-        nothing()
-    }
-
-    fn heard(&self) -> Pending<'_, Vec<(String, Timestamp)>> {
-        nothing()
-    }
-
-    fn begins(&self) -> Pending<'_, Option<Timestamp>> {
-        nothing()
-    }
-
-    fn quarantined(&self, _: i64, _: usize) -> Pending<'_, Vec<Quarantined>> {
-        nothing()
-    }
-
-    fn quarantine_size(&self) -> Pending<'_, QuarantineSize> {
-        nothing()
-    }
-
-    fn release<'a>(&'a self, _: &'a [i64]) -> Pending<'a, u64> {
-        nothing()
-    }
-
-    fn pack(&self, _: Timestamp) -> Pending<'_, u64> {
-        nothing()
-    }
-
-    fn keep(&self, _: Timestamp, _: Timestamp) -> Pending<'_, u64> {
-        nothing()
-    }
-
-    fn retain(&self, _: Timestamp) -> Pending<'_, u64> {
-        nothing()
-    }
-
-    fn backup<'a>(&'a self, _: &'a Path) -> Pending<'a, ()> {
-        nothing()
-    }
-
-    fn lease<'a>(&'a self, _: &'a str, _: &'a str, _: i64) -> Pending<'a, bool> {
-        nothing()
-    }
-
-    fn unlease<'a>(&'a self, _: &'a str, _: &'a str) -> Pending<'a, ()> {
-        nothing()
+impl Sink for Shelf {
+    async fn ingest(&self, batch: &Batch) -> Result<Receipt, StoreError> {
+        if self.slow.load(SeqCst) {
+            sleep(Duration::from_millis(100)).await;
+        }
+        if self.away.load(SeqCst) {
+            return Err(StoreError::Unavailable { store: "shelf".into(), message: "away".into() });
+        }
+        if batch.events.iter().any(|event| event.device == "poison") {
+            return Err(StoreError::Refused { store: "shelf".into(), message: "poison".into() });
+        }
+        if !batch.refused.is_empty() && self.no_quarantine.load(SeqCst) {
+            return Err(StoreError::Refused { store: "shelf".into(), message: "no quarantine".into() });
+        }
+        self.commits.fetch_add(1, SeqCst);
+        self.payloads.lock().unwrap().extend(batch.refused.iter().map(|refused| refused.payload.clone()));
+        self.refused.fetch_add(batch.refused.len(), SeqCst);
+        let mut readings = self.readings.lock().unwrap();
+        let verdicts = batch.events.iter().map(|event| match event.kind {
+            Kind::Rest => Verdict::NoMotion,
+            Kind::Motion if readings.insert((event.device.clone(), event.time)) => Verdict::Stored,
+            Kind::Motion => Verdict::Duplicate,
+        });
+        Ok(Receipt { verdicts: verdicts.collect(), dropped: 0 })
     }
 }
 
@@ -133,9 +73,9 @@ fn bench(limits: Limits) -> Bench {
 }
 
 impl Bench {
-    fn post(&self, batch: Batch) -> Result<Answer, Full> {
-        let room = self.writer.room(100)?;
-        self.writer.submit(Source::Http, batch, room, Patience::Told)
+    fn post(&self, batch: Batch) -> Result<Answer, QueueFull> {
+        let room = self.writer.reserve(100)?;
+        self.writer.submit(Source::Http, batch, room, OnFailure::Report)
     }
 }
 
@@ -151,11 +91,11 @@ async fn what_waits_is_stored_together_and_each_sender_learns_its_own() {
     // The first is under way by then. These two wait and go together.
     sleep(Duration::from_millis(20)).await;
     let second = bench.post(motion("a", 0..5)).unwrap();
-    let third = bench.writer.insist(Source::Mqtt, motion("b", 0..2), 10).await;
+    let third = bench.writer.submit_until_stored(Source::Mqtt, motion("b", 0..2), 10).await;
     assert!(bench.writer.waiting().0 >= 7);
-    assert_eq!(first.await.unwrap(), Ok(Tally { stored: 3, duplicates: 1, no_motion: 1 }));
-    assert_eq!(second.await.unwrap(), Ok(Tally { stored: 2, duplicates: 3, no_motion: 0 }));
-    assert_eq!(third.await.unwrap(), Ok(Tally { stored: 2, duplicates: 0, no_motion: 0 }));
+    assert_eq!(first.await.unwrap(), Ok(Outcome { stored: 3, duplicates: 1, no_motion: 1 }));
+    assert_eq!(second.await.unwrap(), Ok(Outcome { stored: 2, duplicates: 3, no_motion: 0 }));
+    assert_eq!(third.await.unwrap(), Ok(Outcome { stored: 2, duplicates: 0, no_motion: 0 }));
     assert_eq!((bench.shelf.commits.load(SeqCst), bench.shelf.refused.load(SeqCst)), (2, 1));
     assert_eq!(bench.writer.waiting(), (0, 0));
     let http = bench.counts.of(Source::Http);
@@ -170,12 +110,12 @@ async fn a_full_queue_turns_away_at_once() {
     bench.shelf.slow.store(true, SeqCst);
     let kept = bench.post(motion("a", 0..8)).unwrap();
     assert!(bench.post(motion("a", 8..11)).is_err());
-    assert!(bench.writer.room(250).is_err());
+    assert!(bench.writer.reserve(250).is_err());
     let more = bench.post(motion("a", 8..10)).unwrap();
     assert!(kept.await.unwrap().is_ok() && more.await.unwrap().is_ok());
     // A batch larger than the queue goes alone.
-    let room = bench.writer.room(10_000).unwrap();
-    let large = bench.writer.submit(Source::Http, motion("b", 0..50), room, Patience::Told).unwrap();
+    let room = bench.writer.reserve(10_000).unwrap();
+    let large = bench.writer.submit(Source::Http, motion("b", 0..50), room, OnFailure::Report).unwrap();
     assert!(bench.post(motion("a", 0..1)).is_err());
     assert_eq!(large.await.unwrap().unwrap().stored, 50);
 }
@@ -184,7 +124,7 @@ async fn a_full_queue_turns_away_at_once() {
 async fn while_the_store_is_away_some_are_told_and_others_wait() {
     let bench = bench(Limits::default());
     bench.shelf.away.store(true, SeqCst);
-    let waits = bench.writer.insist(Source::Mqtt, motion("a", 0..2), 10).await;
+    let waits = bench.writer.submit_until_stored(Source::Mqtt, motion("a", 0..2), 10).await;
     let told = bench.post(motion("b", 0..2)).unwrap().await.unwrap().unwrap_err();
     assert!(told.temporary);
     // The same holds during the pause between tries.
@@ -206,7 +146,7 @@ async fn what_the_store_never_takes_keeps_nobody_else_out() {
     bench.shelf.slow.store(true, SeqCst);
     let first = bench.post(motion("z", 0..1)).unwrap();
     sleep(Duration::from_millis(20)).await;
-    let good = bench.writer.insist(Source::Nats, motion("a", 0..2), 10).await;
+    let good = bench.writer.submit_until_stored(Source::Nats, motion("a", 0..2), 10).await;
     let poison = bench.post(motion("poison", 0..2)).unwrap();
     let also = bench.post(motion("b", 0..2)).unwrap();
     assert!(first.await.unwrap().is_ok());
@@ -221,8 +161,8 @@ async fn an_event_that_a_store_never_takes_goes_to_quarantine_and_the_rest_of_it
     let mut message = motion("a", 0..9);
     message.events.insert(3, event("poison", 1_467_331_200, Kind::Motion));
     message.events.push(Event { id: Some("x".into()), ..event("poison", 1_467_331_201, Kind::Rest) });
-    let answer = bench.writer.insist(Source::Mqtt, message, 10).await;
-    assert_eq!(answer.await.unwrap(), Ok(Tally { stored: 9, duplicates: 0, no_motion: 0 }));
+    let answer = bench.writer.submit_until_stored(Source::Mqtt, message, 10).await;
+    assert_eq!(answer.await.unwrap(), Ok(Outcome { stored: 9, duplicates: 0, no_motion: 0 }));
     let kept = [
         r#"{"device":"poison","device_activated":1,"time":"2016-07-01T00:00:00"}"#,
         r#"{"device":"poison","device_activated":0,"id":"x","time":"2016-07-01T00:00:01"}"#,
@@ -238,7 +178,7 @@ async fn an_event_that_a_store_never_takes_goes_to_quarantine_and_the_rest_of_it
 async fn what_cannot_even_be_quarantined_waits_and_others_are_stored_meanwhile() {
     let bench = bench(Limits::default());
     bench.shelf.no_quarantine.store(true, SeqCst);
-    let mut waits = bench.writer.insist(Source::Nats, motion("poison", 0..1), 10).await;
+    let mut waits = bench.writer.submit_until_stored(Source::Nats, motion("poison", 0..1), 10).await;
     let mut sent = 0;
     let watch = Instant::now();
     while watch.elapsed() < Duration::from_millis(500) {
@@ -248,15 +188,15 @@ async fn what_cannot_even_be_quarantined_waits_and_others_are_stored_meanwhile()
     }
     assert!(sent > 3 && waits.try_recv().is_err());
     bench.shelf.no_quarantine.store(false, SeqCst);
-    assert_eq!(waits.await.unwrap(), Ok(Tally::default()));
+    assert_eq!(waits.await.unwrap(), Ok(Outcome::default()));
     assert_eq!(bench.shelf.payloads.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_message_of_which_everything_fails_is_not_divided_without_end() {
     let bench = bench(Limits::default());
-    let answer = bench.writer.insist(Source::Nats, motion("poison", 0..5000), 10).await;
-    assert_eq!(answer.await.unwrap(), Ok(Tally::default()));
+    let answer = bench.writer.submit_until_stored(Source::Nats, motion("poison", 0..5000), 10).await;
+    assert_eq!(answer.await.unwrap(), Ok(Outcome::default()));
     assert_eq!(bench.shelf.payloads.lock().unwrap().len(), 5000);
     assert!(bench.counts.commit_failures.get() < 200, "{}", bench.counts.commit_failures.get());
 }

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use crate::publish::edition::Rendered;
+use crate::publish::site_forecast::Rendered;
 use crate::publish::slug;
 use roomcast_forecast::forecast::DeviceForecast;
 
@@ -134,7 +134,7 @@ impl Topics {
     }
 
     /// Returns messages that remove all retained messages of a device.
-    pub fn farewell(&self, slug: &str) -> [Message; 4] {
+    pub fn removal_messages(&self, slug: &str) -> [Message; 4] {
         let topics =
             [self.config("sensor", slug), self.config("binary_sensor", slug), self.state(slug), self.curve(slug)];
         topics.map(|topic| (topic, String::new()))
@@ -144,7 +144,7 @@ impl Topics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publish::tests::edition;
+    use crate::publish::tests::site_forecast;
     use roomcast_forecast::calendar::Calendar;
 
     #[test]
@@ -170,11 +170,12 @@ mod tests {
     fn payloads_are_small_and_tell_all() {
         let topics = Topics::new("homeassistant", "x");
         let name = "ü".repeat(128);
-        let mut edition = edition(&[&name], 100);
-        edition.forecasts[0].hours[0].probability = 0.123_456;
-        let rendered = edition.render(&Calendar::default());
+        let mut forecast = site_forecast(&[&name], 100);
+        forecast.forecasts[0].hours[0].probability = 0.123_456;
+        let rendered = forecast.render(&Calendar::default());
         let slug = slug::unique(&name);
-        let [(state_topic, state), (curve_topic, curve)] = topics.states(&edition.forecasts[0], &slug, "v1", &rendered);
+        let [(state_topic, state), (curve_topic, curve)] =
+            topics.states(&forecast.forecasts[0], &slug, "v1", &rendered);
         assert_eq!(state, "{\"occupied\":\"OFF\",\"probability\":12.3}");
         let discovery = topics.discovery(&name, &slug);
         assert!(discovery.iter().all(|(_, payload)| payload.len() < 2000));
@@ -185,7 +186,7 @@ mod tests {
             assert_eq!(curve[list].as_array().unwrap().len(), 24, "{list}");
         }
         assert_eq!(curve["probabilities"][0], 0.123);
-        let gone = topics.farewell(&slug);
+        let gone = topics.removal_messages(&slug);
         assert!(gone.iter().all(|(_, payload)| payload.is_empty()));
         let mut topics: Vec<&String> = gone.iter().map(|(topic, _)| topic).collect();
         topics.retain(|topic| ![&state_topic, &curve_topic, &discovery[0].0, &discovery[1].0].contains(topic));

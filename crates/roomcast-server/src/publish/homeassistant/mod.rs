@@ -7,40 +7,50 @@
 mod messages;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use async_trait::async_trait;
 use rumqttc::{
     AsyncClient, ClientError, ConnectionError, Event, EventLoop, LastWill, Packet, Publish, PublishOptions, QoS,
     SubscribeReasonCode,
 };
-use tokio::sync::{Notify, watch};
-use tokio::time::{sleep, timeout};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
-use super::{Edition, Given, Hold, slug};
-use crate::backoff::Backoff;
+use super::{Feed, SiteForecast, Target, slug};
 use crate::mqtt::broker::Broker;
 use messages::{Message, OFFLINE, ONLINE, Topics};
-use roomcast_forecast::calendar::{Calendar, Hour};
+use roomcast_forecast::calendar::Hour;
 
-/// Largest number of requests to the broker that wait on a connection.
-const REQUESTS: usize = 64;
+/// Most requests to the broker that wait on a connection.
+const MAX_QUEUED_REQUESTS: usize = 64;
 
-/// Shortest and longest wait between connections; a connection that lasted `GOOD` resets the wait.
-const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
-const GOOD: Duration = Duration::from_secs(5);
+/// Interval between checks that the newest forecast is still valid.
+const VALIDITY_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Interval between checks that the newest edition is still valid.
-const LOOK: Duration = Duration::from_secs(30);
+/// A broker that Home Assistant listens to.
+pub struct HomeAssistant {
+    broker: Broker,
+    topics: Topics,
+    /// Devices that the broker has messages of.
+    known: BTreeSet<String>,
+}
 
-/// A broker and the prefix of Home Assistant's discovery topics there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// The broker; our topics are named after its client id.
-    pub broker: Broker,
-    /// The discovery prefix, without a slash at its end.
-    pub prefix: String,
+impl HomeAssistant {
+    /// Returns a target at a broker. Discovery topics begin with `prefix`, which has no slash at its end, and ours with
+    /// the broker's client id.
+    pub fn new(broker: Broker, prefix: &str) -> HomeAssistant {
+        let topics = Topics::new(prefix, &broker.client_id);
+        HomeAssistant { broker, topics, known: BTreeSet::new() }
+    }
+}
+
+impl fmt::Display for HomeAssistant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the broker {}", self.broker)
+    }
 }
 
 /// The last messages sent for a device.
@@ -51,56 +61,31 @@ struct Sent {
     sums: [u64; 2],
 }
 
-/// Publishes editions until the runtime ends; connects only while no other server publishes.
-pub async fn run(
-    settings: Settings,
-    mut editions: watch::Receiver<Option<Arc<Edition>>>,
-    calendar: Calendar,
-    given: Arc<Given>,
-    mut hold: Hold,
-) {
-    let topics = Topics::new(&settings.prefix, &settings.broker.client_id);
-    let mut waits = Backoff::new(WAITS.0, WAITS.1);
-    let mut known = BTreeSet::new();
-    let mut failing = false;
-    loop {
-        hold.begin().await;
-        let mut options = settings.broker.options(false);
+#[async_trait]
+impl Target for HomeAssistant {
+    fn name(&self) -> &'static str {
+        "mqtt"
+    }
+
+    async fn publish(&mut self, feed: &mut Feed) -> anyhow::Result<()> {
+        let topics = &self.topics;
+        let mut options = self.broker.options(false);
         options.set_last_will(LastWill::new(topics.availability(), OFFLINE, QoS::AtLeastOnce, true));
-        let (client, connection) = AsyncClient::builder(options).capacity(REQUESTS).build();
-        let (ready, again) = (Notify::new(), Notify::new());
-        let watch = Instant::now();
+        let (client, connection) = AsyncClient::builder(options).capacity(MAX_QUEUED_REQUESTS).build();
+        let (connected, restarted) = (Notify::new(), Notify::new());
         let mut sender = Sender {
-            topics: &topics,
+            topics,
             client: &client,
-            calendar: &calendar,
-            given: &given,
-            known: &mut known,
+            feed,
+            known: &mut self.known,
             sent: BTreeMap::new(),
             online: None,
             hasher: RandomState::new(),
         };
-        let error = tokio::select! {
-            error = listen(connection, &client, &topics, &given, &ready, &again) => error.to_string(),
-            end = sender.run(&mut editions, &ready, &again) => match end {
-                Ok(()) => return,
-                Err(error) => error.to_string(),
-            },
-        };
-        given.connected.set(0);
-        given.failures.add(1);
-        if watch.elapsed() >= GOOD {
-            waits.reset();
-            failing = false;
+        tokio::select! {
+            error = listen(connection, &client, topics, &connected, &restarted) => Err(error.into()),
+            ended = sender.run(&connected, &restarted) => Ok(ended?),
         }
-        let broker = settings.broker.to_string();
-        if failing {
-            tracing::debug!(broker, error, "the broker for forecasts is still away");
-        } else {
-            tracing::warn!(broker, error, "forecasts do not reach the broker, it is tried again");
-        }
-        failing = true;
-        sleep(waits.step()).await;
     }
 }
 
@@ -109,20 +94,17 @@ async fn listen(
     mut connection: EventLoop,
     client: &AsyncClient,
     topics: &Topics,
-    given: &Given,
-    ready: &Notify,
-    again: &Notify,
+    connected: &Notify,
+    restarted: &Notify,
 ) -> ConnectionError {
     loop {
         match connection.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                given.connected.set(1);
-                tracing::info!("connected to the broker for forecasts");
                 // The queue of a new connection has room.
                 if let Err(error) = client.try_subscribe(topics.birth(), QoS::AtLeastOnce) {
                     tracing::error!(%error, "cannot subscribe");
                 }
-                ready.notify_one();
+                connected.notify_one();
             }
             Ok(Event::Incoming(Packet::SubAck(ack))) if ack.return_codes.contains(&SubscribeReasonCode::Failure) => {
                 let topic = topics.birth();
@@ -132,7 +114,7 @@ async fn listen(
             Ok(Event::Incoming(Packet::Publish(Publish { retain: false, topic, payload, .. })))
                 if topic == topics.birth() && payload == ONLINE =>
             {
-                again.notify_one();
+                restarted.notify_one();
             }
             Ok(_) => {}
             Err(error) => return error,
@@ -144,8 +126,7 @@ async fn listen(
 struct Sender<'a> {
     topics: &'a Topics,
     client: &'a AsyncClient,
-    calendar: &'a Calendar,
-    given: &'a Given,
+    feed: &'a mut Feed,
     /// Devices that the broker has messages of.
     known: &'a mut BTreeSet<String>,
     /// The last messages sent on this connection, by device.
@@ -155,25 +136,21 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    /// Publishes until the connection ends or the sender of editions is dropped.
-    async fn run(
-        &mut self,
-        editions: &mut watch::Receiver<Option<Arc<Edition>>>,
-        ready: &Notify,
-        again: &Notify,
-    ) -> Result<(), ClientError> {
-        ready.notified().await;
+    /// Publishes until the connection ends or no more forecasts are made.
+    async fn run(&mut self, connected: &Notify, restarted: &Notify) -> Result<(), ClientError> {
+        connected.notified().await;
+        self.feed.connected();
         loop {
-            let edition = editions.borrow_and_update().clone();
-            let left = edition.as_ref().and_then(|edition| edition.seconds_left(self.calendar, self.calendar.now()));
-            if let Some(edition) = edition.filter(|_| left.is_some()) {
-                self.edition(&edition).await?;
+            let (newest, calendar) = (self.feed.newest(), &self.feed.calendar);
+            let valid = newest.filter(|forecast| forecast.seconds_left(calendar, calendar.now()).is_some());
+            if let Some(forecast) = &valid {
+                self.send_forecast(forecast).await?;
             }
             // Forecasts that are not renewed must not be shown as current.
-            self.available(left.is_some()).await?;
+            self.send_availability(valid.is_some()).await?;
             tokio::select! {
-                changed = timeout(LOOK, editions.changed()) => if matches!(changed, Ok(Err(_))) { return Ok(()) },
-                () = again.notified() => {
+                more = timeout(VALIDITY_CHECK_INTERVAL, self.feed.wait()) => if more == Ok(false) { return Ok(()) },
+                () = restarted.notified() => {
                     tracing::info!("Home Assistant has started: everything is sent again");
                     self.sent.clear();
                     self.online = None;
@@ -182,31 +159,31 @@ impl Sender<'_> {
         }
     }
 
-    async fn edition(&mut self, edition: &Edition) -> Result<(), ClientError> {
-        let rendered = edition.render(self.calendar);
-        let hour = edition.first();
-        for forecast in &edition.forecasts {
-            let slug = slug::unique(&forecast.device);
-            let before = self.sent.get(&forecast.device).copied();
+    async fn send_forecast(&mut self, forecast: &SiteForecast) -> Result<(), ClientError> {
+        let rendered = forecast.render(&self.feed.calendar);
+        let hour = forecast.first();
+        for device in &forecast.forecasts {
+            let slug = slug::unique(&device.device);
+            let before = self.sent.get(&device.device).copied();
             if before.is_none() {
-                for message in self.topics.discovery(&forecast.device, &slug) {
+                for message in self.topics.discovery(&device.device, &slug) {
                     self.send(message).await?;
                 }
-                self.known.insert(forecast.device.clone());
+                self.known.insert(device.device.clone());
             }
-            let states = self.topics.states(forecast, &slug, &edition.version, &rendered);
+            let states = self.topics.states(device, &slug, &forecast.version, &rendered);
             let sums = [&states[0], &states[1]].map(|(_, payload)| self.hasher.hash_one(payload));
             for (message, (at, sum)) in states.into_iter().zip(sums.iter().enumerate()) {
                 if before.is_none_or(|before| before.hour != hour || before.sums[at] != *sum) {
                     self.send(message).await?;
                 }
             }
-            self.sent.insert(forecast.device.clone(), Sent { hour, sums });
+            self.sent.insert(device.device.clone(), Sent { hour, sums });
         }
-        let there: BTreeSet<&String> = edition.forecasts.iter().map(|forecast| &forecast.device).collect();
+        let there: BTreeSet<&String> = forecast.forecasts.iter().map(|device| &device.device).collect();
         let gone: Vec<String> = self.known.iter().filter(|&known| !there.contains(known)).cloned().collect();
         for device in gone {
-            for message in self.topics.farewell(&slug::unique(&device)) {
+            for message in self.topics.removal_messages(&slug::unique(&device)) {
                 self.send(message).await?;
             }
             self.sent.remove(&device);
@@ -215,7 +192,7 @@ impl Sender<'_> {
         Ok(())
     }
 
-    async fn available(&mut self, online: bool) -> Result<(), ClientError> {
+    async fn send_availability(&mut self, online: bool) -> Result<(), ClientError> {
         if self.online != Some(online) {
             let payload = if online { ONLINE } else { OFFLINE };
             self.send((self.topics.availability(), payload.to_owned())).await?;
@@ -227,7 +204,7 @@ impl Sender<'_> {
     /// Queues a message, waiting for room; it is retained for later subscribers.
     async fn send(&self, (topic, payload): Message) -> Result<(), ClientError> {
         self.client.publish(topic, payload, PublishOptions::new(QoS::AtLeastOnce).retained()).await?;
-        self.given.sent.add(1);
+        self.feed.counts.sent.add(1);
         Ok(())
     }
 }

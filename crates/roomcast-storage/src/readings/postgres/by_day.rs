@@ -2,18 +2,18 @@
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use super::{BEGIN, Lock, lock};
+use crate::postgres::{BEGIN, Lock, lock};
 
 /// Most partitions of one transaction, which holds a few locks for each.
-const MOST_PARTITIONS: i64 = 200;
+const MAX_PARTITIONS: i64 = 200;
 
 /// Bytes after which a transaction takes no more partitions. Other servers that open the store wait for it.
-const ENOUGH_BYTES: i64 = 16 << 20;
+const MAX_BYTES: i64 = 16 << 20;
 
 /// Moves the readings of all partitions into `readings`, some partitions at a time. An interruption loses nothing: the
 /// next open continues, and the store is not used before all readings are moved.
-pub(super) async fn take_over(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let mut said = false;
+pub(super) async fn move_partitions(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let mut is_logged = false;
     loop {
         let mut moving = connection.begin_with(BEGIN).await?;
         // Servers that start at the same time take turns.
@@ -28,9 +28,9 @@ pub(super) async fn take_over(connection: &mut PgConnection) -> Result<(), sqlx:
             sqlx::query("DROP TABLE readings_by_day").execute(&mut *moving).await?;
             return moving.commit().await;
         }
-        if !said {
+        if !is_logged {
             tracing::info!("the readings are moved from a table for each day into one; this happens once");
-            said = true;
+            is_logged = true;
         }
         let mut bytes = 0;
         for (partition, size) in partitions {
@@ -41,7 +41,7 @@ pub(super) async fn take_over(connection: &mut PgConnection) -> Result<(), sqlx:
             );
             sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *moving).await?;
             bytes += size;
-            if bytes >= ENOUGH_BYTES {
+            if bytes >= MAX_BYTES {
                 break;
             }
         }
@@ -57,7 +57,7 @@ async fn next(connection: &mut PgConnection) -> Result<Vec<(String, i64)>, sqlx:
              ORDER BY inhrelid LIMIT $1
          ) AS parts ORDER BY part",
     )
-    .bind(MOST_PARTITIONS)
+    .bind(MAX_PARTITIONS)
     .fetch_all(connection)
     .await
 }

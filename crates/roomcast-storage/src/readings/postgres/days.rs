@@ -2,28 +2,72 @@
 
 use std::collections::HashMap;
 
-use sqlx::{PgConnection, PgPool, Row};
+use sqlx::{PgConnection, Row};
 
-use super::{Lock, begin, lock, quarantine};
-use crate::readings::packed::{DAY, day, hours, pack as squeeze, unpack};
+use super::{PostgresStore, quarantine};
+use crate::postgres::{Lock, lock};
+use crate::readings::day_codec::{DAY, day, decode, encode, hours};
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 
 /// Approximate number of readings in one transaction. Writers wait for it.
-const MOST_ROWS: i64 = 1_000_000;
+const MAX_ROWS: i64 = 1_000_000;
 
-/// Packs the days that end at or before an instant. Returns the number of readings packed.
-pub(super) async fn pack(pool: &PgPool, before: Timestamp) -> Result<u64, sqlx::Error> {
-    let (mut from, mut packed) = (Timestamp::MIN, 0);
-    loop {
-        let mut writing = begin(pool).await?;
-        lock(&mut writing, Lock::Days).await?;
-        let Some((start, end)) = next(&mut writing, from, day(before) * DAY).await? else {
+impl PostgresStore {
+    /// Packs the days that end at or before an instant. Returns the number of readings packed.
+    pub async fn pack(&self, before: Timestamp) -> Result<u64, sqlx::Error> {
+        let (mut from, mut packed) = (Timestamp::MIN, 0);
+        loop {
+            let mut writing = self.begin().await?;
+            lock(&mut writing, Lock::Days).await?;
+            let Some((start, end)) = next(&mut writing, from, day(before) * DAY).await? else {
+                writing.commit().await?;
+                return Ok(packed);
+            };
+            packed += pack_part(&mut writing, start, end).await?;
             writing.commit().await?;
-            return Ok(packed);
-        };
-        packed += pack_part(&mut writing, start, end).await?;
+            from = end;
+        }
+    }
+
+    /// Drops the days that end at or before an instant. Returns the number of readings dropped.
+    pub async fn retain(&self, from: Timestamp) -> Result<u64, sqlx::Error> {
+        let keep = day(from);
+        let (mut after, mut dropped) = (Timestamp::MIN, 0);
+        loop {
+            let mut writing = self.begin().await?;
+            lock(&mut writing, Lock::Days).await?;
+            let Some((start, end)) = next(&mut writing, after, keep * DAY).await? else {
+                dropped += drop_rest(&mut writing, keep, &self.calendar).await?;
+                quarantine::forget(&mut writing, from).await?;
+                writing.commit().await?;
+                return Ok(dropped);
+            };
+            dropped += delete(&mut writing, start, end).await?;
+            dropped += drop_rest(&mut writing, day(end), &self.calendar).await?;
+            writing.commit().await?;
+            after = end;
+        }
+    }
+
+    /// Drops all days before that of `from` and after that of `to`. Returns the number of readings dropped.
+    pub async fn keep(&self, from: Timestamp, to: Timestamp) -> Result<u64, sqlx::Error> {
+        let (first, end) = (day(from), day(to) + 1);
+        let (first_hour, last_hour) = hours(first, end, &self.calendar);
+        let mut writing = self.begin().await?;
+        lock(&mut writing, Lock::Days).await?;
+        let packed: Vec<i64> = sqlx::query_scalar("DELETE FROM packed WHERE day < $1 OR day >= $2 RETURNING count")
+            .bind(first)
+            .bind(end)
+            .fetch_all(&mut *writing)
+            .await?;
+        let loose = sqlx::query("DELETE FROM readings WHERE time < $1 OR time >= $2").bind(first * DAY).bind(end * DAY);
+        let loose = loose.execute(&mut *writing).await?.rows_affected();
+        let ids = sqlx::query("DELETE FROM ids WHERE day < $1 OR day >= $2").bind(first).bind(end);
+        ids.execute(&mut *writing).await?;
+        let hours = sqlx::query("DELETE FROM hourly WHERE hour < $1 OR hour > $2").bind(first_hour).bind(last_hour);
+        hours.execute(&mut *writing).await?;
         writing.commit().await?;
-        from = end;
+        Ok(packed.into_iter().sum::<i64>() as u64 + loose)
     }
 }
 
@@ -39,7 +83,7 @@ async fn next(
     let Some(first): Option<Timestamp> = first.fetch_one(&mut *connection).await? else { return Ok(None) };
     let end = (day(first) + 1) * DAY;
     let full = "SELECT time FROM readings WHERE time >= $1 AND time < $2 ORDER BY time OFFSET $3 LIMIT 1";
-    let full = sqlx::query_scalar(full).bind(first).bind(end).bind(MOST_ROWS);
+    let full = sqlx::query_scalar(full).bind(first).bind(end).bind(MAX_ROWS);
     let full: Option<Timestamp> = full.fetch_optional(connection).await?;
     // Readings of the same second stay together.
     Ok(Some((first, full.map_or(end, |full| full.max(first + 1)))))
@@ -60,14 +104,14 @@ async fn pack_part(connection: &mut PgConnection, start: Timestamp, end: Timesta
         let mut times: Vec<Timestamp> = row.try_get(1)?;
         packed += times.len() as u64;
         if let Some(bytes) = old.remove(&device) {
-            times.extend(unpack(day, &bytes)?);
+            times.extend(decode(day, &bytes)?);
         }
         times.sort_unstable();
         times.dedup();
         devices.push(device);
         counts.push(times.len() as i64);
         changed.push(row.try_get::<i64, _>(2)?);
-        bytes.push(squeeze(day, &times)?);
+        bytes.push(encode(day, &times)?);
     }
     sqlx::query(
         "INSERT INTO packed (day, device, count, changed, times)
@@ -92,26 +136,6 @@ async fn delete(connection: &mut PgConnection, start: Timestamp, end: Timestamp)
     Ok(delete.execute(connection).await?.rows_affected())
 }
 
-/// Drops the days that end at or before an instant. Returns the number of readings dropped.
-pub(super) async fn retain(pool: &PgPool, from: Timestamp, calendar: &Calendar) -> Result<u64, sqlx::Error> {
-    let keep = day(from);
-    let (mut after, mut dropped) = (Timestamp::MIN, 0);
-    loop {
-        let mut writing = begin(pool).await?;
-        lock(&mut writing, Lock::Days).await?;
-        let Some((start, end)) = next(&mut writing, after, keep * DAY).await? else {
-            dropped += drop_rest(&mut writing, keep, calendar).await?;
-            quarantine::forget(&mut writing, from).await?;
-            writing.commit().await?;
-            return Ok(dropped);
-        };
-        dropped += delete(&mut writing, start, end).await?;
-        dropped += drop_rest(&mut writing, day(end), calendar).await?;
-        writing.commit().await?;
-        after = end;
-    }
-}
-
 /// Drops all but unpacked readings of the days before `keep`. Returns the number of packed readings dropped.
 async fn drop_rest(connection: &mut PgConnection, keep: i64, calendar: &Calendar) -> Result<u64, sqlx::Error> {
     let packed: Vec<i64> = sqlx::query_scalar("DELETE FROM packed WHERE day < $1 RETURNING count")
@@ -123,30 +147,4 @@ async fn drop_rest(connection: &mut PgConnection, keep: i64, calendar: &Calendar
     let hour = calendar.hour(keep * DAY);
     sqlx::query("DELETE FROM hourly WHERE hour < $1").bind(hour).execute(connection).await?;
     Ok(packed.into_iter().sum::<i64>() as u64)
-}
-
-/// Drops all days before that of `from` and after that of `to`. Returns the number of readings dropped.
-pub(super) async fn keep(
-    pool: &PgPool,
-    from: Timestamp,
-    to: Timestamp,
-    calendar: &Calendar,
-) -> Result<u64, sqlx::Error> {
-    let (first, end) = (day(from), day(to) + 1);
-    let (first_hour, last_hour) = hours(first, end, calendar);
-    let mut writing = begin(pool).await?;
-    lock(&mut writing, Lock::Days).await?;
-    let packed: Vec<i64> = sqlx::query_scalar("DELETE FROM packed WHERE day < $1 OR day >= $2 RETURNING count")
-        .bind(first)
-        .bind(end)
-        .fetch_all(&mut *writing)
-        .await?;
-    let loose = sqlx::query("DELETE FROM readings WHERE time < $1 OR time >= $2").bind(first * DAY).bind(end * DAY);
-    let loose = loose.execute(&mut *writing).await?.rows_affected();
-    let ids = sqlx::query("DELETE FROM ids WHERE day < $1 OR day >= $2").bind(first).bind(end);
-    ids.execute(&mut *writing).await?;
-    let hours = sqlx::query("DELETE FROM hourly WHERE hour < $1 OR hour > $2").bind(first_hour).bind(last_hour);
-    hours.execute(&mut *writing).await?;
-    writing.commit().await?;
-    Ok(packed.into_iter().sum::<i64>() as u64 + loose)
 }

@@ -4,16 +4,17 @@ use std::collections::{HashMap, HashSet};
 
 use sqlx::PgConnection;
 
-use super::{Lock, quarantine};
-use crate::readings::Receipt;
-use crate::readings::packed::{day, unpack};
+use super::quarantine;
+use crate::postgres::Lock;
+use crate::readings::batch::Receipt;
+use crate::readings::day_codec::{day, decode};
 use crate::readings::plan::{Id, Plan, Reading, by_hour, distinct};
 use roomcast_forecast::calendar::Calendar;
 
 /// Rows of one statement. Three columns of this many rows fit into one TLS record (16 KiB). A longer message takes
 /// 40 ms more: sqlx leaves Nagle's algorithm on, so its rest waits until the server acknowledges the first record, and
 /// the server delays that while it waits for the rest.
-const TOGETHER: usize = 448;
+const MAX_BATCH_ROWS: usize = 448;
 
 /// Writes a batch inside a transaction. Returns the receipt and the numbers of its devices, of which some are `known`.
 pub(super) async fn write(
@@ -73,7 +74,7 @@ async fn devices(
 async fn heard(connection: &mut PgConnection, plan: &Plan<'_>, numbers: &[i64]) -> Result<(), sqlx::Error> {
     let mut heard: Vec<(i64, i64)> = numbers.iter().copied().zip(plan.devices.iter().map(|&(_, time)| time)).collect();
     heard.sort_unstable();
-    for some in heard.chunks(TOGETHER) {
+    for some in heard.chunks(MAX_BATCH_ROWS) {
         let (devices, times): (Vec<i64>, Vec<i64>) = some.iter().copied().unzip();
         sqlx::query(
             "INSERT INTO heard (device, time) SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS new (device, time)
@@ -90,7 +91,7 @@ async fn heard(connection: &mut PgConnection, plan: &Plan<'_>, numbers: &[i64]) 
 /// Writes ids. Returns those that were there before.
 async fn ids(connection: &mut PgConnection, ids: &[Id]) -> Result<HashSet<Id>, sqlx::Error> {
     let mut known: HashSet<Id> = ids.iter().copied().collect();
-    for some in ids.chunks(TOGETHER) {
+    for some in ids.chunks(MAX_BATCH_ROWS) {
         let (days, keys): (Vec<i64>, Vec<i64>) = some.iter().copied().unzip();
         let new: Vec<Id> = sqlx::query_as(
             "INSERT INTO ids (day, key) SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS new (day, key)
@@ -125,7 +126,7 @@ async fn drop_packed(connection: &mut PgConnection, readings: &mut Vec<Reading>)
     .await?;
     let mut packed = HashSet::new();
     for (day, device, times) in rows {
-        packed.extend(unpack(day, &times)?.into_iter().map(|time| (time, device)));
+        packed.extend(decode(day, &times)?.into_iter().map(|time| (time, device)));
     }
     readings.retain(|reading| !packed.contains(reading));
     Ok(())
@@ -134,7 +135,7 @@ async fn drop_packed(connection: &mut PgConnection, readings: &mut Vec<Reading>)
 /// Writes readings. Keeps only the new ones in `readings`.
 async fn store(connection: &mut PgConnection, readings: &mut Vec<Reading>) -> Result<(), sqlx::Error> {
     let mut new = Vec::with_capacity(readings.len());
-    for some in readings.chunks(TOGETHER) {
+    for some in readings.chunks(MAX_BATCH_ROWS) {
         let (times, devices): (Vec<i64>, Vec<i64>) = some.iter().copied().unzip();
         let stored: Vec<Reading> = sqlx::query_as(
             "INSERT INTO readings (time, device, xid)
@@ -153,7 +154,7 @@ async fn store(connection: &mut PgConnection, readings: &mut Vec<Reading>) -> Re
 }
 
 async fn hourly(connection: &mut PgConnection, stored: &[Reading], calendar: &Calendar) -> Result<(), sqlx::Error> {
-    for some in by_hour(stored, calendar).chunks(TOGETHER) {
+    for some in by_hour(stored, calendar).chunks(MAX_BATCH_ROWS) {
         let (keys, counts): (Vec<(i32, i64)>, Vec<i64>) = some.iter().copied().unzip();
         let (hours, devices): (Vec<i32>, Vec<i64>) = keys.into_iter().unzip();
         sqlx::query(

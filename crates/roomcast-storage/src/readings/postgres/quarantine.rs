@@ -1,11 +1,12 @@
 //! The quarantine in PostgreSQL. Every change holds its lock, which keeps its recorded size right.
 
-use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::{Lock, begin, lock};
-use crate::readings::Quarantined;
-use crate::readings::plan::{Plan, Reject};
-use crate::readings::quarantine::{ENOUGH_DROPPED, QuarantineSize, excess, growth};
+use super::PostgresStore;
+use crate::postgres::{Lock, lock};
+use crate::readings::batch::Quarantined;
+use crate::readings::plan::Plan;
+use crate::readings::quarantine::{MAX_BATCH_DROPS, QuarantineSize, Reject, excess, growth};
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 
 /// Bytes written after which the table is vacuumed.
@@ -23,7 +24,7 @@ pub(super) async fn write(connection: &mut PgConnection, plan: &Plan<'_>) -> Res
     }
     lock(connection, Lock::Quarantine).await?;
     let text = |of: fn(&Reject<'_>) -> String| refused.iter().map(of).collect::<Vec<String>>();
-    let held: Vec<(i64, i64)> = sqlx::query_as(
+    let written: Vec<(i64, i64)> = sqlx::query_as(
         "INSERT INTO quarantine (key, seen, source, payload, reason, received)
          SELECT key, seen, source, payload, reason, $6
          FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[]) WITH ORDINALITY
@@ -40,7 +41,7 @@ pub(super) async fn write(connection: &mut PgConnection, plan: &Plan<'_>) -> Res
     .bind(Calendar::utc_now())
     .fetch_all(&mut *connection)
     .await?;
-    let (rows, bytes) = growth(refused, &held);
+    let (rows, bytes) = growth(refused, &written);
     let (mut rows, mut bytes): (i64, i64) =
         sqlx::query_as("UPDATE quarantine_size SET held = held + $1, bytes = bytes + $2 RETURNING held, bytes")
             .bind(rows)
@@ -48,7 +49,7 @@ pub(super) async fn write(connection: &mut PgConnection, plan: &Plan<'_>) -> Res
             .fetch_one(&mut *connection)
             .await?;
     let mut dropped = plan.dropped;
-    while dropped - plan.dropped < ENOUGH_DROPPED {
+    while dropped - plan.dropped < MAX_BATCH_DROPS {
         let Some(most) = excess(rows, bytes) else { break };
         let oldest = removal("id IN (SELECT id FROM quarantine ORDER BY id LIMIT $1)");
         let oldest = sqlx::query_as(AssertSqlSafe(oldest)).bind(most).fetch_one(&mut *connection);
@@ -78,36 +79,38 @@ fn removal(condition: &str) -> String {
     )
 }
 
-pub(super) async fn list(pool: &PgPool, after: i64, limit: usize) -> Result<Vec<Quarantined>, sqlx::Error> {
-    let rows: Vec<(i64, i64, i64, String, String, String)> = sqlx::query_as(
-        "SELECT id, received, seen, source, payload, reason FROM quarantine WHERE id > $1 ORDER BY id LIMIT $2",
-    )
-    .bind(after)
-    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-    .fetch_all(pool)
-    .await?;
-    let row =
-        |(id, received, seen, source, payload, reason)| Quarantined { id, received, seen, source, payload, reason };
-    Ok(rows.into_iter().map(row).collect())
-}
-
-pub(super) async fn size(pool: &PgPool) -> Result<QuarantineSize, sqlx::Error> {
-    let size = sqlx::query_as("SELECT held, bytes, dropped FROM quarantine_size").fetch_one(pool).await?;
-    Ok(QuarantineSize::new(size))
-}
-
-pub(super) async fn release(pool: &PgPool, ids: &[i64]) -> Result<u64, sqlx::Error> {
-    let mut writing = begin(pool).await?;
-    lock(&mut writing, Lock::Quarantine).await?;
-    let (gone, _, _): (i64, i64, i64) =
-        sqlx::query_as(AssertSqlSafe(removal("id = ANY($1)"))).bind(ids).fetch_one(&mut *writing).await?;
-    writing.commit().await?;
-    Ok(gone as u64)
-}
-
 /// Deletes the rows last refused before an instant.
 pub(super) async fn forget(connection: &mut PgConnection, before: Timestamp) -> Result<(), sqlx::Error> {
     lock(connection, Lock::Quarantine).await?;
     sqlx::query(AssertSqlSafe(removal("received < $1"))).bind(before).execute(connection).await?;
     Ok(())
+}
+
+impl PostgresStore {
+    pub async fn quarantined(&self, after: i64, limit: usize) -> Result<Vec<Quarantined>, sqlx::Error> {
+        let rows: Vec<(i64, i64, i64, String, String, String)> = sqlx::query_as(
+            "SELECT id, received, seen, source, payload, reason FROM quarantine WHERE id > $1 ORDER BY id LIMIT $2",
+        )
+        .bind(after)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&self.pool)
+        .await?;
+        let row =
+            |(id, received, seen, source, payload, reason)| Quarantined { id, received, seen, source, payload, reason };
+        Ok(rows.into_iter().map(row).collect())
+    }
+
+    pub async fn quarantine_size(&self) -> Result<QuarantineSize, sqlx::Error> {
+        let size = sqlx::query_as("SELECT held, bytes, dropped FROM quarantine_size").fetch_one(&self.pool).await?;
+        Ok(QuarantineSize::new(size))
+    }
+
+    pub async fn release(&self, ids: &[i64]) -> Result<u64, sqlx::Error> {
+        let mut writing = self.begin().await?;
+        lock(&mut writing, Lock::Quarantine).await?;
+        let (gone, _, _): (i64, i64, i64) =
+            sqlx::query_as(AssertSqlSafe(removal("id = ANY($1)"))).bind(ids).fetch_one(&mut *writing).await?;
+        writing.commit().await?;
+        Ok(gone as u64)
+    }
 }

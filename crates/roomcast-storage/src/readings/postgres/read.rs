@@ -7,65 +7,92 @@ use std::collections::HashMap;
 
 use sqlx::{PgConnection, PgPool, Postgres, Row, Transaction};
 
-use crate::readings::gather::Gathered;
-use crate::readings::packed::{DAY, day, unpack};
-use crate::readings::{Cursor, HourCount};
+use super::PostgresStore;
+use crate::readings::batch::{Cursor, HourCount};
+use crate::readings::collect::Collector;
+use crate::readings::day_codec::{DAY, day, decode};
 use roomcast_forecast::calendar::{Hour, Timestamp};
 use roomcast_forecast::readings::{DeviceReadings, Readings};
 
 /// Begins a read-only transaction in which all statements see the same snapshot.
-const LOOK: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+impl PostgresStore {
+    pub async fn load(&self, before: Option<Timestamp>) -> Result<(Readings, Cursor), sqlx::Error> {
+        let (mut view, cursor) = view(&self.pool).await?;
+        let end = before.unwrap_or(Timestamp::MAX);
+        // The query returns one row per device instead of one per reading, because rows are the main cost.
+        let loose =
+            sqlx::query("SELECT device, array_agg(time) FROM readings WHERE time < $1 GROUP BY device").bind(end);
+        let loose = loose.fetch_all(&mut *view).await?;
+        let mut collector = Collector::new(names(&mut view).await?);
+        for row in loose {
+            collector.add(row.try_get(0)?, row.try_get(1)?)?;
+        }
+        let packed = sqlx::query("SELECT day, device, times FROM packed WHERE day <= $1").bind(day(end));
+        add_packed(&mut view, packed, &mut collector).await?;
+        view.commit().await?;
+        let mut readings = Readings { devices: collector.finish() };
+        if before.is_some() {
+            readings = readings.before(end);
+        }
+        Ok((readings, cursor))
+    }
+
+    pub async fn changes(&self, Cursor(after): Cursor) -> Result<(Vec<DeviceReadings>, Cursor), sqlx::Error> {
+        let (mut view, cursor) = view(&self.pool).await?;
+        let loose =
+            sqlx::query("SELECT device, array_agg(time) FROM readings WHERE xid >= $1 GROUP BY device").bind(after);
+        let loose = loose.fetch_all(&mut *view).await?;
+        let mut collector = Collector::new(names(&mut view).await?);
+        for row in loose {
+            collector.add(row.try_get(0)?, row.try_get(1)?)?;
+        }
+        let packed = sqlx::query("SELECT day, device, times FROM packed WHERE changed >= $1").bind(after);
+        add_packed(&mut view, packed, &mut collector).await?;
+        view.commit().await?;
+        Ok((collector.finish(), cursor))
+    }
+
+    pub async fn hours(&self, from: Option<Timestamp>) -> Result<Vec<HourCount>, sqlx::Error> {
+        let rows: Vec<(String, Hour, i64)> = sqlx::query_as(
+            "SELECT name, hour, count FROM hourly JOIN devices ON id = device WHERE hour >= $1 ORDER BY name, hour",
+        )
+        .bind(from.map_or(Hour::MIN, |from| self.calendar.hour(from)))
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|(device, hour, count)| HourCount { device, hour, count }).collect())
+    }
+
+    pub async fn heard(&self) -> Result<Vec<(String, Timestamp)>, sqlx::Error> {
+        sqlx::query_as("SELECT name, time FROM heard JOIN devices ON id = device ORDER BY name")
+            .fetch_all(&self.pool)
+            .await
+    }
+
+    /// Returns the start of the first day that has a reading.
+    pub async fn begins(&self) -> Result<Option<Timestamp>, sqlx::Error> {
+        let (time, packed): (Option<i64>, Option<i64>) =
+            sqlx::query_as("SELECT (SELECT min(time) FROM readings), (SELECT min(day) FROM packed)")
+                .fetch_one(&self.pool)
+                .await?;
+        Ok([time.map(day), packed].into_iter().flatten().min().map(|day| day * DAY))
+    }
+}
 
 async fn view(pool: &PgPool) -> Result<(Transaction<'static, Postgres>, Cursor), sqlx::Error> {
-    let mut view = pool.begin_with(LOOK).await?;
+    let mut view = pool.begin_with(BEGIN_SNAPSHOT).await?;
     // The first statement fixes the snapshot of all that follow.
     let first = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
     let cursor = sqlx::query_scalar(first).fetch_one(&mut *view).await?;
     Ok((view, Cursor(cursor)))
 }
 
-pub(super) async fn load(pool: &PgPool, before: Option<Timestamp>) -> Result<(Readings, Cursor), sqlx::Error> {
-    let (mut view, cursor) = view(pool).await?;
-    let end = before.unwrap_or(Timestamp::MAX);
-    // The query returns one row per device instead of one per reading, because rows are the main cost.
-    let loose = sqlx::query("SELECT device, array_agg(time) FROM readings WHERE time < $1 GROUP BY device").bind(end);
-    let loose = loose.fetch_all(&mut *view).await?;
-    let mut gathered = Gathered::new(names(&mut view).await?);
-    for row in loose {
-        gathered.add(row.try_get(0)?, row.try_get(1)?)?;
-    }
-    let packed = sqlx::query("SELECT day, device, times FROM packed WHERE day <= $1").bind(day(end));
-    add_packed(&mut view, packed, &mut gathered).await?;
-    view.commit().await?;
-    let mut readings = Readings { devices: gathered.finish() };
-    if before.is_some() {
-        readings = readings.before(end);
-    }
-    Ok((readings, cursor))
-}
-
-pub(super) async fn changes(
-    pool: &PgPool,
-    Cursor(after): Cursor,
-) -> Result<(Vec<DeviceReadings>, Cursor), sqlx::Error> {
-    let (mut view, cursor) = view(pool).await?;
-    let loose = sqlx::query("SELECT device, array_agg(time) FROM readings WHERE xid >= $1 GROUP BY device").bind(after);
-    let loose = loose.fetch_all(&mut *view).await?;
-    let mut gathered = Gathered::new(names(&mut view).await?);
-    for row in loose {
-        gathered.add(row.try_get(0)?, row.try_get(1)?)?;
-    }
-    let packed = sqlx::query("SELECT day, device, times FROM packed WHERE changed >= $1").bind(after);
-    add_packed(&mut view, packed, &mut gathered).await?;
-    view.commit().await?;
-    Ok((gathered.finish(), cursor))
-}
-
 type Query<'a> = sqlx::query::Query<'a, Postgres, sqlx::postgres::PgArguments>;
 
-async fn add_packed(view: &mut PgConnection, query: Query<'_>, gathered: &mut Gathered) -> Result<(), sqlx::Error> {
+async fn add_packed(view: &mut PgConnection, query: Query<'_>, collector: &mut Collector) -> Result<(), sqlx::Error> {
     for row in query.fetch_all(view).await? {
-        gathered.add(row.try_get(1)?, unpack(row.try_get(0)?, row.try_get(2)?)?)?;
+        collector.add(row.try_get(1)?, decode(row.try_get(0)?, row.try_get(2)?)?)?;
     }
     Ok(())
 }
@@ -73,27 +100,4 @@ async fn add_packed(view: &mut PgConnection, query: Query<'_>, gathered: &mut Ga
 async fn names(view: &mut PgConnection) -> Result<HashMap<i64, String>, sqlx::Error> {
     let names: Vec<(i64, String)> = sqlx::query_as("SELECT id, name FROM devices").fetch_all(view).await?;
     Ok(names.into_iter().collect())
-}
-
-pub(super) async fn hours(pool: &PgPool, from: Option<Hour>) -> Result<Vec<HourCount>, sqlx::Error> {
-    let rows: Vec<(String, Hour, i64)> = sqlx::query_as(
-        "SELECT name, hour, count FROM hourly JOIN devices ON id = device WHERE hour >= $1 ORDER BY name, hour",
-    )
-    .bind(from.unwrap_or(Hour::MIN))
-    .fetch_all(pool)
-    .await?;
-    Ok(rows.into_iter().map(|(device, hour, count)| HourCount { device, hour, count }).collect())
-}
-
-pub(super) async fn heard(pool: &PgPool) -> Result<Vec<(String, Timestamp)>, sqlx::Error> {
-    sqlx::query_as("SELECT name, time FROM heard JOIN devices ON id = device ORDER BY name").fetch_all(pool).await
-}
-
-/// Returns the start of the first day that has a reading.
-pub(super) async fn begins(pool: &PgPool) -> Result<Option<Timestamp>, sqlx::Error> {
-    let (time, packed): (Option<i64>, Option<i64>) =
-        sqlx::query_as("SELECT (SELECT min(time) FROM readings), (SELECT min(day) FROM packed)")
-            .fetch_one(pool)
-            .await?;
-    Ok([time.map(day), packed].into_iter().flatten().min().map(|day| day * DAY))
 }

@@ -1,7 +1,7 @@
 //! Blocks: numbers of many devices in one row. The numbers are counts of an hour, or times last heard.
 //!
 //! A batch of a large site touches as many devices as it has readings. A row for each device would cost more than the
-//! readings themselves, so the numbers of [`BLOCK`] devices are one row that is read and written as a whole. Only one
+//! readings themselves, so the numbers of [`BLOCK_DEVICES`] devices are one row that is read and written as a whole. Only one
 //! transaction writes at a time.
 
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use roomcast_forecast::calendar::{Hour, Timestamp};
 
 /// Devices per block; a device's number divided by this is its block. Larger blocks would make a site that stores
 /// single readings write much for each.
-const BLOCK: i64 = 256;
+const BLOCK_DEVICES: i64 = 256;
 
 /// Statements over blocks. Rows read are 1, the hour (null for times last heard), the block and its bytes.
 pub(super) struct Statements {
@@ -75,11 +75,11 @@ struct Block(Vec<u64>);
 impl Block {
     fn read(bytes: &[u8]) -> Result<Self, sqlx::Error> {
         let damaged = || sqlx::Error::Decode("the numbers of a block are damaged".into());
-        varint::all(bytes).filter(|numbers| numbers.len() <= BLOCK as usize).map(Self).ok_or_else(damaged)
+        varint::all(bytes).filter(|numbers| numbers.len() <= BLOCK_DEVICES as usize).map(Self).ok_or_else(damaged)
     }
 
     fn of(&mut self, device: i64) -> &mut u64 {
-        let place = device.rem_euclid(BLOCK) as usize;
+        let place = device.rem_euclid(BLOCK_DEVICES) as usize;
         if place >= self.0.len() {
             self.0.resize(place + 1, 0);
         }
@@ -94,7 +94,7 @@ impl Block {
 
     /// Returns the devices that have a number, with it.
     fn of_block(self, block: i64) -> impl Iterator<Item = (i64, u64)> {
-        let devices = (block * BLOCK..).zip(self.0);
+        let devices = (block * BLOCK_DEVICES..).zip(self.0);
         devices.filter(|&(_, number)| number > 0)
     }
 }
@@ -106,11 +106,11 @@ type Heard = (i64, Timestamp);
 type Count = ((Hour, i64), i64);
 
 fn heard_key(&(device, _): &Heard) -> [i64; 1] {
-    [device.div_euclid(BLOCK)]
+    [device.div_euclid(BLOCK_DEVICES)]
 }
 
 fn hour_key(&((hour, device), _): &Count) -> [i64; 2] {
-    [i64::from(hour), device.div_euclid(BLOCK)]
+    [i64::from(hour), device.div_euclid(BLOCK_DEVICES)]
 }
 
 /// Returns the blocks of devices. The devices must be in order.
@@ -124,7 +124,7 @@ pub(super) fn hour_keys(counts: &[Count]) -> Vec<[i64; 2]> {
 }
 
 /// Advances the times last heard of devices, which are in order and each once. Returns the changed blocks.
-pub(super) fn hear(stored: &mut Stored, heard: &[Heard]) -> Vec<([i64; 1], Vec<u8>)> {
+pub(super) fn record_heard(stored: &mut Stored, heard: &[Heard]) -> Vec<([i64; 1], Vec<u8>)> {
     let changed = heard.chunk_by(|a, b| heard_key(a) == heard_key(b)).filter_map(|devices| {
         let key = heard_key(&devices[0]);
         let mut block = stored.heard.remove(&key).unwrap_or_default();
@@ -140,7 +140,7 @@ pub(super) fn hear(stored: &mut Stored, heard: &[Heard]) -> Vec<([i64; 1], Vec<u
 }
 
 /// Adds to the counts of hours and devices, which are in order. Returns the changed blocks.
-pub(super) fn count(stored: &mut Stored, counts: &[Count]) -> Vec<([i64; 2], Vec<u8>)> {
+pub(super) fn add_counts(stored: &mut Stored, counts: &[Count]) -> Vec<([i64; 2], Vec<u8>)> {
     let changed = counts.chunk_by(|a, b| hour_key(a) == hour_key(b)).map(|same| {
         let key = hour_key(&same[0]);
         let mut block = stored.hours.remove(&key).unwrap_or_default();

@@ -11,7 +11,7 @@ use sqlx::{Arguments, AssertSqlSafe, Sqlite, SqliteConnection};
 /// Rows of one statement. The smallest size that holds the remaining rows is taken, so SQLite parses each statement at
 /// most four times.
 const SIZES: [usize; 4] = [8, 64, 256, 1024];
-const LARGEST: usize = SIZES[SIZES.len() - 1];
+const MAX_ROWS: usize = SIZES[SIZES.len() - 1];
 
 /// A statement over rows.
 pub(super) struct Bulk([Arc<str>; SIZES.len()]);
@@ -60,7 +60,7 @@ impl Bulk {
         &'a self,
         rows: &'a [R],
     ) -> impl Iterator<Item = Result<Prepared, sqlx::Error>> + Send + 'a {
-        rows.chunks(LARGEST).map(move |rows| {
+        rows.chunks(MAX_ROWS).map(move |rows| {
             let mut arguments = SqliteArguments::default();
             let text = self.fill(rows, &mut arguments).map_err(sqlx::Error::Encode)?;
             // The text contains no data.
@@ -77,7 +77,7 @@ impl Bulk {
         Ok(changed)
     }
 
-    /// Returns the statement for at most [`LARGEST`] rows, and adds all its arguments.
+    /// Returns the statement for at most [`MAX_ROWS`] rows, and adds all its arguments.
     fn fill<R: Row>(&self, rows: &[R], arguments: &mut SqliteArguments) -> Result<&Arc<str>, BoxDynError> {
         let at = SIZES.iter().position(|&size| rows.len() <= size).unwrap_or(SIZES.len() - 1);
         arguments.reserve(SIZES[at] * R::WIDTH, 0);
@@ -106,7 +106,7 @@ impl Script {
 
     /// Appends a statement over rows, as often as the rows need.
     pub fn over<R: Row>(mut self, statement: &Bulk, rows: &[R]) -> Result<Self, sqlx::Error> {
-        for rows in rows.chunks(LARGEST) {
+        for rows in rows.chunks(MAX_ROWS) {
             let text = statement.fill(rows, &mut self.arguments).map_err(sqlx::Error::Encode)?;
             self = self.then(text);
         }

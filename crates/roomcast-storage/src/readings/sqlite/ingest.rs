@@ -6,8 +6,8 @@ use sqlx::{Executor, Row, SqliteConnection};
 
 use super::bulk::{Bulk, Script};
 use super::{blocks, quarantine};
-use crate::readings::Receipt;
-use crate::readings::packed::{day, unpack};
+use crate::readings::batch::Receipt;
+use crate::readings::day_codec::{day, decode};
 use crate::readings::plan::{Id, Plan, Reading, by_hour, distinct};
 use roomcast_forecast::calendar::Calendar;
 
@@ -15,7 +15,8 @@ use roomcast_forecast::calendar::Calendar;
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// Reads the last packed day and the number of the reading stored last. Its row begins with 0.
-const LAST: &str = "SELECT 0, (SELECT max(day) FROM packed), (SELECT seq FROM sqlite_sequence WHERE name = 'readings')";
+const LAST_STORED: &str =
+    "SELECT 0, (SELECT max(day) FROM packed), (SELECT seq FROM sqlite_sequence WHERE name = 'readings')";
 
 /// Statements over many rows.
 pub(super) struct Statements {
@@ -94,7 +95,7 @@ pub(super) async fn write(
     let offered = stored.len();
 
     let blocks = &statements.blocks;
-    look_up = look_up.then(LAST).over(&blocks.heard, &blocks::heard_keys(&heard))?;
+    look_up = look_up.then(LAST_STORED).over(&blocks.heard, &blocks::heard_keys(&heard))?;
     look_up = look_up.over(&blocks.hours, &blocks::hour_keys(&hours))?;
     let (mut last, mut old) = ((None, None), blocks::Stored::default());
     for row in look_up.query().fetch_all(&mut *connection).await? {
@@ -110,8 +111,8 @@ pub(super) async fn write(
     if stored.len() < offered {
         hours = by_hour(&stored, calendar);
     }
-    let follow = Script::default().over(&blocks.set_heard, &blocks::hear(&mut old, &heard))?;
-    let follow = follow.over(&blocks.set_hours, &blocks::count(&mut old, &hours))?;
+    let follow = Script::default().over(&blocks.set_heard, &blocks::record_heard(&mut old, &heard))?;
+    let follow = follow.over(&blocks.set_hours, &blocks::add_counts(&mut old, &hours))?;
     follow.then("COMMIT").query().execute(connection).await?;
     Ok((plan.receipt(&readings, &stored, dropped), numbers))
 }
@@ -176,7 +177,7 @@ async fn drop_packed(
     for query in statements.packed.over(&rows) {
         for row in query?.fetch_all(&mut *connection).await? {
             let (day, device): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-            packed.extend(unpack(day, row.try_get(2)?)?.into_iter().map(|time| (time, device)));
+            packed.extend(decode(day, row.try_get(2)?)?.into_iter().map(|time| (time, device)));
         }
     }
     readings.retain(|reading| !packed.contains(reading));

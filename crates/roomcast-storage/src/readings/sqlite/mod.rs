@@ -7,36 +7,38 @@ mod blocks;
 mod bulk;
 mod days;
 mod ingest;
+mod leases;
 mod quarantine;
 mod read;
 mod schema;
-mod small;
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Executor, Pool, Sqlite, SqliteConnection};
 use tokio::sync::MutexGuard;
 
+use self::ingest::Statements;
+use super::batch::{Batch, Receipt};
+use super::error::StoreError;
 use super::plan::{Numbers, Plan};
-use super::{Batch, Cursor, HourCount, Pending, QuarantineSize, Quarantined, Receipt, Store, StoreError};
-use ingest::Statements;
-use roomcast_forecast::calendar::{Calendar, Timestamp};
-use roomcast_forecast::readings::{DeviceReadings, Readings};
+use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::files;
 
 /// Longest wait for another process that writes.
-const PATIENCE: Duration = Duration::from_secs(10);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Most connections that read at the same time.
-const READERS: u32 = 4;
+const MAX_READERS: u32 = 4;
 
 /// A store in one file.
-pub(super) struct SqliteStore {
+pub struct SqliteStore {
     /// The store's name in messages.
-    name: String,
+    pub name: String,
     calendar: Calendar,
     options: SqliteConnectOptions,
     /// The connection that writes; none until it is needed, and none after a failure.
@@ -74,7 +76,7 @@ impl SqliteStore {
             .create_if_missing(create)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(PATIENCE)
+            .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(false)
             // 64 MiB keep the hours and devices of large sites in memory.
             .pragma("cache_size", "-65536")
@@ -95,7 +97,7 @@ impl SqliteStore {
         let mut connection = connect(&options).await.map_err(|error| StoreError::of(name, error))?;
         schema::prepare(&mut connection, name, calendar).await?;
         let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
+            .max_connections(MAX_READERS)
             .connect_lazy_with(options.clone().pragma("query_only", "on"));
         Ok(Self {
             name: name.to_owned(),
@@ -109,7 +111,7 @@ impl SqliteStore {
     }
 
     /// Waits for earlier writers and returns the connection that writes.
-    async fn turn(&self) -> Result<Writing<'_>, sqlx::Error> {
+    async fn lock_writer(&self) -> Result<Writing<'_>, sqlx::Error> {
         let mut slot = self.writer.lock().await;
         let connection = match slot.take() {
             Some(connection) => connection,
@@ -120,19 +122,15 @@ impl SqliteStore {
 
     /// Begins a transaction that writes.
     async fn begin(&self) -> Result<Writing<'_>, sqlx::Error> {
-        let mut writing = self.turn().await?;
+        let mut writing = self.lock_writer().await?;
         writing.connection.execute(ingest::BEGIN).await?;
         Ok(writing)
     }
 
-    fn error(&self, error: sqlx::Error) -> StoreError {
-        StoreError::of(&self.name, error)
-    }
-
-    async fn write_batch(&self, batch: &Batch) -> Result<Receipt, sqlx::Error> {
+    pub async fn ingest(&self, batch: &Batch) -> Result<Receipt, sqlx::Error> {
         let plan = Plan::new(batch);
         let known = self.numbers.of(&plan);
-        let mut writing = self.turn().await?;
+        let mut writing = self.lock_writer().await?;
         let (receipt, numbers) =
             ingest::write(&mut writing.connection, &self.statements, &plan, &known, &self.calendar).await?;
         writing.keep();
@@ -140,19 +138,16 @@ impl SqliteStore {
         Ok(receipt)
     }
 
-    async fn write_backup(&self, target: &Path) -> Result<(), StoreError> {
-        let refused = |error: &dyn std::fmt::Display| {
+    pub async fn backup(&self, target: &Path) -> Result<(), StoreError> {
+        let refused = |error: std::io::Error| {
             StoreError::refused(&self.name, format!("cannot back up to {}: {error}", target.display()))
         };
-        let directory = match target.parent() {
-            Some(parent) if parent != Path::new("") => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
-        let file = tempfile::Builder::new().prefix(".roomcast-").tempfile_in(&directory);
-        let file = file.map_err(|error| refused(&error))?;
-        let path = file.path().to_string_lossy().into_owned();
+        let file = files::create_beside(target).map_err(refused)?;
+        // The readings are for nobody but the owner.
+        file.as_file().set_permissions(Permissions::from_mode(0o600)).map_err(refused)?;
         let copied = async {
             let mut connection = connect(&self.options).await?;
+            let path = file.path().to_string_lossy().into_owned();
             sqlx::query("VACUUM INTO ?").bind(path).execute(&mut connection).await?;
             connection.close().await
         };
@@ -161,13 +156,11 @@ impl SqliteStore {
             other => other,
         })?;
         let name = target.to_owned();
-        let kept = tokio::task::spawn_blocking(move || {
-            file.as_file().sync_all()?;
-            file.persist(&name)?;
-            // The new name is on disk once its directory is.
-            File::open(directory)?.sync_all()
+        let replaced = tokio::task::spawn_blocking(move || {
+            files::persist(file, &name)?;
+            files::sync_directory(files::parent(&name))
         });
-        kept.await.map_err(|error| refused(&error))?.map_err(|error| refused(&error))
+        replaced.await.map_err(std::io::Error::from).flatten().map_err(refused)
     }
 }
 
@@ -198,69 +191,4 @@ async fn sync_log(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
         file => file?.sync_all(),
     });
     Ok(synced.await.map_err(std::io::Error::from)??)
-}
-
-impl Store for SqliteStore {
-    fn ingest<'a>(&'a self, batch: &'a Batch) -> Pending<'a, Receipt> {
-        Box::pin(async move { self.write_batch(batch).await.map_err(|error| self.error(error)) })
-    }
-
-    fn load(&self, before: Option<Timestamp>) -> Pending<'_, (Readings, Cursor)> {
-        Box::pin(async move { read::load(&self.readers, before).await.map_err(|error| self.error(error)) })
-    }
-
-    fn changes(&self, after: Cursor) -> Pending<'_, (Vec<DeviceReadings>, Cursor)> {
-        Box::pin(async move { read::changes(&self.readers, after).await.map_err(|error| self.error(error)) })
-    }
-
-    fn hours(&self, from: Option<Timestamp>) -> Pending<'_, Vec<HourCount>> {
-        let from = from.map(|from| self.calendar.hour(from));
-        Box::pin(async move { read::hours(&self.readers, from).await.map_err(|error| self.error(error)) })
-    }
-
-    fn heard(&self) -> Pending<'_, Vec<(String, Timestamp)>> {
-        Box::pin(async move { read::heard(&self.readers).await.map_err(|error| self.error(error)) })
-    }
-
-    fn begins(&self) -> Pending<'_, Option<Timestamp>> {
-        Box::pin(async move { read::begins(&self.readers).await.map_err(|error| self.error(error)) })
-    }
-
-    fn quarantined(&self, after_id: i64, limit: usize) -> Pending<'_, Vec<Quarantined>> {
-        Box::pin(
-            async move { quarantine::list(&self.readers, after_id, limit).await.map_err(|error| self.error(error)) },
-        )
-    }
-
-    fn quarantine_size(&self) -> Pending<'_, QuarantineSize> {
-        Box::pin(async move { quarantine::size(&self.readers).await.map_err(|error| self.error(error)) })
-    }
-
-    fn release<'a>(&'a self, ids: &'a [i64]) -> Pending<'a, u64> {
-        Box::pin(async move { quarantine::release(self, ids).await.map_err(|error| self.error(error)) })
-    }
-
-    fn pack(&self, before: Timestamp) -> Pending<'_, u64> {
-        Box::pin(async move { days::pack(self, before).await.map_err(|error| self.error(error)) })
-    }
-
-    fn retain(&self, from: Timestamp) -> Pending<'_, u64> {
-        Box::pin(async move { days::retain(self, from).await.map_err(|error| self.error(error)) })
-    }
-
-    fn keep(&self, from: Timestamp, to: Timestamp) -> Pending<'_, u64> {
-        Box::pin(async move { days::keep(self, from, to).await.map_err(|error| self.error(error)) })
-    }
-
-    fn backup<'a>(&'a self, target: &'a Path) -> Pending<'a, ()> {
-        Box::pin(self.write_backup(target))
-    }
-
-    fn lease<'a>(&'a self, name: &'a str, holder: &'a str, seconds: i64) -> Pending<'a, bool> {
-        Box::pin(async move { small::lease(self, name, holder, seconds).await.map_err(|error| self.error(error)) })
-    }
-
-    fn unlease<'a>(&'a self, name: &'a str, holder: &'a str) -> Pending<'a, ()> {
-        Box::pin(async move { small::unlease(self, name, holder).await.map_err(|error| self.error(error)) })
-    }
 }

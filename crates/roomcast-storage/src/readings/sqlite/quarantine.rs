@@ -1,11 +1,11 @@
 //! The quarantine in SQLite.
 
-use sqlx::{Pool, Row, Sqlite, SqliteConnection};
+use sqlx::{Row, SqliteConnection};
 
 use super::SqliteStore;
-use crate::readings::Quarantined;
-use crate::readings::plan::{Plan, Reject};
-use crate::readings::quarantine::{ENOUGH_DROPPED, QuarantineSize, excess, growth};
+use crate::readings::batch::Quarantined;
+use crate::readings::plan::Plan;
+use crate::readings::quarantine::{MAX_BATCH_DROPS, QuarantineSize, Reject, excess, growth};
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 
 /// Writes refused rows. Returns the number of rows dropped to make room.
@@ -14,7 +14,7 @@ pub(super) async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>) ->
         return Ok(0);
     }
     let now = Calendar::utc_now();
-    let mut held = Vec::with_capacity(plan.refused.len());
+    let mut written = Vec::with_capacity(plan.refused.len());
     for Reject { key, seen, source, payload, reason } in &plan.refused {
         let row: (i64, i64) = sqlx::query_as(
             "INSERT INTO quarantine (key, received, seen, source, payload, reason) VALUES (?, ?, ?, ?, ?, ?)
@@ -29,12 +29,12 @@ pub(super) async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>) ->
         .bind(reason.as_str())
         .fetch_one(&mut *connection)
         .await?;
-        held.push(row);
+        written.push(row);
     }
-    let (rows, bytes) = growth(&plan.refused, &held);
+    let (rows, bytes) = growth(&plan.refused, &written);
     let (mut rows, mut bytes) = resize(connection, rows, bytes, plan.dropped).await?;
     let mut dropped = plan.dropped;
-    while dropped - plan.dropped < ENOUGH_DROPPED {
+    while dropped - plan.dropped < MAX_BATCH_DROPS {
         let Some(most) = excess(rows, bytes) else { break };
         let oldest = "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine ORDER BY id LIMIT ?)
                       RETURNING octet_length(payload) + octet_length(reason)";
@@ -61,43 +61,45 @@ async fn resize(
     sqlx::query_as(sql).bind(rows).bind(bytes).bind(dropped as i64).fetch_one(connection).await
 }
 
-pub(super) async fn list(readers: &Pool<Sqlite>, after: i64, limit: usize) -> Result<Vec<Quarantined>, sqlx::Error> {
-    let rows: Vec<(i64, i64, i64, String, String, String)> = sqlx::query_as(
-        "SELECT id, received, seen, source, payload, reason FROM quarantine WHERE id > ? ORDER BY id LIMIT ?",
-    )
-    .bind(after)
-    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-    .fetch_all(readers)
-    .await?;
-    let row =
-        |(id, received, seen, source, payload, reason)| Quarantined { id, received, seen, source, payload, reason };
-    Ok(rows.into_iter().map(row).collect())
-}
-
-pub(super) async fn size(readers: &Pool<Sqlite>) -> Result<QuarantineSize, sqlx::Error> {
-    let size = sqlx::query_as("SELECT held, bytes, dropped FROM quarantine_size").fetch_one(readers).await?;
-    Ok(QuarantineSize::new(size))
-}
-
-pub(super) async fn release(store: &SqliteStore, ids: &[i64]) -> Result<u64, sqlx::Error> {
-    let mut writing = store.begin().await?;
-    let rows: Vec<[i64; 1]> = ids.iter().map(|&id| [id]).collect();
-    let (mut gone, mut bytes) = (0, 0);
-    for query in store.statements.release.over(&rows) {
-        for row in query?.fetch_all(&mut writing.connection).await? {
-            gone += 1;
-            bytes += row.try_get::<i64, _>(0)?;
-        }
-    }
-    resize(&mut writing.connection, -gone, -bytes, 0).await?;
-    writing.commit().await?;
-    Ok(gone as u64)
-}
-
 /// Deletes the rows last refused before an instant.
 pub(super) async fn forget(connection: &mut SqliteConnection, before: Timestamp) -> Result<(), sqlx::Error> {
     let old = "DELETE FROM quarantine WHERE received < ? RETURNING octet_length(payload) + octet_length(reason)";
     let gone: Vec<i64> = sqlx::query_scalar(old).bind(before).fetch_all(&mut *connection).await?;
     resize(connection, -(gone.len() as i64), -gone.iter().sum::<i64>(), 0).await?;
     Ok(())
+}
+
+impl SqliteStore {
+    pub async fn quarantined(&self, after: i64, limit: usize) -> Result<Vec<Quarantined>, sqlx::Error> {
+        let rows: Vec<(i64, i64, i64, String, String, String)> = sqlx::query_as(
+            "SELECT id, received, seen, source, payload, reason FROM quarantine WHERE id > ? ORDER BY id LIMIT ?",
+        )
+        .bind(after)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&self.readers)
+        .await?;
+        let row =
+            |(id, received, seen, source, payload, reason)| Quarantined { id, received, seen, source, payload, reason };
+        Ok(rows.into_iter().map(row).collect())
+    }
+
+    pub async fn quarantine_size(&self) -> Result<QuarantineSize, sqlx::Error> {
+        let size = sqlx::query_as("SELECT held, bytes, dropped FROM quarantine_size").fetch_one(&self.readers).await?;
+        Ok(QuarantineSize::new(size))
+    }
+
+    pub async fn release(&self, ids: &[i64]) -> Result<u64, sqlx::Error> {
+        let mut writing = self.begin().await?;
+        let rows: Vec<[i64; 1]> = ids.iter().map(|&id| [id]).collect();
+        let (mut gone, mut bytes) = (0, 0);
+        for query in self.statements.release.over(&rows) {
+            for row in query?.fetch_all(&mut writing.connection).await? {
+                gone += 1;
+                bytes += row.try_get::<i64, _>(0)?;
+            }
+        }
+        resize(&mut writing.connection, -gone, -bytes, 0).await?;
+        writing.commit().await?;
+        Ok(gone as u64)
+    }
 }

@@ -2,85 +2,128 @@
 
 use std::collections::HashMap;
 
-use sqlx::{Pool, Row, Sqlite, SqliteConnection};
+use sqlx::{Row, Sqlite, SqliteConnection};
 
-use super::blocks;
-use crate::readings::gather::Gathered;
-use crate::readings::packed::{DAY, day, unpack};
-use crate::readings::{Cursor, HourCount};
+use super::{SqliteStore, blocks};
+use crate::readings::batch::{Cursor, HourCount};
+use crate::readings::collect::Collector;
+use crate::readings::day_codec::{DAY, day, decode};
+
 use roomcast_forecast::calendar::{Hour, Timestamp};
 use roomcast_forecast::readings::{DeviceReadings, Readings};
 
 /// Seconds of readings read at a time, which bounds the memory used beside the answer.
-const SPAN: i64 = 7 * DAY;
+const SPAN_SECONDS: i64 = 7 * DAY;
 
 /// Readings read at a time, in the order of commits.
-const TOGETHER: i64 = 65_536;
+const MAX_ROWS: i64 = 65_536;
 
 /// Reads the number of the last committed reading.
-const LAST: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'readings'";
+const LAST_SEQ: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'readings'";
 
-pub(super) async fn load(readers: &Pool<Sqlite>, before: Option<Timestamp>) -> Result<(Readings, Cursor), sqlx::Error> {
-    let mut view = readers.begin().await?;
-    let cursor: Option<i64> = sqlx::query_scalar(LAST).fetch_optional(&mut *view).await?;
-    let before = before.unwrap_or(Timestamp::MAX);
-    let mut gathered = Gathered::new(names(&mut view).await?);
-    let next = "SELECT min(time) FROM readings WHERE time >= ?";
-    let mut from = Timestamp::MIN;
-    while let Some(start) = sqlx::query_scalar::<_, Option<i64>>(next).bind(from).fetch_one(&mut *view).await? {
-        if start >= before {
-            break;
+impl SqliteStore {
+    pub async fn load(&self, before: Option<Timestamp>) -> Result<(Readings, Cursor), sqlx::Error> {
+        let mut view = self.readers.begin().await?;
+        let cursor: Option<i64> = sqlx::query_scalar(LAST_SEQ).fetch_optional(&mut *view).await?;
+        let before = before.unwrap_or(Timestamp::MAX);
+        let mut collector = Collector::new(names(&mut view).await?);
+        let next = "SELECT min(time) FROM readings WHERE time >= ?";
+        let mut from = Timestamp::MIN;
+        while let Some(start) = sqlx::query_scalar::<_, Option<i64>>(next).bind(from).fetch_one(&mut *view).await? {
+            if start >= before {
+                break;
+            }
+            from = start.saturating_add(SPAN_SECONDS);
+            // The query returns one row per device instead of one per reading, because rows are the main cost.
+            let spans = "SELECT device, group_concat(time) FROM readings WHERE time >= ? AND time < ? GROUP BY device";
+            for row in sqlx::query(spans).bind(start).bind(from.min(before)).fetch_all(&mut *view).await? {
+                collector.add(row.try_get(0)?, instants(row.try_get(1)?)?)?;
+            }
         }
-        from = start.saturating_add(SPAN);
-        // The query returns one row per device instead of one per reading, because rows are the main cost.
-        let spans = "SELECT device, group_concat(time) FROM readings WHERE time >= ? AND time < ? GROUP BY device";
-        for row in sqlx::query(spans).bind(start).bind(from.min(before)).fetch_all(&mut *view).await? {
-            gathered.add(row.try_get(0)?, instants(row.try_get(1)?)?)?;
+        let packed = "SELECT day, device, times FROM packed WHERE day <= ?";
+        add_packed(&mut view, sqlx::query(packed).bind(day(before)), &mut collector).await?;
+        view.commit().await?;
+        let mut readings = Readings { devices: collector.finish() };
+        if before != Timestamp::MAX {
+            readings = readings.before(before);
         }
+        Ok((readings, Cursor(cursor.unwrap_or(0))))
     }
-    let packed = "SELECT day, device, times FROM packed WHERE day <= ?";
-    add_packed(&mut view, sqlx::query(packed).bind(day(before)), &mut gathered).await?;
-    view.commit().await?;
-    let mut readings = Readings { devices: gathered.finish() };
-    if before != Timestamp::MAX {
-        readings = readings.before(before);
-    }
-    Ok((readings, Cursor(cursor.unwrap_or(0))))
-}
 
-pub(super) async fn changes(
-    readers: &Pool<Sqlite>,
-    Cursor(after): Cursor,
-) -> Result<(Vec<DeviceReadings>, Cursor), sqlx::Error> {
-    let mut view = readers.begin().await?;
-    let cursor: Option<i64> = sqlx::query_scalar(LAST).fetch_optional(&mut *view).await?;
-    let cursor = cursor.unwrap_or(0);
-    if cursor <= after {
-        return Ok((Vec::new(), Cursor(cursor)));
-    }
-    let mut gathered = Gathered::new(names(&mut view).await?);
-    // The rows are not ordered by device: sorting would double the cost.
-    let new = "SELECT group_concat(device), group_concat(time) FROM readings WHERE seq > ? AND seq <= ?";
-    let mut from = after;
-    while from < cursor {
-        let to = cursor.min(from + TOGETHER);
-        let row = sqlx::query(new).bind(from).bind(to).fetch_one(&mut *view).await?;
-        if let (Some(devices), Some(times)) = (row.try_get(0)?, row.try_get(1)?) {
-            gathered.each(&instants(devices)?, &instants(times)?)?;
+    pub async fn changes(&self, Cursor(after): Cursor) -> Result<(Vec<DeviceReadings>, Cursor), sqlx::Error> {
+        let mut view = self.readers.begin().await?;
+        let cursor: Option<i64> = sqlx::query_scalar(LAST_SEQ).fetch_optional(&mut *view).await?;
+        let cursor = cursor.unwrap_or(0);
+        if cursor <= after {
+            return Ok((Vec::new(), Cursor(cursor)));
         }
-        from = to;
+        let mut collector = Collector::new(names(&mut view).await?);
+        // The rows are not ordered by device: sorting would double the cost.
+        let new = "SELECT group_concat(device), group_concat(time) FROM readings WHERE seq > ? AND seq <= ?";
+        let mut from = after;
+        while from < cursor {
+            let to = cursor.min(from + MAX_ROWS);
+            let row = sqlx::query(new).bind(from).bind(to).fetch_one(&mut *view).await?;
+            if let (Some(devices), Some(times)) = (row.try_get(0)?, row.try_get(1)?) {
+                collector.add_each(&instants(devices)?, &instants(times)?)?;
+            }
+            from = to;
+        }
+        let packed = "SELECT day, device, times FROM packed WHERE changed > ?";
+        add_packed(&mut view, sqlx::query(packed).bind(after), &mut collector).await?;
+        view.commit().await?;
+        Ok((collector.finish(), Cursor(cursor)))
     }
-    let packed = "SELECT day, device, times FROM packed WHERE changed > ?";
-    add_packed(&mut view, sqlx::query(packed).bind(after), &mut gathered).await?;
-    view.commit().await?;
-    Ok((gathered.finish(), Cursor(cursor)))
+
+    pub async fn hours(&self, from: Option<Timestamp>) -> Result<Vec<HourCount>, sqlx::Error> {
+        let mut view = self.readers.begin().await?;
+        let names = names(&mut view).await?;
+        let rows = sqlx::query("SELECT hour, block, counts FROM hour_blocks WHERE hour >= ?");
+        let mut hours = Vec::new();
+        for row in rows.bind(from.map_or(Hour::MIN, |from| self.calendar.hour(from))).fetch_all(&mut *view).await? {
+            let hour: Hour = row.try_get(0)?;
+            for (device, count) in blocks::counts(row.try_get(1)?, row.try_get(2)?)? {
+                hours.push(HourCount { device: name(&names, device)?, hour, count });
+            }
+        }
+        view.commit().await?;
+        hours.sort_unstable();
+        Ok(hours)
+    }
+
+    pub async fn heard(&self) -> Result<Vec<(String, Timestamp)>, sqlx::Error> {
+        let mut view = self.readers.begin().await?;
+        let names = names(&mut view).await?;
+        let mut heard = Vec::with_capacity(names.len());
+        for row in sqlx::query("SELECT block, times FROM heard_blocks").fetch_all(&mut *view).await? {
+            for (device, time) in blocks::times(row.try_get(0)?, row.try_get(1)?)? {
+                heard.push((name(&names, device)?, time));
+            }
+        }
+        view.commit().await?;
+        heard.sort_unstable();
+        Ok(heard)
+    }
+
+    /// Returns the start of the first day that has a reading.
+    pub async fn begins(&self) -> Result<Option<Timestamp>, sqlx::Error> {
+        let (time, packed): (Option<i64>, Option<i64>) =
+            sqlx::query_as("SELECT (SELECT min(time) FROM readings), (SELECT min(day) FROM packed)")
+                .fetch_one(&self.readers)
+                .await?;
+        Ok([time.map(day), packed].into_iter().flatten().min().map(|day| day * DAY))
+    }
 }
 
 type Query<'a> = sqlx::query::Query<'a, Sqlite, sqlx::sqlite::SqliteArguments>;
 
-async fn add_packed(view: &mut SqliteConnection, query: Query<'_>, gathered: &mut Gathered) -> Result<(), sqlx::Error> {
+async fn add_packed(
+    view: &mut SqliteConnection,
+    query: Query<'_>,
+    collector: &mut Collector,
+) -> Result<(), sqlx::Error> {
     for row in query.fetch_all(view).await? {
-        gathered.add(row.try_get(1)?, unpack(row.try_get(0)?, row.try_get(2)?)?)?;
+        collector.add(row.try_get(1)?, decode(row.try_get(0)?, row.try_get(2)?)?)?;
     }
     Ok(())
 }
@@ -96,46 +139,7 @@ pub(super) fn instants(text: &str) -> Result<Vec<Timestamp>, sqlx::Error> {
     parsed.map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
-pub(super) async fn hours(readers: &Pool<Sqlite>, from: Option<Hour>) -> Result<Vec<HourCount>, sqlx::Error> {
-    let mut view = readers.begin().await?;
-    let names = names(&mut view).await?;
-    let rows = sqlx::query("SELECT hour, block, counts FROM hour_blocks WHERE hour >= ?");
-    let mut hours = Vec::new();
-    for row in rows.bind(from.unwrap_or(Hour::MIN)).fetch_all(&mut *view).await? {
-        let hour: Hour = row.try_get(0)?;
-        for (device, count) in blocks::counts(row.try_get(1)?, row.try_get(2)?)? {
-            hours.push(HourCount { device: name(&names, device)?, hour, count });
-        }
-    }
-    view.commit().await?;
-    hours.sort_unstable();
-    Ok(hours)
-}
-
-pub(super) async fn heard(readers: &Pool<Sqlite>) -> Result<Vec<(String, Timestamp)>, sqlx::Error> {
-    let mut view = readers.begin().await?;
-    let names = names(&mut view).await?;
-    let mut heard = Vec::with_capacity(names.len());
-    for row in sqlx::query("SELECT block, times FROM heard_blocks").fetch_all(&mut *view).await? {
-        for (device, time) in blocks::times(row.try_get(0)?, row.try_get(1)?)? {
-            heard.push((name(&names, device)?, time));
-        }
-    }
-    view.commit().await?;
-    heard.sort_unstable();
-    Ok(heard)
-}
-
 fn name(names: &HashMap<i64, String>, device: i64) -> Result<String, sqlx::Error> {
     let nameless = || sqlx::Error::Decode(format!("device {device} has no name").into());
     names.get(&device).cloned().ok_or_else(nameless)
-}
-
-/// Returns the start of the first day that has a reading.
-pub(super) async fn begins(readers: &Pool<Sqlite>) -> Result<Option<Timestamp>, sqlx::Error> {
-    let (time, packed): (Option<i64>, Option<i64>) =
-        sqlx::query_as("SELECT (SELECT min(time) FROM readings), (SELECT min(day) FROM packed)")
-            .fetch_one(readers)
-            .await?;
-    Ok([time.map(day), packed].into_iter().flatten().min().map(|day| day * DAY))
 }

@@ -2,43 +2,15 @@
 
 use sqlx::{Executor, SqliteConnection};
 
-use crate::readings::StoreError;
-use crate::readings::schema::{FIRST, Meta, check, zone};
+use crate::readings::error::StoreError;
+use crate::readings::schema::{Meta, OLDEST_VERSION, check, zone};
 use roomcast_forecast::calendar::Calendar;
 
-/// The tables of version [`FIRST`].
-///
-/// A reading's `seq` is its place in the order of commits; AUTOINCREMENT, so that numbers of rows that were dropped are not given
-/// again. `heard_blocks` is apart from `devices` because it changes with every batch. `changed` is the largest `seq` of the readings
-/// packed.
-const TABLES: &str = "CREATE TABLE meta (version INTEGER NOT NULL, zone TEXT NOT NULL);
-     CREATE TABLE devices (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-     CREATE TABLE readings (
-         seq INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, device INTEGER NOT NULL, UNIQUE (time, device)
-     );
-     CREATE TABLE ids (day INTEGER NOT NULL, key INTEGER NOT NULL, PRIMARY KEY (day, key)) WITHOUT ROWID;
-     CREATE TABLE quarantine (
-         id INTEGER PRIMARY KEY AUTOINCREMENT, key INTEGER NOT NULL UNIQUE, received INTEGER NOT NULL,
-         seen INTEGER NOT NULL, source TEXT NOT NULL, payload TEXT NOT NULL, reason TEXT NOT NULL
-     );
-     CREATE TABLE packed (
-         day INTEGER NOT NULL, device INTEGER NOT NULL, count INTEGER NOT NULL, changed INTEGER NOT NULL,
-         times BLOB NOT NULL, PRIMARY KEY (day, device)
-     ) WITHOUT ROWID;
-     CREATE INDEX packed_changed ON packed (changed);
-     CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
-     CREATE TABLE heard_blocks (block INTEGER PRIMARY KEY, times BLOB NOT NULL);
-     CREATE TABLE hour_blocks (
-         hour INTEGER NOT NULL, block INTEGER NOT NULL, counts BLOB NOT NULL, PRIMARY KEY (hour, block)
-     ) WITHOUT ROWID;";
+/// The tables of version [`OLDEST_VERSION`].
+const TABLES: &str = include_str!("../../../sql/sqlite/4.sql");
 
-/// Each makes the next version; the first, of [`FIRST`]. Steps are never changed, only added.
-const STEPS: [&str; 1] = [
-    // One row: what is in quarantine, and how much was dropped from it.
-    "CREATE TABLE quarantine_size (held INTEGER NOT NULL, bytes INTEGER NOT NULL, dropped INTEGER NOT NULL);
-     INSERT INTO quarantine_size
-         SELECT count(*), coalesce(sum(octet_length(payload) + octet_length(reason)), 0), 0 FROM quarantine;",
-];
+/// Each makes the next version; the first, of [`OLDEST_VERSION`]. Steps are never changed, only added.
+const STEPS: [&str; 1] = [include_str!("../../../sql/sqlite/5.sql")];
 
 /// Makes the tables, or brings them up to date, and checks that the store is this site's.
 pub(super) async fn prepare(
@@ -75,7 +47,7 @@ async fn upgrade(
         None => sqlx::query("INSERT INTO meta (version, zone) VALUES (?, ?)"),
         Some(_) => sqlx::query("UPDATE meta SET version = ? WHERE zone = ?"),
     };
-    recorded.bind(FIRST + STEPS.len() as i64).bind(zone(calendar)).execute(connection).await?;
+    recorded.bind(OLDEST_VERSION + STEPS.len() as i64).bind(zone(calendar)).execute(connection).await?;
     Ok(())
 }
 

@@ -4,15 +4,15 @@ fn reader(filter: &str, form: Form) -> Reader {
     Reader::new(&[filter.into()], form, None, None).unwrap()
 }
 
-fn said(form: Form, payload: &str) -> Result<Said, String> {
+fn statement(form: Form, payload: &str) -> Result<Statement, String> {
     let read = reader("zigbee2mqtt/+", form).read("zigbee2mqtt/hall", payload.as_bytes(), &Calendar::default());
-    read.map(|message| message.map_or(Said::Else, |message| message.said))
+    read.map(|message| message.map_or(Statement::Other, |message| message.statement))
 }
 
 #[test]
 fn forms_say_what_they_mean() {
     use Form::{Auto, Homeassistant, Plain, Tasmota, Zigbee2mqtt};
-    let (on, off, other) = (Ok(Said::Motion(true)), Ok(Said::Motion(false)), Ok(Said::Else));
+    let (on, off, other) = (Ok(Statement::Motion(true)), Ok(Statement::Motion(false)), Ok(Statement::Other));
     for (forms, payload, expected) in [
         (&[Auto, Zigbee2mqtt][..], r#"{"occupancy":true,"battery":91,"linkquality":120}"#, &on),
         (&[Auto, Zigbee2mqtt], r#"{"battery":91,"occupancy":false}"#, &off),
@@ -32,12 +32,12 @@ fn forms_say_what_they_mean() {
         (&[Auto, Plain], "1", &on),
         (&[Auto, Plain], "\"false\"", &off),
         (&[Auto, Plain], " True\n", &on),
-        (&[Auto, Homeassistant], "unavailable", &Ok(Said::Available(false))),
+        (&[Auto, Homeassistant], "unavailable", &Ok(Statement::Available(false))),
         (&[Auto, Homeassistant], "unknown", &other),
         (&[Auto, Zigbee2mqtt, Tasmota, Plain], "", &other),
     ] {
         for form in forms {
-            assert_eq!(said(*form, payload), *expected, "{form:?} {payload}");
+            assert_eq!(statement(*form, payload), *expected, "{form:?} {payload}");
         }
     }
     for (form, payload) in [
@@ -49,7 +49,7 @@ fn forms_say_what_they_mean() {
         (Plain, r#"{"occupancy":true}"#),
         (Homeassistant, "open"),
     ] {
-        assert!(said(form, payload).is_err(), "{form:?} {payload}");
+        assert!(statement(form, payload).is_err(), "{form:?} {payload}");
     }
     let bytes = reader("a/+", Auto).read("a/b", b"\xff\xfe", &Calendar::default());
     assert_eq!(bytes, Err("expected a payload in UTF-8".into()));
@@ -58,15 +58,15 @@ fn forms_say_what_they_mean() {
 #[test]
 fn a_pointer_finds_the_value() {
     let reader = Reader::new(&[], Form::Auto, Some("site/{device}/motion"), Some("/motion/state")).unwrap();
-    let said = |payload: &str| {
+    let statement = |payload: &str| {
         let read = reader.read("site/hall/motion", payload.as_bytes(), &Calendar::default());
-        read.map(|message| message.map(|message| (message.device, message.said)))
+        read.map(|message| message.map(|message| (message.device, message.statement)))
     };
-    let is = |said| Ok(Some(("hall".to_owned(), said)));
-    assert_eq!(said(r#"{"motion":{"state":"on"}}"#), is(Said::Motion(true)));
-    assert_eq!(said(r#"{"motion":{"state":0}}"#), is(Said::Motion(false)));
-    assert_eq!(said(r#"{"occupancy":true}"#), is(Said::Else));
-    assert!(said(r#"{"motion":{"state":"red"}}"#).unwrap_err().contains("/motion/state: expected true or false"));
+    let is = |statement| Ok(Some(("hall".to_owned(), statement)));
+    assert_eq!(statement(r#"{"motion":{"state":"on"}}"#), is(Statement::Motion(true)));
+    assert_eq!(statement(r#"{"motion":{"state":0}}"#), is(Statement::Motion(false)));
+    assert_eq!(statement(r#"{"occupancy":true}"#), is(Statement::Other));
+    assert!(statement(r#"{"motion":{"state":"red"}}"#).unwrap_err().contains("/motion/state: expected true or false"));
     assert_eq!(reader.filters(), ["site/+/motion"]);
     assert_eq!(reader.read("site/hall/light", b"on", &Calendar::default()), Ok(None));
     for (template, form, pointer) in
@@ -80,19 +80,19 @@ fn a_pointer_finds_the_value() {
 fn topics_name_devices_and_kinds() {
     let device = |filter: &str, topic: &str, payload: &str| {
         let read = reader(filter, Form::Auto).read(topic, payload.as_bytes(), &Calendar::default()).unwrap();
-        read.map(|message| (message.device, message.said))
+        read.map(|message| (message.device, message.statement))
     };
-    let is = |device: &str, said| Some((device.to_owned(), said));
-    let offline = is("hall", Said::Available(false));
+    let is = |device: &str, statement| Some((device.to_owned(), statement));
+    let offline = is("hall", Statement::Available(false));
     assert_eq!(device("zigbee2mqtt/+", "zigbee2mqtt/hall/availability", "offline"), offline);
     assert_eq!(device("zigbee2mqtt/#", "zigbee2mqtt/hall/availability", r#"{"state":"offline"}"#), offline);
     assert_eq!(device("tele/+/LWT", "tele/hall/LWT", "Offline"), offline);
-    assert_eq!(device("tele/#", "tele/hall/SENSOR", r#"{"Switch1":"ON"}"#), is("hall", Said::Motion(true)));
+    assert_eq!(device("tele/#", "tele/hall/SENSOR", r#"{"Switch1":"ON"}"#), is("hall", Statement::Motion(true)));
     assert_eq!(
         device("homeassistant/binary_sensor/#", "homeassistant/binary_sensor/hall/state", "on"),
-        is("hall", Said::Motion(true))
+        is("hall", Statement::Motion(true))
     );
-    assert_eq!(device("zigbee2mqtt/#", "zigbee2mqtt/a/b", r#"{"occupancy":true}"#), is("a/b", Said::Motion(true)));
+    assert_eq!(device("zigbee2mqtt/#", "zigbee2mqtt/a/b", r#"{"occupancy":true}"#), is("a/b", Statement::Motion(true)));
     for (filter, topic) in [
         ("zigbee2mqtt/#", "zigbee2mqtt/bridge/state"),
         ("zigbee2mqtt/#", "zigbee2mqtt/hall/set"),

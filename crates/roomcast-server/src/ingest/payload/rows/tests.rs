@@ -100,7 +100,7 @@ fn bodies_that_are_in_no_form_are_refused_whole() {
     }
     assert_eq!(read_text(Media::Ndjson, "\n \n"), Ok(Rows::default()));
     assert_eq!(read_text(Media::Json, " [ ] "), Ok(Rows::default()));
-    assert_eq!(read_text(Media::Ndjson, &"1\n".repeat(MOST_ROWS + 1)), Err(Unreadable::TooMany));
+    assert_eq!(read_text(Media::Ndjson, &"1\n".repeat(MAX_ROWS + 1)), Err(Unreadable::TooMany));
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn elements_are_cut_out_as_they_stand() {
     let array = r#"{"a,":[1,{"b":"]},\\\",["}]} , "x,y" ,[ ],3"#;
     let parts: Vec<&str> = elements(array.as_bytes()).map(|part| std::str::from_utf8(part).unwrap()).collect();
     assert_eq!(parts, [r#"{"a,":[1,{"b":"]},\\\",["}]}"#, r#""x,y""#, "[ ]", "3"]);
-    let many = format!("[{}1]", "1,".repeat(MOST_ROWS));
+    let many = format!("[{}1]", "1,".repeat(MAX_ROWS));
     assert_eq!(read_text(Media::Json, &many), Err(Unreadable::TooMany));
 }
 

@@ -1,0 +1,225 @@
+//! The days with the worst forecasts, and a likely reason for each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use serde::Serialize;
+
+use super::ScoredHour;
+use crate::scores::loss::log_loss;
+
+/// Largest number of days of the site that are listed.
+const MAX_DAYS: usize = 8;
+/// Largest number of days of single rooms that are listed.
+const MAX_ROOM_DAYS: usize = 12;
+/// Multiple of the log loss of all days of its type from which a day of the site is listed.
+const UNUSUAL_RATIO: f64 = 1.25;
+/// Fewest rooms that can show that a whole building was empty.
+const FEWEST_ROOMS: usize = 3;
+/// Fewest hours that count as a day.
+const FEWEST_HOURS: usize = 12;
+
+/// A bad day of the whole site.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WorstDay {
+    /// Local date and weekday.
+    pub date: String,
+    /// `workday` or `day off`.
+    pub kind: &'static str,
+    /// The model's log loss over the day's hours.
+    pub log_loss: f64,
+    /// The log loss as a multiple of that over all days of the same type.
+    pub times_usual: f64,
+    /// Room-hours that were expected to be occupied.
+    pub predicted_hours: f64,
+    /// Room-hours that were occupied.
+    pub actual_hours: f64,
+    /// The likely reason.
+    pub why: &'static str,
+}
+
+/// A bad day of one room.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WorstRoomDay {
+    /// Local date and weekday.
+    pub date: String,
+    /// `workday` or `day off`.
+    pub kind: &'static str,
+    /// The device's name.
+    pub device: String,
+    /// The model's log loss over the day's hours.
+    pub log_loss: f64,
+    /// Probability by local hour of day, the mean over all origins; `None` where no hour was scored.
+    pub predicted: [Option<f64>; 24],
+    /// State by local hour of day, true when occupied; `None` where no hour was scored.
+    pub actual: [Option<bool>; 24],
+    /// The likely reason.
+    pub why: &'static str,
+}
+
+impl WorstRoomDay {
+    /// Returns the number of hours that were expected to be occupied.
+    pub fn predicted_hours(&self) -> f64 {
+        self.predicted.iter().flatten().sum()
+    }
+
+    /// Returns the number of hours that were occupied.
+    pub fn actual_hours(&self) -> usize {
+        self.actual.iter().flatten().filter(|&&occupied| occupied).count()
+    }
+}
+
+/// One room on one local day.
+#[derive(Clone, Default)]
+struct RoomDay {
+    off: bool,
+    loss: f64,
+    hours: f64,
+    silent: f64,
+    weeks: u16,
+    /// Sum and number of the probabilities by hour of day.
+    probabilities: [(f64, f64); 24],
+    actual: [Option<bool>; 24],
+}
+
+impl RoomDay {
+    fn hours(&self) -> usize {
+        self.actual.iter().flatten().count()
+    }
+
+    fn predicted(&self) -> f64 {
+        self.probabilities.iter().filter(|(_, n)| *n > 0.0).map(|(sum, n)| sum / n).sum()
+    }
+
+    fn occupied(&self) -> f64 {
+        self.actual.iter().flatten().filter(|&&occupied| occupied).count() as f64
+    }
+}
+
+fn room_days_of(hours: &[ScoredHour]) -> BTreeMap<(i32, u32), RoomDay> {
+    let mut days: BTreeMap<(i32, u32), RoomDay> = BTreeMap::new();
+    for scored in hours {
+        let day = days.entry((scored.day, scored.device)).or_default();
+        let hour = usize::from(scored.hour_of_day);
+        day.off = scored.off;
+        day.loss += log_loss(scored.probability.into(), scored.actual);
+        day.hours += 1.0;
+        day.silent += f64::from(u8::from(scored.silent));
+        day.weeks = day.weeks.max(scored.weeks);
+        day.probabilities[hour].0 += f64::from(scored.probability);
+        day.probabilities[hour].1 += 1.0;
+        // An hour that comes twice when the clocks go back was occupied if either was.
+        day.actual[hour] = Some(scored.actual || day.actual[hour] == Some(true));
+    }
+    days
+}
+
+fn by_date(rooms: &BTreeMap<(i32, u32), RoomDay>) -> BTreeMap<i32, Vec<&RoomDay>> {
+    let mut days: BTreeMap<i32, Vec<&RoomDay>> = BTreeMap::new();
+    for ((day, _), room) in rooms {
+        days.entry(*day).or_default().push(room);
+    }
+    days
+}
+
+/// Returns whether no room saw motion; false when there are too few rooms to tell.
+fn deserted(rooms: &[&RoomDay]) -> bool {
+    rooms.len() >= FEWEST_ROOMS && rooms.iter().all(|room| room.occupied() == 0.0)
+}
+
+/// Returns the worst days of the whole site by log loss, worst first; only days clearly worse than usual.
+pub fn days(hours: &[ScoredHour]) -> Vec<WorstDay> {
+    let rooms = room_days_of(hours);
+    // Compared within the day type: weekends in offices are easy, so every workday would look bad.
+    let usual = [false, true].map(|off| {
+        let same = rooms.values().filter(|room| room.off == off);
+        let (loss, n) = same.fold((0.0, 0.0), |(loss, n), room| (loss + room.loss, n + room.hours));
+        loss / n
+    });
+    let day = |(day, rooms): (i32, Vec<&RoomDay>)| {
+        let sum = |of: fn(&RoomDay) -> f64| rooms.iter().map(|room| of(room)).sum::<f64>();
+        let log_loss = sum(|room| room.loss) / sum(|room| room.hours);
+        let (predicted, actual) = (sum(RoomDay::predicted), sum(RoomDay::occupied));
+        let off = rooms[0].off;
+        WorstDay {
+            date: date(day),
+            kind: kind(off),
+            log_loss,
+            times_usual: log_loss / usual[usize::from(off)],
+            predicted_hours: predicted,
+            actual_hours: actual,
+            why: why_day(off, deserted(&rooms), predicted, actual),
+        }
+    };
+    let whole = by_date(&rooms).into_iter().filter(|(_, rooms)| rooms.iter().any(|r| r.hours() >= FEWEST_HOURS));
+    let mut days: Vec<WorstDay> = whole.map(day).filter(|day| day.times_usual >= UNUSUAL_RATIO).collect();
+    days.sort_by(|a, b| b.log_loss.total_cmp(&a.log_loss));
+    days.truncate(MAX_DAYS);
+    days
+}
+
+fn why_day(off: bool, deserted: bool, predicted: f64, actual: f64) -> &'static str {
+    if deserted && !off {
+        "no motion in any room: perhaps a holiday or closure that is not in the calendar"
+    } else if off && actual > 2.0 * predicted {
+        "rooms were used on a day off"
+    } else if actual < 0.6 * predicted {
+        "far less use than expected"
+    } else if actual > 1.5 * predicted {
+        "far more use than expected"
+    } else {
+        "about as much use as expected, in other rooms or at other hours"
+    }
+}
+
+/// Returns the worst days of single rooms by log loss, worst first. It leaves out parts of days, and days on which no
+/// room saw motion, which [`days`] lists.
+pub fn room_days(hours: &[ScoredHour], name: impl Fn(u32) -> String) -> Vec<WorstRoomDay> {
+    let rooms = room_days_of(hours);
+    let empty = by_date(&rooms).into_iter().filter_map(|(day, rooms)| deserted(&rooms).then_some(day));
+    let empty: BTreeSet<i32> = empty.collect();
+    let is_listed = |(day, _): &(i32, u32), room: &RoomDay| !empty.contains(day) && room.hours() >= FEWEST_HOURS;
+    let mut worst: Vec<_> = rooms.into_iter().filter(|(key, room)| is_listed(key, room)).collect();
+    worst.sort_by(|a, b| (b.1.loss / b.1.hours).total_cmp(&(a.1.loss / a.1.hours)));
+    worst.truncate(MAX_ROOM_DAYS);
+    let entry = |((day, device), room): ((i32, u32), RoomDay)| WorstRoomDay {
+        date: date(day),
+        kind: kind(room.off),
+        device: name(device),
+        log_loss: room.loss / room.hours,
+        predicted: room.probabilities.map(|(sum, n)| (n > 0.0).then(|| sum / n)),
+        why: why_room(&room),
+        actual: room.actual,
+    };
+    worst.into_iter().map(entry).collect()
+}
+
+fn why_room(room: &RoomDay) -> &'static str {
+    let (predicted, actual) = (room.predicted(), room.occupied());
+    if room.silent > room.hours / 2.0 {
+        match actual == 0.0 {
+            true => "no motion for days: the room is empty or the sensor is dead",
+            false => "used again after days without motion",
+        }
+    } else if actual == 0.0 {
+        "stayed empty"
+    } else if room.off && actual > 2.0 * predicted {
+        "used on a day off"
+    } else if room.weeks == 0 {
+        "a new sensor: less than a week of history"
+    } else if actual < 0.6 * predicted {
+        "used far less than expected"
+    } else if actual > 1.5 * predicted {
+        "used far more than expected"
+    } else {
+        "used about as much as expected, at other hours"
+    }
+}
+
+fn kind(off: bool) -> &'static str {
+    if off { "day off" } else { "workday" }
+}
+
+fn date(day: i32) -> String {
+    NaiveDate::from_epoch_days(day).map_or_else(String::new, |date| date.format("%Y-%m-%d %a").to_string())
+}

@@ -1,0 +1,70 @@
+//! Rows to build, and the matrix made of them.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::columns::WIDTH;
+use crate::calendar::{Hour, Timestamp};
+use crate::hourly::HORIZON;
+
+/// One row to build: the forecast of `hour` made at `origin`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// Target hour.
+    pub hour: Hour,
+    /// Position of the target hour after the origin, 1 to [`HORIZON`].
+    pub lead: u8,
+    /// The instant of the forecast (seconds).
+    pub origin: Timestamp,
+}
+
+/// A column-major matrix of 32-bit floats; NaN means "not known".
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Matrix {
+    /// Number of rows.
+    pub rows: usize,
+    /// `WIDTH * rows` values, one column after the other.
+    pub data: Vec<f32>,
+}
+
+impl Matrix {
+    /// Returns one column.
+    pub fn column(&self, index: usize) -> &[f32] {
+        &self.data[index * self.rows..(index + 1) * self.rows]
+    }
+
+    /// Writes one row into `out` (`WIDTH` values).
+    pub fn row(&self, row: usize, out: &mut [f32]) {
+        for (column, value) in out.iter_mut().enumerate() {
+            *value = self.data[column * self.rows + row];
+        }
+    }
+
+    /// Stacks rows of several matrices, one below the other.
+    pub fn stack(parts: &[(&Matrix, Range<usize>)]) -> Matrix {
+        let rows = parts.iter().map(|(_, rows)| rows.len()).sum();
+        let mut data = Vec::with_capacity(rows * WIDTH);
+        for column in 0..WIDTH {
+            for (part, rows) in parts {
+                data.extend_from_slice(&part.column(column)[rows.clone()]);
+            }
+        }
+        Matrix { rows, data }
+    }
+
+    /// Returns the first `rows` rows.
+    pub fn head(&self, rows: usize) -> Matrix {
+        Matrix::stack(&[(self, 0..rows)])
+    }
+
+    /// Returns all rows from position `from` on.
+    pub fn tail(&self, from: usize) -> Matrix {
+        Matrix::stack(&[(self, from..self.rows)])
+    }
+}
+
+/// Returns the 24 rows of a forecast.
+pub fn horizon(origin: Timestamp, end: Hour) -> Vec<Row> {
+    (1..=HORIZON as u8).map(|lead| Row { hour: end + Hour::from(lead) - 1, lead, origin }).collect()
+}

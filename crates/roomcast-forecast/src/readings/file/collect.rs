@@ -1,0 +1,134 @@
+//! Collection of valid rows as [`Readings`]: by device, in order, each second once.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use super::error::ReadError;
+use super::field::{self, Problem};
+use super::sink::Sink;
+use super::summary::{Counts, FileSummary, REFUSALS_KEPT, Refusal};
+use crate::calendar::Timestamp;
+use crate::readings::order::in_order;
+use crate::readings::{DeviceReadings, Readings};
+
+/// Options of reading.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Counts and skips rows that are no readings, instead of stopping at the first.
+    pub skip_bad_rows: bool,
+    /// Leaves out rows at or after this instant. Such rows must be valid all the same.
+    pub until: Option<Timestamp>,
+}
+
+/// The rows of one file so far.
+pub(super) struct Collector<'a> {
+    options: &'a ReadOptions,
+    summary: FileSummary,
+    /// Positions in `devices` by device name. Keys are valid names, so that a name is checked once and not in every
+    /// row.
+    names: HashMap<Box<[u8]>, usize, RandomState>,
+    devices: Vec<Device>,
+}
+
+struct Device {
+    name: String,
+    times: Vec<Timestamp>,
+    /// True when a row said that it saw no motion.
+    quiet: bool,
+}
+
+/// The content of one file or of a store.
+pub struct Collected {
+    pub readings: Readings,
+    pub summary: FileSummary,
+    /// Devices without a reading that said "no motion".
+    pub without_motion: Vec<String>,
+}
+
+impl Collected {
+    /// Wraps readings that are not from a file, under a name, with the devices that have no reading.
+    pub fn of(name: &str, readings: Readings, without_motion: Vec<String>) -> Self {
+        let number = readings.len() as u64;
+        let counts = Counts { rows: number, accepted: number, ..Counts::default() };
+        let summary = FileSummary { file: name.to_owned(), counts, ..FileSummary::default() };
+        Self { readings, summary, without_motion }
+    }
+}
+
+impl<'a> Collector<'a> {
+    pub fn new(file: &str, options: &'a ReadOptions) -> Self {
+        let summary = FileSummary { file: file.to_owned(), ..FileSummary::default() };
+        Self { options, summary, names: HashMap::default(), devices: Vec::new() }
+    }
+
+    /// Orders the readings and drops duplicates.
+    pub fn finish(mut self) -> Collected {
+        let quiet = self.devices.iter().filter(|d| d.quiet && d.times.is_empty());
+        let mut without_motion: Vec<String> = quiet.map(|d| d.name.clone()).collect();
+        without_motion.sort();
+        let devices = self.devices.into_iter().filter(|d| !d.times.is_empty());
+        let devices = devices.map(|d| DeviceReadings { device: d.name, times: d.times.into() }).collect();
+        let (readings, duplicates) = in_order(devices);
+        self.summary.counts.accepted = readings.len() as u64;
+        self.summary.counts.duplicates = duplicates;
+        Collected { readings, summary: self.summary, without_motion }
+    }
+}
+
+impl Sink for Collector<'_> {
+    type Error = ReadError;
+
+    fn file(&self) -> &str {
+        &self.summary.file
+    }
+
+    fn device(&mut self, cell: &[u8]) -> Result<usize, Problem> {
+        let cell = field::trim(cell);
+        if let Some(&device) = self.names.get(cell) {
+            return Ok(device);
+        }
+        let name = field::name(cell)?.to_owned();
+        self.names.insert(cell.into(), self.devices.len());
+        self.devices.push(Device { name, times: Vec::new(), quiet: false });
+        Ok(self.devices.len() - 1)
+    }
+
+    fn accept(&mut self, time: Timestamp, device: usize, motion: bool) -> Result<(), ReadError> {
+        let counts = &mut self.summary.counts;
+        counts.rows += 1;
+        if self.options.until.is_some_and(|until| time >= until) {
+            counts.after_until += 1;
+            return Ok(());
+        }
+        self.summary.heard = self.summary.heard.max(Some(time));
+        let device = &mut self.devices[device];
+        if !motion {
+            counts.no_motion += 1;
+            device.quiet = true;
+            return Ok(());
+        }
+        if device.times.last().is_some_and(|&before| time < before) {
+            counts.out_of_order += 1;
+        }
+        device.times.push(time);
+        Ok(())
+    }
+
+    /// Returns [`ReadError::BadRow`] unless bad rows are to be skipped.
+    fn refuse(&mut self, line: u64, problem: Problem, _: impl FnOnce() -> String) -> Result<(), ReadError> {
+        let Problem { column, expected, found } = problem;
+        let refusal =
+            || Refusal { file: self.summary.file.clone(), line, column, expected: expected.into_owned(), found };
+        if !self.options.skip_bad_rows {
+            return Err(ReadError::BadRow(Box::new(refusal())));
+        }
+        if self.summary.refusals.len() < REFUSALS_KEPT {
+            let refusal = refusal();
+            self.summary.refusals.push(refusal);
+        }
+        self.summary.counts.rows += 1;
+        self.summary.counts.refused += 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,175 @@
+//! Summary of reading an input: counts per file, and the refused rows.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::calendar::{Calendar, Timestamp};
+use crate::readings::DeviceReadings;
+
+/// Most refused rows of one file that are kept in full. The rest are only counted.
+pub const REFUSALS_KEPT: usize = 20;
+
+/// A row that is not a reading, with the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// The file as it was named, `-` for standard input.
+    pub file: String,
+    /// The line on which the row begins, from 1; in a Parquet file the row, from 1.
+    pub line: u64,
+    /// The column at fault; none when the row as a whole does not fit the header.
+    pub column: Option<&'static str>,
+    /// The expected content.
+    pub expected: String,
+    /// The content found, cut to 80 characters.
+    pub found: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = if super::is_parquet(Path::new(&self.file)) { "row" } else { "line" };
+        write!(f, "{}: {unit} {}", self.file, self.line)?;
+        match self.column {
+            Some(column) => write!(f, ", column {column}: expected {}, found {:?}", self.expected, self.found),
+            None => write!(f, ": expected {}, found {}", self.expected, self.found),
+        }
+    }
+}
+
+/// Counts of an input's rows.
+///
+/// Every row counts in one place only: `rows = accepted + duplicates + no_motion + after_until + refused`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Rows below the header; blank lines are not rows.
+    pub rows: u64,
+    /// Readings that were kept.
+    pub accepted: u64,
+    /// Motion of a device in a second that was already there.
+    pub duplicates: u64,
+    /// Rows that say "no motion": the device is alive, but nothing moved.
+    pub no_motion: u64,
+    /// Valid rows at or after [`super::ReadOptions::until`].
+    pub after_until: u64,
+    /// Rows that are no readings.
+    pub refused: u64,
+    /// Motion that is earlier than the same device's motion before it in the file. These rows are kept, and are among
+    /// `accepted` or `duplicates`.
+    pub out_of_order: u64,
+}
+
+/// Summary of one file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct FileSummary {
+    /// The file as it was named, `-` for standard input.
+    pub file: String,
+    /// Counts of the file's rows.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// The first [`REFUSALS_KEPT`] refused rows.
+    pub refusals: Vec<Refusal>,
+    /// The latest row of any sensor, motion or none, before [`super::ReadOptions::until`].
+    #[serde(skip)]
+    pub heard: Option<Timestamp>,
+}
+
+/// Readings of a device that are far from those of its site, or ahead of the clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stray {
+    /// The device's name.
+    pub device: String,
+    /// Number of these readings.
+    pub readings: usize,
+    /// Time of the first of them, RFC 3339.
+    pub first: String,
+}
+
+impl Stray {
+    /// Describes the readings of devices, in their order.
+    pub fn of(devices: &[DeviceReadings], calendar: &Calendar) -> impl Iterator<Item = Stray> {
+        let stray = |device: &DeviceReadings| {
+            let first = calendar.rfc3339(*device.times.first()?);
+            Some(Stray { device: device.device.clone(), readings: device.times.len(), first })
+        };
+        devices.iter().filter_map(stray)
+    }
+}
+
+impl fmt::Display for Stray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { device, readings, first } = self;
+        match readings {
+            1 => write!(f, "{device}: {first}"),
+            more => write!(f, "{device}: {more}, the first {first}"),
+        }
+    }
+}
+
+/// Summary of all files of one [`super::read`]. The counts have the meanings given in [`Counts`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ReadSummary {
+    /// One entry per file, in the order in which they were named.
+    pub files: Vec<FileSummary>,
+    /// Rows below the headers.
+    pub rows: u64,
+    /// Readings that were kept.
+    pub accepted: u64,
+    /// Motion of a device in a second that was already there, in the same file or another.
+    pub duplicates: u64,
+    /// Rows that say "no motion".
+    pub no_motion: u64,
+    /// Valid rows at or after [`super::ReadOptions::until`].
+    pub after_until: u64,
+    /// Rows that are no readings; see [`ReadSummary::refusals`].
+    pub refused: u64,
+    /// Motion that is earlier than the same device's motion before it in the file.
+    pub out_of_order: u64,
+    /// First and last reading kept, in seconds on the site's time line.
+    pub span: Option<(Timestamp, Timestamp)>,
+    /// The latest row of any sensor, motion or none: a sign of life.
+    #[serde(skip)]
+    pub heard: Option<Timestamp>,
+    /// Devices with at least one reading kept.
+    pub devices: usize,
+    /// Readings outside the period in which the site lived, as of now. They are kept, but nothing is learned from them.
+    /// See [`Readings::lived`](crate::readings::Readings::lived).
+    pub set_aside: u64,
+    /// The first of these readings by device, at most [`REFUSALS_KEPT`] devices.
+    pub strays: Vec<Stray>,
+    /// Devices of which only "no motion" is known: alive, never occupied. In order of name.
+    pub without_motion: Vec<String>,
+}
+
+impl ReadSummary {
+    /// Returns the refused rows that were kept, at most [`REFUSALS_KEPT`] per file, in the order of the files.
+    pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
+        self.files.iter().flat_map(|file| &file.refusals)
+    }
+
+    /// Returns the counts over all files.
+    pub fn counts(&self) -> Counts {
+        let &Self { rows, accepted, duplicates, no_motion, after_until, refused, out_of_order, .. } = self;
+        Counts { rows, accepted, duplicates, no_motion, after_until, refused, out_of_order }
+    }
+
+    /// Records readings outside the period in which the site lived.
+    pub(super) fn set_aside(&mut self, strays: &[DeviceReadings], calendar: &Calendar) {
+        self.set_aside = strays.iter().map(|device| device.times.len() as u64).sum();
+        self.strays = Stray::of(strays, calendar).take(REFUSALS_KEPT).collect();
+    }
+
+    /// Adds one file.
+    pub(super) fn add(&mut self, file: FileSummary) {
+        let Counts { rows, accepted, duplicates, no_motion, after_until, refused, out_of_order } = file.counts;
+        self.rows += rows;
+        self.accepted += accepted;
+        self.duplicates += duplicates;
+        self.no_motion += no_motion;
+        self.after_until += after_until;
+        self.refused += refused;
+        self.out_of_order += out_of_order;
+        self.heard = self.heard.max(file.heard);
+        self.files.push(file);
+    }
+}

@@ -1,0 +1,112 @@
+//! One transaction: stores a batch, counts the outcome and answers its senders.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+
+use super::job::{Failure, Group, Outcome};
+use crate::counts::Counts;
+use crate::ingest::Source;
+use roomcast_forecast::calendar::Timestamp;
+use roomcast_storage::readings::{Batch, Event, Receipt, Store, StoreError, Verdict};
+
+/// Longest time of a transaction. After it the store counts as away, and rows that may have been stored are offered
+/// again.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Function called after each transaction with the new readings.
+pub type Hook = Box<dyn Fn(Vec<(String, Timestamp)>) + Send + Sync>;
+
+/// The part of a store that the writer uses. Tests put a store that fails in its place.
+pub trait Sink: Send + Sync + 'static {
+    /// Stores a batch, as [`Store::ingest`].
+    fn ingest(&self, batch: &Batch) -> impl Future<Output = Result<Receipt, StoreError>> + Send;
+}
+
+impl Sink for Store {
+    fn ingest(&self, batch: &Batch) -> impl Future<Output = Result<Receipt, StoreError>> + Send {
+        Store::ingest(self, batch)
+    }
+}
+
+/// Stores batches.
+pub(super) struct Committer<S> {
+    pub store: Arc<S>,
+    pub counts: Arc<Counts>,
+    pub hook: Hook,
+}
+
+impl<S: Sink> Committer<S> {
+    /// Stores a group and answers its senders. Returns the group when nothing of it was stored.
+    pub async fn commit(&self, group: Group) -> Result<(), (Group, Failure)> {
+        match self.ingest(&group.batch).await {
+            Ok(receipt) => {
+                self.answer(group, receipt);
+                Ok(())
+            }
+            Err(failure) => Err((group, failure)),
+        }
+    }
+
+    /// Stores a batch.
+    pub async fn ingest(&self, batch: &Batch) -> Result<Receipt, Failure> {
+        let watch = Instant::now();
+        let failure = match timeout(COMMIT_TIMEOUT, self.store.ingest(batch)).await {
+            Ok(Ok(receipt)) => {
+                self.counts.commits.add(1);
+                self.counts.commit_nanoseconds.add(watch.elapsed().as_nanos() as u64);
+                if receipt.dropped > 0 {
+                    self.counts.quarantine_dropped.add(receipt.dropped);
+                    tracing::warn!(rows = receipt.dropped, "the quarantine is full: its oldest rows were dropped");
+                }
+                return Ok(receipt);
+            }
+            Ok(Err(error)) => Failure { message: error.to_string(), temporary: error.is_temporary() },
+            Err(_) => Failure { message: format!("no answer within {} s", COMMIT_TIMEOUT.as_secs()), temporary: true },
+        };
+        self.counts.commit_failures.add(1);
+        tracing::error!(error = failure.message, temporary = failure.temporary, "readings could not be stored");
+        Err(failure)
+    }
+
+    fn answer(&self, group: Group, receipt: Receipt) {
+        let Group { batch, parts } = group;
+        let mut verdicts = receipt.verdicts.iter();
+        for (job, events, refused) in parts {
+            let mut outcome = job.outcome;
+            outcome.add(self.count(job.source, verdicts.by_ref().take(events)));
+            self.counts.of(job.source).refused.add(refused as u64);
+            drop(job.reservation);
+            // The sender may no longer be waiting; the batch is stored all the same.
+            let _ = job.reply.send(Ok(outcome));
+        }
+        self.announce(batch.events, &receipt.verdicts);
+    }
+
+    /// Counts the outcomes of events of a source.
+    pub fn count<'a>(&self, source: Source, verdicts: impl IntoIterator<Item = &'a Verdict>) -> Outcome {
+        let mut outcome = Outcome::default();
+        for verdict in verdicts {
+            *match verdict {
+                Verdict::Stored => &mut outcome.stored,
+                Verdict::Duplicate => &mut outcome.duplicates,
+                Verdict::NoMotion => &mut outcome.no_motion,
+            } += 1;
+        }
+        let counts = self.counts.of(source);
+        counts.stored.add(outcome.stored);
+        counts.duplicates.add(outcome.duplicates);
+        counts.no_motion.add(outcome.no_motion);
+        outcome
+    }
+
+    /// Reports the new readings to the hook.
+    pub fn announce(&self, events: Vec<Event>, verdicts: &[Verdict]) {
+        let new = events.into_iter().zip(verdicts).filter(|(_, verdict)| **verdict == Verdict::Stored);
+        let new: Vec<_> = new.map(|(Event { device, time, .. }, _)| (device, time)).collect();
+        if !new.is_empty() {
+            (self.hook)(new);
+        }
+    }
+}

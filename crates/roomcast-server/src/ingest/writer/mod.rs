@@ -1,0 +1,135 @@
+//! One task that stores the data of all sources, in transactions as large as the queue.
+//!
+//! While one transaction is under way others queue, and the next takes them together: the slower the disk, the larger
+//! the transactions. The queue is bounded by rows and bytes. When the store is away, senders that can keep their data
+//! and ask again (HTTP) are told at once. Messages that a broker keeps for us wait here and are tried again. Data that
+//! the store would never take goes into quarantine, because a broker would bring it again and again.
+
+mod commit;
+mod divide;
+mod job;
+mod task;
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::Source;
+use crate::counts::Counts;
+use commit::Committer;
+pub use commit::{Hook, Sink};
+use job::Job;
+pub use job::{Failure, OnFailure, Outcome, Reservation};
+use roomcast_forecast::calendar::Calendar;
+use roomcast_storage::readings::Batch;
+use task::Task;
+
+/// Most rows and bytes that may wait to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Rows.
+    pub rows: usize,
+    /// Bytes of bodies and messages as they were read.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { rows: 200_000, bytes: 64 << 20 }
+    }
+}
+
+/// Receives the outcome once a submission is stored or has failed. A receive error means that the writer ended before.
+pub type Answer = oneshot::Receiver<Result<Outcome, Failure>>;
+
+/// The error that the queue has no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueFull;
+
+/// Accepts readings. Clones are cheap.
+#[derive(Clone)]
+pub struct Writer {
+    jobs: mpsc::UnboundedSender<Job>,
+    rows: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+    limits: Limits,
+}
+
+impl Writer {
+    /// Starts the task on the present runtime. It ends when the last `Writer` is dropped and everything is stored.
+    pub fn start<S: Sink>(
+        store: Arc<S>,
+        calendar: Calendar,
+        limits: Limits,
+        counts: Arc<Counts>,
+        hook: Hook,
+    ) -> Writer {
+        let (jobs, waiting) = mpsc::unbounded_channel();
+        let semaphore = |most: usize| Arc::new(Semaphore::new(most.min(u32::MAX as usize)));
+        let writer = Writer { jobs, rows: semaphore(limits.rows), bytes: semaphore(limits.bytes), limits };
+        tokio::spawn(Task::new(Committer { store, counts, hook }, calendar).run(waiting));
+        writer
+    }
+
+    /// Reserves room for bytes that are about to be read. More bytes than the queue holds reserve all of it.
+    ///
+    /// # Errors
+    /// [`QueueFull`] when there is no room for the bytes.
+    pub fn reserve(&self, bytes: usize) -> Result<Reservation, QueueFull> {
+        let bytes = bytes.min(self.limits.bytes) as u32;
+        let bytes = self.bytes.clone().try_acquire_many_owned(bytes).map_err(|_| QueueFull)?;
+        Ok(Reservation { rows: None, bytes })
+    }
+
+    /// Hands over a batch that has room for its bytes. The answer comes when it is stored or has failed.
+    ///
+    /// # Errors
+    /// [`QueueFull`] when there is no room for its rows.
+    pub fn submit(
+        &self,
+        source: Source,
+        batch: Batch,
+        mut reservation: Reservation,
+        on_failure: OnFailure,
+    ) -> Result<Answer, QueueFull> {
+        let rows = self.weight(&batch);
+        reservation.rows = Some(self.rows.clone().try_acquire_many_owned(rows).map_err(|_| QueueFull)?);
+        Ok(self.send(source, batch, reservation, on_failure))
+    }
+
+    /// Hands over a batch of a message, as [`Writer::submit`]. Waits for room, and tries until the batch is stored.
+    pub async fn submit_until_stored(&self, source: Source, batch: Batch, bytes: usize) -> Answer {
+        let bytes = bytes.min(self.limits.bytes) as u32;
+        // Semaphores are never closed.
+        let bytes = self.bytes.clone().acquire_many_owned(bytes).await;
+        let rows = self.rows.clone().acquire_many_owned(self.weight(&batch)).await;
+        match (rows, bytes) {
+            (Ok(rows), Ok(bytes)) => {
+                self.send(source, batch, Reservation { rows: Some(rows), bytes }, OnFailure::Retry)
+            }
+            _ => oneshot::channel().1,
+        }
+    }
+
+    /// Returns the rows and bytes that wait now.
+    pub fn waiting(&self) -> (usize, usize) {
+        (
+            self.limits.rows.saturating_sub(self.rows.available_permits()),
+            self.limits.bytes.saturating_sub(self.bytes.available_permits()),
+        )
+    }
+
+    fn weight(&self, batch: &Batch) -> u32 {
+        (batch.events.len() + batch.refused.len()).min(self.limits.rows) as u32
+    }
+
+    fn send(&self, source: Source, batch: Batch, reservation: Reservation, on_failure: OnFailure) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        // Without a task the reply is dropped with the job, which its receiver notices.
+        let _ = self.jobs.send(Job { source, batch, outcome: Outcome::default(), on_failure, reservation, reply });
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests;

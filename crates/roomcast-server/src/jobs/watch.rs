@@ -1,0 +1,260 @@
+//! The alert monitor: looks for problems that the operator of the site should know.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use crate::counts::Counts;
+use crate::ingest::Source;
+use crate::state::alerts::Kind;
+use crate::state::settings::MAX_CLOCK_SKEW;
+use crate::state::site::Site;
+use crate::state::snapshot::{MAX_STORE_SILENCE, Snapshot};
+use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
+use roomcast_forecast::hourly::{Hourly, State, Status};
+use roomcast_forecast::readings::Stray;
+
+/// Shortest time between two checks. After a slow check the pause is this many times as long as the check took.
+const MIN_PAUSE: Duration = Duration::from_secs(5);
+const PAUSE_FACTOR: u32 = 20;
+
+/// Models that learned from nothing younger than this are old.
+const MAX_MODEL_AGE: i64 = 30 * 24 * HOUR;
+
+/// Hours of history that define the usual silence. A building is quiet at night and on weekends, so readings are late
+/// only after a silence 1.5 times the longest of the last four weeks, and never before six hours.
+const SILENCE_WINDOW_HOURS: usize = 28 * 24;
+const MIN_USUAL_SILENCE: i64 = 6 * HOUR;
+
+/// Time without motion after which forecasts ask whether the sensors are alive.
+const LIVENESS_QUERY_DELAY: i64 = 24 * HOUR;
+
+/// Time after the last reading during which readings count as arriving.
+const ARRIVAL_WINDOW: Duration = Duration::from_secs(600);
+
+/// Time after the last refused row during which refused rows are an alert.
+const REFUSAL_WINDOW: Duration = Duration::from_secs(3600);
+
+/// Silence that is still usual before the data cover a week: weekends are not known yet.
+const INITIAL_USUAL_SILENCE: i64 = 72 * HOUR;
+
+/// Looks for problems repeatedly.
+#[derive(Default)]
+pub struct AlertMonitor {
+    /// The earliest time of another check.
+    next: Option<Instant>,
+    findings: DataFindings,
+    refusals: Refusals,
+    arrivals: Arrivals,
+}
+
+/// Number of readings stored since the start, and the time it last grew.
+#[derive(Default)]
+struct Arrivals {
+    stored: u64,
+    at: Option<Instant>,
+}
+
+impl Arrivals {
+    /// Returns whether readings came in the last minutes, whatever their timestamps.
+    fn update(&mut self, counts: &Counts, now: Instant) -> bool {
+        let stored = Source::ALL.into_iter().map(|source| counts.of(source).stored.get()).sum();
+        if stored > self.stored {
+            *self = Arrivals { stored, at: Some(now) };
+        }
+        self.at.is_some_and(|at| now.duration_since(at) < ARRIVAL_WINDOW)
+    }
+}
+
+/// Number of rows each source had refused, and the time it last grew.
+#[derive(Default)]
+struct Refusals(BTreeMap<&'static str, (u64, Instant)>);
+
+impl Refusals {
+    /// Returns the sources that had rows refused in the last hour, with the number refused since the start.
+    fn update(&mut self, counts: &Counts, now: Instant) -> Vec<String> {
+        for source in Source::ALL {
+            let refused = counts.of(source).refused.get();
+            let known = self.0.entry(source.name()).or_insert((0, now));
+            if refused > known.0 {
+                *known = (refused, now);
+            }
+        }
+        let recent =
+            self.0.iter().filter(|(_, (refused, at))| *refused > 0 && now.duration_since(*at) < REFUSAL_WINDOW);
+        recent.map(|(name, (refused, _))| format!("{name}: {refused} since the start, in quarantine")).collect()
+    }
+}
+
+/// Findings that depend on data and models alone. They are computed again when these change or the present moves on.
+#[derive(Default)]
+struct DataFindings {
+    snapshot: Weak<Snapshot>,
+    present: Timestamp,
+    silent: Vec<String>,
+    chattering: Vec<String>,
+    strays: Vec<String>,
+    /// See [`usual_silence`].
+    usual_silence: i64,
+}
+
+impl DataFindings {
+    fn of(site: &Site, snapshot: &Arc<Snapshot>, present: Timestamp) -> DataFindings {
+        let hourly = &snapshot.grid(present, &site.calendar).hourly;
+        let silent = hourly.devices.iter().filter(|device| device.status == Status::Silent);
+        let chattering = snapshot.history.profile(&site.calendar).devices.iter().filter(|device| device.chattering);
+        let strays = snapshot.history.readings.strays(site.calendar.now() + MAX_CLOCK_SKEW);
+        let strays = Stray::of(&strays, &site.calendar);
+        DataFindings {
+            snapshot: Arc::downgrade(snapshot),
+            present,
+            silent: silent.map(|device| device.device.clone()).collect(),
+            strays: strays.map(|stray| stray.to_string()).collect(),
+            chattering: chattering.map(|device| device.device.clone()).collect(),
+            usual_silence: usual_silence(hourly, snapshot.history.span.map_or(0, |(first, last)| last - first)),
+        }
+    }
+}
+
+impl AlertMonitor {
+    /// Looks for problems, when a check is due.
+    pub fn update(&mut self, site: &Site, snapshot: &Arc<Snapshot>) {
+        if self.next.is_some_and(|next| Instant::now() < next) {
+            return;
+        }
+        let watch = Instant::now();
+        let present = snapshot.history.present(&site.calendar);
+        if self.findings.present != present || !Weak::ptr_eq(&self.findings.snapshot, &Arc::downgrade(snapshot)) {
+            self.findings = DataFindings::of(site, snapshot, present);
+        }
+        let counts = site.live.as_ref().map(|live| &live.counts);
+        let refused = counts.map_or_else(Vec::new, |counts| self.refusals.update(counts, watch));
+        let arriving = counts.is_some_and(|counts| self.arrivals.update(counts, watch));
+        let found = find_problems(site, snapshot, &self.findings, arriving, refused);
+        let has_changed = site.alerts.set(found, Calendar::utc_now());
+        if has_changed {
+            site.events.alerts();
+        }
+        self.next = Some(Instant::now() + MIN_PAUSE.max(watch.elapsed() * PAUSE_FACTOR));
+    }
+}
+
+/// Returns the names of everything that is wrong, by kind.
+fn find_problems(
+    site: &Site,
+    snapshot: &Snapshot,
+    data: &DataFindings,
+    arriving: bool,
+    refused: Vec<String>,
+) -> Vec<(Kind, Vec<String>)> {
+    let mut silent = data.silent.clone();
+    if let Some(live) = &site.live {
+        silent.extend(live.health.offline());
+        silent.sort();
+        silent.dedup();
+    }
+    let too_large = site.live.as_ref().map_or_else(Vec::new, |live| live.counts.skipped.recent(Instant::now()));
+    let worse = site.scores.lock().worse().map(str::to_owned).collect();
+    let trouble = site.serving.trouble();
+    let is_old = snapshot.loaded.manifest.is_some() && data.present - snapshot.loaded.models.cutoff > MAX_MODEL_AGE;
+    vec![
+        (Kind::SilentSensors, silent),
+        (Kind::ChatteringSensors, data.chattering.clone()),
+        (Kind::WorseThanBaseline, worse),
+        (Kind::InputUnreadable, trouble.readings.into_iter().collect()),
+        (Kind::RowsRefused, trouble.refused.into_iter().chain(refused).collect()),
+        (Kind::StrayReadings, data.strays.clone()),
+        (Kind::DataLate, late(site, snapshot, data.usual_silence, arriving)),
+        (Kind::Disconnected, disconnected(site, trouble.store.is_some())),
+        (Kind::MessagesTooLarge, too_large),
+        (Kind::RetrainingFailed, trouble.retraining.into_iter().collect()),
+        (Kind::UpkeepFailed, trouble.upkeep.into_iter().collect()),
+        (Kind::ModelOld, is_old.then(|| snapshot.loaded.version.clone()).into_iter().collect()),
+    ]
+}
+
+/// Reports the readings when those expected in the store do not arrive.
+fn late(site: &Site, snapshot: &Snapshot, usual_silence: i64, arriving: bool) -> Vec<String> {
+    let (Some(live), Some((_, last))) = (&site.live, snapshot.history.span) else { return Vec::new() };
+    let now = site.calendar.now();
+    // Sensors may report that they are alive without motion. The store is asked only when there was no motion.
+    let silent = now - last;
+    // A past is being played: the timestamps that arrive are not of now.
+    if arriving && silent > MAX_STORE_SILENCE {
+        return Vec::new();
+    }
+    let heard = if silent > LIVENESS_QUERY_DELAY.min(usual_silence) { live.heard(&site.calendar) } else { None };
+    if silent <= usual_silence || heard.is_some_and(|heard| now - heard <= usual_silence) {
+        return Vec::new();
+    }
+    vec!["readings".into()]
+}
+
+/// Returns the number of seconds without motion anywhere that is not unusual.
+fn usual_silence(hourly: &Hourly, covered: i64) -> i64 {
+    if covered < 7 * 24 * HOUR {
+        return INITIAL_USUAL_SILENCE;
+    }
+    let hours = (hourly.end - hourly.first) as usize;
+    let mut moved = vec![false; hours];
+    for device in &hourly.devices {
+        let offset = (device.first - hourly.first) as usize;
+        for (at, state) in device.states.iter().enumerate().skip(hours.saturating_sub(SILENCE_WINDOW_HOURS + offset)) {
+            moved[offset + at] |= *state == State::Occupied;
+        }
+    }
+    let recent = &moved[hours.saturating_sub(SILENCE_WINDOW_HOURS)..];
+    // The current silence may be the trouble itself, not a habit.
+    let until = recent.iter().rposition(|moved| *moved).unwrap_or(0);
+    let longest = recent[..until].split(|moved| *moved).map(<[bool]>::len).max().unwrap_or(0) as i64;
+    MIN_USUAL_SILENCE.max(longest * HOUR * 3 / 2)
+}
+
+/// Returns the servers that were tried and are not connected.
+fn disconnected(site: &Site, is_store_away: bool) -> Vec<String> {
+    let mut names: Vec<String> = is_store_away.then(|| "store".to_owned()).into_iter().collect();
+    if let Some(live) = &site.live {
+        let gone = |source: &Source| {
+            let arrived = live.counts.of(*source);
+            arrived.reconnects.get() > 0 && arrived.connected.get() == 0
+        };
+        names.extend(Source::ALL.into_iter().filter(gone).map(|source| source.name().to_owned()));
+    }
+    if let Some(publisher) = site.publisher.as_ref().filter(|publisher| publisher.is_active()) {
+        let gone =
+            publisher.counts().iter().filter(|(_, counts)| counts.failures.get() > 0 && counts.connected.get() == 0);
+        names.extend(gone.map(|(name, _)| format!("publish-{name}")));
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use roomcast_forecast::readings::{DeviceReadings, Readings};
+
+    #[test]
+    fn usual_silence_is_half_again_the_longest_stillness_of_four_weeks() {
+        let site = |hours: &[i64], origin: i64| {
+            let device = |name: &str, every: usize| DeviceReadings {
+                device: name.into(),
+                times: hours.iter().step_by(every).map(|hour| hour * HOUR).collect::<Vec<_>>().into(),
+            };
+            Hourly::new(
+                &Readings { devices: vec![device("a", 1), device("b", 3)] },
+                &Calendar::default(),
+                origin * HOUR,
+            )
+        };
+        // Ten days with motion at 8 and at 18, then nothing.
+        let hours: Vec<i64> = (0..10).flat_map(|day| [day * 24 + 8, day * 24 + 18]).collect();
+        let covered = 240 * HOUR;
+        assert_eq!(usual_silence(&site(&hours, 300), covered), 13 * HOUR * 3 / 2);
+        assert_eq!(usual_silence(&site(&hours, 300), 6 * 24 * HOUR), INITIAL_USUAL_SILENCE);
+        let busy: Vec<i64> = (0..240).collect();
+        assert_eq!(usual_silence(&site(&busy, 240), covered), MIN_USUAL_SILENCE);
+        // A silence of long ago does not count.
+        let hours: Vec<i64> = [0, 200].into_iter().chain(300..1000).collect();
+        assert_eq!(usual_silence(&site(&hours, 1000), 1000 * HOUR), MIN_USUAL_SILENCE);
+    }
+}

@@ -1,0 +1,134 @@
+//! Alerts: problems the operator of a site should know, at most one entry per kind.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::answer::utc;
+use roomcast_forecast::calendar::Timestamp;
+
+/// Maximum number of names shown per kind.
+const MAX_EXAMPLES: usize = 20;
+
+/// What can be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = AlertKind)]
+pub enum Kind {
+    /// Sensors without motion for far longer than usual, and those of which their gateway says that they are gone.
+    SilentSensors,
+    /// Sensors that fire far more often than the others.
+    ChatteringSensors,
+    /// Devices whose forecasts did worse than the baseline by more than chance explains.
+    WorseThanBaseline,
+    /// No reading for longer than nights and weekends explain.
+    DataLate,
+    /// Readings that are ahead of the server's clock, or far from all others: they wait, or are set aside.
+    StrayReadings,
+    /// The input cannot be read any more; what was read before is still served.
+    InputUnreadable,
+    /// Rows were refused: of the input when it was last read, or of what came in the last hour.
+    RowsRefused,
+    /// Brokers and other servers that cannot be reached.
+    Disconnected,
+    /// Topics with messages that were too large to be read, in the last 24 hours.
+    MessagesTooLarge,
+    /// The last retraining failed.
+    RetrainingFailed,
+    /// Old readings could not be packed or forgotten.
+    UpkeepFailed,
+    /// The models have learned from nothing of the last 30 days.
+    ModelOld,
+}
+
+/// All kinds, in the order in which they are shown, with their names in metrics.
+const KINDS: [(Kind, &str); 12] = [
+    (Kind::DataLate, "data_late"),
+    (Kind::InputUnreadable, "input_unreadable"),
+    (Kind::RowsRefused, "rows_refused"),
+    (Kind::StrayReadings, "stray_readings"),
+    (Kind::Disconnected, "disconnected"),
+    (Kind::MessagesTooLarge, "messages_too_large"),
+    (Kind::SilentSensors, "silent_sensors"),
+    (Kind::ChatteringSensors, "chattering_sensors"),
+    (Kind::WorseThanBaseline, "worse_than_baseline"),
+    (Kind::RetrainingFailed, "retraining_failed"),
+    (Kind::UpkeepFailed, "upkeep_failed"),
+    (Kind::ModelOld, "model_old"),
+];
+
+/// One kind of trouble.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Alert {
+    /// What is wrong.
+    kind: Kind,
+    /// How many devices, servers or models it concerns.
+    count: usize,
+    /// When the server first saw it since it was last well, or since its start; UTC, RFC 3339.
+    since: String,
+    /// The first of them, in order of name; of what failed, why.
+    #[schema(max_items = 20)]
+    examples: Vec<String>,
+}
+
+/// The alerts that were found last.
+#[derive(Debug, Default)]
+pub struct Alerts(Mutex<Vec<Alert>>);
+
+impl Alerts {
+    /// Records the problems found at an instant (UTC). A problem found before keeps its beginning. Returns whether
+    /// anything changed.
+    pub fn set(&self, found: Vec<(Kind, Vec<String>)>, now: Timestamp) -> bool {
+        let mut alerts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let alert = |(kind, names): (Kind, Vec<String>)| {
+            let before = alerts.iter().find(|alert| alert.kind == kind);
+            let since = before.map_or_else(|| utc(now), |before| before.since.clone());
+            let count = names.len();
+            Alert { kind, count, since, examples: names.into_iter().take(MAX_EXAMPLES).collect() }
+        };
+        let new: Vec<Alert> = found.into_iter().filter(|(_, names)| !names.is_empty()).map(alert).collect();
+        let has_changed = *alerts != new;
+        *alerts = new;
+        has_changed
+    }
+
+    /// Returns the present alerts, in the order in which they are shown.
+    pub fn list(&self) -> Vec<Alert> {
+        let alerts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        KINDS.iter().filter_map(|(kind, _)| alerts.iter().find(|alert| alert.kind == *kind).cloned()).collect()
+    }
+
+    /// Returns each kind's name in metrics, and the number of devices, servers or models it concerns.
+    pub fn counts(&self) -> [(&'static str, usize); KINDS.len()] {
+        let alerts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = |kind| alerts.iter().find(|alert| alert.kind == kind).map_or(0, |alert| alert.count);
+        KINDS.map(|(kind, name)| (name, count(kind)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_named_alike_in_answers_and_metrics() {
+        for (kind, name) in KINDS {
+            assert_eq!(serde_json::to_value(kind).unwrap(), name);
+        }
+    }
+
+    #[test]
+    fn trouble_keeps_its_beginning_until_it_is_over() {
+        let alerts = Alerts::default();
+        let names = |n: usize| (0..n).map(|n| format!("device_{n:03}")).collect::<Vec<_>>();
+        assert!(alerts.set(vec![(Kind::SilentSensors, names(3)), (Kind::DataLate, names(0))], 100));
+        assert!(!alerts.set(vec![(Kind::SilentSensors, names(3))], 150));
+        assert!(alerts.set(vec![(Kind::SilentSensors, names(50))], 200));
+        let (kind, since, examples) = (Kind::SilentSensors, utc(100), names(20));
+        assert_eq!(alerts.list(), [Alert { kind, count: 50, since, examples }]);
+        assert!(alerts.set(vec![], 300));
+        alerts.set(vec![(Kind::SilentSensors, names(1))], 400);
+        assert_eq!(alerts.list()[0].since, utc(400));
+    }
+}

@@ -1,0 +1,136 @@
+//! The grid of one origin: every hour of every room before it, and the forecasts made from these.
+
+use std::sync::{Arc, OnceLock};
+
+use rayon::prelude::*;
+
+use super::answer::{self, Cell, ModelRef};
+use super::loaded::Loaded;
+use crate::metrics::Metrics;
+use crate::problem::Problem;
+use roomcast_forecast::calendar::{Calendar, Timestamp};
+use roomcast_forecast::features::SiteRates;
+use roomcast_forecast::forecast::{self, DeviceForecast, write};
+use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::readings::{DeviceReadings, Readings};
+
+/// The grid of one origin and the forecasts made from it so far.
+pub struct Grid {
+    /// The grid.
+    pub hourly: Hourly,
+    /// The aggregates of all devices.
+    pub rates: Arc<SiteRates>,
+    /// The models that forecasts on it come from. None of them has seen the origin.
+    pub loaded: Arc<Loaded>,
+    /// Digest of the inputs that forecasts of all devices share, besides the models: see [`SiteRates::digest`].
+    pub basis: u64,
+    /// The time at which the grid was made.
+    pub made_at: Timestamp,
+    pub(super) cells: Vec<OnceLock<Arc<Cell>>>,
+}
+
+impl Grid {
+    /// Builds the grid of an origin from readings, the site's own or others. `heard` is the last sign of life of any sensor.
+    pub fn new(
+        readings: &Readings,
+        calendar: &Calendar,
+        origin: Timestamp,
+        heard: Option<Timestamp>,
+        loaded: Arc<Loaded>,
+    ) -> Grid {
+        let hourly = Hourly::unless_stale(readings, calendar, origin, heard);
+        let rates = SiteRates::new(&hourly);
+        let cells = hourly.devices.iter().map(|_| OnceLock::new()).collect();
+        let basis = rates.digest();
+        Grid { rates: Arc::new(rates), loaded, basis, made_at: calendar.now(), cells, hourly }
+    }
+
+    /// Returns this grid for a history that has grown: forecasts of devices without new readings stay. None when more
+    /// has changed than the running hour of some devices.
+    pub fn grown(&self, readings: &Readings, changed: &[DeviceReadings], calendar: &Calendar) -> Option<Grid> {
+        // The end of a silence of the whole site changes every room.
+        if self.hourly.stale.is_some() {
+            return None;
+        }
+        let begins = readings.lived(self.hourly.origin).map(|(first, _)| calendar.hour(first));
+        if begins != Some(self.hourly.first) {
+            return None;
+        }
+        let (mut hourly, mut cells) = (self.hourly.clone(), self.cells.clone());
+        for new in changed.iter().filter(|new| new.times.first().is_some_and(|&first| first < self.hourly.origin)) {
+            let at = hourly.position(&new.device)?;
+            let known = readings.devices.binary_search_by(|d| d.device.cmp(&new.device)).ok()?;
+            let times = &readings.devices[known].times;
+            // Stores may repeat readings they gave before.
+            let on_grid = times.partition_point(|&time| time < hourly.origin)
+                - times.partition_point(|&time| time < hourly.start);
+            if on_grid == hourly.devices[at].times.len() {
+                continue;
+            }
+            hourly = hourly.with_times(at, times)?;
+            cells[at] = OnceLock::new();
+        }
+        let (rates, loaded, basis) = (self.rates.clone(), self.loaded.clone(), self.basis);
+        Some(Grid { rates, loaded, basis, made_at: calendar.now(), cells, hourly })
+    }
+
+    /// Returns the models that forecasts on this grid come from: the habit's when the data are stale.
+    pub fn model(&self, calendar: &Calendar) -> ModelRef {
+        match self.hourly.stale {
+            Some(_) => ModelRef::habit(self.hourly.origin, calendar),
+            None => ModelRef::new(&self.loaded, self.hourly.origin, calendar),
+        }
+    }
+
+    /// Returns the forecasts of the devices at these positions, ascending. Missing ones are computed by all processors.
+    ///
+    /// # Errors
+    /// Returns a `Problem` when Polars fails.
+    pub fn cells(&self, devices: &[usize], calendar: &Calendar, metrics: &Metrics) -> Result<Vec<Arc<Cell>>, Problem> {
+        let watch = std::time::Instant::now();
+        let missing: Vec<usize> = devices.iter().copied().filter(|&at| self.cells[at].get().is_none()).collect();
+        let version = self.model(calendar).version;
+        missing.par_iter().try_for_each(|&at| self.fill(at, &version, calendar))?;
+        metrics.forecasts.add(missing.len() as u64);
+        metrics.forecast_nanoseconds.add(watch.elapsed().as_nanos() as u64);
+        Ok(devices.iter().filter_map(|&at| self.cells[at].get().cloned()).collect())
+    }
+
+    /// Forecasts one device.
+    fn fill(&self, at: usize, version: &str, calendar: &Calendar) -> Result<(), Problem> {
+        let device = &self.hourly.devices[at];
+        let layers = self.loaded.models.layers(&device.device);
+        let made = forecast::forecast_with(&self.hourly, &self.rates, at, layers).map_err(Problem::internal)?;
+        let last = device.times.last().copied();
+        let json = answer::device(&made, last, version, calendar).map_err(Problem::internal)?;
+        self.cells[at].get_or_init(|| Arc::new(Cell { forecast: made, json }));
+        Ok(())
+    }
+}
+
+/// Forecasts of devices from one origin, and the grid they were made on.
+pub struct Forecasts {
+    /// The grid.
+    pub grid: Arc<Grid>,
+    /// The forecasts, in order of name.
+    pub cells: Vec<Arc<Cell>>,
+}
+
+impl Forecasts {
+    /// Returns the forecasts without their bytes.
+    pub fn devices(&self) -> Vec<DeviceForecast> {
+        self.cells.iter().map(|cell| cell.forecast.clone()).collect()
+    }
+
+    /// Returns the forecasts as the contract's CSV with probabilities, or as JSON.
+    ///
+    /// # Errors
+    /// Returns a `Problem` when a value cannot be written as JSON; in practice all can.
+    pub fn render(&self, as_csv: bool, calendar: &Calendar) -> Result<Vec<u8>, Problem> {
+        if as_csv {
+            return Ok(write::csv(&self.devices(), calendar, true));
+        }
+        let (grid, model) = (&self.grid, self.grid.model(calendar));
+        answer::whole(&grid.hourly, grid.made_at, model, &self.cells, calendar).map_err(Problem::internal)
+    }
+}

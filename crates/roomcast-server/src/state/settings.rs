@@ -1,0 +1,59 @@
+//! Settings the server is started with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use roomcast_forecast::model::rule::Rule;
+use roomcast_forecast::train::schedule::Schedule;
+use roomcast_storage::inputs::Inputs;
+
+/// Seconds a sensor's clock may be ahead of this one. Later readings wait until their time has come.
+pub const MAX_CLOCK_SKEW: i64 = 300;
+
+/// Data, models and jobs of the server.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The readings, and the calendar of the site they come from.
+    pub input: Inputs,
+    /// The store of readings as they arrive.
+    pub store: Option<String>,
+    /// The directory of the models, or an address, which may hold a password.
+    pub models: PathBuf,
+    /// The rule that turns probabilities into states.
+    pub rule: Rule,
+    /// The schedule and settings of retraining.
+    pub retrain: Retraining,
+    /// The schedule and settings of the store's upkeep, if there is a store.
+    pub upkeep: Option<Upkeep>,
+}
+
+impl Settings {
+    /// Returns whether the input can be read repeatedly, which standard input cannot.
+    pub fn can_read_again(&self) -> bool {
+        self.input.paths.iter().all(|path| path.as_os_str() != "-")
+    }
+}
+
+/// The schedule and the settings of retraining.
+#[derive(Debug, Clone)]
+pub struct Retraining {
+    /// The schedule, besides the first time that there is enough to learn from.
+    pub schedule: Option<Schedule>,
+    /// Maximum random delay, so that servers do not all begin at once.
+    pub jitter: Duration,
+    /// Age from which models are renewed.
+    pub max_age: Duration,
+    /// Versions to keep.
+    pub keep: u32,
+}
+
+/// The schedule and settings of the store's upkeep.
+#[derive(Debug, Clone)]
+pub struct Upkeep {
+    /// The schedule.
+    pub schedule: Schedule,
+    /// Age from which days are packed; none to leave them as they are.
+    pub pack: Option<Duration>,
+    /// Age from which readings are dropped; none to keep all.
+    pub retain: Option<Duration>,
+}
