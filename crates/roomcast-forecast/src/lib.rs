@@ -4,7 +4,7 @@
 //! [`calendar`], [`features`] turns the grid into a design matrix, [`model`] fits the models and writes their bytes, and
 //! [`forecast`] answers with 24 probabilities and states per device. [`train`] fits a site anew and judges the result
 //! against the models in use. [`scores`] compares forecasts with the motion that followed. [`backtest`] measures the
-//! forecasts over the past.
+//! forecasts over the past. [`files`] and [`table`] write outputs.
 //!
 //! Nothing here knows HTTP, SQL, a broker or a command line.
 
@@ -17,4 +17,5 @@ pub mod hourly;
 pub mod model;
 pub mod readings;
 pub mod scores;
+pub mod table;
 pub mod train;
