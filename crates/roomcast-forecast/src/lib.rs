@@ -45,6 +45,7 @@
 //! | [`scores`] | compares forecasts with the motion that followed |
 //! | [`backtest`] | measures what forecasts of the past were worth |
 //! | [`files`] | writes output files whole or not at all |
+//! | [`table`] | aligns text tables |
 //!
 //! Nothing at or after the origin of a forecast reaches a feature. The same functions build the features of training and
 //! of forecasts. Equal readings give equal models and equal forecasts, to the last bit, on any number of threads.
@@ -76,6 +77,7 @@ pub mod hourly;
 pub mod model;
 pub mod readings;
 pub mod scores;
+pub mod table;
 pub mod train;
 
 pub use forecaster::{FittedForecaster, Forecaster};
