@@ -2,7 +2,7 @@
 //!
 //! Plain: for each device its columns, one dataset with every row, and 100 trees without early stopping, with
 //! the device layer's other parameters, on all columns. Stack: everything [`fit::train`] does, that is the same columns, the
-//! linear layer, the building's trees twice, the first look at each device, its trees with early stopping where
+//! linear layer, the building's trees twice, the screening of each device, its trees with early stopping where
 //! that finds something, and the judging on held-out hours. The goal is at most twice the processor time of the plain
 //! boosters.
 

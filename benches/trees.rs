@@ -9,11 +9,11 @@ use std::ptr;
 use std::time::Instant;
 
 use lightgbm3_sys as sys;
+use roomcast_forecast::features::WIDTH;
 use roomcast_forecast::model::rows::hash;
 use roomcast_forecast::model::trees::Trees;
 
 const ROWS: usize = 2_000;
-const WIDTH: usize = 39;
 /// What a single forecast asks for at once.
 const FEW: usize = 24;
 /// Rounds of which the fastest counts; the three take turns.

@@ -142,6 +142,9 @@ fn explain_names_what_drove_an_hour() {
     let input = sample();
     let said = ok(&["explain", "--input", input.to_str().unwrap(), "device_2", "2016-08-25 10:00:00"]);
     assert!(said.starts_with("device_2, 2016-08-25 10:00:00: ") && said.contains("prior"), "{said}");
+    let json = ok(&["explain", "--input", input.to_str().unwrap(), "device_2", "2016-08-25 10:20:00", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["hour"], "2016-08-25T10:00:00");
     let error = fails(
         &["explain", "--input", input.to_str().unwrap(), "device_2", "2016-08-25 10:00:00", "--at", "2016-08-20"],
         1,
@@ -158,6 +161,10 @@ fn help_man_pages_and_completions_cover_every_subcommand() {
         assert!(help.contains(name), "{name}");
         assert!(ok(&[name, "--help"]).contains("Example"), "{name}");
     }
+    let serve = ok(&["serve", "--help"]);
+    let options =
+        ["Publishing of forecasts:", "--publish-mqtt", "Upkeep of the store:", "--retain", "Retraining:", "--retrain"];
+    assert!(options.map(|option| serve.find(option)).is_sorted(), "{serve}");
     assert!(ok(&["completions", "bash"]).contains("predict"));
     let dir = tempfile::tempdir().unwrap();
     ok(&["man", dir.path().to_str().unwrap()]);

@@ -3,7 +3,7 @@
 use std::fs::File;
 #[cfg(unix)]
 use std::fs::Permissions;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Stdout, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -33,7 +33,7 @@ pub fn check(target: &Path) -> anyhow::Result<()> {
 /// Returns an error when the file cannot be written. An earlier file is untouched then.
 pub fn write(target: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut output = Output::create(target)?;
-    match output.write_all(bytes).and_then(|()| output.flush()) {
+    match output.write_all(bytes) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe && target == Path::new("-") => Ok(()),
         written => written.with_context(|| format!("cannot write {}", output.name)).and_then(|()| output.finish()),
     }
@@ -48,7 +48,7 @@ pub struct Output {
 }
 
 enum Sink {
-    Stdout(io::Stdout),
+    Stdout(Stdout),
     Device(File),
     Replacement { file: NamedTempFile, target: PathBuf },
 }
@@ -64,43 +64,48 @@ impl Output {
         }
         check(target)?;
         let name = target.display().to_string();
-        let open = || -> io::Result<Sink> {
-            // A link stays as it is, and the file it points to is replaced.
-            let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
-            if target.exists() && !target.is_file() {
-                return Ok(Sink::Device(File::options().write(true).open(&target)?));
-            }
-            Ok(Sink::Replacement { file: create_beside(&target)?, target })
+        // A link stays as it is, and the file it points to is replaced.
+        let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
+        let sink = if target.exists() && !target.is_file() {
+            File::options().write(true).open(&target).map(Sink::Device)
+        } else {
+            create_beside(&target).map(|file| Sink::Replacement { file, target })
         };
-        let sink = open().with_context(|| format!("cannot write {name}"))?;
-        Ok(Output { name, sink })
+        Ok(Output { sink: sink.with_context(|| format!("cannot write {name}"))?, name })
     }
 
-    /// Makes the output visible under its name.
+    /// Ends the output: makes a file visible under its name.
     ///
     /// # Errors
-    /// Returns an error when the file cannot be synced or renamed.
+    /// Returns an error when the last bytes cannot be written or the file cannot be renamed.
     pub fn finish(self) -> anyhow::Result<()> {
-        let Sink::Replacement { file, target } = self.sink else { return Ok(()) };
-        persist(file, &target).with_context(|| format!("cannot write {}", self.name))
+        let done = match self.sink {
+            Sink::Stdout(mut out) => out.flush().or_else(|error| match error.kind() {
+                ErrorKind::BrokenPipe => Ok(()),
+                _ => Err(error),
+            }),
+            Sink::Device(_) => Ok(()),
+            Sink::Replacement { file, target } => persist(file, &target),
+        };
+        done.with_context(|| format!("cannot write {}", self.name))
+    }
+
+    fn sink(&mut self) -> &mut dyn Write {
+        match &mut self.sink {
+            Sink::Stdout(out) => out,
+            Sink::Device(file) => file,
+            Sink::Replacement { file, .. } => file,
+        }
     }
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.sink {
-            Sink::Stdout(out) => out.write(bytes),
-            Sink::Device(file) => file.write(bytes),
-            Sink::Replacement { file, .. } => file.write(bytes),
-        }
+        self.sink().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.sink {
-            Sink::Stdout(out) => out.flush(),
-            Sink::Device(file) => file.flush(),
-            Sink::Replacement { file, .. } => file.flush(),
-        }
+        self.sink().flush()
     }
 }
 

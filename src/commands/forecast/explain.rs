@@ -11,7 +11,7 @@ use super::{models, unknown};
 use crate::commands::arguments::{SiteArgs, values};
 use crate::commands::output::{print, print_json};
 use roomcast_forecast::features::SiteRates;
-use roomcast_forecast::forecast::{self, Contribution, Explanation};
+use roomcast_forecast::forecast::{self, Explanation};
 use roomcast_forecast::hourly::{HORIZON, Hourly};
 
 /// Arguments of `roomcast explain`.
@@ -39,11 +39,8 @@ pub struct ExplainArgs {
 #[derive(Serialize)]
 struct Json<'a> {
     hour: String,
-    probability: f64,
-    score: f64,
-    base: f64,
-    silent_share: f64,
-    contributions: &'a [Contribution],
+    #[serde(flatten)]
+    explanation: &'a Explanation,
 }
 
 /// Explains the probability and prints the explanation.
@@ -73,16 +70,7 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
     if !args.json {
         return print(describe(&explanation, args));
     }
-    let Explanation { hour, probability, score, base, silent_share, contributions } = &explanation;
-    let hour = calendar.rfc3339(calendar.start(*hour));
-    print_json(&Json {
-        hour,
-        probability: *probability,
-        score: *score,
-        base: *base,
-        silent_share: *silent_share,
-        contributions,
-    })
+    print_json(&Json { hour: calendar.rfc3339(calendar.start(target)), explanation: &explanation })
 }
 
 fn describe(explanation: &Explanation, args: &ExplainArgs) -> String {

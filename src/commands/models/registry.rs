@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::commands::arguments::RegistryArgs;
 use crate::commands::output::{print, print_json, remark};
-use crate::commands::table::table;
+use roomcast_forecast::table::table;
 use roomcast_forecast::train::report::Report;
 use roomcast_storage::registry::{Entry, Manifest, RegistryError};
 
@@ -69,7 +69,7 @@ pub fn run(args: &ModelsArgs) -> anyhow::Result<()> {
             if *json {
                 print_json(&entries.iter().map(entry_json).collect::<Vec<_>>())?;
             } else {
-                print(table(&rows(&entries), 3))?;
+                print(list(&entries))?;
             }
             if entries.is_empty() {
                 remark(&RegistryError::Empty { root: registry.name() }.to_string());
@@ -116,8 +116,8 @@ fn manifest_json(manifest: &Manifest, current: bool) -> Value {
     value
 }
 
-/// Returns the rows of the list under their header, and no rows without entries. An unusable version has two cells.
-fn rows(entries: &[Entry]) -> Vec<Vec<String>> {
+/// Returns the list as a table, and nothing without entries. An unusable version has two cells.
+fn list(entries: &[Entry]) -> String {
     let header = ["version", "state", "trained until", "devices", "own trees", "log loss", "size"];
     let row = |entry: &Entry| match &entry.manifest {
         Ok(m) => vec![
@@ -137,8 +137,8 @@ fn rows(entries: &[Entry]) -> Vec<Vec<String>> {
             vec![entry.version.clone(), format!("{current}unusable: {what}")]
         }
     };
-    let header = (!entries.is_empty()).then(|| header.map(String::from).to_vec());
-    header.into_iter().chain(entries.iter().map(row)).collect()
+    let rows: Vec<_> = entries.iter().map(row).collect();
+    if rows.is_empty() { String::new() } else { table(&header, &rows, 3) }
 }
 
 fn describe(m: &Manifest, current: bool) -> String {

@@ -8,9 +8,9 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use crate::commands::output::{print, print_json};
-use crate::commands::table::table;
 use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::readings::{self, Profile, ReadOptions, ReadSummary};
+use roomcast_forecast::table::table;
 use roomcast_storage::inputs;
 
 /// Arguments of `roomcast inspect`.
@@ -88,12 +88,11 @@ fn inputs(summary: &ReadSummary, out: &mut String) -> fmt::Result {
         counts.push(("total", summary.counts()));
     }
     let header = ["input", "rows", "readings", "duplicates", "out of order", "no motion", "refused"];
-    let mut rows = vec![header.map(String::from).to_vec()];
-    rows.extend(counts.into_iter().map(|(name, c)| {
+    let rows = counts.into_iter().map(|(name, c)| {
         let counts = [c.rows, c.accepted, c.duplicates, c.out_of_order, c.no_motion, c.refused];
         std::iter::once(name.to_owned()).chain(counts.map(|count| count.to_string())).collect()
-    }));
-    out.write_str(&table(&rows, 1))
+    });
+    out.write_str(&table(&header, &rows.collect::<Vec<_>>(), 1))
 }
 
 fn refusals(summary: &ReadSummary, out: &mut String) -> fmt::Result {
@@ -129,8 +128,7 @@ fn devices(profile: &Profile, out: &mut String) -> fmt::Result {
         "readings/h",
         "note",
     ];
-    let mut rows = vec![header.map(String::from).to_vec()];
-    rows.extend(profile.devices.iter().map(|device| {
+    let rows = profile.devices.iter().map(|device| {
         vec![
             device.device.clone(),
             minute(&device.first),
@@ -143,9 +141,9 @@ fn devices(profile: &Profile, out: &mut String) -> fmt::Result {
             format!("{:.1}", device.readings_per_occupied_hour),
             if device.chattering { "chattering".to_owned() } else { String::new() },
         ]
-    }));
+    });
     writeln!(out)?;
-    out.write_str(&table(&rows, 1))?;
+    out.write_str(&table(&header, &rows.collect::<Vec<_>>(), 1))?;
     writeln!(
         out,
         "occupied: share of the hours from the first reading to the end of the data that have a reading; readings/h: per \

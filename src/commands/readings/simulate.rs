@@ -1,6 +1,6 @@
 //! `roomcast simulate`: writes the readings of a seeded building to a file.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -89,19 +89,15 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<()> {
     if let Some(truth) = &args.truth {
         ensure!(*truth != args.output, "--truth and --output are both {}", truth.display());
     }
-    let mut output = BufWriter::new(Output::create(&args.output)?);
-    let mut truth = args.truth.as_deref().map(Output::create).transpose()?.map(BufWriter::new);
+    let mut output = Output::create(&args.output)?;
+    let mut truth = args.truth.as_deref().map(Output::create).transpose()?;
     let writer = truth.as_mut().map(|truth| truth as &mut dyn Write);
-    let name = output.get_ref().name.clone();
     let summary = match write(&building, format, &mut output, writer) {
         Err(WriteError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-        summary => summary.with_context(|| format!("cannot write readings to {name}"))?,
+        summary => summary.with_context(|| format!("cannot write readings to {}", output.name))?,
     };
-    for output in std::iter::once(output).chain(truth) {
-        let name = output.get_ref().name.clone();
-        let output = output.into_inner().map_err(io::IntoInnerError::into_error);
-        output.with_context(|| format!("cannot write {name}"))?.finish()?;
-    }
+    output.finish()?;
+    truth.map_or(Ok(()), Output::finish)?;
     remark(&line(&building, summary, begun.elapsed().as_secs_f64()));
     Ok(())
 }

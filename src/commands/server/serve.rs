@@ -144,6 +144,9 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     };
     let calendar = args.site.clock.calendar()?;
     let targets = args.targets.targets()?;
+    for target in &targets {
+        tracing::info!(target: START, "forecasts are published to {target}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(STORE_THREADS)
         .thread_name("store")

@@ -7,7 +7,6 @@ use clap::Args;
 
 use roomcast_server::mqtt::broker::Broker;
 use roomcast_server::publish::{HomeAssistant, Redis, Target};
-use roomcast_server::state::site::START;
 
 /// The client id for an address without one.
 const DEFAULT_CLIENT_ID: &str = "roomcast-forecast";
@@ -57,15 +56,12 @@ impl TargetArgs {
             if prefix.is_empty() || prefix.contains(['#', '+', '\0']) {
                 bail!("--publish-prefix {:?} is no topic\nhint: --publish-prefix homeassistant", self.publish_prefix);
             }
-            tracing::info!(target: START, "forecasts are published to the broker {broker}");
             targets.push(Box::new(HomeAssistant::new(broker, prefix)));
         }
         if let Some(url) = given(&self.publish_redis) {
             let trusted = self.publish_redis_ca.as_ref().map(read).transpose()?;
             let redis = Redis::parse(&url, secret("ROOMCAST_PUBLISH_REDIS_PASSWORD").as_deref(), trusted);
-            let redis = redis.context("the address of --publish-redis cannot be used")?;
-            tracing::info!(target: START, "forecasts are published to the Redis server {redis}");
-            targets.push(Box::new(redis));
+            targets.push(Box::new(redis.context("the address of --publish-redis cannot be used")?));
         }
         Ok(targets)
     }

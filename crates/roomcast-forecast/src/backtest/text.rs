@@ -6,6 +6,7 @@ use super::groups::Group;
 use super::report::Report;
 use super::scores::{COLUMNS, Score};
 use super::skill::{Interval, Skill};
+use crate::table::table;
 
 /// Number of rooms listed unless all are asked for.
 const LISTED_ROOMS: usize = 20;
@@ -60,13 +61,13 @@ fn scores(group: &Group, out: &mut impl Write) -> io::Result<()> {
         let numbers = COLUMNS.iter().map(|column| number((column.of)(&named.scores)));
         std::iter::once(named.forecaster.to_owned()).chain(numbers).collect()
     });
-    table(&header, &rows.collect::<Vec<_>>(), out)
+    out.write_all(table(&header, &rows.collect::<Vec<_>>(), 1).as_bytes())
 }
 
 fn skill(report: &Report, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\ndifference of the model from each rule, with 95 % intervals; above 0 the model is better")?;
     let header = ["", "log loss, %", "Brier, %", "accuracy, points", "F1, points"];
-    table(&header, &report.skill.iter().map(skill_cells).collect::<Vec<_>>(), out)
+    out.write_all(table(&header, &report.skill.iter().map(skill_cells).collect::<Vec<_>>(), 1).as_bytes())
 }
 
 /// Returns the rule's name and the differences to it, with intervals.
@@ -91,7 +92,7 @@ fn groups<'a>(
         let first = [group.label.clone(), model.hours.to_string(), percent(model.occupied_share)];
         first.into_iter().chain(numbers.map(number)).collect()
     });
-    table(&header, &rows.collect::<Vec<_>>(), out)
+    out.write_all(table(&header, &rows.collect::<Vec<_>>(), 1).as_bytes())
 }
 
 fn rooms(report: &Report, all: bool, out: &mut impl Write) -> io::Result<()> {
@@ -101,23 +102,6 @@ fn rooms(report: &Report, all: bool, out: &mut impl Write) -> io::Result<()> {
     let note = if shown < worst.len() { format!(", the {shown} worst of {}", worst.len()) } else { String::new() };
     writeln!(out, "\nby room{note}; the rule is the best over all rooms: {}", report.verdict.best_baseline)?;
     groups("room", worst.into_iter().take(shown), report, out)
-}
-
-/// Writes an aligned table: the first column to the left, the others to the right.
-fn table(header: &[&str], rows: &[Vec<String>], out: &mut impl Write) -> io::Result<()> {
-    let width = |text: &str| text.chars().count();
-    let widths: Vec<usize> = (0..header.len())
-        .map(|column| rows.iter().map(|row| width(&row[column])).chain([width(header[column])]).max().unwrap_or(0))
-        .collect();
-    let mut line = |cells: &mut dyn Iterator<Item = &str>| {
-        let aligned = cells.zip(&widths).enumerate().map(|(column, (cell, width))| match column {
-            0 => format!("{cell:<width$}"),
-            _ => format!("  {cell:>width$}"),
-        });
-        writeln!(out, "{}", aligned.collect::<String>().trim_end())
-    };
-    line(&mut header.iter().copied())?;
-    rows.iter().try_for_each(|row| line(&mut row.iter().map(String::as_str)))
 }
 
 /// Replaces hyphens by typographic minus signs.

@@ -4,7 +4,7 @@
 //! linear layer, the constraints on the trees, and the list of features in a manifest. A new feature is one entry here,
 //! and a value in `inputs` if those that are there do not suffice.
 
-use super::inputs::{LONGEST_STILLNESS, Moment, Origin, Target, known, mean};
+use super::inputs::{MAX_STILL_HOURS, Moment, Origin, Target, known, mean};
 use super::odds::logit;
 
 /// A column of the design matrix.
@@ -66,9 +66,9 @@ impl Column {
 
 /// Factor on the penalty of the columns that are the same for all devices of a day: they have as many independent
 /// values as there were days.
-const SITE: f64 = 5.0;
+const SITE_PENALTY: f64 = 5.0;
 /// Factor on the penalty of the state at the origin: it has as many independent values as there were hours.
-const STATE: f64 = 0.1;
+const STATE_PENALTY: f64 = 0.1;
 
 /// The columns in their order. The first is the prior, on which every layer builds.
 ///
@@ -82,9 +82,9 @@ pub const COLUMNS: &[Column] = &[
     target("last_day_pull", |t| known(t.same_type[0] - t.prior)).linear(1.0).own(),
     target("last_three_pull", |t| known(mean(t.same_type) - t.prior)).linear(1.0),
     target("lag_7d_pull", |t| known(t.lag_7d - t.prior)).linear(1.0).own(),
-    target("building_last_pull", |t| t.site.last_pull).linear(SITE),
+    target("building_last_pull", |t| t.site.last_pull).linear(SITE_PENALTY),
     target("device_level", |t| t.rates.level.ln()).linear(1.0).own(),
-    target("building_level", |t| t.site.level).linear(SITE),
+    target("building_level", |t| t.site.level).linear(SITE_PENALTY),
     target("hour_before", |t| t.rates.before).own(),
     target("hour_after", |t| t.rates.after).own(),
     target("last_day", |t| t.same_type[0]).monotone(),
@@ -106,12 +106,12 @@ pub const COLUMNS: &[Column] = &[
     origin("last_hour", |o| o.last_hours[0]).own().monotone(),
     origin("last_three_hours", |o| mean(o.last_hours)),
     origin("today", |o| o.today),
-    moment("state_pull", |m| m.state * m.state_left).linear(STATE).own(),
-    moment("today_pull", |m| m.today * m.day_left).linear(STATE).own(),
-    moment("others_pull", |m| m.others * m.state_left).linear(STATE),
-    moment("motion_pull", |m| m.motion * m.state_left).linear(STATE).own(),
+    moment("state_pull", |m| m.state * m.state_left).linear(STATE_PENALTY).own(),
+    moment("today_pull", |m| m.today * m.day_left).linear(STATE_PENALTY).own(),
+    moment("others_pull", |m| m.others * m.state_left).linear(STATE_PENALTY),
+    moment("motion_pull", |m| m.motion * m.state_left).linear(STATE_PENALTY).own(),
     moment("lead", |m| f32::from(m.lead)).own(),
-    moment("since_motion", |m| (1.0 + m.still.min(LONGEST_STILLNESS)).ln()).own(),
+    moment("since_motion", |m| (1.0 + m.still.min(MAX_STILL_HOURS)).ln()).own(),
     moment("so_far", |m| f32::from(m.so_far)).monotone(),
     moment("elapsed", |m| m.elapsed),
 ];

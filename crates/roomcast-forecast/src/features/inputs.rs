@@ -7,7 +7,7 @@ use super::kernel::Rates;
 use crate::calendar::LocalHour;
 
 /// Longest time since the last motion that the columns distinguish, hours.
-pub(super) const LONGEST_STILLNESS: f32 = 14.0 * 24.0;
+pub(super) const MAX_STILL_HOURS: f32 = 14.0 * 24.0;
 
 /// Values of the whole site in one hour, known [`crate::hourly::HORIZON`] hours before it.
 #[derive(Debug, Clone, Copy)]

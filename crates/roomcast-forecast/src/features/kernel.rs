@@ -13,13 +13,13 @@ const RECENT_HALF_LIFE: f64 = 4.0;
 /// Half-life of the level (observed against expected), days.
 const LEVEL_HALF_LIFE: f64 = 4.0;
 /// Extra weight of the same weekday, on top of that of any day of the same type.
-const SAME_WEEKDAY: f64 = 0.7;
+const SAME_WEEKDAY_WEIGHT: f64 = 0.7;
 /// Weight of each neighbouring hour.
-const NEIGHBOUR: f64 = 0.2;
+const NEIGHBOUR_WEIGHT: f64 = 0.2;
 /// Weight of the site's rate, hours of evidence.
-const SHRINK: f64 = 1.5;
+const SHRINK_HOURS: f64 = 1.5;
 /// Weight with which the level is pulled toward 1, expected hours.
-const LEVEL_SHRINK: f64 = 3.0;
+const LEVEL_SHRINK_HOURS: f64 = 3.0;
 
 /// Returns a weight that grows with the day of an observation instead of shrinking with its age: ratios of sums are the
 /// same, and no sum has to be aged. `half_life` and `days` (from any fixed day) are in days.
@@ -27,20 +27,21 @@ pub fn growth(half_life: f64, days: f64) -> f64 {
     (std::f64::consts::LN_2 / half_life * days).exp()
 }
 
-/// Doublings after which the weights of [`turning`] restart at 1: some years of growth would overflow.
-const TURN: i32 = 512;
-/// Factor on a weight from before a turn, two to the minus [`TURN`]: exact, so that no ratio of sums changes by a bit.
-const TURNED: f64 = f64::from_bits((1023 - TURN as u64) << 52);
+/// Doublings after which the weights of [`restarting_growth`] restart at 1: some years of growth would overflow.
+const RESTART_DOUBLINGS: i32 = 512;
+/// Factor on a weight from before a restart, two to the minus [`RESTART_DOUBLINGS`]: exact, so that no ratio of sums
+/// changes by a bit.
+const RESTART_FACTOR: f64 = f64::from_bits((1023 - RESTART_DOUBLINGS as u64) << 52);
 
-/// Returns [`growth`] from day 0 on for any number of days, restarted at 1 every [`TURN`] doublings.
-pub(super) fn turning(half_life: f64, day: i32) -> f64 {
+/// Returns [`growth`] from day 0 on for any number of days, restarted at 1 every [`RESTART_DOUBLINGS`] doublings.
+pub(super) fn restarting_growth(half_life: f64, day: i32) -> f64 {
     let doublings = f64::from(day) / half_life;
-    (std::f64::consts::LN_2 * doublings.fract()).exp() * 2.0_f64.powi(doublings as i32 % TURN)
+    (std::f64::consts::LN_2 * doublings.fract()).exp() * 2.0_f64.powi(doublings as i32 % RESTART_DOUBLINGS)
 }
 
-/// Returns a weight from at most some days before, rescaled if a turn lies between it and the weight `now`.
-pub(super) fn turned(then: f64, now: f64) -> f64 {
-    if then > now { then * TURNED } else { then }
+/// Returns a weight from at most some days before, rescaled if a restart lies between it and the weight `now`.
+pub(super) fn rescaled(then: f64, now: f64) -> f64 {
+    if then > now { then * RESTART_FACTOR } else { then }
 }
 
 /// Weights of an hour of some day in the rate, the recent rate and the level.
@@ -56,9 +57,9 @@ pub(super) struct Weights {
 pub(super) fn weights(locals: &[LocalHour], last_known: i32) -> Vec<Weights> {
     let (day0, days) = locals.first().zip(locals.last()).map_or((0, 0), |(a, b)| (a.day, b.day - a.day + 1));
     let weights = |day| Weights {
-        slow: turning(HALF_LIFE, day),
-        fast: turning(RECENT_HALF_LIFE, day),
-        level: turning(LEVEL_HALF_LIFE, day),
+        slow: restarting_growth(HALF_LIFE, day),
+        fast: restarting_growth(RECENT_HALF_LIFE, day),
+        level: restarting_growth(LEVEL_HALF_LIFE, day),
     };
     (0..days).map(|day| weights(day.min(last_known.saturating_sub(day0)))).collect()
 }
@@ -76,10 +77,10 @@ impl Cell {
         self.observed += observed;
     }
 
-    /// Rescales the sums for weights from after a turn.
-    pub(super) fn turn(&mut self) {
-        self.occupied *= TURNED;
-        self.observed *= TURNED;
+    /// Rescales the sums for weights from after a restart.
+    pub(super) fn rescale(&mut self) {
+        self.occupied *= RESTART_FACTOR;
+        self.observed *= RESTART_FACTOR;
     }
 
     fn plus(self, other: Cell, weight: f64) -> Cell {
@@ -131,20 +132,20 @@ pub(super) fn priors(
     for (t, at) in locals.iter().enumerate() {
         let now = weights(at);
         if now.slow < before.slow {
-            week.as_flattened_mut().iter_mut().chain(kind.as_flattened_mut()).for_each(Cell::turn);
+            week.as_flattened_mut().iter_mut().chain(kind.as_flattened_mut()).for_each(Cell::rescale);
         }
         if now.fast < before.fast {
-            recent.as_flattened_mut().iter_mut().for_each(Cell::turn);
+            recent.as_flattened_mut().iter_mut().for_each(Cell::rescale);
         }
         if now.level < before.level {
-            level.turn();
+            level.rescale();
         }
         before = now;
         if let Some(past) = t.checked_sub(delay).filter(|&past| past < values.len() && !values[past].is_nan()) {
             let (y, l) = (f64::from(values[past]), &locals[past]);
             let then = weights(l);
-            let (slow, fast) = (turned(then.slow, now.slow), turned(then.fast, now.fast));
-            let lev = turned(then.level, now.level);
+            let (slow, fast) = (rescaled(then.slow, now.slow), rescaled(then.fast, now.fast));
+            let lev = rescaled(then.level, now.level);
             let (hour, off) = (l.hour as usize, l.off as usize);
             // A holiday's hours say nothing about its weekday.
             if !l.special {
@@ -160,8 +161,9 @@ pub(super) fn priors(
         let (earlier, later) = (same[(hour + 23) % 24], same[(hour + 1) % 24]);
         let weekday = if !at.special { week[at.weekday as usize][hour] } else { Cell::default() };
         let b = f64::from(site_rate[t]);
-        let all = same[hour].plus(weekday, SAME_WEEKDAY).plus(earlier, NEIGHBOUR).plus(later, NEIGHBOUR);
-        let prior = all.rate(b, SHRINK * slow);
+        let all =
+            same[hour].plus(weekday, SAME_WEEKDAY_WEIGHT).plus(earlier, NEIGHBOUR_WEIGHT).plus(later, NEIGHBOUR_WEIGHT);
+        let prior = all.rate(b, SHRINK_HOURS * slow);
         out.push(prior as f32);
         if let Some(rates) = &mut rates {
             rates.push(Rates {
@@ -169,7 +171,7 @@ pub(super) fn priors(
                 recent: recent[off][hour].rate(prior, 0.5 * fast) as f32,
                 before: earlier.rate(prior, slow) as f32,
                 after: later.rate(prior, slow) as f32,
-                level: level.rate(1.0, LEVEL_SHRINK * lev) as f32,
+                level: level.rate(1.0, LEVEL_SHRINK_HOURS * lev) as f32,
             });
         }
     }
@@ -181,7 +183,7 @@ mod tests {
     use super::*;
     use crate::calendar::Calendar;
 
-    /// Rates over half a century, in which every weight turns, stay those of a constant habit.
+    /// Rates over half a century, in which every weight restarts, stay those of a constant habit.
     #[test]
     fn rates_do_not_wear_out() {
         let calendar = Calendar::default();
@@ -189,8 +191,8 @@ mod tests {
         let busy = |l: &LocalHour| f32::from(!l.off && (9..17).contains(&l.hour) && l.weekday != 2);
         let values: Vec<f32> = locals.iter().map(busy).collect();
         let (weights, site_rate, mut rates) = (weights(&locals, i32::MAX), vec![0.3; locals.len()], Vec::new());
-        let turns = |of: fn(&Weights) -> f64| weights.windows(2).filter(|pair| of(&pair[1]) < of(&pair[0])).count();
-        assert_eq!([turns(|w| w.slow), turns(|w| w.fast), turns(|w| w.level)], [1, 9, 9]);
+        let restarts = |of: fn(&Weights) -> f64| weights.windows(2).filter(|pair| of(&pair[1]) < of(&pair[0])).count();
+        assert_eq!([restarts(|w| w.slow), restarts(|w| w.fast), restarts(|w| w.level)], [1, 9, 9]);
         let priors = priors(&values, &locals, &weights, &site_rate, 24, Some(&mut rates));
         let week = 7 * 24;
         for t in 3 * 52 * week..locals.len() {

@@ -16,17 +16,17 @@ use crate::hourly::{DeviceHours, HORIZON, Hourly};
 const HALF_LIFE: f64 = 28.0;
 /// Half-life of the site's level (observed against expected), days.
 const LEVEL_HALF_LIFE: f64 = 2.0;
-/// Share of occupied hours assumed without data, worth [`START`] hours of evidence.
-const SHARE: f64 = 0.15;
-/// Hours of evidence behind [`SHARE`].
-const START: f64 = 10.0;
+/// Share of occupied hours assumed without data, worth [`DEFAULT_SHARE_HOURS`] hours of evidence.
+const DEFAULT_SHARE: f64 = 0.15;
+/// Hours of evidence behind [`DEFAULT_SHARE`].
+const DEFAULT_SHARE_HOURS: f64 = 10.0;
 /// Factor on the average share of occupied hours for a day off without data.
-const QUIET: f64 = 0.3;
+const DAY_OFF_FACTOR: f64 = 0.3;
 
 /// Value of [`SiteRates::silent_share`] assumed before the site has shown it.
-const SILENT_SHARE: f64 = 0.2;
-/// Expected hours of evidence behind [`SILENT_SHARE`].
-const SILENT_START: f64 = 20.0;
+const DEFAULT_SILENT_SHARE: f64 = 0.2;
+/// Expected hours of evidence behind [`DEFAULT_SILENT_SHARE`].
+const DEFAULT_SILENT_HOURS: f64 = 20.0;
 
 /// Hourly data of the whole site, on the site grid (history and horizon).
 #[derive(Debug, Clone)]
@@ -168,7 +168,7 @@ impl Totals {
             }
             silent.add(cell.occupied, cell.observed);
         }
-        let silent_share = silent.rate(SILENT_SHARE, SILENT_START).min(1.0);
+        let silent_share = silent.rate(DEFAULT_SILENT_SHARE, DEFAULT_SILENT_HOURS).min(1.0);
         Totals { occupied, observed, expected, silent_share }
     }
 }
@@ -211,16 +211,16 @@ fn rate(occupied: &[f32], observed: &[f32], hourly: &Hourly) -> Vec<f32> {
     let mut out = Vec::with_capacity(locals.len());
     for (t, (at, &w)) in locals.iter().zip(&weights).enumerate() {
         if w < before {
-            kind.as_flattened_mut().iter_mut().chain([&mut all]).for_each(Cell::turn);
+            kind.as_flattened_mut().iter_mut().chain([&mut all]).for_each(Cell::rescale);
         }
         before = w;
         if let Some(past) = t.checked_sub(HORIZON).filter(|&past| past < occupied.len()) {
-            let (l, then) = (&locals[past], kernel::turned(weights[past], w));
+            let (l, then) = (&locals[past], kernel::rescaled(weights[past], w));
             let (y, n) = (f64::from(occupied[past]) * then, f64::from(observed[past]) * then);
             kind[l.off as usize][l.hour as usize].add(y, n);
             all.add(y, n);
         }
-        let overall = all.rate(SHARE, START * w) * if at.off { QUIET } else { 1.0 };
+        let overall = all.rate(DEFAULT_SHARE, DEFAULT_SHARE_HOURS * w) * if at.off { DAY_OFF_FACTOR } else { 1.0 };
         out.push(kind[at.off as usize][at.hour as usize].rate(overall, 2.0 * w) as f32);
     }
     out
@@ -229,7 +229,7 @@ fn rate(occupied: &[f32], observed: &[f32], hourly: &Hourly) -> Vec<f32> {
 /// Returns the weight of each hour of a grid; weights double with every half-life.
 fn weights(half_life: f64, hourly: &Hourly) -> Vec<f64> {
     let (day0, last) = (hourly.locals.first().map_or(0, |l| l.day), hourly.last_known_day());
-    hourly.locals.iter().map(|l| kernel::turning(half_life, l.day.min(last) - day0)).collect()
+    hourly.locals.iter().map(|l| kernel::restarting_growth(half_life, l.day.min(last) - day0)).collect()
 }
 
 fn level(occupied: &[f32], expected: &[f32], hourly: &Hourly) -> Vec<f32> {
@@ -239,11 +239,11 @@ fn level(occupied: &[f32], expected: &[f32], hourly: &Hourly) -> Vec<f32> {
     let mut out = Vec::with_capacity(weights.len());
     for (t, &w) in weights.iter().enumerate() {
         if w < before {
-            sum.turn();
+            sum.rescale();
         }
         before = w;
         if let Some(past) = t.checked_sub(HORIZON).filter(|&past| past < occupied.len()) {
-            let then = kernel::turned(weights[past], w);
+            let then = kernel::rescaled(weights[past], w);
             sum.add(f64::from(occupied[past]) * then, f64::from(expected[past]) * then);
         }
         out.push(sum.rate(1.0, 5.0 * w).ln() as f32);

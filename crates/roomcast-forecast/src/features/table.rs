@@ -6,7 +6,7 @@ use polars::prelude::*;
 use polars_time::prelude::SeriesOpsTime;
 
 use super::columns::{COLUMNS, Value, WIDTH};
-use super::inputs::{LONGEST_STILLNESS, Moment, Origin, Target, known};
+use super::inputs::{MAX_STILL_HOURS, Moment, Origin, Target, known};
 use super::kernel::{self, Rates};
 use super::matrix::{Matrix, Row};
 use super::odds::logit;
@@ -15,18 +15,18 @@ use crate::calendar::{HOUR, Timestamp};
 use crate::hourly::{HORIZON, Hourly};
 
 /// Decay constant over the lead, hours, of the state at the origin.
-const STATE_FADES: f32 = 2.0;
+const STATE_DECAY_HOURS: f32 = 2.0;
 /// Decay constant, hours, of the chance that somebody who moved is still there.
-const MOTION_FADES: f32 = 0.4;
+const MOTION_DECAY_HOURS: f32 = 0.4;
 /// Decay constant over the lead, hours, of an unusually busy or quiet day so far.
-const TODAY_FADES: f32 = 6.0;
+const DAY_DECAY_HOURS: f32 = 6.0;
 /// Length of the longest rolling window, hours.
-const WEEK: usize = 168;
+const WEEK_HOURS: usize = 168;
 
 /// Shares left at each lead of the state at the origin and of the day so far.
-static FADED: LazyLock<[(f32, f32); 256]> = LazyLock::new(|| {
+static SHARES_LEFT: LazyLock<[(f32, f32); 256]> = LazyLock::new(|| {
     let left = |lead: usize, over: f32| (-(lead as f32 - 1.0) / over).exp();
-    std::array::from_fn(|lead| (left(lead, STATE_FADES), left(lead, TODAY_FADES)))
+    std::array::from_fn(|lead| (left(lead, STATE_DECAY_HOURS), left(lead, DAY_DECAY_HOURS)))
 });
 
 /// Hourly data of one device on the site grid, from which the columns of rows are made.
@@ -123,7 +123,7 @@ impl<'a> Table<'a> {
         let before = |at: usize| at.checked_sub(1).map_or(f32::NAN, |past| self.values[past]);
         // No window reaches further back; nothing is known before the device's first hour.
         let earliest = hours().min().unwrap_or(0);
-        let first = earliest.saturating_sub(WEEK - 1).max(earliest.min(skip + 1));
+        let first = earliest.saturating_sub(WEEK_HOURS - 1).max(earliest.min(skip + 1));
         let states: Vec<f32> = (first..=hours().max().unwrap_or(first)).map(before).collect();
         // Unknown hours do not count in a mean.
         let unknown = states.iter().any(|state| state.is_nan());
@@ -135,7 +135,7 @@ impl<'a> Table<'a> {
             let shares = states.rolling_mean(options)?.take(&index)?;
             Ok(shares.f32()?.iter().map(|share| share.unwrap_or(f32::NAN)).collect())
         };
-        let (days, weeks) = (share(24)?, share(WEEK)?);
+        let (days, weeks) = (share(24)?, share(WEEK_HOURS)?);
         let origin = |(at, (share_day, share_week)): (usize, (f32, f32))| Origin {
             share_day,
             share_week,
@@ -170,13 +170,13 @@ impl<'a> Table<'a> {
     /// Returns the values of the moment of one row; `last` is the device's last reading before its origin.
     fn moment(&self, row: &Row, target: usize, (at, elapsed): (usize, f32), last: Option<Timestamp>) -> Moment {
         let hourly = self.hourly;
-        let still = last.map_or(LONGEST_STILLNESS, |time| (row.origin - time) as f32 / HOUR as f32);
+        let still = last.map_or(MAX_STILL_HOURS, |time| (row.origin - time) as f32 / HOUR as f32);
         let so_far = elapsed > 0.0 && last.is_some_and(|time| time >= hourly.start + at as i64 * HOUR);
         // Without motion in the running hour, the surprise of the last full hour fades as the hour passes.
         let (before, others) = at.checked_sub(1).map_or((0.0, 0.0), |past| (self.surprise[past], self.others(past)));
         let expected = self.prior[at];
         let same_day = hourly.locals[target].day == hourly.locals[at].day;
-        let (state_left, day_left) = FADED[usize::from(row.lead)];
+        let (state_left, day_left) = SHARES_LEFT[usize::from(row.lead)];
         Moment {
             lead: row.lead,
             state_left,
@@ -185,7 +185,7 @@ impl<'a> Table<'a> {
             today: if same_day { self.today[at] } else { 0.0 },
             others,
             // Somebody who moved a minute ago is more likely to be there still than after fifty minutes.
-            motion: (-still / MOTION_FADES).exp() - 0.5 * self.prior[at.saturating_sub(1)],
+            motion: (-still / MOTION_DECAY_HOURS).exp() - 0.5 * self.prior[at.saturating_sub(1)],
             still,
             so_far,
             elapsed,

@@ -93,6 +93,7 @@ fn usable<'a>(hourly: &Hourly, layers: Layers<'a>) -> Layers<'a> {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
     /// The target hour.
+    #[serde(skip)]
     pub hour: Hour,
     /// The probability of the forecast.
     pub probability: f64,

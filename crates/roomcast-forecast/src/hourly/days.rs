@@ -6,16 +6,16 @@ use super::Hourly;
 use crate::calendar::{HOUR, Hour, Timestamp};
 
 /// Smallest number of lively days without motion after which a device counts as silent.
-const SILENT_AFTER: u32 = 5;
+const SILENT_DAYS: u32 = 5;
 
 /// Number of calendar days without motion after which the only device of a site counts as silent.
-const ALONE_SILENT_AFTER: i32 = 14;
+const ALONE_SILENT_DAYS: i32 = 14;
 
 /// Smallest number of whole working days without any reading after which nothing is known of the site.
-const STALE_AFTER: u32 = 2;
+const STALE_WORKDAYS: u32 = 2;
 
 /// Seconds before the origin in which a sign of life of any sensor shows that a site without motion is empty.
-const SIGN_OF_LIFE: i64 = 24 * HOUR;
+const SIGN_OF_LIFE_SECONDS: i64 = 24 * HOUR;
 
 /// Multiple of its usual gaps after which a device without motion counts as silent.
 const GAP_FACTOR: u32 = 2;
@@ -61,7 +61,7 @@ impl SiteDays {
     /// whole working days or more, and more than any pause before. Nothing is known of the site since then, unless a
     /// sensor was `heard` in the last day before the origin (a "no motion" is a sign of life): then it is empty.
     pub fn stale_since(&self, hourly: &Hourly, heard: Option<Timestamp>) -> Option<Timestamp> {
-        if heard.is_some_and(|heard| heard < hourly.origin && hourly.origin - heard < SIGN_OF_LIFE) {
+        if heard.is_some_and(|heard| heard < hourly.origin && hourly.origin - heard < SIGN_OF_LIFE_SECONDS) {
             return None;
         }
         let last = hourly.devices.iter().filter_map(|device| device.times.last()).max().copied()?;
@@ -76,7 +76,7 @@ impl SiteDays {
             }
         }
         let is_heard_today = self.active[(today - self.first) as usize] > 0;
-        (!is_heard_today && still >= STALE_AFTER && still > longest).then_some(last)
+        (!is_heard_today && still >= STALE_WORKDAYS && still > longest).then_some(last)
     }
 
     /// Returns whether enough devices moved, other than one that did not, to show that the building was in use.
@@ -100,8 +100,8 @@ impl SiteDays {
         // The second longest gap is a habit; the longest may be the one time the battery was empty.
         let mut longest = [0_u32; 2];
         for day in first..last {
-            let limit = SILENT_AFTER.max(GAP_FACTOR * longest[1]);
-            let silent = if self.alone(day) { day - last_motion > ALONE_SILENT_AFTER } else { still >= limit };
+            let limit = SILENT_DAYS.max(GAP_FACTOR * longest[1]);
+            let silent = if self.alone(day) { day - last_motion > ALONE_SILENT_DAYS } else { still >= limit };
             out.push((still, silent));
             if motion.get(next) == Some(&day) {
                 if still > longest[0] {

@@ -20,7 +20,7 @@ use crate::readings::{DeviceReadings, Readings, Times};
 pub const HORIZON: usize = 24;
 
 /// Seconds left of an hour below which it counts as observed: origins are often written as one second before the hour.
-const NEARLY_OVER: i64 = 60;
+const NEARLY_OVER_SECONDS: i64 = 60;
 
 /// The state of one device in one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,8 +155,8 @@ impl Hourly {
 
     /// Adds devices; `motion` holds the days with motion of each.
     fn fill(&mut self, readings: Readings, motion: Vec<Vec<i32>>, calendar: &Calendar, days: &SiteDays) {
-        let lay = |(device, motion)| Arc::new(lay(device, motion, calendar, self, days));
-        self.devices = readings.devices.into_par_iter().zip(motion).map(lay).collect();
+        let hours = |(device, motion)| Arc::new(device_hours(device, motion, calendar, self, days));
+        self.devices = readings.devices.into_par_iter().zip(motion).map(hours).collect();
     }
 
     /// Returns the local date and time of an hour of the grid or its horizon.
@@ -169,7 +169,7 @@ impl Hourly {
     pub fn place(&self, instant: Timestamp) -> (usize, f32) {
         let since = instant - self.start;
         let (hour, passed) = (since.div_euclid(HOUR) as usize, since.rem_euclid(HOUR));
-        if HOUR - passed < NEARLY_OVER { (hour + 1, 0.0) } else { (hour, passed as f32 / HOUR as f32) }
+        if HOUR - passed < NEARLY_OVER_SECONDS { (hour + 1, 0.0) } else { (hour, passed as f32 / HOUR as f32) }
     }
 
     /// Returns the same grid with the new readings of one device, at position `device`, in the running hour. It equals
@@ -221,7 +221,13 @@ impl Hourly {
 }
 
 /// Returns the hours of one device on a grid; `motion` holds its days with motion.
-fn lay(device: DeviceReadings, motion: Vec<i32>, calendar: &Calendar, grid: &Hourly, days: &SiteDays) -> DeviceHours {
+fn device_hours(
+    device: DeviceReadings,
+    motion: Vec<i32>,
+    calendar: &Calendar,
+    grid: &Hourly,
+    days: &SiteDays,
+) -> DeviceHours {
     let (origin, end) = (grid.origin, grid.end);
     let first = calendar.hour(device.times[0]);
     let mut states = vec![State::Vacant; (end - first) as usize];
@@ -243,7 +249,7 @@ fn lay(device: DeviceReadings, motion: Vec<i32>, calendar: &Calendar, grid: &Hou
     silent_days.push(still.min(u32::from(u16::MAX)) as u16);
     // The running hour is not over. To count it only once motion was seen would make such hours look busier than they
     // are. Its readings are in `times`.
-    if end > first && calendar.start(end) - origin >= NEARLY_OVER {
+    if end > first && calendar.start(end) - origin >= NEARLY_OVER_SECONDS {
         let last = states.len() - 1;
         states[last] = State::Unobserved;
     }

@@ -5,7 +5,7 @@ use crate::features::Row;
 use crate::hourly::{HORIZON, Hourly, State};
 
 /// Hours from a device's first reading that are not learned from: its prior is mostly the building's until then.
-const WARM_UP: Hour = 72;
+const WARM_UP_HOURS: Hour = 72;
 
 /// A row to learn from, with its label.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +28,8 @@ pub fn rows(hourly: &Hourly, device: usize) -> Vec<Labelled> {
 pub fn rows_of(hourly: &Hourly, device: usize, chosen: impl Fn(Hour) -> bool) -> Vec<Labelled> {
     let hours = &hourly.devices[device];
     let seed = seed(&hours.device);
-    let observed = (hours.first..).zip(&hours.states).skip(WARM_UP as usize).filter(|(_, s)| **s != State::Unobserved);
+    let observed =
+        (hours.first..).zip(&hours.states).skip(WARM_UP_HOURS as usize).filter(|(_, s)| **s != State::Unobserved);
     let labelled = observed.filter(|&(hour, _)| chosen(hour)).map(|(hour, state)| {
         let dice = hash(seed ^ hour as u64);
         let local = hourly.local(hour).hour;

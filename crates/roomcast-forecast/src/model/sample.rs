@@ -10,7 +10,7 @@ use crate::features::{Matrix, SiteRates, Table, WIDTH, growth};
 use crate::hourly::{Hourly, Status};
 
 /// Age, in days, at which the weight of a row is half.
-const ROW_HALF_LIFE: f64 = 90.0;
+const ROW_HALF_LIFE_DAYS: f64 = 90.0;
 /// Largest number of rows that the layers over all devices are fitted on.
 const MAX_ROWS: usize = 100_000;
 /// Number of devices that these rows are taken from on larger sites. Hundreds of rooms show what the rooms of a site
@@ -43,7 +43,7 @@ impl Sample {
         Ok(Sample {
             matrix: table.matrix(&asked)?,
             labels: rows.iter().map(|c| f32::from(c.occupied)).collect(),
-            weights: rows.iter().map(|c| growth(ROW_HALF_LIFE, -age(c)) as f32).collect(),
+            weights: rows.iter().map(|c| growth(ROW_HALF_LIFE_DAYS, -age(c)) as f32).collect(),
             days: rows.iter().map(|c| hourly.local(c.row.hour).day).collect(),
             before: rows.partition_point(|c| c.row.hour < cut),
         })

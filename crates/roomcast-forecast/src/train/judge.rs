@@ -6,7 +6,7 @@ use polars::prelude::PolarsResult;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::Hour;
-use crate::features::{Matrix, SiteRates, Table};
+use crate::features::{Matrix, PRIOR, SiteRates, Table};
 use crate::hourly::Hourly;
 use crate::model::rows;
 use crate::scores::loss::{DailyMean, log_odds_loss};
@@ -88,7 +88,7 @@ impl Window {
     /// Returns the losses of two forecasters, given their log-odds of each row, and the losses of the prior.
     pub fn losses(&self, champion: &[f64], challenger: &[f64]) -> DailyLosses {
         let mut losses = DailyLosses::default();
-        for (at, &prior) in self.matrix.column(0).iter().enumerate() {
+        for (at, &prior) in self.matrix.column(PRIOR).iter().enumerate() {
             let loss = |log_odds| log_odds_loss(log_odds, self.occupied[at]);
             losses.0.entry(self.days[at]).or_default().add(&Day {
                 rows: 1,

@@ -23,7 +23,7 @@ use crate::url::is_postgres;
 /// later.
 pub enum Store {
     /// A store in one file.
-    Sqlite(SqliteStore),
+    Sqlite(Box<SqliteStore>),
     /// A store in a database that several servers may share.
     Postgres(PostgresStore),
 }
@@ -163,7 +163,7 @@ async fn open_or(url: &str, calendar: &Calendar, create: bool) -> Result<Store, 
         return Err(StoreError::refused(url, message));
     }
     let path = url.strip_prefix("sqlite:").map_or(url, |path| path.strip_prefix("//").unwrap_or(path));
-    Ok(Store::Sqlite(SqliteStore::open(url, Path::new(path), create, calendar).await?))
+    Ok(Store::Sqlite(Box::new(SqliteStore::open(url, Path::new(path), create, calendar).await?)))
 }
 
 #[cfg(test)]

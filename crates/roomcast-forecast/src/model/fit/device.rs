@@ -11,7 +11,7 @@ use crate::model::sample::{Sample, samples, screening_rows};
 use crate::model::{Check, DeviceModel, SiteModel, rows, screening};
 
 /// Fewest rows before the cut with which a device gets trees of its own.
-const FEWEST_OWN_ROWS: usize = 240;
+const MIN_OWN_ROWS: usize = 240;
 /// Gain over the site's score, in standard errors, that a device's own trees must show: more than two, because their
 /// number and their share were chosen on the same rows.
 const OWN_GAIN: f64 = 2.5;
@@ -60,7 +60,7 @@ pub(super) fn judge_device(
     let (start, base) = scores.split_at(own.before);
     let (prior_losses, base_losses) = (judge.losses(&prior), judge.losses(base));
     let (mut best, mut losses) = (base.to_vec(), base_losses.clone());
-    if before >= FEWEST_OWN_ROWS {
+    if before >= MIN_OWN_ROWS {
         let parameters = device_parameters();
         let steps = screening::steps(&own.matrix, own.before, &own.labels[..own.before], start, &parameters.columns);
         if judge.gain(&base_losses, &judge.losses(&mix(base, SCREENING_SHARE, &steps))) >= SCREENING_GAIN {

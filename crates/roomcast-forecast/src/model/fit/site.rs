@@ -17,7 +17,7 @@ const RIDGES: [f64; 6] = [30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0];
 /// Number of boosters of a small site.
 const BAGS: u64 = 10;
 /// Share of the days, in per cent, that each booster sees.
-const BAG_SHARE: u64 = 75;
+const BAG_PERCENT: u64 = 75;
 
 /// The site's layers as fitted before the cut, and the choices for the fit on everything.
 pub(super) struct Early {
@@ -82,7 +82,7 @@ fn bags(
     let first = linear.scores(matrix);
     // The number of bags depends on the whole sample, so that both fits have the same.
     let count = if sample.matrix.rows <= FEW_ROWS { BAGS } else { 1 };
-    let sees = |bag: u64, day: i32| count == 1 || rows::hash(rows::hash(day as u64) ^ bag) % 100 < BAG_SHARE;
+    let sees = |bag: u64, day: i32| count == 1 || rows::hash(rows::hash(day as u64) ^ bag) % 100 < BAG_PERCENT;
     (0..count)
         .into_par_iter()
         .map(|bag| {

@@ -11,10 +11,10 @@ use super::sink::{Sink, as_object};
 use crate::calendar::{Calendar, Timestamp};
 
 /// Bytes of one read from the operating system.
-const BUFFER: usize = 256 * 1024;
+const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Longest row in bytes. Reading stops when an unclosed quote makes a row longer.
-const ROW_LIMIT: usize = 4 * 1024 * 1024;
+const MAX_ROW_BYTES: usize = 4 * 1024 * 1024;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -34,12 +34,12 @@ pub(super) fn read<S: Sink>(mut source: impl Read, calendar: &Calendar, into: &m
     if head.starts_with(BOM) {
         head.drain(..BOM.len());
     }
-    let lines = LineEnds::new(io::Cursor::new(head).chain(source), ROW_LIMIT);
+    let lines = LineEnds::new(io::Cursor::new(head).chain(source), MAX_ROW_BYTES);
     let mut input = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .terminator(Terminator::Any(b'\n'))
-        .buffer_capacity(BUFFER)
+        .buffer_capacity(BUFFER_BYTES)
         .from_reader(lines);
 
     let mut record = ByteRecord::new();
@@ -71,7 +71,7 @@ fn next<R: Read>(input: &mut Input<R>, record: &mut ByteRecord, file: &str) -> R
             Ok(more) => return Ok(more),
             Err(_) if input.get_ref().exceeded() => {
                 let line = record.position().map_or(1, |position| position.line());
-                return Err(ReadError::Endless { file: file.to_owned(), line, limit: ROW_LIMIT });
+                return Err(ReadError::Endless { file: file.to_owned(), line, limit: MAX_ROW_BYTES });
             }
             Err(error) => return Err(ReadError::io(file, error.into())),
         }

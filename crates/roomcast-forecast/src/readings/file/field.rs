@@ -11,7 +11,7 @@ use crate::calendar::{Calendar, HOUR, TimeError, Timestamp};
 pub const COLUMNS: [&str; 3] = ["time", "device", "device_activated"];
 
 /// Longest device name, in bytes.
-const NAME_LIMIT: usize = 256;
+const MAX_NAME_BYTES: usize = 256;
 
 /// An error in a cell, or in the row as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub fn name(cell: &[u8]) -> Result<&str, Problem> {
     let refused = |expected| Err(Problem::new(1, expected, cell));
     match std::str::from_utf8(cell) {
         _ if cell.is_empty() => refused("a device name"),
-        _ if cell.len() > NAME_LIMIT => refused("a device name of at most 256 bytes"),
+        _ if cell.len() > MAX_NAME_BYTES => refused("a device name of at most 256 bytes"),
         _ if cell.contains(&0) => refused("a device name without NUL bytes"),
         Err(_) => refused("a device name in UTF-8"),
         Ok(text) if text.chars().any(char::is_control) => refused("a device name without control characters"),

@@ -1,4 +1,7 @@
 //! Normalization of line ends, so that the lines of a file can be counted.
+//!
+//! The csv crate counts `\n` alone, and ends a row at the `\r` of a `\r\n`: its lines would be one off after such rows,
+//! and all the same in a file whose lines end in `\r`.
 
 use std::io::{self, Read};
 

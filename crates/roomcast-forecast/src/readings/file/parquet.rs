@@ -14,7 +14,7 @@ use super::sink::{Sink, as_object};
 use crate::calendar::{Calendar, Timestamp};
 
 /// Rows decoded at a time. A single row group may have more.
-const BATCH: usize = 1 << 20;
+const BATCH_ROWS: usize = 1 << 20;
 
 /// The cells of one column of a batch.
 type Cells<'a, T> = Box<dyn Iterator<Item = Result<T, Problem>> + 'a>;
@@ -110,13 +110,13 @@ fn payload(series: [&Series; 3], row: usize) -> String {
     }))
 }
 
-/// Groups consecutive row groups into ranges of about [`BATCH`] rows.
+/// Groups consecutive row groups into ranges of about [`BATCH_ROWS`] rows.
 fn ranges(groups: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
     let mut end = 0;
     for rows in groups {
         match ranges.last_mut() {
-            Some(last) if last.len() + rows <= BATCH => last.end += rows,
+            Some(last) if last.len() + rows <= BATCH_ROWS => last.end += rows,
             _ => ranges.push(end..end + rows),
         }
         end += rows;
