@@ -42,7 +42,7 @@ pub struct Lease {
 /// every [`RENEW_INTERVAL`].
 pub const JOBS: Lease = Lease { name: "retrain", duration: Duration::from_secs(120) };
 
-/// Publishing. Renewed every [`crate::publish::ASK`].
+/// Publishing. Renewed every [`crate::publish::RENEW_INTERVAL`].
 pub const PUBLISHING: Lease = Lease { name: "publish", duration: Duration::from_secs(45) };
 
 /// Sources of readings beside HTTP.
