@@ -1,7 +1,7 @@
 //! The HTTP server: forecasts for people and machines.
 //!
 //! A request passes the [`middleware`](http::middleware) (ids, limits, headers, log). The [table of
-//! operations](openapi) names its handler, whose arguments name the [access](http::auth) and the
+//! operations](openapi) names its handler, whose arguments name the [access](http::access::auth) and the
 //! [parameters](http::query) it needs. The handler takes the [snapshot](state::snapshot) of this moment, and sends bytes
 //! that were rendered once ([`state::cache`]). The [`jobs`] swap the whole snapshot when readings or models change,
 //! publish and score forecasts, look for alerts and retrain the models.

@@ -10,7 +10,7 @@ use actix_web::rt::signal::unix::{SignalKind, signal};
 use actix_web::web::Data;
 use anyhow::Context;
 
-use crate::http::auth::Access;
+use crate::http::access::auth::Access;
 use crate::jobs::{activations, load, periodic, scheduled};
 use crate::metrics::Requests;
 use crate::routes;

@@ -8,6 +8,7 @@ pub mod baselines;
 pub mod groups;
 pub mod html;
 pub mod learning_curve;
+mod numbers;
 pub mod report;
 pub mod scores;
 pub mod skill;

@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 
 use super::groups::Group;
+use super::numbers::{interval, number, percent};
 use super::report::Report;
 use super::scores::{COLUMNS, Score};
-use super::skill::{Interval, Skill};
+use super::skill::Skill;
 use crate::table::table;
 
 /// Number of rooms listed unless all are asked for.
@@ -102,26 +103,6 @@ fn rooms(report: &Report, all: bool, out: &mut impl Write) -> io::Result<()> {
     let note = if shown < worst.len() { format!(", the {shown} worst of {}", worst.len()) } else { String::new() };
     writeln!(out, "\nby room{note}; the rule is the best over all rooms: {}", report.verdict.best_baseline)?;
     groups("room", worst.into_iter().take(shown), report, out)
-}
-
-/// Replaces hyphens by typographic minus signs.
-pub(super) fn minus(number: String) -> String {
-    number.replace('-', "−")
-}
-
-pub(super) fn number(value: Option<f64>) -> String {
-    value.map_or_else(|| "–".to_owned(), |value| minus(format!("{value:.3}")))
-}
-
-pub(super) fn percent(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
-}
-
-/// Formats a share in percent with its interval: `+8.2 [+3.1, +12.9]`.
-pub(super) fn interval(interval: Interval) -> String {
-    let signed = |share: f64| minus(format!("{:+.1}", 100.0 * share));
-    let value = signed(interval.value);
-    interval.interval.map_or(value.clone(), |(low, high)| format!("{value} [{}, {}]", signed(low), signed(high)))
 }
 
 /// Formats seconds in the largest unit that divides them: `6 hours`, `1 day`, `90 minutes`.

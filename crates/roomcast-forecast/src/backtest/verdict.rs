@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::baselines;
 use super::groups::{Group, Room};
+use super::numbers::minus;
 use super::scores::Scores;
 use super::skill::{Interval, Skill};
-use super::text::minus;
 
 /// The standing of the model beside the best simple rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

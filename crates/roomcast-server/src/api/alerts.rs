@@ -5,7 +5,7 @@ use actix_web::web::Data;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::auth::ReadAccess;
+use crate::http::access::auth::ReadAccess;
 use crate::http::etag;
 use crate::http::query::{NoParameters, Query};
 use crate::problem::Reply;

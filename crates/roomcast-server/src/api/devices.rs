@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::predict::{cached, send, work};
 use crate::api::predict::compact;
-use crate::http::auth::ReadAccess;
+use crate::http::access::auth::ReadAccess;
 use crate::http::query::{self, NoParameters, Query};
 use crate::problem::{Problem, Reply};
 use crate::state::answer::{SourceName, StatusName};

@@ -10,7 +10,7 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpResponse, rt};
 use tokio::sync::mpsc::Receiver;
 
-use crate::http::auth::ReadAccess;
+use crate::http::access::auth::ReadAccess;
 use crate::http::query::{NoParameters, Query};
 use crate::problem::{Code, Problem, Reply};
 use crate::state::site::Site;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::predict::{asked, work};
-use crate::http::auth::ReadAccess;
+use crate::http::access::auth::ReadAccess;
 use crate::http::query::{self, Query};
 use crate::problem::{Code, Problem, Reply};
 use crate::state::site::Site;

@@ -3,8 +3,8 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::http::auth::{Access, admit};
-use crate::http::tokens::Scope;
+use crate::http::access::auth::{Access, admit};
+use crate::http::access::tokens::Scope;
 use crate::metrics::Text;
 use crate::problem::Reply;
 use crate::publish::Publisher;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::predict::work;
-use crate::http::auth::{AdminAccess, ReadAccess};
+use crate::http::access::auth::{AdminAccess, ReadAccess};
 use crate::http::etag;
 use crate::http::query::{NoParameters, Query};
 use crate::jobs::load;

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::predict::work;
 use crate::api::predict::body::{self, MOST_BYTES};
-use crate::http::auth::WriteAccess;
+use crate::http::access::auth::WriteAccess;
 use crate::http::decompress::{Encoding, decompress};
 use crate::http::query::{NoParameters, Query};
 use crate::ingest::Source;

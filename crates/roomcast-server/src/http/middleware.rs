@@ -13,10 +13,10 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::{DefaultHeaders, Next};
 use actix_web::{Error, HttpMessage, HttpResponse, web};
 
-use super::auth::Access;
-use super::origin;
-use super::proxy::{self, Client};
-use super::tokens::TokenLabel;
+use super::access::auth::Access;
+use super::access::origin;
+use super::access::proxy::{self, Client};
+use super::access::tokens::TokenLabel;
 use crate::http::answering::Answering;
 use crate::metrics::{OTHER, PREFLIGHT};
 use crate::problem::Problem;

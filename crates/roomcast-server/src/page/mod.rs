@@ -15,7 +15,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 
 use crate::api::predict::{gzip, wants_gzip};
-use crate::http::auth::Access;
+use crate::http::access::auth::Access;
 use crate::http::etag;
 use crate::page::bundle::Module;
 use crate::problem::Problem;

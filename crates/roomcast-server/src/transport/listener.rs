@@ -22,7 +22,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::connection::Connection;
 use super::slots::Connections;
-use crate::http::auth::Access;
+use crate::http::access::auth::Access;
 use crate::http::middleware;
 use crate::routes;
 use crate::state::site::Site;

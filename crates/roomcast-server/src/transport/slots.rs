@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::http::limits::network;
+use crate::http::access::limits::network;
 
 /// The connections of every address.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use super::scale::Scale;
 use super::svg::{Point, Svg, class};
 use crate::backtest::groups::Group;
 use crate::backtest::name;
+use crate::backtest::numbers::{interval, minus, percent};
 use crate::backtest::report::{Reliability, Report};
-use crate::backtest::text::{interval, minus, percent};
 
 /// Width of a chart in its own units, about one pixel each on a desktop.
 pub const WIDTH: f64 = 520.0;

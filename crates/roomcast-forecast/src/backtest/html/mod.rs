@@ -14,8 +14,9 @@ mod tables;
 use maud::{Markup, PreEscaped, html};
 
 use super::baselines;
+use super::numbers::percent;
 use super::report::Report;
-use super::text::{duration, percent};
+use super::text::duration;
 use super::verdict::Standing;
 use super::worst_days::WorstRoomDay;
 

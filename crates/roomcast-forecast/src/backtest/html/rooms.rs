@@ -7,8 +7,8 @@ use super::scale::Scale;
 use super::svg::{Svg, cut};
 use crate::backtest::groups::Room;
 use crate::backtest::name;
+use crate::backtest::numbers::{minus, percent};
 use crate::backtest::report::Report;
-use crate::backtest::text::{minus, percent};
 use crate::backtest::worst_days::WorstRoomDay;
 
 /// Largest number of rooms in a chart; its table has the rest.

@@ -4,10 +4,11 @@ use maud::{Markup, html};
 
 use super::unbroken;
 use crate::backtest::groups::{Group, Room};
+use crate::backtest::numbers::{number, percent};
 use crate::backtest::report::Reliability;
 use crate::backtest::scores::{COLUMNS, Column, Score};
 use crate::backtest::skill::Skill;
-use crate::backtest::text::{number, percent, skill_cells};
+use crate::backtest::text::skill_cells;
 use crate::backtest::worst_days::WorstDay;
 
 /// Most rows in a table; thousands of rooms would make a page that no browser opens.

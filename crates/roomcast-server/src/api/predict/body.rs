@@ -13,7 +13,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::predict::{prefers, work};
-use crate::http::auth::{self, Access, ReadAccess};
+use crate::http::access::auth::{self, Access, ReadAccess};
 use crate::http::query::{self, Query};
 use crate::problem::{Code, Problem, Reply};
 use crate::state::answer::Forecast;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::predict::{asked, cached, send};
-use crate::http::auth::ReadAccess;
+use crate::http::access::auth::ReadAccess;
 use crate::http::query::Query;
 use crate::problem::{Problem, Reply};
 use crate::state::answer::{ModelRef, SourceName, StatusName};

@@ -17,7 +17,7 @@ use flate2::write::GzEncoder;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::http::auth::ReadAccess;
+use crate::http::access::auth::ReadAccess;
 use crate::http::etag;
 use crate::http::query::{self, Query};
 use crate::problem::{Problem, Reply};

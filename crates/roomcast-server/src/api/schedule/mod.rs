@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::predict::{asked, prefers, work};
-use crate::http::auth::CalendarAccess;
+use crate::http::access::auth::CalendarAccess;
+use crate::http::access::tokens::Scope;
 use crate::http::query::{self, Query};
-use crate::http::tokens::Scope;
 use crate::problem::{Problem, Reply};
 use crate::state::answer::{ModelRef, utc};
 use crate::state::grid::Forecasts;

@@ -12,9 +12,9 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::limits::Limits;
 use super::proxy::{Client, Network};
-use super::query;
 use super::tokens::{self, Scope, Tokens};
 use super::uploads::Uploads;
+use crate::http::query;
 use crate::problem::{Code, Problem};
 use crate::state::site::Site;
 
