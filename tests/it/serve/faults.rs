@@ -39,7 +39,7 @@ fn tokens_and_scopes_decide() {
         log.contains("user.name=\"ROOMCAST_TOKENS, entry 3 (admin)\"") && log.contains("client.ip=127.0.0.1"),
         "{log}"
     );
-    assert_eq!(log.matches("tokens shorter than 16 characters").count(), 1, "{log}");
+    assert_eq!(log.matches("tokens of fewer than 16 characters").count(), 1, "{log}");
 }
 
 #[test]
