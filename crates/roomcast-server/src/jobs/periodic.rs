@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::publishing::Publishing;
 use super::scoring::Scoring;
 use super::watch::AlertMonitor;
+use crate::backoff::Outage;
 use crate::state::site::Site;
 
 /// Interval at which all of it is checked.
@@ -16,7 +17,7 @@ pub fn run(site: &Site) {
     let mut scoring = Scoring::default();
     let mut publishing = Publishing::default();
     let mut monitor = AlertMonitor::default();
-    let mut failing = [false; 2];
+    let mut outages = [Outage::default(), Outage::default()];
     while !site.serving.is_draining() {
         std::thread::sleep(POLL_INTERVAL);
         let Ok(snapshot) = site.snapshot() else { continue };
@@ -24,14 +25,14 @@ pub fn run(site: &Site) {
             ("forecasts cannot be published", publishing.update(site, &snapshot)),
             ("forecasts cannot be scored", scoring.update(site, &snapshot)),
         ];
-        for ((what, result), failing) in results.into_iter().zip(&mut failing) {
-            // Logged once, not every second.
-            if let Err(problem) = &result
-                && !*failing
-            {
-                tracing::error!(error = problem.detail, "{what}");
+        for ((what, result), outage) in results.into_iter().zip(&mut outages) {
+            match result {
+                Ok(()) => {
+                    outage.end();
+                }
+                Err(problem) if outage.begin() => tracing::error!(error = problem.detail, "{what}"),
+                Err(_) => {}
             }
-            *failing = result.is_err();
         }
         monitor.update(site, &snapshot);
     }

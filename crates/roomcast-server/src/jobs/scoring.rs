@@ -4,6 +4,7 @@ use polars::prelude::PolarsResult;
 use rayon::prelude::*;
 
 use super::forecasts::{self, BATCH_SIZE};
+use crate::backoff::Outage;
 use crate::problem::Problem;
 use crate::state::grid::Grid;
 use crate::state::loaded::Loaded;
@@ -21,7 +22,7 @@ const FILE: &str = "live-scores";
 #[derive(Default)]
 pub struct Scoring {
     is_resumed: bool,
-    is_failing: bool,
+    outage: Outage,
 }
 
 impl Scoring {
@@ -30,10 +31,9 @@ impl Scoring {
     fn resume(&mut self, site: &Site) {
         let kept = match site.registry.read_beside(FILE) {
             Err(error) if error.is_temporary() => {
-                if !self.is_failing {
+                if self.outage.begin() {
                     tracing::warn!(%error, "earlier scores cannot be read now: scoring waits for them");
                 }
-                self.is_failing = true;
                 return;
             }
             kept => kept.map_err(anyhow::Error::from),
@@ -46,7 +46,7 @@ impl Scoring {
                 tracing::warn!(file = FILE, error, "earlier scores cannot be read, they begin anew");
             }
         }
-        *self = Scoring { is_resumed: true, is_failing: false };
+        *self = Scoring { is_resumed: true, outage: Outage::default() };
     }
 
     /// Keeps and scores the forecasts that are due, while readings come in.
@@ -93,12 +93,15 @@ impl Scoring {
         let bytes = site.scores.lock().bytes();
         let bytes = bytes.map_err(anyhow::Error::from);
         let saved = bytes.and_then(|bytes| Ok(site.registry.write_beside(FILE, &bytes)?));
-        if let Err(error) = &saved
-            && !self.is_failing
-        {
-            tracing::warn!(error = format!("{error:#}"), "scores are not saved: a restart will forget them");
+        match saved {
+            Ok(()) => {
+                self.outage.end();
+            }
+            Err(error) if self.outage.begin() => {
+                tracing::warn!(error = format!("{error:#}"), "scores are not saved: a restart will forget them");
+            }
+            Err(_) => {}
         }
-        self.is_failing = saved.is_err();
     }
 }
 

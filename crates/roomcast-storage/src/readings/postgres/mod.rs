@@ -12,12 +12,14 @@ mod quarantine;
 mod read;
 mod schema;
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{ConnectOptions, Connection, PgPool, Postgres, Transaction};
+use tokio::sync::Mutex;
 
 use super::batch::{Batch, Receipt};
 use super::error::StoreError;
@@ -31,6 +33,8 @@ const MAX_CONNECTIONS: u32 = 8;
 
 /// Longest wait for a connection. A database that is away for longer is not available.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest time a batch waits for a vacuum of the quarantine.
+const VACUUM_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A store in PostgreSQL.
 pub struct PostgresStore {
@@ -41,6 +45,8 @@ pub struct PostgresStore {
     numbers: Numbers,
     /// Bytes that went into quarantine since its table was last vacuumed.
     unvacuumed: AtomicI64,
+    /// Held while the quarantine is vacuumed.
+    vacuuming: Arc<Mutex<()>>,
 }
 
 impl PostgresStore {
@@ -62,7 +68,14 @@ impl PostgresStore {
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT)
             .connect_lazy_with(options);
-        Ok(Self { name, calendar: calendar.clone(), pool, numbers: Numbers::default(), unvacuumed: AtomicI64::new(0) })
+        Ok(Self {
+            name,
+            calendar: calendar.clone(),
+            pool,
+            numbers: Numbers::default(),
+            unvacuumed: AtomicI64::new(0),
+            vacuuming: Arc::default(),
+        })
     }
 
     /// Begins a transaction that writes.
@@ -77,25 +90,29 @@ impl PostgresStore {
         let (receipt, numbers) = ingest::write(&mut writing, &plan, &known, &self.calendar).await?;
         writing.commit().await?;
         self.numbers.learn(&plan, &known, &numbers);
-        self.vacuum_quarantine(&plan);
+        self.vacuum_quarantine(&plan).await;
         Ok(receipt)
     }
 
     /// Makes the room of dropped and repeated rows of the quarantine reusable once many bytes have been written.
-    /// PostgreSQL's autovacuum runs once a minute, in which a client can write gigabytes.
-    fn vacuum_quarantine(&self, plan: &Plan<'_>) {
+    /// PostgreSQL's autovacuum runs once a minute, in which a client can write gigabytes. A batch waits only for a
+    /// vacuum that the batches since its beginning have overtaken: otherwise the table would grow with the load.
+    async fn vacuum_quarantine(&self, plan: &Plan<'_>) {
         let bytes: i64 = plan.refused.iter().map(|reject| reject.bytes() + quarantine::ROW_BYTES).sum();
         if self.unvacuumed.fetch_add(bytes, Relaxed) + bytes < quarantine::VACUUM_BYTES {
             return;
         }
+        let running = self.vacuuming.clone().lock_owned();
+        let Ok(held) = tokio::time::timeout(VACUUM_TIMEOUT, running).await else { return };
         self.unvacuumed.store(0, Relaxed);
-        // Nobody waits for it. Truncating the table would lock out its writers.
         let (pool, store) = (self.pool.clone(), self.name.clone());
         tokio::spawn(async move {
+            // Truncating the table would lock out its writers.
             let vacuum = sqlx::query("VACUUM (TRUNCATE false, SKIP_LOCKED) quarantine").execute(&pool);
             if let Err(error) = vacuum.await {
                 tracing::warn!(store, error = %error, "cannot vacuum the quarantine: its table may grow");
             }
+            drop(held);
         });
     }
 }
