@@ -42,9 +42,9 @@ def percentile(values, share):
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
-# What the page asks for, as often as it does: all of it after each change, at most every second or so.
+# The requests of the page, as often as it makes them: all of them after each change, at most about once a second.
 PAGE = ["/predict", "/devices", "/models", "/alerts"]
-# Half of the time all of it has to be there within so many seconds; far more than it takes, and less than people wait.
+# Largest median of the seconds that all of them take: far more than they need, and less than people notice.
 USABLE = 1.0
 samples, latencies = [], []
 begun = time.monotonic()
@@ -56,7 +56,7 @@ while runs(player) and time.monotonic() - begun < seconds + 120:
     samples.append((time.monotonic() - begun, memory()))
     time.sleep(0.8)
 
-# What is still on its way.
+# Waits for readings that are not stored yet, and for the retraining.
 for _ in range(120):
     now = metrics()
     if now["roomcast_ingest_queue_rows"] == 0 and (now["roomcast_retrainings_total"] + now["roomcast_retraining_failures_total"]) >= 1:
@@ -65,7 +65,7 @@ for _ in range(120):
 time.sleep(4)
 now = metrics()
 
-# The same asked of a process that has just begun, of the same store and the same models.
+# Compares with a new process on the same store and the same models.
 failed = []
 for _ in range(5):
     live = json.loads(ask("/predict"))

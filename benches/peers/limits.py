@@ -98,7 +98,7 @@ def insert(place: Path) -> float:
     connection = sqlite3.connect(place, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    # The table of src/store/sqlite, without the hours that the store counts beside it.
+    # The table of crates/roomcast-storage/src/readings/sqlite, without the hourly counts of the store.
     connection.execute(
         "CREATE TABLE readings (seq INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, device INTEGER NOT NULL, UNIQUE (time, device))"
     )

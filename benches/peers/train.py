@@ -36,7 +36,7 @@ BATCH = 25
 
 MOST_ROWS, FEW_ROWS, ENOUGH_DEVICES = 100_000, 30_000, 700
 
-# As in src/model/lightgbm.rs and src/model/fit.rs (site_parameters, device_parameters).
+# As in lightgbm.rs and fit/boosting.rs (site_parameters, device_parameters) of crates/roomcast-forecast/src/model.
 COMMON = {
     "objective": "binary",
     "metric": "binary_logloss",
@@ -58,7 +58,7 @@ DEVICE = COMMON | {"num_leaves": 6, "min_data_in_leaf": 40, "lambda_l2": 20.0, "
 TREES, PATIENCE = 60, 8
 RIDGES = [30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0]
 OWN_GAIN, LEAVE_LOSS, OWN_SHARE = 2.5, -2.0, 0.8
-# As in src/model/screen.rs; on large sites one of so many rows is looked at, as in src/model/sample.rs.
+# As in screening.rs, and for large sites, where one of ONE_OF rows is screened, as in sample.rs of the same folder.
 FIRST_LOOK, ONE_OF, BINS, LOOKED_AT, SHRINK = (0.3, 1.0), 3, 12, 96, 5.0
 RISING = {"prior", "last_day", "lag_1d", "lag_7d", "share_week", "so_far", "last_hour"}
 

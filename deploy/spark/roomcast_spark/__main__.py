@@ -62,12 +62,12 @@ def session(args):
     if args.master:
         builder = builder.master(args.master)
     settings = {
-        # Wall times are taken as they stand, also where a database's driver reckons in the zone of its machine.
+        # Takes wall times as they stand, also with a database's driver that computes in the zone of its machine.
         "spark.sql.session.timeZone": "UTC",
         "spark.executorEnv.TZ": "UTC",
-        # The parts are as large as they should be: neighbours would be joined to few large ones.
+        # Keeps the parts as they are: Spark would join neighbours to a few large ones.
         "spark.sql.adaptive.coalescePartitions.enabled": "false",
-        # What a task that is repeated wrote the first time is never seen.
+        # Hides what the first try of a repeated task has written.
         "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "1",
         "spark.ui.showConsoleProgress": "false",
         **dict(setting.split("=", 1) for setting in args.conf),
@@ -89,13 +89,13 @@ def table(spark, args, parts):
 
 
 def slices(column, first, last, parts):
-    """Conditions that cut all rows into parts by their times, evenly between two of them."""
+    """Returns conditions that cut all rows into parts by their times, evenly between `first` and `last`."""
     first, last = datetime.fromisoformat(first), datetime.fromisoformat(last)
     cuts = [f"'{first + (last - first) * part / parts:%Y-%m-%d %H:%M:%S}'" for part in range(1, parts)]
     lower, upper = [None, *cuts], [*cuts, None]
     spans = [[f"{column} >= {a}"] * bool(a) + [f"{column} < {b}"] * bool(b) for a, b in zip(lower, upper)]
     conditions = [" AND ".join(span) or "1 = 1" for span in spans]
-    # What has no time is to be refused, not overlooked.
+    # A row without a time must be read, so that it is refused.
     return [f"{conditions[0]} OR {column} IS NULL", *conditions[1:]]
 
 

@@ -6,7 +6,7 @@ from pyspark.sql import types as T
 
 from . import worker
 
-# Executors need not have this package.
+# Sends the module to the executors, so that they need not have this package.
 cloudpickle.register_pickle_by_value(worker)
 
 HOURS = pa.schema([("device", pa.string()), ("hour", pa.int64())])
@@ -49,13 +49,13 @@ def _spark(schema):
 
 
 class Job:
-    """One run: where Roomcast is on every machine, and how many processors a task has."""
+    """One run: the place of Roomcast on every machine, and the number of processors of a task."""
 
     def __init__(self, spark, roomcast):
         self.spark, self.roomcast = spark, roomcast
         conf = spark.sparkContext.getConf()
         self.cores = conf.get("spark.task.cpus", "1")
-        # A step that sees all devices is alone on its executor.
+        # A step that sees all devices gets all processors of its executor.
         self.all_cores = conf.get("spark.executor.cores", self.cores)
 
     def step(self, table, name, site, given, wanted, alone=False, arguments=()):

@@ -18,12 +18,12 @@ class Clock:
 
     def __init__(self, zone):
         self.zone = zone
-        # By how many seconds its whole hours lie after UTC's, as Roomcast has it: 1800 in India.
+        # Seconds from a whole hour of UTC to the next whole hour of the site, as in Roomcast: 1800 in India.
         recent = zone and datetime.fromtimestamp(20_000 * 86_400, ZoneInfo(zone)).utcoffset()
         self.phase = -int(recent.total_seconds()) % HOUR if zone else 0
 
     def instant(self, text):
-        """The instant of a local time such as 2016-08-25 00:00:00."""
+        """Returns the instant of a local time such as 2016-08-25 00:00:00."""
         wall = datetime.fromisoformat(text)
         if wall.tzinfo is not None:
             raise ValueError(f"{text}: expected a local time without an offset")
@@ -34,7 +34,7 @@ class Clock:
         return int(instant)
 
     def instants(self, column, kind):
-        """A column of times as instants; null where there is none."""
+        """Returns a column of times as instants; null where a time cannot be read."""
         if isinstance(kind, T.LongType):
             return column
         if isinstance(kind, T.TimestampType):
@@ -42,7 +42,7 @@ class Clock:
                 raise ValueError("the times are UTC: give the site's time zone with --timezone")
             return F.unix_seconds(column)
         if isinstance(kind, T.StringType):
-            # Spaces around are no part of it; with an offset it is no wall time.
+            # Spaces around a time are ignored. A time with an offset is no wall time.
             text = F.translate(F.trim(column), "T", " ")
             column = F.when(text.rlike(WALL), F.try_to_timestamp(text))
         elif isinstance(kind, T.TimestampNTZType):
@@ -52,7 +52,7 @@ class Clock:
         return F.unix_seconds(column) if not self.zone else self._zoned(column)
 
     def _zoned(self, wall):
-        # Of two instants the first; a time that clocks skip is the instant at which the gap ends.
+        # A time that comes twice is the first instant; a time that clocks skip is the end of the gap.
         shifted = F.to_utc_timestamp(wall, self.zone)
         back = F.from_utc_timestamp(shifted, self.zone)
         end = F.unix_seconds(shifted) - (F.unix_seconds(back) - F.unix_seconds(F.date_trunc("hour", back)))
@@ -60,7 +60,7 @@ class Clock:
 
 
 def motions(column, kind):
-    """Whether each row says motion; null where it says neither motion nor none."""
+    """Returns whether each row says motion; null where it says neither motion nor none."""
     if isinstance(kind, T.BooleanType):
         return column
     if isinstance(kind, T.StringType):
@@ -73,8 +73,8 @@ def motions(column, kind):
 
 
 def clean(table, clock, until, skip_bad_rows, observation):
-    """Device and instant (seconds) of each motion before `until`. A row that is no reading ends the job, or is counted and
-    left out.
+    """Returns device and instant (seconds) of each motion before `until`. A row that is no reading ends the job, or is counted
+    and left out.
     """
     kinds = {field.name.strip().lower(): field for field in table.schema.fields}
     if missing := [name for name in COLUMNS if name not in kinds]:
@@ -101,7 +101,7 @@ def clean(table, clock, until, skip_bad_rows, observation):
 
 
 def hourly(readings, clock, parts):
-    """One row per device and hour with motion: the seconds of the hour at which there was some, each once.
+    """Returns one row per device and hour with motion, with the distinct seconds of the hour that had motion.
 
     All rows of a device are in one of `parts` partitions, in order.
     """

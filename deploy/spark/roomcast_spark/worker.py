@@ -1,4 +1,4 @@
-"""Arrow batches through a process of `roomcast worker`, and nothing else: no task leaves anything behind."""
+"""Sends Arrow batches through a process of `roomcast worker`. A task leaves nothing else behind."""
 
 import contextlib
 import os
@@ -11,14 +11,14 @@ import pyarrow as pa
 
 
 class WorkerError(RuntimeError):
-    """A worker failed: Spark tries the task again, and drops what it had written."""
+    """A worker failed. Spark drops what the task has written, and tries it again."""
 
 
 def through(command, site, given, wanted, batches):
-    """Sends `batches`, made of the schema `given`, through a command, and gives what comes back in the schema `wanted`.
+    """Sends `batches` of the schema `given` through a command, and yields what comes back in the schema `wanted`.
 
-    `site` are the bytes of the file for `--site`, or None. After the last batch the worker is told how many rows there were,
-    so that it fails when it has not seen them all.
+    `site` are the bytes of the file for `--site`, or None. After the last batch the worker is told the number of rows, so that
+    it fails when it has not seen them all.
     """
     with tempfile.TemporaryFile() as errors:
         files = () if site is None else (_memory_file(site),)
@@ -37,7 +37,7 @@ def through(command, site, given, wanted, batches):
                 said = errors.read()[-2000:].decode(errors="replace").strip()
                 raise WorkerError(f"{' '.join(command[:3])} ended with {process.returncode}: {said}")
         finally:
-            # Where the task is given up before the end, so is its worker.
+            # If the task is given up before its end, the worker ends too.
             process.kill()
             process.wait()
             with contextlib.suppress(BrokenPipeError):
@@ -52,7 +52,7 @@ def _memory_file(content):
 
 
 def _exchange(process, given, wanted, batches):
-    # The worker may write whenever it likes, also while it is still being written to: somebody must always read.
+    # The worker may write while it still reads. Without a thread that always reads, both could wait for each other.
     answers = queue.SimpleQueue()
     reader = threading.Thread(target=_drain, args=(process.stdout, wanted, answers), daemon=True)
     reader.start()
@@ -68,7 +68,7 @@ def _exchange(process, given, wanted, batches):
             stream.write_batch(pa.record_batch([pa.array([v], f.type) for v, f in zip(last, given)], given))
         process.stdin.close()
     except BrokenPipeError:
-        # It has ended before its time, and its exit status will say so.
+        # The worker ended early; its exit status says so.
         pass
     reader.join()
     while (answer := answers.get()) is not None:
@@ -81,7 +81,7 @@ def _drain(stdout, wanted, answers):
             for batch in stream:
                 answers.put(batch.cast(wanted))
     except (pa.ArrowInvalid, OSError):
-        # Torn, or nothing at all: its exit status says why.
+        # The stream is cut off or empty; the exit status says why.
         pass
     finally:
         stdout.close()
