@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use utoipa::IntoParams;
 use utoipa::openapi::Required;
+use utoipa::openapi::path::ParameterIn;
 
 use crate::problem::{Code, Problem};
 
@@ -37,7 +38,7 @@ impl<T: DeserializeOwned + IntoParams> FromRequest for Query<T> {
 
 /// Parses a raw query string; `token` is allowed in every query.
 fn parse<T: DeserializeOwned + IntoParams>(raw: &str) -> Result<T, Problem> {
-    let known = T::into_params(|| None);
+    let known = T::into_params(|| Some(ParameterIn::Query));
     let mut values = Map::new();
     for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
