@@ -52,11 +52,11 @@ pub struct Device {
     readings: usize,
     /// Share of occupied hours among all hours since its first reading.
     share_occupied: f64,
-    /// Whether it fires far more often in an occupied hour than other devices do.
+    /// True if the device fires far more often in an occupied hour than other devices do.
     chattering: bool,
     /// Scores of its forecasts on hours that the models had not seen; null if there are none.
     scores: Option<Scores>,
-    /// Scores of the forecasts that were made for the hours of the last 14 days; null before the first was scored.
+    /// Scores of the forecasts made for the hours of the last 14 days; null before the first hour was scored.
     live: Option<LiveScores>,
 }
 
@@ -73,7 +73,7 @@ pub struct Scores {
     device: f64,
 }
 
-/// Scores of forecasts that were made at the start of their hour. An hour is scored some minutes after its end.
+/// Scores of forecasts made at the start of their hour. An hour is scored some minutes after its end.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub struct LiveScores {
     /// Number of scored hours.
@@ -126,7 +126,7 @@ pub enum PastState {
     Occupied,
     /// No motion was seen.
     Vacant,
-    /// Nothing can be said.
+    /// The state is unknown.
     Unobserved,
 }
 

@@ -23,9 +23,9 @@ pub struct ExplanationAnswer {
     hour: String,
     /// The probability of the forecast.
     probability: f64,
-    /// Log-odds before silence of the sensor is considered: `base` plus all contributions.
+    /// Log-odds before the silence of the sensor is taken into account: `base` plus all contributions.
     score: f64,
-    /// Part of the log-odds that comes from no feature.
+    /// Part of the log-odds that no feature contributes.
     base: f64,
     /// Factor applied to the probability because the sensor is silent; 1 for other sensors.
     silent_share: f64,
@@ -40,7 +40,7 @@ pub struct ContributionAnswer {
     feature: &'static str,
     /// Value of the feature; null if unknown.
     value: Option<f32>,
-    /// Part of the log-odds that comes from the feature.
+    /// Part of the log-odds that the feature contributes.
     contribution: f64,
 }
 

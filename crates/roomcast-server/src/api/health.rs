@@ -1,4 +1,4 @@
-//! `GET /healthz` and `GET /readyz`: whether the server lives, and whether it is ready.
+//! `GET /healthz` and `GET /readyz`: liveness and readiness of the server.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

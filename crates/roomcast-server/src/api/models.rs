@@ -1,4 +1,4 @@
-//! `GET /models` and `POST /models/reload`: the models that forecasts come from.
+//! `GET /models` and `POST /models/reload`: the models used for forecasts.
 
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
@@ -20,16 +20,15 @@ use crate::state::site::Site;
 use roomcast_forecast::model::fit;
 use roomcast_forecast::scores::calibration::{self, BINS, Bin};
 
-/// Time for which a list of versions counts as present: in a directory every byte of them is verified.
+/// Age up to which a list of versions is used. Listing a directory verifies every byte of its versions.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// The models that forecasts come from.
+/// The models used for forecasts.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ModelsAnswer {
     /// The version in use; null if the models in use are not from the registry.
     current: Option<String>,
-    /// All versions in the registry, the latest cutoff first: each with its manifest, or with the reason why it cannot be
-    /// used.
+    /// All versions in the registry, the latest cutoff first. Each has its manifest, or the reason why it is unusable.
     #[schema(value_type = Vec<Object>)]
     versions: Value,
     /// Errors of the last attempts to load models or readings, or to retrain; null if all of them succeeded.
@@ -40,7 +39,8 @@ pub struct ModelsAnswer {
     reliability: Vec<Reliability>,
     /// End of the hours that were held back; null if there are none.
     reliability_until: Option<String>,
-    /// Forecasts of the last `live_reliability_days` days, made at the start of their hour by models that had not seen it.
+    /// Forecasts of the last `live_reliability_days` days, made at the start of their hour by models that had not
+    /// learned from it.
     live_reliability: Vec<Reliability>,
     /// Number of these days.
     live_reliability_days: i32,
@@ -60,7 +60,7 @@ pub struct Learning {
     /// Days that are needed to train models.
     #[schema(minimum = 1)]
     days_needed: i32,
-    /// Whether this server has a store and accepts `POST /readings`.
+    /// True if this server has a store and accepts `POST /readings`.
     takes_readings: bool,
 }
 
@@ -75,7 +75,7 @@ pub struct Reliability {
     mean_probability: Option<f64>,
     /// Number of forecasts.
     forecasts: u64,
-    /// Number of forecasts whose hour turned out occupied.
+    /// Number of forecasts whose hour was occupied.
     occupied: u64,
 }
 
@@ -140,7 +140,7 @@ pub async fn reload(_: AdminAccess, _: Query<NoParameters>, site: Data<Site>) ->
     Ok(HttpResponse::Ok().json(Reloaded { current }))
 }
 
-/// Returns the registry's versions as last known, and, when the registry is away, the reason.
+/// Returns the registry's versions as last listed. Adds the reason if the registry is unreachable.
 fn versions(site: &Site) -> Result<(Value, Option<String>), Problem> {
     let mut listed = site.listed.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((when, versions, away)) = listed.as_ref()

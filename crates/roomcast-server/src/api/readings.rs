@@ -19,12 +19,12 @@ use crate::state::live::Live;
 use crate::state::site::Site;
 use roomcast_storage::readings::{Batch, Refused};
 
-/// Seconds after which to try again: short for a full queue, which moves soon, and longer for a store that is away.
+/// Seconds after which to try again: short for a full queue, which empties soon, and longer for an unavailable store.
 const SOON: u64 = 1;
 const LATER: u64 = 5;
 
-/// Size up to which reading a body takes a fraction of a millisecond: handing it to another thread and waiting for it
-/// would cost about as much again.
+/// Size up to which parsing a body takes a fraction of a millisecond. Handing it to another thread would cost about as
+/// much again.
 const SMALL: usize = 64 << 10;
 
 /// The outcome for the rows of a body. Every row is counted, and every stored reading is on disk.
@@ -36,7 +36,7 @@ pub struct Stored {
     /// Number of readings that were already stored.
     #[schema(minimum = 0)]
     duplicates: u64,
-    /// Number of rows that report no motion. They show that the sensor is alive, and are no readings.
+    /// Number of rows that report no motion. They show that the sensor is alive, and are not readings.
     #[schema(minimum = 0)]
     no_motion: u64,
     /// Invalid rows, in order. They are kept in quarantine.
@@ -174,7 +174,7 @@ fn media(request: &HttpRequest) -> Result<Media, Problem> {
     }
 }
 
-/// Checks the announced length of the body before any of it has come.
+/// Checks the announced length of the body before any of it is read.
 fn check_length(request: &HttpRequest) -> Result<(), Problem> {
     let named = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if named.is_none_or(|length| length <= MOST_BYTES) {

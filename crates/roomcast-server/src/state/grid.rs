@@ -20,7 +20,7 @@ pub struct Grid {
     pub hourly: Hourly,
     /// The aggregates of all devices.
     pub rates: Arc<SiteRates>,
-    /// The models that forecasts on it come from. None of them has seen the origin.
+    /// The models used for forecasts on this grid. They have not learned from anything after the origin.
     pub loaded: Arc<Loaded>,
     /// Digest of the inputs that forecasts of all devices share, besides the models: see [`SiteRates::digest`].
     pub basis: u64,
@@ -45,8 +45,8 @@ impl Grid {
         Grid { rates: Arc::new(rates), loaded, basis, made_at: calendar.now(), cells, hourly }
     }
 
-    /// Returns this grid for a history that has grown: forecasts of devices without new readings stay. None when more
-    /// has changed than the running hour of some devices.
+    /// Returns this grid for a history that has grown, and keeps forecasts of devices without new readings. Returns
+    /// `None` when more has changed than the running hour of some devices.
     pub fn grown(&self, readings: &Readings, changed: &[DeviceReadings], calendar: &Calendar) -> Option<Grid> {
         // The end of a silence of the whole site changes every room.
         if self.hourly.stale.is_some() {
@@ -74,7 +74,7 @@ impl Grid {
         Some(Grid { rates, loaded, basis, made_at: calendar.now(), cells, hourly })
     }
 
-    /// Returns the models that forecasts on this grid come from: the habit's when the data are stale.
+    /// Returns the models used for forecasts on this grid: the baseline when the data are stale.
     pub fn model(&self, calendar: &Calendar) -> ModelRef {
         match self.hourly.stale {
             Some(_) => ModelRef::habit(self.hourly.origin, calendar),
@@ -82,7 +82,7 @@ impl Grid {
         }
     }
 
-    /// Returns the forecasts of the devices at these positions, ascending. Missing ones are computed by all processors.
+    /// Returns the forecasts of the devices at these positions, ascending. Computes missing ones on all processors.
     ///
     /// # Errors
     /// Returns a `Problem` when Polars fails.

@@ -29,12 +29,12 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Interval at which the lease of a job is renewed.
 pub const RENEW_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Work that one server of a store does at a time.
+/// A lease on work that one server of a store does at a time.
 #[derive(Debug, Clone, Copy)]
 pub struct Lease {
     /// Its name in the store.
     name: &'static str,
-    /// The time without a renewal after which another server may do it.
+    /// The time without a renewal after which another server may take the lease.
     pub duration: Duration,
 }
 
@@ -45,28 +45,28 @@ pub const JOBS: Lease = Lease { name: "retrain", duration: Duration::from_secs(1
 /// Publishing. Renewed every [`crate::publish::RENEW_INTERVAL`].
 pub const PUBLISHING: Lease = Lease { name: "publish", duration: Duration::from_secs(45) };
 
-/// Sources of readings beside HTTP.
+/// Sources of readings besides HTTP.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// A broker, how its messages are read, and the seconds after which a repeated "motion" counts again.
+    /// A broker, the reader of its messages, and the seconds after which a repeated "motion" counts again.
     pub mqtt: Option<(Broker, Reader, i64)>,
     /// A JetStream consumer.
     pub nats: Option<nats::Settings>,
 }
 
-/// The store and everything that writes to it, on a runtime of their own, so that a slow disk holds up no request.
+/// The store and everything that writes to it. They have their own runtime, so a slow disk does not delay requests.
 pub struct Live {
     /// The store of the readings.
     pub store: Arc<Store>,
-    /// Takes readings.
+    /// Accepts readings for storage.
     pub writer: Writer,
     /// Counts of each source.
     pub counts: Arc<Counts>,
-    /// The state of the sensors: which of them are gone.
+    /// The health of the sensors: the ones that are offline.
     pub health: Arc<Health>,
     /// The name under which this server holds leases.
     holder: String,
-    /// The latest event of any sensor at the last query of the store, 0 for none.
+    /// The latest event of any sensor at the last query of the store; 0 if there is none.
     pub(crate) last_heard: Arc<AtomicI64>,
     runtime: tokio::runtime::Handle,
     sources: Mutex<Sources>,
@@ -74,7 +74,7 @@ pub struct Live {
     dirty: Arc<AtomicBool>,
     polls: AtomicU32,
     cursor: Mutex<Cursor>,
-    /// The instant before which the store drops readings, while these are still served.
+    /// The instant before which the store drops readings. Set while these are still served.
     pub(crate) drops_before: Mutex<Option<Timestamp>>,
     /// True when the last query for changes failed.
     pub(crate) is_away: AtomicBool,
@@ -125,8 +125,8 @@ impl Live {
         Ok(readings)
     }
 
-    /// Returns whether a query for changes is due: something was stored here, or other processes may have stored
-    /// something for a while.
+    /// Returns whether a query for changes is due: this server has stored readings, or other processes may have stored
+    /// some since the last query.
     pub fn is_due(&self) -> bool {
         self.dirty.load(SeqCst) || self.polls.fetch_add(1, SeqCst) + 1 >= POLLS_PER_QUERY
     }
@@ -134,7 +134,7 @@ impl Live {
     /// Returns the readings stored since the last query. Must be called off the async threads.
     ///
     /// # Errors
-    /// Returns the errors of [`Store::changes`]; the next query then asks for the same readings.
+    /// Returns the errors of [`Store::changes`]; the next query then returns the same readings.
     pub fn changes(&self) -> Result<Readings, StoreError> {
         self.polls.store(0, SeqCst);
         // Cleared before the query: anything stored during it makes the next query due.
@@ -153,7 +153,7 @@ impl Live {
         Ok(self.runtime.block_on(self.store.begins())?.is_none_or(|begins| begins >= before))
     }
 
-    /// Returns the latest event of any sensor, if the store knows one. Must be called off the async threads.
+    /// Returns the latest event of any sensor, if the store has one. Must be called off the async threads.
     pub fn heard(&self, calendar: &Calendar) -> Option<Timestamp> {
         let heard = self.runtime.block_on(self.store.heard()).ok()?;
         // A timestamp ahead of the clock is no sign of life now.
@@ -163,7 +163,7 @@ impl Live {
         latest
     }
 
-    /// Starts the sources, once the loaded readings show how far each device is.
+    /// Starts the sources. The loaded readings give the last state of each device.
     pub fn listen(&self, readings: &Readings, calendar: &Calendar) {
         let Sources { mqtt, nats } = std::mem::take(&mut *self.sources.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some((broker, reader, hold)) = mqtt {
@@ -182,7 +182,8 @@ impl Live {
         }
     }
 
-    /// Has the store do something slow, and calls `meanwhile` at every interval. Must be called off the async threads.
+    /// Runs a slow operation of the store, and calls `meanwhile` at every interval. Must be called off the async
+    /// threads.
     ///
     /// # Errors
     /// Returns the error of the store.
@@ -206,8 +207,8 @@ impl Live {
         }
     }
 
-    /// Returns a function that takes or renews a lease, and returns false while another server has it. It must be
-    /// called off the async threads.
+    /// Returns a function that takes or renews a lease, and returns false while another server holds it. The function
+    /// must be called off the async threads.
     pub fn lease(&self, lease: Lease) -> impl Fn() -> anyhow::Result<bool> + Send + Sync + 'static {
         let (store, runtime, holder) = (self.store.clone(), self.runtime.clone(), self.holder.clone());
         let seconds = lease.duration.as_secs() as i64;

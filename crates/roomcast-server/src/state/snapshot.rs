@@ -15,32 +15,34 @@ use roomcast_forecast::calendar::{Calendar, HOUR, Hour, Timestamp};
 use roomcast_forecast::readings::names::closest;
 use roomcast_forecast::readings::{DeviceReadings, Profile, Readings, profile};
 
-/// Seconds past the last reading within which a forecast may begin. Beyond, the data of files are history and "now"
-/// means their end.
+/// Seconds past the last reading within which a forecast may begin. Beyond, the data of files are history, and the
+/// present is their end.
 const MAX_FILE_SILENCE: i64 = 48 * HOUR;
 
-/// Seconds without any reading after which the data of a store, where readings can still come in, are history.
+/// Seconds without any reading after which the data of a store are history. Unlike a file, a store can receive more
+/// readings.
 pub const MAX_STORE_SILENCE: i64 = 30 * 24 * HOUR;
 
 /// Seconds of a step. Forecasts at the present are made for the end of a step, so that they are computed once for all
-/// requests in it, and include everything that has come.
+/// requests in it, and include all readings that have arrived.
 const ORIGIN_STEP: i64 = 300;
 
-/// Seconds before its end at which an hour's last step ends; from then on the hour counts as over.
+/// Seconds before the end of an hour at which its last step ends. From then on the hour counts as over.
 const LAST_STEP: i64 = 60;
 
-/// Number of origins whose grids are kept; a grid holds a copy of the readings before its origin.
+/// Maximum number of cached grids. A grid holds a copy of the readings before its origin.
 const MAX_CACHED_GRIDS: usize = 2;
 
-/// The readings, and everything that follows from them alone.
+/// The readings, and everything computed from the readings only.
 pub struct History {
     /// All readings.
     pub readings: Readings,
     /// Number of readings.
     pub count: usize,
-    /// First and last instant of the time in which the site lived, as of when they were read: see [`Readings::lived`].
+    /// First and last instant of the period in which the site was in use, as of the time of reading: see
+    /// [`Readings::lived`].
     pub span: Option<(Timestamp, Timestamp)>,
-    /// The latest sign of life of any sensor, 0 for none; none when no more readings can come in.
+    /// The latest sign of life of any sensor, or 0; `None` when no more readings can arrive.
     heard: Option<Arc<AtomicI64>>,
     profile: OnceLock<Profile>,
 }
@@ -52,14 +54,14 @@ impl History {
         History { count: readings.len(), span, heard, profile: OnceLock::new(), readings }
     }
 
-    /// Returns the latest sign of life of any sensor, if the store knows one.
+    /// Returns the latest sign of life of any sensor, if the store has one.
     fn heard(&self) -> Option<Timestamp> {
         self.heard.as_ref().map(|heard| heard.load(SeqCst)).filter(|&heard| heard > 0)
     }
 
-    /// Returns the instant a forecast is made at when none is named. While readings come in (the last is less than 48
-    /// hours old, in a store 30 days), that is the present, rounded up to five minutes but not into the next hour; else
-    /// it is the end of the hour of the last reading.
+    /// Returns the default instant of a forecast. While readings arrive (the last is less than 48 hours old, in a store
+    /// 30 days), that is the present, rounded up to five minutes but not into the next hour. Otherwise it is the end of
+    /// the hour of the last reading.
     pub fn present(&self, calendar: &Calendar) -> Timestamp {
         let now = calendar.now();
         let ended = if self.heard.is_some() { MAX_STORE_SILENCE } else { MAX_FILE_SILENCE };
@@ -109,7 +111,7 @@ impl History {
     /// Returns the position and the readings of a device.
     ///
     /// # Errors
-    /// Returns [`Code::UnknownDevice`] when it is not known, with the closest known name.
+    /// Returns [`Code::UnknownDevice`] for an unknown device, with the closest known name.
     pub fn device(&self, name: &str) -> Result<(usize, &DeviceReadings), Problem> {
         let devices = &self.readings.devices;
         match devices.binary_search_by(|d| d.device.as_str().cmp(name)) {
@@ -119,7 +121,7 @@ impl History {
     }
 }
 
-/// Returns the end of the step in which an instant lies.
+/// Returns the end of the step that contains an instant.
 fn step(instant: Timestamp, calendar: &Calendar) -> Timestamp {
     let start = calendar.start(calendar.hour(instant));
     let (passed, whole) = (instant - start, HOUR - LAST_STEP);
@@ -151,14 +153,14 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Returns data and models together, with nothing computed yet.
+    /// Returns a snapshot of data and models, with nothing computed yet.
     pub fn new(history: Arc<History>, loaded: Arc<Loaded>, older: Arc<OlderVersions>) -> Snapshot {
         let (answers, grids, computing) = (Answers::default(), Mutex::default(), Mutex::default());
         Snapshot { history, loaded, older, answers, grids, computing }
     }
 
-    /// Returns the same models with a history that has grown by `changed`. Results that this cannot have changed are
-    /// kept.
+    /// Returns a snapshot with the same models and a history that has grown by `changed`. Keeps results that this
+    /// cannot have changed.
     pub fn grown(&self, changed: &[DeviceReadings], calendar: &Calendar) -> Snapshot {
         let history = Arc::new(self.history.grown(changed, calendar));
         let grids = self.grids.lock().unwrap_or_else(PoisonError::into_inner);
@@ -169,12 +171,12 @@ impl Snapshot {
         Snapshot { history, loaded, older, answers, grids, computing }
     }
 
-    /// Returns other models with the same history.
+    /// Returns a snapshot with other models and the same history.
     pub fn with_models(&self, loaded: Loaded) -> Snapshot {
         Snapshot::new(self.history.clone(), Arc::new(loaded), self.older.clone())
     }
 
-    /// Returns another history with the same models.
+    /// Returns a snapshot with another history and the same models.
     pub fn with_history(&self, history: History) -> Snapshot {
         Snapshot::new(Arc::new(history), self.loaded.clone(), self.older.clone())
     }
@@ -184,8 +186,8 @@ impl Snapshot {
         self.computing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the latest sign of life, for the present alone. For a past origin the store does not know what was heard
-    /// until then, and later signs must not change a forecast.
+    /// Returns the latest sign of life, for the present only. The store does not record signs of life before a past
+    /// origin, and later signs must not change a forecast.
     fn heard(&self, origin: Timestamp, calendar: &Calendar) -> Option<Timestamp> {
         self.history.heard().filter(|_| origin >= calendar.now())
     }
@@ -241,11 +243,11 @@ impl Snapshot {
         grid.cells(devices, calendar, metrics)
     }
 
-    /// Returns the forecasts of devices given by their positions in the history; of all on the grid without any. Must
-    /// be called off the async threads.
+    /// Returns the forecasts of devices given by their positions in the history, or of all devices on the grid without
+    /// any.
     ///
     /// # Errors
-    /// Returns a `Problem` for a device without a reading in the time that is looked at, and when Polars fails.
+    /// Returns a `Problem` for a device without a reading in the period that forecasts use, and when Polars fails.
     pub fn forecasts(
         &self,
         origin: Timestamp,

@@ -1,4 +1,4 @@
-//! `POST /predict`: a forecast for a history that comes with the request and is not stored.
+//! `POST /predict`: a forecast for a history in the request, which is not stored.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -25,9 +25,9 @@ use roomcast_forecast::readings::{DeviceReadings, Readings};
 
 /// Maximum size of a body, bytes.
 pub(crate) const MOST_BYTES: usize = 8 << 20;
-/// Longest time a body may take to arrive.
+/// Longest time for a body to arrive.
 const MOST_TIME: Duration = Duration::from_secs(30);
-/// Longest pause in which nothing of a body arrives, and bytes per second that must arrive after that.
+/// Longest pause without a byte of a body, and the bytes per second that must arrive after it.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 const MIN_RATE: u64 = 1 << 10;
 /// Longest history, hours.
@@ -143,12 +143,12 @@ pub(crate) fn media(request: &HttpRequest) -> String {
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// Reads a body as it comes. `reserve` is asked for the memory of what has arrived, so a client cannot take memory by
+/// Reads a body as it arrives. Calls `reserve` for the memory of each chunk, so a client cannot take memory by
 /// announcing a large body.
 ///
 /// # Errors
-/// Returns [`Code::BodyTooLarge`], [`Code::InvalidBody`] for a body that breaks off, [`Code::RequestTimeout`] for one
-/// that comes too slowly, and the errors of `reserve`.
+/// Returns [`Code::BodyTooLarge`], [`Code::InvalidBody`] for an incomplete body, [`Code::RequestTimeout`] for one that
+/// arrives too slowly, and the errors of `reserve`.
 pub(crate) async fn read(
     mut body: Payload,
     mut reserve: impl FnMut(usize) -> Result<(), Problem>,

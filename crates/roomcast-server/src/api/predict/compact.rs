@@ -1,7 +1,7 @@
 //! `GET /predict/compact`: the forecast in few bytes, for displays that poll.
 //!
-//! Values that all devices share are sent once. A display learns from `GET /events` which devices changed and asks for
-//! these alone. It asks for all when `origin`, `basis` or the models differ from those it shows.
+//! Values that all devices share are sent once. A display learns from `GET /events` which devices changed, and requests
+//! only these. It requests all devices when `origin`, `basis` or the models differ from those it shows.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -39,12 +39,12 @@ pub struct CompactForecast {
     first_reading: Option<String>,
     /// The site's last reading.
     last_reading: Option<String>,
-    /// As in `GET /predict`.
+    /// True if the forecast is stale, as in `GET /predict`.
     stale: bool,
-    /// The models it comes from.
+    /// The models that made the forecast.
     model: ModelRef,
-    /// Identifies what the forecasts of all devices share. If it differs from that of an earlier answer with the same
-    /// origin, every forecast may have changed.
+    /// Identifies the inputs that the forecasts of all devices share. If it differs from that of an earlier answer with
+    /// the same origin, every forecast may have changed.
     basis: String,
     /// Probability from which an hour counts as occupied, in thousandths.
     #[schema(maximum = 1000)]
@@ -175,7 +175,7 @@ fn chance(hour: &HourForecast, threshold: u16) -> u16 {
     if hour.occupied { parts.max(threshold) } else { parts.min(threshold.saturating_sub(1)) }
 }
 
-/// Returns the observed states of the hours of a forecast, as far as another grid knows them.
+/// Returns the observed states of the hours of a forecast, unobserved for hours that another grid does not cover.
 fn actual(name: &str, forecast: &Hourly, known: &Hourly, calendar: &Calendar) -> String {
     let Some(at) = known.position(name) else { return String::new() };
     let hours = (forecast.end..known.end).take(HORIZON);

@@ -111,7 +111,7 @@ fn weight(accept: &Accept, media: &str) -> Quality {
 /// Returns the origin of a forecast at `at`, and the positions of the named devices; no positions for all.
 ///
 /// # Errors
-/// Returns a `Problem` for an unknown device, or an instant that cannot be read or is out of reach.
+/// Returns a `Problem` for an unknown device, and for an instant that is invalid or out of range.
 pub fn asked(
     at: Option<&str>,
     names: &[String],
@@ -142,7 +142,7 @@ pub fn asked(
     Ok((origin, devices))
 }
 
-/// Returns an answer from the cache, or renders it by `make` on a thread of its own.
+/// Returns an answer from the cache, or renders it by `make` on a blocking thread.
 ///
 /// # Errors
 /// Returns the error of `make`.
@@ -180,8 +180,8 @@ pub async fn work<T: Send + 'static>(job: impl FnOnce() -> Result<T, Problem> + 
     web::block(job).await.map_err(Problem::internal)?
 }
 
-/// Sends an answer, compressed for clients that accept it: once per answer, not once per request. A client that holds
-/// it gets 304.
+/// Sends an answer. Compresses it for clients that accept that, once per answer rather than once per request. Sends 304
+/// to a client that has the answer.
 ///
 /// # Errors
 /// Returns a `Problem` when compression fails, which it does not in memory.

@@ -25,14 +25,14 @@ const MAX_DURATION: i64 = 12 * HOUR;
 /// Blocks of one or more devices.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Schedule {
-    /// When the forecast was computed, UTC.
+    /// Time at which the forecast was computed, UTC.
     pub made_at: String,
     /// The instant the forecast was made at.
     pub origin: String,
-    /// Whether all sensors have been silent for longer than nights, days off and habits explain. The forecast is then the
-    /// rate of habit.
+    /// True if all sensors have been silent for longer than nights, days off and usual pauses explain. The forecast is
+    /// then the usual rate of each hour of the week.
     pub stale: bool,
-    /// The models it comes from.
+    /// The models that made the forecast.
     pub model: ModelRef,
     /// The rule that made the blocks.
     pub rule: BlockRule,
