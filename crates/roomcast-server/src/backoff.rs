@@ -1,4 +1,4 @@
-//! Tries after failures: how long to wait before the next, and what to log of them.
+//! Delays between tries after failures, and the log messages of the failures.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

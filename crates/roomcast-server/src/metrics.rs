@@ -48,7 +48,7 @@ pub enum Kind {
     Counter,
     /// A number that describes a state.
     Gauge,
-    /// Nanoseconds that only grow; they are shown in seconds.
+    /// Nanoseconds that only grow, shown in seconds.
     Time,
 }
 
@@ -216,7 +216,7 @@ impl Requests {
 pub struct Text(pub String);
 
 impl Text {
-    /// Writes a metric and its samples: what follows its name, such as `{source="http"}`, and the value.
+    /// Writes a metric and its samples. A sample is its labels, such as `{source="http"}`, and its value.
     pub fn metric<L: Display>(
         &mut self,
         name: &str,

@@ -11,9 +11,10 @@ use crate::api::predict::{body, compact};
 use crate::api::{alerts, devices, events, explain, health, metrics, models, predict, readings, schedule};
 use crate::problem;
 
-/// Declares the operations: the label of each path in metrics, and the handlers of its methods. The `utoipa::path`
-/// attribute of a handler states its path, its method, its parameters and its documentation. What most operations have in
-/// common, access control and problems, is added to the description.
+/// Declares the operations: the label of each path in metrics, and the handlers of its methods.
+///
+/// The `utoipa::path` attribute of a handler states its path, its method, its parameters and its documentation. The
+/// parts that most operations share, access control and problems, are added to the description.
 macro_rules! operations {
     ($($label:literal: $($module:ident::$handler:ident),+;)+) => {
         #[derive(OpenApi)]
@@ -75,7 +76,7 @@ impl Operation {
     }
 }
 
-/// What the description says besides paths.
+/// The parts of the description besides paths.
 #[derive(OpenApi)]
 #[openapi(
     info(

@@ -36,7 +36,7 @@ pub enum Code {
     MethodNotAllowed,
     /// The body did not arrive in time.
     RequestTimeout,
-    /// The registry has no usable models; the models in use stay.
+    /// The registry has no usable models. The models in use stay in use.
     ReloadFailed,
     /// The server was started without a store for readings.
     NoStore,
@@ -58,7 +58,7 @@ pub enum Code {
     Internal,
     /// The history is still being loaded, or the server is about to stop.
     NotReady,
-    /// The store for readings is unavailable; nothing was stored.
+    /// The store for readings is unavailable. Nothing was stored.
     StoreUnavailable,
     /// The model registry is unavailable.
     ModelsUnavailable,
@@ -146,7 +146,7 @@ pub struct ProblemBody<'a> {
     title: &'a str,
     /// The HTTP status.
     status: u16,
-    /// What failed in this request.
+    /// The cause of this problem in this request.
     detail: &'a str,
     /// Advice on what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -193,13 +193,13 @@ impl Problem {
         Problem::new(Code::InvalidParameter, format!("{name}: {why}"))
     }
 
-    /// Returns the problem of a failure of the server. The cause goes to the log, not to the client.
+    /// Returns the problem of a failure of the server. The cause is logged, and not sent to the client.
     pub fn internal(cause: impl fmt::Display) -> Problem {
         tracing::error!(error = %cause, "a request failed");
         Problem::new(Code::Internal, "the server could not answer").hint("look up this request_id in the server's log")
     }
 
-    /// Returns the problem for a status that Actix answered by itself.
+    /// Returns the problem of a status that Actix itself answered with.
     pub fn of_status(status: StatusCode) -> Problem {
         let (code, detail) = match status {
             StatusCode::NOT_FOUND => (Code::NotFound, "this path does not exist"),
@@ -241,7 +241,7 @@ impl ResponseError for Problem {
         self.code.status()
     }
 
-    /// Returns the head alone: the middleware writes the body, because it knows the request's id.
+    /// Returns the head only. The middleware writes the body, because it has the request's id.
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::new(self.status_code());
         let headers = response.headers_mut();

@@ -14,14 +14,14 @@ use futures_core::Stream;
 /// Bytes of an answer that are handed on at a time. These bytes are copied.
 const MAX_PIECE_BYTES: usize = 64 << 10;
 
-/// The state of the request being answered. While it has come whole and is being answered, the next has to wait.
+/// The state of the request being answered. Once its body is complete, the next request waits for the answer.
 #[derive(Default)]
 pub struct Answering {
     /// The number of the request that is being answered; 0 for none.
     request: Cell<u64>,
     /// Number of requests so far.
     requests: Cell<u64>,
-    /// Bytes of its body that have not come, if its length was named.
+    /// Bytes of its body that have not arrived, if its length was announced.
     pub(crate) missing: Cell<Option<u64>>,
     is_whole: Cell<bool>,
     /// The task that waits to read the next request.
@@ -66,7 +66,7 @@ impl Answering {
         }
     }
 
-    /// Records that so many more bytes of the body have come.
+    /// Records that `bytes` more bytes of the body have arrived.
     pub(crate) fn came(&self, bytes: usize) {
         if let Some(missing) = self.missing.get() {
             let missing = missing.saturating_sub(bytes as u64);
@@ -89,7 +89,7 @@ impl Answering {
 
 type BoxedPayload = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 
-/// The body of a request, which reports when it has come whole.
+/// The body of a request, which reports when it is complete.
 struct Body {
     payload: Payload,
     answering: Rc<Answering>,

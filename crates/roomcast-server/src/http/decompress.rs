@@ -19,7 +19,7 @@ const CHUNK: usize = 256 << 10;
 /// The encoding of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
-    /// None.
+    /// No compression.
     Identity,
     /// gzip.
     Gzip,
@@ -48,7 +48,7 @@ impl Encoding {
     }
 }
 
-/// Decompresses a body. `reserve` is asked for the memory of each chunk before it is read.
+/// Decompresses a body. Calls `reserve` for the memory of each chunk before it is read.
 ///
 /// # Errors
 /// Returns [`Code::InvalidBody`] for a body that is not in the named encoding, [`Code::BodyTooLarge`] for one that is

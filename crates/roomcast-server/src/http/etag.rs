@@ -24,7 +24,7 @@ pub fn is_held(request: &HttpRequest, tag: &EntityTag) -> bool {
     }
 }
 
-/// Answers with JSON and its tag, or with 304 to a client that holds it.
+/// Answers with JSON and its tag, or with 304 if the client has the current answer.
 ///
 /// # Errors
 /// Returns a `Problem` when a value cannot be written as JSON; in practice all can.

@@ -28,7 +28,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Seconds for which a browser may keep the answer to a preflight.
 const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("600");
 
-/// Passes a request on and finishes its answer.
+/// Calls the next service and finishes its answer.
 ///
 /// # Errors
 /// Returns no errors of its own; routes turn every failure into an answer.
@@ -96,7 +96,7 @@ fn admit(access: &Access, request: &ServiceRequest, client: Option<Client>) -> R
     origin::check_origin(request, &access.cors)
 }
 
-/// Decrements the number of requests in flight when dropped, also when the client has gone away.
+/// Decrements the number of requests in flight when dropped, also when the client has disconnected.
 struct InFlight<'a>(&'a Site);
 
 impl Drop for InFlight<'_> {
@@ -105,7 +105,7 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Writes the body of a problem. Makes a problem of a request that Actix refused by itself.
+/// Writes the body of a problem. Makes a problem of a request that Actix itself rejected.
 fn write_problem(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
     let status = response.status();
     let known = response.response().extensions().get::<Problem>().cloned();

@@ -134,7 +134,7 @@ fn seconds(text: &str) -> Option<i64> {
 /// Decodes percent-encoding and `+` of a query.
 ///
 /// # Errors
-/// Returns a message that says what is wrong with the text.
+/// Returns a message that names the fault in the text.
 pub fn decode(raw: &str) -> Result<String, &'static str> {
     percent(&raw.replace('+', " "))
 }
@@ -142,7 +142,7 @@ pub fn decode(raw: &str) -> Result<String, &'static str> {
 /// Decodes percent-encoding.
 ///
 /// # Errors
-/// Returns a message that says what is wrong with the text.
+/// Returns a message that names the fault in the text.
 pub fn percent(raw: &str) -> Result<String, &'static str> {
     let is_digits = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
     if !raw.split('%').skip(1).all(is_digits) {

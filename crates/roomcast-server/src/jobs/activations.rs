@@ -1,5 +1,5 @@
-//! Follows the registry: a version that becomes current there is served within seconds. It runs on a thread of its own,
-//! because a registry that is far away may take long to report that it is away.
+//! Follows the registry: a version that becomes current there is served within seconds. The job has its own thread,
+//! because an unreachable registry may take long to fail.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::state::site::Site;
 /// Interval between checks whether the next query of the registry is due.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Time after which models that could not be loaded are tried again although nothing seems to have changed.
+/// Time after which models that could not be loaded are tried again without any change of the registry.
 const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Follows the registry until the server stops.

@@ -1,4 +1,4 @@
-//! Loading and reloading: what is stored is served whole or not at all.
+//! Loading and reloading. New data is served whole or not at all.
 
 use std::fs;
 use std::path::PathBuf;
@@ -21,12 +21,12 @@ use roomcast_storage::registry::{self, Registry, RegistryError};
 /// Interval at which the input is checked.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Loads history and models for the first time. Without models in the registry the baseline answers while
-/// models are being trained.
+/// Loads history and models for the first time. Without models in the registry the baseline answers while models are
+/// being trained.
 ///
 /// # Errors
-/// Returns an error when the readings cannot be read. An unreadable registry is no error: it is logged, and shown by
-/// `/models`.
+/// Returns an error when the readings cannot be read. An unreadable registry is not an error: it is logged, and shown
+/// by `/models`.
 pub fn start(site: &Site) -> anyhow::Result<()> {
     let _lock = site.serving.lock_loading();
     let watch = Instant::now();
@@ -111,8 +111,8 @@ fn warm(site: &Site) {
     }
 }
 
-/// Trains on the whole history and saves the result, if the registry can be written. Returns none when there is too
-/// little to learn from, or training fails: the baseline then goes on answering.
+/// Trains on the whole history and saves the result, if the registry is writable. Returns `None` when there is too
+/// little to learn from, or training fails: the baseline then continues to answer.
 fn train(site: &Site, history: &History) -> Option<Loaded> {
     let (first_reading, last_reading) = history.span?;
     let watch = Instant::now();
@@ -164,7 +164,7 @@ fn save(registry: &Registry, models: &Models, about: &TrainingInfo) -> Option<ro
 /// Loads the registry's current models now.
 ///
 /// # Errors
-/// Returns a `RegistryError` when they cannot be used; the old ones stay.
+/// Returns a `RegistryError` when they are unusable. The old ones stay in use.
 pub fn reload(site: &Site) -> Result<String, RegistryError> {
     let last = site.snapshot().ok().and_then(|snapshot| snapshot.history.span).map(|span| span.1);
     // Loading may take long, so it runs without the lock and new readings do not wait for it.
@@ -270,8 +270,8 @@ fn read_changes(site: &Site) {
     }
 }
 
-/// Watches the input until the server stops, and serves what is new. `stamps` are from before the first load, so no
-/// change between the two is missed.
+/// Watches the input until the server stops, and serves new data. `stamps` are from before the first load, so no change
+/// between the two is missed.
 pub fn watch(site: &Site, mut stamps: FileStamps) {
     while !site.serving.is_draining() {
         std::thread::sleep(POLL_INTERVAL);
@@ -285,7 +285,7 @@ pub fn watch(site: &Site, mut stamps: FileStamps) {
     }
 }
 
-/// Size and modification time of each input file; none for a missing one.
+/// Size and modification time of each input file; `None` for a missing one.
 pub type FileStamps = Vec<Option<(u64, SystemTime)>>;
 
 /// Returns the present stamps of the input.

@@ -15,7 +15,7 @@ use roomcast_forecast::train::schedule::Schedule;
 /// Interval at which the clock and the server's phase are checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Seconds back by which a clock counts as set; the time to wait for is then computed again.
+/// Seconds back by which a clock counts as changed. The time to wait for is then computed again.
 const MIN_CLOCK_JUMP: i64 = 60;
 
 /// Runs the jobs that are due, until the server stops.
@@ -44,7 +44,7 @@ pub fn run(site: &Site) {
     }
 }
 
-/// Reports once per time of a schedule that it has come.
+/// Reports each time of a schedule once.
 struct Timer {
     what: &'static str,
     schedule: Option<Schedule>,

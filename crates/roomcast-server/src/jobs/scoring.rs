@@ -14,7 +14,7 @@ use roomcast_forecast::forecast::{self, DeviceForecast};
 use roomcast_forecast::model::rule::Rule;
 use roomcast_forecast::scores::Scores;
 
-/// The name beside the models under which scores outlive the process.
+/// The name of the file of scores beside the models.
 const FILE: &str = "live-scores";
 
 /// The state of scoring: whether earlier scores were read, and whether reading or saving them fails.
@@ -25,8 +25,8 @@ pub struct Scoring {
 }
 
 impl Scoring {
-    /// Reads the scores of an earlier process. While the registry is away it does not begin anew, or they would be
-    /// lost.
+    /// Reads the scores of an earlier process. While the registry is unreachable it does not start with empty scores,
+    /// because they would replace those in the registry.
     fn resume(&mut self, site: &Site) {
         let kept = match site.registry.read_beside(FILE) {
             Err(error) if error.is_temporary() => {
@@ -49,7 +49,7 @@ impl Scoring {
         *self = Scoring { is_resumed: true, is_failing: false };
     }
 
-    /// Keeps and scores the forecasts that are due, while readings come in.
+    /// Records and scores the forecasts that are due, while readings arrive.
     ///
     /// # Errors
     /// Returns a `Problem` when Polars fails.
@@ -102,9 +102,9 @@ impl Scoring {
     }
 }
 
-/// Returns the instant up to which readings have come: now, or just after the last when readings run ahead of the
-/// clock. If they are of the past, a store may still be playing it, and its last reading is the clock; files are then
-/// history.
+/// Returns the instant up to which readings have arrived: now, or just after the last when readings are ahead of the
+/// clock. If they are of the past, a store may still be receiving them, and its last reading is the clock; files are
+/// then history.
 fn clock(site: &Site, history: &History) -> Option<Timestamp> {
     let (_, last) = history.span?;
     let now = site.calendar.now();

@@ -1,4 +1,4 @@
-//! The alert monitor: looks for problems that the operator of the site should know.
+//! The alert monitor: checks for problems that the operator of the site should know.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -18,7 +18,7 @@ use roomcast_forecast::readings::Stray;
 const MIN_PAUSE: Duration = Duration::from_secs(5);
 const PAUSE_FACTOR: u32 = 20;
 
-/// Models that learned from nothing younger than this are old.
+/// Age of the last reading that models learned from, from which they count as old.
 const MAX_MODEL_AGE: i64 = 30 * 24 * HOUR;
 
 /// Hours of history that define the usual silence. A building is quiet at night and on weekends, so readings are late
@@ -26,7 +26,7 @@ const MAX_MODEL_AGE: i64 = 30 * 24 * HOUR;
 const SILENCE_WINDOW_HOURS: usize = 28 * 24;
 const MIN_USUAL_SILENCE: i64 = 6 * HOUR;
 
-/// Time without motion after which forecasts ask whether the sensors are alive.
+/// Time without motion after which forecasts query whether the sensors are alive.
 const LIVENESS_QUERY_DELAY: i64 = 24 * HOUR;
 
 /// Time after the last reading during which readings count as arriving.
@@ -35,10 +35,10 @@ const ARRIVAL_WINDOW: Duration = Duration::from_secs(600);
 /// Time after the last refused row during which refused rows are an alert.
 const REFUSAL_WINDOW: Duration = Duration::from_secs(3600);
 
-/// Silence that is still usual before the data cover a week: weekends are not known yet.
+/// Longest usual silence before the data cover a week, when weekends are not known yet.
 const INITIAL_USUAL_SILENCE: i64 = 72 * HOUR;
 
-/// Looks for problems repeatedly.
+/// Checks for problems repeatedly.
 #[derive(Default)]
 pub struct AlertMonitor {
     /// The earliest time of another check.
@@ -56,7 +56,7 @@ struct Arrivals {
 }
 
 impl Arrivals {
-    /// Returns whether readings came in the last minutes, whatever their timestamps.
+    /// Returns whether readings arrived in the last minutes, whatever their timestamps.
     fn update(&mut self, counts: &Counts, now: Instant) -> bool {
         let stored = Source::ALL.into_iter().map(|source| counts.of(source).stored.get()).sum();
         if stored > self.stored {
@@ -117,7 +117,7 @@ impl DataFindings {
 }
 
 impl AlertMonitor {
-    /// Looks for problems, when a check is due.
+    /// Checks for problems, when a check is due.
     pub fn update(&mut self, site: &Site, snapshot: &Arc<Snapshot>) {
         if self.next.is_some_and(|next| Instant::now() < next) {
             return;
@@ -139,7 +139,7 @@ impl AlertMonitor {
     }
 }
 
-/// Returns the names of everything that is wrong, by kind.
+/// Returns the names of everything that has a problem, by kind.
 fn find_problems(
     site: &Site,
     snapshot: &Snapshot,

@@ -40,11 +40,11 @@ pub const PAGE: [Module; 14] = modules!(
     "panel/panel" "shell/alerts" "shell/head" "shell/live" "shell/login"
 );
 
-/// The modules of the panel; a browser fetches them with the first panel.
+/// The modules of the panel, which a browser fetches with the first panel.
 pub const PANEL: [Module; 6] =
     modules!("panel/model" "panel/pieces" "panel/room" "panel/schedule" "panel/weeks" "panel/why");
 
-/// Path, in the list of files, of the page as a server without tokens sends it: it does not ask for one.
+/// Path, in the list of files, of the page as a server without tokens sends it. This page asks for no token.
 const OPEN_PAGE: &str = "/ without sign-in";
 
 /// A file, its type, and a tag that changes with its content. Only the compressed form is kept.

@@ -1,7 +1,7 @@
 //! Publishes forecasts: to a broker in Home Assistant's form, and to Redis for programs.
 //!
-//! The forecaster hands over the forecasts of the whole site and never waits. Each target takes the newest when it is
-//! ready for them, so a slow or absent target costs the memory of one such forecast and nothing else.
+//! The forecaster passes on the forecasts of the whole site and never waits. Each target takes the newest when it is
+//! ready for it, so a slow or absent target costs the memory of one such forecast and nothing else.
 
 mod homeassistant;
 mod redis;
@@ -59,7 +59,7 @@ impl Feed {
         self.forecasts.borrow_and_update().clone()
     }
 
-    /// Waits for a forecast that was not returned yet; false when no more are made.
+    /// Waits for a forecast that was not returned yet. Returns false when no more are made.
     async fn wait(&mut self) -> bool {
         self.forecasts.changed().await.is_ok()
     }
@@ -72,8 +72,8 @@ impl Feed {
     }
 }
 
-/// The time until which no other server publishes; none when another server does. It ends by itself: a server that
-/// cannot reach the store does not learn that another server has taken the lease.
+/// The time until which no other server publishes; `None` when another server does. The time limits the lease: a server
+/// that cannot reach the store does not learn that another server has taken the lease.
 #[derive(Clone)]
 struct LeaseEnd(watch::Receiver<Option<Instant>>);
 
@@ -150,7 +150,7 @@ impl Publisher {
         self.lease_end.is_ahead()
     }
 
-    /// Hands over a forecast. It replaces one that was not taken yet.
+    /// Passes on a forecast. It replaces one that no target has taken yet.
     pub fn publish(&self, forecast: SiteForecast) {
         self.forecasts.send_replace(Some(Arc::new(forecast)));
     }
@@ -162,9 +162,9 @@ impl Publisher {
 }
 
 /// Publishes to a target until the runtime ends. Connects while this server holds the lease, and closes the connection
-/// when another server has it. While it is not known who has the lease, the connection stays open, so that no
-/// subscriber is told that the forecasts are gone. Nothing new is published and no connection is made meanwhile,
-/// because the next server uses the same name at a broker.
+/// when another server has it. While the holder is unknown, the connection stays open, so that no subscriber sees the
+/// forecasts as unavailable. Nothing is published and no connection is made meanwhile, because the next server uses the
+/// same name at a broker.
 async fn supply(mut target: Box<dyn Target>, mut feed: Feed, mut lease_end: LeaseEnd) {
     let (mut delays, mut outage) = (Backoff::default(), Outage::default());
     loop {

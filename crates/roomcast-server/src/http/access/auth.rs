@@ -18,13 +18,13 @@ use crate::http::query;
 use crate::problem::{Code, Problem};
 use crate::state::site::Site;
 
-/// What decides about a request before it reaches its handler.
+/// Decides whether a request reaches its handler.
 pub struct Access {
     /// The known tokens; none with `--no-auth`.
     pub tokens: Tokens,
     /// The limits on requests.
     pub limits: Limits,
-    /// Histories that came with requests.
+    /// Histories sent in requests.
     pub uploads: Uploads,
     /// True when metrics are shown without a token.
     pub metrics_public: bool,
@@ -39,7 +39,7 @@ pub struct Access {
 /// Admits requests whose token has a scope, and holds the scope that it has.
 pub struct Admitted<const SCOPE: u8>(pub Scope);
 
-/// The request may subscribe to a calendar, and do whatever else its scope allows.
+/// The request may subscribe to a calendar, and do everything else that its scope allows.
 pub type CalendarAccess = Admitted<{ Scope::Calendar as u8 }>;
 
 /// The request may read.

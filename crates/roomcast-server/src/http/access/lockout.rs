@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-/// Number of wrong tokens within [`PERIOD`] that lock an address out.
+/// Number of wrong tokens within [`PERIOD`] after which an address is locked out.
 const MAX_WRONG_TOKENS: u32 = 30;
 
 /// Time for which wrong tokens are remembered, and for which an address is locked out.
@@ -25,7 +25,7 @@ pub struct Lockout {
 #[derive(Debug, Clone, Copy)]
 struct Guesses {
     wrong: u32,
-    /// The time at which they are dropped: a period after the first, or after the one that was too many.
+    /// The time at which they are dropped: a period after the first, or after the one that locked the address out.
     until: Instant,
 }
 

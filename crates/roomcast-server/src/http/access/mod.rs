@@ -1,4 +1,4 @@
-//! Who may ask, and how much.
+//! Access control and rate limits.
 
 pub mod auth;
 pub mod limits;

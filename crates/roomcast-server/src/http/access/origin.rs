@@ -14,11 +14,11 @@ use crate::problem::{Code, Problem};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Checks that a request is meant for a loopback host. Without tokens nothing else distinguishes this server's pages from
-/// those of other sites.
+/// Checks that a request is meant for a loopback host. Without tokens nothing else distinguishes this server's pages
+/// from those of other sites.
 ///
 /// # Errors
-/// Returns [`Code::MisdirectedRequest`] when it is not.
+/// Returns [`Code::MisdirectedRequest`] for any other host.
 pub fn check_host(request: &ServiceRequest) -> Result<(), Problem> {
     let mut hosts = request.headers().get_all(header::HOST).map(|host| host.to_str().unwrap_or_default());
     let foreign = hosts.find(|host| !is_loopback(host));

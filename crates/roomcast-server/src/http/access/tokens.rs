@@ -57,7 +57,7 @@ impl Scope {
 /// Number of characters from which on a random token cannot be guessed.
 const MIN_RANDOM_LENGTH: usize = 16;
 
-/// The tokens the server knows, as SHA-256 digests: all have one length, and no token is in memory to leak.
+/// The tokens of the server, as SHA-256 digests. Digests have one length, and no token stays in memory.
 #[derive(Debug, Default)]
 pub struct Tokens {
     known: HashMap<[u8; 32], Known>,
@@ -82,7 +82,8 @@ impl Tokens {
     /// `scope:token` a line.
     ///
     /// # Errors
-    /// Returns an error when the file cannot be read, or an entry has no scope or no token. Errors never hold a token.
+    /// Returns an error when the file cannot be read, or an entry has no scope or no token. Errors never contain a
+    /// token.
     pub fn read(private: Option<&str>, list: Option<&str>, file: Option<&Path>) -> anyhow::Result<Tokens> {
         let mut tokens = Tokens::default();
         if let Some(token) = private.map(str::trim).filter(|token| !token.is_empty()) {

@@ -1,5 +1,4 @@
-//! Limits on histories sent along with a request for their forecast: how many are worked on, wait, and are held in
-//! memory.
+//! Limits on histories sent in requests: how many are forecast, wait, and are in memory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +12,7 @@ use crate::problem::{Code, Problem};
 /// Number of histories worked on at a time: while one is forecast with all processors, the next can be parsed.
 const MAX_ACTIVE: usize = 2;
 
-/// Maximum number of histories that are sent, wait or are worked on: of one caller, and of all.
+/// Maximum number of histories that arrive, wait or are forecast: of one caller, and of all.
 const MAX_PER_CALLER: usize = 16;
 const MAX_ALL: usize = 64;
 
@@ -77,10 +76,10 @@ impl Uploads {
 }
 
 impl Upload {
-    /// Reserves memory for so many more bytes of the body.
+    /// Reserves memory for `bytes` more bytes of the body.
     ///
     /// # Errors
-    /// Returns [`Code::RateLimited`] when all bodies together have as much as they may.
+    /// Returns [`Code::RateLimited`] when all bodies together have reached their limit.
     pub fn reserve(&mut self, bytes: usize) -> Result<(), Problem> {
         self.bytes.merge(reserve(&self.uploads.bytes, bytes)?);
         Ok(())

@@ -1,9 +1,9 @@
 //! Readings from an MQTT broker, acknowledged when they are stored.
 //!
-//! The session is persistent: while the connection is down the broker keeps messages, within its limits, and it sends
-//! again what was not acknowledged. Three tasks share the work, so that none waits for one that waits for it. The
-//! connection's task only reads and answers the broker. `handler` makes events of messages and waits for room in the
-//! queue. A third task acknowledges each message once it is stored, in the order in which they came.
+//! The session is persistent: while the connection is down the broker keeps messages, within its limits, and it repeats
+//! messages that were not acknowledged. Three tasks share the work, so that they cannot wait for one another in a
+//! circle. The connection's task only reads and answers the broker. `handler` makes events of messages and waits for
+//! room in the queue. A third task acknowledges each message once it is stored, in the order of arrival.
 //!
 //! Each connection has its own channel for acknowledgements. An acknowledgement that is too late for its connection is
 //! dropped, so it cannot reach another message to which the next connection gives the same number. Waiting
@@ -28,11 +28,11 @@ use crate::mqtt::broker::{Broker, KEEP_ALIVE, MAX_PACKET_BYTES};
 use connection::{Connection, ConnectionError, Incoming};
 pub use handler::Handler;
 
-/// Most bytes of messages received and not yet acknowledged. Beyond it the connection is closed until half of them are
-/// stored; the broker keeps the rest.
+/// Maximum number of bytes of messages received and not yet acknowledged. Above it the connection is closed until half
+/// of them are stored; the broker keeps the rest.
 const MAX_BACKLOG_BYTES: usize = 64 << 20;
 
-/// Bytes a message takes beside its topic and payload.
+/// Bytes a message occupies besides its topic and payload.
 const MESSAGE_OVERHEAD_BYTES: usize = 256;
 
 /// Most groups of acknowledgements that are written together.
@@ -44,10 +44,10 @@ const SUBSCRIPTION_ID: u16 = 1;
 /// Interval at which the backlog is checked while no connection is made for it.
 const BACKLOG_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Channel for the numbers of stored messages, to the connection they came by.
+/// Channel for the numbers of stored messages, to the connection that received them.
 type Acks = mpsc::UnboundedSender<Vec<u16>>;
 
-/// A message with the connection it came by.
+/// A message and the connection that received it.
 struct Received {
     packet: Publish,
     /// The size of a message that was too large to be read.

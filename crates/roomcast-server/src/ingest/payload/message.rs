@@ -34,8 +34,8 @@ pub struct Message {
 }
 
 impl Reader {
-    /// Makes a reader for these topic filters. The device is what their wildcards stand for, or what stands for
-    /// `{device}` in the template. The pointer (RFC 6901) gives the place of the value in JSON.
+    /// Makes a reader for these topic filters. The device is the text that their wildcards match, or that `{device}`
+    /// matches in the template. The pointer (RFC 6901) gives the place of the value in JSON.
     ///
     /// # Errors
     /// Returns a message that names the invalid filter, template or pointer.
@@ -74,10 +74,10 @@ impl Reader {
         filters
     }
 
-    /// Reads a message; none for one that is about no sensor.
+    /// Reads a message; `None` for one that is about no sensor.
     ///
     /// # Errors
-    /// Returns a message that says why the payload of a sensor's topic cannot be understood.
+    /// Returns the reason why the payload of a sensor's topic cannot be read.
     pub fn read(&self, topic: &str, payload: &[u8], calendar: &Calendar) -> Result<Option<Message>, String> {
         let Some((device, kind)) = self.device(topic) else { return Ok(None) };
         let name = field::name(field::trim(device.as_bytes()));
@@ -119,7 +119,7 @@ impl Reader {
     }
 }
 
-/// Returns the time in a message; none without one, or when it shows a clock that was never set.
+/// Returns the time in a message; `None` without one, or if it shows a clock that was never set.
 ///
 /// # Errors
 /// Returns a message for a time far ahead of the site's clock. One of the clocks is wrong, so the time of arrival may

@@ -1,7 +1,7 @@
-//! Conversion of bodies and messages to events, or to the reason why they are none.
+//! Conversion of bodies and messages to events, or to the reason why they are rejected.
 //!
 //! [`rows`] reads data with its own time and device: bodies of `POST /readings` and JetStream messages. [`message`]
-//! reads what sensors and their gateways publish to an MQTT broker, where the [`topic`] names the device.
+//! reads the messages that sensors and their gateways publish to an MQTT broker, where the [`topic`] names the device.
 
 pub mod form;
 pub mod message;

@@ -11,8 +11,8 @@ use crate::ingest::counts::Counts;
 use roomcast_forecast::calendar::Timestamp;
 use roomcast_storage::readings::{Batch, Event, Receipt, Store, StoreError, Verdict};
 
-/// Longest time of a transaction. After it the store counts as away, and rows that may have been stored are offered
-/// again.
+/// Longest time of a transaction. After it the store counts as unavailable, and rows that may have been stored are
+/// stored again.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Function called after each transaction with the new readings.

@@ -1,4 +1,4 @@
-//! Submitted data: alone as it came, or grouped for one transaction.
+//! Submitted data: as it arrived, or grouped for one transaction.
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -33,12 +33,12 @@ pub struct Failure {
     pub temporary: bool,
 }
 
-/// A sender's choice of what happens while the store is away.
+/// A sender's choice of the reaction to an unavailable store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnFailure {
-    /// The sender is told at once that the store is away.
+    /// The sender gets an error immediately.
     Report,
-    /// The data is tried again until it is stored. Data that the store never takes goes into quarantine.
+    /// The data is tried again until it is stored. Data that the store never accepts goes into quarantine.
     Retry,
 }
 
@@ -56,7 +56,7 @@ impl Reservation {
     }
 }
 
-/// What one sender submitted.
+/// The submission of one sender.
 pub(super) struct Job {
     pub source: Source,
     pub batch: Batch,

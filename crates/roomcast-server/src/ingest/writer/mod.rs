@@ -1,9 +1,10 @@
 //! One task that stores the data of all sources, in transactions as large as the queue.
 //!
-//! While one transaction is under way others queue, and the next takes them together: the slower the disk, the larger
-//! the transactions. The queue is bounded by rows and bytes. When the store is away, senders that can keep their data
-//! and ask again (HTTP) are told at once. Messages that a broker keeps for us wait here and are tried again. Data that
-//! the store would never take goes into quarantine, because a broker would bring it again and again.
+//! While one transaction is under way submissions queue, and the next transaction stores them together: the slower the
+//! disk, the larger the transactions. The queue is bounded by rows and bytes. When the store is unavailable, senders
+//! that can keep their data and try again (HTTP) get an error immediately. Messages that a broker keeps wait here and
+//! are tried again. Data that the store would never accept goes into quarantine, because a broker would deliver it
+//! again and again.
 
 mod commit;
 mod divide;
@@ -81,8 +82,8 @@ impl Writer {
         Ok(Reservation { rows: None, bytes })
     }
 
-    /// Hands over a batch that has room for its bytes. The answer comes when it is stored or has failed, at once when the
-    /// store is away.
+    /// Submits a batch that has room for its bytes. The answer arrives when it is stored or has failed, immediately
+    /// when the store is unavailable.
     ///
     /// # Errors
     /// [`QueueFull`] when there is no room for its rows.

@@ -1,4 +1,4 @@
-//! The task that stores what was submitted, one transaction after the other.
+//! The task that stores submitted data, one transaction after the other.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -16,11 +16,11 @@ use roomcast_forecast::calendar::Calendar;
 /// Rows after which a transaction takes no more.
 const MAX_GROUP_ROWS: usize = 5000;
 
-/// Time for which a transaction of fewer than [`LINGER_ROWS`] rows waits for more, because messages come one by one.
+/// Time for which a transaction of fewer than [`LINGER_ROWS`] rows waits for more, because messages arrive one by one.
 const LINGER_TIME: Duration = Duration::from_millis(1);
 const LINGER_ROWS: usize = 100;
 
-/// Shortest and longest wait between tries while the store is away.
+/// Shortest and longest delay between tries while the store is unavailable.
 const RETRY_DELAY: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(5);
 
 /// The task.
@@ -36,7 +36,7 @@ impl<S: Sink> Task<S> {
         Task { committer, calendar, delays: Backoff::new(RETRY_DELAY) }
     }
 
-    /// Stores jobs until the last sender of them is gone and everything is stored.
+    /// Stores jobs until their last sender is dropped and everything is stored.
     pub async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
         let mut held: VecDeque<Job> = VecDeque::new();
         loop {
@@ -68,7 +68,8 @@ impl<S: Sink> Task<S> {
         }
     }
 
-    /// Stores a group. Returns the jobs to try again, and whether the store is away; otherwise it takes what others send.
+    /// Stores a group. Returns the jobs to try again, and whether the store is unavailable. Otherwise it accepts
+    /// further jobs.
     async fn store(&mut self, group: Group) -> (Vec<Job>, bool) {
         let (mut left, mut is_away) = (Vec::new(), false);
         let Err((group, failure)) = self.committer.commit(group).await else {
@@ -102,8 +103,8 @@ impl<S: Sink> Task<S> {
         (left, is_away)
     }
 
-    /// Waits before the next try. Senders that need not wait are told at once that the store is away; if it is not,
-    /// their data is stored meanwhile.
+    /// Waits before the next try. If the store is unavailable, senders that need not wait get an error immediately;
+    /// otherwise their data is stored meanwhile.
     async fn wait(&mut self, is_away: bool, held: &mut VecDeque<Job>, jobs: &mut mpsc::UnboundedReceiver<Job>) {
         let until = Instant::now() + self.delays.step();
         loop {

@@ -1,8 +1,9 @@
 //! Publishes forecasts for Home Assistant by MQTT discovery.
 //!
-//! Two parts share a connection, so that neither waits for itself. One only reads and answers the broker; the other
-//! publishes and may wait for room in the connection's queue. Everything is sent on each new connection and when Home
-//! Assistant says that it has started. In between, all states are sent once an hour, and those that change at once.
+//! Two parts share a connection, so that they cannot wait for each other. One only reads and answers the broker; the
+//! other publishes and may wait for room in the connection's queue. Everything is sent on each new connection and when
+//! Home Assistant reports that it has started. In between, all states are sent once an hour, and changed states
+//! immediately.
 
 mod messages;
 
@@ -89,7 +90,7 @@ impl Target for HomeAssistant {
     }
 }
 
-/// Reads from the broker until the connection ends. Nothing here waits for room in the queue of requests.
+/// Reads from the broker until the connection ends. It never waits for room in the queue of requests.
 async fn listen(
     mut connection: EventLoop,
     client: &AsyncClient,
