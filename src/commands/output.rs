@@ -1,4 +1,4 @@
-//! What commands print: results to standard output, remarks to standard error.
+//! Output of commands: results to standard output, remarks to standard error.
 
 use std::io::Write;
 use std::path::Path;

@@ -90,7 +90,7 @@ impl Series {
     }
 }
 
-/// Returns the movements an hour in a meeting of so many people.
+/// Returns the movements an hour in a meeting of `people` people.
 fn liveliness(people: f64) -> f64 {
     3.5 + 0.9 * people.min(20.0)
 }

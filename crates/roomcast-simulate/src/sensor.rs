@@ -5,7 +5,7 @@ use super::chance::{Dice, Purpose, below, between, chance, dice, exponential, we
 /// Number of seconds in a day.
 pub(super) const DAY: u32 = 86_400;
 
-/// Seconds that somebody who comes in or goes out is sure to be moving.
+/// Seconds for which a person who enters or leaves is sure to move.
 const DOORWAY: u32 = 45;
 
 /// Movements an hour of a person in the doorway.

@@ -14,7 +14,7 @@ const BUFFER: usize = 1 << 20;
 /// Rows from which a Parquet row group ends, with the day that reaches them.
 const ROW_GROUP: usize = 1 << 19;
 
-/// How readings are written.
+/// The file format of readings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// `time,device,device_activated`, times as `YYYY-MM-DD HH:MM:SS`.

@@ -15,7 +15,7 @@ use roomcast_forecast::readings::{self, Collected, ReadOptions, ReadSummary, Rea
 /// The configuration of a site: its clock and calendar, and how its files are read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SiteConfig {
-    /// The IANA time zone. Without it times are taken and given as they stand.
+    /// The IANA time zone. Without it times are read and written as wall times.
     #[serde(with = "zone")]
     pub timezone: Option<Tz>,
     /// A file of holidays: iCalendar (.ics), or CSV with a date first on each line.
@@ -47,7 +47,7 @@ impl SiteConfig {
     }
 }
 
-/// Readings, and the site they come from.
+/// Readings, and the configuration of their site.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Inputs {
     /// Files and stores.
@@ -57,14 +57,14 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Returns the latest instant that a reading of the inputs can have now. Readings in stores came by this machine's
-    /// clock. Files may be from another part of the world.
+    /// Returns the latest instant that a reading of the inputs can have now. Readings in stores were stamped by this
+    /// machine's clock. Files may be from another part of the world.
     pub fn latest(&self, calendar: &Calendar) -> Timestamp {
         let are_stores = self.paths.iter().all(|path| path.to_str().is_some_and(store::is_store));
         if are_stores { calendar.now() } else { calendar.latest() }
     }
 
-    /// Reads the readings before `until`, or all of them without it. Logs what was unusual.
+    /// Reads the readings before `until`, or all of them without it. Logs unusual findings.
     ///
     /// # Errors
     /// Returns an error when a file or store cannot be read, or when a file has a bad row and bad rows are not skipped.

@@ -1,4 +1,4 @@
-//! `roomcast retrain`: fits models anew when it is due, and takes over those that are not worse.
+//! `roomcast retrain`: fits models again when it is due, and promotes those that are not worse.
 
 use std::time::{Duration, Instant};
 
@@ -61,7 +61,7 @@ pub struct RetrainOptions {
     pub json: bool,
 }
 
-/// Decides, fits, judges, saves, and prints the report. It is no error if nothing was due.
+/// Decides, fits, judges, saves, and prints the report. Succeeds if nothing was due.
 ///
 /// # Errors
 /// Returns an error for readings that cannot be read, no readings, or a registry that cannot be read or written or has

@@ -64,8 +64,8 @@ pub enum Step {
 /// Runs one step.
 ///
 /// # Errors
-/// Returns an error for an input that is cut off or not what the step reads, or a site that does not fit. The output
-/// then has no end row.
+/// Returns an error for an input that is cut off or invalid for the step, or a site that does not fit. The output then
+/// has no end row.
 pub fn run(args: &WorkerArgs) -> anyhow::Result<()> {
     args.jobs.apply()?;
     let input = || BufReader::with_capacity(1 << 20, io::stdin().lock());

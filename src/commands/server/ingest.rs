@@ -20,7 +20,7 @@ use roomcast_storage::readings;
 /// The topic filter without `--mqtt-topic` and `--mqtt-template`.
 const DEFAULT_TOPIC: &str = "zigbee2mqtt/+";
 
-/// The forms of payloads, with their names and what they look like.
+/// The forms of payloads, with their names and descriptions.
 const FORMS: [(Form, &str, &str); 6] = [
     (Form::Auto, "auto", "Told apart by their content"),
     (Form::Zigbee2mqtt, "zigbee2mqtt", "JSON with `occupancy` or `presence`"),

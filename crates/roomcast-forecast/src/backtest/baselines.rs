@@ -38,10 +38,10 @@ const WEEKDAY_SHRINK: f64 = 4.0;
 const DAY_TYPE_SHRINK: f64 = 1.0;
 /// Share of occupied hours assumed without data.
 const DEFAULT_SHARE: f64 = 0.15;
-/// Days back, at most, that a rule looks for an hour that exists and is known.
+/// Maximum number of days back that a rule searches for an hour that exists and is known.
 const MAX_DAYS_BACK: i32 = 28;
 
-/// Number of rules that look an hour up: all of [`NAMES`] but the first and the last.
+/// Number of rules that look up an hour: all of [`NAMES`] but the first and the last.
 const LOOKUPS: usize = 3;
 /// Position of the lookup that the others fall back to.
 const SAME_TYPE: usize = 2;

@@ -66,7 +66,7 @@ pub enum BacktestError {
         /// Last origin, local wall time.
         to: String,
     },
-    /// No origin has both a reading before it and an hour of the readings after it.
+    /// There is no origin that has both a reading before it and an hour of the readings after it.
     #[error("nothing to score: the readings go from {first} to {last}, the origins from {from} to {to}")]
     NothingToScore {
         /// First reading, local wall time.
@@ -180,7 +180,7 @@ impl BacktestPlan {
         folds
     }
 
-    /// Returns the readings that may be known at an origin. Later ones may be among them; the grid leaves those out.
+    /// Returns the readings that may be known at an origin. Later ones may be among them; the grid excludes those.
     fn remembered<'a>(&self, readings: &'a Readings, origin: Timestamp) -> Cow<'a, Readings> {
         let Some(history) = self.history else { return Cow::Borrowed(readings) };
         let devices = readings.devices.iter().filter_map(|d| {

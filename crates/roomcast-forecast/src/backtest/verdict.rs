@@ -1,7 +1,7 @@
-//! The verdict: the model compared with the simple rules, as chances and as plain states.
+//! The verdict: the model compared with the simple rules, as probabilities and as plain states.
 //!
-//! Chances are judged by log loss and Brier score, plain states (occupied from 50 % on) by accuracy and F1, each
-//! against the simple rule that is best by that very measure. A model may be ahead in one and behind in the other.
+//! Probabilities are judged by log loss and Brier score, plain states (occupied from 50 % on) by accuracy and F1, each
+//! against the simple rule that is best by that measure. A model may be ahead in one and behind in the other.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use super::numbers::minus;
 use super::scores::Scores;
 use super::skill::{Interval, Skill};
 
-/// The standing of the model beside the best simple rules.
+/// The standing of the model compared with the best simple rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
@@ -79,7 +79,7 @@ pub struct Verdict {
     pub rooms: String,
     /// The simple rule with the lowest log loss.
     pub best_baseline: &'static str,
-    /// The skill of the model beside this rule.
+    /// The skill of the model against this rule.
     pub skill: Skill,
     /// Number of rooms in which the model has the lower log loss.
     pub rooms_better: usize,
@@ -108,7 +108,7 @@ impl Measure {
 }
 
 impl Verdict {
-    /// Returns the verdict on a replay. `skills` are those beside each simple rule, in the order of
+    /// Returns the verdict on a replay. `skills` are those against each simple rule, in the order of
     /// [`baselines::NAMES`]. Returns `None` without any.
     pub(super) fn new(overall: &Group, skills: &[Skill], rooms: &[Room], days: usize) -> Option<Verdict> {
         // More is better once the `sign` is applied.

@@ -21,7 +21,7 @@ pub struct Column {
     monotone: bool,
 }
 
-/// The value of a column, by what it may depend on.
+/// The value of a column, by the inputs it may depend on.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Value {
     /// Depends on the target hour alone.

@@ -1,7 +1,7 @@
 //! The values that the columns of a row are computed from.
 //!
 //! A column of the target hour gets only [`Target`] and one of the origin's hour only [`Origin`], so neither can depend
-//! on what it must not know.
+//! on values that are unknown at the origin.
 
 use super::kernel::Rates;
 use crate::calendar::LocalHour;
@@ -76,7 +76,7 @@ pub(super) struct Moment {
     pub today: f32,
     /// Surprise of the other devices in the last hour.
     pub others: f32,
-    /// Chance beyond the usual that somebody who moved is still there.
+    /// Excess over the usual of the probability that a person who moved is still present.
     pub motion: f32,
     /// Hours since the last motion.
     pub still: f32,

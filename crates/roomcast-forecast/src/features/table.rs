@@ -16,7 +16,7 @@ use crate::hourly::{HORIZON, Hourly};
 
 /// Decay constant over the lead, hours, of the state at the origin.
 const STATE_DECAY_HOURS: f32 = 2.0;
-/// Decay constant, hours, of the chance that somebody who moved is still there.
+/// Decay constant, hours, of the probability that a person who moved is still present.
 const MOTION_DECAY_HOURS: f32 = 0.4;
 /// Decay constant over the lead, hours, of an unusually busy or quiet day so far.
 const DAY_DECAY_HOURS: f32 = 6.0;

@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::Hourly;
 use crate::calendar::{HOUR, Hour, Timestamp};
 
-/// Smallest number of lively days without motion after which a device counts as silent.
+/// Smallest number of days with motion elsewhere, but not of the device, after which it counts as silent.
 const SILENT_DAYS: u32 = 5;
 
 /// Number of calendar days without motion after which the only device of a site counts as silent.
 const ALONE_SILENT_DAYS: i32 = 14;
 
-/// Smallest number of whole working days without any reading after which nothing is known of the site.
+/// Smallest number of whole working days without any reading after which the state of the site is unknown.
 const STALE_WORKDAYS: u32 = 2;
 
 /// Seconds before the origin in which a sign of life of any sensor shows that a site without motion is empty.
@@ -57,9 +57,10 @@ impl SiteDays {
         SiteDays { first_hour: hourly.first, first, active, seen }
     }
 
-    /// Returns the last reading of a grid's site when it is longer ago than nights, days off and habits explain: two
-    /// whole working days or more, and more than any pause before. Nothing is known of the site since then, unless a
-    /// sensor was `heard` in the last day before the origin (a "no motion" is a sign of life): then it is empty.
+    /// Returns the last reading of a grid's site when it is longer ago than nights, days off and usual pauses explain:
+    /// two whole working days or more, and more than any pause before. The state of the site since then is unknown,
+    /// unless a sensor was `heard` in the last day before the origin (a "no motion" is a sign of life): then the site
+    /// is empty.
     pub fn stale_since(&self, hourly: &Hourly, heard: Option<Timestamp>) -> Option<Timestamp> {
         if heard.is_some_and(|heard| heard < hourly.origin && hourly.origin - heard < SIGN_OF_LIFE_SECONDS) {
             return None;

@@ -26,7 +26,7 @@ const NEARLY_OVER_SECONDS: i64 = 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum State {
-    /// No motion while the sensor was believed alive.
+    /// No motion while the sensor counted as alive.
     Vacant = 0,
     /// At least one motion.
     Occupied = 1,
@@ -51,7 +51,7 @@ impl State {
 pub enum Status {
     /// Seen recently.
     Live,
-    /// No motion for far longer than usual while other sensors see motion: empty for long, or dead.
+    /// No motion for far longer than usual while other sensors see motion. The room is empty, or the sensor dead.
     Silent,
     /// First seen less than a week ago.
     New,
@@ -90,19 +90,19 @@ pub struct Hourly {
     pub devices: Vec<Arc<DeviceHours>>,
     /// Local date and time of each hour from `first` to `end + HORIZON`.
     pub locals: Vec<LocalHour>,
-    /// The last reading of the site, when nothing is known of the hours after it: see [`Hourly::unless_stale`].
+    /// The last reading of the site, if the state of the hours after it is unknown: see [`Hourly::unless_stale`].
     pub stale: Option<Timestamp>,
 }
 
 impl Hourly {
-    /// Builds the grid from readings before `origin`. It begins where [`Readings::lived`] says, and has no devices
-    /// without a reading on it.
+    /// Builds the grid from readings before `origin`. It begins with the period of [`Readings::lived`], and has no
+    /// devices without a reading on it.
     pub fn new(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> Hourly {
         Hourly::with_days(readings, calendar, origin).0
     }
 
-    /// Builds the same grid, with nothing known after the last reading if the site has been silent for longer than its
-    /// nights, days off and habits explain ([`SiteDays::stale_since`]). `heard` is the last sign of life of any sensor.
+    /// Builds the same grid, unknown after the last reading if the site has been silent for longer than its nights,
+    /// days off and usual pauses explain ([`SiteDays::stale_since`]). `heard` is the last sign of life of any sensor.
     pub fn unless_stale(
         readings: &Readings,
         calendar: &Calendar,

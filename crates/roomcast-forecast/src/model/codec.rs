@@ -67,7 +67,7 @@ pub fn encode(models: &Models) -> Result<Vec<u8>, String> {
 /// these are the bytes that were saved.
 ///
 /// # Errors
-/// Returns a message that says what is wrong with the bytes.
+/// Returns a message that names the fault in the bytes.
 pub fn decode(packed: &[u8]) -> Result<Models, String> {
     let rest = packed.strip_prefix(&MAGIC).ok_or("it does not begin as a file of models")?;
     let (schema, rest) = rest.split_first_chunk().ok_or("it ends early")?;
@@ -91,7 +91,7 @@ pub fn decode(packed: &[u8]) -> Result<Models, String> {
     Ok(models)
 }
 
-/// Returns the bytes of one device's layer, as they stand in `models.bin`.
+/// Returns the bytes of one device's layer, as in `models.bin`.
 ///
 /// # Errors
 /// Returns a message when the model cannot be encoded.

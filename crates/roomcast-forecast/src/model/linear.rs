@@ -33,8 +33,8 @@ impl Linear {
         self.raw(&inputs(|i| row[LINEAR_COLUMNS[i]])).clamp(-MAX_SCORE, MAX_SCORE)
     }
 
-    /// Adds each column's contribution to [`Linear::score`] to `out` (one value per column of the design matrix), and
-    /// returns the intercept with what the limit on scores cut off.
+    /// Adds each column's contribution to [`Linear::score`] to `out` (one value per column of the design matrix).
+    /// Returns the intercept plus the change that the limit on scores makes.
     pub fn contributions(&self, row: &[f32], out: &mut [f64]) -> f64 {
         let x = inputs(|i| row[LINEAR_COLUMNS[i]]);
         for (i, &column) in LINEAR_COLUMNS.iter().enumerate() {

@@ -15,13 +15,15 @@ const CLUSTER_GAP: i64 = 365 * DAY;
 /// grid.
 const MAX_HISTORY: i64 = 5 * 365 * DAY;
 
-/// Most hours of all devices together that forecasts use: some bytes each stay in memory, and every hour is looked at.
+/// Maximum number of hours of all devices together that forecasts use. Each hour takes some bytes of memory, and every
+/// hour is visited.
 const MAX_HOURS: i64 = 100_000_000;
 
 /// Length of the history that is used however many hours that are.
 const MIN_HISTORY: i64 = 60 * DAY;
 
-/// Most readings of a last cluster that can be a clock's error. After more of them a site has come back to life.
+/// Maximum number of readings of a last cluster that can be a clock's error. After more readings the site is in use
+/// again.
 const MAX_LAST_CLUSTER_READINGS: usize = 10;
 
 /// Age up to which a last cluster is the site coming back to life instead of an error.

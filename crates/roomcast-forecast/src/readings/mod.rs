@@ -98,8 +98,8 @@ impl Readings {
         self.len() == 0
     }
 
-    /// Returns the SHA-256 of the content, in hexadecimal: the same for the same readings in any file form. It is the
-    /// hash of the devices' own, [`DeviceReadings::fingerprint`], one after the other.
+    /// Returns the SHA-256 of the content, in hexadecimal. It is the same for the same readings in any file form. It is
+    /// the hash of the devices' [`DeviceReadings::fingerprint`], one after the other.
     pub fn fingerprint(&self) -> String {
         let own: Vec<[u8; 32]> = self.devices.par_iter().map(DeviceReadings::fingerprint).collect();
         fingerprint(&own)

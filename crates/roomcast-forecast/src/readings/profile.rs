@@ -15,8 +15,8 @@ const DAY: f64 = 86_400.0;
 
 /// Statistics of a site's readings.
 ///
-/// A device's time runs from the whole hour of its first reading to that of the site's last. Nothing is known of it
-/// before. After its own last reading it may be dead, or its room empty.
+/// A device's time runs from the whole hour of its first reading to that of the site's last. Its state before is
+/// unknown. After its last reading it may be dead, or its room empty.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Profile {
     /// First reading, RFC 3339; local wall time without offset where the site has no zone.
@@ -166,12 +166,12 @@ impl<'a> Span<'a> {
         Tally { active: vec![false; self.workday.len()], hours: [[0; 24]; 2] }
     }
 
-    /// Returns the hour of the span in which an instant lies.
+    /// Returns the hour of the span that contains an instant.
     fn hour_of(&self, instant: Timestamp) -> usize {
         (self.calendar.hour(instant) - self.start) as usize
     }
 
-    /// Returns the day of the span in which an instant lies.
+    /// Returns the day of the span that contains an instant.
     fn day_of(&self, instant: Timestamp) -> usize {
         (self.hours[self.hour_of(instant)].day - self.day) as usize
     }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 /// Number of bins of equal width from 0 to 1.
 pub const BINS: usize = 10;
 
-/// The lowest probability of a likely hour. Most hours are nights with a chance near zero: every model is right there,
-/// and their number hides the errors of the other hours.
+/// The lowest probability of a likely hour. Most hours are nights with a probability near zero. Every model is right
+/// there, and their number hides the errors of the other hours.
 pub const LIKELY: f32 = 0.1;
 
 /// The first bin of likely hours.
@@ -32,7 +32,8 @@ pub struct Bin {
 }
 
 impl Bin {
-    /// Returns the bin of so many hours, and occupied hours, whose probabilities have this sum if it is known.
+    /// Returns the bin of `hours` hours, of which `occupied` were occupied, with the sum of their probabilities if it
+    /// is known.
     pub fn new(hours: u64, occupied: u64, probabilities: Option<f64>) -> Bin {
         let mean = |sum: f64| (hours > 0).then(|| sum / hours as f64);
         Bin { mean_probability: probabilities.and_then(mean), occupied_share: mean(occupied as f64), hours, occupied }

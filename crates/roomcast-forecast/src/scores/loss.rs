@@ -51,8 +51,8 @@ impl DailyMean {
         if self.error > 0.0 { self.mean / self.error } else { 0.0 }
     }
 
-    /// Returns whether the mean is positive and above so many standard errors. Equal numbers on all days have a standard
-    /// error of 0, which any positive mean exceeds.
+    /// Returns whether the mean is positive and more than `standard_errors` standard errors above zero. Equal numbers
+    /// on all days have a standard error of 0, which any positive mean exceeds.
     pub fn exceeds(self, standard_errors: f64) -> bool {
         self.mean > 0.0 && self.mean > standard_errors * self.error
     }

@@ -1,8 +1,8 @@
 //! Scores of live forecasts, kept until their hours are over.
 //!
-//! Two forecasts of each hour are kept: the one made at its beginning and the one made at midnight. Each uses only what
-//! was known before that instant, and models that had learned from nothing after it. An hour closes some minutes after
-//! its end, for readings that come late; an unobserved hour is not scored.
+//! Two forecasts of each hour are kept: the one made at its beginning and the one made at midnight. Each uses only
+//! readings before that instant, and models that learned from nothing after it. An hour closes some minutes after its
+//! end, for late readings. An unobserved hour is not scored.
 
 pub mod calibration;
 mod days;

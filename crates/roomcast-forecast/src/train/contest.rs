@@ -24,7 +24,7 @@ pub(super) struct Contest<'a> {
     pub fewest_days: usize,
 }
 
-/// The losses of one device's challengers beside the champion's.
+/// The losses of one device's challengers and of the champion.
 #[derive(Clone, Default)]
 struct Comparison {
     /// The challenger's site layers against those of the champion.

@@ -11,10 +11,10 @@ use crate::hourly::Hourly;
 use crate::model::rows;
 use crate::scores::loss::{DailyMean, log_odds_loss};
 
-/// The fewest judged days that allow a judgement, unless fewer were asked for.
+/// The fewest judged days that allow a judgement, unless fewer were requested.
 pub const FEWEST_DAYS: usize = 4;
-/// The mean loss that a challenger saves over the champion, in standard errors, up to which it counts as worse and not
-/// just unlucky.
+/// The mean loss that a challenger saves over the champion, in standard errors, up to which it counts as worse rather
+/// than unlucky.
 const WORSE: f64 = -2.0;
 /// The mean loss saved over the prior, in standard errors, up to which a forecaster counts as without skill.
 const WITHOUT_SKILL: f64 = -2.5;

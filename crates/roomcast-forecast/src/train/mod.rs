@@ -38,7 +38,7 @@ use crate::readings::Readings;
 pub struct Options {
     /// The retraining knows only readings before this instant.
     pub until: Timestamp,
-    /// Seconds after which what was learned is over age.
+    /// Age in seconds from which models are over age.
     pub max_age: i64,
     /// Number of whole local days before `until` on which challengers are judged.
     pub judge_days: u16,
@@ -67,11 +67,11 @@ pub struct Outcome {
     pub models: Option<Models>,
 }
 
-/// Fits everything anew if that is due, judges it against `champion`, and reports the reasons. Calls `done` once per
+/// Fits all models again if that is due, judges them against `champion`, and reports the reasons. Calls `done` once per
 /// fit of a device.
 ///
 /// # Errors
-/// Returns [`TrainError`] when LightGBM or Polars fails. Too little history is no error: nothing is promoted then.
+/// Returns [`TrainError`] when LightGBM or Polars fails. Too little history is not an error: nothing is promoted then.
 pub fn run(
     readings: &Readings,
     calendar: &Calendar,

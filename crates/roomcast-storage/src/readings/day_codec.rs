@@ -6,10 +6,10 @@ use roomcast_forecast::calendar::{Calendar, Hour, Timestamp};
 /// Seconds in a day.
 pub(super) const DAY: i64 = 86_400;
 
-/// Most bytes of a day before compression: a difference below 128 for every second.
+/// Maximum number of bytes of a day before compression: a difference below 128 for every second.
 const MAX_BYTES: usize = DAY as usize;
 
-/// The default level of zstd. Higher levels cost much and save nothing on so few bytes.
+/// The default level of zstd. Higher levels cost much time and save nothing on so few bytes.
 const ZSTD_LEVEL: i32 = 3;
 
 /// Returns the day of an instant, counted from 1970-01-01 on the site's time line.

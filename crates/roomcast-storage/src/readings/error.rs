@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 
-/// Reasons an operation on a store failed. Nothing was changed by the transaction that failed.
+/// Reasons an operation on a store failed. The failed transaction changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The store cannot be reached, is busy or is shutting down. The same call may work later.

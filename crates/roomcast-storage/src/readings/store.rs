@@ -84,7 +84,7 @@ impl Store {
         ask!(self, release(ids))
     }
 
-    /// Returns the start of the first day that has a reading; none without readings.
+    /// Returns the start of the first day that has a reading; `None` without readings.
     pub async fn begins(&self) -> Result<Option<Timestamp>, StoreError> {
         ask!(self, begins())
     }
@@ -101,14 +101,14 @@ impl Store {
         ask!(self, retain(from))
     }
 
-    /// Drops, in one transaction, the days that end at or before `from` and those that begin after `to`. Returns the
+    /// Drops, in one transaction, the days that end at or before `from` and the days that begin after `to`. Returns the
     /// number of readings dropped. Nothing else is changed.
     pub async fn keep(&self, from: Timestamp, to: Timestamp) -> Result<u64, StoreError> {
         ask!(self, keep(from, to))
     }
 
-    /// Writes a copy of the whole store, as of one moment, to a file. Others may go on writing to the store. The file
-    /// appears when it is complete, and replaces any file of that name.
+    /// Writes a copy of the whole store, as of one moment, to a file. Other handles may continue to write to the store.
+    /// The file appears when it is complete, and replaces any file of that name.
     pub async fn backup(&self, target: &Path) -> Result<(), StoreError> {
         match self {
             Store::Sqlite(sqlite) => sqlite.backup(target).await,

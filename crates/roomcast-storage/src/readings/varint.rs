@@ -12,7 +12,7 @@ pub(super) fn put(bytes: &mut Vec<u8>, mut number: u64) {
     bytes.push(number as u8);
 }
 
-/// Reads all numbers in some bytes; none when the last one is incomplete or one is too long.
+/// Reads all numbers in some bytes; `None` when the last one is incomplete or one is too long.
 pub(super) fn all(bytes: &[u8]) -> Option<Vec<u64>> {
     let mut numbers = Vec::with_capacity(bytes.len());
     let (mut number, mut read) = (0, 0);

@@ -43,7 +43,7 @@ pub struct Judgement {
     in_use: Option<String>,
 }
 
-/// Returns the version in use if it is of this run.
+/// Returns the version in use if this run saved it.
 ///
 /// # Errors
 /// [`RegistryError`] when the registry cannot be read. A damaged report counts as one of no run.

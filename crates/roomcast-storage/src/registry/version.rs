@@ -65,7 +65,7 @@ pub fn read(backend: &dyn Backend, version: &str) -> Result<(Models, Manifest), 
     Ok((models, manifest))
 }
 
-/// Reads a manifest, and verifies that every byte of the version is what was saved.
+/// Reads a manifest, and verifies that every byte of the version is as saved.
 ///
 /// # Errors
 /// Returns the errors of [`read`].
@@ -101,7 +101,7 @@ fn read_packed(backend: &dyn Backend, version: &str) -> Result<(Manifest, Vec<u8
     Ok((manifest, packed))
 }
 
-/// Reads a manifest, and verifies that it is what was saved.
+/// Reads a manifest, and verifies that it is as saved.
 ///
 /// # Errors
 /// Returns the errors of [`read`].

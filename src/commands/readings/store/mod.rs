@@ -153,7 +153,7 @@ fn strays(opened: &OpenStore, drop: bool, file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the hours by their start, with the offset of the zone, because an hour may come twice.
+/// Returns the hours by their start, with the offset of the zone, because an hour may occur twice.
 fn csv_of(hours: &[HourCount], calendar: &Calendar) -> anyhow::Result<Vec<u8>> {
     let mut out = csv::Writer::from_writer(Vec::new());
     out.write_record(["hour", "device", "readings"])?;

@@ -82,7 +82,7 @@ struct Sent {
     rests: u64,
 }
 
-/// Returns all messages in order of time: a sensor that fires again has reported rest before.
+/// Returns all messages in order of time. A sensor reports rest before it fires again.
 fn script(building: &Building) -> impl Iterator<Item = Message> + '_ {
     let mut resting: BinaryHeap<Reverse<(Timestamp, usize)>> = BinaryHeap::new();
     // The time at which each device will rest; the heap may hold times that have been put off since.

@@ -1,4 +1,4 @@
-//! Charts by room: log loss beside the best rule, the heat map, the strips of the worst days.
+//! Charts by room: log loss next to the best rule, the heat map, the strips of the worst days.
 
 use maud::Markup;
 

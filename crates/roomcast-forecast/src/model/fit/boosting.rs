@@ -1,11 +1,11 @@
-//! Boosting as the layers use it: its settings, and what it does with data that cannot be learned from.
+//! Boosting for the layers: its settings, and its result for data that cannot be learned from.
 
 use crate::features::{monotone, own_columns};
 use crate::model::lightgbm::{FitError, Parameters};
 use crate::model::trees::Trees;
 
-/// Largest number of rows with which the site's trees are a mean of several boosters, each on other days: a single
-/// booster follows the accidents of few days.
+/// Largest number of rows with which the site's trees are a mean of several boosters, each fitted on other days. A
+/// single booster overfits few days.
 pub(super) const FEW_ROWS: usize = 30_000;
 
 /// Reason why training stopped.

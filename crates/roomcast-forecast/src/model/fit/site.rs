@@ -16,7 +16,7 @@ use crate::model::trees::Trees;
 const RIDGES: [f64; 6] = [30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0];
 /// Number of boosters of a small site.
 const BAGS: u64 = 10;
-/// Share of the days, in per cent, that each booster sees.
+/// Share of the days, in per cent, that each booster is fitted on.
 const BAG_PERCENT: u64 = 75;
 
 /// The site's layers as fitted before the cut, and the choices for the fit on everything.

@@ -34,7 +34,7 @@ pub(super) struct Collector<'a> {
 struct Device {
     name: String,
     times: Vec<Timestamp>,
-    /// True when a row said that it saw no motion.
+    /// True when a row reported no motion.
     quiet: bool,
 }
 
@@ -42,7 +42,7 @@ struct Device {
 pub struct Collected {
     pub readings: Readings,
     pub summary: FileSummary,
-    /// Devices without a reading that said "no motion".
+    /// Devices without a reading that reported "no motion".
     pub without_motion: Vec<String>,
 }
 

@@ -139,7 +139,7 @@ fn row(
     Ok((clock.text(time)?, into.device(device)?, motion(activated)?))
 }
 
-/// Returns a row that fits the header as text that can be parsed again, and any other row as it came.
+/// Returns a row that fits the header as text that can be parsed again, and any other row unchanged.
 fn payload(record: &ByteRecord, columns: [usize; 3], width: usize) -> String {
     if record.len() == width {
         return as_object(columns.map(|column| String::from_utf8_lossy(&record[column])));

@@ -27,7 +27,7 @@ pub enum ReadError {
         /// The operating system's error.
         source: io::Error,
     },
-    /// The file holds nothing, or blank lines only.
+    /// The file is empty, or has only blank lines.
     #[error("{file}: the file is empty\nhint: the first line must be time,device,device_activated")]
     Empty {
         /// The file as it was named.

@@ -25,7 +25,7 @@ pub enum FileRow<'a> {
     Refused {
         /// The row's position and its error.
         refusal: Refusal,
-        /// The row as a JSON object, or as it came if it does not fit the header.
+        /// The row as a JSON object, or unchanged if it does not fit the header.
         payload: String,
     },
 }

@@ -16,9 +16,9 @@ pub const REFUSALS_KEPT: usize = 20;
 pub struct Refusal {
     /// The file as it was named, `-` for standard input.
     pub file: String,
-    /// The line on which the row begins, from 1; in a Parquet file the row, from 1.
+    /// The first line of the row, from 1; in a Parquet file the row, from 1.
     pub line: u64,
-    /// The column at fault; none when the row as a whole does not fit the header.
+    /// The invalid column; `None` when the row as a whole does not fit the header.
     pub column: Option<&'static str>,
     /// The expected content.
     pub expected: String,
@@ -48,7 +48,7 @@ pub struct Counts {
     pub accepted: u64,
     /// Motion of a device in a second that was already there.
     pub duplicates: u64,
-    /// Rows that say "no motion": the device is alive, but nothing moved.
+    /// Rows that report "no motion": the device is alive, but nothing moved.
     pub no_motion: u64,
     /// Valid rows at or after [`super::ReadOptions::until`].
     pub after_until: u64,
@@ -117,7 +117,7 @@ pub struct ReadSummary {
     pub accepted: u64,
     /// Motion of a device in a second that was already there, in the same file or another.
     pub duplicates: u64,
-    /// Rows that say "no motion".
+    /// Rows that report "no motion".
     pub no_motion: u64,
     /// Valid rows at or after [`super::ReadOptions::until`].
     pub after_until: u64,
@@ -132,12 +132,12 @@ pub struct ReadSummary {
     pub heard: Option<Timestamp>,
     /// Devices with at least one reading kept.
     pub devices: usize,
-    /// Readings outside the period in which the site lived, as of now. They are kept, but nothing is learned from them.
-    /// See [`Readings::lived`](crate::readings::Readings::lived).
+    /// Readings outside the period in which the site was in use, as of now. They are stored, but not learned from. See
+    /// [`Readings::lived`](crate::readings::Readings::lived).
     pub set_aside: u64,
     /// The first of these readings by device, at most [`REFUSALS_KEPT`] devices.
     pub strays: Vec<Stray>,
-    /// Devices of which only "no motion" is known: alive, never occupied. In order of name.
+    /// Devices that only reported "no motion": alive, never occupied. In order of name.
     pub without_motion: Vec<String>,
 }
 

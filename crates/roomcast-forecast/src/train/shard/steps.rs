@@ -206,7 +206,7 @@ struct Devices<'a> {
     calendar: &'a Calendar,
     /// The instant from which hours are set aside.
     until: Timestamp,
-    /// The instant before which hours are set aside: they are of wrong clocks, or too old to learn from.
+    /// The instant before which hours are set aside, because they are of wrong clocks, or too old to learn from.
     from: Timestamp,
     /// Number of hours that were set aside, and the first of them.
     set_aside: (u64, Option<(String, Timestamp)>),

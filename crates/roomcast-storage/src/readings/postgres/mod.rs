@@ -29,7 +29,7 @@ use roomcast_forecast::calendar::Calendar;
 /// Most connections of one handle.
 const MAX_CONNECTIONS: u32 = 8;
 
-/// Longest wait for a connection. A database that is away for longer is not available.
+/// Longest wait for a connection. A database that cannot be reached for longer is not available.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A store in PostgreSQL.

@@ -1,4 +1,4 @@
-//! The quarantine in PostgreSQL. Every change holds its lock, which keeps its recorded size right.
+//! The quarantine in PostgreSQL. Every change holds its lock, which keeps its recorded size correct.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -12,7 +12,7 @@ use roomcast_forecast::calendar::{Calendar, Timestamp};
 /// Bytes written after which the table is vacuumed.
 pub(super) const VACUUM_BYTES: i64 = 64 << 20;
 
-/// Bytes of a row beside its payload and reason.
+/// Bytes of a row besides its payload and reason.
 pub(super) const ROW_BYTES: i64 = 128;
 
 /// Writes refused rows in order of arrival. It holds the lock, because that is not the order of their keys. Returns the

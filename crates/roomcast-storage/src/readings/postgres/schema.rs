@@ -15,7 +15,7 @@ const TABLES: &str = include_str!("../../../sql/postgres/tables.sql");
 const READINGS: &str = include_str!("../../../sql/postgres/readings.sql");
 const QUARANTINE_SIZE: &str = include_str!("../../../sql/postgres/quarantine_size.sql");
 
-/// Each makes the next version; the first, of [`OLDEST_VERSION`]. Steps are never changed, only added.
+/// Migration steps, one per version after [`OLDEST_VERSION`]. Steps are never changed, only added.
 const STEPS: [&[&str]; 3] = [
     // `by_day` moves what is in the tables of days.
     &[include_str!("../../../sql/postgres/set_partitions_aside.sql"), READINGS],

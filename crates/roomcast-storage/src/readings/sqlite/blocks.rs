@@ -17,7 +17,7 @@ use roomcast_forecast::calendar::{Hour, Timestamp};
 /// single readings write much for each.
 const BLOCK_DEVICES: i64 = 256;
 
-/// Statements over blocks. Rows read are 1, the hour (null for times last heard), the block and its bytes.
+/// Statements over blocks. The columns of a row are 1, the hour (null for times last heard), the block and its bytes.
 pub(super) struct Statements {
     pub heard: Bulk,
     pub set_heard: Bulk,

@@ -12,7 +12,7 @@ use crate::readings::day_codec::{DAY, day, decode};
 use roomcast_forecast::calendar::{Hour, Timestamp};
 use roomcast_forecast::readings::{DeviceReadings, Readings};
 
-/// Seconds of readings read at a time, which bounds the memory used beside the answer.
+/// Seconds of readings read at a time, which bounds the memory used besides the answer.
 const SPAN_SECONDS: i64 = 7 * DAY;
 
 /// Readings read at a time, in the order of commits.

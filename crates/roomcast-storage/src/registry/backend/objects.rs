@@ -87,7 +87,7 @@ impl Objects {
         clients.as_ref().map_err(|why| RegistryError::refused(&self.name, why))
     }
 
-    /// Returns the client that transfers so many bytes, and its timeout.
+    /// Returns the client that transfers `bytes` bytes, and its timeout.
     fn client_for(&self, bytes: u64) -> Result<(&AmazonS3, Duration), RegistryError> {
         let clients = self.clients()?;
         let is_small = bytes <= SMALL_OBJECT_BYTES;
