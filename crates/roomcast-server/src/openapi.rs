@@ -90,7 +90,7 @@ impl Operation {
         (name = "forecasts", description = "The next 24 hours"),
         (name = "devices", description = "Status, history and scores of each sensor"),
         (name = "readings", description = "Readings of the sensors as they arrive"),
-        (name = "models", description = "The models that forecasts come from"),
+        (name = "models", description = "The models used for forecasts"),
         (name = "operation", description = "Health, alerts and metrics of the server"),
     ),
 )]
@@ -113,7 +113,7 @@ pub fn json() -> String {
             let scheme = |name: &str| SecurityRequirement::new(name, [""; 0]);
             operation.security = Some(vec![scheme("bearer"), scheme("query")]);
             for (status, description) in [
-                ("4XX", "The request is refused; the problem says why"),
+                ("4XX", "The request is refused; the problem has the reason"),
                 ("5XX", "The server is not ready, or it failed"),
             ] {
                 let responses = &mut operation.responses.responses;

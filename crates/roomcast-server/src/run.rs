@@ -128,7 +128,7 @@ async fn stop_on_signal(site: Data<Site>, handle: ServerHandle, drain: Duration)
         tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
     };
     next().await;
-    tracing::info!("stopping: requests under way are finished");
+    tracing::info!("stopping: finishing the requests in flight");
     site.serving.set_phase(Phase::Draining);
     site.events.close();
     // A second signal means to stop at once.

@@ -48,7 +48,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let cutoff = until.unwrap_or_else(|| calendar.start(calendar.hour(last_reading) + 1));
     ensure!(
         cutoff <= check::latest(Some(last_reading), &calendar),
-        "--until {} has not come yet: the readings until then are not known",
+        "--until {} is in the future: the readings until then are not known",
         calendar.format(cutoff)
     );
     let (number, fingerprint) = (readings.len(), readings.fingerprint());

@@ -22,10 +22,10 @@ const DEFAULT_TOPIC: &str = "zigbee2mqtt/+";
 
 /// The forms of payloads, with their names and descriptions.
 const FORMS: [(Form, &str, &str); 6] = [
-    (Form::Auto, "auto", "Told apart by their content"),
+    (Form::Auto, "auto", "Detected from their content"),
     (Form::Zigbee2mqtt, "zigbee2mqtt", "JSON with `occupancy` or `presence`"),
     (Form::Tasmota, "tasmota", "JSON with `PIR1`, `Switch1` or `POWER`, or plain ON and OFF"),
-    (Form::Homeassistant, "homeassistant", "Plain `on` and `off`; `unavailable` for a sensor that is gone"),
+    (Form::Homeassistant, "homeassistant", "Plain `on` and `off`; `unavailable` for a sensor that is offline"),
     (Form::Plain, "plain", "Plain ON, OFF, 1, 0, true or false"),
     (Form::Json, "json", "JSON with the value at a pointer"),
 ];

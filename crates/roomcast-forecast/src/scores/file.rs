@@ -7,7 +7,7 @@ const HEAD: &[u8] = b"roomcast scores 1\n";
 
 /// The bytes are of another version or damaged.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("these are no scores that this version can read")]
+#[error("this version cannot read these scores")]
 pub struct ScoresError;
 
 impl Scores {

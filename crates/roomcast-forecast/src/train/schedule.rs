@@ -28,7 +28,7 @@ pub enum ScheduleError {
         why: String,
     },
     /// The text is valid, but the time never occurs.
-    #[error("{0:?} never comes")]
+    #[error("{0:?} never occurs")]
     Never(String),
 }
 

@@ -283,8 +283,8 @@ fn hours(
     let first = calendar.next_hour(range.start).max(hourly.first);
     let end = calendar.next_hour(range.end).min(hourly.end);
     if i64::from(end) - i64::from(first) > MOST_HOURS {
-        let why = format!("at most {MOST_HOURS} hours are given at a time");
-        return Err(Problem::parameter("from", why).hint("ask for shorter spans one by one"));
+        let why = format!("at most {MOST_HOURS} hours fit into one answer");
+        return Err(Problem::parameter("from", why).hint("request shorter spans"));
     }
     let state = |hour: Hour| match compact::state(device, hour, calendar) {
         State::Occupied => PastState::Occupied,

@@ -130,7 +130,7 @@ pub async fn list(_: ReadAccess, _: Query<NoParameters>, request: HttpRequest, s
     post, path = "/models/reload", operation_id = "reload", tag = "models",
     responses(
         (status = 200, description = "The version that is now in use", body = Reloaded),
-        (status = "4XX", description = "The models in use stay; the problem says why", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "4XX", description = "The models in use stay in use; the problem has the reason", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub async fn reload(_: AdminAccess, _: Query<NoParameters>, site: Data<Site>) -> Reply {

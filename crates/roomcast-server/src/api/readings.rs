@@ -56,7 +56,7 @@ pub struct RefusedRow {
 /// A sensor that detected motion, or reported that there is none.
 #[derive(ToSchema)]
 #[schema(as = SensorReading)]
-#[allow(dead_code, reason = "the schema of a row, which stream reads without knowing of HTTP")]
+#[allow(dead_code, reason = "the schema of a row, which ingest reads without HTTP")]
 pub struct Row {
     /// Time of the event: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339; at most one day ahead.
     #[schema(example = "2016-07-01 05:35:00")]

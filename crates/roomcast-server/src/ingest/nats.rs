@@ -72,7 +72,7 @@ pub async fn listen(settings: Settings, calendar: Calendar, writer: Writer, coun
         match connect(&settings, &counts).await {
             Ok(connected) => break connected,
             Err(error) => {
-                tracing::warn!(%error, stream = settings.stream, "JetStream cannot be used yet");
+                tracing::warn!(%error, stream = settings.stream, "JetStream is not available yet");
                 sleep(delays.step()).await;
             }
         }
@@ -147,7 +147,7 @@ impl Durable {
             return;
         }
         if let Err(error) = prepare(&self.client, &self.settings).await {
-            tracing::debug!(%error, "JetStream's consumer cannot be looked for");
+            tracing::debug!(%error, "JetStream's consumer cannot be checked");
         }
         *checked = Instant::now();
     }
@@ -207,7 +207,7 @@ impl Receiver {
             *received += 1;
             tokio::spawn(async move {
                 if let Err(error) = receiver.take(message).await {
-                    tracing::warn!(%error, "a message could not be acknowledged; it will come again");
+                    tracing::warn!(%error, "a message could not be acknowledged and will be delivered again");
                 }
                 drop(place);
             });

@@ -116,17 +116,17 @@ fn warm(site: &Site) {
 fn train(site: &Site, history: &History) -> Option<Loaded> {
     let (first_reading, last_reading) = history.span?;
     let watch = Instant::now();
-    tracing::info!("there are no models: training some, the baseline answers until then");
+    tracing::info!("there are no models yet: the baseline answers while some are trained");
     let cutoff = site.calendar.start(site.calendar.hour(last_reading) + 1);
     let hourly = Hourly::new(&history.readings, &site.calendar, cutoff);
     if !fit::enough(&hourly) {
-        tracing::info!("too little history to learn from: the baseline answers until there is enough");
+        tracing::info!("too little history to train models: the baseline answers until there is enough");
         return None;
     }
     let mut models = match fit::train(&hourly, &SiteRates::new(&hourly), &|| ()) {
         Ok(models) => models,
         Err(error) => {
-            tracing::error!(%error, "training failed, the baseline goes on answering");
+            tracing::error!(%error, "training failed: the baseline continues to answer");
             site.serving.set_trouble(|trouble| trouble.models = Some(format!("training failed: {error}")));
             return None;
         }
@@ -185,7 +185,7 @@ pub fn reload(site: &Site) -> Result<String, RegistryError> {
         }
         Err(error) => {
             site.metrics.model_reload_failures.add(1);
-            tracing::error!(%error, "models could not be reloaded, the old ones stay");
+            tracing::error!(%error, "models could not be reloaded: the old ones stay in use");
             site.serving.set_trouble(|trouble| trouble.models = Some(error.to_string()));
             Err(error)
         }
@@ -194,11 +194,11 @@ pub fn reload(site: &Site) -> Result<String, RegistryError> {
 
 fn read_again(site: &Site) {
     let _lock = site.serving.lock_loading();
-    match history(site).context("the old readings stay") {
+    match history(site).context("the old readings stay in use") {
         Ok(history) => {
             site.metrics.reading_reloads.add(1);
             site.serving.set_trouble(|trouble| trouble.readings = None);
-            tracing::info!(readings = history.count, "readings read again");
+            tracing::info!(readings = history.count, "the readings were reloaded");
             if let Ok(old) = site.snapshot() {
                 site.serving.replace(old.with_history(history));
                 warm(site);
@@ -235,7 +235,7 @@ fn drop_expired(site: &Site) {
     let _lock = site.serving.lock_loading();
     let Ok(old) = site.snapshot() else { return };
     let history = History::new(old.history.readings.since(before), &site.calendar, heard(site));
-    tracing::info!(readings = history.count, "old readings are forgotten");
+    tracing::info!(readings = history.count, "old readings were dropped");
     site.serving.replace(old.with_history(history));
     warm(site);
     site.events.readings(std::iter::empty());
@@ -264,7 +264,7 @@ fn read_changes(site: &Site) {
         }
         Err(error) => {
             live.is_away.store(true, SeqCst);
-            tracing::error!(%error, "the store cannot be read, the old readings stay");
+            tracing::error!(%error, "the store cannot be read, the old readings stay in use");
             site.serving.set_trouble(|trouble| trouble.store = Some(error.to_string()));
         }
     }

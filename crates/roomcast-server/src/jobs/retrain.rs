@@ -51,7 +51,7 @@ pub fn run(site: &Site, plan: &Retraining) {
     let watch = Instant::now();
     let metrics = &site.metrics;
     match attempt(site, plan) {
-        Ok(None) => tracing::info!("no retraining: another server does it, or this one stops"),
+        Ok(None) => tracing::info!("no retraining: another server retrains, or this one stops"),
         Ok(Some(report)) => {
             let count = |name: &str| report[name].as_u64().unwrap_or(0);
             let (promoted, fell_back, kept) = (count("promoted"), count("fell_back"), count("kept"));
@@ -66,7 +66,7 @@ pub fn run(site: &Site, plan: &Retraining) {
         Err(error) => {
             let error = format!("{error:#}");
             metrics.retraining_failures.add(1);
-            tracing::error!(error, "retraining failed, the models in use stay");
+            tracing::error!(error, "retraining failed: the models in use stay in use");
             site.serving.set_trouble(|trouble| trouble.retraining = Some(format!("retraining failed: {error}")));
         }
     }
@@ -143,7 +143,7 @@ pub fn with_low_priority(program: &Path) -> Command {
 /// Starts the child; without a shell, at the server's own priority.
 fn spawn(site: &Site, plan: &Retraining, output: &File) -> anyhow::Result<Child> {
     let own = std::env::current_exe().context("cannot find the program's own file")?;
-    let job = serde_json::to_vec(&Job::new(site, plan)).context("cannot tell the retraining its settings")?;
+    let job = serde_json::to_vec(&Job::new(site, plan)).context("cannot send the settings to the retraining")?;
     let start = |mut command: Command| -> anyhow::Result<std::io::Result<Child>> {
         command.arg(SUBCOMMAND);
         // The child gets no tokens, because it needs none.

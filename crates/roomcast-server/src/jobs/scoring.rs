@@ -31,7 +31,7 @@ impl Scoring {
         let kept = match site.registry.read_beside(FILE) {
             Err(error) if error.is_temporary() => {
                 if !self.is_failing {
-                    tracing::warn!(%error, "earlier scores cannot be read now: scoring waits for them");
+                    tracing::warn!(%error, "earlier scores cannot be read yet: scoring waits for them");
                 }
                 self.is_failing = true;
                 return;
@@ -43,7 +43,7 @@ impl Scoring {
             Ok(scores) => *site.scores.lock() = scores,
             Err(error) => {
                 let error = format!("{error:#}");
-                tracing::warn!(file = FILE, error, "earlier scores cannot be read, they begin anew");
+                tracing::warn!(file = FILE, error, "earlier scores cannot be read: scoring begins anew");
             }
         }
         *self = Scoring { is_resumed: true, is_failing: false };
@@ -96,7 +96,7 @@ impl Scoring {
         if let Err(error) = &saved
             && !self.is_failing
         {
-            tracing::warn!(error = format!("{error:#}"), "scores are not saved: a restart will forget them");
+            tracing::warn!(error = format!("{error:#}"), "scores could not be saved: a restart will lose them");
         }
         self.is_failing = saved.is_err();
     }

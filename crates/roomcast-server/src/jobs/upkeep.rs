@@ -16,7 +16,7 @@ pub fn run(site: &Site, upkeep: &Upkeep, live: &Live) {
     let retain_from = cutoff(site, upkeep.retain);
     let done = attempt(site, upkeep, live, retain_from);
     match &done {
-        Ok(None) => tracing::info!("no upkeep: another server does it"),
+        Ok(None) => tracing::info!("no upkeep: another server has the lease"),
         Ok(Some((packed, dropped))) => {
             site.metrics.packed.add(*packed);
             site.metrics.dropped.add(*dropped);

@@ -188,7 +188,7 @@ async fn supply(mut target: Box<dyn Target>, mut feed: Feed, mut lease_end: Leas
             outage.end();
         }
         if outage.begin() {
-            tracing::warn!(error, "forecasts do not reach {}, it is tried again", feed.target);
+            tracing::warn!(error, "forecasts do not reach {}: trying again", feed.target);
         } else {
             tracing::debug!(error, "forecasts still do not reach {}", feed.target);
         }
@@ -221,7 +221,7 @@ async fn renew(
                 let error = format!("{error:#}");
                 let has_expired = end.borrow().is_some_and(|end| end <= Instant::now());
                 if has_expired && outage.begin() {
-                    tracing::warn!(error, "it is not known whether another server publishes now: this one waits");
+                    tracing::warn!(error, "it is not known whether another server publishes: this one waits");
                 } else {
                     tracing::debug!(error, "it is not known which server publishes");
                 }

@@ -88,7 +88,7 @@ pub struct HourAnswer {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = Source)]
-#[allow(dead_code, reason = "the schema of model::Source, which knows nothing of HTTP")]
+#[allow(dead_code, reason = "the schema of model::Source, which does not depend on HTTP")]
 pub enum SourceName {
     /// The device's own trees.
     Model,
@@ -102,7 +102,7 @@ pub enum SourceName {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = Status)]
-#[allow(dead_code, reason = "the schema of hourly::Status, which knows nothing of HTTP")]
+#[allow(dead_code, reason = "the schema of hourly::Status, which does not depend on HTTP")]
 pub enum StatusName {
     /// Motion was seen recently.
     Live,

@@ -58,7 +58,8 @@ impl Events {
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|listener| !listener.is_closed());
         if listeners.len() >= MAX_LISTENERS {
-            return Err(Problem::new(Code::NotReady, format!("{MAX_LISTENERS} listen already")).retry_after(60));
+            return Err(Problem::new(Code::NotReady, format!("{MAX_LISTENERS} listeners are connected already"))
+                .retry_after(60));
         }
         let (sender, receiver) = channel(MAX_PENDING);
         listeners.push(sender.clone());

@@ -171,7 +171,7 @@ impl Live {
             match self.runtime.block_on(self.store.heard()) {
                 Ok(heard) => edges.learn(&readings.devices, &heard),
                 Err(error) => {
-                    tracing::warn!(%error, "it is not known where devices stand: a repeated true counts once")
+                    tracing::warn!(%error, "the state of the devices is not known: a repeated true counts once")
                 }
             }
             let handler = mqtt::Handler::new(reader, calendar.clone(), edges, self.health.clone(), self.writer.clone());
@@ -224,7 +224,7 @@ impl Live {
             Ok::<(), StoreError>(())
         };
         if !matches!(self.runtime.block_on(async { timeout(RELEASE_TIMEOUT, given).await }), Ok(Ok(()))) {
-            tracing::debug!("leases could not be given back, they end by themselves");
+            tracing::debug!("leases could not be released: they expire by themselves");
         }
     }
 }

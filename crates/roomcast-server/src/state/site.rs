@@ -69,7 +69,7 @@ impl Site {
     pub fn snapshot(&self) -> Result<Arc<Snapshot>, Problem> {
         self.serving.snapshot().ok_or_else(|| {
             Problem::new(Code::NotReady, "the history is being loaded")
-                .hint("GET /readyz says when it is there")
+                .hint("GET /readyz tells when it is loaded")
                 .retry_after(1)
         })
     }

@@ -89,7 +89,7 @@ impl History {
         let latest = calendar.start(calendar.hour(last) + 1).max(self.present(calendar)) + MAX_FILE_SILENCE;
         if origin <= first {
             let why = format!("{} is before the first reading, {}", calendar.format(origin), calendar.format(first));
-            Err(problem(why).hint("ask for a later instant"))
+            Err(problem(why).hint("choose a later instant"))
         } else if origin > latest {
             let why = format!("{} is long after the last reading, {}", calendar.format(origin), calendar.format(last));
             Err(problem(why).hint(format!("the latest instant is {}", calendar.format(latest))))

@@ -22,7 +22,7 @@ pub enum StoreError {
         store: String,
     },
     /// The database is damaged, or is not one of Roomcast's.
-    #[error("{store}: is damaged or no store: {message}\nhint: restore a backup, or name another store")]
+    #[error("{store}: is damaged or not a store: {message}\nhint: restore a backup, or name another store")]
     Damaged {
         /// The store as it was named, without a password.
         store: String,

@@ -69,7 +69,7 @@ pub enum RegistryError {
     },
     /// The models use other feature columns than this version of Roomcast.
     #[error(
-        "{file}: the models of Roomcast {roomcast} look at other features than this Roomcast ({}) makes: {difference}\n\
+        "{file}: the models of Roomcast {roomcast} use other features than this Roomcast ({}): {difference}\n\
          hint: use that Roomcast, or train again with this one",
         env!("CARGO_PKG_VERSION")
     )]
@@ -83,7 +83,7 @@ pub enum RegistryError {
     },
     /// The cutoff of the models lies in the future.
     #[error(
-        "{version}: these models learned from readings up to {cutoff}, and it is {now} only\n\
+        "{version}: these models learned from readings up to {cutoff}, but it is only {now}\n\
          hint: check the clock of the machine that trained them, then go back with `roomcast models activate`, or train again"
     )]
     Future {

@@ -162,7 +162,7 @@ impl Manifest {
             return Err(format!("the first reading, {}, is after the last, {}", self.first_reading, self.last_reading));
         }
         if self.devices != devices {
-            return Err(format!("{devices} devices where the manifest counts {}", self.devices));
+            return Err(format!("{devices} devices but the manifest has {}", self.devices));
         }
         Ok(())
     }

@@ -115,7 +115,7 @@ pub fn fit_device(
 pub fn skipped(status: Status, model: &DeviceModel) -> Option<&'static str> {
     match status {
         Status::New => Some("first seen less than a week before the end"),
-        Status::Silent => Some("silent at the end: nothing was promised from it"),
+        Status::Silent => Some("silent at the end of the readings"),
         Status::Live if model.check.is_none() => Some("too few hours to judge a model on"),
         Status::Live => None,
     }

@@ -92,7 +92,7 @@ impl Assembly {
         field::name(name.as_bytes()).map_err(|problem| format!("expected {}", problem.expected))?;
         let device = self.device(row).map_err(|what| format!("device {name:?}: {what}"))?;
         if self.devices.contains_key(&name) {
-            return Err(format!("device {name:?} is there twice"));
+            return Err(format!("device {name:?} occurs twice"));
         }
         self.devices.insert(name, device);
         Ok(())
@@ -151,7 +151,7 @@ impl Assembly {
         let calendar = site.calendar();
         if site.until > check::latest(Some(last), &calendar) {
             return Err(format!(
-                "{} has not come yet: nobody knows what happens until then",
+                "{} is in the future: the readings until then are not known",
                 calendar.format(site.until)
             ));
         }

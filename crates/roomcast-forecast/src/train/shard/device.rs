@@ -26,7 +26,7 @@ pub fn build_site(readings: &Readings, calendar: &Calendar, until: Option<Timest
     let until = until.unwrap_or(last + HOUR);
     if until > check::latest(Some(last), calendar) {
         let until = calendar.format(until);
-        return Err(ShardError::Site(format!("{until} has not come yet: nobody knows what happens until then")));
+        return Err(ShardError::Site(format!("{until} is in the future: the readings until then are not known")));
     }
     Ok(Site::new(readings, calendar, until))
 }

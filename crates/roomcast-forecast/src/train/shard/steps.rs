@@ -118,7 +118,7 @@ pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), S
             let sample = samples.get(device).ok_or_else(|| refuse("there is no sample"))?;
             let sample: Sample = codec::whole(sample).map_err(|what| refuse(&format!("the sample: {what}")))?;
             if !sample.is_whole() || Some(sample.rows() as i64) != rows.get(device) {
-                return Err(refuse("the sample has other rows than it says"));
+                return Err(refuse("the sample has another number of rows than announced"));
             }
             parts.push(sample);
             last = name.to_owned();
@@ -225,7 +225,7 @@ impl<'a> Devices<'a> {
     fn log_set_aside(&self) {
         if let (hours, Some((device, hour))) = &self.set_aside {
             let first = format!("{} of {device}", self.calendar.format(*hour));
-            tracing::warn!(hours, first, "hours outside the time that is learned from were set aside");
+            tracing::warn!(hours, first, "hours outside the training period were set aside");
         }
     }
 

@@ -168,17 +168,17 @@ pub(crate) async fn read(
                 bytes.extend_from_slice(&chunk);
             }
             Ok(Some(Err(error))) => {
-                return Err(Problem::new(Code::InvalidBody, format!("the body broke off: {error}")));
+                return Err(Problem::new(Code::InvalidBody, format!("the body is incomplete: {error}")));
             }
             Ok(None) => return Ok(bytes),
             Err(_) => {
                 let took = watch.elapsed().as_secs();
-                let why = format!("{} bytes of the body had come after {took} s, and no more", bytes.len());
+                let why = format!("only {} bytes of the body arrived within {took} s", bytes.len());
                 return Err(Problem::new(Code::RequestTimeout, why));
             }
         }
         if watch.elapsed() > MAX_PAUSE && (bytes.len() as u64) < MIN_RATE * watch.elapsed().as_secs() {
-            let why = format!("the body came with less than {MIN_RATE} bytes a second");
+            let why = format!("the body arrived at less than {MIN_RATE} bytes a second");
             return Err(Problem::new(Code::RequestTimeout, why));
         }
     }

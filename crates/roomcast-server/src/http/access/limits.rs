@@ -64,7 +64,7 @@ impl Limits {
     /// Counts a wrong token of an address.
     pub fn failed(&self, address: IpAddr) {
         if self.lockout.count(network(address), Instant::now()) {
-            tracing::warn!(client.ip = %address, "too many wrong tokens: nothing of this address is answered for a minute");
+            tracing::warn!(client.ip = %address, "too many wrong tokens: this address is locked out for a minute");
         }
     }
 

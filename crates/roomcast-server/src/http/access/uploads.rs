@@ -64,7 +64,7 @@ impl Uploads {
         let bytes = reserve(&self.bytes, 0)?;
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
         if callers.values().sum::<usize>() >= MAX_ALL {
-            return Err(busy("as many histories as fit wait for their forecasts".into()));
+            return Err(busy("too many histories wait for their forecasts".into()));
         }
         let count = callers.entry(caller).or_default();
         if *count >= MAX_PER_CALLER {
@@ -112,7 +112,7 @@ impl Drop for Upload {
 
 fn reserve(bytes: &Arc<Semaphore>, count: usize) -> Result<OwnedSemaphorePermit, Problem> {
     let count = u32::try_from(count).unwrap_or(u32::MAX);
-    bytes.clone().try_acquire_many_owned(count).map_err(|_| busy("as many histories as fit are being sent".into()))
+    bytes.clone().try_acquire_many_owned(count).map_err(|_| busy("too many histories are being sent".into()))
 }
 
 fn busy(why: String) -> Problem {

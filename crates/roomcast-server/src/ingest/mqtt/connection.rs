@@ -41,19 +41,19 @@ pub enum ConnectionError {
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// The broker sent a packet that is not MQTT 3.1.1.
-    #[error("the broker sent a packet that cannot be understood: {0}")]
+    #[error("the broker sent an invalid packet: {0}")]
     Packet(#[from] PacketError),
     /// The broker rejected this client.
     #[error("the broker refuses the connection: {0:?}")]
     Refused(ConnectReturnCode),
     /// The broker sent another packet before it accepted the connection.
-    #[error("the broker answers with something else than that it takes the connection")]
+    #[error("the broker answered with another packet than a connection acknowledgement")]
     Unexpected,
     /// The broker closed the connection.
     #[error("the broker closed the connection")]
     Closed,
     /// The broker takes no bytes, or the connection is not made in time.
-    #[error("the broker takes too long")]
+    #[error("the broker does not answer in time")]
     Timeout,
     /// The broker stopped answering.
     #[error("the broker does not answer any more")]

@@ -75,7 +75,7 @@ pub async fn listen(broker: Broker, handler: Handler, counts: Arc<Counts>) {
         if watch.elapsed() >= STABLE {
             delays.reset();
         }
-        tracing::warn!(broker = %session.broker, error = %end, "the connection to the broker ended, another is made");
+        tracing::warn!(broker = %session.broker, error = %end, "the connection to the broker ended, reconnecting");
         sleep(delays.step()).await;
         while session.backlog.load(SeqCst) > MAX_BACKLOG_BYTES / 2 {
             sleep(BACKLOG_POLL_INTERVAL).await;
@@ -88,7 +88,7 @@ pub async fn listen(broker: Broker, handler: Handler, counts: Arc<Counts>) {
 enum SessionEnd {
     #[error(transparent)]
     Connection(#[from] ConnectionError),
-    #[error("too much waits to be stored")]
+    #[error("too many messages wait to be stored")]
     Backlog,
 }
 
@@ -145,7 +145,7 @@ impl Session {
                 Incoming::Packet(_) => {}
                 Incoming::TooLarge(beginning, bytes) => {
                     let topic = handler::topic(&beginning);
-                    tracing::warn!(broker = %self.broker, topic, bytes, most = MAX_PACKET_BYTES, "a message is too large, it is skipped");
+                    tracing::warn!(broker = %self.broker, topic, bytes, most = MAX_PACKET_BYTES, "a message is too large: skipped");
                     self.counts.of(Source::Mqtt).too_large.add(1);
                     self.counts.skipped.record(topic, bytes, Instant::now());
                     self.take(beginning, Some(bytes), &acks)?;

@@ -117,7 +117,7 @@ impl<S: Sink> Task<S> {
                         self.store(job.into()).await;
                     }
                     Some(job) => {
-                        let message = "the store is away".to_owned();
+                        let message = "the store is unavailable".to_owned();
                         drop(job.reply.send(Err(Failure { message, temporary: true })));
                     }
                     // The last sender is gone, but the held jobs are still tried.

@@ -109,7 +109,7 @@ async fn listen(
             }
             Ok(Event::Incoming(Packet::SubAck(ack))) if ack.return_codes.contains(&SubscribeReasonCode::Failure) => {
                 let topic = topics.birth();
-                tracing::warn!(topic, "the broker refuses a subscription: a restart of Home Assistant goes unnoticed");
+                tracing::warn!(topic, "the broker refuses a subscription: restarts of Home Assistant are not noticed");
             }
             // A retained message was sent before we connected.
             Ok(Event::Incoming(Packet::Publish(Publish { retain: false, topic, payload, .. })))

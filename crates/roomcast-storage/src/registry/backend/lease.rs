@@ -72,7 +72,7 @@ impl Lease {
             }
             std::thread::sleep(POLL_INTERVAL);
         }
-        Err(RegistryError::unavailable(&objects.name, "others go on writing"))
+        Err(RegistryError::unavailable(&objects.name, "other processes keep writing"))
     }
 }
 
@@ -91,13 +91,13 @@ fn renew(objects: &Objects, at: &Path, holder: &str, mut mark: Mark, stopped: &R
                         let _ = objects.put_if(at, text(holder, end), Some(&mark));
                     }
                 }
-                Err(error) => tracing::warn!(%error, "what is held in the registry could not be renewed"),
+                Err(error) => tracing::warn!(%error, "the lease in the registry could not be renewed"),
                 Ok(_) => {
-                    tracing::warn!(object = %at, "another process has taken what this one held for too long");
+                    tracing::warn!(object = %at, "another process has taken the lease, which was not renewed in time");
                     return;
                 }
             },
-            Err(error) => tracing::warn!(%error, "what is held in the registry could not be renewed"),
+            Err(error) => tracing::warn!(%error, "the lease in the registry could not be renewed"),
         }
         if is_over {
             return;

@@ -54,9 +54,7 @@ impl Clients {
         let rest = url.strip_prefix("s3://").ok_or(known)?;
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() || bucket.contains(['@', ':', '?']) {
-            return Err(format!(
-                "{known}\nhint: who may use it is said by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-            ));
+            return Err(format!("{known}\nhint: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"));
         }
         // The first caller installs the provider. All callers install the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();

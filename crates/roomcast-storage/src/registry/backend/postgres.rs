@@ -295,7 +295,7 @@ impl Backend for Postgres {
 
     fn lock(&self) -> Result<Lock, RegistryError> {
         let lock = self.locked(WRITE_LOCK, true)?;
-        lock.ok_or_else(|| RegistryError::unavailable(&self.name, "others are writing"))
+        lock.ok_or_else(|| RegistryError::unavailable(&self.name, "other processes are writing"))
     }
 
     fn lock_training(&self) -> Result<Option<Lock>, RegistryError> {
