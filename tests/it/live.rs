@@ -52,7 +52,7 @@ proptest! {
             prop_assert!(hour % 24 == 23 || minute == 60 || old.place(origin).1 == 0.0);
             return Ok(());
         };
-        let forecasts = |hourly: &Hourly, building: &SiteRates| format!("{:?}", forecast_all(hourly, building, models).unwrap());
+        let forecasts = |hourly: &Hourly, site_rates: &SiteRates| format!("{:?}", forecast_all(hourly, site_rates, models).unwrap());
         prop_assert_eq!(format!("{:?}", grown.devices), format!("{:?}", cold.devices));
         prop_assert_eq!(forecasts(&grown, &SiteRates::new(&old)), forecasts(&cold, &SiteRates::new(&cold)));
     }

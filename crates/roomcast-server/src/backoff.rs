@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Duration of a connection after which the waits start again with the first.
-pub const STABLE: Duration = Duration::from_secs(5);
+pub const STABLE_DURATION: Duration = Duration::from_secs(5);
 
 /// Waits that double from the shortest to the longest.
 #[derive(Debug, Clone)]

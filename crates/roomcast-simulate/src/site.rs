@@ -11,7 +11,7 @@ const HOLIDAYS: [(u32, u32); 7] = [(1, 1), (5, 1), (8, 15), (10, 3), (11, 1), (1
 const WEEKDAYS: [f64; 5] = [0.88, 1.06, 1.13, 1.09, 0.62];
 
 /// Number of rooms on one floor. Floors share a mood of their own and, in large buildings, a name.
-pub(super) const FLOOR: usize = 50;
+pub(super) const FLOOR_ROOMS: usize = 50;
 
 /// Returns whether a date is a public holiday of the simulated building.
 pub(super) fn is_holiday(date: NaiveDate) -> bool {

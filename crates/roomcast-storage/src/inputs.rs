@@ -127,7 +127,7 @@ fn load(url: &str, calendar: &Calendar, until: Option<Timestamp>) -> anyhow::Res
             let is_present = until.is_none_or(|until| until >= now);
             let latest = heard.iter().map(|&(_, time)| time).filter(|&time| is_present && time <= now).max();
             let quiet = heard.into_iter().map(|(name, _)| name).filter(|name| !is_known(name)).collect();
-            let mut collected = Collected::of(&store::shown(url), readings, quiet);
+            let mut collected = Collected::of(&store::redacted(url), readings, quiet);
             collected.summary.heard = latest;
             Ok(collected)
         })
@@ -135,7 +135,7 @@ fn load(url: &str, calendar: &Calendar, until: Option<Timestamp>) -> anyhow::Res
     // The load runs on a thread of its own, because the caller may be a task of another runtime.
     match std::thread::scope(|scope| scope.spawn(load).join()) {
         Ok(loaded) => loaded,
-        Err(_) => bail!("{}: reading the store failed", store::shown(url)),
+        Err(_) => bail!("{}: reading the store failed", store::redacted(url)),
     }
 }
 

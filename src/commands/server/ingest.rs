@@ -126,7 +126,7 @@ impl LiveArgs {
             );
         }
         let sources = Sources { mqtt: self.mqtt()?, nats: self.nats() };
-        tracing::info!(target: START, "store of live readings: {}", readings::shown(url));
+        tracing::info!(target: START, "store of live readings: {}", readings::redacted(url));
         if let Some((broker, ..)) = &sources.mqtt {
             tracing::info!(target: START, "readings from the broker {broker}");
         }

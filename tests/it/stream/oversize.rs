@@ -148,9 +148,7 @@ fn a_broker_is_reached_with_tls_and_a_password() {
     for (url, reason) in [(&url, "the broker refuses the connection"), (&elsewhere, "certificate")] {
         let server =
             serve(&store.url, &models, &["--mqtt", url, "--mqtt-ca", &certificate, "--mqtt-password-file", &password]);
-        wait("a refusal", || {
-            server.log().lines().any(|line| line.contains("reconnecting") && line.contains(reason))
-        });
+        wait("a refusal", || server.log().lines().any(|line| line.contains("reconnecting") && line.contains(reason)));
         assert!(!server.log().contains("wave-8"));
     }
 }

@@ -256,8 +256,8 @@ fn replay(
     let mut hours = Vec::new();
     for &origin in &fold.origins {
         let hourly = Hourly::new(&plan.remembered(readings, origin), calendar, origin);
-        let building = SiteRates::new(&hourly);
-        let forecasts = forecast::forecast_all(&hourly, &building, &models)
+        let site_rates = SiteRates::new(&hourly);
+        let forecasts = forecast::forecast_all(&hourly, &site_rates, &models)
             .map_err(|source| BacktestError::Forecast { origin: calendar.format(origin), source })?;
         compare(readings, truth, &hourly, &forecasts, &mut hours);
         tick();

@@ -15,9 +15,9 @@ use super::{FORECASTERS, ScoredHour, baselines};
 use crate::scores::loss;
 
 /// Number of draws of the bootstrap.
-const DRAWS: usize = 1000;
+const BOOTSTRAP_DRAWS: usize = 1000;
 /// Fewest days that give an interval.
-const FEWEST_DAYS: usize = 5;
+const MIN_DAYS: usize = 5;
 
 /// A difference with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -103,7 +103,7 @@ pub fn skills<'a>(hours: impl IntoIterator<Item = &'a ScoredHour>, rules: &[usiz
     let days: Vec<_> = by_day.into_values().collect();
     let all = total(days.iter(), rules);
     let mut random = ChaCha8Rng::seed_from_u64(0);
-    let draws = if days.len() < FEWEST_DAYS { 0 } else { DRAWS };
+    let draws = if days.len() < MIN_DAYS { 0 } else { BOOTSTRAP_DRAWS };
     let drawn: Vec<_> =
         (0..draws).map(|_| total((0..days.len()).map(|_| &days[random.random_range(0..days.len())]), rules)).collect();
     let skill = |(at, &rule): (usize, &usize)| {

@@ -15,9 +15,9 @@ const MAX_ROOM_DAYS: usize = 12;
 /// Multiple of the log loss of all days of its type from which a day of the site is listed.
 const UNUSUAL_RATIO: f64 = 1.25;
 /// Fewest rooms that can show that a whole building was empty.
-const FEWEST_ROOMS: usize = 3;
+const MIN_ROOMS: usize = 3;
 /// Fewest hours that count as a day.
-const FEWEST_HOURS: usize = 12;
+const MIN_HOURS: usize = 12;
 
 /// A bad day of the whole site.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -84,7 +84,7 @@ struct RoomDay {
 
 impl RoomDay {
     fn is_whole(&self) -> bool {
-        self.actual.iter().flatten().count() >= FEWEST_HOURS
+        self.actual.iter().flatten().count() >= MIN_HOURS
     }
 
     fn log_loss(&self) -> f64 {
@@ -180,7 +180,7 @@ pub fn find(hours: &[ScoredHour], name: impl Fn(u32) -> String) -> (Vec<WorstDay
 
 /// Returns whether no room saw motion; false when there are too few rooms to tell.
 fn deserted(rooms: &BTreeMap<u32, RoomDay>) -> bool {
-    rooms.len() >= FEWEST_ROOMS && rooms.values().all(|room| room.occupied() == 0.0)
+    rooms.len() >= MIN_ROOMS && rooms.values().all(|room| room.occupied() == 0.0)
 }
 
 fn why_day(off: bool, deserted: bool, predicted: f64, actual: f64) -> &'static str {

@@ -81,14 +81,14 @@ impl SiteDays {
     }
 
     /// Returns whether enough devices moved, other than one that did not, to show that the building was in use.
-    fn lively(&self, day: i32) -> bool {
+    fn is_lively(&self, day: i32) -> bool {
         let at = (day - self.first) as usize;
         let others = self.seen[at].saturating_sub(1);
         self.active[at] >= 1.max(others.div_ceil(4))
     }
 
     /// Returns whether no other device had been seen before a day.
-    fn alone(&self, day: i32) -> bool {
+    fn is_alone(&self, day: i32) -> bool {
         self.seen[(day - 1 - self.first).max(0) as usize] <= 1
     }
 
@@ -102,7 +102,7 @@ impl SiteDays {
         let mut longest = [0_u32; 2];
         for day in first..last {
             let limit = SILENT_DAYS.max(GAP_FACTOR * longest[1]);
-            let silent = if self.alone(day) { day - last_motion > ALONE_SILENT_DAYS } else { still >= limit };
+            let silent = if self.is_alone(day) { day - last_motion > ALONE_SILENT_DAYS } else { still >= limit };
             out.push((still, silent));
             if motion.get(next) == Some(&day) {
                 if still > longest[0] {
@@ -111,7 +111,7 @@ impl SiteDays {
                     longest[1] = longest[1].max(still);
                 }
                 (next, still, last_motion) = (next + 1, 0, day);
-            } else if self.lively(day) {
+            } else if self.is_lively(day) {
                 still += 1;
             }
         }

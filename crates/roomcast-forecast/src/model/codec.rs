@@ -75,7 +75,7 @@ pub fn decode(packed: &[u8]) -> Result<Models, String> {
     if schema != SCHEMA {
         return Err(format!("schema {schema} where {SCHEMA} is expected"));
     }
-    let contents: Contents = whole(rest).map_err(|error| format!("its contents: {error}"))?;
+    let contents: Contents = decode_value(rest).map_err(|error| format!("its contents: {error}"))?;
     if !contents.devices.is_sorted_by(|a, b| a.name < b.name) {
         return Err("its devices are not in order".into());
     }
@@ -104,7 +104,7 @@ pub fn encode_device(model: &DeviceModel) -> Result<Vec<u8>, String> {
 /// # Errors
 /// Returns a message that names the fault in the bytes and the device.
 pub fn decode_device(name: &str, packed: &[u8]) -> Result<DeviceModel, String> {
-    let model: DeviceModel = whole(packed).map_err(|error| format!("device {name:?}: {error}"))?;
+    let model: DeviceModel = decode_value(packed).map_err(|error| format!("device {name:?}: {error}"))?;
     check::device(name, &model)?;
     Ok(model)
 }
@@ -114,7 +114,7 @@ pub fn bytes(value: &impl Serialize) -> Result<Vec<u8>, String> {
 }
 
 /// Decodes a value that must take all the bytes.
-pub fn whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
+pub fn decode_value<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
         Ok((_, rest)) => Err(format!("{} bytes too many", rest.len())),

@@ -38,10 +38,10 @@ pub struct Sample {
 impl Sample {
     /// Gathers rows of a table's device, which are in order; the table is made of the same grid.
     pub(super) fn gather(hourly: &Hourly, table: &Table, rows: &[Labelled], cut: Hour) -> PolarsResult<Sample> {
-        let asked: Vec<_> = rows.iter().map(|c| c.row).collect();
+        let built_rows: Vec<_> = rows.iter().map(|c| c.row).collect();
         let age = |c: &Labelled| f64::from(hourly.end - c.row.hour) / 24.0;
         Ok(Sample {
-            matrix: table.matrix(&asked)?,
+            matrix: table.matrix(&built_rows)?,
             labels: rows.iter().map(|c| f32::from(c.occupied)).collect(),
             weights: rows.iter().map(|c| growth(ROW_HALF_LIFE_DAYS, -age(c)) as f32).collect(),
             days: rows.iter().map(|c| hourly.local(c.row.hour).day).collect(),

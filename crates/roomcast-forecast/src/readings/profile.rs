@@ -8,7 +8,7 @@ use super::{DeviceReadings, Readings};
 use crate::calendar::{Calendar, Hour, LocalHour, Timestamp};
 
 /// A device chatters when it fires more than this many times as often in an occupied hour as the site's median device.
-const CHATTER: f64 = 20.0;
+const CHATTER_RATIO: f64 = 20.0;
 
 /// Seconds in a day.
 const DAY: f64 = 86_400.0;
@@ -123,7 +123,7 @@ pub fn profile(readings: &Readings, calendar: &Calendar) -> Profile {
         active_from[day] = active_from[day + 1] + usize::from(site.active[day] && span.workday[day]);
     }
     for ((profile, active), device) in devices.iter_mut().zip(&known) {
-        profile.chattering = profile.readings_per_occupied_hour > CHATTER * median;
+        profile.chattering = profile.readings_per_occupied_hour > CHATTER_RATIO * median;
         let installed = device.times.first().map_or(0, |&first| span.day_of(first));
         // The last day counts as active, because it may be cut short.
         let (last, own_last) = (span.workday.len() - 1, device.times.last().map_or(0, |&last| span.day_of(last)));

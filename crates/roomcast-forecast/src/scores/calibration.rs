@@ -9,7 +9,7 @@ pub const BINS: usize = 10;
 
 /// The lowest probability of a likely hour. Most hours are nights with a probability near zero. Every model is right
 /// there, and their number hides the errors of the other hours.
-pub const LIKELY: f32 = 0.1;
+pub const LIKELY_PROBABILITY: f32 = 0.1;
 
 /// The first bin of likely hours.
 pub const FIRST_LIKELY: usize = 1;

@@ -46,7 +46,7 @@ impl Contest<'_> {
     ///
     /// # Errors
     /// Returns `TrainError` with the error of Polars.
-    pub fn skill_gone(&self) -> Result<bool, TrainError> {
+    pub fn has_lost_skill(&self) -> Result<bool, TrainError> {
         let losses = self.each_device(|window, name| {
             let log_odds = self.champion.layers(name).scores(&window.matrix);
             window.losses(&log_odds, &log_odds)

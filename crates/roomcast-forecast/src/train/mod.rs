@@ -54,7 +54,7 @@ impl Options {
 
     /// Returns the fewest judged days that allow a judgement.
     fn fewest_days(&self) -> usize {
-        judge::FEWEST_DAYS.min(usize::from(self.judge_days)).max(2)
+        judge::MIN_DAYS.min(usize::from(self.judge_days)).max(2)
     }
 }
 
@@ -155,7 +155,7 @@ pub fn settle(
 fn due(contest: &Contest, options: &Options) -> Result<Option<Reason>, TrainError> {
     Ok(if options.over_age(contest.champion.cutoff) {
         Some(Reason::OverAge)
-    } else if contest.has_days() && contest.skill_gone()? {
+    } else if contest.has_days() && contest.has_lost_skill()? {
         Some(Reason::SkillGone)
     } else {
         None

@@ -12,7 +12,7 @@ use crate::calendar::Calendar;
 use crate::model::{DeviceModel, Models};
 
 /// Most devices listed in the text.
-const LISTED: usize = 20;
+const MAX_LISTED: usize = 20;
 
 /// The reason to challenge models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,11 +230,11 @@ impl Report {
     pub fn text(&self) -> String {
         let mut text: String = self.lines().iter().map(|(name, value)| format!("{name:<12} {value}\n")).collect();
         let (won, lost): (Vec<_>, Vec<_>) = self.devices.iter().partition(|(_, trial)| trial.gets == Layer::Challenger);
-        for (device, trial) in lost.into_iter().chain(won).take(LISTED) {
+        for (device, trial) in lost.into_iter().chain(won).take(MAX_LISTED) {
             let _ = writeln!(text, "  {device}: {}", trial.words());
         }
-        if self.devices.len() > LISTED {
-            let _ = writeln!(text, "  … and {} more", self.devices.len() - LISTED);
+        if self.devices.len() > MAX_LISTED {
+            let _ = writeln!(text, "  … and {} more", self.devices.len() - MAX_LISTED);
         }
         text
     }

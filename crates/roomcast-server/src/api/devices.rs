@@ -20,11 +20,11 @@ use roomcast_forecast::hourly::{DeviceHours, Hourly, State, Status};
 use roomcast_forecast::model::Source;
 
 /// Seconds of history shown when no time is named.
-const SHOWN: i64 = 14 * 24 * 3600;
+const DEFAULT_SPAN_SECONDS: i64 = 14 * 24 * 3600;
 /// Maximum number of hours of history in one answer.
-const MOST_HOURS: i64 = 366 * 24;
+const MAX_HOURS: i64 = 366 * 24;
 /// Days from which a typical week is computed.
-const TYPICAL: i32 = 56;
+const TYPICAL_WEEK_DAYS: i32 = 56;
 
 /// All devices.
 #[derive(Debug, Serialize, ToSchema)]
@@ -204,7 +204,7 @@ pub async fn history(_: ReadAccess, Query(query): Query<SpanQuery>, request: Htt
     snapshot.history.device(&name)?;
     let calendar = &site.calendar;
     let to = query::time("to", query.to.as_deref(), calendar)?.unwrap_or_else(|| snapshot.history.present(calendar));
-    let from = query::time("from", query.from.as_deref(), calendar)?.unwrap_or(to - SHOWN);
+    let from = query::time("from", query.from.as_deref(), calendar)?.unwrap_or(to - DEFAULT_SPAN_SECONDS);
     if from > to {
         return Err(Problem::parameter("from", "is after to"));
     }
@@ -260,7 +260,7 @@ fn typical_week(device: &DeviceHours, hourly: &Hourly) -> Vec<Vec<Option<f64>>> 
     let today = hourly.local(hourly.end).day;
     for (hour, state) in (device.first..).zip(&device.states) {
         let local = hourly.local(hour);
-        if local.day >= today - TYPICAL
+        if local.day >= today - TYPICAL_WEEK_DAYS
             && let Some(value) = state.value()
         {
             let (occupied, all) = &mut cells[usize::from(local.weekday)][usize::from(local.hour)];
@@ -282,8 +282,8 @@ fn hours(
     let device = &hourly.devices[at];
     let first = calendar.next_hour(range.start).max(hourly.first);
     let end = calendar.next_hour(range.end).min(hourly.end);
-    if i64::from(end) - i64::from(first) > MOST_HOURS {
-        let why = format!("at most {MOST_HOURS} hours fit into one answer");
+    if i64::from(end) - i64::from(first) > MAX_HOURS {
+        let why = format!("at most {MAX_HOURS} hours fit into one answer");
         return Err(Problem::parameter("from", why).hint("request shorter spans"));
     }
     let state = |hour: Hour| match compact::state(device, hour, calendar) {

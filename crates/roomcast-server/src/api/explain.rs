@@ -5,7 +5,7 @@ use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::predict::{asked, work};
+use super::predict::{resolve, work};
 use crate::http::access::auth::ReadAccess;
 use crate::http::query::{self, Query};
 use crate::problem::{Code, Problem, Reply};
@@ -70,7 +70,7 @@ pub async fn get(_: ReadAccess, Query(query): Query<ExplainQuery>, site: Data<Si
     let (name, calendar) = (query.device, &site.calendar);
     let hour = query::time("hour", Some(&query.hour), calendar)?.map_or(0, |time| calendar.hour(time));
     let snapshot = site.snapshot()?;
-    let (origin, _) = asked(query.at.as_deref(), std::slice::from_ref(&name), &site, &snapshot)?;
+    let (origin, _) = resolve(query.at.as_deref(), std::slice::from_ref(&name), &site, &snapshot)?;
     let first = calendar.next_hour(origin);
     if !(first..first + HORIZON as i32).contains(&hour) {
         let problem = Problem::new(Code::OutOfRange, "the hour is not among the 24 of the forecast");

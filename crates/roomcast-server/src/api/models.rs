@@ -21,7 +21,7 @@ use roomcast_forecast::model::fit;
 use roomcast_forecast::scores::calibration::{self, BINS, Bin};
 
 /// Age up to which a list of versions is used. Listing a directory verifies every byte of its versions.
-const FRESH: Duration = Duration::from_secs(10);
+const MAX_LIST_AGE: Duration = Duration::from_secs(10);
 
 /// The models used for forecasts.
 #[derive(Debug, Serialize, ToSchema)]
@@ -115,7 +115,7 @@ pub async fn list(_: ReadAccess, _: Query<NoParameters>, request: HttpRequest, s
             live_reliability_days: calibration::WINDOW,
             learning: snapshot.loaded.is_baseline().then(|| Learning {
                 days: snapshot.history.days(&site.calendar),
-                days_needed: fit::FEWEST_DAYS,
+                days_needed: fit::MIN_DAYS,
                 takes_readings: site.live.is_some(),
             }),
             live_reliability_until: live.1.and_then(NaiveDate::from_epoch_days).map(|day| day.to_string()),
@@ -144,7 +144,7 @@ pub async fn reload(_: AdminAccess, _: Query<NoParameters>, site: Data<Site>) ->
 fn versions(site: &Site) -> Result<(Value, Option<String>), Problem> {
     let mut listed = site.listed.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((when, versions, away)) = listed.as_ref()
-        && when.elapsed() < FRESH
+        && when.elapsed() < MAX_LIST_AGE
     {
         return Ok((versions.clone(), away.clone()));
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::predict::work;
-use crate::api::predict::body::{self, MOST_BYTES};
+use crate::api::predict::body::{self, MAX_BYTES};
 use crate::http::access::auth::WriteAccess;
 use crate::http::decompress::{Encoding, decompress};
 use crate::http::query::{NoParameters, Query};
@@ -20,12 +20,12 @@ use crate::state::site::Site;
 use roomcast_storage::readings::{Batch, Refused};
 
 /// Seconds after which to try again: short for a full queue, which empties soon, and longer for an unavailable store.
-const SOON: u64 = 1;
-const LATER: u64 = 5;
+const QUEUE_RETRY_SECONDS: u64 = 1;
+const STORE_RETRY_SECONDS: u64 = 5;
 
 /// Size up to which parsing a body takes a fraction of a millisecond. Handing it to another thread would cost about as
 /// much again.
-const SMALL: usize = 64 << 10;
+const MAX_INLINE_BYTES: usize = 64 << 10;
 
 /// The outcome for the rows of a body. Every row is counted, and every stored reading is on disk.
 #[derive(Debug, Serialize, ToSchema)]
@@ -107,18 +107,18 @@ pub async fn post(
     check_length(&request)?;
     // Room is taken for the bytes that have come, not for those announced: a slow sender would keep others from
     // sending.
-    let mut room = live.writer.reserve(0).map_err(|full| turned_away(live, full))?;
+    let mut room = live.writer.reserve(0).map_err(|full| queue_full(live, full))?;
     let reserve = |room: &mut Reservation, bytes| {
-        room.join(live.writer.reserve(bytes).map_err(|full| turned_away(live, full))?);
+        room.join(live.writer.reserve(bytes).map_err(|full| queue_full(live, full))?);
         Ok(())
     };
     let body = body::read(body, |bytes| reserve(&mut room, bytes)).await?;
-    let is_small = encoding == Encoding::Identity && body.len() <= SMALL;
+    let is_small = encoding == Encoding::Identity && body.len() <= MAX_INLINE_BYTES;
     let shared = site.clone();
     let read = move || {
         let live = self::live(&shared)?;
         let body = decompress(encoding, body, |bytes| {
-            room.join(live.writer.reserve(bytes).map_err(|full| turned_away(live, full))?);
+            room.join(live.writer.reserve(bytes).map_err(|full| queue_full(live, full))?);
             Ok(())
         })?;
         Ok((rows::read(media, &body, &shared.calendar).map_err(unreadable)?, room))
@@ -135,13 +135,13 @@ pub async fn post(
         Outcome::default()
     } else {
         let answer = live.writer.submit(Source::Http, batch, room);
-        let answer = answer.map_err(|full| turned_away(live, full))?;
+        let answer = answer.map_err(|full| queue_full(live, full))?;
         match answer.await {
             Ok(Ok(tally)) => tally,
             Ok(Err(Failure { message, temporary: false })) => return Err(Problem::internal(message)),
             Ok(Err(_)) | Err(_) => {
                 let problem = Problem::new(Code::StoreUnavailable, "the store is unavailable; nothing was stored");
-                return Err(problem.hint("send the same again").retry_after(LATER));
+                return Err(problem.hint("send the same again").retry_after(STORE_RETRY_SECONDS));
             }
         }
     };
@@ -157,9 +157,10 @@ fn live(site: &Site) -> Result<&Live, Problem> {
     })
 }
 
-fn turned_away(live: &Live, _: QueueFull) -> Problem {
+fn queue_full(live: &Live, _: QueueFull) -> Problem {
     live.counts.of(Source::Http).turned_away.add(1);
-    Problem::new(Code::QueueFull, "the queue of readings that wait to be stored is full").retry_after(SOON)
+    Problem::new(Code::QueueFull, "the queue of readings that wait to be stored is full")
+        .retry_after(QUEUE_RETRY_SECONDS)
 }
 
 fn media(request: &HttpRequest) -> Result<Media, Problem> {
@@ -177,10 +178,10 @@ fn media(request: &HttpRequest) -> Result<Media, Problem> {
 /// Checks the announced length of the body before any of it is read.
 fn check_length(request: &HttpRequest) -> Result<(), Problem> {
     let named = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if named.is_none_or(|length| length <= MOST_BYTES) {
+    if named.is_none_or(|length| length <= MAX_BYTES) {
         return Ok(());
     }
-    let why = format!("a body has at most {} MiB", MOST_BYTES >> 20);
+    let why = format!("a body has at most {} MiB", MAX_BYTES >> 20);
     Err(Problem::new(Code::BodyTooLarge, why).hint("send fewer rows at a time, or compress them"))
 }
 

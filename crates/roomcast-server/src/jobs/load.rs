@@ -72,8 +72,8 @@ fn history(site: &Site) -> anyhow::Result<History> {
     let input = &site.settings.input;
     let (mut readings, summary) = input.read(&site.calendar, None)?;
     let (rows, refused) = (summary.rows, summary.refused);
-    let told = format!("input: {refused} of {rows} rows; roomcast inspect lists them");
-    site.serving.set_trouble(|trouble| trouble.refused = (refused > 0).then_some(told));
+    let message = format!("input: {refused} of {rows} rows; roomcast inspect lists them");
+    site.serving.set_trouble(|trouble| trouble.refused = (refused > 0).then_some(message));
     if let Some(live) = &site.live {
         readings = readings.merged(live.load(&site.calendar)?);
     }

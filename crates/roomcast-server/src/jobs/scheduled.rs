@@ -97,7 +97,7 @@ impl InitialTraining {
             return false;
         }
         let days = snapshot.history.days(&site.calendar);
-        if days < fit::FEWEST_DAYS || days <= self.days || !site.settings.can_read_again() {
+        if days < fit::MIN_DAYS || days <= self.days || !site.settings.can_read_again() {
             return false;
         }
         self.days = days;

@@ -214,16 +214,16 @@ fn usual_silence(hourly: &Hourly, covered: i64) -> i64 {
 fn disconnected(site: &Site, is_store_away: bool) -> Vec<String> {
     let mut names: Vec<String> = is_store_away.then(|| "store".to_owned()).into_iter().collect();
     if let Some(live) = &site.live {
-        let gone = |source: &Source| {
+        let is_disconnected = |source: &Source| {
             let arrived = live.counts.of(*source);
             arrived.reconnects.get() > 0 && arrived.connected.get() == 0
         };
-        names.extend(Source::ALL.into_iter().filter(gone).map(|source| source.name().to_owned()));
+        names.extend(Source::ALL.into_iter().filter(is_disconnected).map(|source| source.name().to_owned()));
     }
     if let Some(publisher) = site.publisher.as_ref().filter(|publisher| publisher.is_active()) {
-        let gone =
+        let unreachable =
             publisher.counts().iter().filter(|(_, counts)| counts.failures.get() > 0 && counts.connected.get() == 0);
-        names.extend(gone.map(|(name, _)| format!("publish-{name}")));
+        names.extend(unreachable.map(|(name, _)| format!("publish-{name}")));
     }
     names
 }

@@ -100,7 +100,7 @@ fn file(request: &HttpRequest, path: &str) -> Result<HttpResponse, Problem> {
     let Some(file) = FILES.iter().find(|file| file.path == path) else {
         return Err(Problem::of_status(StatusCode::NOT_FOUND));
     };
-    let is_held = etag::is_held(request, &file.tag);
+    let is_held = etag::matches(request, &file.tag);
     let mut response = if is_held { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
         .insert_header((ETAG, file.tag.to_string()))

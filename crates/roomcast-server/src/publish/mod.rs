@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::backoff::{Backoff, Outage, STABLE};
+use crate::backoff::{Backoff, Outage, STABLE_DURATION};
 use crate::metrics::TargetCounts;
 pub use homeassistant::HomeAssistant;
 pub use redis::{Redis, RedisUrlError};
@@ -28,7 +28,7 @@ pub use site_forecast::SiteForecast;
 pub const RENEW_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Longer than any server runs.
-const ALWAYS: Duration = Duration::from_secs(u32::MAX as u64);
+const NO_EXPIRY: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// A server that forecasts are published to. Its text names it for the log, without a password.
 #[async_trait]
@@ -83,7 +83,7 @@ impl LeaseEnd {
     }
 
     /// Waits until this server publishes.
-    async fn held(&mut self) {
+    async fn wait_until_held(&mut self) {
         self.wait_for(|end| end.is_some_and(|end| Instant::now() < end)).await;
     }
 
@@ -124,7 +124,7 @@ impl Publisher {
             return None;
         }
         let (forecasts, newest) = watch::channel(None);
-        let (end, lease_end) = watch::channel(lease.is_none().then(|| Instant::now() + ALWAYS));
+        let (end, lease_end) = watch::channel(lease.is_none().then(|| Instant::now() + NO_EXPIRY));
         let lease_end = LeaseEnd(lease_end);
         let mut counts = Vec::new();
         for target in targets {
@@ -168,7 +168,7 @@ impl Publisher {
 async fn supply(mut target: Box<dyn Target>, mut feed: Feed, mut lease_end: LeaseEnd) {
     let (mut delays, mut outage) = (Backoff::default(), Outage::default());
     loop {
-        lease_end.held().await;
+        lease_end.wait_until_held().await;
         feed.connected_at = None;
         let sent = feed.counts.sent.get();
         let ended = tokio::select! {
@@ -182,7 +182,7 @@ async fn supply(mut target: Box<dyn Target>, mut feed: Feed, mut lease_end: Leas
             Some(Err(error)) => error.to_string(),
         };
         feed.counts.failures.add(1);
-        let is_stable = feed.connected_at.is_some_and(|connected| connected.elapsed() >= STABLE);
+        let is_stable = feed.connected_at.is_some_and(|connected| connected.elapsed() >= STABLE_DURATION);
         if is_stable && feed.counts.sent.get() > sent {
             delays.reset();
             outage.end();
@@ -204,10 +204,10 @@ async fn renew(
 ) {
     let mut outage = Outage::default();
     loop {
-        let (asked, take) = (Instant::now(), take.clone());
+        let (requested_at, take) = (Instant::now(), take.clone());
         match tokio::task::spawn_blocking(move || take()).await {
             Ok(Ok(is_held)) => {
-                let was_held = end.send_replace(is_held.then(|| asked + duration)).is_some();
+                let was_held = end.send_replace(is_held.then(|| requested_at + duration)).is_some();
                 match (was_held, is_held) {
                     (false, true) => tracing::info!("this server publishes forecasts"),
                     (true, false) => tracing::info!("another server publishes forecasts"),

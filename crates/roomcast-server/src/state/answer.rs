@@ -120,7 +120,7 @@ pub fn utc(instant: Timestamp) -> String {
 impl ModelRef {
     /// Returns the models in use, for a forecast made at an instant.
     pub fn new(loaded: &Loaded, origin: Timestamp, calendar: &Calendar) -> ModelRef {
-        let (cutoff, in_sample) = (calendar.rfc3339(loaded.models.cutoff), loaded.has_seen(origin, calendar));
+        let (cutoff, in_sample) = (calendar.rfc3339(loaded.models.cutoff), loaded.has_learned_from(origin, calendar));
         ModelRef { version: loaded.version.clone(), cutoff, in_sample }
     }
 
@@ -159,7 +159,7 @@ pub fn device(
 ///
 /// # Errors
 /// Returns the same errors as [`device`].
-pub fn whole(
+pub fn render(
     hourly: &Hourly,
     made_at: Timestamp,
     model: ModelRef,

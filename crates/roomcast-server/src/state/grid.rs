@@ -131,6 +131,6 @@ impl Forecasts {
             return Ok(write::csv(&self.devices(), calendar, true));
         }
         let (grid, model) = (&self.grid, self.grid.model(calendar));
-        answer::whole(&grid.hourly, grid.made_at, model, &self.cells, calendar).map_err(Problem::internal)
+        answer::render(&grid.hourly, grid.made_at, model, &self.cells, calendar).map_err(Problem::internal)
     }
 }

@@ -217,13 +217,13 @@ impl Live {
 
     /// Releases all leases, so that others need not wait until they expire.
     pub fn release(&self) {
-        let given = async {
+        let release = async {
             for Lease { name, .. } in [JOBS, PUBLISHING] {
                 self.store.unlease(name, &self.holder).await?;
             }
             Ok::<(), StoreError>(())
         };
-        if !matches!(self.runtime.block_on(async { timeout(RELEASE_TIMEOUT, given).await }), Ok(Ok(()))) {
+        if !matches!(self.runtime.block_on(async { timeout(RELEASE_TIMEOUT, release).await }), Ok(Ok(()))) {
             tracing::debug!("leases could not be released: they expire by themselves");
         }
     }

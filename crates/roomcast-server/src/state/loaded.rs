@@ -11,7 +11,7 @@ use roomcast_forecast::readings::Readings;
 use roomcast_storage::registry::{Manifest, Registry, RegistryError};
 
 /// Age up to which a list of versions is used.
-const LIST_AGE: Duration = Duration::from_secs(10);
+const MAX_LIST_AGE: Duration = Duration::from_secs(10);
 
 /// Maximum number of older versions in memory.
 const MAX_LOADED: usize = 4;
@@ -53,8 +53,8 @@ impl Loaded {
 
     /// Returns whether these models learned from an hour that a forecast from an origin covers. Hours without a reading
     /// up to the cutoff were learned as vacant. The baseline is not trained: it counts hours before the origin.
-    pub fn has_seen(&self, origin: Timestamp, calendar: &Calendar) -> bool {
-        !self.is_baseline() && is_seen(self.models.cutoff, origin, calendar)
+    pub fn has_learned_from(&self, origin: Timestamp, calendar: &Calendar) -> bool {
+        !self.is_baseline() && is_learned(self.models.cutoff, origin, calendar)
     }
 
     /// Returns whether these models are the baseline.
@@ -74,7 +74,7 @@ impl Loaded {
 }
 
 /// Returns whether models with a cutoff learned from an hour that a forecast from an origin covers.
-fn is_seen(cutoff: Timestamp, origin: Timestamp, calendar: &Calendar) -> bool {
+fn is_learned(cutoff: Timestamp, origin: Timestamp, calendar: &Calendar) -> bool {
     cutoff > calendar.start(calendar.next_hour(origin))
 }
 
@@ -89,7 +89,7 @@ pub struct OlderVersions {
 #[derive(Debug, Default)]
 struct Cache {
     /// Time of the last request to the registry.
-    asked: Option<Instant>,
+    listed_at: Option<Instant>,
     /// Names and cutoffs of its valid versions, newest first, as of the last answer.
     versions: Vec<(String, Timestamp)>,
     /// The versions used last, the latest first.
@@ -108,7 +108,7 @@ impl OlderVersions {
     pub fn at(&self, origin: Timestamp, readings: &Readings, calendar: &Calendar) -> Arc<Loaded> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         cache.list(&self.registry, calendar);
-        let unseen = |(_, cutoff): &&(String, Timestamp)| !is_seen(*cutoff, origin, calendar);
+        let unseen = |(_, cutoff): &&(String, Timestamp)| !is_learned(*cutoff, origin, calendar);
         let older: Vec<String> = cache.versions.iter().filter(unseen).map(|(version, _)| version.clone()).collect();
         for version in older {
             match cache.load(&version, &self.registry, self.rule) {
@@ -128,7 +128,7 @@ impl OlderVersions {
 impl Cache {
     /// Lists the registry's versions, unless the list is recent.
     fn list(&mut self, registry: &Registry, calendar: &Calendar) {
-        if self.asked.is_some_and(|asked| asked.elapsed() < LIST_AGE) {
+        if self.listed_at.is_some_and(|listed_at| listed_at.elapsed() < MAX_LIST_AGE) {
             return;
         }
         match registry.overview() {
@@ -143,7 +143,7 @@ impl Cache {
             }
             Err(error) => tracing::warn!(error = %error, "the older versions of the registry cannot be listed"),
         }
-        self.asked = Some(Instant::now());
+        self.listed_at = Some(Instant::now());
     }
 
     /// Returns a version, from memory if it is there.

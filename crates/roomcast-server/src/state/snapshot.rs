@@ -213,7 +213,7 @@ impl Snapshot {
             // Room is made first, because the kept grids and the new one would be three.
             lock().truncate(MAX_CACHED_GRIDS - 1);
             let readings = &self.history.readings;
-            let loaded = match self.loaded.has_seen(origin, calendar) {
+            let loaded = match self.loaded.has_learned_from(origin, calendar) {
                 true => self.older.at(origin, readings, calendar),
                 false => self.loaded.clone(),
             };

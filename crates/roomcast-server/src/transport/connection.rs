@@ -102,13 +102,13 @@ impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
             ready!(Pin::new(&mut this.inner).poll_read(context, to))?;
             let read = &to.filled()[before..];
             let end = part(read, answering, &mut this.is_line_over);
-            answering.came(end);
+            answering.record_arrival(end);
             this.rest.extend_from_slice(&read[end..]);
             to.set_filled(before + end);
         } else {
             let most = this.rest.len().min(to.remaining());
             let end = part(&this.rest[..most], answering, &mut this.is_line_over);
-            answering.came(end);
+            answering.record_arrival(end);
             to.put_slice(&this.rest.split_to(end));
         }
         this.pauses = !this.rest.is_empty();

@@ -22,7 +22,7 @@ use crate::features::SiteRates;
 use crate::hourly::{Hourly, Status};
 
 /// Fewest days of history that anything beyond the prior is fitted on.
-pub const FEWEST_DAYS: Hour = 10;
+pub const MIN_DAYS: Hour = 10;
 /// Fewest and most days after the cut.
 const JUDGED_DAYS: (Hour, Hour) = (4, 28);
 
@@ -132,5 +132,5 @@ fn days(hourly: &Hourly) -> Hour {
 
 /// Returns whether a history is long enough to fit anything beyond the prior.
 pub fn enough(hourly: &Hourly) -> bool {
-    days(hourly) >= FEWEST_DAYS
+    days(hourly) >= MIN_DAYS
 }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::boosting::{FEW_ROWS, TrainError, grow, site_parameters};
+use super::boosting::{MAX_BAGGED_ROWS, TrainError, grow, site_parameters};
 use crate::features::Matrix;
 use crate::model::SiteModel;
 use crate::model::judge::Judge;
@@ -81,7 +81,7 @@ fn bags(
 ) -> Result<Vec<Trees>, TrainError> {
     let first = linear.scores(matrix);
     // The number of bags depends on the whole sample, so that both fits have the same.
-    let count = if sample.matrix.rows <= FEW_ROWS { BAGS } else { 1 };
+    let count = if sample.matrix.rows <= MAX_BAGGED_ROWS { BAGS } else { 1 };
     let sees = |bag: u64, day: i32| count == 1 || rows::hash(rows::hash(day as u64) ^ bag) % 100 < BAG_PERCENT;
     (0..count)
         .into_par_iter()

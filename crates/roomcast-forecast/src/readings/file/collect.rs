@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use super::error::ReadError;
 use super::field::{self, Problem};
 use super::sink::Sink;
-use super::summary::{Counts, FileSummary, REFUSALS_KEPT, Refusal};
+use super::summary::{Counts, FileSummary, MAX_REFUSALS, Refusal};
 use crate::calendar::Timestamp;
 use crate::readings::order::in_order;
 use crate::readings::{DeviceReadings, Readings};
@@ -123,7 +123,7 @@ impl Sink for Collector<'_> {
         if !self.options.skip_bad_rows {
             return Err(ReadError::BadRow(Box::new(refusal())));
         }
-        if self.summary.refusals.len() < REFUSALS_KEPT {
+        if self.summary.refusals.len() < MAX_REFUSALS {
             let refusal = refusal();
             self.summary.refusals.push(refusal);
         }

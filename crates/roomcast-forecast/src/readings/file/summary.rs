@@ -9,7 +9,7 @@ use crate::calendar::{Calendar, Timestamp};
 use crate::readings::DeviceReadings;
 
 /// Most refused rows of one file that are kept in full. The rest are only counted.
-pub const REFUSALS_KEPT: usize = 20;
+pub const MAX_REFUSALS: usize = 20;
 
 /// A row that is not a reading, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -67,7 +67,7 @@ pub struct FileSummary {
     /// Counts of the file's rows.
     #[serde(flatten)]
     pub counts: Counts,
-    /// The first [`REFUSALS_KEPT`] refused rows.
+    /// The first [`MAX_REFUSALS`] refused rows.
     pub refusals: Vec<Refusal>,
     /// The latest row of any sensor, motion or none, before [`super::ReadOptions::until`].
     #[serde(skip)]
@@ -135,14 +135,14 @@ pub struct ReadSummary {
     /// Readings outside the period in which the site was in use, as of now. They are stored, but not learned from. See
     /// [`Readings::lived`](crate::readings::Readings::lived).
     pub set_aside: u64,
-    /// The first of these readings by device, at most [`REFUSALS_KEPT`] devices.
+    /// The first of these readings by device, at most [`MAX_REFUSALS`] devices.
     pub strays: Vec<Stray>,
     /// Devices that only reported "no motion": alive, never occupied. In order of name.
     pub without_motion: Vec<String>,
 }
 
 impl ReadSummary {
-    /// Returns the refused rows that were kept, at most [`REFUSALS_KEPT`] per file, in the order of the files.
+    /// Returns the refused rows that were kept, at most [`MAX_REFUSALS`] per file, in the order of the files.
     pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
         self.files.iter().flat_map(|file| &file.refusals)
     }
@@ -156,7 +156,7 @@ impl ReadSummary {
     /// Records readings outside the period in which the site lived.
     pub(super) fn set_aside(&mut self, strays: &[DeviceReadings], calendar: &Calendar) {
         self.set_aside = strays.iter().map(|device| device.times.len() as u64).sum();
-        self.strays = Stray::of(strays, calendar).take(REFUSALS_KEPT).collect();
+        self.strays = Stray::of(strays, calendar).take(MAX_REFUSALS).collect();
     }
 
     /// Adds one file.

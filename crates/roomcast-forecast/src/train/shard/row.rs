@@ -46,7 +46,7 @@ pub struct Row {
 impl Row {
     /// Unpacks the histogram in [`Row::judged`].
     pub(super) fn out_of_sample(&self) -> Result<OutOfSample, String> {
-        codec::whole(&self.judged)
+        codec::decode_value(&self.judged)
     }
 }
 

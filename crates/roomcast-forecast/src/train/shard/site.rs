@@ -135,7 +135,7 @@ impl Site {
                 "it was made by Roomcast {theirs}, whose models differ from those of this one ({ours})"
             ));
         }
-        let site: Site = codec::whole(rest)?;
+        let site: Site = codec::decode_value(rest)?;
         if site.calendar().zone().map(|zone| zone.name()) != site.zone.as_deref() {
             return Err("its time zone is not known here".into());
         }

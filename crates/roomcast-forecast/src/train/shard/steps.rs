@@ -19,7 +19,7 @@ use crate::train::shard::device::{self, DeviceFitter, SiteContext};
 const CHUNK_DEVICES: usize = 256;
 
 /// The years 1971 to 2200, as in files of readings.
-const YEARS: Range<Timestamp> = 31_536_000..7_289_654_400;
+const VALID_TIMES: Range<Timestamp> = 31_536_000..7_289_654_400;
 
 /// Columns of hours with motion: a device and the start of an hour (seconds), ascending by device, then hour.
 const HOURS: [(&str, DataType); 2] = [("device", DataType::String), ("hour", DataType::Int64)];
@@ -116,7 +116,7 @@ pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), S
                 return Err(refuse("the devices are not in ascending order, each once"));
             }
             let sample = samples.get(device).ok_or_else(|| refuse("there is no sample"))?;
-            let sample: Sample = codec::whole(sample).map_err(|what| refuse(&format!("the sample: {what}")))?;
+            let sample: Sample = codec::decode_value(sample).map_err(|what| refuse(&format!("the sample: {what}")))?;
             if !sample.is_whole() || Some(sample.rows() as i64) != rows.get(device) {
                 return Err(refuse("the sample has another number of rows than announced"));
             }
@@ -270,7 +270,7 @@ impl<'a> Devices<'a> {
             field::name(name.as_bytes()).map_err(|problem| format!("expected {}", problem.expected))?;
         }
         self.last = Some((name.to_owned(), hour));
-        if !YEARS.contains(&hour) || self.calendar.start(self.calendar.hour(hour)) != hour {
+        if !VALID_TIMES.contains(&hour) || self.calendar.start(self.calendar.hour(hour)) != hour {
             return Err(format!("{hour} is not the beginning of an hour of the site"));
         }
         let ascending = seconds.is_sorted_by(|a, b| a < b) && seconds.iter().all(|s| (0..HOUR as i32).contains(s));

@@ -11,7 +11,7 @@ use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::api::predict::{asked, cached, send};
+use crate::api::predict::{cached, resolve, send};
 use crate::http::access::auth::ReadAccess;
 use crate::http::query::Query;
 use crate::problem::{Problem, Reply};
@@ -26,7 +26,7 @@ use roomcast_forecast::hourly::{DeviceHours, HORIZON, Hourly, State, Status};
 use roomcast_forecast::model::Source;
 
 /// Number of parts into which a probability of 1 is divided.
-const PARTS: f64 = 1000.0;
+const PARTS_PER_UNIT: f64 = 1000.0;
 
 /// The next 24 hours of one or more devices, in few bytes.
 #[derive(Debug, Serialize, ToSchema)]
@@ -101,7 +101,7 @@ pub struct CompactQuery {
 )]
 pub async fn get(_: ReadAccess, Query(query): Query<CompactQuery>, request: HttpRequest, site: Data<Site>) -> Reply {
     let snapshot = site.snapshot()?;
-    let (origin, devices) = asked(query.at.as_deref(), &query.device, &site, &snapshot)?;
+    let (origin, devices) = resolve(query.at.as_deref(), &query.device, &site, &snapshot)?;
     let present = snapshot.history.present(&site.calendar);
     let key = Key { origin, form: Form::Compact(present, digest(&offline(&site))), devices };
     let answer = cached(&site, snapshot, key, move |site, snapshot, key| {
@@ -129,7 +129,7 @@ fn digest(names: &[String]) -> u64 {
 fn compact(site: &Site, snapshot: &Snapshot, made: &Forecasts, past: Option<&Grid>) -> CompactForecast {
     let Forecasts { grid, cells } = made;
     let (hourly, history, calendar) = (&grid.hourly, &snapshot.history, &site.calendar);
-    let threshold = (grid.loaded.models.threshold.0 * PARTS).ceil() as u16;
+    let threshold = (grid.loaded.models.threshold.0 * PARTS_PER_UNIT).ceil() as u16;
     let rfc3339 = |instant: Timestamp| calendar.rfc3339(instant);
     let forecasts = || cells.iter().map(|cell| &cell.forecast);
     let names = || forecasts().map(|forecast| &forecast.device);
@@ -140,9 +140,9 @@ fn compact(site: &Site, snapshot: &Snapshot, made: &Forecasts, past: Option<&Gri
     let profile = |name: &str| profiles.binary_search_by(|profile| profile.device.as_str().cmp(name)).ok();
     let is_chattering = |name: &&String| profile(name).is_some_and(|at| profiles[at].chattering);
     // Gateways tell of now: of a past day nobody knows what was offline.
-    let gone = if past.is_none() { offline(site) } else { Vec::new() };
+    let offline_devices = if past.is_none() { offline(site) } else { Vec::new() };
     let silent = forecasts()
-        .filter(|forecast| forecast.status == Status::Silent || gone.contains(&forecast.device))
+        .filter(|forecast| forecast.status == Status::Silent || offline_devices.contains(&forecast.device))
         .filter_map(|forecast| {
             let last = hourly.devices[hourly.position(&forecast.device)?].times.last()?;
             Some((forecast.device.clone(), rfc3339(*last)))
@@ -171,7 +171,7 @@ fn compact(site: &Site, snapshot: &Snapshot, made: &Forecasts, past: Option<&Gri
 /// Returns a probability in thousandths. It is rounded down, so rounding it to whole percent afterwards gives the same
 /// as rounding at once.
 fn chance(hour: &HourForecast, threshold: u16) -> u16 {
-    let parts = (hour.probability * PARTS) as u16;
+    let parts = (hour.probability * PARTS_PER_UNIT) as u16;
     if hour.occupied { parts.max(threshold) } else { parts.min(threshold.saturating_sub(1)) }
 }
 

@@ -28,7 +28,7 @@ use crate::state::snapshot::{Snapshot, unknown};
 use roomcast_forecast::calendar::Timestamp;
 
 /// Size below which answers are not compressed.
-const WORTH_GZIP: usize = 1024;
+const MIN_GZIP_BYTES: usize = 1024;
 
 /// Parameters of `GET /predict`.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -65,7 +65,7 @@ pub struct PredictQuery {
 pub async fn get(_: ReadAccess, Query(query): Query<PredictQuery>, request: HttpRequest, site: Data<Site>) -> Reply {
     let form = form(&request, query.format.as_deref())?;
     let snapshot = site.snapshot()?;
-    let (origin, devices) = asked(query.at.as_deref(), &query.device, &site, &snapshot)?;
+    let (origin, devices) = resolve(query.at.as_deref(), &query.device, &site, &snapshot)?;
     let media = match form {
         Form::Csv => "text/csv; charset=utf-8",
         _ => "application/json",
@@ -112,7 +112,7 @@ fn weight(accept: &Accept, media: &str) -> Quality {
 ///
 /// # Errors
 /// Returns a `Problem` for an unknown device, and for an instant that is invalid or out of range.
-pub fn asked(
+pub fn resolve(
     at: Option<&str>,
     names: &[String],
     site: &Site,
@@ -187,15 +187,15 @@ pub async fn work<T: Send + 'static>(job: impl FnOnce() -> Result<T, Problem> + 
 /// Returns a `Problem` when compression fails, which it does not in memory.
 pub async fn send(request: &HttpRequest, answer: Arc<Answer>, media: &'static str) -> Reply {
     let mut response =
-        if etag::is_held(request, &answer.tag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+        if etag::matches(request, &answer.tag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
         .insert_header((ETAG, answer.tag.to_string()))
         .insert_header((VARY, HeaderValue::from_static("Accept, Accept-Encoding")));
-    if etag::is_held(request, &answer.tag) {
+    if etag::matches(request, &answer.tag) {
         return Ok(response.finish());
     }
     response.content_type(media);
-    if answer.body.len() < WORTH_GZIP || !wants_gzip(request) {
+    if answer.body.len() < MIN_GZIP_BYTES || !wants_gzip(request) {
         return Ok(response.body(answer.body.clone()));
     }
     let packed = match answer.gzip.get() {

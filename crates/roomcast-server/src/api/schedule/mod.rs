@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::predict::{asked, prefers, work};
+use super::predict::{prefers, resolve, work};
 use crate::http::access::auth::CalendarAccess;
 use crate::http::access::tokens::Scope;
 use crate::http::query::{self, Query};
@@ -146,7 +146,7 @@ pub async fn get(
         access.0.check(Scope::Read)?;
     }
     let snapshot = site.snapshot()?;
-    let (origin, devices) = asked(query.at.as_deref(), &query.device, &site, &snapshot)?;
+    let (origin, devices) = resolve(query.at.as_deref(), &query.device, &site, &snapshot)?;
     let preheat = query::duration("preheat", query.preheat.as_deref(), MAX_DURATION)?;
     let setback = query::duration("setback_after", query.setback_after.as_deref(), MAX_DURATION)?;
     let cost_miss = query::number("cost_miss", query.cost_miss.as_deref())?;

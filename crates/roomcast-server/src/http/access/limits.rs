@@ -45,7 +45,7 @@ impl Limits {
     /// Returns [`Code::RateLimited`] when the address made too many requests, or is locked out for wrong tokens.
     pub fn address(&self, address: IpAddr) -> Result<(), Problem> {
         let network = network(address);
-        if let Some(left) = self.lockout.left(network, Instant::now()) {
+        if let Some(left) = self.lockout.remaining(network, Instant::now()) {
             return Err(Problem::new(Code::RateLimited, "this address sent too many wrong tokens")
                 .hint("until the lockout ends, the server refuses every request of this address")
                 .retry_after(seconds(left)));

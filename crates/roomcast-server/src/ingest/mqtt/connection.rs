@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::Broker;
-use crate::ingest::payload::KEPT;
+use crate::ingest::payload::MAX_KEPT_BYTES;
 use crate::mqtt::broker::{KEEP_ALIVE, MAX_PACKET_BYTES};
 use crate::mqtt::socket::Socket;
 
@@ -29,7 +29,7 @@ const SILENCE_TIMEOUT: Duration = KEEP_ALIVE.saturating_mul(2);
 const READ_BUFFER_BYTES: usize = 64 << 10;
 
 /// Bytes of a message that hold any topic and number, and the part of the payload that goes into quarantine.
-const HEAD_BYTES: usize = 5 + 2 + u16::MAX as usize + 2 + KEPT;
+const HEAD_BYTES: usize = 5 + 2 + u16::MAX as usize + 2 + MAX_KEPT_BYTES;
 
 /// The upper four bits of the first byte of a PUBLISH packet.
 const PUBLISH_TYPE: u8 = 3;
@@ -186,7 +186,7 @@ impl Connection {
         let left = header.frame_length().saturating_sub(HEAD_BYTES);
         let bytes = beginning.payload.len() + left;
         // The copy lets the input's memory be freed.
-        beginning.payload = beginning.payload.iter().copied().take(KEPT).collect();
+        beginning.payload = beginning.payload.iter().copied().take(MAX_KEPT_BYTES).collect();
         Ok(Skipped { beginning, bytes, left })
     }
 
@@ -257,7 +257,7 @@ mod tests {
             match connection.read().await.unwrap() {
                 Incoming::Packet(whole) => assert!(whole == packet && !matches!(pkid, 1 | 4), "{pkid}"),
                 Incoming::TooLarge(beginning, size) => {
-                    assert_eq!((size, beginning.payload.len(), beginning.pkid), (bytes, KEPT, pkid));
+                    assert_eq!((size, beginning.payload.len(), beginning.pkid), (bytes, MAX_KEPT_BYTES, pkid));
                     assert!(beginning.topic == topic && matches!(pkid, 1 | 4));
                 }
             }

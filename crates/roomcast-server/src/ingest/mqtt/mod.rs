@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant as Moment, MissedTickBehavior, interval_at, sleep};
 
 use super::Source;
-use crate::backoff::{Backoff, STABLE};
+use crate::backoff::{Backoff, STABLE_DURATION};
 use crate::ingest::counts::Counts;
 use crate::mqtt::broker::{Broker, KEEP_ALIVE, MAX_PACKET_BYTES};
 use connection::{Connection, ConnectionError, Incoming};
@@ -72,7 +72,7 @@ pub async fn listen(broker: Broker, handler: Handler, counts: Arc<Counts>) {
         let arrived = session.counts.of(Source::Mqtt);
         arrived.reconnects.add(arrived.connected.get());
         arrived.connected.set(0);
-        if watch.elapsed() >= STABLE {
+        if watch.elapsed() >= STABLE_DURATION {
             delays.reset();
         }
         tracing::warn!(broker = %session.broker, error = %end, "the connection to the broker ended, reconnecting");

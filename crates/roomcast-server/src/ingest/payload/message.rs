@@ -125,7 +125,7 @@ impl Reader {
 /// Returns a message for a time far ahead of the site's clock. One of the clocks is wrong, so the time of arrival may
 /// be too.
 fn time(object: &Value, calendar: &Calendar) -> Result<Option<Timestamp>, String> {
-    let Some(instant) = shown(object, calendar) else { return Ok(None) };
+    let Some(instant) = reported_time(object, calendar) else { return Ok(None) };
     if instant > calendar.latest_event() {
         let found = calendar.format(instant);
         return Err(format!("time: expected no more than a day ahead of the site's clock, found {found}"));
@@ -134,7 +134,7 @@ fn time(object: &Value, calendar: &Calendar) -> Result<Option<Timestamp>, String
 }
 
 /// Returns the time that a message shows, if there is one that can be read.
-fn shown(object: &Value, calendar: &Calendar) -> Option<Timestamp> {
+fn reported_time(object: &Value, calendar: &Calendar) -> Option<Timestamp> {
     let value = ["last_seen", "timestamp", "time", "Time"].iter().find_map(|key| object.get(*key))?;
     match value {
         Value::Number(number) => {

@@ -44,7 +44,7 @@ pub struct Rows {
 pub struct RefusedRow {
     /// Position from 1: the element of an array, or the line of a text (a CSV header is line 1).
     pub row: u64,
-    /// The row as it arrived, a CSV row as a JSON object; at most [`super::KEPT`] bytes.
+    /// The row as it arrived, a CSV row as a JSON object; at most [`super::MAX_KEPT_BYTES`] bytes.
     pub payload: String,
     /// The reason it is no event.
     pub reason: String,

@@ -38,9 +38,9 @@ impl<S: Sink> Task<S> {
 
     /// Stores jobs until their last sender is dropped and everything is stored.
     pub async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
-        let mut held: VecDeque<Job> = VecDeque::new();
+        let mut pending: VecDeque<Job> = VecDeque::new();
         loop {
-            let first = match held.pop_front() {
+            let first = match pending.pop_front() {
                 None => jobs.recv().await,
                 job => job,
             };
@@ -48,11 +48,11 @@ impl<S: Sink> Task<S> {
             let mut group = Group::from(first);
             let lingers =
                 group.rows() < LINGER_ROWS && group.parts.iter().all(|(job, ..)| job.on_failure == OnFailure::Retry);
-            if lingers && held.is_empty() {
+            if lingers && pending.is_empty() {
                 sleep(LINGER_TIME).await;
             }
             while group.rows() < MAX_GROUP_ROWS {
-                match held.pop_front().or_else(|| jobs.try_recv().ok()) {
+                match pending.pop_front().or_else(|| jobs.try_recv().ok()) {
                     Some(job) => group.add(job),
                     None => break,
                 }
@@ -62,9 +62,9 @@ impl<S: Sink> Task<S> {
                 continue;
             }
             for job in left.into_iter().rev() {
-                held.push_front(job);
+                pending.push_front(job);
             }
-            self.wait(is_away, &mut held, &mut jobs).await;
+            self.wait(is_away, &mut pending, &mut jobs).await;
         }
     }
 
@@ -105,13 +105,13 @@ impl<S: Sink> Task<S> {
 
     /// Waits before the next try. If the store is unavailable, senders that need not wait get an error immediately;
     /// otherwise their data is stored meanwhile.
-    async fn wait(&mut self, is_away: bool, held: &mut VecDeque<Job>, jobs: &mut mpsc::UnboundedReceiver<Job>) {
+    async fn wait(&mut self, is_away: bool, pending: &mut VecDeque<Job>, jobs: &mut mpsc::UnboundedReceiver<Job>) {
         let until = Instant::now() + self.delays.step();
         loop {
             tokio::select! {
                 () = sleep_until(until) => return,
                 job = jobs.recv() => match job {
-                    Some(job) if job.on_failure == OnFailure::Retry => held.push_back(job),
+                    Some(job) if job.on_failure == OnFailure::Retry => pending.push_back(job),
                     Some(job) if !is_away => {
                         // The job leaves nothing behind, because it does not wait.
                         self.store(job.into()).await;

@@ -182,8 +182,8 @@ impl Sender<'_> {
             self.sent.insert(device.device.clone(), Sent { hour, sums });
         }
         let there: BTreeSet<&String> = forecast.forecasts.iter().map(|device| &device.device).collect();
-        let gone: Vec<String> = self.known.iter().filter(|&known| !there.contains(known)).cloned().collect();
-        for device in gone {
+        let removed: Vec<String> = self.known.iter().filter(|&known| !there.contains(known)).cloned().collect();
+        for device in removed {
             for message in self.topics.removal_messages(&slug::unique(&device)) {
                 self.send(message).await?;
             }

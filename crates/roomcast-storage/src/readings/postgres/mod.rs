@@ -23,7 +23,7 @@ use super::batch::{Batch, Receipt};
 use super::error::StoreError;
 use super::plan::{Numbers, Plan};
 use crate::postgres::{BEGIN, options};
-use crate::url::shown;
+use crate::url::redacted;
 use roomcast_forecast::calendar::Calendar;
 
 /// Most connections of one handle.
@@ -45,7 +45,7 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     pub async fn open(url: &str, calendar: &Calendar) -> Result<Self, StoreError> {
-        let name = shown(url);
+        let name = redacted(url);
         let failed = |error| StoreError::of(&name, error);
         let options = options(url).map_err(failed)?;
         // The pool is not used here: it retries until its timeout and does not report why it failed.

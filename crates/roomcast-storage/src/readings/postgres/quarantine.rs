@@ -53,12 +53,12 @@ pub(super) async fn write(connection: &mut PgConnection, plan: &Plan<'_>) -> Res
         let Some(most) = excess(rows, bytes) else { break };
         let oldest = removal("id IN (SELECT id FROM quarantine ORDER BY id LIMIT $1)");
         let oldest = sqlx::query_as(AssertSqlSafe(oldest)).bind(most).fetch_one(&mut *connection);
-        let gone: i64;
-        (gone, rows, bytes) = oldest.await?;
-        if gone == 0 {
+        let removed: i64;
+        (removed, rows, bytes) = oldest.await?;
+        if removed == 0 {
             break;
         }
-        dropped += gone as u64;
+        dropped += removed as u64;
     }
     if dropped > 0 {
         let count = sqlx::query("UPDATE quarantine_size SET dropped = dropped + $1").bind(dropped as i64);
@@ -106,9 +106,9 @@ impl PostgresStore {
     pub async fn release(&self, ids: &[i64]) -> Result<u64, sqlx::Error> {
         let mut writing = self.begin().await?;
         lock(&mut writing, Lock::Quarantine).await?;
-        let (gone, _, _): (i64, i64, i64) =
+        let (removed, _, _): (i64, i64, i64) =
             sqlx::query_as(AssertSqlSafe(removal("id = ANY($1)"))).bind(ids).fetch_one(&mut *writing).await?;
         writing.commit().await?;
-        Ok(gone as u64)
+        Ok(removed as u64)
     }
 }

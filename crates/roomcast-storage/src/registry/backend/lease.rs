@@ -40,7 +40,7 @@ impl Lease {
     ///
     /// # Errors
     /// Returns `RegistryError` when the object store does not answer or does not allow the request.
-    pub fn take(objects: &Arc<Objects>, at: Path) -> Result<Option<Lease>, RegistryError> {
+    pub fn acquire(objects: &Arc<Objects>, at: Path) -> Result<Option<Lease>, RegistryError> {
         let found = objects.get(&at, MAX_BYTES)?;
         let (mark, is_free) = match &found {
             None => (None, true),
@@ -62,12 +62,12 @@ impl Lease {
     /// Takes the lease, and waits while another process has it: that process may just have died.
     ///
     /// # Errors
-    /// Returns the errors of [`Lease::take`], and `RegistryError` when other processes keep the lease for two
+    /// Returns the errors of [`Lease::acquire`], and `RegistryError` when other processes keep the lease for two
     /// minutes.
     pub fn wait_for(objects: &Arc<Objects>, at: &Path) -> Result<Lease, RegistryError> {
         let attempts = 2 * LEASE_SECONDS as u128 * 1000 / POLL_INTERVAL.as_millis();
         for _ in 0..attempts {
-            if let Some(lease) = Lease::take(objects, at.clone())? {
+            if let Some(lease) = Lease::acquire(objects, at.clone())? {
                 return Ok(lease);
             }
             std::thread::sleep(POLL_INTERVAL);

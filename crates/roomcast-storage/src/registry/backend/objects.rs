@@ -13,7 +13,7 @@ use object_store::{
 
 use super::super::error::{Damage, RegistryError};
 use super::wait::{LONG_TIMEOUT, SHORT_TIMEOUT, wait};
-use crate::url::shown;
+use crate::url::redacted;
 
 /// Bytes up to which an object is transferred by the client with the short timeout.
 const SMALL_OBJECT_BYTES: u64 = 4 << 20;
@@ -77,7 +77,7 @@ impl Clients {
 impl Objects {
     pub fn new(url: &str) -> Objects {
         let url = url.trim_end_matches('/').to_owned();
-        Objects { name: shown(&url), url, clients: OnceLock::new() }
+        Objects { name: redacted(&url), url, clients: OnceLock::new() }
     }
 
     fn clients(&self) -> Result<&Clients, RegistryError> {
