@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Duration of a connection after which the waits start again with the first.
-pub const STABLE_DURATION: Duration = Duration::from_secs(5);
+pub(crate) const STABLE_DURATION: Duration = Duration::from_secs(5);
 
 /// Waits that double from the shortest to the longest.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ impl Backoff {
     }
 
     /// Starts again with the shortest wait, after a success.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.next = *self.delays.start();
     }
 }

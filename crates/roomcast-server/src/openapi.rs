@@ -23,7 +23,7 @@ macro_rules! operations {
 
         /// Returns the operations of each path, with the path's label in metrics. A path stands before those that also
         /// match it.
-        pub fn operations() -> Vec<(&'static str, Vec<Operation>)> {
+        pub(crate) fn operations() -> Vec<(&'static str, Vec<Operation>)> {
             pastey::paste! {
                 vec![$((
                     $label,

@@ -168,7 +168,7 @@ impl Problem {
     }
 
     /// Returns the same problem with the seconds after which to try again.
-    pub fn retry_after(mut self, seconds: u64) -> Problem {
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Problem {
         self.retry_after = Some(seconds.max(1));
         self
     }
@@ -194,13 +194,13 @@ impl Problem {
     }
 
     /// Returns the problem of a failure of the server. The cause is logged, and not sent to the client.
-    pub fn internal(cause: impl fmt::Display) -> Problem {
+    pub(crate) fn internal(cause: impl fmt::Display) -> Problem {
         tracing::error!(error = %cause, "a request failed");
         Problem::new(Code::Internal, "the server could not answer").hint("look up this request_id in the server's log")
     }
 
     /// Returns the problem of a status that Actix itself answered with.
-    pub fn of_status(status: StatusCode) -> Problem {
+    pub(crate) fn of_status(status: StatusCode) -> Problem {
         let (code, detail) = match status {
             StatusCode::NOT_FOUND => (Code::NotFound, "this path does not exist"),
             StatusCode::METHOD_NOT_ALLOWED => (Code::MethodNotAllowed, "this path does not have that method"),

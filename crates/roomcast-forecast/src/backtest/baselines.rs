@@ -92,7 +92,7 @@ impl Record {
 }
 
 /// Returns the rules' answers for the 24 hours from the origin of a grid, per device in its order.
-pub fn rule_forecasts(hourly: &Hourly) -> Vec<[RuleForecast; HORIZON]> {
+pub(crate) fn rule_forecasts(hourly: &Hourly) -> Vec<[RuleForecast; HORIZON]> {
     let known = hourly.place(hourly.origin).0.min((hourly.end - hourly.first).max(0) as usize);
     let sources = sources(&hourly.locals, known);
     let records: Vec<Record> =

@@ -132,7 +132,7 @@ pub struct ScoredHour {
 }
 
 /// Number of forecasters of an hour: the model and the simple rules.
-pub const FORECASTERS: usize = 1 + baselines::COUNT;
+pub(crate) const FORECASTERS: usize = 1 + baselines::COUNT;
 
 /// Returns the name of a forecaster: 0 is the model, the simple rules follow.
 pub fn name(forecaster: usize) -> &'static str {

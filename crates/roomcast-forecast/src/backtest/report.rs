@@ -122,7 +122,7 @@ impl Report {
     }
 
     /// Returns the simple rule with the lowest log loss over all hours, by its position in [`baselines::NAMES`].
-    pub fn best_baseline(&self) -> usize {
+    pub(crate) fn best_baseline(&self) -> usize {
         self.overall.best_baseline()
     }
 }

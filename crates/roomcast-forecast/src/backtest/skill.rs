@@ -30,17 +30,17 @@ pub struct Interval {
 
 impl Interval {
     /// Returns whether the interval excludes 0.
-    pub fn is_sure(&self) -> bool {
+    pub(crate) fn is_sure(&self) -> bool {
         self.surely_above() || self.surely_below()
     }
 
     /// Returns whether the whole interval lies above 0.
-    pub fn surely_above(&self) -> bool {
+    pub(crate) fn surely_above(&self) -> bool {
         self.interval.is_some_and(|(low, _)| low > 0.0)
     }
 
     /// Returns whether the whole interval lies below 0.
-    pub fn surely_below(&self) -> bool {
+    pub(crate) fn surely_below(&self) -> bool {
         self.interval.is_some_and(|(_, high)| high < 0.0)
     }
 }
@@ -89,7 +89,7 @@ fn measures(model: &Sums, rule: &Sums) -> [f64; MEASURES] {
 }
 
 /// Compares the model with each of the given simple rules (positions in [`baselines::NAMES`]).
-pub fn skills<'a>(hours: impl IntoIterator<Item = &'a ScoredHour>, rules: &[usize]) -> Vec<Skill> {
+pub(crate) fn skills<'a>(hours: impl IntoIterator<Item = &'a ScoredHour>, rules: &[usize]) -> Vec<Skill> {
     let mut by_day: BTreeMap<i32, [Sums; FORECASTERS]> = BTreeMap::new();
     for scored in hours {
         let sums = by_day.entry(scored.day).or_default();

@@ -56,7 +56,7 @@ impl Standing {
     }
 
     /// Returns whether a simple rule is better, possibly within the noise.
-    pub fn is_behind(self) -> bool {
+    pub(crate) fn is_behind(self) -> bool {
         matches!(self, Standing::Worse | Standing::WorseWithinNoise)
     }
 }

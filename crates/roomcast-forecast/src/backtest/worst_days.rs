@@ -59,12 +59,12 @@ pub struct WorstRoomDay {
 
 impl WorstRoomDay {
     /// Returns the number of hours that were expected to be occupied.
-    pub fn predicted_hours(&self) -> f64 {
+    pub(crate) fn predicted_hours(&self) -> f64 {
         self.predicted.iter().flatten().sum()
     }
 
     /// Returns the number of hours that were occupied.
-    pub fn actual_hours(&self) -> usize {
+    pub(crate) fn actual_hours(&self) -> usize {
         self.actual.iter().flatten().filter(|&&occupied| occupied).count()
     }
 }

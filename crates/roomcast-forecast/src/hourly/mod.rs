@@ -117,7 +117,7 @@ impl Hourly {
     }
 
     /// Builds the same grid and returns the [`SiteDays`] with which [`Hourly::part`] builds some of the devices.
-    pub fn with_days(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> (Hourly, SiteDays) {
+    pub(crate) fn with_days(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> (Hourly, SiteDays) {
         let known = readings.before(origin);
         let lived = known.lived(origin);
         let first = lived.map_or(calendar.next_hour(origin), |(first, _)| calendar.hour(first));
@@ -209,7 +209,7 @@ impl Hourly {
     }
 
     /// Returns the last local day that can be known; habits do not fade after it.
-    pub fn last_known_day(&self) -> i32 {
+    pub(crate) fn last_known_day(&self) -> i32 {
         let last = |since| self.locals.get(self.place(since).0).map_or(i32::MAX, |local| local.day);
         self.stale.map_or(i32::MAX, last)
     }

@@ -114,7 +114,7 @@ pub fn bytes(value: &impl Serialize) -> Result<Vec<u8>, String> {
 }
 
 /// Decodes a value that must take all the bytes.
-pub fn decode_value<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
+pub(crate) fn decode_value<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
         Ok((_, rest)) => Err(format!("{} bytes too many", rest.len())),

@@ -62,7 +62,7 @@ impl Linear {
     }
 
     /// Returns the coefficients of the linear columns, then the intercept.
-    pub fn coefficients(&self) -> &[f64] {
+    pub(crate) fn coefficients(&self) -> &[f64] {
         &self.coefficients
     }
 

@@ -9,10 +9,10 @@ pub const BINS: usize = 10;
 
 /// The lowest probability of a likely hour. Most hours are nights with a probability near zero. Every model is right
 /// there, and their number hides the errors of the other hours.
-pub const LIKELY_PROBABILITY: f32 = 0.1;
+pub(crate) const LIKELY_PROBABILITY: f32 = 0.1;
 
 /// The first bin of likely hours.
-pub const FIRST_LIKELY: usize = 1;
+pub(crate) const FIRST_LIKELY: usize = 1;
 
 /// Number of days of [`Week`].
 pub const WINDOW: i32 = 7;
@@ -40,7 +40,7 @@ impl Bin {
     }
 
     /// Returns the mean probability and the share of occupied hours, when both are known.
-    pub fn point(&self) -> Option<(f64, f64)> {
+    pub(crate) fn point(&self) -> Option<(f64, f64)> {
         self.mean_probability.zip(self.occupied_share)
     }
 }

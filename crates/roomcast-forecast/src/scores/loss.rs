@@ -1,7 +1,7 @@
 //! Losses of forecasts, and whether a difference of losses is more than noise.
 
 /// Smallest distance of a probability from 0 and 1 in the log loss, which keeps it finite.
-pub const CLIP: f64 = 1e-6;
+pub(crate) const CLIP: f64 = 1e-6;
 
 /// Returns the log loss of a probability, in nats.
 pub fn log_loss(probability: f64, occupied: bool) -> f64 {
@@ -16,7 +16,7 @@ pub fn log_odds_loss(log_odds: f64, occupied: bool) -> f64 {
 }
 
 /// Returns the squared error of a probability: its mean is the Brier score.
-pub fn squared_error(probability: f64, occupied: bool) -> f64 {
+pub(crate) fn squared_error(probability: f64, occupied: bool) -> f64 {
     (probability - f64::from(u8::from(occupied))).powi(2)
 }
 
@@ -53,7 +53,7 @@ impl DailyMean {
 
     /// Returns whether the mean is positive and more than `standard_errors` standard errors above zero. Equal numbers
     /// on all days have a standard error of 0, which any positive mean exceeds.
-    pub fn exceeds(self, standard_errors: f64) -> bool {
+    pub(crate) fn exceeds(self, standard_errors: f64) -> bool {
         self.mean > 0.0 && self.mean > standard_errors * self.error
     }
 }

@@ -23,7 +23,7 @@ pub use file::ScoresError;
 use loss::{log_loss, squared_error};
 
 /// Seconds after its end at which an hour closes.
-pub const WATERMARK: i64 = 600;
+pub(crate) const WATERMARK: i64 = 600;
 
 /// Largest number of hours per device that wait to close: those of a day of 25 hours, and a few late ones.
 const MAX_PENDING: usize = 30;

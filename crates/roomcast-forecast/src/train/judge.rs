@@ -86,7 +86,7 @@ impl Window {
     }
 
     /// Returns the losses of two forecasters, given their log-odds of each row, and the losses of the prior.
-    pub fn losses(&self, champion: &[f64], challenger: &[f64]) -> DailyLosses {
+    pub(crate) fn losses(&self, champion: &[f64], challenger: &[f64]) -> DailyLosses {
         let mut losses = DailyLosses::default();
         for (at, &prior) in self.matrix.column(PRIOR).iter().enumerate() {
             let loss = |log_odds| log_odds_loss(log_odds, self.occupied[at]);
@@ -119,17 +119,17 @@ impl DailyLosses {
     }
 
     /// Returns whether the champion does worse than the prior by more than noise.
-    pub fn champion_is_without_skill(&self) -> bool {
+    pub(crate) fn champion_is_without_skill(&self) -> bool {
         self.standard_errors(|day| day.prior - day.champion) <= UNSKILLED_GAIN
     }
 
     /// Returns whether the challenger does worse than the prior by more than noise.
-    pub fn challenger_is_without_skill(&self) -> bool {
+    pub(crate) fn challenger_is_without_skill(&self) -> bool {
         self.standard_errors(|day| day.prior - day.challenger) <= UNSKILLED_GAIN
     }
 
     /// Returns whether the challenger does worse than the champion by more than noise.
-    pub fn challenger_is_worse(&self) -> bool {
+    pub(crate) fn challenger_is_worse(&self) -> bool {
         self.gain() <= WORSE_GAIN
     }
 

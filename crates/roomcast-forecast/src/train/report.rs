@@ -187,7 +187,7 @@ impl Report {
     }
 
     /// Returns whether new models take over.
-    pub fn is_promoted(&self) -> bool {
+    pub(crate) fn is_promoted(&self) -> bool {
         self.site.as_ref().is_some_and(|site| site.promoted)
     }
 

@@ -8,7 +8,7 @@ use actix_web::http::header::CONTENT_ENCODING;
 use crate::problem::{Code, Problem};
 
 /// Maximum size of a decompressed body, bytes.
-pub const MAX_DECOMPRESSED: usize = 32 << 20;
+pub(crate) const MAX_DECOMPRESSED: usize = 32 << 20;
 
 /// Largest window of zstd, as a power of two: that of its default level. It bounds the memory a small body may claim.
 const MAX_WINDOW_LOG: u32 = 23;

@@ -122,7 +122,7 @@ fn write_problem(response: ServiceResponse<BoxBody>, id: &str) -> ServiceRespons
 }
 
 /// Returns the headers of every answer that does not set them itself.
-pub fn default_headers(is_encrypted: bool) -> DefaultHeaders {
+pub(crate) fn default_headers(is_encrypted: bool) -> DefaultHeaders {
     let headers = DefaultHeaders::new()
         .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .add((header::REFERRER_POLICY, "no-referrer"))

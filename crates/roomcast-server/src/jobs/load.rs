@@ -289,7 +289,7 @@ pub fn watch(site: &Site, mut stamps: FileStamps) {
 pub type FileStamps = Vec<Option<(u64, SystemTime)>>;
 
 /// Returns the present stamps of the input.
-pub fn stamps(site: &Site) -> FileStamps {
+pub(crate) fn stamps(site: &Site) -> FileStamps {
     let stamp = |path: &PathBuf| {
         let meta = fs::metadata(path).ok()?;
         Some((meta.len(), meta.modified().ok()?))

@@ -35,13 +35,13 @@ macro_rules! modules {
 }
 
 /// The modules of the page itself.
-pub const PAGE: [Module; 14] = modules!(
+pub(crate) const PAGE: [Module; 14] = modules!(
     "app" "core/api" "core/state" "core/tools" "core/words" "grid/grid" "grid/hindsight" "grid/keys" "grid/onboarding"
     "panel/panel" "shell/alerts" "shell/head" "shell/live" "shell/login"
 );
 
 /// The modules of the panel, which a browser fetches with the first panel.
-pub const PANEL: [Module; 6] =
+pub(crate) const PANEL: [Module; 6] =
     modules!("panel/model" "panel/pieces" "panel/room" "panel/schedule" "panel/weeks" "panel/why");
 
 /// Path, in the list of files, of the page as a server without tokens sends it. This page asks for no token.

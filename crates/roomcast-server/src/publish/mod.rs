@@ -146,7 +146,7 @@ impl Publisher {
     }
 
     /// Returns whether this server publishes, and no other.
-    pub fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         self.lease_end.is_ahead()
     }
 

@@ -159,7 +159,7 @@ pub fn device(
 ///
 /// # Errors
 /// Returns the same errors as [`device`].
-pub fn render(
+pub(crate) fn render(
     hourly: &Hourly,
     made_at: Timestamp,
     model: ModelRef,

@@ -62,7 +62,7 @@ pub struct Answers {
 
 impl Answers {
     /// Waits until no other thread renders, so that two requests for the same answer render it once.
-    pub fn lock_rendering(&self) -> MutexGuard<'_, ()> {
+    pub(crate) fn lock_rendering(&self) -> MutexGuard<'_, ()> {
         self.rendering.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -126,7 +126,7 @@ impl Forecasts {
     ///
     /// # Errors
     /// Returns a `Problem` when a value cannot be written as JSON; in practice all can.
-    pub fn render(&self, as_csv: bool, calendar: &Calendar) -> Result<Vec<u8>, Problem> {
+    pub(crate) fn render(&self, as_csv: bool, calendar: &Calendar) -> Result<Vec<u8>, Problem> {
         if as_csv {
             return Ok(write::csv(&self.devices(), calendar, true));
         }

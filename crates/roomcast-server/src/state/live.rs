@@ -84,7 +84,7 @@ impl Live {
     /// Opens the store and starts its writer.
     ///
     /// # Errors
-    /// Returns the errors of [`store::open`].
+    /// Returns the errors of [`readings::open`].
     pub fn open(
         runtime: &Runtime,
         url: &str,
@@ -149,7 +149,7 @@ impl Live {
     ///
     /// # Errors
     /// Returns the errors of [`Store::begins`].
-    pub fn has_dropped(&self, before: Timestamp) -> Result<bool, StoreError> {
+    pub(crate) fn has_dropped(&self, before: Timestamp) -> Result<bool, StoreError> {
         Ok(self.runtime.block_on(self.store.begins())?.is_none_or(|begins| begins >= before))
     }
 

@@ -17,7 +17,7 @@ const MAX_LIST_AGE: Duration = Duration::from_secs(10);
 const MAX_LOADED: usize = 4;
 
 /// The version of models that are not trained.
-pub const BASELINE: &str = "baseline";
+pub(crate) const BASELINE: &str = "baseline";
 
 /// Models in use.
 #[derive(Debug, Default)]
@@ -53,12 +53,12 @@ impl Loaded {
 
     /// Returns whether these models learned from an hour that a forecast from an origin covers. Hours without a reading
     /// up to the cutoff were learned as vacant. The baseline is not trained: it counts hours before the origin.
-    pub fn has_learned_from(&self, origin: Timestamp, calendar: &Calendar) -> bool {
+    pub(crate) fn has_learned_from(&self, origin: Timestamp, calendar: &Calendar) -> bool {
         !self.is_baseline() && is_learned(self.models.cutoff, origin, calendar)
     }
 
     /// Returns whether these models are the baseline.
-    pub fn is_baseline(&self) -> bool {
+    pub(crate) fn is_baseline(&self) -> bool {
         self.version == BASELINE
     }
 

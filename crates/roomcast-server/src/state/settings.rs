@@ -8,7 +8,7 @@ use roomcast_forecast::train::schedule::Schedule;
 use roomcast_storage::inputs::Inputs;
 
 /// Seconds a sensor's clock may be ahead of this one. Later readings wait until their time.
-pub const MAX_CLOCK_SKEW: i64 = 300;
+pub(crate) const MAX_CLOCK_SKEW: i64 = 300;
 
 /// Data, models and jobs of the server.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ pub struct Settings {
 
 impl Settings {
     /// Returns whether the input can be read repeatedly, which standard input cannot.
-    pub fn can_read_again(&self) -> bool {
+    pub(crate) fn can_read_again(&self) -> bool {
         self.input.paths.iter().all(|path| path.as_os_str() != "-")
     }
 }

@@ -66,7 +66,7 @@ impl Site {
     ///
     /// # Errors
     /// Returns [`Code::NotReady`] before anything is loaded.
-    pub fn snapshot(&self) -> Result<Arc<Snapshot>, Problem> {
+    pub(crate) fn snapshot(&self) -> Result<Arc<Snapshot>, Problem> {
         self.serving.snapshot().ok_or_else(|| {
             Problem::new(Code::NotReady, "the history is being loaded")
                 .hint("GET /readyz tells when it is loaded")
@@ -139,7 +139,7 @@ impl Serving {
     }
 
     /// Waits until no other thread is loading.
-    pub fn lock_loading(&self) -> MutexGuard<'_, ()> {
+    pub(crate) fn lock_loading(&self) -> MutexGuard<'_, ()> {
         self.loading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -149,22 +149,22 @@ impl Serving {
     }
 
     /// Enters a later phase. An earlier phase is never entered again.
-    pub fn set_phase(&self, phase: Phase) {
+    pub(crate) fn set_phase(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, SeqCst);
     }
 
     /// Returns whether the server is about to stop.
-    pub fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.phase() == Phase::Draining
     }
 
     /// Returns the errors of the last attempts.
-    pub fn trouble(&self) -> Trouble {
+    pub(crate) fn trouble(&self) -> Trouble {
         self.trouble.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Changes the errors of the last attempts.
-    pub fn set_trouble(&self, change: impl FnOnce(&mut Trouble)) {
+    pub(crate) fn set_trouble(&self, change: impl FnOnce(&mut Trouble)) {
         change(&mut self.trouble.write().unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -188,7 +188,7 @@ impl LiveScores {
     }
 
     /// Counts a change, after which answers that show scores are rendered again.
-    pub fn count_change(&self) {
+    pub(crate) fn count_change(&self) {
         self.changes.fetch_add(1, SeqCst);
     }
 }

@@ -21,7 +21,7 @@ const MAX_FILE_SILENCE: i64 = 48 * HOUR;
 
 /// Seconds without any reading after which the data of a store are history. Unlike a file, a store can receive more
 /// readings.
-pub const MAX_STORE_SILENCE: i64 = 30 * 24 * HOUR;
+pub(crate) const MAX_STORE_SILENCE: i64 = 30 * 24 * HOUR;
 
 /// Seconds of a step. Forecasts at the present are made for the end of a step, so that they are computed once for all
 /// requests in it, and include all readings that have arrived.
@@ -83,7 +83,7 @@ impl History {
     ///
     /// # Errors
     /// Returns [`Code::OutOfRange`] before the first reading or far after the last.
-    pub fn check_origin(&self, origin: Timestamp, calendar: &Calendar) -> Result<(), Problem> {
+    pub(crate) fn check_origin(&self, origin: Timestamp, calendar: &Calendar) -> Result<(), Problem> {
         let problem = |why: String| Problem::new(Code::OutOfRange, why);
         let Some((first, last)) = self.span else { return Ok(()) };
         let latest = calendar.start(calendar.hour(last) + 1).max(self.present(calendar)) + MAX_FILE_SILENCE;
@@ -172,12 +172,12 @@ impl Snapshot {
     }
 
     /// Returns a snapshot with other models and the same history.
-    pub fn with_models(&self, loaded: Loaded) -> Snapshot {
+    pub(crate) fn with_models(&self, loaded: Loaded) -> Snapshot {
         Snapshot::new(self.history.clone(), Arc::new(loaded), self.older.clone())
     }
 
     /// Returns a snapshot with another history and the same models.
-    pub fn with_history(&self, history: History) -> Snapshot {
+    pub(crate) fn with_history(&self, history: History) -> Snapshot {
         Snapshot::new(Arc::new(history), self.loaded.clone(), self.older.clone())
     }
 
@@ -224,7 +224,7 @@ impl Snapshot {
     }
 
     /// Returns the grid of the present. Must be called off the async threads.
-    pub fn present_grid(&self, calendar: &Calendar) -> Arc<Grid> {
+    pub(crate) fn present_grid(&self, calendar: &Calendar) -> Arc<Grid> {
         self.grid(self.history.present(calendar), calendar)
     }
 

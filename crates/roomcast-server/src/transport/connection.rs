@@ -44,7 +44,7 @@ impl<T> Connection<T> {
     }
 
     /// Returns the state that keeps its requests apart.
-    pub fn answering(&self) -> Rc<Answering> {
+    pub(crate) fn answering(&self) -> Rc<Answering> {
         self.answering.clone()
     }
 

@@ -86,7 +86,7 @@ pub fn sample(hourly: &Hourly, site_rates: &SiteRates, device: usize) -> Result<
 ///
 /// # Errors
 /// [`TrainError`] as [`train`].
-pub fn train_site(parts: &[Sample]) -> Result<Option<(SiteModel, SiteModel)>, TrainError> {
+pub(crate) fn train_site(parts: &[Sample]) -> Result<Option<(SiteModel, SiteModel)>, TrainError> {
     let Some(sample) = Sample::stack(parts) else { return Ok(None) };
     let early = fit_early(&sample)?;
     let all = fit_all(&sample, &early)?;
@@ -99,7 +99,7 @@ pub fn train_site(parts: &[Sample]) -> Result<Option<(SiteModel, SiteModel)>, Tr
 ///
 /// # Errors
 /// [`TrainError`] as [`train`].
-pub fn fit_device(
+pub(crate) fn fit_device(
     hourly: &Hourly,
     site_rates: &SiteRates,
     device: usize,

@@ -19,7 +19,11 @@ use crate::readings::{DeviceReadings, Readings};
 ///
 /// # Errors
 /// [`ShardError::Site`] without readings, and for an `until` in the future.
-pub fn build_site(readings: &Readings, calendar: &Calendar, until: Option<Timestamp>) -> Result<Site, ShardError> {
+pub(crate) fn build_site(
+    readings: &Readings,
+    calendar: &Calendar,
+    until: Option<Timestamp>,
+) -> Result<Site, ShardError> {
     let Some((_, last)) = readings.lived(calendar.latest()) else {
         return Err(ShardError::Site("there are no readings to train on".into()));
     };

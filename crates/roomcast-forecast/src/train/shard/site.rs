@@ -80,7 +80,7 @@ impl Site {
     }
 
     /// Returns the same site with these layers.
-    pub fn with_layers(self, layers: Option<(SiteModel, SiteModel)>) -> Site {
+    pub(crate) fn with_layers(self, layers: Option<(SiteModel, SiteModel)>) -> Site {
         Site { layers, ..self }
     }
 
@@ -96,7 +96,7 @@ impl Site {
     }
 
     /// Returns some devices on the site's grid.
-    pub fn grid_with(&self, readings: &Readings, calendar: &Calendar) -> Hourly {
+    pub(crate) fn grid_with(&self, readings: &Readings, calendar: &Calendar) -> Hourly {
         Hourly::part(readings, calendar, self.until, &self.days)
     }
 

@@ -112,7 +112,7 @@ fn weight(accept: &Accept, media: &str) -> Quality {
 ///
 /// # Errors
 /// Returns a `Problem` for an unknown device, and for an instant that is invalid or out of range.
-pub fn resolve(
+pub(crate) fn resolve(
     at: Option<&str>,
     names: &[String],
     site: &Site,
@@ -146,7 +146,7 @@ pub fn resolve(
 ///
 /// # Errors
 /// Returns the error of `make`.
-pub async fn cached(
+pub(crate) async fn cached(
     site: &Data<Site>,
     snapshot: Arc<Snapshot>,
     key: Key,
@@ -213,7 +213,7 @@ pub async fn send(request: &HttpRequest, answer: Arc<Answer>, media: &'static st
 }
 
 /// Returns whether the client accepts gzip.
-pub fn wants_gzip(request: &HttpRequest) -> bool {
+pub(crate) fn wants_gzip(request: &HttpRequest) -> bool {
     let gzip = Preference::Specific(Encoding::gzip());
     let accepts = |accept: AcceptEncoding| accept.iter().any(|item| item.item == gzip && item.quality > Quality::ZERO);
     AcceptEncoding::parse(request).is_ok_and(accepts)

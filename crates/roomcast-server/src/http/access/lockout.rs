@@ -31,7 +31,7 @@ struct Guesses {
 
 impl Lockout {
     /// Returns how long an address is still locked out, if it is.
-    pub fn remaining(&self, address: IpAddr, now: Instant) -> Option<Duration> {
+    pub(crate) fn remaining(&self, address: IpAddr, now: Instant) -> Option<Duration> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let guesses = known.get(&address).filter(|guesses| guesses.wrong >= MAX_WRONG_TOKENS)?;
         Some(guesses.until.saturating_duration_since(now)).filter(|left| !left.is_zero())

@@ -60,7 +60,7 @@ impl Uploads {
     ///
     /// # Errors
     /// Returns [`Code::RateLimited`] when the caller, or all together, have as many as they may.
-    pub fn admit(&self, caller: [u8; 32]) -> Result<Upload, Problem> {
+    pub(crate) fn admit(&self, caller: [u8; 32]) -> Result<Upload, Problem> {
         let bytes = reserve(&self.bytes, 0)?;
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
         if callers.values().sum::<usize>() >= MAX_ALL {

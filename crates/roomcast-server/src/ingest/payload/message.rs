@@ -97,7 +97,7 @@ impl Reader {
     }
 
     /// Returns whether messages of a topic are about a sensor.
-    pub fn is_of_sensor(&self, topic: &str) -> bool {
+    pub(crate) fn is_of_sensor(&self, topic: &str) -> bool {
         self.device(topic).is_some()
     }
 

@@ -42,7 +42,7 @@ impl Pattern {
     }
 
     /// Returns whether the pattern marks one level as the device.
-    pub fn names_device(&self) -> bool {
+    pub(crate) fn names_device(&self) -> bool {
         self.levels.contains(&Level::Device)
     }
 

@@ -87,14 +87,19 @@ impl Writer {
     ///
     /// # Errors
     /// [`QueueFull`] when there is no room for its rows.
-    pub fn submit(&self, source: Source, batch: Batch, mut reservation: Reservation) -> Result<Answer, QueueFull> {
+    pub(crate) fn submit(
+        &self,
+        source: Source,
+        batch: Batch,
+        mut reservation: Reservation,
+    ) -> Result<Answer, QueueFull> {
         let rows = self.weight(&batch);
         reservation.rows = Some(self.rows.clone().try_acquire_many_owned(rows).map_err(|_| QueueFull)?);
         Ok(self.send(source, batch, reservation, OnFailure::Report))
     }
 
     /// Hands over a batch of a message, as [`Writer::submit`]. Waits for room, and tries until the batch is stored.
-    pub async fn submit_until_stored(&self, source: Source, batch: Batch, bytes: usize) -> Answer {
+    pub(crate) async fn submit_until_stored(&self, source: Source, batch: Batch, bytes: usize) -> Answer {
         let bytes = bytes.min(self.limits.bytes) as u32;
         // Semaphores are never closed.
         let bytes = self.bytes.clone().acquire_many_owned(bytes).await;
