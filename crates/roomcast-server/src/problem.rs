@@ -20,7 +20,7 @@ pub enum Code {
     InvalidParameter,
     /// The path has no query parameter of this name.
     UnknownParameter,
-    /// The body does not match its content type, or is not what is expected.
+    /// The body does not match its content type, or is invalid.
     InvalidBody,
     /// The token is missing or unknown.
     Unauthorized,
@@ -125,7 +125,7 @@ pub struct Problem {
     pub code: Code,
     /// The description of this failure.
     pub detail: String,
-    /// Advice on what to do about it.
+    /// Advice to the client.
     pub hint: Option<String>,
     /// Seconds after which another try may succeed.
     pub retry_after: Option<u64>,
@@ -148,7 +148,7 @@ pub struct ProblemBody<'a> {
     status: u16,
     /// The cause of this problem in this request.
     detail: &'a str,
-    /// Advice on what to do.
+    /// Advice to the client.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
     /// The identifier of the request in the server's log.

@@ -47,7 +47,7 @@ pub enum WriteError {
     Parquet(#[from] PolarsError),
 }
 
-/// Writes the readings of a building and, if asked for, the truth about its rooms.
+/// Writes the readings of a building and, if requested, the truth about its rooms.
 ///
 /// The truth is a CSV with the header `time,device,occupied`: one row for each hour of each device, ordered by time,
 /// then device, 1 if somebody was in the room.

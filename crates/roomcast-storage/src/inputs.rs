@@ -32,7 +32,7 @@ impl SiteConfig {
     /// Returns the site's calendar.
     ///
     /// # Errors
-    /// Returns an error when the holidays file cannot be read or has a line that is no date.
+    /// Returns an error when the holidays file cannot be read or has a line that is not a date.
     pub fn calendar(&self) -> anyhow::Result<Calendar> {
         let mut weekend = [false; 7];
         for day in &self.weekend {

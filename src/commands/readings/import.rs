@@ -42,7 +42,7 @@ struct Imported {
     dropped: u64,
 }
 
-/// Imports files, and prints the counts of rows by destination. Rows that are no readings go into quarantine. Rows
+/// Imports files, and prints the counts of rows by destination. Invalid rows go into quarantine. Rows
 /// imported before an error stay. A second import of the same files continues where the first ended.
 ///
 /// # Errors

@@ -34,12 +34,12 @@ impl Interval {
         self.surely_above() || self.surely_below()
     }
 
-    /// Returns whether the whole interval lies above 0.
+    /// Returns whether the whole interval is above 0.
     pub(crate) fn surely_above(&self) -> bool {
         self.interval.is_some_and(|(low, _)| low > 0.0)
     }
 
-    /// Returns whether the whole interval lies below 0.
+    /// Returns whether the whole interval is below 0.
     pub(crate) fn surely_below(&self) -> bool {
         self.interval.is_some_and(|(_, high)| high < 0.0)
     }

@@ -15,7 +15,7 @@ use super::skill::{Interval, Skill};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// Better, and the whole interval lies above zero.
+    /// Better, and the whole interval is above zero.
     Better,
     /// Better, but within the noise.
     BetterWithinNoise,
@@ -23,7 +23,7 @@ pub enum Standing {
     Mixed,
     /// Worse, but within the noise.
     WorseWithinNoise,
-    /// Worse, and the whole interval lies below zero.
+    /// Worse, and the whole interval is below zero.
     Worse,
 }
 
@@ -83,7 +83,7 @@ pub struct Verdict {
     pub skill: Skill,
     /// Number of rooms in which the model has the lower log loss.
     pub rooms_better: usize,
-    /// Rooms in which the model is worse and the whole interval lies below zero.
+    /// Rooms in which the model is worse and the whole interval is below zero.
     pub rooms_surely_worse: Vec<String>,
 }
 

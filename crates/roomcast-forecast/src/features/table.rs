@@ -1,4 +1,4 @@
-//! The design matrix of one device, for the rows asked for.
+//! The design matrix of one device, for the requested rows.
 
 use std::sync::LazyLock;
 

@@ -64,7 +64,7 @@ impl OutOfSample {
         self.occupied.iter().chain(&self.vacant).map(|&n| u64::from(n)).sum()
     }
 
-    /// Returns whether nothing was counted.
+    /// Returns whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,16 +1,17 @@
-//! The retraining job fits everything anew, and promotes what is not worse than the models in use.
+//! The retraining job: fits all models again, and promotes those that are not worse than the models in use.
 //!
-//! It is *due* when the models in use are older than allowed, or lately did worse than the plain prior.
+//! It is *due* when the models in use are older than allowed, or were lately worse than the plain prior.
 //!
-//! A *challenger* is fitted on readings before the latest days and *judged* ([`judge`]) on them against the
-//! *champion*, the models in use: the same hours, asked at the same instants, days as blocks. Only hours after
+//! A *challenger* is fitted on readings before the latest days. It is *judged* ([`judge`]) on these days against the
+//! *champion*, the models in use: on the same hours, from the same origins, with days as blocks. Only hours after
 //! everything that either learned from count. With too few of them no judgement is made, and the challenger takes over
-//! only if the champion is over age. The report says so.
+//! only if the champion is over age. The report states this.
 //!
-//! The site's layers are judged by themselves, over all devices. If they lose, everything stays as it is. If they win,
-//! the models are fitted again on everything, and each device is judged with its whole stack. A device whose challenger
-//! loses gets the site's new layers alone, or the prior alone if these layers do worse than the prior. A device's trees
-//! are steps on top of the site's score, so they never outlive the site's layers that they were fitted on.
+//! The site's layers are judged separately, over all devices. If they lose, everything stays as it is. If they win, the
+//! models are fitted again on all readings, and each device is judged with its whole stack. A device whose challenger
+//! loses gets only the site's new layers, or only the prior if these layers do worse than the prior. A device's trees
+//! are steps on top of the site's score, so they are never kept with other layers of the site than those that they were
+//! fitted on.
 //!
 //! [`settle`] judges models that were fitted elsewhere by the same rules.
 

@@ -222,7 +222,7 @@ fn drop_expired(site: &Site) {
         *drops_before = None;
         return;
     }
-    // Another server may not have dropped them yet. When the store is away, it is asked again later.
+    // Another server may not have dropped them yet. An unavailable store is queried again later.
     if !live.has_dropped(before).unwrap_or(false) {
         return;
     }

@@ -20,7 +20,7 @@ use crate::http::etag;
 use crate::page::bundle::Module;
 use crate::problem::Problem;
 
-/// The content security policy of the page: its own script, style and requests, nothing from elsewhere.
+/// The content security policy of the page, which allows only its own script, style and requests.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

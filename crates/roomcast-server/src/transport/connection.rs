@@ -187,7 +187,7 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
     }
 
-    /// Returns what a reader gets before it is told that there is nothing more.
+    /// Returns the bytes that a reader gets before the end of the stream.
     async fn turn(connection: &mut Connection<Endless>) -> Vec<u8> {
         let mut read = Vec::new();
         poll_fn(|context| {

@@ -33,7 +33,7 @@ pub struct Refused {
     pub source: String,
     /// The row as text that a replay parses again, unless it was cut or was never a row.
     pub payload: String,
-    /// The reason it is no event; for a row of a file, with the file and line.
+    /// The reason why it is invalid; for a row of a file, with the file and line.
     pub reason: String,
 }
 
@@ -42,7 +42,7 @@ pub struct Refused {
 pub struct Batch {
     /// Events in order of arrival; their times may be in any order.
     pub events: Vec<Event>,
-    /// Rows that are no events.
+    /// Invalid rows.
     pub refused: Vec<Refused>,
 }
 

@@ -81,7 +81,7 @@ pub enum RegistryError {
         /// The first column that differs.
         difference: String,
     },
-    /// The cutoff of the models lies in the future.
+    /// The cutoff of the models is in the future.
     #[error(
         "{version}: these models learned from readings up to {cutoff}, but it is only {now}\n\
          hint: check the clock of the machine that trained them, then go back with `roomcast models activate`, or train again"

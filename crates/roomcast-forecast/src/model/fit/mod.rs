@@ -29,7 +29,7 @@ const JUDGED_DAYS: (Hour, Hour) = (4, 28);
 /// Fits every layer on the hours of a grid. `done` is called once per device.
 ///
 /// # Errors
-/// [`TrainError`] when LightGBM or Polars fails; too little data is no error but leaves layers out.
+/// [`TrainError`] when LightGBM or Polars fails; too little data is not an error but leaves layers out.
 pub fn train(hourly: &Hourly, site_rates: &SiteRates, done: &(dyn Fn() + Sync)) -> Result<Models, TrainError> {
     let plain = || Models { cutoff: hourly.origin, ..Default::default() };
     if !enough(hourly) {

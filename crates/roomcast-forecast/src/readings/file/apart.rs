@@ -93,7 +93,7 @@ impl Kind {
     }
 }
 
-/// A row that is no reading.
+/// An invalid row.
 #[derive(Serialize, Deserialize)]
 struct RefusedRow {
     row: u64,

@@ -15,7 +15,7 @@ use crate::readings::{DeviceReadings, Readings};
 /// Options of reading.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReadOptions {
-    /// Counts and skips rows that are no readings, instead of stopping at the first.
+    /// Counts and skips invalid rows, instead of stopping at the first.
     pub skip_bad_rows: bool,
     /// Leaves out rows at or after this instant. Such rows must be valid all the same.
     pub until: Option<Timestamp>,

@@ -23,7 +23,7 @@ type Input<R> = Reader<LineEnds<io::Chain<io::Cursor<Vec<u8>>, R>>>;
 /// Reads all rows of one CSV text.
 ///
 /// # Errors
-/// [`ReadError`] for a text that is no CSV, a header that lacks a column, a source that fails, and the first bad row
+/// [`ReadError`] for a text that is not CSV, a header that lacks a column, a source that fails, and the first bad row
 /// unless the sink takes them.
 pub(super) fn read<S: Sink>(mut source: impl Read, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
     let mut head = Vec::with_capacity(8);

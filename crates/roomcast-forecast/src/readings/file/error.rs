@@ -59,7 +59,7 @@ pub enum ReadError {
         /// The likely mistake.
         hint: &'static str,
     },
-    /// A row is no reading, and bad rows are not skipped.
+    /// A row is invalid, and bad rows are not skipped.
     #[error("{0}\nhint: correct the row, or leave such rows out with --skip-bad-rows")]
     BadRow(Box<Refusal>),
     /// A row does not end.

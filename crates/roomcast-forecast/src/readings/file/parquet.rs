@@ -37,7 +37,7 @@ impl<E> From<PolarsError> for Failure<E> {
 /// `device` is a text or an integer, `device_activated` a boolean, number or text.
 ///
 /// # Errors
-/// [`ReadError`] for a file that is no Parquet or is damaged, a column that is missing or of another type, and the
+/// [`ReadError`] for a file that is not Parquet or is damaged, a column that is missing or of another type, and the
 /// first bad row unless the sink takes them.
 pub(super) fn read<S: Sink>(file: File, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
     check(&file, into.file())?;

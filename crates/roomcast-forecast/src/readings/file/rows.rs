@@ -21,7 +21,7 @@ pub enum FileRow<'a> {
         /// True for motion, false for none.
         motion: bool,
     },
-    /// A row that is no reading.
+    /// An invalid row.
     Refused {
         /// The row's position and its error.
         refusal: Refusal,

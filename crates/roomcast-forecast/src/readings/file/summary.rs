@@ -52,7 +52,7 @@ pub struct Counts {
     pub no_motion: u64,
     /// Valid rows at or after [`super::ReadOptions::until`].
     pub after_until: u64,
-    /// Rows that are no readings.
+    /// Invalid rows.
     pub refused: u64,
     /// Motion that is earlier than the same device's motion before it in the file. These rows are kept, and are among
     /// `accepted` or `duplicates`.
@@ -121,7 +121,7 @@ pub struct ReadSummary {
     pub no_motion: u64,
     /// Valid rows at or after [`super::ReadOptions::until`].
     pub after_until: u64,
-    /// Rows that are no readings; see [`ReadSummary::refusals`].
+    /// Invalid rows; see [`ReadSummary::refusals`].
     pub refused: u64,
     /// Motion that is earlier than the same device's motion before it in the file.
     pub out_of_order: u64,

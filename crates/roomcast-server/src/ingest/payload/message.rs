@@ -10,7 +10,7 @@ use roomcast_forecast::readings::field;
 /// Numbers from here on are milliseconds since 1970, smaller ones seconds.
 const MIN_MILLISECONDS: f64 = 1e11;
 
-/// Last levels of a topic that name the kind of message. They are no part of the device's name.
+/// Last levels of a topic that name the kind of message. They are not part of the device's name.
 const MESSAGE_KINDS: [&str; 7] = ["availability", "LWT", "SENSOR", "STATE", "RESULT", "STATUS", "state"];
 
 /// Reads messages of one broker.

@@ -1,7 +1,7 @@
 //! Reading from PostgreSQL.
 //!
-//! A cursor is the number of the oldest transaction that may have been under way. All earlier ones were seen, so the
-//! next read returns whatever this one missed, however late it is committed.
+//! A cursor is the number of the oldest transaction that may have been under way. All earlier ones were visible, so the
+//! next read returns every reading that this one missed, however late it is committed.
 
 use std::collections::HashMap;
 

@@ -169,7 +169,7 @@ impl Objects {
         })
     }
 
-    /// Lists what is directly below a prefix: further prefixes, and objects.
+    /// Lists the direct children of a prefix: further prefixes, and objects.
     pub fn list(&self, prefix: &Path) -> Result<(Vec<Path>, Vec<Path>), RegistryError> {
         let clients = self.clients()?;
         let prefix = (!prefix.as_ref().is_empty()).then_some(prefix);
