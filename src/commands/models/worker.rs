@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use crate::commands::arguments::{ClockArgs, JobsArgs, values};
-use roomcast_forecast::train::shard::site::Site;
+use roomcast_forecast::train::shard::site::ShardSite;
 use roomcast_forecast::train::shard::steps;
 
 /// Run one step of a training that is spread over many processes.
@@ -83,7 +83,7 @@ pub fn run(args: &WorkerArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read(path: &Path) -> anyhow::Result<Site> {
+fn read(path: &Path) -> anyhow::Result<ShardSite> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Site::decode(&bytes).with_context(|| format!("{}", path.display()))
+    ShardSite::decode(&bytes).with_context(|| format!("{}", path.display()))
 }

@@ -6,7 +6,7 @@ use polars::prelude::*;
 use polars_time::prelude::SeriesOpsTime;
 
 use super::columns::{COLUMNS, Value, WIDTH};
-use super::inputs::{MAX_STILL_HOURS, Moment, Origin, Target, known};
+use super::inputs::{MAX_STILL_HOURS, Moment, OriginHour, TargetHour, known};
 use super::kernel::{self, Rates};
 use super::matrix::{Matrix, Row};
 use super::odds::logit;
@@ -89,7 +89,7 @@ impl<'a> Table<'a> {
     }
 
     /// Returns the values of these target hours of the grid.
-    fn targets(&self, hours: &[usize]) -> PolarsResult<Vec<Target<'_>>> {
+    fn targets(&self, hours: &[usize]) -> PolarsResult<Vec<TargetHour<'_>>> {
         let lag = |positions: &Vec<IdxSize>| {
             let index = index(hours.iter().map(|&at| positions[at] as usize));
             Ok(self.state.take(&index)?.into_no_null_iter().collect())
@@ -99,7 +99,7 @@ impl<'a> Table<'a> {
         let same_type = lags.same_type.iter().map(lag).collect::<PolarsResult<Vec<Vec<f32>>>>()?;
         let shared = &self.site_rates.shared;
         let first = (self.hourly.devices[self.device].first - self.hourly.first) as usize;
-        let target = |(row, &at): (usize, &usize)| Target {
+        let target = |(row, &at): (usize, &usize)| TargetHour {
             prior: self.prior[at],
             logit: logit(self.prior[at]),
             rates: &self.rates[at],
@@ -116,7 +116,7 @@ impl<'a> Table<'a> {
     }
 
     /// Returns the values of origins in these hours of the grid; the end of the history is the last.
-    fn origins(&self, places: &[(usize, f32)]) -> PolarsResult<Vec<Origin>> {
+    fn origins(&self, places: &[(usize, f32)]) -> PolarsResult<Vec<OriginHour>> {
         let hours = || places.iter().map(|place| place.0);
         let device = &self.hourly.devices[self.device];
         let skip = self.values.len() - device.states.len();
@@ -136,7 +136,7 @@ impl<'a> Table<'a> {
             Ok(shares.f32()?.iter().map(|share| share.unwrap_or(f32::NAN)).collect())
         };
         let (days, weeks) = (share(24)?, share(WEEK_HOURS)?);
-        let origin = |(at, (share_day, share_week)): (usize, (f32, f32))| Origin {
+        let origin = |(at, (share_day, share_week)): (usize, (f32, f32))| OriginHour {
             share_day,
             share_week,
             silence: at.checked_sub(skip).map_or(0.0, |at| f32::from(device.silence[at])),

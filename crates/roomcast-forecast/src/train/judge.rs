@@ -20,7 +20,7 @@ const WORSE_GAIN: f64 = -2.0;
 const UNSKILLED_GAIN: f64 = -2.5;
 
 /// The rows of one device from an hour on.
-pub struct Window {
+pub struct JudgedHours {
     /// The design matrix.
     pub matrix: Matrix,
     occupied: Vec<bool>,
@@ -66,19 +66,24 @@ pub struct Judged {
     pub gain: f64,
 }
 
-impl Window {
+impl JudgedHours {
     /// Returns the observed hours, from `from` on, of the device at a position of the grid, with the features that
     /// training would give them. Returns `None` without such hours.
     ///
     /// # Errors
     /// Returns the error of Polars.
-    pub fn new(hourly: &Hourly, site_rates: &SiteRates, device: usize, from: Hour) -> PolarsResult<Option<Window>> {
+    pub fn new(
+        hourly: &Hourly,
+        site_rates: &SiteRates,
+        device: usize,
+        from: Hour,
+    ) -> PolarsResult<Option<JudgedHours>> {
         let labelled = rows::rows_of(hourly, device, |hour| hour >= from);
         if labelled.is_empty() {
             return Ok(None);
         }
         let rows: Vec<_> = labelled.iter().map(|labelled| labelled.row).collect();
-        Ok(Some(Window {
+        Ok(Some(JudgedHours {
             matrix: Table::new(hourly, site_rates, device).matrix(&rows)?,
             occupied: labelled.iter().map(|labelled| labelled.occupied).collect(),
             days: rows.iter().map(|row| hourly.local(row.hour).day).collect(),

@@ -98,8 +98,8 @@ pub async fn list(_: ReadAccess, _: Query<NoParameters>, request: HttpRequest, s
     let snapshot = site.snapshot()?;
     let answer = work(move || {
         let trouble = site.serving.trouble();
-        let (versions, away) = versions(&site)?;
-        let models = trouble.models.or(away);
+        let (versions, unavailable) = versions(&site)?;
+        let models = trouble.models.or(unavailable);
         let live = site.scores.lock().reliability();
         let layers = &snapshot.loaded.models.site;
         let judged = !layers.out_of_sample.is_empty();
@@ -143,10 +143,10 @@ pub async fn reload(_: AdminAccess, _: Query<NoParameters>, site: Data<Site>) ->
 /// Returns the registry's versions as last listed. Adds the reason if the registry is unreachable.
 fn versions(site: &Site) -> Result<(Value, Option<String>), Problem> {
     let mut listed = site.listed.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((when, versions, away)) = listed.as_ref()
+    if let Some((when, versions, unavailable)) = listed.as_ref()
         && when.elapsed() < MAX_LIST_AGE
     {
-        return Ok((versions.clone(), away.clone()));
+        return Ok((versions.clone(), unavailable.clone()));
     }
     let entries = match site.registry.overview() {
         Err(error) if error.is_temporary() => {

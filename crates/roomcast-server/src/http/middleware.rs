@@ -14,7 +14,7 @@ use actix_web::middleware::{DefaultHeaders, Next};
 use actix_web::{Error, HttpMessage, HttpResponse, web};
 
 use super::access::auth::Access;
-use super::access::origin;
+use super::access::cross_site;
 use super::access::proxy::{self, Client};
 use super::access::tokens::TokenLabel;
 use crate::http::answering::Answering;
@@ -87,13 +87,13 @@ fn body_length(headers: &HeaderMap) -> Option<u64> {
 /// Checks a request against the limits that apply to every path.
 fn admit(access: &Access, request: &ServiceRequest, client: Option<Client>) -> Result<(), Problem> {
     if access.tokens.is_empty() {
-        origin::check_host(request)?;
+        cross_site::check_host(request)?;
     }
     // Exactly these paths, undecoded: orchestrators must be able to ask at any time.
     if !matches!(request.path(), "/healthz" | "/readyz") {
         client.map_or(Ok(()), |client| access.limits.address(client.0))?;
     }
-    origin::check_origin(request, &access.cors)
+    cross_site::check_origin(request, &access.cors)
 }
 
 /// Decrements the number of requests in flight when dropped, also when the client has disconnected.

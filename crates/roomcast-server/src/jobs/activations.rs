@@ -36,9 +36,9 @@ pub fn follow(site: &Site) {
             site.serving.set_trouble(|trouble| trouble.models = None);
         } else if tried.as_ref() != Some(&current) || loaded_at.elapsed() >= RETRY_INTERVAL {
             // The error is logged and shown where it happens. An unreachable registry is tried again at the next query.
-            let is_away = load::reload(site).is_err_and(|error| error.is_temporary());
+            let is_unavailable = load::reload(site).is_err_and(|error| error.is_temporary());
             loaded_at = Instant::now();
-            if is_away {
+            if is_unavailable {
                 tried = None;
                 continue;
             }

@@ -247,7 +247,7 @@ fn read_changes(site: &Site) {
     let _lock = site.serving.lock_loading();
     match live.changes() {
         Ok(changes) => {
-            if live.is_away.swap(false, SeqCst) {
+            if live.is_unavailable.swap(false, SeqCst) {
                 site.serving.set_trouble(|trouble| trouble.store = None);
             }
             if let Ok(old) = site.snapshot()
@@ -263,7 +263,7 @@ fn read_changes(site: &Site) {
             }
         }
         Err(error) => {
-            live.is_away.store(true, SeqCst);
+            live.is_unavailable.store(true, SeqCst);
             tracing::error!(%error, "the store cannot be read, the old readings stay in use");
             site.serving.set_trouble(|trouble| trouble.store = Some(error.to_string()));
         }

@@ -211,8 +211,8 @@ fn usual_silence(hourly: &Hourly, covered: i64) -> i64 {
 }
 
 /// Returns the servers that were tried and are not connected.
-fn disconnected(site: &Site, is_store_away: bool) -> Vec<String> {
-    let mut names: Vec<String> = is_store_away.then(|| "store".to_owned()).into_iter().collect();
+fn disconnected(site: &Site, is_store_unavailable: bool) -> Vec<String> {
+    let mut names: Vec<String> = is_store_unavailable.then(|| "store".to_owned()).into_iter().collect();
     if let Some(live) = &site.live {
         let is_disconnected = |source: &Source| {
             let arrived = live.counts.of(*source);

@@ -31,7 +31,7 @@ pub const RENEW_INTERVAL: Duration = Duration::from_secs(30);
 
 /// A lease on work that one server of a store does at a time.
 #[derive(Debug, Clone, Copy)]
-pub struct Lease {
+pub struct LeaseSpec {
     /// Its name in the store.
     name: &'static str,
     /// The time without a renewal after which another server may take the lease.
@@ -40,10 +40,10 @@ pub struct Lease {
 
 /// Retraining and upkeep share one lease, so that no other server does one while this server does the other. Renewed
 /// every [`RENEW_INTERVAL`].
-pub const JOBS: Lease = Lease { name: "retrain", duration: Duration::from_secs(120) };
+pub const JOBS: LeaseSpec = LeaseSpec { name: "retrain", duration: Duration::from_secs(120) };
 
 /// Publishing. Renewed every [`crate::publish::RENEW_INTERVAL`].
-pub const PUBLISHING: Lease = Lease { name: "publish", duration: Duration::from_secs(45) };
+pub const PUBLISHING: LeaseSpec = LeaseSpec { name: "publish", duration: Duration::from_secs(45) };
 
 /// Sources of readings besides HTTP.
 #[derive(Debug, Clone, Default)]
@@ -77,7 +77,7 @@ pub struct Live {
     /// The instant before which the store drops readings. Set while these are still served.
     pub(crate) drops_before: Mutex<Option<Timestamp>>,
     /// True when the last query for changes failed.
-    pub(crate) is_away: AtomicBool,
+    pub(crate) is_unavailable: AtomicBool,
 }
 
 impl Live {
@@ -110,7 +110,7 @@ impl Live {
             polls: AtomicU32::new(0),
             cursor: Mutex::default(),
             drops_before: Mutex::default(),
-            is_away: AtomicBool::default(),
+            is_unavailable: AtomicBool::default(),
         })
     }
 
@@ -209,7 +209,7 @@ impl Live {
 
     /// Returns a function that takes or renews a lease, and returns false while another server holds it. The function
     /// must be called off the async threads.
-    pub fn lease(&self, lease: Lease) -> impl Fn() -> anyhow::Result<bool> + Send + Sync + 'static {
+    pub fn lease(&self, lease: LeaseSpec) -> impl Fn() -> anyhow::Result<bool> + Send + Sync + 'static {
         let (store, runtime, holder) = (self.store.clone(), self.runtime.clone(), self.holder.clone());
         let seconds = lease.duration.as_secs() as i64;
         move || Ok(runtime.block_on(store.lease(lease.name, &holder, seconds))?)
@@ -218,7 +218,7 @@ impl Live {
     /// Releases all leases, so that others need not wait until they expire.
     pub fn release(&self) {
         let release = async {
-            for Lease { name, .. } in [JOBS, PUBLISHING] {
+            for LeaseSpec { name, .. } in [JOBS, PUBLISHING] {
                 self.store.unlease(name, &self.holder).await?;
             }
             Ok::<(), StoreError>(())

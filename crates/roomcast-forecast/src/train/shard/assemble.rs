@@ -6,7 +6,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::row::Row;
-use super::site::Site;
+use super::site::ShardSite;
 use crate::calendar::{Calendar, Timestamp};
 use crate::model::rule::OutOfSample;
 use crate::model::{DeviceModel, Models, SiteModel, check, checksum, codec};
@@ -64,7 +64,7 @@ struct Device {
 
 /// A site with its layers and the devices fitted on top of it.
 pub struct Assembly {
-    site: Site,
+    site: ShardSite,
     layers: SiteModel,
     site_sha256: String,
     devices: BTreeMap<String, Device>,
@@ -76,7 +76,7 @@ impl Assembly {
     /// # Errors
     /// A message when the bytes are damaged or made by another version, or the site has no layers.
     pub fn new(bytes: &[u8]) -> Result<Assembly, String> {
-        let mut site = Site::decode(bytes).map_err(|error| error.to_string())?;
+        let mut site = ShardSite::decode(bytes).map_err(|error| error.to_string())?;
         let Some((_, layers)) = site.layers.take() else {
             return Err("its site has no layers: too little history".into());
         };

@@ -7,7 +7,7 @@ use polars::prelude::*;
 
 use super::ShardError;
 use super::row::{Row, Scores, pack};
-use super::site::Site;
+use super::site::ShardSite;
 use crate::calendar::{Calendar, HOUR, Timestamp};
 use crate::model::fit::{self, Sample, TrainError};
 use crate::model::{Source, checksum, codec};
@@ -83,7 +83,7 @@ pub fn building(
 ///
 /// # Errors
 /// [`ShardError`] when the input is invalid, the features cannot be built or the output fails.
-pub fn sample(input: impl Read, output: impl Write, site: &Site) -> Result<(), ShardError> {
+pub fn sample(input: impl Read, output: impl Write, site: &ShardSite) -> Result<(), ShardError> {
     let mut output = Output::start(output, &SAMPLE)?;
     let context = SiteContext::new(site.clone());
     for_each_chunk(input, &context, |devices| {
@@ -102,7 +102,7 @@ pub fn sample(input: impl Read, output: impl Write, site: &Site) -> Result<(), S
 ///
 /// # Errors
 /// [`ShardError`] when the input is invalid, fitting fails or the output fails.
-pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), ShardError> {
+pub fn layers(input: impl Read, output: impl Write, site: &ShardSite) -> Result<(), ShardError> {
     let mut input = Input::open(input, &SAMPLE)?;
     let mut parts: Vec<Sample> = Vec::new();
     let mut last = String::new();
@@ -131,7 +131,7 @@ pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), S
 ///
 /// # Errors
 /// [`ShardError`] when the site has no layers, the input is invalid, fitting fails or the output fails.
-pub fn devices(input: impl Read, output: impl Write, site: &Site) -> Result<(), ShardError> {
+pub fn devices(input: impl Read, output: impl Write, site: &ShardSite) -> Result<(), ShardError> {
     let fitting = DeviceFitter::new(site.clone(), checksum::sha256(&site.encode()?))?;
     let mut output = Output::start(output, &MODELS)?;
     for_each_chunk(input, fitting.context(), |devices| output.write(columns(&fitting.fit(devices)?)?))?;
@@ -177,7 +177,7 @@ fn columns(rows: &[Row]) -> Result<Vec<Column>, ShardError> {
     ])
 }
 
-fn one_site(site: &Site, output: impl Write) -> Result<(), ShardError> {
+fn one_site(site: &ShardSite, output: impl Write) -> Result<(), ShardError> {
     let mut output = Output::start(output, &SITE)?;
     output.write(vec![Column::new("site".into(), vec![site.encode()?.as_slice()])])?;
     output.finish().map(drop)

@@ -8,7 +8,7 @@
 
 mod commit;
 mod divide;
-mod job;
+mod submission;
 mod task;
 
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use super::Source;
 use crate::ingest::counts::Counts;
 use commit::Committer;
 pub use commit::{Hook, Sink};
-pub use job::{Failure, Outcome, Reservation};
-use job::{Job, OnFailure};
 use roomcast_forecast::calendar::Calendar;
 use roomcast_storage::readings::Batch;
+pub use submission::{Failure, Outcome, Reservation};
+use submission::{OnFailure, Submission};
 use task::Task;
 
 /// Most rows and bytes that may wait to be stored.
@@ -50,7 +50,7 @@ pub struct QueueFull;
 /// Accepts readings. Clones are cheap.
 #[derive(Clone)]
 pub struct Writer {
-    jobs: mpsc::UnboundedSender<Job>,
+    submissions: mpsc::UnboundedSender<Submission>,
     rows: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     limits: Limits,
@@ -65,9 +65,9 @@ impl Writer {
         counts: Arc<Counts>,
         hook: Hook,
     ) -> Writer {
-        let (jobs, waiting) = mpsc::unbounded_channel();
+        let (submissions, waiting) = mpsc::unbounded_channel();
         let semaphore = |most: usize| Arc::new(Semaphore::new(most.min(u32::MAX as usize)));
-        let writer = Writer { jobs, rows: semaphore(limits.rows), bytes: semaphore(limits.bytes), limits };
+        let writer = Writer { submissions, rows: semaphore(limits.rows), bytes: semaphore(limits.bytes), limits };
         tokio::spawn(Task::new(Committer { store, counts, hook }, calendar).run(waiting));
         writer
     }
@@ -126,8 +126,15 @@ impl Writer {
 
     fn send(&self, source: Source, batch: Batch, reservation: Reservation, on_failure: OnFailure) -> Answer {
         let (reply, answer) = oneshot::channel();
-        // Without a task the reply is dropped with the job, which its receiver notices.
-        let _ = self.jobs.send(Job { source, batch, outcome: Outcome::default(), on_failure, reservation, reply });
+        // Without a task the reply is dropped with the submission, which its receiver notices.
+        let _ = self.submissions.send(Submission {
+            source,
+            batch,
+            outcome: Outcome::default(),
+            on_failure,
+            reservation,
+            reply,
+        });
         answer
     }
 }

@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::PostgresStore;
-use crate::postgres::{Lock, lock};
+use crate::postgres::{AdvisoryLock, lock};
 use crate::readings::batch::{Quarantined, QuarantinedRow};
 use crate::readings::plan::Plan;
 use crate::readings::quarantine::{MAX_BATCH_DROPS, QuarantineSize, Reject, excess, growth};
@@ -22,7 +22,7 @@ pub(super) async fn write(connection: &mut PgConnection, plan: &Plan<'_>) -> Res
     if refused.is_empty() {
         return Ok(0);
     }
-    lock(connection, Lock::Quarantine).await?;
+    lock(connection, AdvisoryLock::Quarantine).await?;
     let text = |of: fn(&Reject<'_>) -> String| refused.iter().map(of).collect::<Vec<String>>();
     let written: Vec<(i64, i64)> = sqlx::query_as(
         "INSERT INTO quarantine (key, seen, source, payload, reason, received)
@@ -81,7 +81,7 @@ fn removal(condition: &str) -> String {
 
 /// Deletes the rows last refused before an instant.
 pub(super) async fn forget(connection: &mut PgConnection, before: Timestamp) -> Result<(), sqlx::Error> {
-    lock(connection, Lock::Quarantine).await?;
+    lock(connection, AdvisoryLock::Quarantine).await?;
     sqlx::query(AssertSqlSafe(removal("received < $1"))).bind(before).execute(connection).await?;
     Ok(())
 }
@@ -105,7 +105,7 @@ impl PostgresStore {
 
     pub async fn release(&self, ids: &[i64]) -> Result<u64, sqlx::Error> {
         let mut writing = self.begin().await?;
-        lock(&mut writing, Lock::Quarantine).await?;
+        lock(&mut writing, AdvisoryLock::Quarantine).await?;
         let (removed, _, _): (i64, i64, i64) =
             sqlx::query_as(AssertSqlSafe(removal("id = ANY($1)"))).bind(ids).fetch_one(&mut *writing).await?;
         writing.commit().await?;

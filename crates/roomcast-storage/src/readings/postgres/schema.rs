@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use crate::postgres::{Lock, create_schema, lock};
+use crate::postgres::{AdvisoryLock, create_schema, lock};
 use crate::readings::error::StoreError;
 use crate::readings::schema::{Meta, OLDEST_VERSION, check, zone};
 use roomcast_forecast::calendar::Calendar;
@@ -34,7 +34,7 @@ pub(super) async fn prepare(connection: &mut PgConnection, name: &str, calendar:
         return Err(StoreError::refused(name, format!("needs PostgreSQL 15 or later, this is {}", version / 10_000)));
     }
     // Servers that start at the same time take turns.
-    lock(connection, Lock::Schema).await.map_err(failed)?;
+    lock(connection, AdvisoryLock::Schema).await.map_err(failed)?;
     let meta = meta(connection).await.map_err(failed)?;
     let done = check(name, meta.as_ref(), STEPS.len(), calendar)?;
     upgrade(connection, done, calendar).await.map_err(failed)?;

@@ -175,7 +175,7 @@ async fn version(connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Err
 async fn create(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
     let mut making = connection.begin_with(BEGIN).await?;
     // The lock is that of the store, because both may have to create the schema.
-    postgres::lock(&mut making, postgres::Lock::Schema).await?;
+    postgres::lock(&mut making, postgres::AdvisoryLock::Schema).await?;
     if let Some(found) = version(&mut making).await? {
         return Ok(found);
     }
