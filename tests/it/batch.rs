@@ -230,7 +230,7 @@ fn rows_that_cannot_be_fail_with_their_number() {
     with(&|rows| rows[3].2 = Some(vec![3600]), "row 4: the seconds");
     with(&|rows| rows[3].2 = Some(Vec::new()), "row 4: the seconds");
     with(&|rows| rows[3].2 = None, "row 4: there are no seconds");
-    // A row of a wrong clock, from before the site lived, ends nothing.
+    // A row of a wrong clock, from before the site was in use, ends nothing.
     let mut early = good.clone();
     early[0].1 -= 400 * 24 * HOUR;
     assert_eq!(step(&["worker", "devices", "--site", &site], encoded(&early, true).1).height(), 2);

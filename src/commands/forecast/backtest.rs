@@ -109,7 +109,7 @@ fn name(readings: &Readings, hour: &ScoredHour) -> String {
 
 /// Plans the origins and fits. Without arguments the origins are in the last third of the readings' days.
 fn plan(args: &BacktestArgs, readings: &Readings, calendar: &Calendar) -> anyhow::Result<BacktestPlan> {
-    let (first, last) = readings.lived(calendar.latest()).context("there are no readings")?;
+    let (first, last) = readings.active_period(calendar.latest()).context("there are no readings")?;
     let midnight = |date: chrono::NaiveDate| calendar.instant(date.and_time(NaiveTime::MIN));
     let (begin, end) = (calendar.wall(first).date(), calendar.wall(last).date());
     let days = (end - begin).num_days().max(0) as u64;

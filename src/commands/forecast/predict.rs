@@ -80,7 +80,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     };
     files::check(&args.output)?;
     let (readings, summary) = inputs.read(&calendar, Some(origin))?;
-    let Some((_, last)) = readings.lived(origin) else {
+    let Some((_, last)) = readings.active_period(origin) else {
         bail!("{}: no reading before {}", readings::redacted(&args.input.to_string_lossy()), args.timestamp);
     };
     let data_until = calendar.format(last);

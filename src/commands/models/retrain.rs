@@ -86,7 +86,7 @@ pub fn retrain(inputs: &Inputs, args: &RetrainOptions) -> anyhow::Result<()> {
     let calendar = inputs.site.calendar()?;
     let until = values::time("--until", args.until.as_deref(), &calendar)?;
     let (readings, _) = inputs.read(&calendar, until)?;
-    let Some((first_reading, last_reading)) = readings.lived(inputs.latest(&calendar)) else {
+    let Some((first_reading, last_reading)) = readings.active_period(inputs.latest(&calendar)) else {
         bail!("there are no readings to train on\nhint: roomcast inspect describes the input");
     };
     let watch = Instant::now();

@@ -95,7 +95,7 @@ pub struct Hourly {
 }
 
 impl Hourly {
-    /// Builds the grid from readings before `origin`. It begins with the period of [`Readings::lived`], and has no
+    /// Builds the grid from readings before `origin`. It begins with the period of [`Readings::active_period`], and has no
     /// devices without a reading on it.
     pub fn new(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> Hourly {
         Hourly::with_days(readings, calendar, origin).0
@@ -119,9 +119,9 @@ impl Hourly {
     /// Builds the same grid and returns the [`SiteDays`] with which [`Hourly::part`] builds some of the devices.
     pub(crate) fn with_days(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> (Hourly, SiteDays) {
         let known = readings.before(origin);
-        let lived = known.lived(origin);
-        let first = lived.map_or(calendar.next_hour(origin), |(first, _)| calendar.hour(first));
-        let known = lived.map_or_else(Readings::default, |(first, _)| known.since(first));
+        let period = known.active_period(origin);
+        let first = period.map_or(calendar.next_hour(origin), |(first, _)| calendar.hour(first));
+        let known = period.map_or_else(Readings::default, |(first, _)| known.since(first));
         let mut hourly = Hourly::empty(calendar, origin, first);
         let motion: Vec<Vec<i32>> = known.devices.par_iter().map(|device| hourly.motion(device, calendar)).collect();
         let days = SiteDays::new(&motion, &hourly);

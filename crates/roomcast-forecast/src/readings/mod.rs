@@ -3,8 +3,8 @@
 //! A reading says that one motion sensor fired at one instant. Nothing is recorded while nobody moves, so an hour
 //! without readings is vacant or unobserved; [`crate::hourly`] distinguishes the two.
 
+mod active_period;
 mod file;
-mod lived;
 pub mod names;
 mod order;
 mod profile;
@@ -62,7 +62,7 @@ impl Readings {
     }
 
     /// Returns these readings with more of some devices. The times of other devices are shared.
-    pub fn grown(&self, more: &[DeviceReadings]) -> Readings {
+    pub fn extended(&self, more: &[DeviceReadings]) -> Readings {
         let mut devices = self.devices.clone();
         for new in more.iter().filter(|new| !new.times.is_empty()) {
             match devices.binary_search_by(|d| d.device.cmp(&new.device)) {

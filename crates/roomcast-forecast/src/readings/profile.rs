@@ -90,7 +90,7 @@ struct Tally {
     hours: [[u64; 24]; 2],
 }
 
-/// Returns the profile of the readings of the period in which the site lived.
+/// Returns the profile of the readings of the period in which the site was in use.
 pub fn profile(readings: &Readings, calendar: &Calendar) -> Profile {
     let readings = &readings.alive(calendar.latest());
     let Some(span) = Span::new(readings, calendar) else { return Profile::default() };

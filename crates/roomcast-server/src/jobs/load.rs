@@ -253,10 +253,10 @@ fn read_changes(site: &Site) {
             if let Ok(old) = site.snapshot()
                 && !changes.is_empty()
             {
-                let grown = old.grown(&changes.devices, &site.calendar);
+                let extended = old.extended(&changes.devices, &site.calendar);
                 // Readings that this or another query has already returned are no news.
-                if grown.history.count > old.history.count {
-                    site.serving.replace(grown);
+                if extended.history.count > old.history.count {
+                    site.serving.replace(extended);
                     warm(site);
                     site.events.readings(changes.devices.iter().map(|d| d.device.as_str()));
                 }

@@ -47,12 +47,12 @@ impl Grid {
 
     /// Returns this grid for a history that has grown, and keeps forecasts of devices without new readings. Returns
     /// `None` when more has changed than the running hour of some devices.
-    pub fn grown(&self, readings: &Readings, changed: &[DeviceReadings], calendar: &Calendar) -> Option<Grid> {
+    pub fn extended(&self, readings: &Readings, changed: &[DeviceReadings], calendar: &Calendar) -> Option<Grid> {
         // The end of a silence of the whole site changes every room.
         if self.hourly.stale.is_some() {
             return None;
         }
-        let begins = readings.lived(self.hourly.origin).map(|(first, _)| calendar.hour(first));
+        let begins = readings.active_period(self.hourly.origin).map(|(first, _)| calendar.hour(first));
         if begins != Some(self.hourly.first) {
             return None;
         }

@@ -34,7 +34,7 @@ impl Loaded {
     /// Returns the baseline for all devices with readings. It is not trained.
     pub fn baseline(readings: &Readings, calendar: &Calendar, rule: Rule) -> Loaded {
         let cutoff = readings
-            .lived(calendar.now() + MAX_CLOCK_SKEW)
+            .active_period(calendar.now() + MAX_CLOCK_SKEW)
             .map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1));
         let mut models = Models::habit(readings.devices.iter().map(|device| device.device.clone()), cutoff);
         models.threshold = rule.threshold(&models.site.out_of_sample);
@@ -63,7 +63,7 @@ impl Loaded {
     }
 
     /// Returns these models for readings that have grown: the baseline covers new devices too.
-    pub fn grown(self: &Arc<Self>, readings: &Readings, calendar: &Calendar) -> Arc<Loaded> {
+    pub fn extended(self: &Arc<Self>, readings: &Readings, calendar: &Calendar) -> Arc<Loaded> {
         if !self.is_baseline() || self.models.devices.len() == readings.devices.len() {
             return self.clone();
         }

@@ -40,7 +40,7 @@ pub struct History {
     /// Number of readings.
     pub count: usize,
     /// First and last instant of the period in which the site was in use, as of the time of reading: see
-    /// [`Readings::lived`].
+    /// [`Readings::active_period`].
     pub span: Option<(Timestamp, Timestamp)>,
     /// The latest sign of life of any sensor, or 0; `None` when no more readings can arrive.
     heard: Option<Arc<AtomicI64>>,
@@ -50,7 +50,7 @@ pub struct History {
 impl History {
     /// Returns the history of these readings; `heard` holds the store's latest sign of life.
     pub fn new(readings: Readings, calendar: &Calendar, heard: Option<Arc<AtomicI64>>) -> History {
-        let span = readings.lived(calendar.now() + MAX_CLOCK_SKEW);
+        let span = readings.active_period(calendar.now() + MAX_CLOCK_SKEW);
         History { count: readings.len(), span, heard, profile: OnceLock::new(), readings }
     }
 
@@ -75,8 +75,8 @@ impl History {
     }
 
     /// Returns this history with the readings that were read since.
-    pub fn grown(&self, more: &[DeviceReadings], calendar: &Calendar) -> History {
-        History::new(self.readings.grown(more), calendar, self.heard.clone())
+    pub fn extended(&self, more: &[DeviceReadings], calendar: &Calendar) -> History {
+        History::new(self.readings.extended(more), calendar, self.heard.clone())
     }
 
     /// Checks that a forecast can be made at an instant.
@@ -161,12 +161,12 @@ impl Snapshot {
 
     /// Returns a snapshot with the same models and a history that has grown by `changed`. Keeps results that this
     /// cannot have changed.
-    pub fn grown(&self, changed: &[DeviceReadings], calendar: &Calendar) -> Snapshot {
-        let history = Arc::new(self.history.grown(changed, calendar));
+    pub fn extended(&self, changed: &[DeviceReadings], calendar: &Calendar) -> Snapshot {
+        let history = Arc::new(self.history.extended(changed, calendar));
         let grids = self.grids.lock().unwrap_or_else(PoisonError::into_inner);
-        let grids = grids.iter().filter_map(|grid| grid.grown(&history.readings, changed, calendar)).map(Arc::new);
+        let grids = grids.iter().filter_map(|grid| grid.extended(&history.readings, changed, calendar)).map(Arc::new);
         let grids = Mutex::new(grids.collect());
-        let loaded = self.loaded.grown(&history.readings, calendar);
+        let loaded = self.loaded.extended(&history.readings, calendar);
         let (answers, older, computing) = (Answers::default(), self.older.clone(), Mutex::default());
         Snapshot { history, loaded, older, answers, grids, computing }
     }
@@ -312,12 +312,12 @@ mod tests {
         };
         let before = json(&old.grid(running + 1500, &calendar));
         let name = history.readings.devices[2].device.clone();
-        let new = old.grown(&[DeviceReadings { device: name, times: vec![running + 600].into() }], &calendar);
+        let new = old.extended(&[DeviceReadings { device: name, times: vec![running + 600].into() }], &calendar);
         let grid = new.grid(running + 1500, &calendar);
         assert_eq!(grid.cells.iter().map(|cell| cell.get().is_some()).collect::<Vec<_>>(), [true, true, false, true]);
         let after = json(&grid);
         // Repeated readings, of whatever hour, change nothing.
-        let again = new.grown(&history.readings.devices, &calendar).grid(running + 1500, &calendar);
+        let again = new.extended(&history.readings.devices, &calendar).grid(running + 1500, &calendar);
         assert!(again.cells.iter().all(|cell| cell.get().is_some()));
         let cold = Snapshot::new(new.history.clone(), new.loaded.clone(), older);
         assert_eq!(after, json(&cold.grid(running + 1500, &calendar)));

@@ -133,7 +133,7 @@ pub struct ReadSummary {
     /// Devices with at least one reading kept.
     pub devices: usize,
     /// Readings outside the period in which the site was in use, as of now. They are stored, but not learned from. See
-    /// [`Readings::lived`](crate::readings::Readings::lived).
+    /// [`Readings::active_period`](crate::readings::Readings::active_period).
     pub set_aside: u64,
     /// The first of these readings by device, at most [`MAX_REFUSALS`] devices.
     pub strays: Vec<Stray>,
@@ -153,7 +153,7 @@ impl ReadSummary {
         Counts { rows, accepted, duplicates, no_motion, after_until, refused, out_of_order }
     }
 
-    /// Records readings outside the period in which the site lived.
+    /// Records readings outside the period in which the site was in use.
     pub(super) fn set_aside(&mut self, strays: &[DeviceReadings], calendar: &Calendar) {
         self.set_aside = strays.iter().map(|device| device.times.len() as u64).sum();
         self.strays = Stray::of(strays, calendar).take(MAX_REFUSALS).collect();

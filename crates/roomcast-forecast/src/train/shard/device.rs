@@ -24,7 +24,7 @@ pub(crate) fn build_site(
     calendar: &Calendar,
     until: Option<Timestamp>,
 ) -> Result<ShardSite, ShardError> {
-    let Some((_, last)) = readings.lived(calendar.latest()) else {
+    let Some((_, last)) = readings.active_period(calendar.latest()) else {
         return Err(ShardError::Site("there are no readings to train on".into()));
     };
     let until = until.unwrap_or(last + HOUR);

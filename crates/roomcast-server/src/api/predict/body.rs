@@ -123,7 +123,9 @@ pub async fn post(
         let readings = readings(motion);
         let origin = match at.map_or_else(|| query::time("at", query.at.as_deref(), calendar), |at| Ok(Some(at)))? {
             Some(at) => at,
-            None => readings.lived(calendar.latest()).map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1)),
+            None => {
+                readings.active_period(calendar.latest()).map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1))
+            }
         };
         let known = readings.before(origin);
         check(&known, origin, calendar)?;
@@ -267,7 +269,7 @@ fn readings(rows: Vec<(Timestamp, String)>) -> Readings {
 
 /// Checks that a forecast of this history takes a bounded time.
 fn check(known: &Readings, origin: Timestamp, calendar: &Calendar) -> Result<(), Problem> {
-    let Some((first, _)) = known.lived(origin) else {
+    let Some((first, _)) = known.active_period(origin) else {
         return Err(Problem::new(Code::OutOfRange, format!("there is no reading before {}", calendar.format(origin))));
     };
     let hours = (origin - first) / HOUR + HORIZON as i64;
