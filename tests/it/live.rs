@@ -49,7 +49,7 @@ proptest! {
         let old = Hourly::new(&before, &calendar, origin);
         let Some(grown) = old.with_times(device, &after.devices[device].times) else {
             // Only the hour that ends a day, or is as good as over, is made anew.
-            prop_assert!(hour % 24 == 23 || minute == 60 || old.place(origin).1 == 0.0);
+            prop_assert!(hour % 24 == 23 || minute == 60 || old.position_at(origin).1 == 0.0);
             return Ok(());
         };
         let forecasts = |hourly: &Hourly, site_rates: &SiteRates| format!("{:?}", forecast_all(hourly, site_rates, models).unwrap());

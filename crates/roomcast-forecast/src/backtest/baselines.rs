@@ -93,7 +93,7 @@ impl AnswerShares {
 
 /// Returns the rules' answers for the 24 hours from the origin of a grid, per device in its order.
 pub(crate) fn rule_forecasts(hourly: &Hourly) -> Vec<[RuleForecast; HORIZON]> {
-    let known = hourly.place(hourly.origin).0.min((hourly.end - hourly.first).max(0) as usize);
+    let known = hourly.position_at(hourly.origin).0.min((hourly.end - hourly.first).max(0) as usize);
     let sources = sources(&hourly.locals, known);
     let records: Vec<AnswerShares> =
         hourly.devices.par_iter().map(|device| answer_shares(hourly, device, known, &sources)).collect();

@@ -129,8 +129,8 @@ impl Verdict {
             false => baselines::NAMES[other.rule],
         };
         let lines = [
-            side("Chances", chances, [&brier, &loss], overall, &days),
-            side("Plain 1/0 states", states, [&f1, &accuracy], overall, &days),
+            side_text("Chances", chances, [&brier, &loss], overall, &days),
+            side_text("Plain 1/0 states", states, [&f1, &accuracy], overall, &days),
             advice(chances, states, rule(&brier, &loss), rule(&f1, &accuracy)),
         ];
         let skill = skills.get(loss.rule)?;
@@ -154,7 +154,7 @@ impl Verdict {
 }
 
 /// Returns a sentence on chances or states, with the numbers of both of their measures.
-fn side(what: &str, standing: Standing, measures: [&Measure; 2], overall: &Group, days: &str) -> String {
+fn side_text(what: &str, standing: Standing, measures: [&Measure; 2], overall: &Group, days: &str) -> String {
     let luck = format!(", but {days} are too few to rule out luck");
     let says = match standing {
         Standing::Better => "the model is better than every simple rule".to_owned(),

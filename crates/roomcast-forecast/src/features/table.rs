@@ -68,7 +68,7 @@ impl<'a> Table<'a> {
     /// [`PolarsError`] when a row lies outside the grid and its horizon.
     pub fn matrix(&self, rows: &[Row]) -> PolarsResult<Matrix> {
         let hours: Vec<usize> = rows.iter().map(|row| (row.hour - self.hourly.first) as usize).collect();
-        let places: Vec<(usize, f32)> = rows.iter().map(|row| self.hourly.place(row.origin)).collect();
+        let places: Vec<(usize, f32)> = rows.iter().map(|row| self.hourly.position_at(row.origin)).collect();
         // A place before the grid is negative and wraps to a huge `usize`.
         let inside = hours.iter().all(|&at| at < self.prior.len()) && places.iter().all(|at| at.0 <= self.values.len());
         polars_ensure!(inside, OutOfBounds: "a row lies outside the grid and its horizon");

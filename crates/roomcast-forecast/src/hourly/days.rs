@@ -66,7 +66,7 @@ impl SiteDays {
             return None;
         }
         let last = hourly.devices.iter().filter_map(|device| device.times.last()).max().copied()?;
-        let today = hourly.locals.get(hourly.place(hourly.origin).0)?.day;
+        let today = hourly.locals.get(hourly.position_at(hourly.origin).0)?.day;
         let (mut still, mut longest) = (0, 0);
         for day in hourly.locals.chunk_by(|a, b| a.day == b.day).map(|day| day[0]).take_while(|hour| hour.day < today) {
             if self.active[(day.day - self.first) as usize] > 0 {

@@ -166,7 +166,7 @@ impl Hourly {
 
     /// Returns the hour of an instant, as a position on the grid, and the share of it (0 to 1) that has passed. The
     /// last minute of an hour counts as the start of the next, as in the grid itself.
-    pub fn place(&self, instant: Timestamp) -> (usize, f32) {
+    pub fn position_at(&self, instant: Timestamp) -> (usize, f32) {
         let since = instant - self.start;
         let (hour, passed) = (since.div_euclid(HOUR) as usize, since.rem_euclid(HOUR));
         if HOUR - passed < NEARLY_OVER_SECONDS { (hour + 1, 0.0) } else { (hour, passed as f32 / HOUR as f32) }
@@ -179,7 +179,7 @@ impl Hourly {
     pub fn with_times(&self, device: usize, times: &Times) -> Option<Hourly> {
         let old = self.devices.get(device)?;
         let times = times.before(self.origin).since(self.start);
-        let (at, passed) = self.place(self.origin);
+        let (at, passed) = self.position_at(self.origin);
         let running = self.start + at as i64 * HOUR;
         let known = old.times.partition_point(|&time| time < running);
         let same_day = self.locals.get(at)?.day == self.local(self.end).day;
@@ -193,7 +193,7 @@ impl Hourly {
 
     /// Sets the hours after the last reading of a stale site to unobserved.
     fn unobserved_since(mut self, since: Timestamp) -> Hourly {
-        let from = self.place(since).0 as Hour + 1 + self.first;
+        let from = self.position_at(since).0 as Hour + 1 + self.first;
         for device in &mut self.devices {
             let device = Arc::make_mut(device);
             let known = (from - device.first).clamp(0, device.states.len() as Hour) as usize;
@@ -210,7 +210,7 @@ impl Hourly {
 
     /// Returns the last local day that can be known; habits do not fade after it.
     pub(crate) fn last_known_day(&self) -> i32 {
-        let last = |since| self.locals.get(self.place(since).0).map_or(i32::MAX, |local| local.day);
+        let last = |since| self.locals.get(self.position_at(since).0).map_or(i32::MAX, |local| local.day);
         self.stale.map_or(i32::MAX, last)
     }
 

@@ -90,11 +90,18 @@ impl Scores {
 
     /// Keeps the forecasts made at the beginning of the hour `origin`, while `hour` is under way; the baseline's
     /// forecasts are of the same devices in the same order.
-    pub fn keep(&mut self, origin: Hour, hour: Hour, midnight: Hour, made: &[DeviceForecast], base: &[DeviceForecast]) {
+    pub fn record(
+        &mut self,
+        origin: Hour,
+        hour: Hour,
+        midnight: Hour,
+        made: &[DeviceForecast],
+        base: &[DeviceForecast],
+    ) {
         for (made, base) in made.iter().zip(base) {
             let device = self.devices.entry(made.device.clone()).or_default();
             for (made, base) in made.hours.iter().zip(&base.hours).filter(|(made, _)| made.hour >= hour) {
-                device.keep(PendingForecast {
+                device.insert(PendingForecast {
                     hour: made.hour,
                     hour_ahead: (made.hour == origin).then_some(made.probability),
                     day_ahead: (origin == midnight).then_some(made.probability),
@@ -181,7 +188,7 @@ fn closed(hour: Hour, now: Timestamp, calendar: &Calendar) -> bool {
 
 impl DeviceScores {
     /// Keeps a forecast unless its hour has one of the same kind already.
-    fn keep(&mut self, new: PendingForecast) {
+    fn insert(&mut self, new: PendingForecast) {
         if new.hour_ahead.is_none() && new.day_ahead.is_none() {
             return;
         }

@@ -49,7 +49,7 @@ impl Edges {
     }
 
     /// Returns the kind of event that a report of motion, or of no motion, is.
-    pub fn kind(&mut self, device: &str, occupied: bool, time: Timestamp) -> Kind {
+    pub fn classify(&mut self, device: &str, occupied: bool, time: Timestamp) -> Kind {
         let Some(edge) = self.devices.get_mut(device) else {
             let counted = if occupied { time } else { Timestamp::MIN };
             self.devices.insert(device.to_owned(), Edge { occupied, counted });
@@ -84,9 +84,9 @@ mod tests {
             (false, 3800, Kind::Rest),
         ];
         for (occupied, time, kind) in said {
-            assert_eq!(edges.kind("a", occupied, time), kind, "{time}");
+            assert_eq!(edges.classify("a", occupied, time), kind, "{time}");
         }
-        assert_eq!(edges.kind("b", true, 3800), Kind::Motion);
+        assert_eq!(edges.classify("b", true, 3800), Kind::Motion);
         assert!(edges.knows("b") && !edges.knows("c"));
     }
 
@@ -96,8 +96,8 @@ mod tests {
         let readings = |device: &str| DeviceReadings { device: device.into(), times: vec![100, 200].into() };
         let heard = [("moving".into(), 200), ("quiet".into(), 100), ("resting".into(), 230)];
         edges.learn(&[readings("moving"), readings("resting")], &heard);
-        assert_eq!(edges.kind("moving", true, 260), Kind::Rest);
-        assert_eq!(edges.kind("resting", true, 260), Kind::Motion);
-        assert_eq!(edges.kind("quiet", true, 260), Kind::Motion);
+        assert_eq!(edges.classify("moving", true, 260), Kind::Rest);
+        assert_eq!(edges.classify("resting", true, 260), Kind::Motion);
+        assert_eq!(edges.classify("quiet", true, 260), Kind::Motion);
     }
 }

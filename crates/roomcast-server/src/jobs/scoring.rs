@@ -73,7 +73,7 @@ impl Scoring {
             if snapshot.loaded.models.cutoff <= start {
                 let made = forecasts::of_all(site, snapshot, start)?;
                 let base = baseline(&made.grid, &snapshot.history, calendar).map_err(Problem::internal)?;
-                site.scores.lock().keep(origin, hour, midnight, &made.devices(), &base);
+                site.scores.lock().record(origin, hour, midnight, &made.devices(), &base);
                 changed = true;
             }
         }

@@ -148,9 +148,9 @@ impl Live {
     /// Returns whether the store has dropped everything older than an instant. Must be called off the async threads.
     ///
     /// # Errors
-    /// Returns the errors of [`Store::begins`].
+    /// Returns the errors of [`Store::first_day`].
     pub(crate) fn has_dropped(&self, before: Timestamp) -> Result<bool, StoreError> {
-        Ok(self.runtime.block_on(self.store.begins())?.is_none_or(|begins| begins >= before))
+        Ok(self.runtime.block_on(self.store.first_day())?.is_none_or(|begins| begins >= before))
     }
 
     /// Returns the latest event of any sensor, if the store has one. Must be called off the async threads.

@@ -147,7 +147,7 @@ fn strays(opened: &OpenStore, drop: bool, file: &Path) -> anyhow::Result<()> {
             written * MIN_READINGS_PER_STRAY <= all,
             "{written} of {all} readings are too many to be errors of clocks: nothing is deleted"
         );
-        let dropped = opened.wait(opened.store.keep(first, last)).context("cannot delete the readings")?;
+        let dropped = opened.wait(opened.store.retain_between(first, last)).context("cannot delete the readings")?;
         tracing::info!(readings = dropped, "deleted from the store");
     }
     Ok(())

@@ -148,7 +148,7 @@ mod tests {
         for message in script(&building) {
             assert!(message.time >= last, "{message:?}");
             last = message.time;
-            if edges.kind(&message.device.to_string(), message.occupied, message.time) == Kind::Motion {
+            if edges.classify(&message.device.to_string(), message.occupied, message.time) == Kind::Motion {
                 times[message.device].push(message.time);
                 motion += 1;
             }

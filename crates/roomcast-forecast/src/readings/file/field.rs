@@ -165,14 +165,14 @@ impl<'a> Clock<'a> {
         // except in the few hours in which it changes.
         let hour = wall.div_euclid(HOUR);
         if hour != self.hour {
-            let shift = |wall| Some(self.ask(wall)? - wall);
+            let shift = |wall| Some(self.convert(wall)? - wall);
             let (first, last) = (shift(hour * HOUR)?, shift(hour * HOUR + HOUR - 1)?);
             self.shift = (first == last).then_some(first);
             self.hour = hour;
         }
         match self.shift {
             Some(shift) => Some(wall + shift),
-            None => self.ask(wall),
+            None => self.convert(wall),
         }
     }
 
@@ -181,7 +181,7 @@ impl<'a> Clock<'a> {
         (self.range.0 <= instant && instant < self.range.1).then_some(instant)
     }
 
-    fn ask(&self, wall: i64) -> Option<Timestamp> {
+    fn convert(&self, wall: i64) -> Option<Timestamp> {
         Some(self.calendar.instant(DateTime::from_timestamp(wall, 0)?.naive_utc()))
     }
 }

@@ -161,7 +161,7 @@ impl Handler {
             self.arrived
         });
         let kind = match statement {
-            Statement::Motion(occupied) => self.edges.kind(&device, occupied, time),
+            Statement::Motion(occupied) => self.edges.classify(&device, occupied, time),
             Statement::Available(false) => return None,
             // Nothing is kept of sensors that do not report motion.
             Statement::Available(true) | Statement::Other => self.edges.knows(&device).then_some(Kind::Rest)?,

@@ -75,7 +75,7 @@ struct Block(Vec<u64>);
 impl Block {
     fn read(bytes: &[u8]) -> Result<Self, sqlx::Error> {
         let damaged = || sqlx::Error::Decode("the numbers of a block are damaged".into());
-        varint::all(bytes).filter(|numbers| numbers.len() <= BLOCK_DEVICES as usize).map(Self).ok_or_else(damaged)
+        varint::decode(bytes).filter(|numbers| numbers.len() <= BLOCK_DEVICES as usize).map(Self).ok_or_else(damaged)
     }
 
     fn of(&mut self, device: i64) -> &mut u64 {
@@ -88,7 +88,7 @@ impl Block {
 
     fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(2 * self.0.len());
-        self.0.iter().for_each(|&number| varint::put(&mut bytes, number));
+        self.0.iter().for_each(|&number| varint::encode(&mut bytes, number));
         bytes
     }
 

@@ -106,7 +106,7 @@ impl SqliteStore {
     }
 
     /// Returns the start of the first day that has a reading.
-    pub async fn begins(&self) -> Result<Option<Timestamp>, sqlx::Error> {
+    pub async fn first_day(&self) -> Result<Option<Timestamp>, sqlx::Error> {
         let (time, packed): (Option<i64>, Option<i64>) =
             sqlx::query_as("SELECT (SELECT min(time) FROM readings), (SELECT min(day) FROM packed)")
                 .fetch_one(&self.readers)
