@@ -47,8 +47,8 @@
 //! | [`files`] | writes output files whole or not at all |
 //! | [`table`] | aligns text tables |
 //!
-//! Nothing at or after the origin of a forecast reaches a feature. The same functions build the features of training and
-//! of forecasts. Equal readings give equal models and equal forecasts, to the last bit, on any number of threads.
+//! Nothing at or after the origin of a forecast reaches a feature. The same functions build the features of training
+//! and of forecasts. Equal readings give equal models and equal forecasts, to the last bit, on any number of threads.
 //!
 //! # Units
 //!
@@ -65,7 +65,8 @@
 //! # Embedding
 //!
 //! The crate knows no HTTP, SQL, broker or command line. It logs with [`tracing`] and computes on the threads of
-//! [`rayon`]. A damaged Parquet file can end the process that reads it; [`readings::apart`] says how to read in another.
+//! [`rayon`]. A damaged Parquet file can end the process that reads it; [`readings::apart`] says how to read in
+//! another.
 
 pub mod backtest;
 pub mod calendar;

@@ -173,8 +173,8 @@ impl Problem {
         self
     }
 
-    /// Returns the problem of a registry error: `code`, or [`Code::ModelsUnavailable`] while the registry is unavailable.
-    /// Messages of the registry end in a line `hint: …`.
+    /// Returns the problem of a registry error: `code`, or [`Code::ModelsUnavailable`] while the registry is
+    /// unavailable. Messages of the registry end in a line `hint: …`.
     pub fn registry(code: Code, error: &RegistryError) -> Problem {
         let message = error.to_string();
         let (detail, hint) =

@@ -192,16 +192,16 @@ impl BacktestPlan {
     }
 }
 
-/// Replays the past and returns one scored hour per device, origin and target hour. A device counts once it has a reading
-/// before the origin; the target hours end with the last reading.
+/// Replays the past and returns one scored hour per device, origin and target hour. A device counts once it has a
+/// reading before the origin; the target hours end with the last reading.
 ///
 /// Models are fitted on readings before the origin of the fit, forecasts made from readings before their own origin.
 /// `progress` gets the number of steps (fits and origins) done and in all, from any thread. Hours are ordered by
 /// origin, device and hour, for any number of threads.
 ///
 /// # Errors
-/// [`BacktestError`] when a step is not positive, there are no readings, no origins or nothing to score, or a fit or a forecast
-/// fails.
+/// [`BacktestError`] when a step is not positive, there are no readings, no origins or nothing to score, or a fit or a
+/// forecast fails.
 pub fn run(
     readings: &Readings,
     calendar: &Calendar,

@@ -151,8 +151,8 @@ impl Days {
         days
     }
 
-    /// Returns the worst days of single rooms by log loss, worst first. It leaves out parts of days, and days on which no
-    /// room saw motion, which [`Days::of_site`] lists.
+    /// Returns the worst days of single rooms by log loss, worst first. It leaves out parts of days, and days on which
+    /// no room saw motion, which [`Days::of_site`] lists.
     fn of_rooms(&self, name: impl Fn(u32) -> String) -> Vec<WorstRoomDay> {
         let days = self.0.iter().filter(|(_, rooms)| !deserted(rooms));
         let rooms = days.flat_map(|(&day, rooms)| rooms.iter().map(move |(&device, room)| (day, device, room)));

@@ -1,7 +1,7 @@
 //! The values that the columns of a row are computed from.
 //!
-//! A column of the target hour gets only [`TargetHour`] and one of the origin's hour only [`OriginHour`], so neither can depend
-//! on values that are unknown at the origin.
+//! A column of the target hour gets only [`TargetHour`] and one of the origin's hour only [`OriginHour`], so neither
+//! can depend on values that are unknown at the origin.
 
 use super::kernel::Rates;
 use crate::calendar::LocalHour;

@@ -95,8 +95,8 @@ pub struct Hourly {
 }
 
 impl Hourly {
-    /// Builds the grid from readings before `origin`. It begins with the period of [`Readings::active_period`], and has no
-    /// devices without a reading on it.
+    /// Builds the grid from readings before `origin`. It begins with the period of [`Readings::active_period`], and has
+    /// no devices without a reading on it.
     pub fn new(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> Hourly {
         Hourly::with_days(readings, calendar, origin).0
     }

@@ -30,14 +30,15 @@ const MAX_LAST_CLUSTER_READINGS: usize = 10;
 const MAX_REVIVAL_AGE: i64 = 48 * HOUR;
 
 impl Readings {
-    /// Returns the first and the last reading of the period in which the site was in use. Only readings before `now` count.
+    /// Returns the first and the last reading of the period in which the site was in use. Only readings before `now`
+    /// count.
     ///
     /// Outside it are readings at or after `now`, clusters of at most a week that a year without any reading separates
     /// from the rest (a clock that was never set shows 1971 or 2000; a last cluster has at most ten readings), and
     /// readings older than five years, counted from the last reading that has more than ten in the five years up to it.
-    /// A site whose devices have more than 100 million hours in these years is looked at for a shorter time, at least 60
-    /// days. Without any reading before `now` the building is simulated or this clock is wrong; then none counts as too
-    /// late. Returns none without readings.
+    /// A site whose devices have more than 100 million hours in these years is looked at for a shorter time, at least
+    /// 60 days. Without any reading before `now` the building is simulated or this clock is wrong; then none counts as
+    /// too late. Returns none without readings.
     pub fn active_period(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let (first, last) = self.bulk(now)?;
         // Whole days keep the window from moving with each reading.

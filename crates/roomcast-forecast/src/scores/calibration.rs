@@ -45,8 +45,8 @@ impl Bin {
     }
 }
 
-/// Returns the mean absolute difference between the shares of occupied hours in the same bins of now and before, weighted
-/// by the hours of now; 0 is no difference. Returns `None` when no bin has hours of both.
+/// Returns the mean absolute difference between the shares of occupied hours in the same bins of now and before,
+/// weighted by the hours of now; 0 is no difference. Returns `None` when no bin has hours of both.
 pub fn gap(now: &[Bin], before: &[Bin]) -> Option<f64> {
     let (mut sum, mut count) = (0.0, 0.0);
     for (now, before) in now.iter().zip(before) {

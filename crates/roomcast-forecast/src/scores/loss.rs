@@ -20,8 +20,8 @@ pub(crate) fn squared_error(probability: f64, occupied: bool) -> f64 {
     (probability - f64::from(u8::from(occupied))).powi(2)
 }
 
-/// Returns the share of a baseline's loss that a forecaster saves. It is negative if the forecaster loses more, and 0 if
-/// the baseline loses nothing.
+/// Returns the share of a baseline's loss that a forecaster saves. It is negative if the forecaster loses more, and 0
+/// if the baseline loses nothing.
 pub fn skill(loss: f64, baseline: f64) -> f64 {
     if baseline > 0.0 { 1.0 - loss / baseline } else { 0.0 }
 }

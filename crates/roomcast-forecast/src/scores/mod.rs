@@ -170,8 +170,8 @@ impl Scores {
         calibration::gap(&now[FIRST_LIKELY..], &judged.reliability(BINS)[FIRST_LIKELY..])
     }
 
-    /// Returns the reliability of the probabilities given at the beginning of their hours, and the local day of the last
-    /// of these hours, days since 1970-01-01. The first is less than [`calibration::WINDOW`] days earlier.
+    /// Returns the reliability of the probabilities given at the beginning of their hours, and the local day of the
+    /// last of these hours, days since 1970-01-01. The first is less than [`calibration::WINDOW`] days earlier.
     pub fn reliability(&self) -> ([Bin; BINS], Option<i32>) {
         (self.calibration.reliability(), self.calibration.last_day())
     }

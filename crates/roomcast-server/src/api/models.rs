@@ -33,9 +33,9 @@ pub struct ModelsAnswer {
     versions: Value,
     /// Errors of the last attempts to load models or readings, or to retrain; null if all of them succeeded.
     error: Option<String>,
-    /// Forecasts for hours of the training data that were held back from fitting, by probability. The hours are the last
-    /// third of the data before `reliability_until`, 4 to 28 days. The regularization and the number of trees were chosen
-    /// on the same hours.
+    /// Forecasts for hours of the training data that were held back from fitting, by probability. The hours are the
+    /// last third of the data before `reliability_until`, 4 to 28 days. The regularization and the number of trees were
+    /// chosen on the same hours.
     reliability: Vec<Reliability>,
     /// End of the hours that were held back; null if there are none.
     reliability_until: Option<String>,

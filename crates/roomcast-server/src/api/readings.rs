@@ -46,7 +46,8 @@ pub struct Stored {
 /// An invalid row.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RefusedRow {
-    /// Position of the row, from 1: the element of an array, or the line of other bodies (the header of a CSV is line 1).
+    /// Position of the row, from 1: the element of an array, or the line of other bodies (the header of a CSV is line
+    /// 1).
     #[schema(minimum = 1)]
     row: u64,
     /// The reason why it is invalid.
@@ -64,8 +65,8 @@ pub struct Row {
     /// Name of the device: 1 to 256 bytes without control characters.
     #[schema(example = "device_1", min_length = 1)]
     device: String,
-    /// 1 for motion, 0 for none; default: 1. Other accepted values are `true`, `false`, `on` and `off`; another accepted
-    /// name is `activated`.
+    /// 1 for motion, 0 for none; default: 1. Other accepted values are `true`, `false`, `on` and `off`; another
+    /// accepted name is `activated`.
     #[schema(minimum = 0, maximum = 1)]
     device_activated: Option<u8>,
     /// The sender's identifier of the event. Events of one day with the same identifier are stored once.
@@ -75,10 +76,10 @@ pub struct Row {
 
 /// Send readings
 ///
-/// The answer is sent after the readings are stored. A reading is a device and a second. It is stored once, however often
-/// it is sent, so a client can repeat a request that got no answer. Invalid rows are listed in the answer and kept in
-/// quarantine; the other rows are stored. A body has at most 8 MiB (32 MiB decompressed, with `Content-Encoding: gzip` or
-/// `zstd`) and 100,000 rows. The token needs the scope `write`.
+/// The answer is sent after the readings are stored. A reading is a device and a second. It is stored once, however
+/// often it is sent, so a client can repeat a request that got no answer. Invalid rows are listed in the answer and
+/// kept in quarantine; the other rows are stored. A body has at most 8 MiB (32 MiB decompressed, with
+/// `Content-Encoding: gzip` or `zstd`) and 100,000 rows. The token needs the scope `write`.
 #[utoipa::path(
     post, path = "/readings", operation_id = "send_readings", tag = "readings",
     request_body(content(

@@ -101,7 +101,8 @@ pub fn number(name: &str, text: Option<&str>) -> Result<Option<f64>, Problem> {
     text.map(parse).transpose()
 }
 
-/// Parses a duration of at most `most` seconds, such as `45m`, `1h30m` or `90s`, and returns its seconds; 0 without one.
+/// Parses a duration of at most `most` seconds, such as `45m`, `1h30m` or `90s`, and returns its seconds; 0 without
+/// one.
 ///
 /// # Errors
 /// Returns a `Problem` when the text is not a duration, or is a longer one.

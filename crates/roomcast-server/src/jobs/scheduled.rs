@@ -1,7 +1,8 @@
 //! Jobs of the server, scheduled or when needed, one after the other: retraining the models, the first training for a
 //! store that was empty, packing and dropping old readings.
 //!
-//! Servers of one store share one lease for all jobs ([`JOBS`](crate::state::live::JOBS)), so that one server does them.
+//! Servers of one store share one lease for all jobs ([`JOBS`](crate::state::live::JOBS)), so that one server does
+//! them.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;

@@ -30,7 +30,8 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// Builds the grid of an origin from readings, the site's own or others. `heard` is the last sign of life of any sensor.
+    /// Builds the grid of an origin from readings, the site's own or others. `heard` is the last sign of life of any
+    /// sensor.
     pub fn new(
         readings: &Readings,
         calendar: &Calendar,

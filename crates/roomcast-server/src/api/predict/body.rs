@@ -78,8 +78,8 @@ pub struct HistoryQuery {
 
 /// A forecast for a history in the body
 ///
-/// Nothing is stored. The history is JSON or CSV (`time,device,device_activated`) of at most 8 MiB. Devices that the models
-/// know by name are forecast by their own models, other devices by those of the building.
+/// Nothing is stored. The history is JSON or CSV (`time,device,device_activated`) of at most 8 MiB. Devices that the
+/// models know by name are forecast by their own models, other devices by those of the building.
 #[utoipa::path(
     post, path = "/predict", operation_id = "predict_history", tag = "forecasts",
     params(HistoryQuery),

@@ -60,11 +60,11 @@ pub struct CompactForecast {
     /// Statuses of the devices at the origin.
     #[schema(value_type = Vec<StatusName>)]
     statuses: Vec<Status>,
-    /// Probabilities of the 24 hours of each device, in thousandths. They are rounded down, but that of an occupied hour is
-    /// not below the threshold.
+    /// Probabilities of the 24 hours of each device, in thousandths. They are rounded down, but that of an occupied
+    /// hour is not below the threshold.
     chances: Vec<Vec<u16>>,
-    /// Observed states of the hours that have begun, one letter for each: `o`ccupied, `v`acant, `u`nobserved. Absent in a
-    /// forecast of the present.
+    /// Observed states of the hours that have begun, one letter for each: `o`ccupied, `v`acant, `u`nobserved. Absent in
+    /// a forecast of the present.
     #[serde(skip_serializing_if = "Option::is_none")]
     actual: Option<Vec<String>>,
     /// Devices that fire far more often in an occupied hour than other devices do.

@@ -119,10 +119,10 @@ pub struct ScheduleQuery {
 
 /// Heating or ventilation blocks for the next 24 hours, as JSON or as a calendar
 ///
-/// A block begins `preheat` before the first occupied hour and ends `setback_after` after the last one. Blocks that touch
-/// are merged. With `format=ics` or `Accept: text/calendar` the answer is a calendar that clients can subscribe to. An
-/// event keeps its UID as long as its first occupied hour stays the same. Times are floating at a site without a time
-/// zone. A token of scope `calendar` gives access to the calendar only.
+/// A block begins `preheat` before the first occupied hour and ends `setback_after` after the last one. Blocks that
+/// touch are merged. With `format=ics` or `Accept: text/calendar` the answer is a calendar that clients can subscribe
+/// to. An event keeps its UID as long as its first occupied hour stays the same. Times are floating at a site without a
+/// time zone. A token of scope `calendar` gives access to the calendar only.
 #[utoipa::path(
     get, path = "/schedule", operation_id = "schedule", tag = "forecasts",
     params(ScheduleQuery),

@@ -1,5 +1,5 @@
-//! Lockout of addresses that guess tokens. After 30 wrong tokens within a minute, all requests of the address are refused
-//! for a minute.
+//! Lockout of addresses that guess tokens. After 30 wrong tokens within a minute, all requests of the address are
+//! refused for a minute.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -9,8 +9,8 @@ use roomcast_storage::readings::{Batch, Event, Kind, Refused};
 /// Failures after which the parts of a submission that fail are no longer divided.
 const MAX_DIVISIONS: usize = 64;
 
-/// Stores the parts of a submission that the store takes, and puts the rest into quarantine. Parts that fail temporarily
-/// stay in the submission.
+/// Stores the parts of a submission that the store takes, and puts the rest into quarantine. Parts that fail
+/// temporarily stay in the submission.
 pub(super) async fn divide<S: Sink>(
     committer: &Committer<S>,
     calendar: &Calendar,

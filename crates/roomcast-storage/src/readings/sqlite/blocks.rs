@@ -1,8 +1,8 @@
 //! Blocks: numbers of many devices in one row. The numbers are counts of an hour, or times last heard.
 //!
 //! A batch of a large site touches as many devices as it has readings. A row for each device would cost more than the
-//! readings themselves, so the numbers of [`BLOCK_DEVICES`] devices are one row that is read and written as a whole. Only one
-//! transaction writes at a time.
+//! readings themselves, so the numbers of [`BLOCK_DEVICES`] devices are one row that is read and written as a whole.
+//! Only one transaction writes at a time.
 
 use std::collections::HashMap;
 
