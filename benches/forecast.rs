@@ -26,7 +26,7 @@ fn benches(criterion: &mut Criterion) {
         models.devices.values().filter(|model| !model.trees.is_empty()).count()
     );
     let hourly = common::hourly(DEVICES, DAYS);
-    let building = SiteRates::new(&hourly);
+    let site_rates = SiteRates::new(&hourly);
     // The one with the most trees.
     let of = |hourly: &Hourly, device: usize| {
         models.devices.get(&hourly.devices[device].device).map_or(0, |m| m.trees.len())
@@ -37,10 +37,10 @@ fn benches(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("one_device");
     group.sample_size(20).measurement_time(Duration::from_secs(4)).warm_up_time(Duration::from_secs(1));
     group.bench_function("features", |bencher| {
-        bencher.iter(|| Table::new(&hourly, &building, device).matrix(black_box(&rows)));
+        bencher.iter(|| Table::new(&hourly, &site_rates, device).matrix(black_box(&rows)));
     });
     group.bench_function("forecast", |bencher| {
-        bencher.iter(|| forecast(&hourly, &building, black_box(device), &models));
+        bencher.iter(|| forecast(&hourly, &site_rates, black_box(device), &models));
     });
     group.finish();
 
@@ -48,7 +48,7 @@ fn benches(criterion: &mut Criterion) {
     group.sample_size(10).measurement_time(Duration::from_secs(8)).warm_up_time(Duration::from_secs(1));
     group.throughput(Throughput::Elements(DEVICES as u64));
     group.bench_function("building", |bencher| bencher.iter(|| SiteRates::new(black_box(&hourly))));
-    group.bench_function("forecast", |bencher| bencher.iter(|| forecast_all(&hourly, &building, black_box(&models))));
+    group.bench_function("forecast", |bencher| bencher.iter(|| forecast_all(&hourly, &site_rates, black_box(&models))));
     group.finish();
 }
 

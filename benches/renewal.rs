@@ -150,8 +150,8 @@ fn replay(
 fn compare(history: &History, calendar: &Calendar) {
     let end = history.nights.last().map_or(0, |night| night + DAY);
     let hourly = Hourly::new(&history.readings, calendar, end);
-    let building = SiteRates::new(&hourly);
-    let tables = (0..hourly.devices.len()).map(|at| Table::new(&hourly, &building, at)).collect();
+    let site_rates = SiteRates::new(&hourly);
+    let tables = (0..hourly.devices.len()).map(|at| Table::new(&hourly, &site_rates, at)).collect();
     let truth = Truth { hourly: &hourly, tables };
     let train = |until: Timestamp| {
         let hourly = Hourly::new(&history.readings, calendar, until);

@@ -37,10 +37,10 @@ fn parameters() -> Parameters {
 }
 
 /// Trees of one device; none where LightGBM has nothing to learn from.
-fn plain(hourly: &Hourly, building: &SiteRates, device: usize) -> usize {
+fn plain(hourly: &Hourly, site_rates: &SiteRates, device: usize) -> usize {
     let rows = rows::rows(hourly, device);
     let asked: Vec<_> = rows.iter().map(|labelled| labelled.row).collect();
-    let matrix = Table::new(hourly, building, device).matrix(&asked).expect("rows of the grid");
+    let matrix = Table::new(hourly, site_rates, device).matrix(&asked).expect("rows of the grid");
     let labels: Vec<f32> = rows.iter().map(|labelled| f32::from(labelled.occupied)).collect();
     let start: Vec<f64> = matrix.data[..matrix.rows].iter().map(|&prior| f64::from(prior)).collect();
     let weights = vec![1.0; matrix.rows];
@@ -50,15 +50,15 @@ fn plain(hourly: &Hourly, building: &SiteRates, device: usize) -> usize {
 
 fn main() {
     let hourly = common::hourly(DEVICES, DAYS);
-    let building = SiteRates::new(&hourly);
+    let site_rates = SiteRates::new(&hourly);
     let mut seconds = [Vec::new(), Vec::new()];
     for _ in 0..ROUNDS {
         let before = common::cpu_seconds(false);
         let trees: usize =
-            (0..hourly.devices.len()).into_par_iter().map(|device| plain(&hourly, &building, device)).sum();
+            (0..hourly.devices.len()).into_par_iter().map(|device| plain(&hourly, &site_rates, device)).sum();
         assert!(trees > DEVICES * 50, "{trees} trees are no fair comparison");
         let between = common::cpu_seconds(false);
-        fit::train(&hourly, &building, &|| ()).expect("sixty days are enough");
+        fit::train(&hourly, &site_rates, &|| ()).expect("sixty days are enough");
         seconds[0].push(between - before);
         seconds[1].push(common::cpu_seconds(false) - between);
     }

@@ -1,7 +1,7 @@
 //! The command line. A command is one file of a group: its arguments, one call of a library, its output.
 //!
 //! A new command becomes a variant in the `mod.rs` of its group: `forecast`, `models`, `readings`, `server` or `shell`.
-//! What several commands share is in `arguments`, `output` and `progress`.
+//! Shared parts are in `arguments`, `output` and `progress`.
 
 mod arguments;
 mod forecast;

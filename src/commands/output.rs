@@ -1,4 +1,4 @@
-//! What commands print: results to standard output, remarks to standard error.
+//! Output of commands: results to standard output, remarks to standard error.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use roomcast_forecast::files;
 use serde::Serialize;
 
-/// Writes a result to standard output. A reader that closes the pipe early is no error.
+/// Writes a result to standard output. A reader that closes the pipe early is not an error.
 ///
 /// # Errors
 /// Returns an error when standard output cannot be written.
@@ -30,7 +30,7 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(value)? + "\n")
 }
 
-/// Writes a remark to standard error. A lost remark does not spoil the result, so a closed pipe is no error.
+/// Writes a remark to standard error. A lost remark does not spoil the result, so a closed pipe is not an error.
 pub fn remark(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

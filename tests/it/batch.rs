@@ -167,10 +167,10 @@ fn a_stream_cut_off_anywhere_fails() {
         fails(&args, whole[..place].to_vec(), "");
     }
     // Between two batches Arrow itself sees nothing wrong.
-    fails(&args, torn.clone(), "none says that these are all");
-    fails(&["worker", "devices", "--site", &site], torn, "none says that these are all");
+    fails(&args, torn.clone(), "without an end row");
+    fails(&["worker", "devices", "--site", &site], torn, "without an end row");
     let (torn, _) = encoded(&rows(&all), false);
-    fails(&["worker", "building", "--until", UNTIL], torn, "none says that these are all");
+    fails(&["worker", "building", "--until", UNTIL], torn, "without an end row");
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_wrong_number_of_rows_fails() {
             output.write(columns(&few, true)).unwrap();
             output.finish().unwrap()
         };
-        fails(&args, stream, &format!("4 rows came where {announced} were announced"));
+        fails(&args, stream, &format!("4 rows arrived, {announced} were announced"));
     }
 }
 
@@ -230,13 +230,13 @@ fn rows_that_cannot_be_fail_with_their_number() {
     with(&|rows| rows[3].2 = Some(vec![3600]), "row 4: the seconds");
     with(&|rows| rows[3].2 = Some(Vec::new()), "row 4: the seconds");
     with(&|rows| rows[3].2 = None, "row 4: there are no seconds");
-    // A row of a wrong clock, from before the site lived, ends nothing.
+    // A row of a wrong clock, from before the site was in use, ends nothing.
     let mut early = good.clone();
     early[0].1 -= 400 * 24 * HOUR;
     assert_eq!(step(&["worker", "devices", "--site", &site], encoded(&early, true).1).height(), 2);
     with(&|rows| rows[0].0 = Some(String::new()), "row 1: expected a device name");
     // Nothing may be known of the future at all.
-    fails(&["worker", "building", "--until", "2130-01-01 00:00:00"], whole(&devices(false), false), "has not come yet");
+    fails(&["worker", "building", "--until", "2130-01-01 00:00:00"], whole(&devices(false), false), "is in the future");
 }
 
 #[test]

@@ -17,10 +17,10 @@ fn site(seed: u64, devices: usize, from: &str, to: &str) -> Readings {
 
 fn ask(readings: &Readings, calendar: &Calendar, at: &str) -> (Hourly, SiteRates, Models, Vec<DeviceForecast>) {
     let hourly = Hourly::new(readings, calendar, calendar.parse(at).unwrap());
-    let building = SiteRates::new(&hourly);
-    let models = fit::train(&hourly, &building, &|| ()).unwrap();
-    let forecasts = forecast_all(&hourly, &building, &models).unwrap();
-    (hourly, building, models, forecasts)
+    let site_rates = SiteRates::new(&hourly);
+    let models = fit::train(&hourly, &site_rates, &|| ()).unwrap();
+    let forecasts = forecast_all(&hourly, &site_rates, &models).unwrap();
+    (hourly, site_rates, models, forecasts)
 }
 
 /// One device that moves at these hours of every workday.
@@ -162,10 +162,10 @@ fn an_origin_inside_the_hour_uses_what_the_hour_has_shown() {
 #[test]
 fn explanations_add_up_to_the_score() {
     let readings = site(31, 6, "2016-05-02", "2016-07-30");
-    let (hourly, building, models, forecasts) = ask(&readings, &Calendar::default(), "2016-07-27 23:59:59");
+    let (hourly, site_rates, models, forecasts) = ask(&readings, &Calendar::default(), "2016-07-27 23:59:59");
     for (device, forecast) in forecasts.iter().enumerate() {
         for hour in [0, 9, 23] {
-            let found = explain(&hourly, &building, device, &models, forecast.hours[hour].hour).unwrap();
+            let found = explain(&hourly, &site_rates, device, &models, forecast.hours[hour].hour).unwrap();
             let sum: f64 = found.base + found.contributions.iter().map(|c| c.contribution).sum::<f64>();
             assert!((sum - found.score).abs() < 1e-9, "{sum} {}", found.score);
             assert_eq!(found.probability, forecast.hours[hour].probability);

@@ -40,10 +40,10 @@ fn scramble(readings: &Readings, origin: Timestamp, seed: u64) -> Readings {
 
 fn ask(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> (Models, Vec<DeviceForecast>) {
     let hourly = Hourly::new(readings, calendar, origin);
-    let building = SiteRates::new(&hourly);
-    let mut models = fit::train(&hourly, &building, &|| ()).unwrap();
+    let site_rates = SiteRates::new(&hourly);
+    let mut models = fit::train(&hourly, &site_rates, &|| ()).unwrap();
     models.threshold = Rule::MostMissed(0.05).threshold(&models.site.out_of_sample);
-    let forecasts = forecast_all(&hourly, &building, &models).unwrap();
+    let forecasts = forecast_all(&hourly, &site_rates, &models).unwrap();
     (models, forecasts)
 }
 

@@ -44,15 +44,15 @@ proptest! {
         times.sort_unstable();
         times.dedup();
         let new = DeviceReadings { device: before.devices[device].device.clone(), times: times.into() };
-        let after = before.grown(std::slice::from_ref(&new));
+        let after = before.extended(std::slice::from_ref(&new));
         let cold = Hourly::new(&after, &calendar, origin);
         let old = Hourly::new(&before, &calendar, origin);
         let Some(grown) = old.with_times(device, &after.devices[device].times) else {
             // Only the hour that ends a day, or is as good as over, is made anew.
-            prop_assert!(hour % 24 == 23 || minute == 60 || old.place(origin).1 == 0.0);
+            prop_assert!(hour % 24 == 23 || minute == 60 || old.position_at(origin).1 == 0.0);
             return Ok(());
         };
-        let forecasts = |hourly: &Hourly, building: &SiteRates| format!("{:?}", forecast_all(hourly, building, models).unwrap());
+        let forecasts = |hourly: &Hourly, site_rates: &SiteRates| format!("{:?}", forecast_all(hourly, site_rates, models).unwrap());
         prop_assert_eq!(format!("{:?}", grown.devices), format!("{:?}", cold.devices));
         prop_assert_eq!(forecasts(&grown, &SiteRates::new(&old)), forecasts(&cold, &SiteRates::new(&cold)));
     }
@@ -66,7 +66,7 @@ fn what_does_not_fit_the_running_hour_asks_for_a_new_grid() {
     let grid = |origin: &str| Hourly::new(&readings.before(at("2024-03-05 10:00:00")), &calendar, at(origin));
     let with = |time: &str| {
         let new = DeviceReadings { device: readings.devices[0].device.clone(), times: vec![at(time)].into() };
-        readings.before(at("2024-03-05 10:00:00")).grown(&[new]).devices[0].times.clone()
+        readings.before(at("2024-03-05 10:00:00")).extended(&[new]).devices[0].times.clone()
     };
     assert!(grid("2024-03-05 10:35:00").with_times(0, &with("2024-03-05 10:20:00")).is_some());
     assert!(grid("2024-03-05 10:35:00").with_times(0, &with("2024-03-05 09:20:00")).is_none());

@@ -9,7 +9,7 @@ use polars::prelude::{Column, DataFrame, DataType, NamedFrom, ParquetWriter, Ser
 use proptest::prelude::*;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::readings::{
-    DeviceReadings, REFUSALS_KEPT, ReadError, ReadOptions, ReadSummary, Readings, profile, read,
+    DeviceReadings, MAX_REFUSALS, ReadError, ReadOptions, ReadSummary, Readings, profile, read,
 };
 use tempfile::TempDir;
 
@@ -74,7 +74,7 @@ fn check(readings: &Readings, summary: &ReadSummary) {
     for file in &s.files {
         let c = file.counts;
         assert_eq!(c.rows, c.accepted + c.duplicates + c.no_motion + c.after_until + c.refused);
-        assert_eq!(file.refusals.len() as u64, c.refused.min(REFUSALS_KEPT as u64));
+        assert_eq!(file.refusals.len() as u64, c.refused.min(MAX_REFUSALS as u64));
     }
 }
 
@@ -267,7 +267,7 @@ fn of_many_refused_rows_the_first_are_kept() {
     let (_, summary) = read_bytes(content, &LENIENT).expect("a summary");
     assert_eq!(summary.refused, 50);
     let lines: Vec<u64> = summary.refusals().map(|refusal| refusal.line).collect();
-    assert_eq!(lines, (2..2 + REFUSALS_KEPT as u64).collect::<Vec<_>>());
+    assert_eq!(lines, (2..2 + MAX_REFUSALS as u64).collect::<Vec<_>>());
 }
 
 #[test]
@@ -512,7 +512,7 @@ proptest! {
         let (readings, summary) = read_bytes(&text, &LENIENT).expect("a summary");
         check(&readings, &summary);
         let bad = rows.iter().zip(lines).filter(|(row, _)| row.bad.is_some()).map(|(_, line)| line);
-        let expected: Vec<u64> = bad.take(REFUSALS_KEPT).collect();
+        let expected: Vec<u64> = bad.take(MAX_REFUSALS).collect();
         prop_assert_eq!(summary.refusals().map(|refusal| refusal.line).collect::<Vec<_>>(), expected);
     }
 

@@ -282,7 +282,7 @@ fn models_from_the_future_are_refused_and_the_old_ones_serve() {
     let (input, dir) = (sample(), models.path().to_str().unwrap());
     let until = ["train", "--input", input.to_str().unwrap(), "--models", dir, "--until", "2100-01-01 00:00:00"];
     let refused = roomcast(&until);
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("has not come yet"), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("is in the future"), "{refused:?}");
 }
 
 #[test]

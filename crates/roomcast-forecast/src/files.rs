@@ -27,7 +27,7 @@ pub fn check(target: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes `bytes` to `target` as an [`Output`]. A reader of standard output that has gone away is no error.
+/// Writes `bytes` to `target` as an [`Output`]. A reader that has closed standard output is not an error.
 ///
 /// # Errors
 /// Returns an error when the file cannot be written. An earlier file is untouched then.
@@ -120,8 +120,8 @@ pub fn replace(target: &Path, bytes: &[u8]) -> io::Result<()> {
     persist(file, target)
 }
 
-/// Creates a temporary file beside a target that it will replace. It is as readable as the file that is there, or as a
-/// usual file.
+/// Creates a temporary file next to the target that it will replace. Its permissions are those of the existing file, or
+/// the usual ones.
 ///
 /// # Errors
 /// Returns the error of the operating system.

@@ -40,15 +40,15 @@
 //! | [`hourly`] | lays readings on a grid: each room and hour is occupied, vacant or unobserved |
 //! | [`features`] | turns the grid into a design matrix; [`features::COLUMNS`] is the table of its columns |
 //! | [`model`] | fits the layers of a forecast ([`model::fit`]) and writes their bytes ([`model::codec`]) |
-//! | [`forecast`](mod@forecast) | answers with 24 probabilities and states per device, and says what drives them |
-//! | [`train`] | fits a site anew and judges the result against the models in use; spreads it over machines |
+//! | [`forecast`](mod@forecast) | returns 24 probabilities and states per device, and explains them |
+//! | [`train`] | fits a site again and judges the result against the models in use; spreads it over machines |
 //! | [`scores`] | compares forecasts with the motion that followed |
-//! | [`backtest`] | measures what forecasts of the past were worth |
+//! | [`backtest`] | measures the accuracy of forecasts of the past |
 //! | [`files`] | writes output files whole or not at all |
 //! | [`table`] | aligns text tables |
 //!
-//! Nothing at or after the origin of a forecast reaches a feature. The same functions build the features of training and
-//! of forecasts. Equal readings give equal models and equal forecasts, to the last bit, on any number of threads.
+//! Nothing at or after the origin of a forecast reaches a feature. The same functions build the features of training
+//! and of forecasts. Equal readings give equal models and equal forecasts, to the last bit, on any number of threads.
 //!
 //! # Units
 //!
@@ -58,14 +58,15 @@
 //!
 //! # Errors
 //!
-//! Errors say what was expected: [`ReadError`](readings::ReadError) names file, line and column,
-//! [`TrainError`](model::fit::TrainError) the library that failed. Little data is no error. It leads to simpler models,
-//! down to the decayed rate of each hour of the week, and [`Source`](model::Source) says which a forecast is from.
+//! Errors state what was expected: [`ReadError`](readings::ReadError) names file, line and column,
+//! [`TrainError`](model::fit::TrainError) names the library that failed. Little data is not an error. It leads to
+//! simpler models, down to the decayed rate of each hour of the week, and [`Source`](model::Source) tells them apart.
 //!
 //! # Embedding
 //!
 //! The crate knows no HTTP, SQL, broker or command line. It logs with [`tracing`] and computes on the threads of
-//! [`rayon`]. A damaged Parquet file can end the process that reads it; [`readings::apart`] says how to read in another.
+//! [`rayon`]. A damaged Parquet file can end the process that reads it; [`readings::apart`] says how to read in
+//! another.
 
 pub mod backtest;
 pub mod calendar;

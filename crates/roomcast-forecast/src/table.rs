@@ -1,7 +1,7 @@
 //! Aligned tables of text.
 
-/// Returns a header and rows as aligned lines: the first `left` columns to the left, the others to the right. A row with
-/// fewer cells may extend over its missing columns.
+/// Returns a header and rows as aligned lines: the first `left` columns to the left, the others to the right. A row
+/// with fewer cells may extend over its missing columns.
 pub fn table(header: &[&str], rows: &[Vec<String>], left: usize) -> String {
     let whole = || rows.iter().filter(|row| row.len() == header.len());
     let count = |text: &str| text.chars().count();

@@ -1,10 +1,10 @@
-//! Tries after failures: how long to wait before the next, and what to log of them.
+//! Delays between tries after failures, and the log messages of the failures.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Duration of a connection after which the waits start again with the first.
-pub const STABLE: Duration = Duration::from_secs(5);
+pub(crate) const STABLE_DURATION: Duration = Duration::from_secs(5);
 
 /// Waits that double from the shortest to the longest.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ impl Backoff {
     }
 
     /// Starts again with the shortest wait, after a success.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.next = *self.delays.start();
     }
 }

@@ -10,10 +10,10 @@ use std::time::Duration;
 const BUCKETS: [f64; 12] = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
 
 /// The label of preflight requests, which no route answers.
-pub const PREFLIGHT: &str = "preflight";
+pub(crate) const PREFLIGHT: &str = "preflight";
 
 /// The label of requests that have no route.
-pub const OTHER: &str = "other";
+pub(crate) const OTHER: &str = "other";
 
 /// A number that several threads change; most only grow.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ impl Counter {
     }
 
     /// Subtracts from the number, for counts of things that exist now.
-    pub fn sub(&self, n: u64) {
+    pub(crate) fn sub(&self, n: u64) {
         self.0.fetch_sub(n, Relaxed);
     }
 
@@ -48,7 +48,7 @@ pub enum Kind {
     Counter,
     /// A number that describes a state.
     Gauge,
-    /// Nanoseconds that only grow; they are shown in seconds.
+    /// Nanoseconds that only grow, shown in seconds.
     Time,
 }
 
@@ -216,7 +216,7 @@ impl Requests {
 pub struct Text(pub String);
 
 impl Text {
-    /// Writes a metric and its samples: what follows its name, such as `{source="http"}`, and the value.
+    /// Writes a metric and its samples. A sample is its labels, such as `{source="http"}`, and its value.
     pub fn metric<L: Display>(
         &mut self,
         name: &str,

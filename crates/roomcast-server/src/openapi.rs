@@ -11,9 +11,10 @@ use crate::api::predict::{body, compact};
 use crate::api::{alerts, devices, events, explain, health, metrics, models, predict, readings, schedule};
 use crate::problem;
 
-/// Declares the operations: the label of each path in metrics, and the handlers of its methods. The `utoipa::path`
-/// attribute of a handler states its path, its method, its parameters and its documentation. What most operations have in
-/// common, access control and problems, is added to the description.
+/// Declares the operations: the label of each path in metrics, and the handlers of its methods.
+///
+/// The `utoipa::path` attribute of a handler states its path, its method, its parameters and its documentation. The
+/// parts that most operations share, access control and problems, are added to the description.
 macro_rules! operations {
     ($($label:literal: $($module:ident::$handler:ident),+;)+) => {
         #[derive(OpenApi)]
@@ -22,7 +23,7 @@ macro_rules! operations {
 
         /// Returns the operations of each path, with the path's label in metrics. A path stands before those that also
         /// match it.
-        pub fn operations() -> Vec<(&'static str, Vec<Operation>)> {
+        pub(crate) fn operations() -> Vec<(&'static str, Vec<Operation>)> {
             pastey::paste! {
                 vec![$((
                     $label,
@@ -75,7 +76,7 @@ impl Operation {
     }
 }
 
-/// What the description says besides paths.
+/// The parts of the description besides paths.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -89,7 +90,7 @@ impl Operation {
         (name = "forecasts", description = "The next 24 hours"),
         (name = "devices", description = "Status, history and scores of each sensor"),
         (name = "readings", description = "Readings of the sensors as they arrive"),
-        (name = "models", description = "The models that forecasts come from"),
+        (name = "models", description = "The models used for forecasts"),
         (name = "operation", description = "Health, alerts and metrics of the server"),
     ),
 )]
@@ -112,7 +113,7 @@ pub fn json() -> String {
             let scheme = |name: &str| SecurityRequirement::new(name, [""; 0]);
             operation.security = Some(vec![scheme("bearer"), scheme("query")]);
             for (status, description) in [
-                ("4XX", "The request is refused; the problem says why"),
+                ("4XX", "The request is refused; the problem has the reason"),
                 ("5XX", "The server is not ready, or it failed"),
             ] {
                 let responses = &mut operation.responses.responses;

@@ -20,7 +20,7 @@ pub enum Code {
     InvalidParameter,
     /// The path has no query parameter of this name.
     UnknownParameter,
-    /// The body does not match its content type, or is not what is expected.
+    /// The body does not match its content type, or is invalid.
     InvalidBody,
     /// The token is missing or unknown.
     Unauthorized,
@@ -36,7 +36,7 @@ pub enum Code {
     MethodNotAllowed,
     /// The body did not arrive in time.
     RequestTimeout,
-    /// The registry has no usable models; the models in use stay.
+    /// The registry has no usable models. The models in use stay in use.
     ReloadFailed,
     /// The server was started without a store for readings.
     NoStore,
@@ -58,7 +58,7 @@ pub enum Code {
     Internal,
     /// The history is still being loaded, or the server is about to stop.
     NotReady,
-    /// The store for readings is unavailable; nothing was stored.
+    /// The store for readings is unavailable. Nothing was stored.
     StoreUnavailable,
     /// The model registry is unavailable.
     ModelsUnavailable,
@@ -125,7 +125,7 @@ pub struct Problem {
     pub code: Code,
     /// The description of this failure.
     pub detail: String,
-    /// Advice on what to do about it.
+    /// Advice to the client.
     pub hint: Option<String>,
     /// Seconds after which another try may succeed.
     pub retry_after: Option<u64>,
@@ -146,9 +146,9 @@ pub struct ProblemBody<'a> {
     title: &'a str,
     /// The HTTP status.
     status: u16,
-    /// What failed in this request.
+    /// The cause of this problem in this request.
     detail: &'a str,
-    /// Advice on what to do.
+    /// Advice to the client.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
     /// The identifier of the request in the server's log.
@@ -168,13 +168,13 @@ impl Problem {
     }
 
     /// Returns the same problem with the seconds after which to try again.
-    pub fn retry_after(mut self, seconds: u64) -> Problem {
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Problem {
         self.retry_after = Some(seconds.max(1));
         self
     }
 
-    /// Returns the problem of a registry error: `code`, or [`Code::ModelsUnavailable`] while the registry is unavailable.
-    /// Messages of the registry end in a line `hint: …`.
+    /// Returns the problem of a registry error: `code`, or [`Code::ModelsUnavailable`] while the registry is
+    /// unavailable. Messages of the registry end in a line `hint: …`.
     pub fn registry(code: Code, error: &RegistryError) -> Problem {
         let message = error.to_string();
         let (detail, hint) =
@@ -193,14 +193,14 @@ impl Problem {
         Problem::new(Code::InvalidParameter, format!("{name}: {why}"))
     }
 
-    /// Returns the problem of a failure of the server. The cause goes to the log, not to the client.
-    pub fn internal(cause: impl fmt::Display) -> Problem {
+    /// Returns the problem of a failure of the server. The cause is logged, and not sent to the client.
+    pub(crate) fn internal(cause: impl fmt::Display) -> Problem {
         tracing::error!(error = %cause, "a request failed");
         Problem::new(Code::Internal, "the server could not answer").hint("look up this request_id in the server's log")
     }
 
-    /// Returns the problem for a status that Actix answered by itself.
-    pub fn of_status(status: StatusCode) -> Problem {
+    /// Returns the problem of a status that Actix itself answered with.
+    pub(crate) fn of_status(status: StatusCode) -> Problem {
         let (code, detail) = match status {
             StatusCode::NOT_FOUND => (Code::NotFound, "this path does not exist"),
             StatusCode::METHOD_NOT_ALLOWED => (Code::MethodNotAllowed, "this path does not have that method"),
@@ -241,7 +241,7 @@ impl ResponseError for Problem {
         self.code.status()
     }
 
-    /// Returns the head alone: the middleware writes the body, because it knows the request's id.
+    /// Returns the head only. The middleware writes the body, because it has the request's id.
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::new(self.status_code());
         let headers = response.headers_mut();

@@ -1,4 +1,4 @@
-//! The life of the server: from its settings until it is told to stop.
+//! The life cycle of the server: from its settings to its end.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::routes;
 use crate::state::site::{Phase, START, Site};
 use crate::transport::{listener, tls};
 
-/// Interval at which limits drop the keys that have nothing spent.
+/// Interval at which limits drop the keys without recent requests.
 const TIDY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The address and settings of the listener.
@@ -96,7 +96,7 @@ fn announce(address: SocketAddr, listen: &Listen) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Loads, then watches, on a thread of its own. A failed start stops the server; its error comes through the channel.
+/// Loads, then watches, on its own thread. A failed start stops the server and sends its error through the channel.
 fn start_loading(site: Data<Site>, handle: ServerHandle) -> std::sync::mpsc::Receiver<anyhow::Result<()>> {
     let (report, outcome) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -128,7 +128,7 @@ async fn stop_on_signal(site: Data<Site>, handle: ServerHandle, drain: Duration)
         tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
     };
     next().await;
-    tracing::info!("stopping: requests under way are finished");
+    tracing::info!("stopping: finishing the requests in flight");
     site.serving.set_phase(Phase::Draining);
     site.events.close();
     // A second signal means to stop at once.

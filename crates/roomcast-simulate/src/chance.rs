@@ -57,8 +57,8 @@ pub(super) fn below(dice: &mut Dice, n: usize) -> usize {
     ((dice.random::<f64>() * n as f64) as usize).min(n.saturating_sub(1))
 }
 
-/// Draws nearly normally with mean 0 and standard deviation 1: a sum of four uniforms, so that bytes do not depend on a
-/// platform's cosine and no value lies further out than 3.5.
+/// Draws nearly normally with mean 0 and standard deviation 1. The number is a sum of four uniforms, so that bytes do
+/// not depend on a platform's cosine and no value is further out than 3.5.
 pub(super) fn normal(dice: &mut Dice) -> f64 {
     let sum: f64 = (0..4).map(|_| dice.random::<f64>()).sum();
     (sum - 2.0) * 3_f64.sqrt()

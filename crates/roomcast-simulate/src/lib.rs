@@ -25,7 +25,7 @@ use room::Room;
 use roomcast_forecast::calendar::Timestamp;
 use roomcast_forecast::readings::{DeviceReadings, Readings};
 use sensor::{DAY, Presence, Sensor};
-use site::{FLOOR, day_number, floor_level, site_day};
+use site::{FLOOR_ROOMS, day_number, floor_level, site_day};
 pub use write::{Format, Summary, WriteError, write};
 
 /// A building of simulated rooms, one motion sensor in each.
@@ -116,9 +116,9 @@ impl Building {
             return (1..=self.devices).map(|i| format!("device_{i}")).collect();
         }
         let digits = |n: usize| n.to_string().len();
-        let floor = digits(self.devices.div_ceil(FLOOR)).max(2);
+        let floor = digits(self.devices.div_ceil(FLOOR_ROOMS)).max(2);
         let room = digits(self.devices).max(4);
-        (0..self.devices).map(|i| format!("floor_{:0floor$}/room_{:0room$}", i / FLOOR + 1, i + 1)).collect()
+        (0..self.devices).map(|i| format!("floor_{:0floor$}/room_{:0room$}", i / FLOOR_ROOMS + 1, i + 1)).collect()
     }
 
     /// Returns the readings, one day after the other. Only one day at a time is in memory.
@@ -162,7 +162,7 @@ impl Building {
     fn day(&self, devices: &[Device], date: NaiveDate) -> Day {
         let site = site_day(self.seed, date);
         // Whole floors are made together because they share a level.
-        let floors = devices.par_chunks(FLOOR).enumerate().map(|(floor, devices)| {
+        let floors = devices.par_chunks(FLOOR_ROOMS).enumerate().map(|(floor, devices)| {
             let level = floor_level(self.seed, floor, &site);
             let mut part = Day { date, occupied: Vec::new(), observed: Vec::new(), rows: Vec::new() };
             let (mut presences, mut edges, mut fires) = (Vec::new(), Vec::new(), Vec::new());

@@ -5,13 +5,13 @@ use super::sensor::Presence;
 use super::site::{DayKind, SiteDay};
 
 /// Number of days in a term, the stretch of time for which a room's new series are drawn together.
-const TERM: i32 = 91;
+const TERM_DAYS: i32 = 91;
 
 /// Largest number of terms of a series, including the one in which it begins.
-const LONGEST: i32 = 4;
+const MAX_TERMS: i32 = 4;
 
 /// Weights of the hours from 7 to 18 as the start of a meeting of the day.
-const STARTS: [f64; 12] = [0.4, 0.9, 1.2, 1.1, 0.9, 0.6, 1.2, 1.3, 1.2, 0.7, 0.2, 0.03];
+const START_WEIGHTS: [f64; 12] = [0.4, 0.9, 1.2, 1.1, 0.9, 0.6, 1.2, 1.3, 1.2, 0.7, 0.2, 0.03];
 
 /// The bookings of a room.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,8 +51,8 @@ enum Cadence {
 
 impl Series {
     fn draw(dice: &mut Dice, bookings: &Bookings, term_start: i32) -> Self {
-        let first = term_start + between(dice, 0.0, f64::from(TERM)) as i32;
-        let weeks = (3.0 + exponential(dice, 15.0)).min(f64::from((LONGEST - 1) * TERM) / 7.0);
+        let first = term_start + between(dice, 0.0, f64::from(TERM_DAYS)) as i32;
+        let weeks = (3.0 + exponential(dice, 15.0)).min(f64::from((MAX_TERMS - 1) * TERM_DAYS) / 7.0);
         let weekday = weighted(dice, &[1.0, 1.2, 1.2, 1.1, 0.6]);
         let cadence = match weighted(dice, &[0.12, 0.6, 0.28]) {
             0 => Cadence::Daily,
@@ -64,7 +64,10 @@ impl Series {
             Cadence::Daily => (8.5 + 0.5 * weighted(dice, &[1.0, 2.0, 2.0, 1.0]) as f64, 0.5),
             _ => {
                 let lengths = [0.5, 1.0, 1.5, 2.0, 3.0];
-                (7.0 + weighted(dice, &STARTS) as f64 + half_hour, lengths[weighted(dice, &[1.0, 4.0, 2.0, 2.0, 1.0])])
+                (
+                    7.0 + weighted(dice, &START_WEIGHTS) as f64 + half_hour,
+                    lengths[weighted(dice, &[1.0, 4.0, 2.0, 2.0, 1.0])],
+                )
             }
         };
         Self {
@@ -90,7 +93,7 @@ impl Series {
     }
 }
 
-/// Returns the movements an hour in a meeting of so many people.
+/// Returns the movements an hour in a meeting of `people` people.
 fn liveliness(people: f64) -> f64 {
     3.5 + 0.9 * people.min(20.0)
 }
@@ -134,14 +137,14 @@ impl Bookings {
     }
 
     fn series(&self, seed: u64, slot: Slot, site: &SiteDay, level: f64, dice: &mut Dice, out: &mut Vec<Presence>) {
-        let phase = (slot.device as i32).wrapping_mul(37).rem_euclid(TERM);
-        let term = (site.day + phase).div_euclid(TERM);
-        for term in term + 1 - LONGEST..=term {
+        let phase = (slot.device as i32).wrapping_mul(37).rem_euclid(TERM_DAYS);
+        let term = (site.day + phase).div_euclid(TERM_DAYS);
+        for term in term + 1 - MAX_TERMS..=term {
             // The habit is part of the key, so that its series end when the habit does.
             let key = slot.device | (slot.regime as u64) << 32;
             let plan = &mut self::dice(seed, Purpose::Series, key, i64::from(term));
             for _ in 0..poisson(plan, self.series) {
-                let series = Series::draw(plan, self, term * TERM - phase);
+                let series = Series::draw(plan, self, term * TERM_DAYS - phase);
                 let holds = (1.0 - series.cancelled) * level.sqrt().min(1.1);
                 if series.is_due(site) && chance(dice, holds) {
                     let start = series.start + 0.04 * normal(dice);
@@ -155,7 +158,7 @@ impl Bookings {
 
     fn meetings_of_the_day(&self, level: f64, site: &SiteDay, dice: &mut Dice, out: &mut Vec<Presence>) {
         for _ in 0..poisson(dice, self.ad_hoc * level).min(12) {
-            let hour = 7.0 + weighted(dice, &STARTS) as f64;
+            let hour = 7.0 + weighted(dice, &START_WEIGHTS) as f64;
             // People meet on the full hour, on the half hour, or at any time.
             let mut start = match weighted(dice, &[0.4, 0.2, 0.4]) {
                 0 => hour + 0.04 * normal(dice),

@@ -25,7 +25,7 @@ pub(super) enum Kind {
 use Kind::{BusyMeeting, Corridor, Kitchen, Lab, Office, OpenPlan, QuietMeeting, Rare, Storage};
 
 /// Number of rooms of each kind among twenty. Every twenty devices hold this mix in an order of their own.
-const MIX: [(Kind, usize); 9] = [
+const KIND_COUNTS: [(Kind, usize); 9] = [
     (BusyMeeting, 5),
     (QuietMeeting, 3),
     (Office, 4),
@@ -38,16 +38,16 @@ const MIX: [(Kind, usize); 9] = [
 ];
 
 /// Number of days in which a habit can change at most once.
-const REGIME: i32 = 182;
+const REGIME_DAYS: i32 = 182;
 
 /// Relative number of visits at each hour of the day.
 type Profile = [f64; 24];
 
-const THROUGH_THE_DAY: Profile = [
+const DAYTIME_PROFILE: Profile = [
     0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.15, 0.7, 1.5, 1.4, 1.2, 1.3, 1.7, 1.5, 1.2, 1.2, 1.3, 1.1, 0.5, 0.15, 0.05, 0.02,
     0.0, 0.0,
 ];
-const AT_MEALS: Profile = [
+const MEALTIME_PROFILE: Profile = [
     0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.1, 0.6, 1.5, 1.6, 1.0, 1.4, 3.5, 2.2, 0.9, 1.4, 0.8, 0.4, 0.15, 0.05, 0.0, 0.0,
     0.0, 0.0,
 ];
@@ -92,16 +92,16 @@ pub(super) struct Room {
 impl Room {
     /// Draws the room of a device, with its habits between two days.
     pub fn draw(seed: u64, density: f64, device: u64, first: i32, last: i32) -> Self {
-        let phase = (device as i32).wrapping_mul(61).rem_euclid(REGIME);
+        let phase = (device as i32).wrapping_mul(61).rem_euclid(REGIME_DAYS);
         let mut habits = Vec::new();
         // Walking back to the last change before the span, or to 1970, makes the habit of a day independent of the
         // span.
-        for block in (0..=(last + phase).div_euclid(REGIME)).rev() {
+        for block in (0..=(last + phase).div_euclid(REGIME_DAYS)).rev() {
             let dice = &mut dice(seed, Purpose::Regime, device, i64::from(block));
-            let since = block * REGIME - phase + below(dice, REGIME as usize) as i32;
+            let since = block * REGIME_DAYS - phase + below(dice, REGIME_DAYS as usize) as i32;
             if since <= last && chance(dice, 0.25) {
                 let kind = if chance(dice, 0.3) {
-                    MIX[weighted(dice, &MIX.map(|(_, rooms)| rooms as f64))].0
+                    KIND_COUNTS[weighted(dice, &KIND_COUNTS.map(|(_, rooms)| rooms as f64))].0
                 } else {
                     kind(seed, device)
                 };
@@ -175,7 +175,7 @@ impl Visits {
 
 /// Returns the kind a device was built for: its card in the shuffled deck of its twenty.
 fn kind(seed: u64, device: u64) -> Kind {
-    let mut deck: Vec<Kind> = MIX.iter().flat_map(|&(kind, rooms)| repeat_n(kind, rooms)).collect();
+    let mut deck: Vec<Kind> = KIND_COUNTS.iter().flat_map(|&(kind, rooms)| repeat_n(kind, rooms)).collect();
     let n = deck.len();
     let dice = &mut dice(seed, Purpose::Deck, device / n as u64, 0);
     for i in (1..n).rev() {
@@ -208,12 +208,12 @@ fn habit(seed: u64, density: f64, device: u64, kind: Kind, since: i32, number: i
         _ => (0.0, 0.0, 0.0),
     };
     let (per_day, length_of_visit, profile) = match kind {
-        Corridor => (90.0, 0.01, &THROUGH_THE_DAY),
-        Kitchen => (35.0, 0.06, &AT_MEALS),
-        Storage => (1.2, 0.05, &THROUGH_THE_DAY),
-        Lab | OpenPlan => (1.0, 0.03, &THROUGH_THE_DAY),
-        Rare => (0.1, 0.02, &THROUGH_THE_DAY),
-        _ => (0.4, 0.02, &THROUGH_THE_DAY),
+        Corridor => (90.0, 0.01, &DAYTIME_PROFILE),
+        Kitchen => (35.0, 0.06, &MEALTIME_PROFILE),
+        Storage => (1.2, 0.05, &DAYTIME_PROFILE),
+        Lab | OpenPlan => (1.0, 0.03, &DAYTIME_PROFILE),
+        Rare => (0.1, 0.02, &DAYTIME_PROFILE),
+        _ => (0.4, 0.02, &DAYTIME_PROFILE),
     };
     Habit {
         since,

@@ -5,8 +5,8 @@ use super::chance::{Dice, Purpose, below, between, chance, dice, exponential, we
 /// Number of seconds in a day.
 pub(super) const DAY: u32 = 86_400;
 
-/// Seconds that somebody who comes in or goes out is sure to be moving.
-const DOORWAY: u32 = 45;
+/// Seconds for which a person who enters or leaves is sure to move.
+const DOORWAY_SECONDS: u32 = 45;
 
 /// Movements an hour of a person in the doorway.
 const DOORWAY_RATE: f64 = 110.0;
@@ -61,7 +61,7 @@ impl Sensor {
     pub fn fire(&self, presences: &[Presence], dice: &mut Dice, edges: &mut Vec<(u32, f64)>, fires: &mut Vec<u32>) {
         edges.clear();
         for presence in presences {
-            let doorway = DOORWAY.min((presence.to - presence.from) / 2);
+            let doorway = DOORWAY_SECONDS.min((presence.to - presence.from) / 2);
             edges.extend([
                 (presence.from, presence.rate + DOORWAY_RATE),
                 (presence.from + doorway, -DOORWAY_RATE),

@@ -11,7 +11,7 @@ const HOLIDAYS: [(u32, u32); 7] = [(1, 1), (5, 1), (8, 15), (10, 3), (11, 1), (1
 const WEEKDAYS: [f64; 5] = [0.88, 1.06, 1.13, 1.09, 0.62];
 
 /// Number of rooms on one floor. Floors share a mood of their own and, in large buildings, a name.
-pub(super) const FLOOR: usize = 50;
+pub(super) const FLOOR_ROOMS: usize = 50;
 
 /// Returns whether a date is a public holiday of the simulated building.
 pub(super) fn is_holiday(date: NaiveDate) -> bool {
@@ -27,7 +27,7 @@ pub(super) enum DayKind {
     Bridge,
     /// Saturday or Sunday.
     Weekend,
-    /// A holiday or a closure: nobody comes.
+    /// A holiday or a closure, without people.
     Silent,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct SiteDay {
     pub open: (f64, f64),
     /// Hour at which everybody leaves early; 24 on nearly all days.
     pub leave: f64,
-    /// This month and the one before: an absence today began in one of them.
+    /// This month and the one before. An absence today began in one of them.
     pub months: [Month; 2],
 }
 
@@ -107,7 +107,7 @@ pub(super) fn site_day(seed: u64, date: NaiveDate) -> SiteDay {
     SiteDay { day, weekday, kind, level, open, leave, months: [month(date), month(last_month)] }
 }
 
-/// Returns the level of one floor on a day, mean near 1: a department's own busy and quiet spells.
+/// Returns the level of one floor on a day, mean near 1: the busy and quiet periods of a department.
 pub(super) fn floor_level(seed: u64, floor: usize, site: &SiteDay) -> f64 {
     site.level * (0.14 * mood(seed, Purpose::FloorMood, floor as u64, i64::from(site.day), 0.75)).exp()
 }

@@ -9,12 +9,12 @@ use polars::prelude::{
 use super::{Building, Day};
 
 /// Number of bytes gathered before they are written.
-const BUFFER: usize = 1 << 20;
+const BUFFER_BYTES: usize = 1 << 20;
 
 /// Rows from which a Parquet row group ends, with the day that reaches them.
-const ROW_GROUP: usize = 1 << 19;
+const ROW_GROUP_ROWS: usize = 1 << 19;
 
-/// How readings are written.
+/// The file format of readings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// `time,device,device_activated`, times as `YYYY-MM-DD HH:MM:SS`.
@@ -47,7 +47,7 @@ pub enum WriteError {
     Parquet(#[from] PolarsError),
 }
 
-/// Writes the readings of a building and, if asked for, the truth about its rooms.
+/// Writes the readings of a building and, if requested, the truth about its rooms.
 ///
 /// The truth is a CSV with the header `time,device,occupied`: one row for each hour of each device, ordered by time,
 /// then device, 1 if somebody was in the room.
@@ -62,7 +62,7 @@ pub fn write(
 ) -> Result<Summary, WriteError> {
     let names = building.names();
     let mut summary = Summary::default();
-    let mut buffer = Vec::with_capacity(BUFFER + 256);
+    let mut buffer = Vec::with_capacity(BUFFER_BYTES + 256);
     if let Some(truth) = &mut truth {
         truth.write_all(b"time,device,occupied\n")?;
     }
@@ -99,7 +99,7 @@ type Days<'a> = &'a mut dyn Iterator<Item = Result<Day, WriteError>>;
 
 fn write_csv(days: Days, names: &[String], output: &mut dyn Write) -> Result<(), WriteError> {
     let tails: Vec<Vec<u8>> = names.iter().map(|name| format!(",{name},1\n").into_bytes()).collect();
-    let mut buffer = Vec::with_capacity(BUFFER + 256);
+    let mut buffer = Vec::with_capacity(BUFFER_BYTES + 256);
     buffer.extend_from_slice(b"time,device,device_activated\n");
     for day in days {
         let day = day?;
@@ -107,7 +107,7 @@ fn write_csv(days: Days, names: &[String], output: &mut dyn Write) -> Result<(),
         for row in day.rows() {
             push_time(&mut buffer, &date, row.second);
             buffer.extend_from_slice(&tails[row.device as usize]);
-            if buffer.len() >= BUFFER {
+            if buffer.len() >= BUFFER_BYTES {
                 output.write_all(&buffer)?;
                 buffer.clear();
             }
@@ -124,7 +124,7 @@ fn write_truth(day: &Day, names: &[String], buffer: &mut Vec<u8>, output: &mut d
             buffer.push(b',');
             buffer.extend_from_slice(name.as_bytes());
             buffer.extend_from_slice(if hours >> hour & 1 == 1 { b",1\n" } else { b",0\n" });
-            if buffer.len() >= BUFFER {
+            if buffer.len() >= BUFFER_BYTES {
                 output.write_all(buffer)?;
                 buffer.clear();
             }
@@ -192,7 +192,7 @@ fn write_row_groups(days: Days, names: &[String], output: &mut Remembering) -> R
             times.push((midnight + i64::from(row.second)) * 1000);
             devices.push(names[row.device as usize].as_str());
         }
-        if times.len() >= ROW_GROUP {
+        if times.len() >= ROW_GROUP_ROWS {
             writer.write_batch(&frame(&times, &devices)?)?;
             times.clear();
             devices.clear();

@@ -1,4 +1,4 @@
-//! What failures of a database mean, whatever is kept in it.
+//! Meaning of database failures, for stores and registries.
 
 use sqlx::postgres::PgDatabaseError;
 use sqlx::sqlite::SqliteError;
@@ -36,7 +36,7 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-/// The reaction that a database's error code asks for.
+/// The reaction to a database's error code.
 enum Class {
     Later,
     Full,

@@ -15,7 +15,7 @@ use roomcast_forecast::readings::{self, Collected, ReadOptions, ReadSummary, Rea
 /// The configuration of a site: its clock and calendar, and how its files are read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SiteConfig {
-    /// The IANA time zone. Without it times are taken and given as they stand.
+    /// The IANA time zone. Without it times are read and written as wall times.
     #[serde(with = "zone")]
     pub timezone: Option<Tz>,
     /// A file of holidays: iCalendar (.ics), or CSV with a date first on each line.
@@ -32,7 +32,7 @@ impl SiteConfig {
     /// Returns the site's calendar.
     ///
     /// # Errors
-    /// Returns an error when the holidays file cannot be read or has a line that is no date.
+    /// Returns an error when the holidays file cannot be read or has a line that is not a date.
     pub fn calendar(&self) -> anyhow::Result<Calendar> {
         let mut weekend = [false; 7];
         for day in &self.weekend {
@@ -47,7 +47,7 @@ impl SiteConfig {
     }
 }
 
-/// Readings, and the site they come from.
+/// Readings, and the configuration of their site.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Inputs {
     /// Files and stores.
@@ -57,14 +57,14 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Returns the latest instant that a reading of the inputs can have now. Readings in stores came by this machine's
-    /// clock. Files may be from another part of the world.
+    /// Returns the latest instant that a reading of the inputs can have now. Readings in stores were stamped by this
+    /// machine's clock. Files may be from another part of the world.
     pub fn latest(&self, calendar: &Calendar) -> Timestamp {
         let are_stores = self.paths.iter().all(|path| path.to_str().is_some_and(store::is_store));
         if are_stores { calendar.now() } else { calendar.latest() }
     }
 
-    /// Reads the readings before `until`, or all of them without it. Logs what was unusual.
+    /// Reads the readings before `until`, or all of them without it. Logs unusual findings.
     ///
     /// # Errors
     /// Returns an error when a file or store cannot be read, or when a file has a bad row and bad rows are not skipped.
@@ -127,7 +127,7 @@ fn load(url: &str, calendar: &Calendar, until: Option<Timestamp>) -> anyhow::Res
             let is_present = until.is_none_or(|until| until >= now);
             let latest = heard.iter().map(|&(_, time)| time).filter(|&time| is_present && time <= now).max();
             let quiet = heard.into_iter().map(|(name, _)| name).filter(|name| !is_known(name)).collect();
-            let mut collected = Collected::of(&store::shown(url), readings, quiet);
+            let mut collected = Collected::of(&store::redacted(url), readings, quiet);
             collected.summary.heard = latest;
             Ok(collected)
         })
@@ -135,7 +135,7 @@ fn load(url: &str, calendar: &Calendar, until: Option<Timestamp>) -> anyhow::Res
     // The load runs on a thread of its own, because the caller may be a task of another runtime.
     match std::thread::scope(|scope| scope.spawn(load).join()) {
         Ok(loaded) => loaded,
-        Err(_) => bail!("{}: reading the store failed", store::shown(url)),
+        Err(_) => bail!("{}: reading the store failed", store::redacted(url)),
     }
 }
 
@@ -145,7 +145,7 @@ mod zone {
     use serde::de::{Deserialize, Deserializer, Error};
     use serde::ser::Serializer;
 
-    pub fn serialize<S: Serializer>(zone: &Option<Tz>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(zone: &Option<Tz>, serializer: S) -> Result<S::Ok, S::Error> {
         match zone {
             Some(zone) => serializer.serialize_some(zone.name()),
             None => serializer.serialize_none(),

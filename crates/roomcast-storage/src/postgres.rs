@@ -15,7 +15,7 @@ pub const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// Advisory locks, held for the rest of a transaction. The numbers are arbitrary.
 #[derive(Debug, Clone, Copy)]
 #[repr(i64)]
-pub enum Lock {
+pub enum AdvisoryLock {
     /// Held while any table of Roomcast is made or changed.
     Schema = 0x726f_6f6d_0000,
     /// Held while days are packed or dropped; shared by transactions that write readings.
@@ -28,7 +28,7 @@ pub enum Lock {
 ///
 /// # Errors
 /// [`sqlx::Error`] when it is not granted within [`LOCK_TIMEOUT`].
-pub async fn lock(connection: &mut PgConnection, lock: Lock) -> Result<(), sqlx::Error> {
+pub async fn lock(connection: &mut PgConnection, lock: AdvisoryLock) -> Result<(), sqlx::Error> {
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock as i64).execute(connection).await?;
     Ok(())
 }
@@ -52,7 +52,7 @@ pub fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
         .disable_statement_logging())
 }
 
-/// Creates the schema that is first in the search path, if it is missing. The caller holds [`Lock::Schema`].
+/// Creates the schema that is first in the search path, if it is missing. The caller holds [`AdvisoryLock::Schema`].
 ///
 /// # Errors
 /// [`sqlx::Error`] when the database does not allow it.

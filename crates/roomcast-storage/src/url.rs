@@ -7,7 +7,7 @@ pub fn is_postgres(text: &str) -> bool {
 
 /// Returns an address to show: without the password and without options, which may contain one too. A text that is no
 /// address on a network is shown as it is.
-pub fn shown(text: &str) -> String {
+pub fn redacted(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://").filter(|&(scheme, _)| scheme != "sqlite") else {
         return text.to_owned();
     };
@@ -26,10 +26,10 @@ mod tests {
 
     #[test]
     fn passwords_are_not_shown() {
-        assert_eq!(shown("postgres://me:s3cret@db:5432/site?sslmode=require"), "postgres://me@db:5432/site");
-        assert_eq!(shown("postgres://me:a@b@db/site"), "postgres://me@db/site");
-        assert_eq!(shown("postgresql://db/site?password=x"), "postgresql://db/site");
-        assert_eq!(shown("s3://key:s3cret@models/site"), "s3://models/site");
-        assert_eq!(shown("sqlite:///var/lib/roomcast/readings.db"), "sqlite:///var/lib/roomcast/readings.db");
+        assert_eq!(redacted("postgres://me:s3cret@db:5432/site?sslmode=require"), "postgres://me@db:5432/site");
+        assert_eq!(redacted("postgres://me:a@b@db/site"), "postgres://me@db/site");
+        assert_eq!(redacted("postgresql://db/site?password=x"), "postgresql://db/site");
+        assert_eq!(redacted("s3://key:s3cret@models/site"), "s3://models/site");
+        assert_eq!(redacted("sqlite:///var/lib/roomcast/readings.db"), "sqlite:///var/lib/roomcast/readings.db");
     }
 }

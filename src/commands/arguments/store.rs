@@ -1,4 +1,4 @@
-//! The store of a command, which blocks until an answer comes.
+//! The store of a command. Its operations block until they are done.
 
 use anyhow::Context;
 use chrono_tz::Tz;

@@ -1,4 +1,4 @@
-//! Where models are, and how many are fitted at a time.
+//! Location of models, and number of models fitted at the same time.
 
 use std::path::PathBuf;
 

@@ -6,10 +6,10 @@ use anyhow::Context;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 
 /// Seconds of the shortest duration.
-const MINUTE: u64 = 60;
+const MIN_SECONDS: u64 = 60;
 
 /// Seconds of the longest duration, a thousand years. Computations with it cannot overflow.
-const LONGEST: u64 = 365_250 * 86_400;
+const MAX_SECONDS: u64 = 365_250 * 86_400;
 
 /// Parses a duration of at least a minute: `90m`, `6h`, `1d 12h`, `2w`.
 ///
@@ -17,7 +17,7 @@ const LONGEST: u64 = 365_250 * 86_400;
 /// Returns a message that names the expected form.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let parsed = humantime::parse_duration(text).ok();
-    let valid = parsed.filter(|duration| (MINUTE..=LONGEST).contains(&duration.as_secs()));
+    let valid = parsed.filter(|duration| (MIN_SECONDS..=MAX_SECONDS).contains(&duration.as_secs()));
     valid.ok_or_else(|| format!("expected a duration from a minute to a thousand years, such as 6h; found {text:?}"))
 }
 

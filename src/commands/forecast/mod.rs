@@ -58,7 +58,7 @@ fn models(registry: Option<&Path>, hourly: &Hourly, rates: &SiteRates) -> anyhow
     if models.cutoff > hourly.origin {
         tracing::warn!(
             version = manifest.version,
-            "these models were trained on readings after the time of the forecast: it is no fair test of them"
+            "these models were trained on readings after the time of the forecast: the forecast is no fair test of them"
         );
     }
     Ok(models)
@@ -71,9 +71,9 @@ fn unknown<'a>(device: &str, known: impl Iterator<Item = &'a str>, before: &str)
 }
 
 /// Checks that all devices of the arguments have readings.
-fn check_known(readings: &Readings, asked: &[String], before: &str) -> anyhow::Result<()> {
+fn check_known(readings: &Readings, devices: &[String], before: &str) -> anyhow::Result<()> {
     let is_known = |device: &String| readings.devices.binary_search_by(|d| d.device.cmp(device)).is_ok();
-    match asked.iter().find(|device| !is_known(device)) {
+    match devices.iter().find(|device| !is_known(device)) {
         Some(device) => Err(unknown(device, readings.devices.iter().map(|d| d.device.as_str()), before)),
         None => Ok(()),
     }

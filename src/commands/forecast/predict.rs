@@ -80,8 +80,8 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     };
     files::check(&args.output)?;
     let (readings, summary) = inputs.read(&calendar, Some(origin))?;
-    let Some((_, last)) = readings.lived(origin) else {
-        bail!("{}: no reading before {}", readings::shown(&args.input.to_string_lossy()), args.timestamp);
+    let Some((_, last)) = readings.active_period(origin) else {
+        bail!("{}: no reading before {}", readings::redacted(&args.input.to_string_lossy()), args.timestamp);
     };
     let data_until = calendar.format(last);
     if args.max_age.is_some_and(|age| origin - last > age.as_secs() as i64) {

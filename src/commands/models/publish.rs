@@ -48,7 +48,7 @@ pub struct PublishArgs {
     json: bool,
 }
 
-/// Verifies, judges and saves models, and prints the report. It is no error if the models in use stay.
+/// Verifies, judges and saves models, and prints the report. It is not an error if the models in use stay.
 ///
 /// # Errors
 /// Returns an error for a run that has not ended or is damaged, readings that cannot be read, or a registry that cannot

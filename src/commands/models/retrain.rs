@@ -1,4 +1,4 @@
-//! `roomcast retrain`: fits models anew when it is due, and takes over those that are not worse.
+//! `roomcast retrain`: fits models again when it is due, and promotes those that are not worse.
 
 use std::time::{Duration, Instant};
 
@@ -61,7 +61,7 @@ pub struct RetrainOptions {
     pub json: bool,
 }
 
-/// Decides, fits, judges, saves, and prints the report. It is no error if nothing was due.
+/// Decides, fits, judges, saves, and prints the report. Succeeds if nothing was due.
 ///
 /// # Errors
 /// Returns an error for readings that cannot be read, no readings, or a registry that cannot be read or written or has
@@ -86,7 +86,7 @@ pub fn retrain(inputs: &Inputs, args: &RetrainOptions) -> anyhow::Result<()> {
     let calendar = inputs.site.calendar()?;
     let until = values::time("--until", args.until.as_deref(), &calendar)?;
     let (readings, _) = inputs.read(&calendar, until)?;
-    let Some((first_reading, last_reading)) = readings.lived(inputs.latest(&calendar)) else {
+    let Some((first_reading, last_reading)) = readings.active_period(inputs.latest(&calendar)) else {
         bail!("there are no readings to train on\nhint: roomcast inspect describes the input");
     };
     let watch = Instant::now();

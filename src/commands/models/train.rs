@@ -40,7 +40,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let calendar = inputs.site.calendar()?;
     let until = values::time("--until", args.until.as_deref(), &calendar)?;
     let (readings, _) = inputs.read(&calendar, until)?;
-    let Some((first_reading, last_reading)) = readings.lived(inputs.latest(&calendar)) else {
+    let Some((first_reading, last_reading)) = readings.active_period(inputs.latest(&calendar)) else {
         bail!("there are no readings to train on\nhint: roomcast inspect describes the input");
     };
     let watch = Instant::now();
@@ -48,7 +48,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let cutoff = until.unwrap_or_else(|| calendar.start(calendar.hour(last_reading) + 1));
     ensure!(
         cutoff <= check::latest(Some(last_reading), &calendar),
-        "--until {} has not come yet: the readings until then are not known",
+        "--until {} is in the future: the readings until then are not known",
         calendar.format(cutoff)
     );
     let (number, fingerprint) = (readings.len(), readings.fingerprint());

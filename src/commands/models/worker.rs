@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use crate::commands::arguments::{ClockArgs, JobsArgs, values};
-use roomcast_forecast::train::shard::site::Site;
+use roomcast_forecast::train::shard::site::ShardSite;
 use roomcast_forecast::train::shard::steps;
 
 /// Run one step of a training that is spread over many processes.
@@ -64,8 +64,8 @@ pub enum Step {
 /// Runs one step.
 ///
 /// # Errors
-/// Returns an error for an input that is cut off or not what the step reads, or a site that does not fit. The output
-/// then has no end row.
+/// Returns an error for an input that is cut off or invalid for the step, or a site that does not fit. The output then
+/// has no end row.
 pub fn run(args: &WorkerArgs) -> anyhow::Result<()> {
     args.jobs.apply()?;
     let input = || BufReader::with_capacity(1 << 20, io::stdin().lock());
@@ -83,7 +83,7 @@ pub fn run(args: &WorkerArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read(path: &Path) -> anyhow::Result<Site> {
+fn read(path: &Path) -> anyhow::Result<ShardSite> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Site::decode(&bytes).with_context(|| format!("{}", path.display()))
+    ShardSite::decode(&bytes).with_context(|| format!("{}", path.display()))
 }

@@ -42,7 +42,7 @@ struct Imported {
     dropped: u64,
 }
 
-/// Imports files, and prints the counts of rows by destination. Rows that are no readings go into quarantine. Rows
+/// Imports files, and prints the counts of rows by destination. Invalid rows go into quarantine. Rows
 /// imported before an error stay. A second import of the same files continues where the first ended.
 ///
 /// # Errors
@@ -90,7 +90,7 @@ fn import(opened: &OpenStore, path: &Path, size: usize) -> anyhow::Result<Import
         tracing::warn!(
             file = imported.file,
             refused = imported.refused,
-            "rows that are no readings were put into quarantine; roomcast store quarantine list shows them"
+            "invalid rows were put into quarantine; roomcast store quarantine list shows them"
         );
     }
     if imported.dropped > 0 {
@@ -121,7 +121,7 @@ fn describe(imported: &[Imported]) -> String {
     let line = |file: &Imported| {
         let Imported { file, rows, stored, duplicates, no_motion, refused, .. } = file;
         format!(
-            "{file}: {rows} rows, {stored} stored, {duplicates} there already, {no_motion} without motion, {refused} in quarantine\n"
+            "{file}: {rows} rows, {stored} stored, {duplicates} duplicates, {no_motion} without motion, {refused} in quarantine\n"
         )
     };
     imported.iter().map(line).collect()

@@ -72,7 +72,7 @@ enum FileFormat {
 ///
 /// # Errors
 /// Returns an error when the span is invalid, or an output cannot be written. The earlier file at its path is unchanged
-/// then. A reader that closes the pipe early is no error.
+/// then. A reader that closes the pipe early is not an error.
 pub fn run(args: &SimulateArgs) -> anyhow::Result<()> {
     let begun = Instant::now();
     let building = building(args)?;

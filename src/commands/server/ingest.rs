@@ -20,12 +20,12 @@ use roomcast_storage::readings;
 /// The topic filter without `--mqtt-topic` and `--mqtt-template`.
 const DEFAULT_TOPIC: &str = "zigbee2mqtt/+";
 
-/// The forms of payloads, with their names and what they look like.
+/// The forms of payloads, with their names and descriptions.
 const FORMS: [(Form, &str, &str); 6] = [
-    (Form::Auto, "auto", "Told apart by their content"),
+    (Form::Auto, "auto", "Detected from their content"),
     (Form::Zigbee2mqtt, "zigbee2mqtt", "JSON with `occupancy` or `presence`"),
     (Form::Tasmota, "tasmota", "JSON with `PIR1`, `Switch1` or `POWER`, or plain ON and OFF"),
-    (Form::Homeassistant, "homeassistant", "Plain `on` and `off`; `unavailable` for a sensor that is gone"),
+    (Form::Homeassistant, "homeassistant", "Plain `on` and `off`; `unavailable` for a sensor that is offline"),
     (Form::Plain, "plain", "Plain ON, OFF, 1, 0, true or false"),
     (Form::Json, "json", "JSON with the value at a pointer"),
 ];
@@ -126,7 +126,7 @@ impl LiveArgs {
             );
         }
         let sources = Sources { mqtt: self.mqtt()?, nats: self.nats() };
-        tracing::info!(target: START, "store of live readings: {}", readings::shown(url));
+        tracing::info!(target: START, "store of live readings: {}", readings::redacted(url));
         if let Some((broker, ..)) = &sources.mqtt {
             tracing::info!(target: START, "readings from the broker {broker}");
         }

@@ -1,4 +1,4 @@
-//! The server, and what talks to one or reads messages as it does. This group needs the feature `server`.
+//! The server, its clients, and commands that read messages as it does. This group needs the feature `server`.
 
 mod healthcheck;
 mod ingest;

@@ -71,14 +71,14 @@ fn event(row: &Quarantined, reader: &Reader, calendar: &Calendar) -> Option<Even
     if rows.refused.is_empty() && rows.events.len() == 1 { rows.events.pop() } else { None }
 }
 
-/// A message that came by MQTT. The reading of a message that could not be stored is a row like any other.
+/// A message that arrived by MQTT. The reading of a message that could not be stored is a row like any other.
 #[derive(Deserialize)]
 struct Published {
     topic: String,
     payload: String,
 }
 
-/// Returns the event of a message. A message without a time of its own happened when it last came. Its earlier times
+/// Returns the event of a message. A message without a time of its own happened when it last arrived. Its earlier times
 /// are unknown.
 fn message(row: &Quarantined, published: Published, reader: &Reader, calendar: &Calendar) -> Option<Event> {
     let Published { topic, payload } = published;

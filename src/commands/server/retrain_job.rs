@@ -9,7 +9,7 @@ use crate::commands::models::retrain::{JUDGE_DAYS, RetrainOptions, retrain};
 /// Runs the job that a server sends on standard input, and prints the report as JSON.
 ///
 /// # Errors
-/// Returns the errors of [`retrain`], and an error for an input that is no [`Job`].
+/// Returns the errors of [`retrain`], and an error for an input that is not a [`Job`].
 pub fn run() -> anyhow::Result<()> {
     let job: Job =
         serde_json::from_reader(std::io::stdin().lock()).context("expected a retraining job on standard input")?;

@@ -113,7 +113,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         "--retrain reads the readings again, which is not possible with standard input"
     );
     for input in &args.site.input {
-        tracing::info!(target: START, "readings from {}", readings::shown(&input.to_string_lossy()));
+        tracing::info!(target: START, "readings from {}", readings::redacted(&input.to_string_lossy()));
     }
     tracing::info!(target: START, "models in {}", args.registry.open().name());
     let settings = Settings {

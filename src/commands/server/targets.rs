@@ -46,8 +46,8 @@ impl TargetArgs {
         let mut targets: Vec<Box<dyn Target>> = Vec::new();
         let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
         // An empty variable counts as not set.
-        let given = |url: &Option<String>| url.clone().filter(|url| !url.is_empty());
-        if let Some(url) = given(&self.publish_mqtt) {
+        let non_empty = |url: &Option<String>| url.clone().filter(|url| !url.is_empty());
+        if let Some(url) = non_empty(&self.publish_mqtt) {
             let trusted = self.publish_mqtt_ca.as_ref().map(read).transpose()?;
             let broker =
                 Broker::parse(&url, secret("ROOMCAST_PUBLISH_MQTT_PASSWORD").as_deref(), trusted, DEFAULT_CLIENT_ID);
@@ -58,7 +58,7 @@ impl TargetArgs {
             }
             targets.push(Box::new(HomeAssistant::new(broker, prefix)));
         }
-        if let Some(url) = given(&self.publish_redis) {
+        if let Some(url) = non_empty(&self.publish_redis) {
             let trusted = self.publish_redis_ca.as_ref().map(read).transpose()?;
             let redis = Redis::parse(&url, secret("ROOMCAST_PUBLISH_REDIS_PASSWORD").as_deref(), trusted);
             targets.push(Box::new(redis.context("the address of --publish-redis cannot be used")?));

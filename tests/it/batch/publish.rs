@@ -91,7 +91,7 @@ fn a_run_that_has_not_ended_or_is_damaged_changes_nothing() {
     refused(&|run| remove(run.join("site/_SUCCESS")), "has not ended");
     let file = |run: &Path, at: usize| run.join(format!("devices/part-{at:05}.snappy.parquet"));
     refused(&|run| remove(file(run, 1)), "3 devices with");
-    refused(&|run| fs::copy(file(run, 0), file(run, 7)).map(drop).unwrap(), "is there twice");
+    refused(&|run| fs::copy(file(run, 0), file(run, 7)).map(drop).unwrap(), "occurs twice");
     refused(&|run| fs::write(file(run, 0), &fs::read(file(run, 0)).unwrap()[..900]).unwrap(), "part-00000");
     refused(&|run| remove(run.join("site/part-00000.snappy.parquet")), "0 sites where one is expected");
     // Every column with another value in its first row, as if it had been changed on the way.

@@ -182,7 +182,7 @@ fn too_many_requests_are_told_when_to_come_back() {
     assert_eq!((right.status, right.code().as_str()), (429, "rate_limited"));
     assert!((1..=60).contains(&right.header("retry-after").unwrap().parse::<u32>().unwrap()));
     assert_eq!((server.get("/healthz").status, server.get("/readyz").status), (200, 200));
-    assert_eq!(server.log().matches("too many wrong tokens: nothing of this address is answered").count(), 1);
+    assert_eq!(server.log().matches("too many wrong tokens: this address is locked out").count(), 1);
 }
 
 #[test]

@@ -103,8 +103,8 @@ async fn bad_rows_go_into_quarantine_and_come_back_when_they_can_be_read() {
         std::fs::write(&file, rows).unwrap();
         let import = || ok(&["import", "--store", &place.url, file.to_str().unwrap()]);
         let said = import();
-        assert!(said.contains("5 rows, 1 stored, 0 there already, 1 without motion, 3 in quarantine"), "{said}");
-        assert!(import().contains("5 rows, 0 stored, 1 there already"));
+        assert!(said.contains("5 rows, 1 stored, 0 duplicates, 1 without motion, 3 in quarantine"), "{said}");
+        assert!(import().contains("5 rows, 0 stored, 1 duplicates"));
         let list = ok(&["store", "quarantine", "list", "--store", &place.url]);
         assert!(list.contains("bad.csv: line 3, column time") && list.contains("yesterday"), "{list}");
         assert!(list.contains("(2 times)") && list.lines().count() == 6, "{list}");

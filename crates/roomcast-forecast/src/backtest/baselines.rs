@@ -7,7 +7,7 @@
 //! The first four rules give states. A state as a probability of 0 or 1 would cost infinitely much when wrong, so their
 //! probability is their own record: how often the room was occupied after that same answer, on days of the same type
 //! (workday or day off), in all hours of the past, as the rule would have answered [`HORIZON`] hours ahead. Few hours
-//! are shrunk toward the same record of all rooms with the weight of `RECORD_SHRINK` hours.
+//! are shrunk toward the same record of all rooms with the weight of `ANSWER_SHRINK_HOURS` hours.
 //!
 //! The hour-of-week rate is the share of occupied hours at that weekday and hour, weighted by age with a half-life of
 //! `RATE_HALF_LIFE` days. It is smoothed by `WEEKDAY_SHRINK` hours toward the room's share at that hour on days of the
@@ -29,7 +29,7 @@ pub const NAMES: [&str; COUNT] =
     ["all vacant", "same hour yesterday", "same hour last week", "last day of the same type", "hour-of-week rate"];
 
 /// Weight of the record of all rooms in that of one room, hours.
-const RECORD_SHRINK: f64 = 12.0;
+const ANSWER_SHRINK_HOURS: f64 = 12.0;
 /// Half-life of the hour-of-week rate, days.
 const RATE_HALF_LIFE: f64 = 21.0;
 /// Weight of the room's rate by day type in its rate by weekday, hours.
@@ -38,10 +38,10 @@ const WEEKDAY_SHRINK: f64 = 4.0;
 const DAY_TYPE_SHRINK: f64 = 1.0;
 /// Share of occupied hours assumed without data.
 const DEFAULT_SHARE: f64 = 0.15;
-/// Days back, at most, that a rule looks for an hour that exists and is known.
+/// Maximum number of days back that a rule searches for an hour that exists and is known.
 const MAX_DAYS_BACK: i32 = 28;
 
-/// Number of rules that look an hour up: all of [`NAMES`] but the first and the last.
+/// Number of rules that look up an hour: all of [`NAMES`] but the first and the last.
 const LOOKUPS: usize = 3;
 /// Position of the lookup that the others fall back to.
 const SAME_TYPE: usize = 2;
@@ -76,13 +76,13 @@ impl Share {
 
 /// Shares of occupied hours after each answer (no, yes, none), by rule and day type.
 #[derive(Debug, Clone, Copy, Default)]
-struct Record {
+struct AnswerShares {
     after: [[[Share; 3]; 2]; LOOKUPS],
     all: [Share; 2],
 }
 
-impl Record {
-    fn add(&mut self, other: &Record) {
+impl AnswerShares {
+    fn add(&mut self, other: &AnswerShares) {
         let pairs = self.after.as_flattened_mut().as_flattened_mut().iter_mut().chain(&mut self.all);
         for (sum, part) in pairs.zip(other.after.as_flattened().as_flattened().iter().chain(&other.all)) {
             sum.occupied += part.occupied;
@@ -92,12 +92,12 @@ impl Record {
 }
 
 /// Returns the rules' answers for the 24 hours from the origin of a grid, per device in its order.
-pub fn rule_forecasts(hourly: &Hourly) -> Vec<[RuleForecast; HORIZON]> {
-    let known = hourly.place(hourly.origin).0.min((hourly.end - hourly.first).max(0) as usize);
+pub(crate) fn rule_forecasts(hourly: &Hourly) -> Vec<[RuleForecast; HORIZON]> {
+    let known = hourly.position_at(hourly.origin).0.min((hourly.end - hourly.first).max(0) as usize);
     let sources = sources(&hourly.locals, known);
-    let records: Vec<Record> =
-        hourly.devices.par_iter().map(|device| record(hourly, device, known, &sources)).collect();
-    let mut together = Record::default();
+    let records: Vec<AnswerShares> =
+        hourly.devices.par_iter().map(|device| answer_shares(hourly, device, known, &sources)).collect();
+    let mut together = AnswerShares::default();
     records.iter().for_each(|record| together.add(record));
     hourly
         .devices
@@ -116,14 +116,14 @@ fn rule_forecast(
     device: &DeviceHours,
     at: usize,
     sources: &[[Option<u32>; LOOKUPS]],
-    own: &Record,
-    together: &Record,
+    own: &AnswerShares,
+    together: &AnswerShares,
     rates: &Rates,
 ) -> RuleForecast {
     let local = &hourly.locals[at];
     let off = usize::from(local.off);
-    let share = together.all[off].shrunk(DEFAULT_SHARE, RECORD_SHRINK);
-    let recorded = |own: Share, all: Share| own.shrunk(all.shrunk(share, RECORD_SHRINK), RECORD_SHRINK);
+    let share = together.all[off].shrunk(DEFAULT_SHARE, ANSWER_SHRINK_HOURS);
+    let recorded = |own: Share, all: Share| own.shrunk(all.shrunk(share, ANSWER_SHRINK_HOURS), ANSWER_SHRINK_HOURS);
     let mut forecast = RuleForecast { probabilities: [0.0; COUNT], states: [false; COUNT] };
     let mut set = |rule: usize, probability: f64, state: bool| {
         forecast.probabilities[rule] = (probability as f32).clamp(FLOOR, 1.0 - FLOOR);
@@ -152,8 +152,13 @@ fn answers(hourly: &Hourly, device: &DeviceHours, sources: &[Option<u32>; LOOKUP
 }
 
 /// Returns the record of one device over the known hours.
-fn record(hourly: &Hourly, device: &DeviceHours, known: usize, sources: &[[Option<u32>; LOOKUPS]]) -> Record {
-    let mut record = Record::default();
+fn answer_shares(
+    hourly: &Hourly,
+    device: &DeviceHours,
+    known: usize,
+    sources: &[[Option<u32>; LOOKUPS]],
+) -> AnswerShares {
+    let mut record = AnswerShares::default();
     let skip = (device.first - hourly.first) as usize;
     let hours = device.states.iter().zip(&hourly.locals[skip..known]).zip(&sources[skip..known]);
     for ((&state, local), sources) in hours {
@@ -202,10 +207,10 @@ struct Rates {
 }
 
 impl Rates {
-    fn new(hourly: &Hourly, device: &DeviceHours, known: usize, together: &Record) -> Rates {
+    fn new(hourly: &Hourly, device: &DeviceHours, known: usize, together: &AnswerShares) -> Rates {
         let day = |hour: Hour| hourly.local(hour).day;
         let weight = |day_of: i32| growth(RATE_HALF_LIFE, f64::from(day_of - day(device.first)));
-        let wide = together.all.map(|share| share.shrunk(DEFAULT_SHARE, RECORD_SHRINK));
+        let wide = together.all.map(|share| share.shrunk(DEFAULT_SHARE, ANSWER_SHRINK_HOURS));
         let unit = weight(day(hourly.end));
         let mut rates = Rates { week: Default::default(), kind: Default::default(), wide, unit };
         let skip = (device.first - hourly.first) as usize;

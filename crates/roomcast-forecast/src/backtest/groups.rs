@@ -72,14 +72,14 @@ impl Group {
     }
 
     /// Returns the simple rule with the lowest log loss, by its position in [`baselines::NAMES`].
-    pub fn best_baseline(&self) -> usize {
+    pub(crate) fn best_baseline(&self) -> usize {
         let loss = |&rule: &usize| self.baseline(rule).log_loss;
         (0..baselines::COUNT).min_by(|a, b| loss(a).total_cmp(&loss(b))).unwrap_or(0)
     }
 }
 
 /// Returns the forecasts of one forecaster and their outcomes.
-pub fn outcomes<'a>(hours: impl Iterator<Item = &'a ScoredHour>, forecaster: usize) -> Vec<Outcome> {
+pub(crate) fn outcomes<'a>(hours: impl Iterator<Item = &'a ScoredHour>, forecaster: usize) -> Vec<Outcome> {
     hours
         .map(|scored| {
             let (probability, occupied) = scored.forecast(forecaster);
@@ -110,12 +110,12 @@ pub fn by_hour(hours: &[ScoredHour]) -> Vec<Group> {
 }
 
 /// Returns the groups of whole weeks of history.
-pub fn by_weeks(hours: &[ScoredHour]) -> Vec<Group> {
+pub(crate) fn by_weeks(hours: &[ScoredHour]) -> Vec<Group> {
     bands(hours, &WEEKS, |scored| scored.weeks)
 }
 
 /// Returns one group per source of the model's forecast.
-pub fn by_source(hours: &[ScoredHour]) -> Vec<Group> {
+pub(crate) fn by_source(hours: &[ScoredHour]) -> Vec<Group> {
     let sources = [(Source::Model, "model"), (Source::Building, "building"), (Source::Baseline, "baseline")];
     let group = |(source, label)| Group::new(label, hours.iter().filter(|scored| scored.source == source));
     sources.into_iter().filter_map(group).collect()

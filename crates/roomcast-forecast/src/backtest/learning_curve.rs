@@ -7,7 +7,7 @@ use super::{BacktestError, BacktestPlan, ScoredHour, run};
 use crate::calendar::{Calendar, HOUR, Hour, Timestamp};
 use crate::readings::Readings;
 
-/// Points of the curve, weeks of history; the last point, all history, comes in addition.
+/// Points of the curve, weeks of history; the last point, all history, is added.
 pub const WEEKS: [i64; 8] = [1, 2, 3, 4, 6, 8, 12, 26];
 
 const WEEK: i64 = 7 * 24 * HOUR;

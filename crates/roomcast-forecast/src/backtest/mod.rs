@@ -66,7 +66,7 @@ pub enum BacktestError {
         /// Last origin, local wall time.
         to: String,
     },
-    /// No origin has both a reading before it and an hour of the readings after it.
+    /// There is no origin that has both a reading before it and an hour of the readings after it.
     #[error("nothing to score: the readings go from {first} to {last}, the origins from {from} to {to}")]
     NothingToScore {
         /// First reading, local wall time.
@@ -132,7 +132,7 @@ pub struct ScoredHour {
 }
 
 /// Number of forecasters of an hour: the model and the simple rules.
-pub const FORECASTERS: usize = 1 + baselines::COUNT;
+pub(crate) const FORECASTERS: usize = 1 + baselines::COUNT;
 
 /// Returns the name of a forecaster: 0 is the model, the simple rules follow.
 pub fn name(forecaster: usize) -> &'static str {
@@ -180,7 +180,7 @@ impl BacktestPlan {
         folds
     }
 
-    /// Returns the readings that may be known at an origin. Later ones may be among them; the grid leaves those out.
+    /// Returns the readings that may be known at an origin. Later ones may be among them; the grid excludes those.
     fn remembered<'a>(&self, readings: &'a Readings, origin: Timestamp) -> Cow<'a, Readings> {
         let Some(history) = self.history else { return Cow::Borrowed(readings) };
         let devices = readings.devices.iter().filter_map(|d| {
@@ -192,16 +192,16 @@ impl BacktestPlan {
     }
 }
 
-/// Replays the past and returns one scored hour per device, origin and target hour. A device counts once it has a reading
-/// before the origin; the target hours end with the last reading.
+/// Replays the past and returns one scored hour per device, origin and target hour. A device counts once it has a
+/// reading before the origin; the target hours end with the last reading.
 ///
 /// Models are fitted on readings before the origin of the fit, forecasts made from readings before their own origin.
 /// `progress` gets the number of steps (fits and origins) done and in all, from any thread. Hours are ordered by
 /// origin, device and hour, for any number of threads.
 ///
 /// # Errors
-/// [`BacktestError`] when a step is not positive, there are no readings, no origins or nothing to score, or a fit or a forecast
-/// fails.
+/// [`BacktestError`] when a step is not positive, there are no readings, no origins or nothing to score, or a fit or a
+/// forecast fails.
 pub fn run(
     readings: &Readings,
     calendar: &Calendar,
@@ -256,8 +256,8 @@ fn replay(
     let mut hours = Vec::new();
     for &origin in &fold.origins {
         let hourly = Hourly::new(&plan.remembered(readings, origin), calendar, origin);
-        let building = SiteRates::new(&hourly);
-        let forecasts = forecast::forecast_all(&hourly, &building, &models)
+        let site_rates = SiteRates::new(&hourly);
+        let forecasts = forecast::forecast_all(&hourly, &site_rates, &models)
             .map_err(|source| BacktestError::Forecast { origin: calendar.format(origin), source })?;
         compare(readings, truth, &hourly, &forecasts, &mut hours);
         tick();

@@ -22,7 +22,7 @@ pub struct Report {
     pub setup: Setup,
     /// All hours.
     pub overall: Group,
-    /// Hours in which the sensor was believed alive; `None` when they are all hours.
+    /// Hours in which the sensor was alive; `None` when they are all hours.
     pub live: Option<Group>,
     /// Hours after a long silence of the sensor: vacant room or dead sensor. The overall scores include them.
     pub silent: Option<Group>,
@@ -44,7 +44,7 @@ pub struct Report {
     pub worst_days: Vec<WorstDay>,
     /// Days of single rooms with the worst forecasts, worst first; days without motion in any room are left out.
     pub worst_room_days: Vec<WorstRoomDay>,
-    /// Scores of the same hours forecast with less history, when asked for; the last entry has all of it.
+    /// Scores of the same hours forecast with less history, if requested; the last entry has all of it.
     pub learning_curve: Vec<Group>,
 }
 
@@ -122,7 +122,7 @@ impl Report {
     }
 
     /// Returns the simple rule with the lowest log loss over all hours, by its position in [`baselines::NAMES`].
-    pub fn best_baseline(&self) -> usize {
+    pub(crate) fn best_baseline(&self) -> usize {
         self.overall.best_baseline()
     }
 }

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::scores::calibration::{BINS, Bin, LIKELY};
+use crate::scores::calibration::{BINS, Bin, LIKELY_PROBABILITY};
 use crate::scores::loss::{CLIP, log_loss, squared_error};
 
 /// One forecaster's answer for one hour, and the outcome.
@@ -164,7 +164,7 @@ pub fn score(outcomes: &[Outcome]) -> Option<Scores> {
     let recall = ratio(hits, hits + misses);
     let specificity = ratio(rejections, rejections + false_alarms);
     let steps = steps(outcomes);
-    let likely = steps.partition_point(|step| step.probability >= f64::from(LIKELY));
+    let likely = steps.partition_point(|step| step.probability >= f64::from(LIKELY_PROBABILITY));
     let (intercept, slope) = recalibration(outcomes).unzip();
     Some(Scores {
         hours: outcomes.len(),

@@ -15,9 +15,9 @@ use super::{FORECASTERS, ScoredHour, baselines};
 use crate::scores::loss;
 
 /// Number of draws of the bootstrap.
-const DRAWS: usize = 1000;
+const BOOTSTRAP_DRAWS: usize = 1000;
 /// Fewest days that give an interval.
-const FEWEST_DAYS: usize = 5;
+const MIN_DAYS: usize = 5;
 
 /// A difference with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -30,17 +30,17 @@ pub struct Interval {
 
 impl Interval {
     /// Returns whether the interval excludes 0.
-    pub fn is_sure(&self) -> bool {
+    pub(crate) fn is_sure(&self) -> bool {
         self.surely_above() || self.surely_below()
     }
 
-    /// Returns whether the whole interval lies above 0.
-    pub fn surely_above(&self) -> bool {
+    /// Returns whether the whole interval is above 0.
+    pub(crate) fn surely_above(&self) -> bool {
         self.interval.is_some_and(|(low, _)| low > 0.0)
     }
 
-    /// Returns whether the whole interval lies below 0.
-    pub fn surely_below(&self) -> bool {
+    /// Returns whether the whole interval is below 0.
+    pub(crate) fn surely_below(&self) -> bool {
         self.interval.is_some_and(|(_, high)| high < 0.0)
     }
 }
@@ -89,7 +89,7 @@ fn measures(model: &Sums, rule: &Sums) -> [f64; MEASURES] {
 }
 
 /// Compares the model with each of the given simple rules (positions in [`baselines::NAMES`]).
-pub fn skills<'a>(hours: impl IntoIterator<Item = &'a ScoredHour>, rules: &[usize]) -> Vec<Skill> {
+pub(crate) fn skills<'a>(hours: impl IntoIterator<Item = &'a ScoredHour>, rules: &[usize]) -> Vec<Skill> {
     let mut by_day: BTreeMap<i32, [Sums; FORECASTERS]> = BTreeMap::new();
     for scored in hours {
         let sums = by_day.entry(scored.day).or_default();
@@ -103,7 +103,7 @@ pub fn skills<'a>(hours: impl IntoIterator<Item = &'a ScoredHour>, rules: &[usiz
     let days: Vec<_> = by_day.into_values().collect();
     let all = total(days.iter(), rules);
     let mut random = ChaCha8Rng::seed_from_u64(0);
-    let draws = if days.len() < FEWEST_DAYS { 0 } else { DRAWS };
+    let draws = if days.len() < MIN_DAYS { 0 } else { BOOTSTRAP_DRAWS };
     let drawn: Vec<_> =
         (0..draws).map(|_| total((0..days.len()).map(|_| &days[random.random_range(0..days.len())]), rules)).collect();
     let skill = |(at, &rule): (usize, &usize)| {

@@ -9,7 +9,7 @@ use super::scores::{COLUMNS, Score};
 use super::skill::Skill;
 use crate::table::table;
 
-/// Number of rooms listed unless all are asked for.
+/// Number of rooms listed by default.
 const LISTED_ROOMS: usize = 20;
 
 /// Writes the verdict, the setup, and the tables: scores, skill, by lead, by history, by room (the 20 with the highest
@@ -77,7 +77,7 @@ pub(super) fn skill_cells(skill: &Skill) -> Vec<String> {
     std::iter::once(skill.baseline.to_owned()).chain(differences).collect()
 }
 
-/// Writes the model beside the best simple rule, one row per group.
+/// Writes the model next to the best simple rule, one row per group.
 fn groups<'a>(
     label: &str,
     groups: impl Iterator<Item = &'a Group>,

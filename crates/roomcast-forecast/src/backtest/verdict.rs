@@ -1,7 +1,7 @@
-//! The verdict: the model compared with the simple rules, as chances and as plain states.
+//! The verdict: the model compared with the simple rules, as probabilities and as plain states.
 //!
-//! Chances are judged by log loss and Brier score, plain states (occupied from 50 % on) by accuracy and F1, each
-//! against the simple rule that is best by that very measure. A model may be ahead in one and behind in the other.
+//! Probabilities are judged by log loss and Brier score, plain states (occupied from 50 % on) by accuracy and F1, each
+//! against the simple rule that is best by that measure. A model may be ahead in one and behind in the other.
 
 use serde::Serialize;
 
@@ -11,11 +11,11 @@ use super::numbers::minus;
 use super::scores::Scores;
 use super::skill::{Interval, Skill};
 
-/// The standing of the model beside the best simple rules.
+/// The standing of the model compared with the best simple rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// Better, and the whole interval lies above zero.
+    /// Better, and the whole interval is above zero.
     Better,
     /// Better, but within the noise.
     BetterWithinNoise,
@@ -23,7 +23,7 @@ pub enum Standing {
     Mixed,
     /// Worse, but within the noise.
     WorseWithinNoise,
-    /// Worse, and the whole interval lies below zero.
+    /// Worse, and the whole interval is below zero.
     Worse,
 }
 
@@ -56,7 +56,7 @@ impl Standing {
     }
 
     /// Returns whether a simple rule is better, possibly within the noise.
-    pub fn is_behind(self) -> bool {
+    pub(crate) fn is_behind(self) -> bool {
         matches!(self, Standing::Worse | Standing::WorseWithinNoise)
     }
 }
@@ -79,11 +79,11 @@ pub struct Verdict {
     pub rooms: String,
     /// The simple rule with the lowest log loss.
     pub best_baseline: &'static str,
-    /// The skill of the model beside this rule.
+    /// The skill of the model against this rule.
     pub skill: Skill,
     /// Number of rooms in which the model has the lower log loss.
     pub rooms_better: usize,
-    /// Rooms in which the model is worse and the whole interval lies below zero.
+    /// Rooms in which the model is worse and the whole interval is below zero.
     pub rooms_surely_worse: Vec<String>,
 }
 
@@ -108,7 +108,7 @@ impl Measure {
 }
 
 impl Verdict {
-    /// Returns the verdict on a replay. `skills` are those beside each simple rule, in the order of
+    /// Returns the verdict on a replay. `skills` are those against each simple rule, in the order of
     /// [`baselines::NAMES`]. Returns `None` without any.
     pub(super) fn new(overall: &Group, skills: &[Skill], rooms: &[Room], days: usize) -> Option<Verdict> {
         // More is better once the `sign` is applied.
@@ -129,8 +129,8 @@ impl Verdict {
             false => baselines::NAMES[other.rule],
         };
         let lines = [
-            side("Chances", chances, [&brier, &loss], overall, &days),
-            side("Plain 1/0 states", states, [&f1, &accuracy], overall, &days),
+            side_text("Chances", chances, [&brier, &loss], overall, &days),
+            side_text("Plain 1/0 states", states, [&f1, &accuracy], overall, &days),
             advice(chances, states, rule(&brier, &loss), rule(&f1, &accuracy)),
         ];
         let skill = skills.get(loss.rule)?;
@@ -154,7 +154,7 @@ impl Verdict {
 }
 
 /// Returns a sentence on chances or states, with the numbers of both of their measures.
-fn side(what: &str, standing: Standing, measures: [&Measure; 2], overall: &Group, days: &str) -> String {
+fn side_text(what: &str, standing: Standing, measures: [&Measure; 2], overall: &Group, days: &str) -> String {
     let luck = format!(", but {days} are too few to rule out luck");
     let says = match standing {
         Standing::Better => "the model is better than every simple rule".to_owned(),

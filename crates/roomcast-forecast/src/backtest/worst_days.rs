@@ -15,9 +15,9 @@ const MAX_ROOM_DAYS: usize = 12;
 /// Multiple of the log loss of all days of its type from which a day of the site is listed.
 const UNUSUAL_RATIO: f64 = 1.25;
 /// Fewest rooms that can show that a whole building was empty.
-const FEWEST_ROOMS: usize = 3;
+const MIN_ROOMS: usize = 3;
 /// Fewest hours that count as a day.
-const FEWEST_HOURS: usize = 12;
+const MIN_HOURS: usize = 12;
 
 /// A bad day of the whole site.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -59,12 +59,12 @@ pub struct WorstRoomDay {
 
 impl WorstRoomDay {
     /// Returns the number of hours that were expected to be occupied.
-    pub fn predicted_hours(&self) -> f64 {
+    pub(crate) fn predicted_hours(&self) -> f64 {
         self.predicted.iter().flatten().sum()
     }
 
     /// Returns the number of hours that were occupied.
-    pub fn actual_hours(&self) -> usize {
+    pub(crate) fn actual_hours(&self) -> usize {
         self.actual.iter().flatten().filter(|&&occupied| occupied).count()
     }
 }
@@ -84,7 +84,7 @@ struct RoomDay {
 
 impl RoomDay {
     fn is_whole(&self) -> bool {
-        self.actual.iter().flatten().count() >= FEWEST_HOURS
+        self.actual.iter().flatten().count() >= MIN_HOURS
     }
 
     fn log_loss(&self) -> f64 {
@@ -151,8 +151,8 @@ impl Days {
         days
     }
 
-    /// Returns the worst days of single rooms by log loss, worst first. It leaves out parts of days, and days on which no
-    /// room saw motion, which [`Days::of_site`] lists.
+    /// Returns the worst days of single rooms by log loss, worst first. It leaves out parts of days, and days on which
+    /// no room saw motion, which [`Days::of_site`] lists.
     fn of_rooms(&self, name: impl Fn(u32) -> String) -> Vec<WorstRoomDay> {
         let days = self.0.iter().filter(|(_, rooms)| !deserted(rooms));
         let rooms = days.flat_map(|(&day, rooms)| rooms.iter().map(move |(&device, room)| (day, device, room)));
@@ -180,7 +180,7 @@ pub fn find(hours: &[ScoredHour], name: impl Fn(u32) -> String) -> (Vec<WorstDay
 
 /// Returns whether no room saw motion; false when there are too few rooms to tell.
 fn deserted(rooms: &BTreeMap<u32, RoomDay>) -> bool {
-    rooms.len() >= FEWEST_ROOMS && rooms.values().all(|room| room.occupied() == 0.0)
+    rooms.len() >= MIN_ROOMS && rooms.values().all(|room| room.occupied() == 0.0)
 }
 
 fn why_day(off: bool, deserted: bool, predicted: f64, actual: f64) -> &'static str {

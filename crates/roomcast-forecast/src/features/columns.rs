@@ -4,7 +4,7 @@
 //! linear layer, the constraints on the trees, and the list of features in a manifest. A new feature is one entry here,
 //! and a value in `inputs` if those that are there do not suffice.
 
-use super::inputs::{MAX_STILL_HOURS, Moment, Origin, Target, known, mean};
+use super::inputs::{MAX_STILL_HOURS, Moment, OriginHour, TargetHour, known, mean};
 use super::odds::logit;
 
 /// A column of the design matrix.
@@ -21,13 +21,13 @@ pub struct Column {
     monotone: bool,
 }
 
-/// The value of a column, by what it may depend on.
+/// The value of a column, by the inputs it may depend on.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Value {
     /// Depends on the target hour alone.
-    Target(fn(&Target) -> f32),
+    Target(fn(&TargetHour) -> f32),
     /// Describes the time before an origin at the start of an hour.
-    Origin(fn(&Origin) -> f32),
+    Origin(fn(&OriginHour) -> f32),
     /// Needs the exact instant of the origin, or both the origin and the target hour.
     Moment(fn(&Moment) -> f32),
 }
@@ -36,11 +36,11 @@ const fn column(name: &'static str, value: Value) -> Column {
     Column { name, value, penalty: None, own: false, monotone: false }
 }
 
-const fn target(name: &'static str, value: fn(&Target) -> f32) -> Column {
+const fn target(name: &'static str, value: fn(&TargetHour) -> f32) -> Column {
     column(name, Value::Target(value))
 }
 
-const fn origin(name: &'static str, value: fn(&Origin) -> f32) -> Column {
+const fn origin(name: &'static str, value: fn(&OriginHour) -> f32) -> Column {
     column(name, Value::Origin(value))
 }
 

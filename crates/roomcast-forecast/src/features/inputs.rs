@@ -1,7 +1,7 @@
 //! The values that the columns of a row are computed from.
 //!
-//! A column of the target hour gets only [`Target`] and one of the origin's hour only [`Origin`], so neither can depend
-//! on what it must not know.
+//! A column of the target hour gets only [`TargetHour`] and one of the origin's hour only [`OriginHour`], so neither
+//! can depend on values that are unknown at the origin.
 
 use super::kernel::Rates;
 use crate::calendar::LocalHour;
@@ -23,7 +23,7 @@ pub(super) struct SiteHour {
 }
 
 /// Values of a target hour, the same whatever the lead. States are 1, 0 or NaN.
-pub(super) struct Target<'a> {
+pub(super) struct TargetHour<'a> {
     /// The device's prior probability.
     pub prior: f32,
     /// Log-odds of the prior.
@@ -49,7 +49,7 @@ pub(super) struct Target<'a> {
 }
 
 /// Values of the time before an origin at the start of an hour. States are 1, 0 or NaN.
-pub(super) struct Origin {
+pub(super) struct OriginHour {
     /// Mean state of the last 24 hours.
     pub share_day: f32,
     /// Mean state of the last 168 hours.
@@ -76,7 +76,7 @@ pub(super) struct Moment {
     pub today: f32,
     /// Surprise of the other devices in the last hour.
     pub others: f32,
-    /// Chance beyond the usual that somebody who moved is still there.
+    /// Excess over the usual of the probability that a person who moved is still present.
     pub motion: f32,
     /// Hours since the last motion.
     pub still: f32,

@@ -55,7 +55,7 @@ pub(super) struct Shared {
     pub weights: Vec<Weights>,
     /// The site's values of each hour.
     pub hours: Vec<SiteHour>,
-    /// Logarithm of 1 plus the days that so many hours are.
+    /// Entry `n` is the logarithm of 1 plus the days of `n` hours.
     pub histories: Vec<f32>,
 }
 

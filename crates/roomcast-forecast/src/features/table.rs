@@ -1,4 +1,4 @@
-//! The design matrix of one device, for the rows asked for.
+//! The design matrix of one device, for the requested rows.
 
 use std::sync::LazyLock;
 
@@ -6,7 +6,7 @@ use polars::prelude::*;
 use polars_time::prelude::SeriesOpsTime;
 
 use super::columns::{COLUMNS, Value, WIDTH};
-use super::inputs::{MAX_STILL_HOURS, Moment, Origin, Target, known};
+use super::inputs::{MAX_STILL_HOURS, Moment, OriginHour, TargetHour, known};
 use super::kernel::{self, Rates};
 use super::matrix::{Matrix, Row};
 use super::odds::logit;
@@ -16,7 +16,7 @@ use crate::hourly::{HORIZON, Hourly};
 
 /// Decay constant over the lead, hours, of the state at the origin.
 const STATE_DECAY_HOURS: f32 = 2.0;
-/// Decay constant, hours, of the chance that somebody who moved is still there.
+/// Decay constant, hours, of the probability that a person who moved is still present.
 const MOTION_DECAY_HOURS: f32 = 0.4;
 /// Decay constant over the lead, hours, of an unusually busy or quiet day so far.
 const DAY_DECAY_HOURS: f32 = 6.0;
@@ -68,7 +68,7 @@ impl<'a> Table<'a> {
     /// [`PolarsError`] when a row lies outside the grid and its horizon.
     pub fn matrix(&self, rows: &[Row]) -> PolarsResult<Matrix> {
         let hours: Vec<usize> = rows.iter().map(|row| (row.hour - self.hourly.first) as usize).collect();
-        let places: Vec<(usize, f32)> = rows.iter().map(|row| self.hourly.place(row.origin)).collect();
+        let places: Vec<(usize, f32)> = rows.iter().map(|row| self.hourly.position_at(row.origin)).collect();
         // A place before the grid is negative and wraps to a huge `usize`.
         let inside = hours.iter().all(|&at| at < self.prior.len()) && places.iter().all(|at| at.0 <= self.values.len());
         polars_ensure!(inside, OutOfBounds: "a row lies outside the grid and its horizon");
@@ -89,7 +89,7 @@ impl<'a> Table<'a> {
     }
 
     /// Returns the values of these target hours of the grid.
-    fn targets(&self, hours: &[usize]) -> PolarsResult<Vec<Target<'_>>> {
+    fn targets(&self, hours: &[usize]) -> PolarsResult<Vec<TargetHour<'_>>> {
         let lag = |positions: &Vec<IdxSize>| {
             let index = index(hours.iter().map(|&at| positions[at] as usize));
             Ok(self.state.take(&index)?.into_no_null_iter().collect())
@@ -99,7 +99,7 @@ impl<'a> Table<'a> {
         let same_type = lags.same_type.iter().map(lag).collect::<PolarsResult<Vec<Vec<f32>>>>()?;
         let shared = &self.site_rates.shared;
         let first = (self.hourly.devices[self.device].first - self.hourly.first) as usize;
-        let target = |(row, &at): (usize, &usize)| Target {
+        let target = |(row, &at): (usize, &usize)| TargetHour {
             prior: self.prior[at],
             logit: logit(self.prior[at]),
             rates: &self.rates[at],
@@ -116,7 +116,7 @@ impl<'a> Table<'a> {
     }
 
     /// Returns the values of origins in these hours of the grid; the end of the history is the last.
-    fn origins(&self, places: &[(usize, f32)]) -> PolarsResult<Vec<Origin>> {
+    fn origins(&self, places: &[(usize, f32)]) -> PolarsResult<Vec<OriginHour>> {
         let hours = || places.iter().map(|place| place.0);
         let device = &self.hourly.devices[self.device];
         let skip = self.values.len() - device.states.len();
@@ -136,7 +136,7 @@ impl<'a> Table<'a> {
             Ok(shares.f32()?.iter().map(|share| share.unwrap_or(f32::NAN)).collect())
         };
         let (days, weeks) = (share(24)?, share(WEEK_HOURS)?);
-        let origin = |(at, (share_day, share_week)): (usize, (f32, f32))| Origin {
+        let origin = |(at, (share_day, share_week)): (usize, (f32, f32))| OriginHour {
             share_day,
             share_week,
             silence: at.checked_sub(skip).map_or(0.0, |at| f32::from(device.silence[at])),

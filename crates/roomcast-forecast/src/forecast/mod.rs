@@ -84,7 +84,7 @@ pub fn forecast_with(
     Ok(DeviceForecast { device: hours_of.device.clone(), status: hours_of.status, source: model.source(), hours })
 }
 
-/// Returns the layers to forecast with: those of the habit when the data are stale.
+/// Returns the layers to forecast with: those of the baseline when the data are stale.
 fn usable<'a>(hourly: &Hourly, layers: Layers<'a>) -> Layers<'a> {
     if hourly.stale.is_some() { Layers::habit(layers.threshold) } else { layers }
 }

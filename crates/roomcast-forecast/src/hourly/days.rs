@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::Hourly;
 use crate::calendar::{HOUR, Hour, Timestamp};
 
-/// Smallest number of lively days without motion after which a device counts as silent.
+/// Smallest number of days with motion elsewhere, but not of the device, after which it counts as silent.
 const SILENT_DAYS: u32 = 5;
 
 /// Number of calendar days without motion after which the only device of a site counts as silent.
 const ALONE_SILENT_DAYS: i32 = 14;
 
-/// Smallest number of whole working days without any reading after which nothing is known of the site.
+/// Smallest number of whole working days without any reading after which the state of the site is unknown.
 const STALE_WORKDAYS: u32 = 2;
 
 /// Seconds before the origin in which a sign of life of any sensor shows that a site without motion is empty.
@@ -57,15 +57,16 @@ impl SiteDays {
         SiteDays { first_hour: hourly.first, first, active, seen }
     }
 
-    /// Returns the last reading of a grid's site when it is longer ago than nights, days off and habits explain: two
-    /// whole working days or more, and more than any pause before. Nothing is known of the site since then, unless a
-    /// sensor was `heard` in the last day before the origin (a "no motion" is a sign of life): then it is empty.
+    /// Returns the last reading of a grid's site when it is longer ago than nights, days off and usual pauses explain:
+    /// two whole working days or more, and more than any pause before. The state of the site since then is unknown,
+    /// unless a sensor was `heard` in the last day before the origin (a "no motion" is a sign of life): then the site
+    /// is empty.
     pub fn stale_since(&self, hourly: &Hourly, heard: Option<Timestamp>) -> Option<Timestamp> {
         if heard.is_some_and(|heard| heard < hourly.origin && hourly.origin - heard < SIGN_OF_LIFE_SECONDS) {
             return None;
         }
         let last = hourly.devices.iter().filter_map(|device| device.times.last()).max().copied()?;
-        let today = hourly.locals.get(hourly.place(hourly.origin).0)?.day;
+        let today = hourly.locals.get(hourly.position_at(hourly.origin).0)?.day;
         let (mut still, mut longest) = (0, 0);
         for day in hourly.locals.chunk_by(|a, b| a.day == b.day).map(|day| day[0]).take_while(|hour| hour.day < today) {
             if self.active[(day.day - self.first) as usize] > 0 {
@@ -80,14 +81,14 @@ impl SiteDays {
     }
 
     /// Returns whether enough devices moved, other than one that did not, to show that the building was in use.
-    fn lively(&self, day: i32) -> bool {
+    fn is_lively(&self, day: i32) -> bool {
         let at = (day - self.first) as usize;
         let others = self.seen[at].saturating_sub(1);
         self.active[at] >= 1.max(others.div_ceil(4))
     }
 
     /// Returns whether no other device had been seen before a day.
-    fn alone(&self, day: i32) -> bool {
+    fn is_alone(&self, day: i32) -> bool {
         self.seen[(day - 1 - self.first).max(0) as usize] <= 1
     }
 
@@ -101,7 +102,7 @@ impl SiteDays {
         let mut longest = [0_u32; 2];
         for day in first..last {
             let limit = SILENT_DAYS.max(GAP_FACTOR * longest[1]);
-            let silent = if self.alone(day) { day - last_motion > ALONE_SILENT_DAYS } else { still >= limit };
+            let silent = if self.is_alone(day) { day - last_motion > ALONE_SILENT_DAYS } else { still >= limit };
             out.push((still, silent));
             if motion.get(next) == Some(&day) {
                 if still > longest[0] {
@@ -110,7 +111,7 @@ impl SiteDays {
                     longest[1] = longest[1].max(still);
                 }
                 (next, still, last_motion) = (next + 1, 0, day);
-            } else if self.lively(day) {
+            } else if self.is_lively(day) {
                 still += 1;
             }
         }

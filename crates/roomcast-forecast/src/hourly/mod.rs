@@ -26,7 +26,7 @@ const NEARLY_OVER_SECONDS: i64 = 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum State {
-    /// No motion while the sensor was believed alive.
+    /// No motion while the sensor counted as alive.
     Vacant = 0,
     /// At least one motion.
     Occupied = 1,
@@ -51,7 +51,7 @@ impl State {
 pub enum Status {
     /// Seen recently.
     Live,
-    /// No motion for far longer than usual while other sensors see motion: empty for long, or dead.
+    /// No motion for far longer than usual while other sensors see motion. The room is empty, or the sensor dead.
     Silent,
     /// First seen less than a week ago.
     New,
@@ -90,19 +90,19 @@ pub struct Hourly {
     pub devices: Vec<Arc<DeviceHours>>,
     /// Local date and time of each hour from `first` to `end + HORIZON`.
     pub locals: Vec<LocalHour>,
-    /// The last reading of the site, when nothing is known of the hours after it: see [`Hourly::unless_stale`].
+    /// The last reading of the site, if the state of the hours after it is unknown: see [`Hourly::unless_stale`].
     pub stale: Option<Timestamp>,
 }
 
 impl Hourly {
-    /// Builds the grid from readings before `origin`. It begins where [`Readings::lived`] says, and has no devices
-    /// without a reading on it.
+    /// Builds the grid from readings before `origin`. It begins with the period of [`Readings::active_period`], and has
+    /// no devices without a reading on it.
     pub fn new(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> Hourly {
         Hourly::with_days(readings, calendar, origin).0
     }
 
-    /// Builds the same grid, with nothing known after the last reading if the site has been silent for longer than its
-    /// nights, days off and habits explain ([`SiteDays::stale_since`]). `heard` is the last sign of life of any sensor.
+    /// Builds the same grid, unknown after the last reading if the site has been silent for longer than its nights,
+    /// days off and usual pauses explain ([`SiteDays::stale_since`]). `heard` is the last sign of life of any sensor.
     pub fn unless_stale(
         readings: &Readings,
         calendar: &Calendar,
@@ -117,11 +117,11 @@ impl Hourly {
     }
 
     /// Builds the same grid and returns the [`SiteDays`] with which [`Hourly::part`] builds some of the devices.
-    pub fn with_days(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> (Hourly, SiteDays) {
+    pub(crate) fn with_days(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> (Hourly, SiteDays) {
         let known = readings.before(origin);
-        let lived = known.lived(origin);
-        let first = lived.map_or(calendar.next_hour(origin), |(first, _)| calendar.hour(first));
-        let known = lived.map_or_else(Readings::default, |(first, _)| known.since(first));
+        let period = known.active_period(origin);
+        let first = period.map_or(calendar.next_hour(origin), |(first, _)| calendar.hour(first));
+        let known = period.map_or_else(Readings::default, |(first, _)| known.since(first));
         let mut hourly = Hourly::empty(calendar, origin, first);
         let motion: Vec<Vec<i32>> = known.devices.par_iter().map(|device| hourly.motion(device, calendar)).collect();
         let days = SiteDays::new(&motion, &hourly);
@@ -166,7 +166,7 @@ impl Hourly {
 
     /// Returns the hour of an instant, as a position on the grid, and the share of it (0 to 1) that has passed. The
     /// last minute of an hour counts as the start of the next, as in the grid itself.
-    pub fn place(&self, instant: Timestamp) -> (usize, f32) {
+    pub fn position_at(&self, instant: Timestamp) -> (usize, f32) {
         let since = instant - self.start;
         let (hour, passed) = (since.div_euclid(HOUR) as usize, since.rem_euclid(HOUR));
         if HOUR - passed < NEARLY_OVER_SECONDS { (hour + 1, 0.0) } else { (hour, passed as f32 / HOUR as f32) }
@@ -179,7 +179,7 @@ impl Hourly {
     pub fn with_times(&self, device: usize, times: &Times) -> Option<Hourly> {
         let old = self.devices.get(device)?;
         let times = times.before(self.origin).since(self.start);
-        let (at, passed) = self.place(self.origin);
+        let (at, passed) = self.position_at(self.origin);
         let running = self.start + at as i64 * HOUR;
         let known = old.times.partition_point(|&time| time < running);
         let same_day = self.locals.get(at)?.day == self.local(self.end).day;
@@ -193,7 +193,7 @@ impl Hourly {
 
     /// Sets the hours after the last reading of a stale site to unobserved.
     fn unobserved_since(mut self, since: Timestamp) -> Hourly {
-        let from = self.place(since).0 as Hour + 1 + self.first;
+        let from = self.position_at(since).0 as Hour + 1 + self.first;
         for device in &mut self.devices {
             let device = Arc::make_mut(device);
             let known = (from - device.first).clamp(0, device.states.len() as Hour) as usize;
@@ -209,8 +209,8 @@ impl Hourly {
     }
 
     /// Returns the last local day that can be known; habits do not fade after it.
-    pub fn last_known_day(&self) -> i32 {
-        let last = |since| self.locals.get(self.place(since).0).map_or(i32::MAX, |local| local.day);
+    pub(crate) fn last_known_day(&self) -> i32 {
+        let last = |since| self.locals.get(self.position_at(since).0).map_or(i32::MAX, |local| local.day);
         self.stale.map_or(i32::MAX, last)
     }
 

@@ -1,4 +1,4 @@
-//! Checks that models may be used: every number is finite, and every tree stays within its arrays.
+//! Checks that models are usable: every number is finite, and every tree stays within its arrays.
 
 use rayon::prelude::*;
 
@@ -16,9 +16,8 @@ pub fn models(models: &Models) -> Result<(), String> {
     devices.into_par_iter().try_for_each(|(name, model)| device(name, model))
 }
 
-/// Returns the latest cutoff that models can have: the present plus a tolerance.
-/// The end of the hour of the last reading at hand replaces the present where it is later, as for a building that is
-/// simulated ahead of the clock.
+/// Returns the latest cutoff that models can have: the present plus a tolerance. The end of the hour of the last
+/// reading replaces the present if it is later, as for a building that is simulated ahead of the clock.
 pub fn latest(last_reading: Option<Timestamp>, calendar: &Calendar) -> Timestamp {
     let tolerance = calendar.latest() - calendar.now();
     let data = last_reading.map_or(0, |last| calendar.start(calendar.hour(last) + 1));

@@ -67,7 +67,7 @@ pub fn encode(models: &Models) -> Result<Vec<u8>, String> {
 /// these are the bytes that were saved.
 ///
 /// # Errors
-/// Returns a message that says what is wrong with the bytes.
+/// Returns a message that names the fault in the bytes.
 pub fn decode(packed: &[u8]) -> Result<Models, String> {
     let rest = packed.strip_prefix(&MAGIC).ok_or("it does not begin as a file of models")?;
     let (schema, rest) = rest.split_first_chunk().ok_or("it ends early")?;
@@ -75,7 +75,7 @@ pub fn decode(packed: &[u8]) -> Result<Models, String> {
     if schema != SCHEMA {
         return Err(format!("schema {schema} where {SCHEMA} is expected"));
     }
-    let contents: Contents = whole(rest).map_err(|error| format!("its contents: {error}"))?;
+    let contents: Contents = decode_value(rest).map_err(|error| format!("its contents: {error}"))?;
     if !contents.devices.is_sorted_by(|a, b| a.name < b.name) {
         return Err("its devices are not in order".into());
     }
@@ -91,7 +91,7 @@ pub fn decode(packed: &[u8]) -> Result<Models, String> {
     Ok(models)
 }
 
-/// Returns the bytes of one device's layer, as they stand in `models.bin`.
+/// Returns the bytes of one device's layer, as in `models.bin`.
 ///
 /// # Errors
 /// Returns a message when the model cannot be encoded.
@@ -104,7 +104,7 @@ pub fn encode_device(model: &DeviceModel) -> Result<Vec<u8>, String> {
 /// # Errors
 /// Returns a message that names the fault in the bytes and the device.
 pub fn decode_device(name: &str, packed: &[u8]) -> Result<DeviceModel, String> {
-    let model: DeviceModel = whole(packed).map_err(|error| format!("device {name:?}: {error}"))?;
+    let model: DeviceModel = decode_value(packed).map_err(|error| format!("device {name:?}: {error}"))?;
     check::device(name, &model)?;
     Ok(model)
 }
@@ -114,7 +114,7 @@ pub fn bytes(value: &impl Serialize) -> Result<Vec<u8>, String> {
 }
 
 /// Decodes a value that must take all the bytes.
-pub fn whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
+pub(crate) fn decode_value<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
         Ok((_, rest)) => Err(format!("{} bytes too many", rest.len())),

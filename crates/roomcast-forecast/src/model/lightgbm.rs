@@ -149,7 +149,7 @@ fn check(samples: &Samples, columns: &[usize], both_classes: bool) -> Result<(),
         return fail("features, labels, weights and starts differ in length");
     }
     if columns.iter().any(|&column| column >= samples.width) {
-        return fail("a column that trees may use is not there");
+        return fail("a column that trees may use does not exist");
     }
     if samples.labels.iter().any(|&label| label != 0.0 && label != 1.0) {
         return fail("a label is neither 0 nor 1");

@@ -13,7 +13,7 @@ const PARAMETERS: usize = LINEAR_WIDTH + 1;
 /// Number of 64-bit floats in a register of the processor.
 const LANES: usize = 4;
 /// Number of coefficients padded to whole registers.
-const PADDED: usize = PARAMETERS.next_multiple_of(LANES);
+const PADDED_WIDTH: usize = PARAMETERS.next_multiple_of(LANES);
 /// Number of rows processed together.
 const CHUNK_ROWS: usize = 256;
 /// Largest number of Newton steps; the problem is convex and starts near its solution.
@@ -33,8 +33,8 @@ impl Linear {
         self.raw(&inputs(|i| row[LINEAR_COLUMNS[i]])).clamp(-MAX_SCORE, MAX_SCORE)
     }
 
-    /// Adds each column's contribution to [`Linear::score`] to `out` (one value per column of the design matrix), and
-    /// returns the intercept with what the limit on scores cut off.
+    /// Adds each column's contribution to [`Linear::score`] to `out` (one value per column of the design matrix).
+    /// Returns the intercept plus the change that the limit on scores makes.
     pub fn contributions(&self, row: &[f32], out: &mut [f64]) -> f64 {
         let x = inputs(|i| row[LINEAR_COLUMNS[i]]);
         for (i, &column) in LINEAR_COLUMNS.iter().enumerate() {
@@ -62,7 +62,7 @@ impl Linear {
     }
 
     /// Returns the coefficients of the linear columns, then the intercept.
-    pub fn coefficients(&self) -> &[f64] {
+    pub(crate) fn coefficients(&self) -> &[f64] {
         &self.coefficients
     }
 
@@ -170,8 +170,8 @@ fn raw(coefficients: &[f64; PARAMETERS], columns: &Columns, scores: &mut [f64]) 
 /// Gradient and Hessian (its lower triangle) of the loss; entries from [`PARAMETERS`] on are zero.
 #[derive(Clone, Default)]
 struct Sums {
-    gradient: [f64; PADDED],
-    hessian: [[f64; PADDED]; PADDED],
+    gradient: [f64; PADDED_WIDTH],
+    hessian: [[f64; PADDED_WIDTH]; PADDED_WIDTH],
 }
 
 /// Adds rows to the sums, in their order; `rows` has the slope and the curvature of the loss of each.
@@ -189,7 +189,7 @@ fn add(sums: &mut Sums, columns: &Columns, rows: &[(f64, f64)]) {
 
 #[inline(always)]
 fn add_some<const ROWS: usize>(sums: &mut Sums, columns: &Columns, first: usize, rows: &[(f64, f64); ROWS]) {
-    let mut x = [[0.0; PADDED]; ROWS];
+    let mut x = [[0.0; PADDED_WIDTH]; ROWS];
     for (i, column) in columns.iter().enumerate() {
         let values = &column[first..first + ROWS];
         for row in 0..ROWS {
@@ -215,7 +215,7 @@ fn add_some<const ROWS: usize>(sums: &mut Sums, columns: &Columns, first: usize,
 }
 
 /// Solves a symmetric positive definite system given by its lower triangle (Cholesky).
-fn solve(mut a: [[f64; PADDED]; PADDED], b: [f64; PADDED]) -> Option<[f64; PADDED]> {
+fn solve(mut a: [[f64; PADDED_WIDTH]; PADDED_WIDTH], b: [f64; PADDED_WIDTH]) -> Option<[f64; PADDED_WIDTH]> {
     for i in 0..PARAMETERS {
         for j in 0..=i {
             let sum = a[i][j] - (0..j).map(|k| a[i][k] * a[j][k]).sum::<f64>();

@@ -67,7 +67,7 @@ pub struct Check {
     pub device: f64,
 }
 
-/// Everything that a forecast needs beside the history: the site's layers and each device's layer.
+/// All inputs of a forecast besides the history: the site's layers and each device's layer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Models {
     /// The layers that all devices share.
@@ -80,7 +80,7 @@ pub struct Models {
     pub threshold: Threshold,
 }
 
-/// The parts of one device's forecast, beside its history.
+/// The parts of one device's forecast, besides its history.
 #[derive(Debug, Clone, Copy)]
 pub struct Layers<'a> {
     /// The device's layer.
@@ -107,8 +107,8 @@ pub enum Source {
 }
 
 impl Models {
-    /// Returns models of some devices that have learned nothing. Their forecast is the decayed rate of the hour of the
-    /// week, from readings before `cutoff`.
+    /// Returns untrained models of some devices. Their forecast is the decayed rate of the hour of the week, from
+    /// readings before `cutoff`.
     pub fn habit(devices: impl Iterator<Item = String>, cutoff: Timestamp) -> Models {
         Models { devices: devices.map(|name| (name, DeviceModel::default())).collect(), cutoff, ..Models::default() }
     }
@@ -128,7 +128,7 @@ impl Layers<'_> {
 }
 
 impl Layers<'static> {
-    /// Returns layers that have learned nothing. Their forecast is the decayed rate of the hour of the week.
+    /// Returns untrained layers. Their forecast is the decayed rate of the hour of the week.
     pub fn habit(threshold: Threshold) -> Self {
         static EMPTY: LazyLock<(DeviceModel, SiteModel)> = LazyLock::new(Default::default);
         Layers { device: &EMPTY.0, site: &EMPTY.1, threshold }

@@ -1,4 +1,4 @@
-//! The decision rule: the probability from which an hour is called occupied.
+//! The decision rule: the probability from which an hour counts as occupied.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::scores::calibration::Bin;
 /// Number of bins of [`OutOfSample`].
 const BINS: usize = 200;
 
-/// A probability from which an hour is called occupied; 0.5 unless a rule says otherwise.
+/// A probability from which an hour counts as occupied; the default is 0.5.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Threshold(pub f64);
 
@@ -64,7 +64,7 @@ impl OutOfSample {
         self.occupied.iter().chain(&self.vacant).map(|&n| u64::from(n)).sum()
     }
 
-    /// Returns whether nothing was counted.
+    /// Returns whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -13,11 +13,11 @@ use crate::hourly::{Hourly, Status};
 const ROW_HALF_LIFE_DAYS: f64 = 90.0;
 /// Largest number of rows that the layers over all devices are fitted on.
 const MAX_ROWS: usize = 100_000;
-/// Number of devices that these rows are taken from on larger sites. Hundreds of rooms show what the rooms of a site
-/// have in common (with 250 of 1,000 simulated rooms the layers lose 0.5 %, with 700 nothing), and the others' features
-/// are not made.
+/// Number of devices that the rows of larger sites come from. Hundreds of rooms show what the rooms of a site have in
+/// common (with 250 of 1,000 simulated rooms the layers lose 0.5 %, with 700 nothing), and the features of the others
+/// are not computed.
 const MAX_DEVICES: usize = 700;
-/// On sites with more than [`MAX_ROWS`], one in so many rows before the cut is used to screen a device.
+/// One in this many rows before the cut screens a device, on sites with more than [`MAX_ROWS`].
 const SCREENING_STRIDE: u64 = 3;
 
 /// Rows with labels; those before the cut come first.
@@ -38,10 +38,10 @@ pub struct Sample {
 impl Sample {
     /// Gathers rows of a table's device, which are in order; the table is made of the same grid.
     pub(super) fn gather(hourly: &Hourly, table: &Table, rows: &[Labelled], cut: Hour) -> PolarsResult<Sample> {
-        let asked: Vec<_> = rows.iter().map(|c| c.row).collect();
+        let built_rows: Vec<_> = rows.iter().map(|c| c.row).collect();
         let age = |c: &Labelled| f64::from(hourly.end - c.row.hour) / 24.0;
         Ok(Sample {
-            matrix: table.matrix(&asked)?,
+            matrix: table.matrix(&built_rows)?,
             labels: rows.iter().map(|c| f32::from(c.occupied)).collect(),
             weights: rows.iter().map(|c| growth(ROW_HALF_LIFE_DAYS, -age(c)) as f32).collect(),
             days: rows.iter().map(|c| hourly.local(c.row.hour).day).collect(),

@@ -12,11 +12,11 @@ const MAX_EDGE_VALUES: usize = 96;
 const SHRINK_ROWS: f64 = 5.0;
 
 /// Returns, for each row of a matrix from position `before` on, the step in log-odds that the rows before it suggest:
-/// the mean over some columns of the Newton step of the bin that the row falls into.
+/// the mean over some columns of the Newton step of the bin that contains the row.
 ///
-/// This is one round of boosting in which every column gets its own tree. A booster on the same columns hardly ever
-/// finds anything after the cut of which this shows nothing. `labels` and `start` (log-odds) have one entry per row up
-/// to `before`; `columns` are positions in the design matrix, at least one.
+/// This is one round of boosting in which every column gets its own tree. If it shows nothing after the cut, a booster
+/// on the same columns hardly ever finds anything there. `labels` and `start` (log-odds) have one entry per row up to
+/// `before`; `columns` are positions in the design matrix, at least one.
 pub(super) fn steps(matrix: &Matrix, before: usize, labels: &[f32], start: &[f64], columns: &[usize]) -> Vec<f64> {
     let residuals: Vec<(f64, f64)> = labels
         .iter()

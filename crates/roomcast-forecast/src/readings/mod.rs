@@ -3,8 +3,8 @@
 //! A reading says that one motion sensor fired at one instant. Nothing is recorded while nobody moves, so an hour
 //! without readings is vacant or unobserved; [`crate::hourly`] distinguishes the two.
 
+mod active_period;
 mod file;
-mod lived;
 pub mod names;
 mod order;
 mod profile;
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::calendar::Timestamp;
 
-pub use file::{Collected, Counts, FileRow, FileSummary, REFUSALS_KEPT, ReadError, ReadOptions, ReadSummary, Refusal};
+pub use file::{Collected, Counts, FileRow, FileSummary, MAX_REFUSALS, ReadError, ReadOptions, ReadSummary, Refusal};
 pub use file::{Stray, apart, field, read, read_with, rows, write_parquet};
 pub use order::in_order;
 pub use profile::{DeviceProfile, Profile, profile};
@@ -62,7 +62,7 @@ impl Readings {
     }
 
     /// Returns these readings with more of some devices. The times of other devices are shared.
-    pub fn grown(&self, more: &[DeviceReadings]) -> Readings {
+    pub fn extended(&self, more: &[DeviceReadings]) -> Readings {
         let mut devices = self.devices.clone();
         for new in more.iter().filter(|new| !new.times.is_empty()) {
             match devices.binary_search_by(|d| d.device.cmp(&new.device)) {
@@ -98,8 +98,8 @@ impl Readings {
         self.len() == 0
     }
 
-    /// Returns the SHA-256 of the content, in hexadecimal: the same for the same readings in any file form. It is the
-    /// hash of the devices' own, [`DeviceReadings::fingerprint`], one after the other.
+    /// Returns the SHA-256 of the content, in hexadecimal. It is the same for the same readings in any file form. It is
+    /// the hash of the devices' [`DeviceReadings::fingerprint`], one after the other.
     pub fn fingerprint(&self) -> String {
         let own: Vec<[u8; 32]> = self.devices.par_iter().map(DeviceReadings::fingerprint).collect();
         fingerprint(&own)

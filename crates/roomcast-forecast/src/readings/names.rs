@@ -1,7 +1,7 @@
-//! Names that were probably meant.
+//! Suggestions for misspelt names.
 
-/// Returns the known name nearest to `asked`, if one is near.
-pub fn closest<'a>(asked: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let near = known.map(|name| (strsim::levenshtein(asked, name), name)).min()?;
-    (near.0 <= asked.chars().count().div_ceil(2)).then_some(near.1)
+/// Returns the known name most similar to `name`, if one is similar.
+pub fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let near = known.map(|candidate| (strsim::levenshtein(name, candidate), candidate)).min()?;
+    (near.0 <= name.chars().count().div_ceil(2)).then_some(near.1)
 }

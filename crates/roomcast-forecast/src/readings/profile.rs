@@ -8,15 +8,15 @@ use super::{DeviceReadings, Readings};
 use crate::calendar::{Calendar, Hour, LocalHour, Timestamp};
 
 /// A device chatters when it fires more than this many times as often in an occupied hour as the site's median device.
-const CHATTER: f64 = 20.0;
+const CHATTER_RATIO: f64 = 20.0;
 
 /// Seconds in a day.
 const DAY: f64 = 86_400.0;
 
 /// Statistics of a site's readings.
 ///
-/// A device's time runs from the whole hour of its first reading to that of the site's last. Nothing is known of it
-/// before. After its own last reading it may be dead, or its room empty.
+/// A device's time runs from the whole hour of its first reading to that of the site's last. Its state before is
+/// unknown. After its last reading it may be dead, or its room empty.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Profile {
     /// First reading, RFC 3339; local wall time without offset where the site has no zone.
@@ -90,7 +90,7 @@ struct Tally {
     hours: [[u64; 24]; 2],
 }
 
-/// Returns the profile of the readings of the period in which the site lived.
+/// Returns the profile of the readings of the period in which the site was in use.
 pub fn profile(readings: &Readings, calendar: &Calendar) -> Profile {
     let readings = &readings.alive(calendar.latest());
     let Some(span) = Span::new(readings, calendar) else { return Profile::default() };
@@ -123,7 +123,7 @@ pub fn profile(readings: &Readings, calendar: &Calendar) -> Profile {
         active_from[day] = active_from[day + 1] + usize::from(site.active[day] && span.workday[day]);
     }
     for ((profile, active), device) in devices.iter_mut().zip(&known) {
-        profile.chattering = profile.readings_per_occupied_hour > CHATTER * median;
+        profile.chattering = profile.readings_per_occupied_hour > CHATTER_RATIO * median;
         let installed = device.times.first().map_or(0, |&first| span.day_of(first));
         // The last day counts as active, because it may be cut short.
         let (last, own_last) = (span.workday.len() - 1, device.times.last().map_or(0, |&last| span.day_of(last)));
@@ -166,12 +166,12 @@ impl<'a> Span<'a> {
         Tally { active: vec![false; self.workday.len()], hours: [[0; 24]; 2] }
     }
 
-    /// Returns the hour of the span in which an instant lies.
+    /// Returns the hour of the span that contains an instant.
     fn hour_of(&self, instant: Timestamp) -> usize {
         (self.calendar.hour(instant) - self.start) as usize
     }
 
-    /// Returns the day of the span in which an instant lies.
+    /// Returns the day of the span that contains an instant.
     fn day_of(&self, instant: Timestamp) -> usize {
         (self.hours[self.hour_of(instant)].day - self.day) as usize
     }

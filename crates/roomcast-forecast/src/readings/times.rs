@@ -1,4 +1,4 @@
-//! Shared instants of a device. A server holds a history, its grids and what is new in them without copies.
+//! Shared instants of a device. A server holds a history, its grids and its new readings without copies.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 /// Number of bins of equal width from 0 to 1.
 pub const BINS: usize = 10;
 
-/// The lowest probability of a likely hour. Most hours are nights with a chance near zero: every model is right there,
-/// and their number hides the errors of the other hours.
-pub const LIKELY: f32 = 0.1;
+/// The lowest probability of a likely hour. Most hours are nights with a probability near zero. Every model is right
+/// there, and their number hides the errors of the other hours.
+pub(crate) const LIKELY_PROBABILITY: f32 = 0.1;
 
 /// The first bin of likely hours.
-pub const FIRST_LIKELY: usize = 1;
+pub(crate) const FIRST_LIKELY: usize = 1;
 
 /// Number of days of [`Week`].
 pub const WINDOW: i32 = 7;
@@ -32,20 +32,21 @@ pub struct Bin {
 }
 
 impl Bin {
-    /// Returns the bin of so many hours, and occupied hours, whose probabilities have this sum if it is known.
+    /// Returns the bin of `hours` hours, of which `occupied` were occupied, with the sum of their probabilities if it
+    /// is known.
     pub fn new(hours: u64, occupied: u64, probabilities: Option<f64>) -> Bin {
         let mean = |sum: f64| (hours > 0).then(|| sum / hours as f64);
         Bin { mean_probability: probabilities.and_then(mean), occupied_share: mean(occupied as f64), hours, occupied }
     }
 
     /// Returns the mean probability and the share of occupied hours, when both are known.
-    pub fn point(&self) -> Option<(f64, f64)> {
+    pub(crate) fn point(&self) -> Option<(f64, f64)> {
         self.mean_probability.zip(self.occupied_share)
     }
 }
 
-/// Returns the mean absolute difference between the shares of occupied hours in the same bins of now and before, weighted
-/// by the hours of now; 0 is no difference. Returns `None` when no bin has hours of both.
+/// Returns the mean absolute difference between the shares of occupied hours in the same bins of now and before,
+/// weighted by the hours of now; 0 is no difference. Returns `None` when no bin has hours of both.
 pub fn gap(now: &[Bin], before: &[Bin]) -> Option<f64> {
     let (mut sum, mut count) = (0.0, 0.0);
     for (now, before) in now.iter().zip(before) {

@@ -11,7 +11,7 @@ use super::loss::{self, DailyMean};
 pub const WINDOW: i32 = 14;
 
 /// Fewest days for a verdict.
-const FEWEST_DAYS: usize = 5;
+const MIN_DAYS: usize = 5;
 /// Difference of losses, in standard errors, above which it is more than chance.
 const STANDARD_ERRORS: f64 = 3.0;
 
@@ -86,7 +86,7 @@ impl Days {
     /// Returns whether the forecasts lost more than the baseline by more than chance explains, with days as blocks.
     pub fn is_worse(&self) -> bool {
         let days = self.0.iter().filter(|day| day.hours > 0);
-        days.clone().count() >= FEWEST_DAYS
+        days.clone().count() >= MIN_DAYS
             && DailyMean::new(days.map(|day| day.loss - day.baseline)).exceeds(STANDARD_ERRORS)
     }
 }

@@ -3,11 +3,11 @@
 use super::Scores;
 
 /// The beginning of the file; the number is the version of its format.
-const HEAD: &[u8] = b"roomcast scores 1\n";
+const HEADER: &[u8] = b"roomcast scores 1\n";
 
 /// The bytes are of another version or damaged.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("these are no scores that this version can read")]
+#[error("this version cannot read these scores")]
 pub struct ScoresError;
 
 impl Scores {
@@ -16,7 +16,7 @@ impl Scores {
     /// # Errors
     /// [`ScoresError`] when the bytes are of another version or damaged.
     pub fn parse(bytes: &[u8]) -> Result<Scores, ScoresError> {
-        let body = bytes.strip_prefix(HEAD).ok_or(ScoresError)?;
+        let body = bytes.strip_prefix(HEADER).ok_or(ScoresError)?;
         postcard::from_bytes(body).map_err(|_| ScoresError)
     }
 
@@ -25,6 +25,6 @@ impl Scores {
     /// # Errors
     /// [`postcard::Error`] never in practice: writing to memory does not fail.
     pub fn bytes(&self) -> Result<Vec<u8>, postcard::Error> {
-        postcard::to_extend(self, HEAD.to_vec())
+        postcard::to_extend(self, HEADER.to_vec())
     }
 }

@@ -1,7 +1,7 @@
 //! Losses of forecasts, and whether a difference of losses is more than noise.
 
 /// Smallest distance of a probability from 0 and 1 in the log loss, which keeps it finite.
-pub const CLIP: f64 = 1e-6;
+pub(crate) const CLIP: f64 = 1e-6;
 
 /// Returns the log loss of a probability, in nats.
 pub fn log_loss(probability: f64, occupied: bool) -> f64 {
@@ -16,12 +16,12 @@ pub fn log_odds_loss(log_odds: f64, occupied: bool) -> f64 {
 }
 
 /// Returns the squared error of a probability: its mean is the Brier score.
-pub fn squared_error(probability: f64, occupied: bool) -> f64 {
+pub(crate) fn squared_error(probability: f64, occupied: bool) -> f64 {
     (probability - f64::from(u8::from(occupied))).powi(2)
 }
 
-/// Returns the share of a baseline's loss that a forecaster saves. It is negative if the forecaster loses more, and 0 if
-/// the baseline loses nothing.
+/// Returns the share of a baseline's loss that a forecaster saves. It is negative if the forecaster loses more, and 0
+/// if the baseline loses nothing.
 pub fn skill(loss: f64, baseline: f64) -> f64 {
     if baseline > 0.0 { 1.0 - loss / baseline } else { 0.0 }
 }
@@ -51,9 +51,9 @@ impl DailyMean {
         if self.error > 0.0 { self.mean / self.error } else { 0.0 }
     }
 
-    /// Returns whether the mean is positive and above so many standard errors. Equal numbers on all days have a standard
-    /// error of 0, which any positive mean exceeds.
-    pub fn exceeds(self, standard_errors: f64) -> bool {
+    /// Returns whether the mean is positive and more than `standard_errors` standard errors above zero. Equal numbers
+    /// on all days have a standard error of 0, which any positive mean exceeds.
+    pub(crate) fn exceeds(self, standard_errors: f64) -> bool {
         self.mean > 0.0 && self.mean > standard_errors * self.error
     }
 }

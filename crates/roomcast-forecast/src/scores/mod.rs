@@ -1,8 +1,8 @@
 //! Scores of live forecasts, kept until their hours are over.
 //!
-//! Two forecasts of each hour are kept: the one made at its beginning and the one made at midnight. Each uses only what
-//! was known before that instant, and models that had learned from nothing after it. An hour closes some minutes after
-//! its end, for readings that come late; an unobserved hour is not scored.
+//! Two forecasts of each hour are kept: the one made at its beginning and the one made at midnight. Each uses only
+//! readings before that instant, and models that learned from nothing after it. An hour closes some minutes after its
+//! end, for late readings. An unobserved hour is not scored.
 
 pub mod calibration;
 mod days;
@@ -23,7 +23,7 @@ pub use file::ScoresError;
 use loss::{log_loss, squared_error};
 
 /// Seconds after its end at which an hour closes.
-pub const WATERMARK: i64 = 600;
+pub(crate) const WATERMARK: i64 = 600;
 
 /// Largest number of hours per device that wait to close: those of a day of 25 hours, and a few late ones.
 const MAX_PENDING: usize = 30;
@@ -90,11 +90,18 @@ impl Scores {
 
     /// Keeps the forecasts made at the beginning of the hour `origin`, while `hour` is under way; the baseline's
     /// forecasts are of the same devices in the same order.
-    pub fn keep(&mut self, origin: Hour, hour: Hour, midnight: Hour, made: &[DeviceForecast], base: &[DeviceForecast]) {
+    pub fn record(
+        &mut self,
+        origin: Hour,
+        hour: Hour,
+        midnight: Hour,
+        made: &[DeviceForecast],
+        base: &[DeviceForecast],
+    ) {
         for (made, base) in made.iter().zip(base) {
             let device = self.devices.entry(made.device.clone()).or_default();
             for (made, base) in made.hours.iter().zip(&base.hours).filter(|(made, _)| made.hour >= hour) {
-                device.keep(PendingForecast {
+                device.insert(PendingForecast {
                     hour: made.hour,
                     hour_ahead: (made.hour == origin).then_some(made.probability),
                     day_ahead: (origin == midnight).then_some(made.probability),
@@ -163,8 +170,8 @@ impl Scores {
         calibration::gap(&now[FIRST_LIKELY..], &judged.reliability(BINS)[FIRST_LIKELY..])
     }
 
-    /// Returns the reliability of the probabilities given at the beginning of their hours, and the local day of the last
-    /// of these hours, days since 1970-01-01. The first is less than [`calibration::WINDOW`] days earlier.
+    /// Returns the reliability of the probabilities given at the beginning of their hours, and the local day of the
+    /// last of these hours, days since 1970-01-01. The first is less than [`calibration::WINDOW`] days earlier.
     pub fn reliability(&self) -> ([Bin; BINS], Option<i32>) {
         (self.calibration.reliability(), self.calibration.last_day())
     }
@@ -181,7 +188,7 @@ fn closed(hour: Hour, now: Timestamp, calendar: &Calendar) -> bool {
 
 impl DeviceScores {
     /// Keeps a forecast unless its hour has one of the same kind already.
-    fn keep(&mut self, new: PendingForecast) {
+    fn insert(&mut self, new: PendingForecast) {
         if new.hour_ahead.is_none() && new.day_ahead.is_none() {
             return;
         }

@@ -27,8 +27,8 @@ fn an_hour_is_scored_once_it_has_closed() {
     let hour = MIDNIGHT + 9;
     let mut scores = Scores::default();
     assert_eq!(scores.wanted(hour, MIDNIGHT), [hour, MIDNIGHT]);
-    scores.keep(hour, hour, MIDNIGHT, &[forecast("a", hour, 0.8)], &[forecast("a", hour, 0.5)]);
-    scores.keep(MIDNIGHT, hour, MIDNIGHT, &[forecast("a", MIDNIGHT, 0.6)], &[forecast("a", MIDNIGHT, 0.4)]);
+    scores.record(hour, hour, MIDNIGHT, &[forecast("a", hour, 0.8)], &[forecast("a", hour, 0.5)]);
+    scores.record(MIDNIGHT, hour, MIDNIGHT, &[forecast("a", MIDNIGHT, 0.6)], &[forecast("a", MIDNIGHT, 0.4)]);
     assert_eq!(scores.wanted(hour, MIDNIGHT), [0; 0]);
     assert_eq!(scores.wanted(hour + 1, MIDNIGHT), [hour + 1]);
     let end = calendar.start(hour + 1);
@@ -56,7 +56,7 @@ fn an_hour_is_scored_once_it_has_closed() {
 fn hours_of_which_nothing_is_known_are_not_scored() {
     let calendar = Calendar::default();
     let mut scores = Scores::default();
-    scores.keep(MIDNIGHT, MIDNIGHT, MIDNIGHT, &[forecast("a", MIDNIGHT, 0.8)], &[forecast("a", MIDNIGHT, 0.5)]);
+    scores.record(MIDNIGHT, MIDNIGHT, MIDNIGHT, &[forecast("a", MIDNIGHT, 0.8)], &[forecast("a", MIDNIGHT, 0.5)]);
     // The device was first seen ten hours later; nothing is known of the hours before.
     let now = calendar.start(MIDNIGHT + 12) + WATERMARK;
     scores.close(&grid("a", &[MIDNIGHT + 10, MIDNIGHT + 11], now), now, &calendar);
@@ -80,7 +80,7 @@ fn two_weeks_count_and_memory_is_bounded() {
         // The model is worse than the baseline from the tenth day on; from the 23rd on the window holds only such days.
         let probability = if hour < MIDNIGHT + 24 * 10 { 0.9 } else { 0.4 };
         let midnight = hour - hour % 24;
-        scores.keep(hour, hour, midnight, &[forecast("a", hour, probability)], &[forecast("a", hour, 0.5)]);
+        scores.record(hour, hour, midnight, &[forecast("a", hour, probability)], &[forecast("a", hour, 0.5)]);
         scores.close(&grid("a", &occupied, now(hour)), now(hour), &calendar);
         assert!(scores.devices["a"].pending.len() <= 26);
         assert_eq!(scores.worse().count(), usize::from(hour >= MIDNIGHT + 24 * 23), "{hour}");
@@ -94,7 +94,7 @@ fn two_weeks_count_and_memory_is_bounded() {
 #[test]
 fn scores_outlive_the_process() {
     let mut scores = Scores::default();
-    scores.keep(MIDNIGHT, MIDNIGHT, MIDNIGHT, &[forecast("a", MIDNIGHT, 0.8)], &[forecast("a", MIDNIGHT, 0.5)]);
+    scores.record(MIDNIGHT, MIDNIGHT, MIDNIGHT, &[forecast("a", MIDNIGHT, 0.8)], &[forecast("a", MIDNIGHT, 0.5)]);
     let now = MIDNIGHT + 12;
     let now = Calendar::default().start(now) + WATERMARK;
     scores.close(&grid("a", &[MIDNIGHT, MIDNIGHT + 11], now), now, &Calendar::default());

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::judge::{DailyLosses, Window};
+use super::judge::{DailyLosses, JudgedHours};
 use super::report::{DeviceTrial, Layer, Reason, Report, SiteTrial};
 use crate::calendar::Hour;
 use crate::features::SiteRates;
@@ -24,7 +24,7 @@ pub(super) struct Contest<'a> {
     pub fewest_days: usize,
 }
 
-/// The losses of one device's challengers beside the champion's.
+/// The losses of one device's challengers and of the champion.
 #[derive(Clone, Default)]
 struct Comparison {
     /// The challenger's site layers against those of the champion.
@@ -46,10 +46,10 @@ impl Contest<'_> {
     ///
     /// # Errors
     /// Returns `TrainError` with the error of Polars.
-    pub fn skill_gone(&self) -> Result<bool, TrainError> {
-        let losses = self.each_device(|window, name| {
-            let log_odds = self.champion.layers(name).scores(&window.matrix);
-            window.losses(&log_odds, &log_odds)
+    pub fn has_lost_skill(&self) -> Result<bool, TrainError> {
+        let losses = self.each_device(|judged, name| {
+            let log_odds = self.champion.layers(name).scores(&judged.matrix);
+            judged.losses(&log_odds, &log_odds)
         })?;
         let losses = losses.iter().fold(DailyLosses::default(), DailyLosses::merge);
         Ok(losses.days() >= self.fewest_days && losses.champion_is_without_skill())
@@ -68,7 +68,7 @@ impl Contest<'_> {
         report: &mut Report,
     ) -> Result<(), TrainError> {
         let devices_compared = match challenger {
-            Some(models) => self.each_device(|window, name| self.compare(models, window, name))?,
+            Some(models) => self.each_device(|judged, name| self.compare(models, judged, name))?,
             None => vec![Comparison::default(); self.hourly.devices.len()],
         };
         let site = devices_compared.iter().fold(DailyLosses::default(), |sum, device| sum.merge(&device.site_layers));
@@ -85,14 +85,14 @@ impl Contest<'_> {
         Ok(())
     }
 
-    fn compare(&self, challenger: &Models, window: &Window, name: &str) -> Comparison {
+    fn compare(&self, challenger: &Models, judged: &JudgedHours, name: &str) -> Comparison {
         let champion = self.champion.layers(name);
-        let (old, new) = (champion.scores(&window.matrix), challenger.layers(name).scores(&window.matrix));
-        let (old_site, new_site) = (champion.site.scores(&window.matrix), challenger.site.scores(&window.matrix));
+        let (old, new) = (champion.scores(&judged.matrix), challenger.layers(name).scores(&judged.matrix));
+        let (old_site, new_site) = (champion.site.scores(&judged.matrix), challenger.site.scores(&judged.matrix));
         Comparison {
-            site_layers: window.losses(&old_site, &new_site),
-            whole: window.losses(&old, &new),
-            site: window.losses(&old, &new_site),
+            site_layers: judged.losses(&old_site, &new_site),
+            whole: judged.losses(&old, &new),
+            site: judged.losses(&old, &new_site),
         }
     }
 
@@ -112,10 +112,13 @@ impl Contest<'_> {
     }
 
     /// Returns the value of `of` for each device of the grid, and the default for devices without judged hours.
-    fn each_device<T: Default + Send>(&self, of: impl Fn(&Window, &str) -> T + Sync) -> Result<Vec<T>, TrainError> {
+    fn each_device<T: Default + Send>(
+        &self,
+        of: impl Fn(&JudgedHours, &str) -> T + Sync,
+    ) -> Result<Vec<T>, TrainError> {
         let of = |at: usize| -> Result<T, TrainError> {
-            let window = Window::new(self.hourly, self.site_rates, at, self.from)?;
-            Ok(window.map_or_else(T::default, |window| of(&window, &self.hourly.devices[at].device)))
+            let judged = JudgedHours::new(self.hourly, self.site_rates, at, self.from)?;
+            Ok(judged.map_or_else(T::default, |judged| of(&judged, &self.hourly.devices[at].device)))
         };
         (0..self.hourly.devices.len()).into_par_iter().map(of).collect()
     }

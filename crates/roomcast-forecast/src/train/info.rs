@@ -1,17 +1,17 @@
-//! The facts about a training that models do not hold themselves.
+//! Facts about a training that are not part of the models.
 
 use std::time::Duration;
 
 use crate::calendar::{Calendar, Timestamp};
 
-/// The facts about models that only the trainer knows.
+/// Facts about models that only their trainer has.
 #[derive(Debug, Clone)]
 pub struct TrainingInfo<'a> {
     /// The calendar that the models were trained with.
     pub calendar: &'a Calendar,
     /// First reading that they learned from.
     pub first_reading: Timestamp,
-    /// Last reading that they learned from. It lies before their cutoff.
+    /// Last reading that the models learned from. It is before their cutoff.
     pub last_reading: Timestamp,
     /// Number of readings that they learned from.
     pub readings: usize,

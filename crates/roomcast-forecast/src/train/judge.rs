@@ -11,16 +11,16 @@ use crate::hourly::Hourly;
 use crate::model::rows;
 use crate::scores::loss::{DailyMean, log_odds_loss};
 
-/// The fewest judged days that allow a judgement, unless fewer were asked for.
-pub const FEWEST_DAYS: usize = 4;
-/// The mean loss that a challenger saves over the champion, in standard errors, up to which it counts as worse and not
-/// just unlucky.
-const WORSE: f64 = -2.0;
+/// The fewest judged days that allow a judgement, unless fewer were requested.
+pub const MIN_DAYS: usize = 4;
+/// The mean loss that a challenger saves over the champion, in standard errors, up to which it counts as worse rather
+/// than unlucky.
+const WORSE_GAIN: f64 = -2.0;
 /// The mean loss saved over the prior, in standard errors, up to which a forecaster counts as without skill.
-const WITHOUT_SKILL: f64 = -2.5;
+const UNSKILLED_GAIN: f64 = -2.5;
 
 /// The rows of one device from an hour on.
-pub struct Window {
+pub struct JudgedHours {
     /// The design matrix.
     pub matrix: Matrix,
     occupied: Vec<bool>,
@@ -66,27 +66,32 @@ pub struct Judged {
     pub gain: f64,
 }
 
-impl Window {
+impl JudgedHours {
     /// Returns the observed hours, from `from` on, of the device at a position of the grid, with the features that
     /// training would give them. Returns `None` without such hours.
     ///
     /// # Errors
     /// Returns the error of Polars.
-    pub fn new(hourly: &Hourly, building: &SiteRates, device: usize, from: Hour) -> PolarsResult<Option<Window>> {
+    pub fn new(
+        hourly: &Hourly,
+        site_rates: &SiteRates,
+        device: usize,
+        from: Hour,
+    ) -> PolarsResult<Option<JudgedHours>> {
         let labelled = rows::rows_of(hourly, device, |hour| hour >= from);
         if labelled.is_empty() {
             return Ok(None);
         }
         let rows: Vec<_> = labelled.iter().map(|labelled| labelled.row).collect();
-        Ok(Some(Window {
-            matrix: Table::new(hourly, building, device).matrix(&rows)?,
+        Ok(Some(JudgedHours {
+            matrix: Table::new(hourly, site_rates, device).matrix(&rows)?,
             occupied: labelled.iter().map(|labelled| labelled.occupied).collect(),
             days: rows.iter().map(|row| hourly.local(row.hour).day).collect(),
         }))
     }
 
     /// Returns the losses of two forecasters, given their log-odds of each row, and the losses of the prior.
-    pub fn losses(&self, champion: &[f64], challenger: &[f64]) -> DailyLosses {
+    pub(crate) fn losses(&self, champion: &[f64], challenger: &[f64]) -> DailyLosses {
         let mut losses = DailyLosses::default();
         for (at, &prior) in self.matrix.column(PRIOR).iter().enumerate() {
             let loss = |log_odds| log_odds_loss(log_odds, self.occupied[at]);
@@ -119,18 +124,18 @@ impl DailyLosses {
     }
 
     /// Returns whether the champion does worse than the prior by more than noise.
-    pub fn champion_is_without_skill(&self) -> bool {
-        self.standard_errors(|day| day.prior - day.champion) <= WITHOUT_SKILL
+    pub(crate) fn champion_is_without_skill(&self) -> bool {
+        self.standard_errors(|day| day.prior - day.champion) <= UNSKILLED_GAIN
     }
 
     /// Returns whether the challenger does worse than the prior by more than noise.
-    pub fn challenger_is_without_skill(&self) -> bool {
-        self.standard_errors(|day| day.prior - day.challenger) <= WITHOUT_SKILL
+    pub(crate) fn challenger_is_without_skill(&self) -> bool {
+        self.standard_errors(|day| day.prior - day.challenger) <= UNSKILLED_GAIN
     }
 
     /// Returns whether the challenger does worse than the champion by more than noise.
-    pub fn challenger_is_worse(&self) -> bool {
-        self.gain() <= WORSE
+    pub(crate) fn challenger_is_worse(&self) -> bool {
+        self.gain() <= WORSE_GAIN
     }
 
     fn gain(&self) -> f64 {

@@ -1,16 +1,17 @@
-//! The retraining job fits everything anew, and promotes what is not worse than the models in use.
+//! The retraining job: fits all models again, and promotes those that are not worse than the models in use.
 //!
-//! It is *due* when the models in use are older than allowed, or lately did worse than the plain prior.
+//! It is *due* when the models in use are older than allowed, or were lately worse than the plain prior.
 //!
-//! A *challenger* is fitted on readings before the latest days and *judged* ([`judge`]) on them against the
-//! *champion*, the models in use: the same hours, asked at the same instants, days as blocks. Only hours after
+//! A *challenger* is fitted on readings before the latest days. It is *judged* ([`judge`]) on these days against the
+//! *champion*, the models in use: on the same hours, from the same origins, with days as blocks. Only hours after
 //! everything that either learned from count. With too few of them no judgement is made, and the challenger takes over
-//! only if the champion is over age. The report says so.
+//! only if the champion is over age. The report states this.
 //!
-//! The site's layers are judged by themselves, over all devices. If they lose, everything stays as it is. If they win,
-//! the models are fitted again on everything, and each device is judged with its whole stack. A device whose challenger
-//! loses gets the site's new layers alone, or the prior alone if these layers do worse than the prior. A device's trees
-//! are steps on top of the site's score, so they never outlive the site's layers that they were fitted on.
+//! The site's layers are judged separately, over all devices. If they lose, everything stays as it is. If they win, the
+//! models are fitted again on all readings, and each device is judged with its whole stack. A device whose challenger
+//! loses gets only the site's new layers, or only the prior if these layers do worse than the prior. A device's trees
+//! are steps on top of the site's score, so they are never kept with other layers of the site than those that they were
+//! fitted on.
 //!
 //! [`settle`] judges models that were fitted elsewhere by the same rules.
 
@@ -38,7 +39,7 @@ use crate::readings::Readings;
 pub struct Options {
     /// The retraining knows only readings before this instant.
     pub until: Timestamp,
-    /// Seconds after which what was learned is over age.
+    /// Age in seconds from which models are over age.
     pub max_age: i64,
     /// Number of whole local days before `until` on which challengers are judged.
     pub judge_days: u16,
@@ -54,7 +55,7 @@ impl Options {
 
     /// Returns the fewest judged days that allow a judgement.
     fn fewest_days(&self) -> usize {
-        judge::FEWEST_DAYS.min(usize::from(self.judge_days)).max(2)
+        judge::MIN_DAYS.min(usize::from(self.judge_days)).max(2)
     }
 }
 
@@ -67,11 +68,11 @@ pub struct Outcome {
     pub models: Option<Models>,
 }
 
-/// Fits everything anew if that is due, judges it against `champion`, and reports the reasons. Calls `done` once per
+/// Fits all models again if that is due, judges them against `champion`, and reports the reasons. Calls `done` once per
 /// fit of a device.
 ///
 /// # Errors
-/// Returns [`TrainError`] when LightGBM or Polars fails. Too little history is no error: nothing is promoted then.
+/// Returns [`TrainError`] when LightGBM or Polars fails. Too little history is not an error: nothing is promoted then.
 pub fn run(
     readings: &Readings,
     calendar: &Calendar,
@@ -155,7 +156,7 @@ pub fn settle(
 fn due(contest: &Contest, options: &Options) -> Result<Option<Reason>, TrainError> {
     Ok(if options.over_age(contest.champion.cutoff) {
         Some(Reason::OverAge)
-    } else if contest.has_days() && contest.skill_gone()? {
+    } else if contest.has_days() && contest.has_lost_skill()? {
         Some(Reason::SkillGone)
     } else {
         None

@@ -12,7 +12,7 @@ use crate::calendar::Calendar;
 use crate::model::{DeviceModel, Models};
 
 /// Most devices listed in the text.
-const LISTED: usize = 20;
+const MAX_LISTED: usize = 20;
 
 /// The reason to challenge models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ pub struct Report {
     pub until: String,
     /// Seconds after which models were over age.
     pub max_age: i64,
-    /// Challengers learned only from readings before this time. `None` where nothing was judged.
+    /// Challengers learned only from readings before this time. `None` if nothing was judged.
     pub judged_from: Option<String>,
     /// Version of the models that were in use before, if there were any.
     pub champion: Option<String>,
@@ -58,7 +58,7 @@ pub struct Report {
     pub refused: Option<String>,
     /// True for a dry run, which changes nothing.
     pub dry_run: bool,
-    /// The reason why nothing could be done.
+    /// The reason why no models could be trained or judged.
     pub note: Option<String>,
     /// The identifier of the run that fitted the models, if they were fitted elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -160,7 +160,7 @@ impl Report {
         }
     }
 
-    /// Records that nothing could be learned.
+    /// Records that no models could be trained.
     pub(super) fn give_up(&mut self) {
         (self.site, self.judged_from) = (None, None);
         self.devices.clear();
@@ -187,7 +187,7 @@ impl Report {
     }
 
     /// Returns whether new models take over.
-    pub fn is_promoted(&self) -> bool {
+    pub(crate) fn is_promoted(&self) -> bool {
         self.site.as_ref().is_some_and(|site| site.promoted)
     }
 
@@ -201,7 +201,7 @@ impl Report {
         self.devices.len() - self.promoted()
     }
 
-    /// Returns the number of devices that were challenged and keep what they had.
+    /// Returns the number of challenged devices that keep their models.
     pub fn kept(&self) -> usize {
         if self.site.as_ref().is_some_and(|site| !site.promoted) { self.known } else { 0 }
     }
@@ -230,11 +230,11 @@ impl Report {
     pub fn text(&self) -> String {
         let mut text: String = self.lines().iter().map(|(name, value)| format!("{name:<12} {value}\n")).collect();
         let (won, lost): (Vec<_>, Vec<_>) = self.devices.iter().partition(|(_, trial)| trial.gets == Layer::Challenger);
-        for (device, trial) in lost.into_iter().chain(won).take(LISTED) {
+        for (device, trial) in lost.into_iter().chain(won).take(MAX_LISTED) {
             let _ = writeln!(text, "  {device}: {}", trial.words());
         }
-        if self.devices.len() > LISTED {
-            let _ = writeln!(text, "  … and {} more", self.devices.len() - LISTED);
+        if self.devices.len() > MAX_LISTED {
+            let _ = writeln!(text, "  … and {} more", self.devices.len() - MAX_LISTED);
         }
         text
     }

@@ -27,8 +27,8 @@ pub enum ScheduleError {
         /// The fault in the text.
         why: String,
     },
-    /// The text can be read, but its time never comes.
-    #[error("{0:?} never comes")]
+    /// The text is valid, but the time never occurs.
+    #[error("{0:?} never occurs")]
     Never(String),
 }
 
@@ -56,8 +56,8 @@ impl fmt::Display for Schedule {
 
 impl Schedule {
     /// Returns the first scheduled time after an instant. A time that clocks skip becomes the instant at which the gap
-    /// ends. Of a time that comes twice when clocks go back, the first is taken. Expressions that mean every hour or
-    /// every few minutes take both.
+    /// ends. If a time occurs twice when clocks go back, the first is used. Expressions that mean every hour or every
+    /// few minutes use both.
     pub fn next(&self, after: Timestamp, calendar: &Calendar) -> Option<Timestamp> {
         let utc = DateTime::from_timestamp(after, 0)?;
         match calendar.zone() {

@@ -12,10 +12,10 @@ use crate::problem::Reply;
 use crate::state::alerts::Alert;
 use crate::state::site::Site;
 
-/// What is wrong now.
+/// The current problems of the site.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AlertsAnswer {
-    /// At most one entry per kind, the gravest first; empty when all is well.
+    /// At most one entry per kind, the most serious first; empty if there are no problems.
     alerts: Vec<Alert>,
 }
 

@@ -20,11 +20,11 @@ use roomcast_forecast::hourly::{DeviceHours, Hourly, State, Status};
 use roomcast_forecast::model::Source;
 
 /// Seconds of history shown when no time is named.
-const SHOWN: i64 = 14 * 24 * 3600;
+const DEFAULT_SPAN_SECONDS: i64 = 14 * 24 * 3600;
 /// Maximum number of hours of history in one answer.
-const MOST_HOURS: i64 = 366 * 24;
+const MAX_HOURS: i64 = 366 * 24;
 /// Days from which a typical week is computed.
-const TYPICAL: i32 = 56;
+const TYPICAL_WEEK_DAYS: i32 = 56;
 
 /// All devices.
 #[derive(Debug, Serialize, ToSchema)]
@@ -52,11 +52,11 @@ pub struct Device {
     readings: usize,
     /// Share of occupied hours among all hours since its first reading.
     share_occupied: f64,
-    /// Whether it fires far more often in an occupied hour than other devices do.
+    /// True if the device fires far more often in an occupied hour than other devices do.
     chattering: bool,
     /// Scores of its forecasts on hours that the models had not seen; null if there are none.
     scores: Option<Scores>,
-    /// Scores of the forecasts that were made for the hours of the last 14 days; null before the first was scored.
+    /// Scores of the forecasts made for the hours of the last 14 days; null before the first hour was scored.
     live: Option<LiveScores>,
 }
 
@@ -73,7 +73,7 @@ pub struct Scores {
     device: f64,
 }
 
-/// Scores of forecasts that were made at the start of their hour. An hour is scored some minutes after its end.
+/// Scores of forecasts made at the start of their hour. An hour is scored some minutes after its end.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub struct LiveScores {
     /// Number of scored hours.
@@ -126,7 +126,7 @@ pub enum PastState {
     Occupied,
     /// No motion was seen.
     Vacant,
-    /// Nothing can be said.
+    /// The state is unknown.
     Unobserved,
 }
 
@@ -204,7 +204,7 @@ pub async fn history(_: ReadAccess, Query(query): Query<SpanQuery>, request: Htt
     snapshot.history.device(&name)?;
     let calendar = &site.calendar;
     let to = query::time("to", query.to.as_deref(), calendar)?.unwrap_or_else(|| snapshot.history.present(calendar));
-    let from = query::time("from", query.from.as_deref(), calendar)?.unwrap_or(to - SHOWN);
+    let from = query::time("from", query.from.as_deref(), calendar)?.unwrap_or(to - DEFAULT_SPAN_SECONDS);
     if from > to {
         return Err(Problem::parameter("from", "is after to"));
     }
@@ -260,7 +260,7 @@ fn typical_week(device: &DeviceHours, hourly: &Hourly) -> Vec<Vec<Option<f64>>> 
     let today = hourly.local(hourly.end).day;
     for (hour, state) in (device.first..).zip(&device.states) {
         let local = hourly.local(hour);
-        if local.day >= today - TYPICAL
+        if local.day >= today - TYPICAL_WEEK_DAYS
             && let Some(value) = state.value()
         {
             let (occupied, all) = &mut cells[usize::from(local.weekday)][usize::from(local.hour)];
@@ -282,9 +282,9 @@ fn hours(
     let device = &hourly.devices[at];
     let first = calendar.next_hour(range.start).max(hourly.first);
     let end = calendar.next_hour(range.end).min(hourly.end);
-    if i64::from(end) - i64::from(first) > MOST_HOURS {
-        let why = format!("at most {MOST_HOURS} hours are given at a time");
-        return Err(Problem::parameter("from", why).hint("ask for shorter spans one by one"));
+    if i64::from(end) - i64::from(first) > MAX_HOURS {
+        let why = format!("at most {MAX_HOURS} hours fit into one answer");
+        return Err(Problem::parameter("from", why).hint("request shorter spans"));
     }
     let state = |hour: Hour| match compact::state(device, hour, calendar) {
         State::Occupied => PastState::Occupied,

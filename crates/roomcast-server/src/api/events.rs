@@ -15,10 +15,10 @@ use crate::http::query::{NoParameters, Query};
 use crate::problem::{Code, Problem, Reply};
 use crate::state::site::Site;
 
-/// Interval between lines sent when nothing happens, so that proxies and listeners know that the connection is alive.
+/// Interval between comments sent while nothing happens. They show proxies and listeners that the connection is alive.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// A body that ends when its sender is gone.
+/// A body that ends when its sender is dropped.
 struct Stream(Receiver<Bytes>);
 
 impl MessageBody for Stream {

@@ -5,7 +5,7 @@ use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::predict::{asked, work};
+use super::predict::{resolve, work};
 use crate::http::access::auth::ReadAccess;
 use crate::http::query::{self, Query};
 use crate::problem::{Code, Problem, Reply};
@@ -23,9 +23,9 @@ pub struct ExplanationAnswer {
     hour: String,
     /// The probability of the forecast.
     probability: f64,
-    /// Log-odds before silence of the sensor is considered: `base` plus all contributions.
+    /// Log-odds before the silence of the sensor is taken into account: `base` plus all contributions.
     score: f64,
-    /// Part of the log-odds that comes from no feature.
+    /// Part of the log-odds that no feature contributes.
     base: f64,
     /// Factor applied to the probability because the sensor is silent; 1 for other sensors.
     silent_share: f64,
@@ -40,7 +40,7 @@ pub struct ContributionAnswer {
     feature: &'static str,
     /// Value of the feature; null if unknown.
     value: Option<f32>,
-    /// Part of the log-odds that comes from the feature.
+    /// Part of the log-odds that the feature contributes.
     contribution: f64,
 }
 
@@ -70,7 +70,7 @@ pub async fn get(_: ReadAccess, Query(query): Query<ExplainQuery>, site: Data<Si
     let (name, calendar) = (query.device, &site.calendar);
     let hour = query::time("hour", Some(&query.hour), calendar)?.map_or(0, |time| calendar.hour(time));
     let snapshot = site.snapshot()?;
-    let (origin, _) = asked(query.at.as_deref(), std::slice::from_ref(&name), &site, &snapshot)?;
+    let (origin, _) = resolve(query.at.as_deref(), std::slice::from_ref(&name), &site, &snapshot)?;
     let first = calendar.next_hour(origin);
     if !(first..first + HORIZON as i32).contains(&hour) {
         let problem = Problem::new(Code::OutOfRange, "the hour is not among the 24 of the forecast");

@@ -1,4 +1,4 @@
-//! `GET /healthz` and `GET /readyz`: whether the server lives, and whether it is ready.
+//! `GET /healthz` and `GET /readyz`: liveness and readiness of the server.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -7,13 +7,13 @@ use serde_json::json;
 use crate::problem::{Code, Problem, ProblemBody, Reply};
 use crate::state::site::{Phase, Site};
 
-/// Whether the process is alive
+/// Liveness of the process
 #[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "operation", responses((status = 200, description = "The process is alive", body = String, content_type = "text/plain")), security(()))]
 pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
 }
 
-/// Whether models and history are loaded
+/// Readiness: models and history are loaded
 #[utoipa::path(
     get, path = "/readyz", operation_id = "readyz", tag = "operation",
     responses(

@@ -1,4 +1,4 @@
-//! `GET /metrics`: what the server counts, for Prometheus.
+//! `GET /metrics`: the server's counters and gauges, for Prometheus.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -41,7 +41,7 @@ pub async fn get(request: HttpRequest, site: Data<Site>, access: Data<Access>) -
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text.0))
 }
 
-/// Writes what the server has loaded.
+/// Writes the metrics of the served snapshot.
 fn write_snapshot(text: &mut Text, site: &Site) {
     let snapshot = site.snapshot().ok();
     let history = snapshot.as_ref().map(|snapshot| &snapshot.history);

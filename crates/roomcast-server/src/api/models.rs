@@ -1,4 +1,4 @@
-//! `GET /models` and `POST /models/reload`: the models that forecasts come from.
+//! `GET /models` and `POST /models/reload`: the models used for forecasts.
 
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
@@ -20,27 +20,27 @@ use crate::state::site::Site;
 use roomcast_forecast::model::fit;
 use roomcast_forecast::scores::calibration::{self, BINS, Bin};
 
-/// Time for which a list of versions counts as present: in a directory every byte of them is verified.
-const FRESH: Duration = Duration::from_secs(10);
+/// Age up to which a list of versions is used. Listing a directory verifies every byte of its versions.
+const MAX_LIST_AGE: Duration = Duration::from_secs(10);
 
-/// The models that forecasts come from.
+/// The models used for forecasts.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ModelsAnswer {
     /// The version in use; null if the models in use are not from the registry.
     current: Option<String>,
-    /// All versions in the registry, the latest cutoff first: each with its manifest, or with the reason why it cannot be
-    /// used.
+    /// All versions in the registry, the latest cutoff first. Each has its manifest, or the reason why it is unusable.
     #[schema(value_type = Vec<Object>)]
     versions: Value,
     /// Errors of the last attempts to load models or readings, or to retrain; null if all of them succeeded.
     error: Option<String>,
-    /// Forecasts for hours of the training data that were held back from fitting, by probability. The hours are the last
-    /// third of the data before `reliability_until`, 4 to 28 days. The regularization and the number of trees were chosen
-    /// on the same hours.
+    /// Forecasts for hours of the training data that were held back from fitting, by probability. The hours are the
+    /// last third of the data before `reliability_until`, 4 to 28 days. The regularization and the number of trees were
+    /// chosen on the same hours.
     reliability: Vec<Reliability>,
     /// End of the hours that were held back; null if there are none.
     reliability_until: Option<String>,
-    /// Forecasts of the last `live_reliability_days` days, made at the start of their hour by models that had not seen it.
+    /// Forecasts of the last `live_reliability_days` days, made at the start of their hour by models that had not
+    /// learned from it.
     live_reliability: Vec<Reliability>,
     /// Number of these days.
     live_reliability_days: i32,
@@ -60,7 +60,7 @@ pub struct Learning {
     /// Days that are needed to train models.
     #[schema(minimum = 1)]
     days_needed: i32,
-    /// Whether this server has a store and accepts `POST /readings`.
+    /// True if this server has a store and accepts `POST /readings`.
     takes_readings: bool,
 }
 
@@ -75,7 +75,7 @@ pub struct Reliability {
     mean_probability: Option<f64>,
     /// Number of forecasts.
     forecasts: u64,
-    /// Number of forecasts whose hour turned out occupied.
+    /// Number of forecasts whose hour was occupied.
     occupied: u64,
 }
 
@@ -98,8 +98,8 @@ pub async fn list(_: ReadAccess, _: Query<NoParameters>, request: HttpRequest, s
     let snapshot = site.snapshot()?;
     let answer = work(move || {
         let trouble = site.serving.trouble();
-        let (versions, away) = versions(&site)?;
-        let models = trouble.models.or(away);
+        let (versions, unavailable) = versions(&site)?;
+        let models = trouble.models.or(unavailable);
         let live = site.scores.lock().reliability();
         let layers = &snapshot.loaded.models.site;
         let judged = !layers.out_of_sample.is_empty();
@@ -115,7 +115,7 @@ pub async fn list(_: ReadAccess, _: Query<NoParameters>, request: HttpRequest, s
             live_reliability_days: calibration::WINDOW,
             learning: snapshot.loaded.is_baseline().then(|| Learning {
                 days: snapshot.history.days(&site.calendar),
-                days_needed: fit::FEWEST_DAYS,
+                days_needed: fit::MIN_DAYS,
                 takes_readings: site.live.is_some(),
             }),
             live_reliability_until: live.1.and_then(NaiveDate::from_epoch_days).map(|day| day.to_string()),
@@ -130,7 +130,7 @@ pub async fn list(_: ReadAccess, _: Query<NoParameters>, request: HttpRequest, s
     post, path = "/models/reload", operation_id = "reload", tag = "models",
     responses(
         (status = 200, description = "The version that is now in use", body = Reloaded),
-        (status = "4XX", description = "The models in use stay; the problem says why", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "4XX", description = "The models in use stay in use; the problem has the reason", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub async fn reload(_: AdminAccess, _: Query<NoParameters>, site: Data<Site>) -> Reply {
@@ -140,13 +140,13 @@ pub async fn reload(_: AdminAccess, _: Query<NoParameters>, site: Data<Site>) ->
     Ok(HttpResponse::Ok().json(Reloaded { current }))
 }
 
-/// Returns the registry's versions as last known, and, when the registry is away, the reason.
+/// Returns the registry's versions as last listed. Adds the reason if the registry is unreachable.
 fn versions(site: &Site) -> Result<(Value, Option<String>), Problem> {
     let mut listed = site.listed.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((when, versions, away)) = listed.as_ref()
-        && when.elapsed() < FRESH
+    if let Some((when, versions, unavailable)) = listed.as_ref()
+        && when.elapsed() < MAX_LIST_AGE
     {
-        return Ok((versions.clone(), away.clone()));
+        return Ok((versions.clone(), unavailable.clone()));
     }
     let entries = match site.registry.overview() {
         Err(error) if error.is_temporary() => {

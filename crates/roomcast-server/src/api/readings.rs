@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::predict::work;
-use crate::api::predict::body::{self, MOST_BYTES};
+use crate::api::predict::body::{self, MAX_BYTES};
 use crate::http::access::auth::WriteAccess;
 use crate::http::decompress::{Encoding, decompress};
 use crate::http::query::{NoParameters, Query};
@@ -19,13 +19,13 @@ use crate::state::live::Live;
 use crate::state::site::Site;
 use roomcast_storage::readings::{Batch, Refused};
 
-/// Seconds after which to try again: short for a full queue, which moves soon, and longer for a store that is away.
-const SOON: u64 = 1;
-const LATER: u64 = 5;
+/// Seconds after which to try again: short for a full queue, which empties soon, and longer for an unavailable store.
+const QUEUE_RETRY_SECONDS: u64 = 1;
+const STORE_RETRY_SECONDS: u64 = 5;
 
-/// Size up to which reading a body takes a fraction of a millisecond: handing it to another thread and waiting for it
-/// would cost about as much again.
-const SMALL: usize = 64 << 10;
+/// Size up to which parsing a body takes a fraction of a millisecond. Handing it to another thread would cost about as
+/// much again.
+const MAX_INLINE_BYTES: usize = 64 << 10;
 
 /// The outcome for the rows of a body. Every row is counted, and every stored reading is on disk.
 #[derive(Debug, Serialize, ToSchema)]
@@ -36,7 +36,7 @@ pub struct Stored {
     /// Number of readings that were already stored.
     #[schema(minimum = 0)]
     duplicates: u64,
-    /// Number of rows that report no motion. They show that the sensor is alive, and are no readings.
+    /// Number of rows that report no motion. They show that the sensor is alive, and are not readings.
     #[schema(minimum = 0)]
     no_motion: u64,
     /// Invalid rows, in order. They are kept in quarantine.
@@ -46,7 +46,8 @@ pub struct Stored {
 /// An invalid row.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RefusedRow {
-    /// Position of the row, from 1: the element of an array, or the line of other bodies (the header of a CSV is line 1).
+    /// Position of the row, from 1: the element of an array, or the line of other bodies (the header of a CSV is line
+    /// 1).
     #[schema(minimum = 1)]
     row: u64,
     /// The reason why it is invalid.
@@ -56,7 +57,7 @@ pub struct RefusedRow {
 /// A sensor that detected motion, or reported that there is none.
 #[derive(ToSchema)]
 #[schema(as = SensorReading)]
-#[allow(dead_code, reason = "the schema of a row, which stream reads without knowing of HTTP")]
+#[allow(dead_code, reason = "the schema of a row, which ingest reads without HTTP")]
 pub struct Row {
     /// Time of the event: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339; at most one day ahead.
     #[schema(example = "2016-07-01 05:35:00")]
@@ -64,8 +65,8 @@ pub struct Row {
     /// Name of the device: 1 to 256 bytes without control characters.
     #[schema(example = "device_1", min_length = 1)]
     device: String,
-    /// 1 for motion, 0 for none; default: 1. Other accepted values are `true`, `false`, `on` and `off`; another accepted
-    /// name is `activated`.
+    /// 1 for motion, 0 for none; default: 1. Other accepted values are `true`, `false`, `on` and `off`; another
+    /// accepted name is `activated`.
     #[schema(minimum = 0, maximum = 1)]
     device_activated: Option<u8>,
     /// The sender's identifier of the event. Events of one day with the same identifier are stored once.
@@ -75,10 +76,10 @@ pub struct Row {
 
 /// Send readings
 ///
-/// The answer is sent after the readings are stored. A reading is a device and a second. It is stored once, however often
-/// it is sent, so a client can repeat a request that got no answer. Invalid rows are listed in the answer and kept in
-/// quarantine; the other rows are stored. A body has at most 8 MiB (32 MiB decompressed, with `Content-Encoding: gzip` or
-/// `zstd`) and 100,000 rows. The token needs the scope `write`.
+/// The answer is sent after the readings are stored. A reading is a device and a second. It is stored once, however
+/// often it is sent, so a client can repeat a request that got no answer. Invalid rows are listed in the answer and
+/// kept in quarantine; the other rows are stored. A body has at most 8 MiB (32 MiB decompressed, with
+/// `Content-Encoding: gzip` or `zstd`) and 100,000 rows. The token needs the scope `write`.
 #[utoipa::path(
     post, path = "/readings", operation_id = "send_readings", tag = "readings",
     request_body(content(
@@ -107,18 +108,18 @@ pub async fn post(
     check_length(&request)?;
     // Room is taken for the bytes that have come, not for those announced: a slow sender would keep others from
     // sending.
-    let mut room = live.writer.reserve(0).map_err(|full| turned_away(live, full))?;
+    let mut room = live.writer.reserve(0).map_err(|full| queue_full(live, full))?;
     let reserve = |room: &mut Reservation, bytes| {
-        room.join(live.writer.reserve(bytes).map_err(|full| turned_away(live, full))?);
+        room.join(live.writer.reserve(bytes).map_err(|full| queue_full(live, full))?);
         Ok(())
     };
     let body = body::read(body, |bytes| reserve(&mut room, bytes)).await?;
-    let is_small = encoding == Encoding::Identity && body.len() <= SMALL;
+    let is_small = encoding == Encoding::Identity && body.len() <= MAX_INLINE_BYTES;
     let shared = site.clone();
     let read = move || {
         let live = self::live(&shared)?;
         let body = decompress(encoding, body, |bytes| {
-            room.join(live.writer.reserve(bytes).map_err(|full| turned_away(live, full))?);
+            room.join(live.writer.reserve(bytes).map_err(|full| queue_full(live, full))?);
             Ok(())
         })?;
         Ok((rows::read(media, &body, &shared.calendar).map_err(unreadable)?, room))
@@ -135,13 +136,13 @@ pub async fn post(
         Outcome::default()
     } else {
         let answer = live.writer.submit(Source::Http, batch, room);
-        let answer = answer.map_err(|full| turned_away(live, full))?;
+        let answer = answer.map_err(|full| queue_full(live, full))?;
         match answer.await {
             Ok(Ok(tally)) => tally,
             Ok(Err(Failure { message, temporary: false })) => return Err(Problem::internal(message)),
             Ok(Err(_)) | Err(_) => {
                 let problem = Problem::new(Code::StoreUnavailable, "the store is unavailable; nothing was stored");
-                return Err(problem.hint("send the same again").retry_after(LATER));
+                return Err(problem.hint("send the same again").retry_after(STORE_RETRY_SECONDS));
             }
         }
     };
@@ -157,9 +158,10 @@ fn live(site: &Site) -> Result<&Live, Problem> {
     })
 }
 
-fn turned_away(live: &Live, _: QueueFull) -> Problem {
+fn queue_full(live: &Live, _: QueueFull) -> Problem {
     live.counts.of(Source::Http).turned_away.add(1);
-    Problem::new(Code::QueueFull, "the queue of readings that wait to be stored is full").retry_after(SOON)
+    Problem::new(Code::QueueFull, "the queue of readings that wait to be stored is full")
+        .retry_after(QUEUE_RETRY_SECONDS)
 }
 
 fn media(request: &HttpRequest) -> Result<Media, Problem> {
@@ -174,13 +176,13 @@ fn media(request: &HttpRequest) -> Result<Media, Problem> {
     }
 }
 
-/// Checks the announced length of the body before any of it has come.
+/// Checks the announced length of the body before any of it is read.
 fn check_length(request: &HttpRequest) -> Result<(), Problem> {
     let named = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if named.is_none_or(|length| length <= MOST_BYTES) {
+    if named.is_none_or(|length| length <= MAX_BYTES) {
         return Ok(());
     }
-    let why = format!("a body has at most {} MiB", MOST_BYTES >> 20);
+    let why = format!("a body has at most {} MiB", MAX_BYTES >> 20);
     Err(Problem::new(Code::BodyTooLarge, why).hint("send fewer rows at a time, or compress them"))
 }
 

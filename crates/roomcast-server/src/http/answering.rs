@@ -14,16 +14,16 @@ use futures_core::Stream;
 /// Bytes of an answer that are handed on at a time. These bytes are copied.
 const MAX_PIECE_BYTES: usize = 64 << 10;
 
-/// The state of the request being answered. While it has come whole and is being answered, the next has to wait.
+/// The state of the request being answered. Once its body is complete, the next request waits for the answer.
 #[derive(Default)]
 pub struct Answering {
     /// The number of the request that is being answered; 0 for none.
     request: Cell<u64>,
     /// Number of requests so far.
     requests: Cell<u64>,
-    /// Bytes of its body that have not come, if its length was named.
+    /// Bytes of its body that have not arrived, if its length was announced.
     pub(crate) missing: Cell<Option<u64>>,
-    is_whole: Cell<bool>,
+    is_complete: Cell<bool>,
     /// The task that waits to read the next request.
     reader: Cell<Option<Waker>>,
 }
@@ -37,7 +37,7 @@ impl Answering {
         self.requests.set(number);
         self.request.set(number);
         self.missing.set(length.filter(|_| has_body));
-        self.is_whole.set(!has_body || length == Some(0));
+        self.is_complete.set(!has_body || length == Some(0));
         let answer = Answer { answering: self.clone(), number };
         let payload = match payload {
             Payload::None => Payload::None,
@@ -49,9 +49,9 @@ impl Answering {
         (payload, answer)
     }
 
-    fn whole(&self, number: u64) {
+    fn complete(&self, number: u64) {
         if self.request.get() == number {
-            self.is_whole.set(true);
+            self.is_complete.set(true);
         }
     }
 
@@ -59,27 +59,27 @@ impl Answering {
         if self.request.get() == number {
             self.request.set(0);
             self.missing.set(None);
-            self.is_whole.set(false);
+            self.is_complete.set(false);
             if let Some(reader) = self.reader.take() {
                 reader.wake();
             }
         }
     }
 
-    /// Records that so many more bytes of the body have come.
-    pub(crate) fn came(&self, bytes: usize) {
+    /// Records that `bytes` more bytes of the body have arrived.
+    pub(crate) fn record_arrival(&self, bytes: usize) {
         if let Some(missing) = self.missing.get() {
             let missing = missing.saturating_sub(bytes as u64);
             self.missing.set(Some(missing));
             if missing == 0 {
-                self.is_whole.set(true);
+                self.is_complete.set(true);
             }
         }
     }
 
     /// Returns whether the next request has to wait. If so, the task is woken when the wait is over.
     pub(crate) fn holds(&self, context: &Context<'_>) -> bool {
-        let holds = self.is_whole.get();
+        let holds = self.is_complete.get();
         if holds {
             self.reader.set(Some(context.waker().clone()));
         }
@@ -89,7 +89,7 @@ impl Answering {
 
 type BoxedPayload = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 
-/// The body of a request, which reports when it has come whole.
+/// The body of a request, which reports when it is complete.
 struct Body {
     payload: Payload,
     answering: Rc<Answering>,
@@ -102,7 +102,7 @@ impl Stream for Body {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = Pin::new(&mut self.payload).poll_next(context);
         if !matches!(next, Poll::Pending | Poll::Ready(Some(Ok(_)))) {
-            self.answering.whole(self.number);
+            self.answering.complete(self.number);
         }
         next
     }
@@ -111,7 +111,7 @@ impl Stream for Body {
 impl Drop for Body {
     /// Marks the body as whole: nothing reads the rest of it while the request is answered.
     fn drop(&mut self) {
-        self.answering.whole(self.number);
+        self.answering.complete(self.number);
     }
 }
 
@@ -178,8 +178,8 @@ mod tests {
             lengths.push(piece.unwrap().len());
         }
         assert_eq!(lengths, [MAX_PIECE_BYTES, MAX_PIECE_BYTES, MAX_PIECE_BYTES, 1]);
-        assert!(answering.is_whole.get());
+        assert!(answering.is_complete.get());
         drop(body);
-        assert!(!answering.is_whole.get());
+        assert!(!answering.is_complete.get());
     }
 }

@@ -8,7 +8,7 @@ use actix_web::http::header::CONTENT_ENCODING;
 use crate::problem::{Code, Problem};
 
 /// Maximum size of a decompressed body, bytes.
-pub const MAX_DECOMPRESSED: usize = 32 << 20;
+pub(crate) const MAX_DECOMPRESSED: usize = 32 << 20;
 
 /// Largest window of zstd, as a power of two: that of its default level. It bounds the memory a small body may claim.
 const MAX_WINDOW_LOG: u32 = 23;
@@ -19,7 +19,7 @@ const CHUNK: usize = 256 << 10;
 /// The encoding of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
-    /// None.
+    /// No compression.
     Identity,
     /// gzip.
     Gzip,
@@ -48,7 +48,7 @@ impl Encoding {
     }
 }
 
-/// Decompresses a body. `reserve` is asked for the memory of each chunk before it is read.
+/// Decompresses a body. Calls `reserve` for the memory of each chunk before it is read.
 ///
 /// # Errors
 /// Returns [`Code::InvalidBody`] for a body that is not in the named encoding, [`Code::BodyTooLarge`] for one that is

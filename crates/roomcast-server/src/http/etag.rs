@@ -16,7 +16,7 @@ pub fn of(body: &[u8]) -> EntityTag {
 }
 
 /// Returns whether the client holds the answer with this tag, or any answer (`If-None-Match: *`).
-pub fn is_held(request: &HttpRequest, tag: &EntityTag) -> bool {
+pub fn matches(request: &HttpRequest, tag: &EntityTag) -> bool {
     match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|held| held.weak_eq(tag)),
         Ok(IfNoneMatch::Any) => true,
@@ -24,14 +24,14 @@ pub fn is_held(request: &HttpRequest, tag: &EntityTag) -> bool {
     }
 }
 
-/// Answers with JSON and its tag, or with 304 to a client that holds it.
+/// Answers with JSON and its tag, or with 304 if the client has the current answer.
 ///
 /// # Errors
 /// Returns a `Problem` when a value cannot be written as JSON; in practice all can.
 pub fn json(request: &HttpRequest, value: &impl Serialize) -> Reply {
     let body = serde_json::to_vec(value).map_err(Problem::internal)?;
     let tag = of(&body);
-    if is_held(request, &tag) {
+    if matches(request, &tag) {
         return Ok(HttpResponse::NotModified().insert_header((ETAG, tag.to_string())).finish());
     }
     Ok(HttpResponse::Ok().insert_header((ETAG, tag.to_string())).content_type("application/json").body(body))

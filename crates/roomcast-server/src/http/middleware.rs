@@ -14,7 +14,7 @@ use actix_web::middleware::{DefaultHeaders, Next};
 use actix_web::{Error, HttpMessage, HttpResponse, web};
 
 use super::access::auth::Access;
-use super::access::origin;
+use super::access::cross_site;
 use super::access::proxy::{self, Client};
 use super::access::tokens::TokenLabel;
 use crate::http::answering::Answering;
@@ -28,7 +28,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Seconds for which a browser may keep the answer to a preflight.
 const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("600");
 
-/// Passes a request on and finishes its answer.
+/// Calls the next service and finishes its answer.
 ///
 /// # Errors
 /// Returns no errors of its own; routes turn every failure into an answer.
@@ -87,16 +87,16 @@ fn body_length(headers: &HeaderMap) -> Option<u64> {
 /// Checks a request against the limits that apply to every path.
 fn admit(access: &Access, request: &ServiceRequest, client: Option<Client>) -> Result<(), Problem> {
     if access.tokens.is_empty() {
-        origin::check_host(request)?;
+        cross_site::check_host(request)?;
     }
     // Exactly these paths, undecoded: orchestrators must be able to ask at any time.
     if !matches!(request.path(), "/healthz" | "/readyz") {
         client.map_or(Ok(()), |client| access.limits.address(client.0))?;
     }
-    origin::check_origin(request, &access.cors)
+    cross_site::check_origin(request, &access.cors)
 }
 
-/// Decrements the number of requests in flight when dropped, also when the client has gone away.
+/// Decrements the number of requests in flight when dropped, also when the client has disconnected.
 struct InFlight<'a>(&'a Site);
 
 impl Drop for InFlight<'_> {
@@ -105,7 +105,7 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Writes the body of a problem. Makes a problem of a request that Actix refused by itself.
+/// Writes the body of a problem. Makes a problem of a request that Actix itself rejected.
 fn write_problem(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
     let status = response.status();
     let known = response.response().extensions().get::<Problem>().cloned();
@@ -122,7 +122,7 @@ fn write_problem(response: ServiceResponse<BoxBody>, id: &str) -> ServiceRespons
 }
 
 /// Returns the headers of every answer that does not set them itself.
-pub fn default_headers(is_encrypted: bool) -> DefaultHeaders {
+pub(crate) fn default_headers(is_encrypted: bool) -> DefaultHeaders {
     let headers = DefaultHeaders::new()
         .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .add((header::REFERRER_POLICY, "no-referrer"))

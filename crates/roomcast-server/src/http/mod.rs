@@ -1,4 +1,4 @@
-//! The middleware of every request, and what handlers share: access, queries, bodies and entity tags.
+//! The middleware of every request, and helpers of the handlers: access, queries, bodies and entity tags.
 
 pub mod access;
 pub mod answering;

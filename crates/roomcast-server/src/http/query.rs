@@ -102,7 +102,8 @@ pub fn number(name: &str, text: Option<&str>) -> Result<Option<f64>, Problem> {
     text.map(parse).transpose()
 }
 
-/// Parses a duration of at most `most` seconds, such as `45m`, `1h30m` or `90s`, and returns its seconds; 0 without one.
+/// Parses a duration of at most `most` seconds, such as `45m`, `1h30m` or `90s`, and returns its seconds; 0 without
+/// one.
 ///
 /// # Errors
 /// Returns a `Problem` when the text is not a duration, or is a longer one.
@@ -135,7 +136,7 @@ fn seconds(text: &str) -> Option<i64> {
 /// Decodes percent-encoding and `+` of a query.
 ///
 /// # Errors
-/// Returns a message that says what is wrong with the text.
+/// Returns a message that names the fault in the text.
 pub fn decode(raw: &str) -> Result<String, &'static str> {
     percent(&raw.replace('+', " "))
 }
@@ -143,7 +144,7 @@ pub fn decode(raw: &str) -> Result<String, &'static str> {
 /// Decodes percent-encoding.
 ///
 /// # Errors
-/// Returns a message that says what is wrong with the text.
+/// Returns a message that names the fault in the text.
 pub fn percent(raw: &str) -> Result<String, &'static str> {
     let is_digits = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
     if !raw.split('%').skip(1).all(is_digits) {

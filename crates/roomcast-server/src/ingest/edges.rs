@@ -1,4 +1,4 @@
-//! Tells a sensor that fires from one that repeats that it fired.
+//! Distinguishes a new motion of a sensor from a repeated report of the same motion.
 
 use std::collections::HashMap;
 
@@ -6,11 +6,11 @@ use roomcast_forecast::calendar::Timestamp;
 use roomcast_forecast::readings::DeviceReadings;
 use roomcast_storage::readings::Kind;
 
-/// The last statement of every device.
+/// The last report of every device.
 ///
-/// Most sensors say `true` when they see motion and `false` a while later, and repeat themselves in between as a sign
-/// of life. The first `true` is motion. A repeated one counts `hold` seconds or more after the last that counted,
-/// because a room may be in use for hours without the sensor ever resting.
+/// Most sensors report `true` when they see motion and `false` a while later, and repeat the report in between as a
+/// sign of life. The first `true` is motion. A repeated one counts `hold` seconds or more after the last that counted,
+/// because a room may be in use for hours without a `false`.
 #[derive(Debug)]
 pub struct Edges {
     hold: i64,
@@ -30,7 +30,7 @@ impl Edges {
         Edges { hold, devices: HashMap::new() }
     }
 
-    /// Learns each device's state from the store: in motion when it was not heard again after its last reading.
+    /// Reads each device's state from the store. A device without a report after its last reading is in motion.
     pub fn learn(&mut self, readings: &[DeviceReadings], heard: &[(String, Timestamp)]) {
         for (device, heard) in heard {
             let found =
@@ -43,13 +43,13 @@ impl Edges {
         }
     }
 
-    /// Returns whether a device was ever heard as a motion sensor.
+    /// Returns whether a device ever reported as a motion sensor.
     pub fn knows(&self, device: &str) -> bool {
         self.devices.contains_key(device)
     }
 
-    /// Returns what it means that a device says at an instant that it is, or is not, in motion.
-    pub fn kind(&mut self, device: &str, occupied: bool, time: Timestamp) -> Kind {
+    /// Returns the kind of event that a report of motion, or of no motion, is.
+    pub fn classify(&mut self, device: &str, occupied: bool, time: Timestamp) -> Kind {
         let Some(edge) = self.devices.get_mut(device) else {
             let counted = if occupied { time } else { Timestamp::MIN };
             self.devices.insert(device.to_owned(), Edge { occupied, counted });
@@ -84,9 +84,9 @@ mod tests {
             (false, 3800, Kind::Rest),
         ];
         for (occupied, time, kind) in said {
-            assert_eq!(edges.kind("a", occupied, time), kind, "{time}");
+            assert_eq!(edges.classify("a", occupied, time), kind, "{time}");
         }
-        assert_eq!(edges.kind("b", true, 3800), Kind::Motion);
+        assert_eq!(edges.classify("b", true, 3800), Kind::Motion);
         assert!(edges.knows("b") && !edges.knows("c"));
     }
 
@@ -96,8 +96,8 @@ mod tests {
         let readings = |device: &str| DeviceReadings { device: device.into(), times: vec![100, 200].into() };
         let heard = [("moving".into(), 200), ("quiet".into(), 100), ("resting".into(), 230)];
         edges.learn(&[readings("moving"), readings("resting")], &heard);
-        assert_eq!(edges.kind("moving", true, 260), Kind::Rest);
-        assert_eq!(edges.kind("resting", true, 260), Kind::Motion);
-        assert_eq!(edges.kind("quiet", true, 260), Kind::Motion);
+        assert_eq!(edges.classify("moving", true, 260), Kind::Rest);
+        assert_eq!(edges.classify("resting", true, 260), Kind::Motion);
+        assert_eq!(edges.classify("quiet", true, 260), Kind::Motion);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-/// Sensors that an availability topic reported as offline and that were not heard since.
+/// Sensors that an availability topic reported as offline and that have not reported since.
 #[derive(Debug, Default)]
 pub struct Health {
     offline: Mutex<BTreeSet<String>>,

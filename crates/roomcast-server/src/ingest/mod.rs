@@ -1,8 +1,8 @@
 //! Arriving readings, from the wire to the store.
 //!
-//! Bodies and messages become events ([`payload`]). A sensor that repeats itself is told from one that fires again
-//! ([`edges`]). One task stores what all sources have, one transaction after the other ([`writer`]), and then answers
-//! each: HTTP gets its response, [`mqtt`] and [`nats`] send their acknowledgements. Everything kept here is in the
+//! Bodies and messages become events ([`payload`]). A new motion is distinguished from a repeated report ([`edges`]).
+//! One task stores the events of all sources, one transaction after the other ([`writer`]). It then answers each
+//! sender: HTTP gets its response, [`mqtt`] and [`nats`] send their acknowledgements. Every event in memory is in the
 //! store or still with its sender, so killing the process loses nothing.
 //!
 //! Memory is bounded: while the queue is full, HTTP bodies are rejected, and MQTT and NATS are not read any further.

@@ -1,8 +1,8 @@
 //! Readings from a JetStream consumer, acknowledged when they are stored.
 //!
-//! JetStream accepts readings while the database is away and can replicate its log. Publishers get their
-//! acknowledgement from JetStream, and several servers share one durable consumer. A message is a row of
-//! `POST /readings` as JSON, or an array of rows.
+//! JetStream accepts readings while the database is unavailable and can replicate its log. Publishers get their
+//! acknowledgement from JetStream, and several servers share one durable consumer. A message is a row of `POST
+//! /readings` as JSON, or an array of rows.
 //!
 //! Publishers spread their load, and keep each device's readings in order, with a number derived from the device's name
 //! in the subject: `readings.0`, `readings.1`, … The consumer takes them all with `readings.>`.
@@ -35,7 +35,7 @@ const MAX_MESSAGES_IN_WORK: usize = 1024;
 const MAX_BATCH_MESSAGES: usize = 128;
 const MAX_BATCH_BYTES: usize = 8 << 20;
 
-/// Requests open at the same time. The server prepares the next messages while one is taken.
+/// Number of requests open at the same time. The server prepares the next messages while it handles one request.
 const OPEN_REQUESTS: usize = 4;
 
 /// Time for which the server keeps a request for messages open.
@@ -44,8 +44,8 @@ const REQUEST_EXPIRY: Duration = Duration::from_secs(10);
 /// Extra time after which a request counts as lost. The client's own limit is longer.
 const REQUEST_GRACE: Duration = Duration::from_secs(2);
 
-/// Time after which JetStream sends a message again without word of it, and the interval at which it gets word of one
-/// that is not stored yet.
+/// Time without an acknowledgement after which JetStream sends a message again, and the interval at which it is told
+/// that a message is in progress.
 const ACK_WAIT: Duration = Duration::from_secs(10);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(4);
 
@@ -72,7 +72,7 @@ pub async fn listen(settings: Settings, calendar: Calendar, writer: Writer, coun
         match connect(&settings, &counts).await {
             Ok(connected) => break connected,
             Err(error) => {
-                tracing::warn!(%error, stream = settings.stream, "JetStream cannot be used yet");
+                tracing::warn!(%error, stream = settings.stream, "JetStream is not available yet");
                 sleep(delays.step()).await;
             }
         }
@@ -139,7 +139,7 @@ struct Durable {
 
 impl Durable {
     /// Makes the stream and the consumer again if they were deleted, unless they were checked just before. A new
-    /// consumer delivers everything in the stream once more, and stored readings count once.
+    /// consumer delivers everything in the stream again; stored readings count once.
     async fn repair(&self) {
         // All requests fail at the same time; one of them repairs.
         let Ok(mut checked) = self.checked.try_lock() else { return };
@@ -147,14 +147,14 @@ impl Durable {
             return;
         }
         if let Err(error) = prepare(&self.client, &self.settings).await {
-            tracing::debug!(%error, "JetStream's consumer cannot be looked for");
+            tracing::debug!(%error, "JetStream's consumer cannot be checked");
         }
         *checked = Instant::now();
     }
 }
 
-/// Requests messages and handles each in a task of its own. The writer stores together what the tasks have, and a
-/// message that is not stored holds up no other.
+/// Requests messages and handles each in its own task. The writer stores the messages of all tasks together, and a
+/// message that is not stored does not delay others.
 struct Receiver {
     source: Durable,
     calendar: Calendar,
@@ -207,7 +207,7 @@ impl Receiver {
             *received += 1;
             tokio::spawn(async move {
                 if let Err(error) = receiver.take(message).await {
-                    tracing::warn!(%error, "a message could not be acknowledged; it will come again");
+                    tracing::warn!(%error, "a message could not be acknowledged and will be delivered again");
                 }
                 drop(place);
             });
@@ -234,7 +234,7 @@ impl Receiver {
         message.ack().await
     }
 
-    /// Stores a batch, which may take as long as the store is away. Returns whether it was stored.
+    /// Stores a batch. Waits while the store is unavailable. Returns whether the batch was stored.
     async fn store(&self, batch: Batch, bytes: usize) -> bool {
         let answer = self.writer.submit_until_stored(Source::Nats, batch, bytes).await;
         // The writer messages such senders only when all is stored.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const MAX_TOPICS: usize = 100;
 const RETENTION: Duration = Duration::from_secs(24 * 3600);
 
-/// Topics with the size of their last skipped message in bytes and the time it came.
+/// Topics with the size in bytes and the arrival time of their last skipped message.
 #[derive(Debug, Default)]
 pub struct Skipped {
     topics: Mutex<BTreeMap<String, (usize, Instant)>>,

@@ -1,5 +1,5 @@
-//! Follows the registry: a version that becomes current there is served within seconds. It runs on a thread of its own,
-//! because a registry that is far away may take long to report that it is away.
+//! Follows the registry: a version that becomes current there is served within seconds. The job has its own thread,
+//! because an unreachable registry may take long to fail.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::state::site::Site;
 /// Interval between checks whether the next query of the registry is due.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Time after which models that could not be loaded are tried again although nothing seems to have changed.
+/// Time after which models that could not be loaded are tried again without any change of the registry.
 const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Follows the registry until the server stops.
@@ -35,10 +35,10 @@ pub fn follow(site: &Site) {
             // Trouble with another version no longer applies.
             site.serving.set_trouble(|trouble| trouble.models = None);
         } else if tried.as_ref() != Some(&current) || loaded_at.elapsed() >= RETRY_INTERVAL {
-            // The error is logged and shown where it happens. A registry that is away is tried again at the next query.
-            let is_away = load::reload(site).is_err_and(|error| error.is_temporary());
+            // The error is logged and shown where it happens. An unreachable registry is tried again at the next query.
+            let is_unavailable = load::reload(site).is_err_and(|error| error.is_temporary());
             loaded_at = Instant::now();
-            if is_away {
+            if is_unavailable {
                 tried = None;
                 continue;
             }

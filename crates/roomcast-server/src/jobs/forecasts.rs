@@ -6,7 +6,7 @@ use crate::state::site::Site;
 use crate::state::snapshot::Snapshot;
 use roomcast_forecast::calendar::Timestamp;
 
-/// Number of devices that are forecast before waiting requests get their turn.
+/// Number of devices that are forecast before waiting requests are served.
 pub const BATCH_SIZE: usize = 64;
 
 /// Returns the forecasts of all devices from an origin. They are shared with clients that ask over HTTP.

@@ -1,4 +1,4 @@
-//! Loading and reloading: what is stored is served whole or not at all.
+//! Loading and reloading. New data is served whole or not at all.
 
 use std::fs;
 use std::path::PathBuf;
@@ -21,12 +21,12 @@ use roomcast_storage::registry::{self, Registry, RegistryError};
 /// Interval at which the input is checked.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Loads history and models for the first time. Without models in the registry the baseline answers while
-/// models are being trained.
+/// Loads history and models for the first time. Without models in the registry the baseline answers while models are
+/// being trained.
 ///
 /// # Errors
-/// Returns an error when the readings cannot be read. An unreadable registry is no error: it is logged, and shown by
-/// `/models`.
+/// Returns an error when the readings cannot be read. An unreadable registry is not an error: it is logged, and shown
+/// by `/models`.
 pub fn start(site: &Site) -> anyhow::Result<()> {
     let _lock = site.serving.lock_loading();
     let watch = Instant::now();
@@ -72,8 +72,8 @@ fn history(site: &Site) -> anyhow::Result<History> {
     let input = &site.settings.input;
     let (mut readings, summary) = input.read(&site.calendar, None)?;
     let (rows, refused) = (summary.rows, summary.refused);
-    let told = format!("input: {refused} of {rows} rows; roomcast inspect lists them");
-    site.serving.set_trouble(|trouble| trouble.refused = (refused > 0).then_some(told));
+    let message = format!("input: {refused} of {rows} rows; roomcast inspect lists them");
+    site.serving.set_trouble(|trouble| trouble.refused = (refused > 0).then_some(message));
     if let Some(live) = &site.live {
         readings = readings.merged(live.load(&site.calendar)?);
     }
@@ -111,22 +111,22 @@ fn warm(site: &Site) {
     }
 }
 
-/// Trains on the whole history and saves the result, if the registry can be written. Returns none when there is too
-/// little to learn from, or training fails: the baseline then goes on answering.
+/// Trains on the whole history and saves the result, if the registry is writable. Returns `None` when there is too
+/// little to learn from, or training fails: the baseline then continues to answer.
 fn train(site: &Site, history: &History) -> Option<Loaded> {
     let (first_reading, last_reading) = history.span?;
     let watch = Instant::now();
-    tracing::info!("there are no models: training some, the baseline answers until then");
+    tracing::info!("there are no models yet: the baseline answers while some are trained");
     let cutoff = site.calendar.start(site.calendar.hour(last_reading) + 1);
     let hourly = Hourly::new(&history.readings, &site.calendar, cutoff);
     if !fit::enough(&hourly) {
-        tracing::info!("too little history to learn from: the baseline answers until there is enough");
+        tracing::info!("too little history to train models: the baseline answers until there is enough");
         return None;
     }
     let mut models = match fit::train(&hourly, &SiteRates::new(&hourly), &|| ()) {
         Ok(models) => models,
         Err(error) => {
-            tracing::error!(%error, "training failed, the baseline goes on answering");
+            tracing::error!(%error, "training failed: the baseline continues to answer");
             site.serving.set_trouble(|trouble| trouble.models = Some(format!("training failed: {error}")));
             return None;
         }
@@ -164,7 +164,7 @@ fn save(registry: &Registry, models: &Models, about: &TrainingInfo) -> Option<ro
 /// Loads the registry's current models now.
 ///
 /// # Errors
-/// Returns a `RegistryError` when they cannot be used; the old ones stay.
+/// Returns a `RegistryError` when they are unusable. The old ones stay in use.
 pub fn reload(site: &Site) -> Result<String, RegistryError> {
     let last = site.snapshot().ok().and_then(|snapshot| snapshot.history.span).map(|span| span.1);
     // Loading may take long, so it runs without the lock and new readings do not wait for it.
@@ -185,7 +185,7 @@ pub fn reload(site: &Site) -> Result<String, RegistryError> {
         }
         Err(error) => {
             site.metrics.model_reload_failures.add(1);
-            tracing::error!(%error, "models could not be reloaded, the old ones stay");
+            tracing::error!(%error, "models could not be reloaded: the old ones stay in use");
             site.serving.set_trouble(|trouble| trouble.models = Some(error.to_string()));
             Err(error)
         }
@@ -194,11 +194,11 @@ pub fn reload(site: &Site) -> Result<String, RegistryError> {
 
 fn read_again(site: &Site) {
     let _lock = site.serving.lock_loading();
-    match history(site).context("the old readings stay") {
+    match history(site).context("the old readings stay in use") {
         Ok(history) => {
             site.metrics.reading_reloads.add(1);
             site.serving.set_trouble(|trouble| trouble.readings = None);
-            tracing::info!(readings = history.count, "readings read again");
+            tracing::info!(readings = history.count, "the readings were reloaded");
             if let Ok(old) = site.snapshot() {
                 site.serving.replace(old.with_history(history));
                 warm(site);
@@ -222,7 +222,7 @@ fn drop_expired(site: &Site) {
         *drops_before = None;
         return;
     }
-    // Another server may not have dropped them yet. When the store is away, it is asked again later.
+    // Another server may not have dropped them yet. An unavailable store is queried again later.
     if !live.has_dropped(before).unwrap_or(false) {
         return;
     }
@@ -235,7 +235,7 @@ fn drop_expired(site: &Site) {
     let _lock = site.serving.lock_loading();
     let Ok(old) = site.snapshot() else { return };
     let history = History::new(old.history.readings.since(before), &site.calendar, heard(site));
-    tracing::info!(readings = history.count, "old readings are forgotten");
+    tracing::info!(readings = history.count, "old readings were dropped");
     site.serving.replace(old.with_history(history));
     warm(site);
     site.events.readings(std::iter::empty());
@@ -247,31 +247,31 @@ fn read_changes(site: &Site) {
     let _lock = site.serving.lock_loading();
     match live.changes() {
         Ok(changes) => {
-            if live.is_away.swap(false, SeqCst) {
+            if live.is_unavailable.swap(false, SeqCst) {
                 site.serving.set_trouble(|trouble| trouble.store = None);
             }
             if let Ok(old) = site.snapshot()
                 && !changes.is_empty()
             {
-                let grown = old.grown(&changes.devices, &site.calendar);
+                let extended = old.extended(&changes.devices, &site.calendar);
                 // Readings that this or another query has already returned are no news.
-                if grown.history.count > old.history.count {
-                    site.serving.replace(grown);
+                if extended.history.count > old.history.count {
+                    site.serving.replace(extended);
                     warm(site);
                     site.events.readings(changes.devices.iter().map(|d| d.device.as_str()));
                 }
             }
         }
         Err(error) => {
-            live.is_away.store(true, SeqCst);
-            tracing::error!(%error, "the store cannot be read, the old readings stay");
+            live.is_unavailable.store(true, SeqCst);
+            tracing::error!(%error, "the store cannot be read, the old readings stay in use");
             site.serving.set_trouble(|trouble| trouble.store = Some(error.to_string()));
         }
     }
 }
 
-/// Watches the input until the server stops, and serves what is new. `stamps` are from before the first load, so no
-/// change between the two is missed.
+/// Watches the input until the server stops, and serves new data. `stamps` are from before the first load, so no change
+/// between the two is missed.
 pub fn watch(site: &Site, mut stamps: FileStamps) {
     while !site.serving.is_draining() {
         std::thread::sleep(POLL_INTERVAL);
@@ -285,11 +285,11 @@ pub fn watch(site: &Site, mut stamps: FileStamps) {
     }
 }
 
-/// Size and modification time of each input file; none for a missing one.
+/// Size and modification time of each input file; `None` for a missing one.
 pub type FileStamps = Vec<Option<(u64, SystemTime)>>;
 
 /// Returns the present stamps of the input.
-pub fn stamps(site: &Site) -> FileStamps {
+pub(crate) fn stamps(site: &Site) -> FileStamps {
     let stamp = |path: &PathBuf| {
         let meta = fs::metadata(path).ok()?;
         Some((meta.len(), meta.modified().ok()?))

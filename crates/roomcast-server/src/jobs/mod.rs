@@ -1,6 +1,6 @@
-//! What the server does by itself, each loop on a thread of its own: it reloads readings and models ([`load`],
-//! [`activations`]), publishes and scores forecasts and looks for alerts ([`periodic`]), retrains the models and tidies
-//! the store ([`scheduled`]).
+//! Background jobs of the server, each on its own thread: reload readings and models ([`load`], [`activations`]),
+//! publish and score forecasts and check for alerts ([`periodic`]), retrain the models and tidy the store
+//! ([`scheduled`]).
 
 pub mod activations;
 mod forecasts;

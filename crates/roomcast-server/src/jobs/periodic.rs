@@ -1,5 +1,5 @@
-//! Work the server does by itself, every second: it publishes forecasts, keeps them until their hours are over and then
-//! scores them, and looks for problems that its operator should know.
+//! Jobs that run every second: publish forecasts, score them once their hours are over, and check for problems that the
+//! operator should know.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::state::site::Site;
 /// Interval at which all of it is checked.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Publishes, scores and looks for alerts until the server stops.
+/// Publishes, scores and checks for alerts until the server stops.
 pub fn run(site: &Site) {
     let mut scoring = Scoring::default();
     let mut publishing = Publishing::default();

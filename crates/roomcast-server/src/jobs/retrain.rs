@@ -1,8 +1,9 @@
 //! The scheduled retraining: runs `roomcast retrain` as a child process of the server, at night and with low priority.
 //!
-//! A process of its own keeps the costs of training (memory, a crash) away from the requests, and can be given a low
-//! priority as a whole ([`with_low_priority`]). The models it saves are loaded like any other version ([`super::load::watch`]).
-//! The registry lets one process retrain at a time; servers that share a store but no directory need the lease of [`JOBS`].
+//! A separate process keeps the costs of training (memory, a crash) away from the requests, and can run at a low
+//! priority ([`with_low_priority`]). The models it saves are loaded like any other version ([`super::load::watch`]).
+//! The registry lets one process retrain at a time; servers that share a store but no directory need the lease of
+//! [`JOBS`].
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -31,8 +32,8 @@ const MAX_ERROR_LINES: usize = 3;
 /// The subcommand of the child.
 pub const SUBCOMMAND: &str = "retrain-job";
 
-/// The job of a child, which reads it as JSON from standard input: every user of the machine can read arguments, and
-/// the address of a store or a registry may hold a password.
+/// The job of a child, which reads it as JSON from standard input. Every user of the machine can read arguments, and
+/// the address of a store or a registry may contain a password.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// Readings and site.
@@ -50,7 +51,7 @@ pub fn run(site: &Site, plan: &Retraining) {
     let watch = Instant::now();
     let metrics = &site.metrics;
     match attempt(site, plan) {
-        Ok(None) => tracing::info!("no retraining: another server does it, or this one stops"),
+        Ok(None) => tracing::info!("no retraining: another server retrains, or this one stops"),
         Ok(Some(report)) => {
             let count = |name: &str| report[name].as_u64().unwrap_or(0);
             let (promoted, fell_back, kept) = (count("promoted"), count("fell_back"), count("kept"));
@@ -65,13 +66,14 @@ pub fn run(site: &Site, plan: &Retraining) {
         Err(error) => {
             let error = format!("{error:#}");
             metrics.retraining_failures.add(1);
-            tracing::error!(error, "retraining failed, the models in use stay");
+            tracing::error!(error, "retraining failed: the models in use stay in use");
             site.serving.set_trouble(|trouble| trouble.retraining = Some(format!("retraining failed: {error}")));
         }
     }
 }
 
-/// Runs one retraining to its end. Returns its report; none when another server or process retrains, or this one stops.
+/// Runs one retraining to its end. Returns its report; `None` when another server or process retrains, or this one
+/// stops.
 fn attempt(site: &Site, plan: &Retraining) -> anyhow::Result<Option<Value>> {
     let lease = site.live.as_ref().map(|live| live.lease(JOBS));
     let renew = || lease.as_ref().map_or(Ok(true), |lease| lease()).context("cannot take the lease");
@@ -129,8 +131,9 @@ fn forward_stderr(child: ChildStderr) -> JoinHandle<VecDeque<String>> {
     })
 }
 
-/// Returns a command that runs a program with low priority: on Linux in the idle class, whose tasks give way at once to
-/// any other that wakes, elsewhere with nice. `sh` becomes the program, so that it can be waited for and killed.
+/// Returns a command that runs a program with low priority. On Linux it runs in the idle class, whose tasks yield at
+/// once to any other that wakes; elsewhere with nice. `sh` becomes the program, so that it can be waited for and
+/// killed.
 pub fn with_low_priority(program: &Path) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", "{ chrt -i -p 0 $$ || renice -n 10 -p $$; } >/dev/null 2>&1; exec \"$@\"", "sh"]).arg(program);
@@ -140,7 +143,7 @@ pub fn with_low_priority(program: &Path) -> Command {
 /// Starts the child; without a shell, at the server's own priority.
 fn spawn(site: &Site, plan: &Retraining, output: &File) -> anyhow::Result<Child> {
     let own = std::env::current_exe().context("cannot find the program's own file")?;
-    let job = serde_json::to_vec(&Job::new(site, plan)).context("cannot tell the retraining its settings")?;
+    let job = serde_json::to_vec(&Job::new(site, plan)).context("cannot send the settings to the retraining")?;
     let start = |mut command: Command| -> anyhow::Result<std::io::Result<Child>> {
         command.arg(SUBCOMMAND);
         // The child gets no tokens, because it needs none.

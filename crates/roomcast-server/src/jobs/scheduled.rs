@@ -1,7 +1,8 @@
 //! Jobs of the server, scheduled or when needed, one after the other: retraining the models, the first training for a
 //! store that was empty, packing and dropping old readings.
 //!
-//! Servers of one store share one lease for all jobs ([`JOBS`](crate::state::live::JOBS)), so that one server does them.
+//! Servers of one store share one lease for all jobs ([`JOBS`](crate::state::live::JOBS)), so that one server does
+//! them.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use roomcast_forecast::train::schedule::Schedule;
 /// Interval at which the clock and the server's phase are checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Seconds back by which a clock counts as set; the time to wait for is then computed again.
+/// Seconds back by which a clock counts as changed. The time to wait for is then computed again.
 const MIN_CLOCK_JUMP: i64 = 60;
 
 /// Runs the jobs that are due, until the server stops.
@@ -44,7 +45,7 @@ pub fn run(site: &Site) {
     }
 }
 
-/// Reports once per time of a schedule that it has come.
+/// Reports each time of a schedule once.
 struct Timer {
     what: &'static str,
     schedule: Option<Schedule>,
@@ -97,7 +98,7 @@ impl InitialTraining {
             return false;
         }
         let days = snapshot.history.days(&site.calendar);
-        if days < fit::FEWEST_DAYS || days <= self.days || !site.settings.can_read_again() {
+        if days < fit::MIN_DAYS || days <= self.days || !site.settings.can_read_again() {
             return false;
         }
         self.days = days;

@@ -15,7 +15,7 @@ use roomcast_forecast::forecast::{self, DeviceForecast};
 use roomcast_forecast::model::rule::Rule;
 use roomcast_forecast::scores::Scores;
 
-/// The name beside the models under which scores outlive the process.
+/// The name of the file of scores beside the models.
 const FILE: &str = "live-scores";
 
 /// The state of scoring: whether earlier scores were read, and whether reading or saving them fails.
@@ -26,13 +26,13 @@ pub struct Scoring {
 }
 
 impl Scoring {
-    /// Reads the scores of an earlier process. While the registry is away it does not begin anew, or they would be
-    /// lost.
+    /// Reads the scores of an earlier process. While the registry is unreachable it does not start with empty scores,
+    /// because they would replace those in the registry.
     fn resume(&mut self, site: &Site) {
         let kept = match site.registry.read_beside(FILE) {
             Err(error) if error.is_temporary() => {
                 if self.outage.begin() {
-                    tracing::warn!(%error, "earlier scores cannot be read now: scoring waits for them");
+                    tracing::warn!(%error, "earlier scores cannot be read yet: scoring waits for them");
                 }
                 return;
             }
@@ -43,13 +43,13 @@ impl Scoring {
             Ok(scores) => *site.scores.lock() = scores,
             Err(error) => {
                 let error = format!("{error:#}");
-                tracing::warn!(file = FILE, error, "earlier scores cannot be read, they begin anew");
+                tracing::warn!(file = FILE, error, "earlier scores cannot be read: scoring begins anew");
             }
         }
         *self = Scoring { is_resumed: true, outage: Outage::default() };
     }
 
-    /// Keeps and scores the forecasts that are due, while readings come in.
+    /// Records and scores the forecasts that are due, while readings arrive.
     ///
     /// # Errors
     /// Returns a `Problem` when Polars fails.
@@ -73,7 +73,7 @@ impl Scoring {
             if snapshot.loaded.models.cutoff <= start {
                 let made = forecasts::of_all(site, snapshot, start)?;
                 let base = baseline(&made.grid, &snapshot.history, calendar).map_err(Problem::internal)?;
-                site.scores.lock().keep(origin, hour, midnight, &made.devices(), &base);
+                site.scores.lock().record(origin, hour, midnight, &made.devices(), &base);
                 changed = true;
             }
         }
@@ -98,16 +98,16 @@ impl Scoring {
                 self.outage.end();
             }
             Err(error) if self.outage.begin() => {
-                tracing::warn!(error = format!("{error:#}"), "scores are not saved: a restart will forget them");
+                tracing::warn!(error = format!("{error:#}"), "scores could not be saved: a restart will lose them");
             }
             Err(_) => {}
         }
     }
 }
 
-/// Returns the instant up to which readings have come: now, or just after the last when readings run ahead of the
-/// clock. If they are of the past, a store may still be playing it, and its last reading is the clock; files are then
-/// history.
+/// Returns the instant up to which readings have arrived: now, or just after the last when readings are ahead of the
+/// clock. If they are of the past, a store may still be receiving them, and its last reading is the clock; files are
+/// then history.
 fn clock(site: &Site, history: &History) -> Option<Timestamp> {
     let (_, last) = history.span?;
     let now = site.calendar.now();

@@ -10,13 +10,13 @@ use crate::state::settings::Upkeep;
 use crate::state::site::Site;
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 
-/// Packs and drops what is due. A failure is shown until a later run has succeeded.
+/// Packs and drops the readings that are due. A failure is shown until a later run has succeeded.
 pub fn run(site: &Site, upkeep: &Upkeep, live: &Live) {
     let watch = Instant::now();
     let retain_from = cutoff(site, upkeep.retain);
     let done = attempt(site, upkeep, live, retain_from);
     match &done {
-        Ok(None) => tracing::info!("no upkeep: another server does it"),
+        Ok(None) => tracing::info!("no upkeep: another server has the lease"),
         Ok(Some((packed, dropped))) => {
             site.metrics.packed.add(*packed);
             site.metrics.dropped.add(*dropped);
@@ -35,8 +35,8 @@ pub fn run(site: &Site, upkeep: &Upkeep, live: &Live) {
     site.serving.set_trouble(|known| known.upkeep = trouble);
 }
 
-/// Returns the number of readings packed and dropped, the latter all before `retain_from`; none when another
-/// server does it.
+/// Returns the number of readings packed and dropped, the latter all before `retain_from`; `None` when another server
+/// holds the lease.
 fn attempt(
     site: &Site,
     upkeep: &Upkeep,
@@ -61,9 +61,9 @@ fn attempt(
     Ok(Some((packed.transpose().context("cannot pack days")?.unwrap_or(0), dropped)))
 }
 
-/// Returns the instant that lies so far back; none without an age or without readings. Ages count from the present, or
-/// from the last reading if that is earlier: neither a clock that runs years ahead nor sensors that fell silent may
-/// empty the store.
+/// Returns the instant `age` before the reference; `None` without an age or without readings. Ages count from the
+/// present, or from the last reading if that is earlier. Neither a clock that is years ahead nor sensors that fell
+/// silent may empty the store.
 fn cutoff(site: &Site, age: Option<Duration>) -> Option<Timestamp> {
     let (_, last) = site.snapshot().ok()?.history.span?;
     Some(last.min(site.calendar.now()) - age?.as_secs() as Timestamp)

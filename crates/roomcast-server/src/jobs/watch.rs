@@ -1,4 +1,4 @@
-//! The alert monitor: looks for problems that the operator of the site should know.
+//! The alert monitor: checks for problems that the operator of the site should know.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -18,7 +18,7 @@ use roomcast_forecast::readings::Stray;
 const MIN_PAUSE: Duration = Duration::from_secs(5);
 const PAUSE_FACTOR: u32 = 20;
 
-/// Models that learned from nothing younger than this are old.
+/// Age of the last reading that models learned from, from which they count as old.
 const MAX_MODEL_AGE: i64 = 30 * 24 * HOUR;
 
 /// Hours of history that define the usual silence. A building is quiet at night and on weekends, so readings are late
@@ -26,7 +26,7 @@ const MAX_MODEL_AGE: i64 = 30 * 24 * HOUR;
 const SILENCE_WINDOW_HOURS: usize = 28 * 24;
 const MIN_USUAL_SILENCE: i64 = 6 * HOUR;
 
-/// Time without motion after which forecasts ask whether the sensors are alive.
+/// Time without motion after which forecasts query whether the sensors are alive.
 const LIVENESS_QUERY_DELAY: i64 = 24 * HOUR;
 
 /// Time after the last reading during which readings count as arriving.
@@ -35,10 +35,10 @@ const ARRIVAL_WINDOW: Duration = Duration::from_secs(600);
 /// Time after the last refused row during which refused rows are an alert.
 const REFUSAL_WINDOW: Duration = Duration::from_secs(3600);
 
-/// Silence that is still usual before the data cover a week: weekends are not known yet.
+/// Longest usual silence before the data cover a week, when weekends are not known yet.
 const INITIAL_USUAL_SILENCE: i64 = 72 * HOUR;
 
-/// Looks for problems repeatedly.
+/// Checks for problems repeatedly.
 #[derive(Default)]
 pub struct AlertMonitor {
     /// The earliest time of another check.
@@ -56,7 +56,7 @@ struct Arrivals {
 }
 
 impl Arrivals {
-    /// Returns whether readings came in the last minutes, whatever their timestamps.
+    /// Returns whether readings arrived in the last minutes, whatever their timestamps.
     fn update(&mut self, counts: &Counts, now: Instant) -> bool {
         let stored = Source::ALL.into_iter().map(|source| counts.of(source).stored.get()).sum();
         if stored > self.stored {
@@ -117,7 +117,7 @@ impl DataFindings {
 }
 
 impl AlertMonitor {
-    /// Looks for problems, when a check is due.
+    /// Checks for problems, when a check is due.
     pub fn update(&mut self, site: &Site, snapshot: &Arc<Snapshot>) {
         if self.next.is_some_and(|next| Instant::now() < next) {
             return;
@@ -139,7 +139,7 @@ impl AlertMonitor {
     }
 }
 
-/// Returns the names of everything that is wrong, by kind.
+/// Returns the names of everything that has a problem, by kind.
 fn find_problems(
     site: &Site,
     snapshot: &Snapshot,
@@ -211,19 +211,19 @@ fn usual_silence(hourly: &Hourly, covered: i64) -> i64 {
 }
 
 /// Returns the servers that were tried and are not connected.
-fn disconnected(site: &Site, is_store_away: bool) -> Vec<String> {
-    let mut names: Vec<String> = is_store_away.then(|| "store".to_owned()).into_iter().collect();
+fn disconnected(site: &Site, is_store_unavailable: bool) -> Vec<String> {
+    let mut names: Vec<String> = is_store_unavailable.then(|| "store".to_owned()).into_iter().collect();
     if let Some(live) = &site.live {
-        let gone = |source: &Source| {
+        let is_disconnected = |source: &Source| {
             let arrived = live.counts.of(*source);
             arrived.reconnects.get() > 0 && arrived.connected.get() == 0
         };
-        names.extend(Source::ALL.into_iter().filter(gone).map(|source| source.name().to_owned()));
+        names.extend(Source::ALL.into_iter().filter(is_disconnected).map(|source| source.name().to_owned()));
     }
     if let Some(publisher) = site.publisher.as_ref().filter(|publisher| publisher.is_active()) {
-        let gone =
+        let unreachable =
             publisher.counts().iter().filter(|(_, counts)| counts.failures.get() > 0 && counts.connected.get() == 0);
-        names.extend(gone.map(|(name, _)| format!("publish-{name}")));
+        names.extend(unreachable.map(|(name, _)| format!("publish-{name}")));
     }
     names
 }

@@ -12,7 +12,7 @@ use super::socket::{self, Socket};
 /// Largest packet that is read whole. Gateways also publish lists of all their devices.
 pub(crate) const MAX_PACKET_BYTES: usize = 16 << 20;
 
-/// Keep-alive of connections: the interval at which the broker is asked whether it is there.
+/// Keep-alive of connections: the interval at which pings are sent.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// A broker, with the settings to connect to it.
@@ -26,7 +26,7 @@ pub struct Broker {
     pub login: Option<(String, String)>,
     /// The certificates to trust, PEM. Without them the connection is not encrypted.
     pub trusted: Option<Vec<u8>>,
-    /// Name of the session at the broker: the same at every start, and used by no other client.
+    /// Client id of the session. It is the same at every start, and no other client uses it.
     pub client_id: String,
 }
 

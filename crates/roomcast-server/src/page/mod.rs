@@ -20,7 +20,7 @@ use crate::http::etag;
 use crate::page::bundle::Module;
 use crate::problem::Problem;
 
-/// The content security policy of the page: its own script, style and requests, nothing from elsewhere.
+/// The content security policy of the page, which allows only its own script, style and requests.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -35,16 +35,16 @@ macro_rules! modules {
 }
 
 /// The modules of the page itself.
-pub const PAGE: [Module; 14] = modules!(
+pub(crate) const PAGE: [Module; 14] = modules!(
     "app" "core/api" "core/state" "core/tools" "core/words" "grid/grid" "grid/hindsight" "grid/keys" "grid/onboarding"
     "panel/panel" "shell/alerts" "shell/head" "shell/live" "shell/login"
 );
 
-/// The modules of the panel; a browser fetches them with the first panel.
-pub const PANEL: [Module; 6] =
+/// The modules of the panel, which a browser fetches with the first panel.
+pub(crate) const PANEL: [Module; 6] =
     modules!("panel/model" "panel/pieces" "panel/room" "panel/schedule" "panel/weeks" "panel/why");
 
-/// Path, in the list of files, of the page as a server without tokens sends it: it does not ask for one.
+/// Path, in the list of files, of the page as a server without tokens sends it. This page asks for no token.
 const OPEN_PAGE: &str = "/ without sign-in";
 
 /// A file, its type, and a tag that changes with its content. Only the compressed form is kept.
@@ -100,7 +100,7 @@ fn file(request: &HttpRequest, path: &str) -> Result<HttpResponse, Problem> {
     let Some(file) = FILES.iter().find(|file| file.path == path) else {
         return Err(Problem::of_status(StatusCode::NOT_FOUND));
     };
-    let is_held = etag::is_held(request, &file.tag);
+    let is_held = etag::matches(request, &file.tag);
     let mut response = if is_held { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
         .insert_header((ETAG, file.tag.to_string()))

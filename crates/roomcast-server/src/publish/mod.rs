@@ -1,7 +1,7 @@
 //! Publishes forecasts: to a broker in Home Assistant's form, and to Redis for programs.
 //!
-//! The forecaster hands over the forecasts of the whole site and never waits. Each target takes the newest when it is
-//! ready for them, so a slow or absent target costs the memory of one such forecast and nothing else.
+//! The forecaster passes on the forecasts of the whole site and never waits. Each target takes the newest when it is
+//! ready for it, so a slow or absent target costs the memory of one such forecast and nothing else.
 
 mod homeassistant;
 mod redis;
@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::backoff::{Backoff, Outage, STABLE};
+use crate::backoff::{Backoff, Outage, STABLE_DURATION};
 use crate::metrics::TargetCounts;
 pub use homeassistant::HomeAssistant;
 pub use redis::{Redis, RedisUrlError};
@@ -28,7 +28,7 @@ pub use site_forecast::SiteForecast;
 pub const RENEW_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Longer than any server runs.
-const ALWAYS: Duration = Duration::from_secs(u32::MAX as u64);
+const NO_EXPIRY: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// A server that forecasts are published to. Its text names it for the log, without a password.
 #[async_trait]
@@ -59,7 +59,7 @@ impl Feed {
         self.forecasts.borrow_and_update().clone()
     }
 
-    /// Waits for a forecast that was not returned yet; false when no more are made.
+    /// Waits for a forecast that was not returned yet. Returns false when no more are made.
     async fn wait(&mut self) -> bool {
         self.forecasts.changed().await.is_ok()
     }
@@ -72,8 +72,8 @@ impl Feed {
     }
 }
 
-/// The time until which no other server publishes; none when another server does. It ends by itself: a server that
-/// cannot reach the store does not learn that another server has taken the lease.
+/// The time until which no other server publishes; `None` when another server does. The time limits the lease: a server
+/// that cannot reach the store does not learn that another server has taken the lease.
 #[derive(Clone)]
 struct LeaseEnd(watch::Receiver<Option<Instant>>);
 
@@ -83,7 +83,7 @@ impl LeaseEnd {
     }
 
     /// Waits until this server publishes.
-    async fn held(&mut self) {
+    async fn wait_until_held(&mut self) {
         self.wait_for(|end| end.is_some_and(|end| Instant::now() < end)).await;
     }
 
@@ -124,7 +124,7 @@ impl Publisher {
             return None;
         }
         let (forecasts, newest) = watch::channel(None);
-        let (end, lease_end) = watch::channel(lease.is_none().then(|| Instant::now() + ALWAYS));
+        let (end, lease_end) = watch::channel(lease.is_none().then(|| Instant::now() + NO_EXPIRY));
         let lease_end = LeaseEnd(lease_end);
         let mut counts = Vec::new();
         for target in targets {
@@ -146,11 +146,11 @@ impl Publisher {
     }
 
     /// Returns whether this server publishes, and no other.
-    pub fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         self.lease_end.is_ahead()
     }
 
-    /// Hands over a forecast. It replaces one that was not taken yet.
+    /// Passes on a forecast. It replaces one that no target has taken yet.
     pub fn publish(&self, forecast: SiteForecast) {
         self.forecasts.send_replace(Some(Arc::new(forecast)));
     }
@@ -162,13 +162,13 @@ impl Publisher {
 }
 
 /// Publishes to a target until the runtime ends. Connects while this server holds the lease, and closes the connection
-/// when another server has it. While it is not known who has the lease, the connection stays open, so that no
-/// subscriber is told that the forecasts are gone. Nothing new is published and no connection is made meanwhile,
-/// because the next server uses the same name at a broker.
+/// when another server has it. While the holder is unknown, the connection stays open, so that no subscriber sees the
+/// forecasts as unavailable. Nothing is published and no connection is made meanwhile, because the next server uses the
+/// same name at a broker.
 async fn supply(mut target: Box<dyn Target>, mut feed: Feed, mut lease_end: LeaseEnd) {
     let (mut delays, mut outage) = (Backoff::default(), Outage::default());
     loop {
-        lease_end.held().await;
+        lease_end.wait_until_held().await;
         feed.connected_at = None;
         let sent = feed.counts.sent.get();
         let ended = tokio::select! {
@@ -182,13 +182,13 @@ async fn supply(mut target: Box<dyn Target>, mut feed: Feed, mut lease_end: Leas
             Some(Err(error)) => error.to_string(),
         };
         feed.counts.failures.add(1);
-        let is_stable = feed.connected_at.is_some_and(|connected| connected.elapsed() >= STABLE);
+        let is_stable = feed.connected_at.is_some_and(|connected| connected.elapsed() >= STABLE_DURATION);
         if is_stable && feed.counts.sent.get() > sent {
             delays.reset();
             outage.end();
         }
         if outage.begin() {
-            tracing::warn!(error, "forecasts do not reach {}, it is tried again", feed.target);
+            tracing::warn!(error, "forecasts do not reach {}: trying again", feed.target);
         } else {
             tracing::debug!(error, "forecasts still do not reach {}", feed.target);
         }
@@ -204,10 +204,10 @@ async fn renew(
 ) {
     let mut outage = Outage::default();
     loop {
-        let (asked, take) = (Instant::now(), take.clone());
+        let (requested_at, take) = (Instant::now(), take.clone());
         match tokio::task::spawn_blocking(move || take()).await {
             Ok(Ok(is_held)) => {
-                let was_held = end.send_replace(is_held.then(|| asked + duration)).is_some();
+                let was_held = end.send_replace(is_held.then(|| requested_at + duration)).is_some();
                 match (was_held, is_held) {
                     (false, true) => tracing::info!("this server publishes forecasts"),
                     (true, false) => tracing::info!("another server publishes forecasts"),
@@ -221,7 +221,7 @@ async fn renew(
                 let error = format!("{error:#}");
                 let has_expired = end.borrow().is_some_and(|end| end <= Instant::now());
                 if has_expired && outage.begin() {
-                    tracing::warn!(error, "it is not known whether another server publishes now: this one waits");
+                    tracing::warn!(error, "it is not known whether another server publishes: this one waits");
                 } else {
                     tracing::debug!(error, "it is not known which server publishes");
                 }

@@ -25,7 +25,7 @@ pub struct Redis {
     address: String,
 }
 
-/// The address is not that of a Redis server. It is not shown, because it may hold a password.
+/// The address is not that of a Redis server. It is not shown, because it may contain a password.
 #[derive(Debug, thiserror::Error)]
 #[error("expected redis://[user@]host[:port][/database], or the same with rediss:// and certificates to trust")]
 pub struct RedisUrlError;

@@ -18,7 +18,7 @@ pub struct SiteForecast {
     pub origin: Timestamp,
     /// Time of the computation, UTC.
     pub made_at: Timestamp,
-    /// The version of the models that they come from.
+    /// The version of the models that made them.
     pub version: String,
     /// One forecast per device, in order of name. All are of the same hours.
     pub forecasts: Vec<DeviceForecast>,

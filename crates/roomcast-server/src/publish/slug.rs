@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 /// Most characters of the readable part.
-const READABLE: usize = 40;
+const MAX_READABLE_CHARS: usize = 40;
 
 /// Returns a name as at most 40 letters, digits and `_`, for people. Different names may give the same slug.
 pub fn readable(name: &str) -> String {
     let mut slug = String::new();
     for character in name.chars() {
-        if slug.len() >= READABLE {
+        if slug.len() >= MAX_READABLE_CHARS {
             break;
         }
         if character.is_ascii_alphanumeric() {

@@ -11,34 +11,34 @@ use roomcast_forecast::calendar::Timestamp;
 /// Maximum number of names shown per kind.
 const MAX_EXAMPLES: usize = 20;
 
-/// What can be wrong.
+/// The kind of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = AlertKind)]
 pub enum Kind {
-    /// Sensors without motion for far longer than usual, and those of which their gateway says that they are gone.
+    /// Sensors without motion for far longer than usual, and sensors that their gateway reports as offline.
     SilentSensors,
     /// Sensors that fire far more often than the others.
     ChatteringSensors,
     /// Devices whose forecasts did worse than the baseline by more than chance explains.
     WorseThanBaseline,
-    /// No reading for longer than nights and weekends explain.
+    /// No reading has arrived for longer than nights and weekends explain.
     DataLate,
-    /// Readings that are ahead of the server's clock, or far from all others: they wait, or are set aside.
+    /// Readings ahead of the server's clock, which wait, or far from all others, which are set aside.
     StrayReadings,
-    /// The input cannot be read any more; what was read before is still served.
+    /// The input can no longer be read. The readings of the last successful read are still served.
     InputUnreadable,
-    /// Rows were refused: of the input when it was last read, or of what came in the last hour.
+    /// Rows were refused when the input was last read, or among the data of the last hour.
     RowsRefused,
     /// Brokers and other servers that cannot be reached.
     Disconnected,
-    /// Topics with messages that were too large to be read, in the last 24 hours.
+    /// Topics that had too large messages in the last 24 hours.
     MessagesTooLarge,
     /// The last retraining failed.
     RetrainingFailed,
-    /// Old readings could not be packed or forgotten.
+    /// Old readings could not be packed or dropped.
     UpkeepFailed,
-    /// The models have learned from nothing of the last 30 days.
+    /// The models have learned from no reading of the last 30 days.
     ModelOld,
 }
 
@@ -58,27 +58,28 @@ const KINDS: [(Kind, &str); 12] = [
     (Kind::ModelOld, "model_old"),
 ];
 
-/// One kind of trouble.
+/// A current problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Alert {
-    /// What is wrong.
+    /// The kind of the problem.
     kind: Kind,
-    /// How many devices, servers or models it concerns.
+    /// Number of devices, servers or models with the problem.
     count: usize,
-    /// When the server first saw it since it was last well, or since its start; UTC, RFC 3339.
+    /// Time at which the server first found the problem since it was last absent or since the server's start; UTC, RFC
+    /// 3339.
     since: String,
-    /// The first of them, in order of name; of what failed, why.
+    /// Names of the first devices, servers or models, in order. For failures, the reasons.
     #[schema(max_items = 20)]
     examples: Vec<String>,
 }
 
-/// The alerts that were found last.
+/// The alerts of the last check.
 #[derive(Debug, Default)]
 pub struct Alerts(Mutex<Vec<Alert>>);
 
 impl Alerts {
-    /// Records the problems found at an instant (UTC). A problem found before keeps its beginning. Returns whether
-    /// anything changed.
+    /// Records the problems found at an instant (UTC). A problem that was present before keeps its start. Returns
+    /// whether anything changed.
     pub fn set(&self, found: Vec<(Kind, Vec<String>)>, now: Timestamp) -> bool {
         let mut alerts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let alert = |(kind, names): (Kind, Vec<String>)| {
@@ -93,13 +94,13 @@ impl Alerts {
         has_changed
     }
 
-    /// Returns the present alerts, in the order in which they are shown.
+    /// Returns the current alerts, in the order in which they are shown.
     pub fn list(&self) -> Vec<Alert> {
         let alerts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         KINDS.iter().filter_map(|(kind, _)| alerts.iter().find(|alert| alert.kind == *kind).cloned()).collect()
     }
 
-    /// Returns each kind's name in metrics, and the number of devices, servers or models it concerns.
+    /// Returns each kind's name in metrics, and the number of devices, servers or models with the problem.
     pub fn counts(&self) -> [(&'static str, usize); KINDS.len()] {
         let alerts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = |kind| alerts.iter().find(|alert| alert.kind == kind).map_or(0, |alert| alert.count);

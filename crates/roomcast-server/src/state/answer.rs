@@ -1,4 +1,4 @@
-//! Forecasts as they are sent: the types of the JSON, and the bytes made of them.
+//! Forecasts in their rendered form: the types of the JSON, and its bytes.
 
 use std::sync::Arc;
 
@@ -16,38 +16,38 @@ use roomcast_forecast::model::Source;
 pub struct Cell {
     /// The forecast.
     pub forecast: DeviceForecast,
-    /// The same as one JSON object.
+    /// The forecast as a JSON object.
     pub json: Vec<u8>,
 }
 
 /// The next 24 hours of one or more devices.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Forecast {
-    /// When it was computed, UTC, RFC 3339.
+    /// Time at which the forecast was computed, UTC, RFC 3339.
     pub made_at: String,
-    /// The instant it was made at: nothing at or after it was looked at.
+    /// The instant the forecast was made at; it uses no reading at or after it.
     pub origin: String,
     /// The last reading before the origin.
     pub data_until: Option<String>,
-    /// Whether no sensor has been heard for longer than nights, days off and habits explain: then the forecast is the
-    /// habit's rate, and silence does not lower it.
+    /// True if all sensors have been silent for longer than nights, days off and usual pauses explain. The forecast is
+    /// then the usual rate of each hour of the week, and silence does not lower it.
     pub stale: bool,
-    /// The models it comes from.
+    /// The models that made the forecast.
     pub model: ModelRef,
     /// One entry per device, in order of name.
     pub devices: Vec<DeviceAnswer>,
 }
 
-/// Which models were used.
+/// The models that made a forecast.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ModelRef {
-    /// The version in the registry; `baseline` before any was trained, `unsaved` where it could not be saved.
+    /// The version in the registry; `baseline` before the first training, `unsaved` if the models could not be saved.
     pub version: String,
-    /// Nothing at or after this was learned from.
+    /// The models learned only from readings before this instant.
     pub cutoff: String,
-    /// True when they learned from readings at or after the origin: how right such a forecast of the past is says nothing of
-    /// how right forecasts will be. Only of a history sent to `POST /predict`: past origins of the site's own readings are
-    /// forecast by older models.
+    /// True if the models learned from readings at or after the origin. The accuracy of such a forecast does not show
+    /// how accurate forecasts of the future are. Only forecasts of `POST /predict` can be in-sample: past origins of
+    /// the site's own readings are forecast by older models.
     pub in_sample: bool,
 }
 
@@ -56,15 +56,15 @@ pub struct ModelRef {
 pub struct DeviceAnswer {
     /// The device's name.
     pub device: String,
-    /// What the forecast comes from.
+    /// The source of the forecast.
     #[schema(value_type = SourceName)]
     pub source: Source,
-    /// How the device stands at the origin.
+    /// The device's status at the origin.
     #[schema(value_type = StatusName)]
     pub status: Status,
     /// The device's last reading before the origin.
     pub data_until: Option<String>,
-    /// The models the forecast comes from.
+    /// The version of the models that made the forecast.
     pub model_version: String,
     /// The 24 hours, in order.
     #[schema(min_items = 24, max_items = 24)]
@@ -74,7 +74,7 @@ pub struct DeviceAnswer {
 /// One hour of a forecast.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct HourAnswer {
-    /// When the hour begins, RFC 3339; local wall time without offset at a site without a zone.
+    /// Start of the hour, RFC 3339; local wall time without offset at a site without a time zone.
     pub start: String,
     /// Probability that the room is occupied in that hour.
     #[schema(minimum = 0, maximum = 1)]
@@ -84,35 +84,35 @@ pub struct HourAnswer {
     pub state: u8,
 }
 
-/// What a forecast comes from, as the document shows it.
+/// The source of a forecast.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = Source)]
-#[allow(dead_code, reason = "the schema of model::Source, which knows nothing of HTTP")]
+#[allow(dead_code, reason = "the schema of model::Source, which does not depend on HTTP")]
 pub enum SourceName {
-    /// Trees of the device's own.
+    /// The device's own trees.
     Model,
     /// The layers that all devices share.
     Building,
-    /// The rate of the hour of the week alone.
+    /// Only the rate of the hour of the week.
     Baseline,
 }
 
-/// How a device stands, as the document shows it.
+/// The status of a device.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = Status)]
-#[allow(dead_code, reason = "the schema of hourly::Status, which knows nothing of HTTP")]
+#[allow(dead_code, reason = "the schema of hourly::Status, which does not depend on HTTP")]
 pub enum StatusName {
-    /// Seen recently.
+    /// Motion was seen recently.
     Live,
-    /// No motion for far longer than usual.
+    /// No motion was seen for far longer than usual.
     Silent,
-    /// First seen less than a week ago.
+    /// The first reading is less than a week old.
     New,
 }
 
-/// Returns an instant as UTC, RFC 3339: for events of the server rather than of the site.
+/// Returns an instant as UTC, RFC 3339. Used for events of the server rather than of the site.
 pub fn utc(instant: Timestamp) -> String {
     DateTime::from_timestamp(instant, 0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
@@ -120,7 +120,7 @@ pub fn utc(instant: Timestamp) -> String {
 impl ModelRef {
     /// Returns the models in use, for a forecast made at an instant.
     pub fn new(loaded: &Loaded, origin: Timestamp, calendar: &Calendar) -> ModelRef {
-        let (cutoff, in_sample) = (calendar.rfc3339(loaded.models.cutoff), loaded.has_seen(origin, calendar));
+        let (cutoff, in_sample) = (calendar.rfc3339(loaded.models.cutoff), loaded.has_learned_from(origin, calendar));
         ModelRef { version: loaded.version.clone(), cutoff, in_sample }
     }
 
@@ -159,7 +159,7 @@ pub fn device(
 ///
 /// # Errors
 /// Returns the same errors as [`device`].
-pub fn whole(
+pub(crate) fn render(
     hourly: &Hourly,
     made_at: Timestamp,
     model: ModelRef,

@@ -43,7 +43,7 @@ pub struct Key {
 pub struct Answer {
     /// Its bytes.
     pub body: Bytes,
-    /// The same bytes compressed, once a client has asked for them.
+    /// The same bytes compressed, once a client has requested them.
     pub gzip: OnceLock<Bytes>,
     /// The compression level.
     pub level: Compression,
@@ -62,11 +62,11 @@ pub struct Answers {
 
 impl Answers {
     /// Waits until no other thread renders, so that two requests for the same answer render it once.
-    pub fn lock_rendering(&self) -> MutexGuard<'_, ()> {
+    pub(crate) fn lock_rendering(&self) -> MutexGuard<'_, ()> {
         self.rendering.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns an answer, if it is known.
+    /// Returns an answer, if it is cached.
     pub fn get(&self, key: &Key) -> Option<Arc<Answer>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let answer = known.get(key)?;
@@ -74,7 +74,7 @@ impl Answers {
         Some(answer.clone())
     }
 
-    /// Stores an answer, and drops the least recently used ones when there are too many.
+    /// Stores an answer, and drops the least recently used ones above the limits.
     pub fn put(&self, key: Key, body: Vec<u8>, tag: EntityTag) -> Arc<Answer> {
         let used = AtomicU64::new(self.clock.fetch_add(1, Relaxed));
         let level = match key.form {

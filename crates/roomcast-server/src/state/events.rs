@@ -1,4 +1,4 @@
-//! Listeners of `GET /events`, and what is announced to them.
+//! Listeners of `GET /events`, and the events sent to them.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,7 +10,7 @@ use crate::problem::{Code, Problem};
 
 /// Maximum number of listeners at a time.
 const MAX_LISTENERS: usize = 256;
-/// Number of events a listener may be behind before it is disconnected; it reconnects and asks for everything.
+/// Number of events a listener may be behind before it is disconnected. It then reconnects and requests everything.
 const MAX_PENDING: usize = 16;
 /// Maximum number of devices named in one event.
 const MAX_NAMED: usize = 100;
@@ -22,7 +22,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// Announces that readings of these devices were stored; of none when all were read again.
+    /// Announces that readings of these devices were stored. Names no device after a reload of all readings.
     pub fn readings<'a>(&self, devices: impl ExactSizeIterator<Item = &'a str>) {
         let count = devices.len();
         let named: Vec<&str> = devices.take(MAX_NAMED).collect();
@@ -39,7 +39,7 @@ impl Events {
         self.send("alerts", &json!({}));
     }
 
-    /// Ends all streams, which would hold up a server that is about to stop.
+    /// Ends all streams, which would delay a stopping server.
     pub fn close(&self) {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -53,12 +53,13 @@ impl Events {
     /// Adds a listener, and returns both ends of its channel.
     ///
     /// # Errors
-    /// Returns [`Code::NotReady`] when as many listen as may.
+    /// Returns [`Code::NotReady`] when the number of listeners is at its limit.
     pub fn listen(&self) -> Result<(Sender<Bytes>, Receiver<Bytes>), Problem> {
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|listener| !listener.is_closed());
         if listeners.len() >= MAX_LISTENERS {
-            return Err(Problem::new(Code::NotReady, format!("{MAX_LISTENERS} listen already")).retry_after(60));
+            return Err(Problem::new(Code::NotReady, format!("{MAX_LISTENERS} listeners are connected already"))
+                .retry_after(60));
         }
         let (sender, receiver) = channel(MAX_PENDING);
         listeners.push(sender.clone());

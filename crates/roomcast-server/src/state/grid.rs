@@ -20,7 +20,7 @@ pub struct Grid {
     pub hourly: Hourly,
     /// The aggregates of all devices.
     pub rates: Arc<SiteRates>,
-    /// The models that forecasts on it come from. None of them has seen the origin.
+    /// The models used for forecasts on this grid. They have not learned from anything after the origin.
     pub loaded: Arc<Loaded>,
     /// Digest of the inputs that forecasts of all devices share, besides the models: see [`SiteRates::digest`].
     pub basis: u64,
@@ -30,7 +30,8 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// Builds the grid of an origin from readings, the site's own or others. `heard` is the last sign of life of any sensor.
+    /// Builds the grid of an origin from readings, the site's own or others. `heard` is the last sign of life of any
+    /// sensor.
     pub fn new(
         readings: &Readings,
         calendar: &Calendar,
@@ -45,14 +46,14 @@ impl Grid {
         Grid { rates: Arc::new(rates), loaded, basis, made_at: calendar.now(), cells, hourly }
     }
 
-    /// Returns this grid for a history that has grown: forecasts of devices without new readings stay. None when more
-    /// has changed than the running hour of some devices.
-    pub fn grown(&self, readings: &Readings, changed: &[DeviceReadings], calendar: &Calendar) -> Option<Grid> {
+    /// Returns this grid for a history that has grown, and keeps forecasts of devices without new readings. Returns
+    /// `None` when more has changed than the running hour of some devices.
+    pub fn extended(&self, readings: &Readings, changed: &[DeviceReadings], calendar: &Calendar) -> Option<Grid> {
         // The end of a silence of the whole site changes every room.
         if self.hourly.stale.is_some() {
             return None;
         }
-        let begins = readings.lived(self.hourly.origin).map(|(first, _)| calendar.hour(first));
+        let begins = readings.active_period(self.hourly.origin).map(|(first, _)| calendar.hour(first));
         if begins != Some(self.hourly.first) {
             return None;
         }
@@ -74,7 +75,7 @@ impl Grid {
         Some(Grid { rates, loaded, basis, made_at: calendar.now(), cells, hourly })
     }
 
-    /// Returns the models that forecasts on this grid come from: the habit's when the data are stale.
+    /// Returns the models used for forecasts on this grid: the baseline when the data are stale.
     pub fn model(&self, calendar: &Calendar) -> ModelRef {
         match self.hourly.stale {
             Some(_) => ModelRef::habit(self.hourly.origin, calendar),
@@ -82,7 +83,7 @@ impl Grid {
         }
     }
 
-    /// Returns the forecasts of the devices at these positions, ascending. Missing ones are computed by all processors.
+    /// Returns the forecasts of the devices at these positions, ascending. Computes missing ones on all processors.
     ///
     /// # Errors
     /// Returns a `Problem` when Polars fails.
@@ -126,11 +127,11 @@ impl Forecasts {
     ///
     /// # Errors
     /// Returns a `Problem` when a value cannot be written as JSON; in practice all can.
-    pub fn render(&self, as_csv: bool, calendar: &Calendar) -> Result<Vec<u8>, Problem> {
+    pub(crate) fn render(&self, as_csv: bool, calendar: &Calendar) -> Result<Vec<u8>, Problem> {
         if as_csv {
             return Ok(write::csv(&self.devices(), calendar, true));
         }
         let (grid, model) = (&self.grid, self.grid.model(calendar));
-        answer::whole(&grid.hourly, grid.made_at, model, &self.cells, calendar).map_err(Problem::internal)
+        answer::render(&grid.hourly, grid.made_at, model, &self.cells, calendar).map_err(Problem::internal)
     }
 }

@@ -29,44 +29,44 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Interval at which the lease of a job is renewed.
 pub const RENEW_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Work that one server of a store does at a time.
+/// A lease on work that one server of a store does at a time.
 #[derive(Debug, Clone, Copy)]
-pub struct Lease {
+pub struct LeaseSpec {
     /// Its name in the store.
     name: &'static str,
-    /// The time without a renewal after which another server may do it.
+    /// The time without a renewal after which another server may take the lease.
     pub duration: Duration,
 }
 
 /// Retraining and upkeep share one lease, so that no other server does one while this server does the other. Renewed
 /// every [`RENEW_INTERVAL`].
-pub const JOBS: Lease = Lease { name: "retrain", duration: Duration::from_secs(120) };
+pub const JOBS: LeaseSpec = LeaseSpec { name: "retrain", duration: Duration::from_secs(120) };
 
 /// Publishing. Renewed every [`crate::publish::RENEW_INTERVAL`].
-pub const PUBLISHING: Lease = Lease { name: "publish", duration: Duration::from_secs(45) };
+pub const PUBLISHING: LeaseSpec = LeaseSpec { name: "publish", duration: Duration::from_secs(45) };
 
-/// Sources of readings beside HTTP.
+/// Sources of readings besides HTTP.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// A broker, how its messages are read, and the seconds after which a repeated "motion" counts again.
+    /// A broker, the reader of its messages, and the seconds after which a repeated "motion" counts again.
     pub mqtt: Option<(Broker, Reader, i64)>,
     /// A JetStream consumer.
     pub nats: Option<nats::Settings>,
 }
 
-/// The store and everything that writes to it, on a runtime of their own, so that a slow disk holds up no request.
+/// The store and everything that writes to it. They have their own runtime, so a slow disk does not delay requests.
 pub struct Live {
     /// The store of the readings.
     pub store: Arc<Store>,
-    /// Takes readings.
+    /// Accepts readings for storage.
     pub writer: Writer,
     /// Counts of each source.
     pub counts: Arc<Counts>,
-    /// The state of the sensors: which of them are gone.
+    /// The health of the sensors: the ones that are offline.
     pub health: Arc<Health>,
     /// The name under which this server holds leases.
     holder: String,
-    /// The latest event of any sensor at the last query of the store, 0 for none.
+    /// The latest event of any sensor at the last query of the store; 0 if there is none.
     pub(crate) last_heard: Arc<AtomicI64>,
     runtime: tokio::runtime::Handle,
     sources: Mutex<Sources>,
@@ -74,17 +74,17 @@ pub struct Live {
     dirty: Arc<AtomicBool>,
     polls: AtomicU32,
     cursor: Mutex<Cursor>,
-    /// The instant before which the store drops readings, while these are still served.
+    /// The instant before which the store drops readings. Set while these are still served.
     pub(crate) drops_before: Mutex<Option<Timestamp>>,
     /// True when the last query for changes failed.
-    pub(crate) is_away: AtomicBool,
+    pub(crate) is_unavailable: AtomicBool,
 }
 
 impl Live {
     /// Opens the store and starts its writer.
     ///
     /// # Errors
-    /// Returns the errors of [`store::open`].
+    /// Returns the errors of [`readings::open`].
     pub fn open(
         runtime: &Runtime,
         url: &str,
@@ -110,7 +110,7 @@ impl Live {
             polls: AtomicU32::new(0),
             cursor: Mutex::default(),
             drops_before: Mutex::default(),
-            is_away: AtomicBool::default(),
+            is_unavailable: AtomicBool::default(),
         })
     }
 
@@ -125,8 +125,8 @@ impl Live {
         Ok(readings)
     }
 
-    /// Returns whether a query for changes is due: something was stored here, or other processes may have stored
-    /// something for a while.
+    /// Returns whether a query for changes is due: this server has stored readings, or other processes may have stored
+    /// some since the last query.
     pub fn is_due(&self) -> bool {
         self.dirty.load(SeqCst) || self.polls.fetch_add(1, SeqCst) + 1 >= POLLS_PER_QUERY
     }
@@ -134,7 +134,7 @@ impl Live {
     /// Returns the readings stored since the last query. Must be called off the async threads.
     ///
     /// # Errors
-    /// Returns the errors of [`Store::changes`]; the next query then asks for the same readings.
+    /// Returns the errors of [`Store::changes`]; the next query then returns the same readings.
     pub fn changes(&self) -> Result<Readings, StoreError> {
         self.polls.store(0, SeqCst);
         // Cleared before the query: anything stored during it makes the next query due.
@@ -148,12 +148,12 @@ impl Live {
     /// Returns whether the store has dropped everything older than an instant. Must be called off the async threads.
     ///
     /// # Errors
-    /// Returns the errors of [`Store::begins`].
-    pub fn has_dropped(&self, before: Timestamp) -> Result<bool, StoreError> {
-        Ok(self.runtime.block_on(self.store.begins())?.is_none_or(|begins| begins >= before))
+    /// Returns the errors of [`Store::first_day`].
+    pub(crate) fn has_dropped(&self, before: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.runtime.block_on(self.store.first_day())?.is_none_or(|begins| begins >= before))
     }
 
-    /// Returns the latest event of any sensor, if the store knows one. Must be called off the async threads.
+    /// Returns the latest event of any sensor, if the store has one. Must be called off the async threads.
     pub fn heard(&self, calendar: &Calendar) -> Option<Timestamp> {
         let heard = self.runtime.block_on(self.store.heard()).ok()?;
         // A timestamp ahead of the clock is no sign of life now.
@@ -163,7 +163,7 @@ impl Live {
         latest
     }
 
-    /// Starts the sources, once the loaded readings show how far each device is.
+    /// Starts the sources. The loaded readings give the last state of each device.
     pub fn listen(&self, readings: &Readings, calendar: &Calendar) {
         let Sources { mqtt, nats } = std::mem::take(&mut *self.sources.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some((broker, reader, hold)) = mqtt {
@@ -171,7 +171,7 @@ impl Live {
             match self.runtime.block_on(self.store.heard()) {
                 Ok(heard) => edges.learn(&readings.devices, &heard),
                 Err(error) => {
-                    tracing::warn!(%error, "it is not known where devices stand: a repeated true counts once")
+                    tracing::warn!(%error, "the state of the devices is not known: a repeated true counts once")
                 }
             }
             let handler = mqtt::Handler::new(reader, calendar.clone(), edges, self.health.clone(), self.writer.clone());
@@ -182,7 +182,8 @@ impl Live {
         }
     }
 
-    /// Has the store do something slow, and calls `meanwhile` at every interval. Must be called off the async threads.
+    /// Runs a slow operation of the store, and calls `meanwhile` at every interval. Must be called off the async
+    /// threads.
     ///
     /// # Errors
     /// Returns the error of the store.
@@ -206,9 +207,9 @@ impl Live {
         }
     }
 
-    /// Returns a function that takes or renews a lease, and returns false while another server has it. It must be
-    /// called off the async threads.
-    pub fn lease(&self, lease: Lease) -> impl Fn() -> anyhow::Result<bool> + Send + Sync + 'static {
+    /// Returns a function that takes or renews a lease, and returns false while another server holds it. The function
+    /// must be called off the async threads.
+    pub fn lease(&self, lease: LeaseSpec) -> impl Fn() -> anyhow::Result<bool> + Send + Sync + 'static {
         let (store, runtime, holder) = (self.store.clone(), self.runtime.clone(), self.holder.clone());
         let seconds = lease.duration.as_secs() as i64;
         move || Ok(runtime.block_on(store.lease(lease.name, &holder, seconds))?)
@@ -216,14 +217,14 @@ impl Live {
 
     /// Releases all leases, so that others need not wait until they expire.
     pub fn release(&self) {
-        let given = async {
-            for Lease { name, .. } in [JOBS, PUBLISHING] {
+        let release = async {
+            for LeaseSpec { name, .. } in [JOBS, PUBLISHING] {
                 self.store.unlease(name, &self.holder).await?;
             }
             Ok::<(), StoreError>(())
         };
-        if !matches!(self.runtime.block_on(async { timeout(RELEASE_TIMEOUT, given).await }), Ok(Ok(()))) {
-            tracing::debug!("leases could not be given back, they end by themselves");
+        if !matches!(self.runtime.block_on(async { timeout(RELEASE_TIMEOUT, release).await }), Ok(Ok(()))) {
+            tracing::debug!("leases could not be released: they expire by themselves");
         }
     }
 }

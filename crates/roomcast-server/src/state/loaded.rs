@@ -1,4 +1,4 @@
-//! Models in use, and older ones for past origins: none of them has learned from the hours it forecasts.
+//! Models in use, and older ones for past origins. No models have learned from the hours they forecast.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,14 +10,14 @@ use roomcast_forecast::model::rule::Rule;
 use roomcast_forecast::readings::Readings;
 use roomcast_storage::registry::{Manifest, Registry, RegistryError};
 
-/// How long a list of versions is used before the registry is asked again.
-const LIST_AGE: Duration = Duration::from_secs(10);
+/// Age up to which a list of versions is used.
+const MAX_LIST_AGE: Duration = Duration::from_secs(10);
 
-/// Older versions that stay in memory.
+/// Maximum number of older versions in memory.
 const MAX_LOADED: usize = 4;
 
-/// The version of models that have learned nothing.
-pub const BASELINE: &str = "baseline";
+/// The version of models that are not trained.
+pub(crate) const BASELINE: &str = "baseline";
 
 /// Models in use.
 #[derive(Debug, Default)]
@@ -31,10 +31,10 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Returns the baseline for all devices with readings: nothing is learned.
+    /// Returns the baseline for all devices with readings. It is not trained.
     pub fn baseline(readings: &Readings, calendar: &Calendar, rule: Rule) -> Loaded {
         let cutoff = readings
-            .lived(calendar.now() + MAX_CLOCK_SKEW)
+            .active_period(calendar.now() + MAX_CLOCK_SKEW)
             .map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1));
         let mut models = Models::habit(readings.devices.iter().map(|device| device.device.clone()), cutoff);
         models.threshold = rule.threshold(&models.site.out_of_sample);
@@ -51,19 +51,19 @@ impl Loaded {
         Ok(Loaded { models, version: manifest.version.clone(), manifest: Some(manifest) })
     }
 
-    /// Returns whether these models learned from an hour that a forecast from an origin is about: hours without a reading
-    /// up to the cutoff were learned as vacant. The baseline learns nothing: it counts hours before the origin.
-    pub fn has_seen(&self, origin: Timestamp, calendar: &Calendar) -> bool {
-        !self.is_baseline() && is_seen(self.models.cutoff, origin, calendar)
+    /// Returns whether these models learned from an hour that a forecast from an origin covers. Hours without a reading
+    /// up to the cutoff were learned as vacant. The baseline is not trained: it counts hours before the origin.
+    pub(crate) fn has_learned_from(&self, origin: Timestamp, calendar: &Calendar) -> bool {
+        !self.is_baseline() && is_learned(self.models.cutoff, origin, calendar)
     }
 
-    /// Returns whether nothing was learned yet.
-    pub fn is_baseline(&self) -> bool {
+    /// Returns whether these models are the baseline.
+    pub(crate) fn is_baseline(&self) -> bool {
         self.version == BASELINE
     }
 
     /// Returns these models for readings that have grown: the baseline covers new devices too.
-    pub fn grown(self: &Arc<Self>, readings: &Readings, calendar: &Calendar) -> Arc<Loaded> {
+    pub fn extended(self: &Arc<Self>, readings: &Readings, calendar: &Calendar) -> Arc<Loaded> {
         if !self.is_baseline() || self.models.devices.len() == readings.devices.len() {
             return self.clone();
         }
@@ -73,8 +73,8 @@ impl Loaded {
     }
 }
 
-/// Returns whether what learned up to a cutoff learned from an hour that a forecast from an origin is about.
-fn is_seen(cutoff: Timestamp, origin: Timestamp, calendar: &Calendar) -> bool {
+/// Returns whether models with a cutoff learned from an hour that a forecast from an origin covers.
+fn is_learned(cutoff: Timestamp, origin: Timestamp, calendar: &Calendar) -> bool {
     cutoff > calendar.start(calendar.next_hour(origin))
 }
 
@@ -88,9 +88,9 @@ pub struct OlderVersions {
 
 #[derive(Debug, Default)]
 struct Cache {
-    /// When the registry was asked last.
-    asked: Option<Instant>,
-    /// Names and cutoffs of its sound versions, newest first, as of the last answer.
+    /// Time of the last request to the registry.
+    listed_at: Option<Instant>,
+    /// Names and cutoffs of its valid versions, newest first, as of the last answer.
     versions: Vec<(String, Timestamp)>,
     /// The versions used last, the latest first.
     loaded: Vec<Arc<Loaded>>,
@@ -102,13 +102,13 @@ impl OlderVersions {
         OlderVersions { registry, rule, cache: Mutex::default() }
     }
 
-    /// Returns the models for an origin that those in use have learned from: the newest version of the registry that
-    /// has not, else the habit's rate. A version that cannot be read, or was trained with another calendar, is skipped.
-    /// While the registry is away, its last known versions count, as far as they are in memory.
+    /// Returns the models for an origin that the models in use have learned from: the newest version of the registry
+    /// that has not learned from it, else the baseline. Skips versions that cannot be read or were trained with another
+    /// calendar. While the registry is unreachable, the versions in memory are used.
     pub fn at(&self, origin: Timestamp, readings: &Readings, calendar: &Calendar) -> Arc<Loaded> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         cache.list(&self.registry, calendar);
-        let unseen = |(_, cutoff): &&(String, Timestamp)| !is_seen(*cutoff, origin, calendar);
+        let unseen = |(_, cutoff): &&(String, Timestamp)| !is_learned(*cutoff, origin, calendar);
         let older: Vec<String> = cache.versions.iter().filter(unseen).map(|(version, _)| version.clone()).collect();
         for version in older {
             match cache.load(&version, &self.registry, self.rule) {
@@ -126,9 +126,9 @@ impl OlderVersions {
 }
 
 impl Cache {
-    /// Asks the registry for its versions, unless that was done a moment ago.
+    /// Lists the registry's versions, unless the list is recent.
     fn list(&mut self, registry: &Registry, calendar: &Calendar) {
-        if self.asked.is_some_and(|asked| asked.elapsed() < LIST_AGE) {
+        if self.listed_at.is_some_and(|listed_at| listed_at.elapsed() < MAX_LIST_AGE) {
             return;
         }
         match registry.overview() {
@@ -143,7 +143,7 @@ impl Cache {
             }
             Err(error) => tracing::warn!(error = %error, "the older versions of the registry cannot be listed"),
         }
-        self.asked = Some(Instant::now());
+        self.listed_at = Some(Instant::now());
     }
 
     /// Returns a version, from memory if it is there.

@@ -1,4 +1,4 @@
-//! What a running server holds: history, models, forecasts and settings. No handler and no loop is in it.
+//! State of a running server: history, models, forecasts and settings. It contains no handlers and no loops.
 
 pub mod alerts;
 pub mod answer;

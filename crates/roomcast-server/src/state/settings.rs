@@ -7,8 +7,8 @@ use roomcast_forecast::model::rule::Rule;
 use roomcast_forecast::train::schedule::Schedule;
 use roomcast_storage::inputs::Inputs;
 
-/// Seconds a sensor's clock may be ahead of this one. Later readings wait until their time has come.
-pub const MAX_CLOCK_SKEW: i64 = 300;
+/// Seconds a sensor's clock may be ahead of this one. Later readings wait until their time.
+pub(crate) const MAX_CLOCK_SKEW: i64 = 300;
 
 /// Data, models and jobs of the server.
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ pub struct Settings {
     pub input: Inputs,
     /// The store of readings as they arrive.
     pub store: Option<String>,
-    /// The directory of the models, or an address, which may hold a password.
+    /// The directory of the models, or an address, which may contain a password.
     pub models: PathBuf,
     /// The rule that turns probabilities into states.
     pub rule: Rule,
@@ -29,7 +29,7 @@ pub struct Settings {
 
 impl Settings {
     /// Returns whether the input can be read repeatedly, which standard input cannot.
-    pub fn can_read_again(&self) -> bool {
+    pub(crate) fn can_read_again(&self) -> bool {
         self.input.paths.iter().all(|path| path.as_os_str() != "-")
     }
 }
@@ -37,9 +37,9 @@ impl Settings {
 /// The schedule and the settings of retraining.
 #[derive(Debug, Clone)]
 pub struct Retraining {
-    /// The schedule, besides the first time that there is enough to learn from.
+    /// The schedule. The first training does not wait for it.
     pub schedule: Option<Schedule>,
-    /// Maximum random delay, so that servers do not all begin at once.
+    /// Maximum random delay, so that several servers do not begin at the same time.
     pub jitter: Duration,
     /// Age from which models are renewed.
     pub max_age: Duration,
@@ -52,8 +52,8 @@ pub struct Retraining {
 pub struct Upkeep {
     /// The schedule.
     pub schedule: Schedule,
-    /// Age from which days are packed; none to leave them as they are.
+    /// Age from which days are packed; `None` to pack none.
     pub pack: Option<Duration>,
-    /// Age from which readings are dropped; none to keep all.
+    /// Age from which readings are dropped; `None` to keep all.
     pub retain: Option<Duration>,
 }

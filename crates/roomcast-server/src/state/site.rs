@@ -15,7 +15,7 @@ use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::scores::Scores;
 use roomcast_storage::registry::Registry;
 
-/// Log target of what a server tells at its start, which is shown without `--verbose`.
+/// Log target of the messages of a server's start, which are shown without `--verbose`.
 pub const START: &str = "roomcast::start";
 
 /// The parts of a running server.
@@ -28,9 +28,9 @@ pub struct Site {
     pub metrics: Metrics,
     /// The registry.
     pub registry: Registry,
-    /// The registry's list as last read, and, when the registry was away since, the reason why it is old.
+    /// The registry's list as last read, and the reason why it is old if the registry has been unreachable since.
     pub listed: Mutex<Option<(std::time::Instant, serde_json::Value, Option<String>)>>,
-    /// The snapshot that is served, and whether it is what it should be.
+    /// The served snapshot, the phase and the current errors.
     pub serving: Serving,
     /// The store and its sources, if there is a store.
     pub live: Option<Live>,
@@ -38,14 +38,14 @@ pub struct Site {
     pub publisher: Option<Publisher>,
     /// The scores of past forecasts.
     pub scores: LiveScores,
-    /// The present alerts.
+    /// The current alerts.
     pub alerts: Alerts,
     /// The listeners of `GET /events`.
     pub events: Events,
 }
 
 impl Site {
-    /// Returns a site with nothing loaded yet.
+    /// Returns a site without a snapshot.
     pub fn new(settings: Settings, calendar: Calendar, live: Option<Live>, publisher: Option<Publisher>) -> Site {
         Site {
             registry: Registry::open(&settings.models),
@@ -62,14 +62,14 @@ impl Site {
         }
     }
 
-    /// Returns the snapshot that is served now. A request takes it once and keeps it.
+    /// Returns the current snapshot. A request uses one snapshot from beginning to end.
     ///
     /// # Errors
     /// Returns [`Code::NotReady`] before anything is loaded.
-    pub fn snapshot(&self) -> Result<Arc<Snapshot>, Problem> {
+    pub(crate) fn snapshot(&self) -> Result<Arc<Snapshot>, Problem> {
         self.serving.snapshot().ok_or_else(|| {
             Problem::new(Code::NotReady, "the history is being loaded")
-                .hint("GET /readyz says when it is there")
+                .hint("GET /readyz tells when it is loaded")
                 .retry_after(1)
         })
     }
@@ -101,7 +101,7 @@ impl Phase {
     }
 }
 
-/// Errors of the last tries; none for those that have succeeded since.
+/// Errors of the last attempts; `None` for those that have succeeded since.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trouble {
     /// The reason why the registry's models are not in use, or should not be.
@@ -118,7 +118,7 @@ pub struct Trouble {
     pub upkeep: Option<String>,
 }
 
-/// Holds the snapshot that is served, the phase of the server, and the errors of the last tries to change either.
+/// Holds the served snapshot, the phase of the server, and the errors of the last attempts to change either.
 #[derive(Default)]
 pub struct Serving {
     snapshot: RwLock<Option<Arc<Snapshot>>>,
@@ -128,18 +128,18 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Returns the snapshot that is served now, if anything is loaded.
+    /// Returns the current snapshot, if anything is loaded.
     fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Serves another snapshot from now on.
+    /// Replaces the current snapshot.
     pub fn replace(&self, snapshot: Snapshot) {
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(snapshot));
     }
 
     /// Waits until no other thread is loading.
-    pub fn lock_loading(&self) -> MutexGuard<'_, ()> {
+    pub(crate) fn lock_loading(&self) -> MutexGuard<'_, ()> {
         self.loading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -148,23 +148,23 @@ impl Serving {
         [Phase::Loading, Phase::Training, Phase::Ready, Phase::Draining][usize::from(self.phase.load(SeqCst)).min(3)]
     }
 
-    /// Enters a later phase; there is no way back.
-    pub fn set_phase(&self, phase: Phase) {
+    /// Enters a later phase. An earlier phase is never entered again.
+    pub(crate) fn set_phase(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, SeqCst);
     }
 
     /// Returns whether the server is about to stop.
-    pub fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.phase() == Phase::Draining
     }
 
-    /// Returns the errors of the last tries.
-    pub fn trouble(&self) -> Trouble {
+    /// Returns the errors of the last attempts.
+    pub(crate) fn trouble(&self) -> Trouble {
         self.trouble.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Changes the errors of the last tries.
-    pub fn set_trouble(&self, change: impl FnOnce(&mut Trouble)) {
+    /// Changes the errors of the last attempts.
+    pub(crate) fn set_trouble(&self, change: impl FnOnce(&mut Trouble)) {
         change(&mut self.trouble.write().unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -187,8 +187,8 @@ impl LiveScores {
         self.changes.load(SeqCst)
     }
 
-    /// Counts a change, after which answers that show scores are rendered anew.
-    pub fn count_change(&self) {
+    /// Counts a change, after which answers that show scores are rendered again.
+    pub(crate) fn count_change(&self) {
         self.changes.fetch_add(1, SeqCst);
     }
 }

@@ -15,32 +15,34 @@ use roomcast_forecast::calendar::{Calendar, HOUR, Hour, Timestamp};
 use roomcast_forecast::readings::names::closest;
 use roomcast_forecast::readings::{DeviceReadings, Profile, Readings, profile};
 
-/// Seconds past the last reading within which a forecast may begin. Beyond, the data of files are history and "now"
-/// means their end.
+/// Seconds past the last reading within which a forecast may begin. Beyond, the data of files are history, and the
+/// present is their end.
 const MAX_FILE_SILENCE: i64 = 48 * HOUR;
 
-/// Seconds without any reading after which the data of a store, where readings can still come in, are history.
-pub const MAX_STORE_SILENCE: i64 = 30 * 24 * HOUR;
+/// Seconds without any reading after which the data of a store are history. Unlike a file, a store can receive more
+/// readings.
+pub(crate) const MAX_STORE_SILENCE: i64 = 30 * 24 * HOUR;
 
 /// Seconds of a step. Forecasts at the present are made for the end of a step, so that they are computed once for all
-/// requests in it, and include everything that has come.
+/// requests in it, and include all readings that have arrived.
 const ORIGIN_STEP: i64 = 300;
 
-/// Seconds before its end at which an hour's last step ends; from then on the hour counts as over.
+/// Seconds before the end of an hour at which its last step ends. From then on the hour counts as over.
 const LAST_STEP: i64 = 60;
 
-/// Number of origins whose grids are kept; a grid holds a copy of the readings before its origin.
+/// Maximum number of cached grids. A grid holds a copy of the readings before its origin.
 const MAX_CACHED_GRIDS: usize = 2;
 
-/// The readings, and everything that follows from them alone.
+/// The readings, and everything computed from the readings only.
 pub struct History {
     /// All readings.
     pub readings: Readings,
     /// Number of readings.
     pub count: usize,
-    /// First and last instant of the time in which the site lived, as of when they were read: see [`Readings::lived`].
+    /// First and last instant of the period in which the site was in use, as of the time of reading: see
+    /// [`Readings::active_period`].
     pub span: Option<(Timestamp, Timestamp)>,
-    /// The latest sign of life of any sensor, 0 for none; none when no more readings can come in.
+    /// The latest sign of life of any sensor, or 0; `None` when no more readings can arrive.
     heard: Option<Arc<AtomicI64>>,
     profile: OnceLock<Profile>,
 }
@@ -48,18 +50,18 @@ pub struct History {
 impl History {
     /// Returns the history of these readings; `heard` holds the store's latest sign of life.
     pub fn new(readings: Readings, calendar: &Calendar, heard: Option<Arc<AtomicI64>>) -> History {
-        let span = readings.lived(calendar.now() + MAX_CLOCK_SKEW);
+        let span = readings.active_period(calendar.now() + MAX_CLOCK_SKEW);
         History { count: readings.len(), span, heard, profile: OnceLock::new(), readings }
     }
 
-    /// Returns the latest sign of life of any sensor, if the store knows one.
+    /// Returns the latest sign of life of any sensor, if the store has one.
     fn heard(&self) -> Option<Timestamp> {
         self.heard.as_ref().map(|heard| heard.load(SeqCst)).filter(|&heard| heard > 0)
     }
 
-    /// Returns the instant a forecast is made at when none is named. While readings come in (the last is less than 48
-    /// hours old, in a store 30 days), that is the present, rounded up to five minutes but not into the next hour; else
-    /// it is the end of the hour of the last reading.
+    /// Returns the default instant of a forecast. While readings arrive (the last is less than 48 hours old, in a store
+    /// 30 days), that is the present, rounded up to five minutes but not into the next hour. Otherwise it is the end of
+    /// the hour of the last reading.
     pub fn present(&self, calendar: &Calendar) -> Timestamp {
         let now = calendar.now();
         let ended = if self.heard.is_some() { MAX_STORE_SILENCE } else { MAX_FILE_SILENCE };
@@ -73,21 +75,21 @@ impl History {
     }
 
     /// Returns this history with the readings that were read since.
-    pub fn grown(&self, more: &[DeviceReadings], calendar: &Calendar) -> History {
-        History::new(self.readings.grown(more), calendar, self.heard.clone())
+    pub fn extended(&self, more: &[DeviceReadings], calendar: &Calendar) -> History {
+        History::new(self.readings.extended(more), calendar, self.heard.clone())
     }
 
     /// Checks that a forecast can be made at an instant.
     ///
     /// # Errors
     /// Returns [`Code::OutOfRange`] before the first reading or far after the last.
-    pub fn check_origin(&self, origin: Timestamp, calendar: &Calendar) -> Result<(), Problem> {
+    pub(crate) fn check_origin(&self, origin: Timestamp, calendar: &Calendar) -> Result<(), Problem> {
         let problem = |why: String| Problem::new(Code::OutOfRange, why);
         let Some((first, last)) = self.span else { return Ok(()) };
         let latest = calendar.start(calendar.hour(last) + 1).max(self.present(calendar)) + MAX_FILE_SILENCE;
         if origin <= first {
             let why = format!("{} is before the first reading, {}", calendar.format(origin), calendar.format(first));
-            Err(problem(why).hint("ask for a later instant"))
+            Err(problem(why).hint("choose a later instant"))
         } else if origin > latest {
             let why = format!("{} is long after the last reading, {}", calendar.format(origin), calendar.format(last));
             Err(problem(why).hint(format!("the latest instant is {}", calendar.format(latest))))
@@ -109,7 +111,7 @@ impl History {
     /// Returns the position and the readings of a device.
     ///
     /// # Errors
-    /// Returns [`Code::UnknownDevice`] when it is not known, with the closest known name.
+    /// Returns [`Code::UnknownDevice`] for an unknown device, with the closest known name.
     pub fn device(&self, name: &str) -> Result<(usize, &DeviceReadings), Problem> {
         let devices = &self.readings.devices;
         match devices.binary_search_by(|d| d.device.as_str().cmp(name)) {
@@ -119,7 +121,7 @@ impl History {
     }
 }
 
-/// Returns the end of the step in which an instant lies.
+/// Returns the end of the step that contains an instant.
 fn step(instant: Timestamp, calendar: &Calendar) -> Timestamp {
     let start = calendar.start(calendar.hour(instant));
     let (passed, whole) = (instant - start, HOUR - LAST_STEP);
@@ -151,31 +153,31 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Returns data and models together, with nothing computed yet.
+    /// Returns a snapshot of data and models, with nothing computed yet.
     pub fn new(history: Arc<History>, loaded: Arc<Loaded>, older: Arc<OlderVersions>) -> Snapshot {
         let (answers, grids, computing) = (Answers::default(), Mutex::default(), Mutex::default());
         Snapshot { history, loaded, older, answers, grids, computing }
     }
 
-    /// Returns the same models with a history that has grown by `changed`. Results that this cannot have changed are
-    /// kept.
-    pub fn grown(&self, changed: &[DeviceReadings], calendar: &Calendar) -> Snapshot {
-        let history = Arc::new(self.history.grown(changed, calendar));
+    /// Returns a snapshot with the same models and a history that has grown by `changed`. Keeps results that this
+    /// cannot have changed.
+    pub fn extended(&self, changed: &[DeviceReadings], calendar: &Calendar) -> Snapshot {
+        let history = Arc::new(self.history.extended(changed, calendar));
         let grids = self.grids.lock().unwrap_or_else(PoisonError::into_inner);
-        let grids = grids.iter().filter_map(|grid| grid.grown(&history.readings, changed, calendar)).map(Arc::new);
+        let grids = grids.iter().filter_map(|grid| grid.extended(&history.readings, changed, calendar)).map(Arc::new);
         let grids = Mutex::new(grids.collect());
-        let loaded = self.loaded.grown(&history.readings, calendar);
+        let loaded = self.loaded.extended(&history.readings, calendar);
         let (answers, older, computing) = (Answers::default(), self.older.clone(), Mutex::default());
         Snapshot { history, loaded, older, answers, grids, computing }
     }
 
-    /// Returns other models with the same history.
-    pub fn with_models(&self, loaded: Loaded) -> Snapshot {
+    /// Returns a snapshot with other models and the same history.
+    pub(crate) fn with_models(&self, loaded: Loaded) -> Snapshot {
         Snapshot::new(self.history.clone(), Arc::new(loaded), self.older.clone())
     }
 
-    /// Returns another history with the same models.
-    pub fn with_history(&self, history: History) -> Snapshot {
+    /// Returns a snapshot with another history and the same models.
+    pub(crate) fn with_history(&self, history: History) -> Snapshot {
         Snapshot::new(Arc::new(history), self.loaded.clone(), self.older.clone())
     }
 
@@ -184,8 +186,8 @@ impl Snapshot {
         self.computing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the latest sign of life, for the present alone. For a past origin the store does not know what was heard
-    /// until then, and later signs must not change a forecast.
+    /// Returns the latest sign of life, for the present only. The store does not record signs of life before a past
+    /// origin, and later signs must not change a forecast.
     fn heard(&self, origin: Timestamp, calendar: &Calendar) -> Option<Timestamp> {
         self.history.heard().filter(|_| origin >= calendar.now())
     }
@@ -211,7 +213,7 @@ impl Snapshot {
             // Room is made first, because the kept grids and the new one would be three.
             lock().truncate(MAX_CACHED_GRIDS - 1);
             let readings = &self.history.readings;
-            let loaded = match self.loaded.has_seen(origin, calendar) {
+            let loaded = match self.loaded.has_learned_from(origin, calendar) {
                 true => self.older.at(origin, readings, calendar),
                 false => self.loaded.clone(),
             };
@@ -222,7 +224,7 @@ impl Snapshot {
     }
 
     /// Returns the grid of the present. Must be called off the async threads.
-    pub fn present_grid(&self, calendar: &Calendar) -> Arc<Grid> {
+    pub(crate) fn present_grid(&self, calendar: &Calendar) -> Arc<Grid> {
         self.grid(self.history.present(calendar), calendar)
     }
 
@@ -241,11 +243,11 @@ impl Snapshot {
         grid.cells(devices, calendar, metrics)
     }
 
-    /// Returns the forecasts of devices given by their positions in the history; of all on the grid without any. Must
-    /// be called off the async threads.
+    /// Returns the forecasts of devices given by their positions in the history, or of all devices on the grid without
+    /// any.
     ///
     /// # Errors
-    /// Returns a `Problem` for a device without a reading in the time that is looked at, and when Polars fails.
+    /// Returns a `Problem` for a device without a reading in the period that forecasts use, and when Polars fails.
     pub fn forecasts(
         &self,
         origin: Timestamp,
@@ -310,12 +312,12 @@ mod tests {
         };
         let before = json(&old.grid(running + 1500, &calendar));
         let name = history.readings.devices[2].device.clone();
-        let new = old.grown(&[DeviceReadings { device: name, times: vec![running + 600].into() }], &calendar);
+        let new = old.extended(&[DeviceReadings { device: name, times: vec![running + 600].into() }], &calendar);
         let grid = new.grid(running + 1500, &calendar);
         assert_eq!(grid.cells.iter().map(|cell| cell.get().is_some()).collect::<Vec<_>>(), [true, true, false, true]);
         let after = json(&grid);
         // Repeated readings, of whatever hour, change nothing.
-        let again = new.grown(&history.readings.devices, &calendar).grid(running + 1500, &calendar);
+        let again = new.extended(&history.readings.devices, &calendar).grid(running + 1500, &calendar);
         assert!(again.cells.iter().all(|cell| cell.get().is_some()));
         let cold = Snapshot::new(new.history.clone(), new.loaded.clone(), older);
         assert_eq!(after, json(&cold.grid(running + 1500, &calendar)));

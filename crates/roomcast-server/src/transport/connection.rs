@@ -1,10 +1,10 @@
 //! One client's connection, which takes bounded memory whatever the client does.
 //!
-//! Actix reads as many requests as a client sends ahead and keeps all of them, however slowly the client takes the
-//! answers. So a connection gives Actix the bytes of one request, and those of the next only when that was answered
-//! ([`Answering`], which the middleware keeps up to date). It knows two things of HTTP: an empty line ends a head, and a
+//! Actix reads as many requests as a client sends ahead and keeps all of them, however slowly the client reads the
+//! answers. A connection therefore passes Actix the bytes of one request, and those of the next only after its answer
+//! ([`Answering`], which the middleware keeps up to date). It uses two facts of HTTP: an empty line ends a head, and a
 //! named length is that of the body. Other empty lines only make the parts that are read shorter. A connection whose
-//! client takes nothing of an answer is closed.
+//! client reads nothing of an answer is closed.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -27,11 +27,11 @@ pub struct Connection<T> {
     rest: BytesMut,
     /// True when the bytes handed on end with a complete line.
     is_line_over: bool,
-    /// True when the requests handed on must be looked at before the rest is handed on.
+    /// True when the requests passed on must be examined before the rest is passed on.
     pauses: bool,
-    /// Longest time in which the client may take nothing of what it is sent.
+    /// Longest time in which the client may read nothing of an answer.
     stall_timeout: Duration,
-    /// A timer that runs while the client takes nothing.
+    /// A timer that runs while the client reads nothing.
     stalled: Option<Pin<Box<Sleep>>>,
     _slot: Option<Slot>,
 }
@@ -44,7 +44,7 @@ impl<T> Connection<T> {
     }
 
     /// Returns the state that keeps its requests apart.
-    pub fn answering(&self) -> Rc<Answering> {
+    pub(crate) fn answering(&self) -> Rc<Answering> {
         self.answering.clone()
     }
 
@@ -62,8 +62,8 @@ impl<T> Connection<T> {
     }
 }
 
-/// Returns the number of these bytes to hand on before the next look: the rest of a body, or all up to the end of an
-/// empty line.
+/// Returns the number of these bytes to pass on before the next examination: the rest of a body, or all up to the end
+/// of an empty line.
 fn part(bytes: &[u8], answering: &Answering, is_line_over: &mut bool) -> usize {
     if let Some(missing) = answering.missing.get() {
         *is_line_over = false;
@@ -102,13 +102,13 @@ impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
             ready!(Pin::new(&mut this.inner).poll_read(context, to))?;
             let read = &to.filled()[before..];
             let end = part(read, answering, &mut this.is_line_over);
-            answering.came(end);
+            answering.record_arrival(end);
             this.rest.extend_from_slice(&read[end..]);
             to.set_filled(before + end);
         } else {
             let most = this.rest.len().min(to.remaining());
             let end = part(&this.rest[..most], answering, &mut this.is_line_over);
-            answering.came(end);
+            answering.record_arrival(end);
             to.put_slice(&this.rest.split_to(end));
         }
         this.pauses = !this.rest.is_empty();
@@ -159,7 +159,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives all bytes each time it is asked, and takes none.
+    /// A stream that gives the same bytes at every read, and accepts none.
     struct Endless(&'static [u8]);
 
     impl AsyncRead for Endless {
@@ -187,7 +187,7 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
     }
 
-    /// Returns what a reader gets before it is told that there is nothing more.
+    /// Returns the bytes that a reader gets before the end of the stream.
     async fn turn(connection: &mut Connection<Endless>) -> Vec<u8> {
         let mut read = Vec::new();
         poll_fn(|context| {

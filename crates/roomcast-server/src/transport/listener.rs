@@ -31,7 +31,7 @@ use crate::state::site::Site;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// Longest time for a handshake, in which a client may take nothing of an answer, and for closing a connection.
+/// Longest time for a handshake, for a client to read part of an answer, and for closing a connection.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

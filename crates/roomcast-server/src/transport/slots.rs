@@ -27,7 +27,7 @@ impl Connections {
         Arc::new(Connections { limit, open: Mutex::default() })
     }
 
-    /// Counts a connection of an address; none if it already has as many as it may.
+    /// Counts a connection of an address. Returns `None` if the address has reached its limit.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Slot> {
         let address = network(address);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! What goes into a store and what comes out of it.
+//! Input and output types of a store.
 
 use roomcast_forecast::calendar::{Hour, Timestamp};
 
@@ -11,7 +11,7 @@ pub struct Event {
     pub time: Timestamp,
     /// The sensor's statement.
     pub kind: Kind,
-    /// The sender's own name of this event, if any. A later event of the device with the same id on the same day is a
+    /// The sender's own id of this event, if any. A later event of the device with the same id on the same day is a
     /// repetition, whatever its second.
     pub id: Option<String>,
 }
@@ -21,19 +21,19 @@ pub struct Event {
 pub enum Kind {
     /// The sensor fired.
     Motion,
-    /// The sensor said "no motion". This is no reading, but it moves the instant the sensor was last heard.
+    /// The sensor reported "no motion". This is not a reading, but it advances the instant the sensor was last heard.
     Rest,
 }
 
-/// A received row that is no event, kept in quarantine. The quarantine keeps the latest rows, at most 100,000 and
-/// 64 MiB; of a payload it keeps 16 KiB, of a reason 1 KiB.
+/// A received row that is not an event, kept in quarantine. The quarantine keeps the latest rows, at most 100,000 and
+/// 64 MiB. It keeps 16 KiB of a payload and 1 KiB of a reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// The source: `http`, `mqtt`, `nats` or `file`.
     pub source: String,
     /// The row as text that a replay parses again, unless it was cut or was never a row.
     pub payload: String,
-    /// The reason it is no event; for a row of a file, with the file and line.
+    /// The reason why it is invalid; for a row of a file, with the file and line.
     pub reason: String,
 }
 
@@ -42,7 +42,7 @@ pub struct Refused {
 pub struct Batch {
     /// Events in order of arrival; their times may be in any order.
     pub events: Vec<Event>,
-    /// Rows that are no events.
+    /// Invalid rows.
     pub refused: Vec<Refused>,
 }
 
@@ -74,11 +74,11 @@ pub struct Cursor(pub i64);
 /// A row of the quarantine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantined {
-    /// The row's number. Numbers ascend in the order in which rows first came.
+    /// The row's number. Numbers ascend in the order of first arrival.
     pub id: i64,
-    /// UTC instant at which the row last came.
+    /// UTC instant of the row's last arrival.
     pub received: Timestamp,
-    /// Number of times the row came. The same payload refused for the same reason is one row.
+    /// Number of times the row arrived. The same payload refused for the same reason is one row.
     pub seen: i64,
     /// The source: `http`, `mqtt`, `nats` or `file`.
     pub source: String,

@@ -6,10 +6,10 @@ use roomcast_forecast::calendar::{Calendar, Hour, Timestamp};
 /// Seconds in a day.
 pub(super) const DAY: i64 = 86_400;
 
-/// Most bytes of a day before compression: a difference below 128 for every second.
+/// Maximum number of bytes of a day before compression: a difference below 128 for every second.
 const MAX_BYTES: usize = DAY as usize;
 
-/// The default level of zstd. Higher levels cost much and save nothing on so few bytes.
+/// The default level of zstd. Higher levels cost much time and save nothing on so few bytes.
 const ZSTD_LEVEL: i32 = 3;
 
 /// Returns the day of an instant, counted from 1970-01-01 on the site's time line.
@@ -28,7 +28,7 @@ pub(super) fn encode(day: i64, times: &[Timestamp]) -> Result<Vec<u8>, sqlx::Err
     let mut bytes = Vec::with_capacity(2 * times.len());
     let mut last = day * DAY;
     for &time in times {
-        varint::put(&mut bytes, (time - last) as u64);
+        varint::encode(&mut bytes, (time - last) as u64);
         last = time;
     }
     zstd::bulk::compress(&bytes, ZSTD_LEVEL).map_err(sqlx::Error::Io)
@@ -43,7 +43,7 @@ pub(super) fn decode(day: i64, bytes: &[u8]) -> Result<Vec<Timestamp>, sqlx::Err
     let bytes = zstd::bulk::decompress(bytes, MAX_BYTES).map_err(|_| damaged())?;
     let (mut time, end) = (day * DAY, (day + 1) * DAY);
     let mut times = Vec::with_capacity(bytes.len());
-    for rest in varint::all(&bytes).ok_or_else(damaged)? {
+    for rest in varint::decode(&bytes).ok_or_else(damaged)? {
         // Numbers are below 2^35, so the sum cannot overflow.
         time += rest as i64;
         if time >= end || (rest == 0 && !times.is_empty()) {

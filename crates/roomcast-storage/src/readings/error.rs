@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 
-/// Reasons an operation on a store failed. Nothing was changed by the transaction that failed.
+/// Reasons an operation on a store failed. The failed transaction changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The store cannot be reached, is busy or is shutting down. The same call may work later.
@@ -22,7 +22,7 @@ pub enum StoreError {
         store: String,
     },
     /// The database is damaged, or is not one of Roomcast's.
-    #[error("{store}: is damaged or no store: {message}\nhint: restore a backup, or name another store")]
+    #[error("{store}: is damaged or not a store: {message}\nhint: restore a backup, or name another store")]
     Damaged {
         /// The store as it was named, without a password.
         store: String,

@@ -25,4 +25,4 @@ pub use self::error::StoreError;
 pub use self::quarantine::QuarantineSize;
 pub use self::store::{Store, is_store, open, open_existing};
 pub use crate::holder::holder;
-pub use crate::url::shown;
+pub use crate::url::redacted;

@@ -68,8 +68,8 @@ impl<'a> Plan<'a> {
         ids
     }
 
-    /// Returns the reading of each event: none for an event without motion, and for an id that is repeated in the batch
-    /// or already `known`. `numbers` are those of `devices`.
+    /// Returns the reading of each event: `None` for an event without motion, and for an id that is repeated in the
+    /// batch or already `known`. `numbers` are those of `devices`.
     pub fn readings(&self, numbers: &[i64], mut known: HashSet<Id>) -> Vec<Option<Reading>> {
         let reading = |event: &Planned| {
             let repeated = event.id.is_some_and(|id| event.motion && !known.insert(id));

@@ -11,7 +11,7 @@ pub(super) const MAX_ROWS: i64 = 100_000;
 /// Most bytes of payloads and reasons in the quarantine.
 pub(super) const MAX_BYTES: i64 = 64 << 20;
 
-/// Most bytes of one batch. A database grows by what one transaction writes before it can reuse room.
+/// Maximum number of bytes of one batch. A database grows by the bytes of one transaction before it can reuse room.
 const MAX_BATCH_BYTES: i64 = 16 << 20;
 
 /// Most rows that one step drops, and rows dropped in a batch after which no further step is made. A store made before
@@ -58,7 +58,7 @@ impl QuarantineSize {
     }
 }
 
-/// Returns how many of the oldest rows to drop next; none when the quarantine is within its limits.
+/// Returns how many of the oldest rows to drop next; `None` when the quarantine is within its limits.
 pub(super) fn excess(rows: i64, bytes: i64) -> Option<i64> {
     (rows > MAX_ROWS || bytes > MAX_BYTES).then(|| (rows - MAX_ROWS).max(rows / 100 + 1).min(MAX_DROP_ROWS))
 }

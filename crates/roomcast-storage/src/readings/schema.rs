@@ -6,7 +6,7 @@ use roomcast_forecast::calendar::Calendar;
 /// The oldest version of the tables, in either database, that is brought up to date.
 pub(super) const OLDEST_VERSION: i64 = 4;
 
-/// What stands in the table `meta`.
+/// The contents of the table `meta`.
 pub(super) struct Meta {
     /// The version of the tables.
     pub version: i64,
@@ -19,10 +19,11 @@ pub(super) fn zone(calendar: &Calendar) -> &'static str {
     calendar.zone().map_or("none", |zone| zone.name())
 }
 
-/// Returns how many of the steps after version [`OLDEST_VERSION`] the tables have behind them; none without tables.
+/// Returns the number of steps after version [`OLDEST_VERSION`] that were applied to the tables; `None` without tables.
 ///
 /// # Errors
-/// When they are older than [`OLDEST_VERSION`], have more than the `known` steps behind them, or are another zone's.
+/// Returns an error when the tables are older than [`OLDEST_VERSION`], had more than the `known` steps, or are another
+/// zone's.
 pub(super) fn check(
     name: &str,
     meta: Option<&Meta>,

@@ -29,7 +29,7 @@ pub enum Store {
 }
 
 /// Has the database of a store do something, and names the store in its error.
-macro_rules! ask {
+macro_rules! delegate {
     ($store:ident, $method:ident($($argument:expr),*)) => {{
         let (name, answer) = match $store {
             Store::Sqlite(store) => (&store.name, store.$method($($argument),*).await),
@@ -42,12 +42,12 @@ macro_rules! ask {
 impl Store {
     /// Stores a batch in one transaction. The batch is durable when this returns.
     pub async fn ingest(&self, batch: &Batch) -> Result<Receipt, StoreError> {
-        ask!(self, ingest(batch))
+        delegate!(self, ingest(batch))
     }
 
     /// Returns all readings before an instant (all of them without one), and the cursor they reach.
     pub async fn load(&self, before: Option<Timestamp>) -> Result<(Readings, Cursor), StoreError> {
-        ask!(self, load(before))
+        delegate!(self, load(before))
     }
 
     /// Returns the readings committed after a cursor, by device in order of name, times ascending, and the new cursor.
@@ -55,60 +55,60 @@ impl Store {
     /// No reading is ever left out. Readings may be returned again after [`Store::pack`] and while other transactions
     /// are under way, so a caller adds them to a set.
     pub async fn changes(&self, after: Cursor) -> Result<(Vec<DeviceReadings>, Cursor), StoreError> {
-        ask!(self, changes(after))
+        delegate!(self, changes(after))
     }
 
     /// Returns readings per device and hour from the hour of an instant on (all hours without one), ordered by device,
     /// then hour. Hours without readings are left out. The counts are for reports, not for forecasts.
     pub async fn hours(&self, from: Option<Timestamp>) -> Result<Vec<HourCount>, StoreError> {
-        ask!(self, hours(from))
+        delegate!(self, hours(from))
     }
 
     /// Returns the time of each device's latest event of any kind, in order of device name.
     pub async fn heard(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
-        ask!(self, heard())
+        delegate!(self, heard())
     }
 
     /// Returns at most `limit` rows of the quarantine with an id above `after_id`, in order of id.
     pub async fn quarantined(&self, after_id: i64, limit: usize) -> Result<Vec<Quarantined>, StoreError> {
-        ask!(self, quarantined(after_id, limit))
+        delegate!(self, quarantined(after_id, limit))
     }
 
     /// Returns the size of the quarantine and the number of rows dropped from it.
     pub async fn quarantine_size(&self) -> Result<QuarantineSize, StoreError> {
-        ask!(self, quarantine_size())
+        delegate!(self, quarantine_size())
     }
 
     /// Removes rows from the quarantine. Returns how many of them were there.
     pub async fn release(&self, ids: &[i64]) -> Result<u64, StoreError> {
-        ask!(self, release(ids))
+        delegate!(self, release(ids))
     }
 
-    /// Returns the start of the first day that has a reading; none without readings.
-    pub async fn begins(&self) -> Result<Option<Timestamp>, StoreError> {
-        ask!(self, begins())
+    /// Returns the start of the first day that has a reading; `None` without readings.
+    pub async fn first_day(&self) -> Result<Option<Timestamp>, StoreError> {
+        delegate!(self, first_day())
     }
 
     /// Packs the days that end at or before an instant, a day or less in each transaction. Returns the number of
     /// readings packed.
     pub async fn pack(&self, before: Timestamp) -> Result<u64, StoreError> {
-        ask!(self, pack(before))
+        delegate!(self, pack(before))
     }
 
     /// Drops the days that end at or before an instant, and the rows of the quarantine last refused before it. Returns
     /// the number of readings dropped.
     pub async fn retain(&self, from: Timestamp) -> Result<u64, StoreError> {
-        ask!(self, retain(from))
+        delegate!(self, retain(from))
     }
 
-    /// Drops, in one transaction, the days that end at or before `from` and those that begin after `to`. Returns the
+    /// Drops, in one transaction, the days that end at or before `from` and the days that begin after `to`. Returns the
     /// number of readings dropped. Nothing else is changed.
-    pub async fn keep(&self, from: Timestamp, to: Timestamp) -> Result<u64, StoreError> {
-        ask!(self, keep(from, to))
+    pub async fn retain_between(&self, from: Timestamp, to: Timestamp) -> Result<u64, StoreError> {
+        delegate!(self, retain_between(from, to))
     }
 
-    /// Writes a copy of the whole store, as of one moment, to a file. Others may go on writing to the store. The file
-    /// appears when it is complete, and replaces any file of that name.
+    /// Writes a copy of the whole store, as of one moment, to a file. Other handles may continue to write to the store.
+    /// The file appears when it is complete, and replaces any file of that name.
     pub async fn backup(&self, target: &Path) -> Result<(), StoreError> {
         match self {
             Store::Sqlite(sqlite) => sqlite.backup(target).await,
@@ -121,12 +121,12 @@ impl Store {
 
     /// Takes a lease for some seconds from now, or renews the holder's own. Returns false when another holds it.
     pub async fn lease(&self, name: &str, holder: &str, seconds: i64) -> Result<bool, StoreError> {
-        ask!(self, lease(name, holder, seconds))
+        delegate!(self, lease(name, holder, seconds))
     }
 
     /// Gives up a lease, if the holder has it.
     pub async fn unlease(&self, name: &str, holder: &str) -> Result<(), StoreError> {
-        ask!(self, unlease(name, holder))
+        delegate!(self, unlease(name, holder))
     }
 }
 

@@ -4,7 +4,7 @@
 const MAX_BYTES: u32 = 5;
 
 /// Appends a number.
-pub(super) fn put(bytes: &mut Vec<u8>, mut number: u64) {
+pub(super) fn encode(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);
         number >>= 7;
@@ -12,8 +12,8 @@ pub(super) fn put(bytes: &mut Vec<u8>, mut number: u64) {
     bytes.push(number as u8);
 }
 
-/// Reads all numbers in some bytes; none when the last one is incomplete or one is too long.
-pub(super) fn all(bytes: &[u8]) -> Option<Vec<u64>> {
+/// Reads all numbers in some bytes; `None` when the last one is incomplete or one is too long.
+pub(super) fn decode(bytes: &[u8]) -> Option<Vec<u64>> {
     let mut numbers = Vec::with_capacity(bytes.len());
     let (mut number, mut read) = (0, 0);
     for &byte in bytes {
@@ -39,15 +39,15 @@ mod tests {
         #[test]
         fn what_is_put_comes_out_again(numbers in prop::collection::vec(0_u64..1 << 35, 0..50)) {
             let mut bytes = Vec::new();
-            numbers.iter().for_each(|&number| put(&mut bytes, number));
-            prop_assert_eq!(all(&bytes), Some(numbers));
+            numbers.iter().for_each(|&number| encode(&mut bytes, number));
+            prop_assert_eq!(decode(&bytes), Some(numbers));
         }
     }
 
     #[test]
     fn broken_numbers_are_none() {
-        assert_eq!(all(&[0x80]), None);
-        assert_eq!(all(&[1, 0xff, 0xff, 0xff, 0xff, 0xff, 1]), None);
-        assert_eq!(all(&[]), Some(Vec::new()));
+        assert_eq!(decode(&[0x80]), None);
+        assert_eq!(decode(&[1, 0xff, 0xff, 0xff, 0xff, 0xff, 1]), None);
+        assert_eq!(decode(&[]), Some(Vec::new()));
     }
 }

@@ -28,7 +28,7 @@ pub fn champion(
         Err(error @ (RegistryError::Features { .. } | RegistryError::Future { .. })) => error.to_string(),
         Err(error) => return Err(error),
     };
-    tracing::error!(why, "the current models are refused: everything is trained anew");
+    tracing::error!(why, "the current models are unusable: all models are trained again");
     Ok((None, Some(why)))
 }
 

@@ -29,7 +29,7 @@ pub enum RegistryError {
     Unknown {
         /// The registry's name, without a password.
         root: String,
-        /// The name that was asked for.
+        /// The requested name.
         version: String,
         /// The version with the longest common beginning.
         closest: String,
@@ -40,10 +40,10 @@ pub enum RegistryError {
          hint: versions look like 20160810T235959Z-3f9a1c07; `roomcast models list` shows them"
     )]
     Name {
-        /// The name that was asked for.
+        /// The requested name.
         version: String,
     },
-    /// A file differs from what was saved.
+    /// A file differs from the one that was saved.
     #[error("{file}: {damage}\nhint: go back to another version with `roomcast models activate`, or train again")]
     Damaged {
         /// The file at fault.
@@ -67,9 +67,9 @@ pub enum RegistryError {
         /// The version of Roomcast that wrote the manifest.
         roomcast: String,
     },
-    /// The models use other feature columns than this Roomcast makes.
+    /// The models use other feature columns than this version of Roomcast.
     #[error(
-        "{file}: the models of Roomcast {roomcast} look at other features than this Roomcast ({}) makes: {difference}\n\
+        "{file}: the models of Roomcast {roomcast} use other features than this Roomcast ({}): {difference}\n\
          hint: use that Roomcast, or train again with this one",
         env!("CARGO_PKG_VERSION")
     )]
@@ -81,9 +81,9 @@ pub enum RegistryError {
         /// The first column that differs.
         difference: String,
     },
-    /// The cutoff of the models lies in the future.
+    /// The cutoff of the models is in the future.
     #[error(
-        "{version}: these models learned from readings up to {cutoff}, and it is {now} only\n\
+        "{version}: these models learned from readings up to {cutoff}, but it is only {now}\n\
          hint: check the clock of the machine that trained them, then go back with `roomcast models activate`, or train again"
     )]
     Future {

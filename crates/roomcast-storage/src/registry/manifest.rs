@@ -18,7 +18,7 @@ const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 pub struct Manifest {
     /// The schema of the files.
     pub schema_version: u32,
-    /// The version's name: the cutoff and the beginning of a hash over what the version was made of.
+    /// The version's name: the cutoff and the beginning of a hash over the inputs of the version.
     pub version: String,
     /// Time of the save, UTC.
     pub created_at: String,
@@ -162,7 +162,7 @@ impl Manifest {
             return Err(format!("the first reading, {}, is after the last, {}", self.first_reading, self.last_reading));
         }
         if self.devices != devices {
-            return Err(format!("{devices} devices where the manifest counts {}", self.devices));
+            return Err(format!("{devices} devices but the manifest has {}", self.devices));
         }
         Ok(())
     }
@@ -212,7 +212,7 @@ fn scores(models: &Models) -> Option<Scores> {
     })
 }
 
-/// Rounds a number, so that it is short to read and comes back from JSON unchanged.
+/// Rounds a number, so that it is short to read and unchanged by a round trip through JSON.
 fn rounded(number: f64, places: f64) -> f64 {
     (number * places).round() / places
 }

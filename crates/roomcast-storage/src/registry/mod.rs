@@ -43,7 +43,7 @@ use roomcast_forecast::train::TrainingInfo;
 /// Most bytes of `current`.
 const MAX_CURRENT_BYTES: u64 = 1 << 10;
 
-/// Most bytes of a file that others keep beside the models.
+/// Maximum number of bytes of a file stored along with the models.
 const MAX_SIDE_FILE_BYTES: u64 = 1 << 30;
 
 /// A registry of versions of models. Opening it reads and writes nothing.
@@ -96,8 +96,8 @@ impl Registry {
         self.backend.pace()
     }
 
-    /// Saves models as a new version and, if `activate` is set, makes it the current one. Models that were made of the
-    /// same readings with the same result are saved once. The manifest is then that of the first save.
+    /// Saves models as a new version and, if `activate` is set, makes it the current one. Models with the same readings
+    /// and the same result are saved once. The manifest is then that of the first save.
     ///
     /// # Errors
     /// Returns [`RegistryError::Unsound`] for models that have a number that is not finite, or that learned from
@@ -113,9 +113,8 @@ impl Registry {
         Ok(manifest)
     }
 
-    /// Saves models with the report of the retraining that made them. Makes them current if `champion`, the version
-    /// they were judged against, still is: an operator may have activated another version meanwhile. Returns whether
-    /// they are current.
+    /// Saves models with the report of their retraining. Makes them current if `champion`, the version they were judged
+    /// against, still is: an operator may have activated another version meanwhile. Returns whether they are current.
     ///
     /// # Errors
     /// Returns the errors of [`Registry::save`].

@@ -43,7 +43,7 @@ pub struct Judgement {
     in_use: Option<String>,
 }
 
-/// Returns the version in use if it is of this run.
+/// Returns the version in use if this run saved it.
 ///
 /// # Errors
 /// [`RegistryError`] when the registry cannot be read. A damaged report counts as one of no run.
@@ -66,9 +66,9 @@ pub fn judge(registry: &Registry, run: &Run, readings: &Readings, rules: &Rules)
     let calendar = &run.calendar;
     let in_use = registry.current()?;
     let end = |last| rules.until.unwrap_or_else(|| calendar.start(calendar.hour(last) + 1));
-    let lived = readings.lived(calendar.latest());
-    let known = lived.map_or(run.models.cutoff, |(_, last)| end(last).max(run.models.cutoff));
-    let last = lived.map_or(run.span.1, |(_, last)| last.max(run.span.1));
+    let period = readings.active_period(calendar.latest());
+    let known = period.map_or(run.models.cutoff, |(_, last)| end(last).max(run.models.cutoff));
+    let last = period.map_or(run.span.1, |(_, last)| last.max(run.span.1));
     let options = Options { until: known, max_age: rules.max_age, judge_days: u16::MAX, dry_run: rules.dry_run };
     let (champion, refused) = champion(registry, last, calendar)?;
     let outcome = train::settle(readings, calendar, champion.as_ref(), run.models.clone(), &options)?;

@@ -65,7 +65,7 @@ pub fn read(backend: &dyn Backend, version: &str) -> Result<(Models, Manifest), 
     Ok((models, manifest))
 }
 
-/// Reads a manifest, and verifies that every byte of the version is what was saved.
+/// Reads a manifest, and verifies that every byte of the version is as saved.
 ///
 /// # Errors
 /// Returns the errors of [`read`].
@@ -101,7 +101,7 @@ fn read_packed(backend: &dyn Backend, version: &str) -> Result<(Manifest, Vec<u8
     Ok((manifest, packed))
 }
 
-/// Reads a manifest, and verifies that it is what was saved.
+/// Reads a manifest, and verifies that it is as saved.
 ///
 /// # Errors
 /// Returns the errors of [`read`].
@@ -145,9 +145,13 @@ fn read_text(backend: &dyn Backend, version: &str, file: &str) -> Result<String,
 
 /// Returns the first of a manifest's columns that differs from those of this binary.
 fn difference(theirs: &[String]) -> Option<String> {
-    let ours = features::columns();
-    let at =
-        (0..ours.len().max(theirs.len())).find(|&at| ours.get(at).copied() != theirs.get(at).map(String::as_str))?;
+    let expected = features::columns();
+    let at = (0..expected.len().max(theirs.len()))
+        .find(|&at| expected.get(at).copied() != theirs.get(at).map(String::as_str))?;
     let name = |name: Option<&str>| name.map_or("none".into(), |name| format!("{name:?}"));
-    Some(format!("column {at} is {}, not {}", name(theirs.get(at).map(String::as_str)), name(ours.get(at).copied())))
+    Some(format!(
+        "column {at} is {}, not {}",
+        name(theirs.get(at).map(String::as_str)),
+        name(expected.get(at).copied())
+    ))
 }

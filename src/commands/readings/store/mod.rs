@@ -147,13 +147,13 @@ fn strays(opened: &OpenStore, drop: bool, file: &Path) -> anyhow::Result<()> {
             written * MIN_READINGS_PER_STRAY <= all,
             "{written} of {all} readings are too many to be errors of clocks: nothing is deleted"
         );
-        let dropped = opened.wait(opened.store.keep(first, last)).context("cannot delete the readings")?;
+        let dropped = opened.wait(opened.store.retain_between(first, last)).context("cannot delete the readings")?;
         tracing::info!(readings = dropped, "deleted from the store");
     }
     Ok(())
 }
 
-/// Returns the hours by their start, with the offset of the zone, because an hour may come twice.
+/// Returns the hours by their start, with the offset of the zone, because an hour may occur twice.
 fn csv_of(hours: &[HourCount], calendar: &Calendar) -> anyhow::Result<Vec<u8>> {
     let mut out = csv::Writer::from_writer(Vec::new());
     out.write_record(["hour", "device", "readings"])?;

@@ -82,7 +82,7 @@ struct Sent {
     rests: u64,
 }
 
-/// Returns all messages in order of time: a sensor that fires again has reported rest before.
+/// Returns all messages in order of time. A sensor reports rest before it fires again.
 fn script(building: &Building) -> impl Iterator<Item = Message> + '_ {
     let mut resting: BinaryHeap<Reverse<(Timestamp, usize)>> = BinaryHeap::new();
     // The time at which each device will rest; the heap may hold times that have been put off since.
@@ -148,7 +148,7 @@ mod tests {
         for message in script(&building) {
             assert!(message.time >= last, "{message:?}");
             last = message.time;
-            if edges.kind(&message.device.to_string(), message.occupied, message.time) == Kind::Motion {
+            if edges.classify(&message.device.to_string(), message.occupied, message.time) == Kind::Motion {
                 times[message.device].push(message.time);
                 motion += 1;
             }

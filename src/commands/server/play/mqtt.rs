@@ -29,8 +29,8 @@ pub fn publish(building: &Building, broker: &Broker, speed: f64) -> anyhow::Resu
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (client, connection) = AsyncClient::builder(broker.options(true)).capacity(MAX_WAITING).build();
-        let (taken, mut acknowledged) = watch::channel((false, 0));
-        tokio::spawn(drive(connection, taken));
+        let (progress, mut acknowledged) = watch::channel((false, 0));
+        tokio::spawn(drive(connection, progress));
         let Ok(Ok(_)) = timeout(TIMEOUT, acknowledged.wait_for(|state| state.0)).await else {
             bail!("{broker}: no connection");
         };
@@ -44,11 +44,11 @@ pub fn publish(building: &Building, broker: &Broker, speed: f64) -> anyhow::Resu
 }
 
 /// Keeps the connection up; reports whether it was ever there, and how many messages the broker acknowledged.
-async fn drive(mut connection: EventLoop, taken: watch::Sender<(bool, u64)>) {
+async fn drive(mut connection: EventLoop, progress: watch::Sender<(bool, u64)>) {
     loop {
         match connection.poll().await {
-            Ok(Event::Incoming(Packet::ConnAck(_))) => taken.send_modify(|state| state.0 = true),
-            Ok(Event::Incoming(Packet::PubAck(_))) => taken.send_modify(|state| state.1 += 1),
+            Ok(Event::Incoming(Packet::ConnAck(_))) => progress.send_modify(|state| state.0 = true),
+            Ok(Event::Incoming(Packet::PubAck(_))) => progress.send_modify(|state| state.1 += 1),
             Ok(_) => {}
             Err(error) => {
                 tracing::warn!(%error, "the connection to the broker ended, connecting again");

@@ -38,7 +38,7 @@ pub fn page(report: &Report) -> String {
                 (scores(report))
                 section.pair { (skill(report)) (reliability(report)) }
                 section.pair { (lead(report)) (hours(report)) }
-                section { (heat(report)) }
+                section { (heat_map(report)) }
                 section.pair { (hard_rooms(report)) div { (history(report)) } }
                 (worst_days(report))
                 (worst_room_days(report))
@@ -68,7 +68,7 @@ fn header(report: &Report, span: &str) -> Markup {
     html! {
         header {
             p.kicker { "Roomcast backtest · " (span) }
-            (chip("chances", verdict.chances)) " " (chip("plain states", verdict.states))
+            (standing_mark("chances", verdict.chances)) " " (standing_mark("plain states", verdict.states))
             h1 { @for line in &verdict.lines { span { (unbroken(line)) } " " } }
             p.lead { (unbroken(&verdict.log_loss)) }
             p.lead { (unbroken(&verdict.rooms)) }
@@ -78,7 +78,7 @@ fn header(report: &Report, span: &str) -> Markup {
 }
 
 /// Returns a mark with words for the standing of the model in `what`.
-fn chip(what: &str, standing: Standing) -> Markup {
+fn standing_mark(what: &str, standing: Standing) -> Markup {
     let (class, mark, words) = match standing {
         Standing::Better => ("ahead", '▲', "model ahead"),
         Standing::BetterWithinNoise => ("even", '△', "model ahead, within noise"),
@@ -167,7 +167,7 @@ fn hours(report: &Report) -> Markup {
     )
 }
 
-fn heat(report: &Report) -> Markup {
+fn heat_map(report: &Report) -> Markup {
     let more = match report.by_device.len() {
         n if n > rooms::MAX_ROOMS => {
             format!(" The chart shows the first {} of {n} rooms; the table has more.", rooms::MAX_ROOMS)
@@ -178,8 +178,8 @@ fn heat(report: &Report) -> Markup {
         "The upper half of each cell is the mean probability, the lower half the share of occupied hours. A room is \
          forecast well where both halves look alike.{more}"
     );
-    let chart = html! { div.heatmap { (rooms::heat(&report.by_device)) } };
-    figure("Room by hour", &note, &chart, &tables::heat(&report.by_device))
+    let chart = html! { div.heatmap { (rooms::heat_map(&report.by_device)) } };
+    figure("Room by hour", &note, &chart, &tables::heat_map(&report.by_device))
 }
 
 fn hard_rooms(report: &Report) -> Markup {
@@ -263,7 +263,7 @@ fn card(at: usize, day: &WorstRoomDay) -> Markup {
         article.card {
             h3 { (day.device) }
             p.when { (day.date) ", " (day.kind) " · " (figures) }
-            (rooms::strip(at, day))
+            (rooms::day_strip(at, day))
             p.why { (day.why) }
         }
     }

@@ -1,4 +1,4 @@
-//! Charts by room: log loss beside the best rule, the heat map, the strips of the worst days.
+//! Charts by room: log loss next to the best rule, the heat map, the strips of the worst days.
 
 use maud::Markup;
 
@@ -47,7 +47,7 @@ pub fn dots(report: &Report) -> Markup {
 }
 
 /// Draws rooms by hour: the mean probability above, the share of occupied hours below.
-pub fn heat(rooms: &[Room]) -> Markup {
+pub fn heat_map(rooms: &[Room]) -> Markup {
     const HALF: f64 = 13.0;
     const ROW: f64 = 2.0 * HALF + 10.0;
     const CELL: f64 = 29.0;
@@ -93,7 +93,7 @@ pub fn heat(rooms: &[Room]) -> Markup {
 }
 
 /// Draws one day of one room: probability as bars, motion as filled marks below.
-pub fn strip(id: usize, day: &WorstRoomDay) -> Markup {
+pub fn day_strip(id: usize, day: &WorstRoomDay) -> Markup {
     const SLOT: f64 = 11.2;
     const FLOOR: f64 = 56.0;
     let mut svg = Svg::new(24.0 * SLOT, 92.0);

@@ -7,8 +7,8 @@ use super::scale::Scale;
 /// A place in a picture: x to the right, y downward, in the picture's units.
 pub type Point = (f64, f64);
 
-/// A picture being drawn. Position 0 of the forecasters is the model, drawn round and filled; others are drawn square and
-/// hollow.
+/// A picture being drawn. Position 0 of the forecasters is the model, drawn round and filled; others are drawn square
+/// and hollow.
 pub struct Svg {
     width: f64,
     height: f64,

@@ -83,7 +83,7 @@ pub fn reliability(diagrams: &[Reliability]) -> Markup {
 }
 
 /// Returns mean probability and share of occupied hours by room and hour of day.
-pub fn heat(rooms: &[Room]) -> Markup {
+pub fn heat_map(rooms: &[Room]) -> Markup {
     let hours: Vec<String> = (0..24).map(|hour| hour.to_string()).collect();
     let header: Vec<&str> = ["room", ""].into_iter().chain(hours.iter().map(String::as_str)).collect();
     let cell = |share: &Option<f64>| share.map_or_else(|| "–".to_owned(), |share| format!("{:.0}", 100.0 * share));

@@ -1,12 +1,12 @@
-//! Boosting as the layers use it: its settings, and what it does with data that cannot be learned from.
+//! Boosting for the layers: its settings, and its result for data that cannot be learned from.
 
 use crate::features::{monotone, own_columns};
 use crate::model::lightgbm::{FitError, Parameters};
 use crate::model::trees::Trees;
 
-/// Largest number of rows with which the site's trees are a mean of several boosters, each on other days: a single
-/// booster follows the accidents of few days.
-pub(super) const FEW_ROWS: usize = 30_000;
+/// Largest number of rows with which the site's trees are a mean of several boosters, each fitted on other days. A
+/// single booster overfits few days.
+pub(super) const MAX_BAGGED_ROWS: usize = 30_000;
 
 /// Reason why training stopped.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum TrainError {
 
 /// Returns the settings of boosting over all devices. The fewer the rows, the slower the learning.
 pub(super) fn site_parameters(rows: usize) -> Parameters {
-    let (trees, learning_rate) = if rows > FEW_ROWS { (72, 0.1) } else { (120, 0.06) };
+    let (trees, learning_rate) = if rows > MAX_BAGGED_ROWS { (72, 0.1) } else { (120, 0.06) };
     Parameters {
         trees,
         leaves: 16,

@@ -22,14 +22,14 @@ use crate::features::SiteRates;
 use crate::hourly::{Hourly, Status};
 
 /// Fewest days of history that anything beyond the prior is fitted on.
-pub const FEWEST_DAYS: Hour = 10;
+pub const MIN_DAYS: Hour = 10;
 /// Fewest and most days after the cut.
 const JUDGED_DAYS: (Hour, Hour) = (4, 28);
 
 /// Fits every layer on the hours of a grid. `done` is called once per device.
 ///
 /// # Errors
-/// [`TrainError`] when LightGBM or Polars fails; too little data is no error but leaves layers out.
+/// [`TrainError`] when LightGBM or Polars fails; too little data is not an error but leaves layers out.
 pub fn train(hourly: &Hourly, site_rates: &SiteRates, done: &(dyn Fn() + Sync)) -> Result<Models, TrainError> {
     let plain = || Models { cutoff: hourly.origin, ..Default::default() };
     if !enough(hourly) {
@@ -86,7 +86,7 @@ pub fn sample(hourly: &Hourly, site_rates: &SiteRates, device: usize) -> Result<
 ///
 /// # Errors
 /// [`TrainError`] as [`train`].
-pub fn train_site(parts: &[Sample]) -> Result<Option<(SiteModel, SiteModel)>, TrainError> {
+pub(crate) fn train_site(parts: &[Sample]) -> Result<Option<(SiteModel, SiteModel)>, TrainError> {
     let Some(sample) = Sample::stack(parts) else { return Ok(None) };
     let early = fit_early(&sample)?;
     let all = fit_all(&sample, &early)?;
@@ -99,7 +99,7 @@ pub fn train_site(parts: &[Sample]) -> Result<Option<(SiteModel, SiteModel)>, Tr
 ///
 /// # Errors
 /// [`TrainError`] as [`train`].
-pub fn fit_device(
+pub(crate) fn fit_device(
     hourly: &Hourly,
     site_rates: &SiteRates,
     device: usize,
@@ -115,7 +115,7 @@ pub fn fit_device(
 pub fn skipped(status: Status, model: &DeviceModel) -> Option<&'static str> {
     match status {
         Status::New => Some("first seen less than a week before the end"),
-        Status::Silent => Some("silent at the end: nothing was promised from it"),
+        Status::Silent => Some("silent at the end of the readings"),
         Status::Live if model.check.is_none() => Some("too few hours to judge a model on"),
         Status::Live => None,
     }
@@ -132,5 +132,5 @@ fn days(hourly: &Hourly) -> Hour {
 
 /// Returns whether a history is long enough to fit anything beyond the prior.
 pub fn enough(hourly: &Hourly) -> bool {
-    days(hourly) >= FEWEST_DAYS
+    days(hourly) >= MIN_DAYS
 }

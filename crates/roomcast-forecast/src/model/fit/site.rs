@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::boosting::{FEW_ROWS, TrainError, grow, site_parameters};
+use super::boosting::{MAX_BAGGED_ROWS, TrainError, grow, site_parameters};
 use crate::features::Matrix;
 use crate::model::SiteModel;
 use crate::model::judge::Judge;
@@ -16,7 +16,7 @@ use crate::model::trees::Trees;
 const RIDGES: [f64; 6] = [30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0];
 /// Number of boosters of a small site.
 const BAGS: u64 = 10;
-/// Share of the days, in per cent, that each booster sees.
+/// Share of the days, in per cent, that each booster is fitted on.
 const BAG_PERCENT: u64 = 75;
 
 /// The site's layers as fitted before the cut, and the choices for the fit on everything.
@@ -81,7 +81,7 @@ fn bags(
 ) -> Result<Vec<Trees>, TrainError> {
     let first = linear.scores(matrix);
     // The number of bags depends on the whole sample, so that both fits have the same.
-    let count = if sample.matrix.rows <= FEW_ROWS { BAGS } else { 1 };
+    let count = if sample.matrix.rows <= MAX_BAGGED_ROWS { BAGS } else { 1 };
     let sees = |bag: u64, day: i32| count == 1 || rows::hash(rows::hash(day as u64) ^ bag) % 100 < BAG_PERCENT;
     (0..count)
         .into_par_iter()

@@ -9,8 +9,9 @@ use super::node::Node;
 /// Rows that one tree scores together.
 const PASS_ROWS: usize = 64;
 
-/// The trees laid out for [`Trees::scores`](super::Trees::scores), with `None` for a tree with too many leaves. The layout costs more than
-/// the scores of a day, so it is computed once. It follows from the trees, so it does not count in comparisons.
+/// The trees laid out for [`Trees::scores`](super::Trees::scores), with `None` for a tree with too many leaves. The
+/// layout costs more than the scores of a day, so it is computed once. It follows from the trees, so it does not count
+/// in comparisons.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Plans(pub(super) OnceLock<Vec<Option<Plan>>>);
 

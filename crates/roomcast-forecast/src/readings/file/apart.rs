@@ -1,9 +1,9 @@
-//! Reading of Parquet in a process of its own.
+//! Reading of Parquet in a separate process.
 //!
-//! A Parquet decoder trusts the sizes that a file states. A damaged file can make it ask for more memory than there is,
-//! which ends the process, and no caller can catch that. A program that reads files of strangers therefore reads them in
-//! a child process: the same program, told to [`decode`], with limits on memory and processor time. The file is the
-//! child's standard input. Its rows come back over a pipe, as blocks of one byte (the kind), four bytes (the length,
+//! A Parquet decoder trusts the sizes in a file. A damaged file can make it request more memory than there is, which
+//! ends the process, and no caller can catch that. A program that reads untrusted files therefore reads them in a child
+//! process: the same program, started to [`decode`], with limits on memory and processor time. The file is the child's
+//! standard input. Its rows are returned over a pipe, as blocks of one byte (the kind), four bytes (the length,
 //! little-endian) and the content.
 //!
 //! A program that embeds this crate reads Parquet in its own process, and may call [`start`] to change that. It must
@@ -35,7 +35,7 @@ pub const SUBCOMMAND: &str = "decode-parquet";
 const ROW_BYTES: usize = 12;
 /// Rows of a block.
 const BLOCK_ROWS: usize = 1 << 14;
-/// Bytes of the longest block. A refused row may hold long texts.
+/// Bytes of the longest block. A refused row may contain long texts.
 const MAX_BLOCK: u32 = 64 << 20;
 
 /// Memory of a child that reads a small file, and of each of its threads.
@@ -83,7 +83,7 @@ enum Kind {
     Refused = b'X',
     /// The reason the file cannot be read.
     Failed = b'F',
-    /// Nothing. The file was read to its end.
+    /// The end of the file, without content.
     End = b'E',
 }
 
@@ -93,7 +93,7 @@ impl Kind {
     }
 }
 
-/// A row that is no reading.
+/// An invalid row.
 #[derive(Serialize, Deserialize)]
 struct RefusedRow {
     row: u64,

@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use super::error::ReadError;
 use super::field::{self, Problem};
 use super::sink::Sink;
-use super::summary::{Counts, FileSummary, REFUSALS_KEPT, Refusal};
+use super::summary::{Counts, FileSummary, MAX_REFUSALS, Refusal};
 use crate::calendar::Timestamp;
 use crate::readings::order::in_order;
 use crate::readings::{DeviceReadings, Readings};
@@ -15,7 +15,7 @@ use crate::readings::{DeviceReadings, Readings};
 /// Options of reading.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReadOptions {
-    /// Counts and skips rows that are no readings, instead of stopping at the first.
+    /// Counts and skips invalid rows, instead of stopping at the first.
     pub skip_bad_rows: bool,
     /// Leaves out rows at or after this instant. Such rows must be valid all the same.
     pub until: Option<Timestamp>,
@@ -34,7 +34,7 @@ pub(super) struct Collector<'a> {
 struct Device {
     name: String,
     times: Vec<Timestamp>,
-    /// True when a row said that it saw no motion.
+    /// True when a row reported no motion.
     quiet: bool,
 }
 
@@ -42,7 +42,7 @@ struct Device {
 pub struct Collected {
     pub readings: Readings,
     pub summary: FileSummary,
-    /// Devices without a reading that said "no motion".
+    /// Devices without a reading that reported "no motion".
     pub without_motion: Vec<String>,
 }
 
@@ -123,7 +123,7 @@ impl Sink for Collector<'_> {
         if !self.options.skip_bad_rows {
             return Err(ReadError::BadRow(Box::new(refusal())));
         }
-        if self.summary.refusals.len() < REFUSALS_KEPT {
+        if self.summary.refusals.len() < MAX_REFUSALS {
             let refusal = refusal();
             self.summary.refusals.push(refusal);
         }

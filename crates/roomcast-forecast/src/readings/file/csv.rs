@@ -23,7 +23,7 @@ type Input<R> = Reader<LineEnds<io::Chain<io::Cursor<Vec<u8>>, R>>>;
 /// Reads all rows of one CSV text.
 ///
 /// # Errors
-/// [`ReadError`] for a text that is no CSV, a header that lacks a column, a source that fails, and the first bad row
+/// [`ReadError`] for a text that is not CSV, a header that lacks a column, a source that fails, and the first bad row
 /// unless the sink takes them.
 pub(super) fn read<S: Sink>(mut source: impl Read, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
     let mut head = Vec::with_capacity(8);
@@ -139,7 +139,7 @@ fn row(
     Ok((clock.text(time)?, into.device(device)?, motion(activated)?))
 }
 
-/// Returns a row that fits the header as text that can be parsed again, and any other row as it came.
+/// Returns a row that fits the header as text that can be parsed again, and any other row unchanged.
 fn payload(record: &ByteRecord, columns: [usize; 3], width: usize) -> String {
     if record.len() == width {
         return as_object(columns.map(|column| String::from_utf8_lossy(&record[column])));

@@ -27,7 +27,7 @@ pub enum ReadError {
         /// The operating system's error.
         source: io::Error,
     },
-    /// The file holds nothing, or blank lines only.
+    /// The file is empty, or has only blank lines.
     #[error("{file}: the file is empty\nhint: the first line must be time,device,device_activated")]
     Empty {
         /// The file as it was named.
@@ -59,7 +59,7 @@ pub enum ReadError {
         /// The likely mistake.
         hint: &'static str,
     },
-    /// A row is no reading, and bad rows are not skipped.
+    /// A row is invalid, and bad rows are not skipped.
     #[error("{0}\nhint: correct the row, or leave such rows out with --skip-bad-rows")]
     BadRow(Box<Refusal>),
     /// A row does not end.

@@ -88,13 +88,13 @@ pub fn name(cell: &[u8]) -> Result<&str, Problem> {
     }
 }
 
-/// Reads times of one calendar. Caches what successive rows have in common.
+/// Reads times of one calendar. Caches the parts that successive rows share.
 pub struct Clock<'a> {
     calendar: &'a Calendar,
     /// The last date read in the fixed form, and the seconds at which it begins.
     date: [u8; 10],
     midnight: i64,
-    /// The last wall hour, and the seconds from a wall time in it to its instant; none where the offset changes within
+    /// The last wall hour, and the seconds from a wall time in it to its instant; `None` if the offset changes within
     /// the hour.
     hour: i64,
     shift: Option<i64>,
@@ -155,7 +155,7 @@ impl<'a> Clock<'a> {
         fits.then(|| self.midnight + i64::from(hour * 3600 + minute * 60 + second))
     }
 
-    /// Converts a wall time in seconds since 1970 to its instant; none outside 1971 to 2200.
+    /// Converts a wall time in seconds since 1970 to its instant; `None` outside 1971 to 2200.
     pub fn wall(&mut self, wall: i64) -> Option<Timestamp> {
         let wall = self.instant(wall)?;
         if self.calendar.zone().is_none() {
@@ -165,23 +165,23 @@ impl<'a> Clock<'a> {
         // except in the few hours in which it changes.
         let hour = wall.div_euclid(HOUR);
         if hour != self.hour {
-            let shift = |wall| Some(self.ask(wall)? - wall);
+            let shift = |wall| Some(self.convert(wall)? - wall);
             let (first, last) = (shift(hour * HOUR)?, shift(hour * HOUR + HOUR - 1)?);
             self.shift = (first == last).then_some(first);
             self.hour = hour;
         }
         match self.shift {
             Some(shift) => Some(wall + shift),
-            None => self.ask(wall),
+            None => self.convert(wall),
         }
     }
 
-    /// Returns the instant, if it lies in 1971 to 2200.
+    /// Returns the instant, if it is in 1971 to 2200.
     pub fn instant(&self, instant: i64) -> Option<Timestamp> {
         (self.range.0 <= instant && instant < self.range.1).then_some(instant)
     }
 
-    fn ask(&self, wall: i64) -> Option<Timestamp> {
+    fn convert(&self, wall: i64) -> Option<Timestamp> {
         Some(self.calendar.instant(DateTime::from_timestamp(wall, 0)?.naive_utc()))
     }
 }

@@ -30,7 +30,7 @@ use sink::Sink;
 pub use collect::{Collected, ReadOptions};
 pub use error::ReadError;
 pub use rows::{FileRow, rows};
-pub use summary::{Counts, FileSummary, REFUSALS_KEPT, ReadSummary, Refusal, Stray};
+pub use summary::{Counts, FileSummary, MAX_REFUSALS, ReadSummary, Refusal, Stray};
 pub use write::write_parquet;
 
 /// Reads the readings of one or several files.

@@ -37,7 +37,7 @@ impl<E> From<PolarsError> for Failure<E> {
 /// `device` is a text or an integer, `device_activated` a boolean, number or text.
 ///
 /// # Errors
-/// [`ReadError`] for a file that is no Parquet or is damaged, a column that is missing or of another type, and the
+/// [`ReadError`] for a file that is not Parquet or is damaged, a column that is missing or of another type, and the
 /// first bad row unless the sink takes them.
 pub(super) fn read<S: Sink>(file: File, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
     check(&file, into.file())?;
@@ -92,11 +92,11 @@ fn batches<S: Sink>(file: &File, calendar: &Calendar, into: &mut S) -> Result<()
         let cells = times(time, &mut clock)?.zip(devices(device)?).zip(motions(activated)?);
         for (row, ((time, device), motion)) in cells.enumerate() {
             let read = time.and_then(|time| Ok((time, into.device(device?.as_ref())?, motion?)));
-            let taken = match read {
+            let result = match read {
                 Ok((time, device, motion)) => into.accept(time, device, motion),
                 Err(problem) => into.refuse((rows.start + row) as u64 + 1, problem, || payload(series, row)),
             };
-            taken.map_err(Failure::Sink)?;
+            result.map_err(Failure::Sink)?;
         }
     }
     Ok(())

@@ -21,11 +21,11 @@ pub enum FileRow<'a> {
         /// True for motion, false for none.
         motion: bool,
     },
-    /// A row that is no reading.
+    /// An invalid row.
     Refused {
         /// The row's position and its error.
         refusal: Refusal,
-        /// The row as a JSON object, or as it came if it does not fit the header.
+        /// The row as a JSON object, or unchanged if it does not fit the header.
         payload: String,
     },
 }

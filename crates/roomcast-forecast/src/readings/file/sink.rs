@@ -20,7 +20,7 @@ pub(super) trait Sink {
     /// Takes a valid row.
     fn accept(&mut self, time: Timestamp, device: usize, motion: bool) -> Result<(), Self::Error>;
 
-    /// Records a row that is no reading, with the line on which it begins, its problem and its text.
+    /// Records an invalid row, with the line on which it begins, its problem and its text.
     fn refuse(&mut self, line: u64, problem: Problem, row: impl FnOnce() -> String) -> Result<(), Self::Error>;
 }
 

@@ -9,16 +9,16 @@ use crate::calendar::{Calendar, Timestamp};
 use crate::readings::DeviceReadings;
 
 /// Most refused rows of one file that are kept in full. The rest are only counted.
-pub const REFUSALS_KEPT: usize = 20;
+pub const MAX_REFUSALS: usize = 20;
 
 /// A row that is not a reading, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refusal {
     /// The file as it was named, `-` for standard input.
     pub file: String,
-    /// The line on which the row begins, from 1; in a Parquet file the row, from 1.
+    /// The first line of the row, from 1; in a Parquet file the row, from 1.
     pub line: u64,
-    /// The column at fault; none when the row as a whole does not fit the header.
+    /// The invalid column; `None` when the row as a whole does not fit the header.
     pub column: Option<&'static str>,
     /// The expected content.
     pub expected: String,
@@ -48,11 +48,11 @@ pub struct Counts {
     pub accepted: u64,
     /// Motion of a device in a second that was already there.
     pub duplicates: u64,
-    /// Rows that say "no motion": the device is alive, but nothing moved.
+    /// Rows that report "no motion": the device is alive, but nothing moved.
     pub no_motion: u64,
     /// Valid rows at or after [`super::ReadOptions::until`].
     pub after_until: u64,
-    /// Rows that are no readings.
+    /// Invalid rows.
     pub refused: u64,
     /// Motion that is earlier than the same device's motion before it in the file. These rows are kept, and are among
     /// `accepted` or `duplicates`.
@@ -67,7 +67,7 @@ pub struct FileSummary {
     /// Counts of the file's rows.
     #[serde(flatten)]
     pub counts: Counts,
-    /// The first [`REFUSALS_KEPT`] refused rows.
+    /// The first [`MAX_REFUSALS`] refused rows.
     pub refusals: Vec<Refusal>,
     /// The latest row of any sensor, motion or none, before [`super::ReadOptions::until`].
     #[serde(skip)]
@@ -117,11 +117,11 @@ pub struct ReadSummary {
     pub accepted: u64,
     /// Motion of a device in a second that was already there, in the same file or another.
     pub duplicates: u64,
-    /// Rows that say "no motion".
+    /// Rows that report "no motion".
     pub no_motion: u64,
     /// Valid rows at or after [`super::ReadOptions::until`].
     pub after_until: u64,
-    /// Rows that are no readings; see [`ReadSummary::refusals`].
+    /// Invalid rows; see [`ReadSummary::refusals`].
     pub refused: u64,
     /// Motion that is earlier than the same device's motion before it in the file.
     pub out_of_order: u64,
@@ -132,17 +132,17 @@ pub struct ReadSummary {
     pub heard: Option<Timestamp>,
     /// Devices with at least one reading kept.
     pub devices: usize,
-    /// Readings outside the period in which the site lived, as of now. They are kept, but nothing is learned from them.
-    /// See [`Readings::lived`](crate::readings::Readings::lived).
+    /// Readings outside the period in which the site was in use, as of now. They are stored, but not learned from. See
+    /// [`Readings::active_period`](crate::readings::Readings::active_period).
     pub set_aside: u64,
-    /// The first of these readings by device, at most [`REFUSALS_KEPT`] devices.
+    /// The first of these readings by device, at most [`MAX_REFUSALS`] devices.
     pub strays: Vec<Stray>,
-    /// Devices of which only "no motion" is known: alive, never occupied. In order of name.
+    /// Devices that only reported "no motion": alive, never occupied. In order of name.
     pub without_motion: Vec<String>,
 }
 
 impl ReadSummary {
-    /// Returns the refused rows that were kept, at most [`REFUSALS_KEPT`] per file, in the order of the files.
+    /// Returns the refused rows that were kept, at most [`MAX_REFUSALS`] per file, in the order of the files.
     pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
         self.files.iter().flat_map(|file| &file.refusals)
     }
@@ -153,10 +153,10 @@ impl ReadSummary {
         Counts { rows, accepted, duplicates, no_motion, after_until, refused, out_of_order }
     }
 
-    /// Records readings outside the period in which the site lived.
+    /// Records readings outside the period in which the site was in use.
     pub(super) fn set_aside(&mut self, strays: &[DeviceReadings], calendar: &Calendar) {
         self.set_aside = strays.iter().map(|device| device.times.len() as u64).sum();
-        self.strays = Stray::of(strays, calendar).take(REFUSALS_KEPT).collect();
+        self.strays = Stray::of(strays, calendar).take(MAX_REFUSALS).collect();
     }
 
     /// Adds one file.

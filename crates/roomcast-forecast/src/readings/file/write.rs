@@ -7,7 +7,7 @@ use polars::prelude::*;
 use crate::readings::DeviceReadings;
 
 /// Approximate number of rows in a row group.
-const ROW_GROUP: usize = 1 << 19;
+const ROW_GROUP_ROWS: usize = 1 << 19;
 
 /// Writes readings, device by device, times ascending.
 ///
@@ -30,10 +30,10 @@ pub fn write_parquet<'a>(
     let mut writer = ParquetWriter::new(output).batched(&schema)?;
     let (mut times, mut devices) = (Vec::new(), Vec::new());
     for device in readings {
-        for part in device.times.chunks(ROW_GROUP) {
+        for part in device.times.chunks(ROW_GROUP_ROWS) {
             times.extend(part.iter().map(|time| time * 1000));
             devices.resize(times.len(), device.device.as_str());
-            if times.len() >= ROW_GROUP {
+            if times.len() >= ROW_GROUP_ROWS {
                 writer.write_batch(&frame(&times, &devices, zone.clone())?)?;
                 times.clear();
                 devices.clear();

@@ -38,7 +38,7 @@ impl<R: Read> Input<R> {
         let (metadata, found) = match opened {
             Ok(Ok(opened)) => opened,
             Ok(Err(error)) => return Err(ShardError::NoStream(error.to_string())),
-            Err(_) => return Err(ShardError::NoStream("its schema makes no sense".into())),
+            Err(_) => return Err(ShardError::NoStream("its schema is invalid".into())),
         };
         let expected = Schema::from_iter(columns.iter().map(|(name, kind)| Field::new((*name).into(), kind.clone())));
         if found != expected {
@@ -60,7 +60,7 @@ impl<R: Read> Input<R> {
             Ok(None | Some(Ok(StreamState::Waiting))) if self.whole => return Ok(None),
             Ok(None | Some(Ok(StreamState::Waiting))) => return Err(ShardError::CutOff { after: before }),
             Ok(Some(Err(error))) => return Err(damaged(error.to_string())),
-            Err(_) => return Err(damaged("its bytes make no sense".into())),
+            Err(_) => return Err(damaged("its bytes are invalid".into())),
         };
         if self.whole {
             return Err(damaged("rows follow the row that ends the table".into()));

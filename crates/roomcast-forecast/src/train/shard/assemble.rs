@@ -6,7 +6,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::row::Row;
-use super::site::Site;
+use super::site::ShardSite;
 use crate::calendar::{Calendar, Timestamp};
 use crate::model::rule::OutOfSample;
 use crate::model::{DeviceModel, Models, SiteModel, check, checksum, codec};
@@ -64,7 +64,7 @@ struct Device {
 
 /// A site with its layers and the devices fitted on top of it.
 pub struct Assembly {
-    site: Site,
+    site: ShardSite,
     layers: SiteModel,
     site_sha256: String,
     devices: BTreeMap<String, Device>,
@@ -76,7 +76,7 @@ impl Assembly {
     /// # Errors
     /// A message when the bytes are damaged or made by another version, or the site has no layers.
     pub fn new(bytes: &[u8]) -> Result<Assembly, String> {
-        let mut site = Site::decode(bytes).map_err(|error| error.to_string())?;
+        let mut site = ShardSite::decode(bytes).map_err(|error| error.to_string())?;
         let Some((_, layers)) = site.layers.take() else {
             return Err("its site has no layers: too little history".into());
         };
@@ -92,7 +92,7 @@ impl Assembly {
         field::name(name.as_bytes()).map_err(|problem| format!("expected {}", problem.expected))?;
         let device = self.device(row).map_err(|what| format!("device {name:?}: {what}"))?;
         if self.devices.contains_key(&name) {
-            return Err(format!("device {name:?} is there twice"));
+            return Err(format!("device {name:?} occurs twice"));
         }
         self.devices.insert(name, device);
         Ok(())
@@ -151,7 +151,7 @@ impl Assembly {
         let calendar = site.calendar();
         if site.until > check::latest(Some(last), &calendar) {
             return Err(format!(
-                "{} has not come yet: nobody knows what happens until then",
+                "{} is in the future: the readings until then are not known",
                 calendar.format(site.until)
             ));
         }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::ShardError;
 use super::row::{Row, Scores, pack};
-use super::site::Site;
+use super::site::ShardSite;
 use crate::calendar::{Calendar, HOUR, Timestamp};
 use crate::features::SiteRates;
 use crate::hourly::Hourly;
@@ -19,16 +19,20 @@ use crate::readings::{DeviceReadings, Readings};
 ///
 /// # Errors
 /// [`ShardError::Site`] without readings, and for an `until` in the future.
-pub fn build_site(readings: &Readings, calendar: &Calendar, until: Option<Timestamp>) -> Result<Site, ShardError> {
-    let Some((_, last)) = readings.lived(calendar.latest()) else {
+pub(crate) fn build_site(
+    readings: &Readings,
+    calendar: &Calendar,
+    until: Option<Timestamp>,
+) -> Result<ShardSite, ShardError> {
+    let Some((_, last)) = readings.active_period(calendar.latest()) else {
         return Err(ShardError::Site("there are no readings to train on".into()));
     };
     let until = until.unwrap_or(last + HOUR);
     if until > check::latest(Some(last), calendar) {
         let until = calendar.format(until);
-        return Err(ShardError::Site(format!("{until} has not come yet: nobody knows what happens until then")));
+        return Err(ShardError::Site(format!("{until} is in the future: the readings until then are not known")));
     }
-    Ok(Site::new(readings, calendar, until))
+    Ok(ShardSite::new(readings, calendar, until))
 }
 
 /// Returns the number of hours with motion of a device.
@@ -39,20 +43,20 @@ fn hours_with_motion(device: &DeviceReadings, calendar: &Calendar) -> usize {
 /// A site with its calendar and totals, prepared for work on some of its devices at a time.
 #[derive(Debug)]
 pub struct SiteContext {
-    site: Site,
+    site: ShardSite,
     calendar: Calendar,
     site_rates: SiteRates,
 }
 
 impl SiteContext {
     /// Prepares a site.
-    pub fn new(site: Site) -> SiteContext {
+    pub fn new(site: ShardSite) -> SiteContext {
         let (calendar, site_rates) = (site.calendar(), site.site_rates());
         SiteContext { site, calendar, site_rates }
     }
 
     /// Returns the site.
-    pub fn site(&self) -> &Site {
+    pub fn site(&self) -> &ShardSite {
         &self.site
     }
 
@@ -95,7 +99,7 @@ impl DeviceFitter {
     ///
     /// # Errors
     /// [`ShardError::Site`] for a site without layers.
-    pub fn new(mut site: Site, site_sha256: String) -> Result<DeviceFitter, ShardError> {
+    pub fn new(mut site: ShardSite, site_sha256: String) -> Result<DeviceFitter, ShardError> {
         let Some((early, all)) = site.layers.take() else {
             return Err(ShardError::Site("it has no layers: there was too little history to learn from".into()));
         };

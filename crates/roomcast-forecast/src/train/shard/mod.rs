@@ -49,13 +49,13 @@ pub enum ShardError {
         what: String,
     },
     /// The input ends without the row that ends a table.
-    #[error("the stream ends after {after} rows, and none says that these are all: it was cut off")]
+    #[error("the stream was cut off: it ends after {after} rows without an end row")]
     CutOff {
         /// Number of rows that were read.
         after: u64,
     },
     /// The last row announced another number of rows.
-    #[error("{found} rows came where {announced} were announced")]
+    #[error("{found} rows arrived, {announced} were announced")]
     Count {
         /// Number of rows that were read.
         found: u64,

@@ -27,7 +27,7 @@ pub struct Row {
     pub judged: Vec<u8>,
     /// The reason why the device has no judged model of its own.
     pub reason: Option<String>,
-    /// The cutoff of the data: nothing at or after this instant was learned from.
+    /// The cutoff of the data: models learned only from readings before this instant.
     pub cutoff: Timestamp,
     /// Number of hours with motion.
     pub hours: i64,
@@ -46,7 +46,7 @@ pub struct Row {
 impl Row {
     /// Unpacks the histogram in [`Row::judged`].
     pub(super) fn out_of_sample(&self) -> Result<OutOfSample, String> {
-        codec::whole(&self.judged)
+        codec::decode_value(&self.judged)
     }
 }
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 8 | `ROOMSITE` |
 //! | 32 | SHA-256 of the rest |
-//! | … | postcard: the maker, then the [`Site`] |
+//! | … | postcard: the maker, then the [`ShardSite`] |
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ impl Maker {
 
 /// A site as of an instant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Site {
+pub struct ShardSite {
     zone: Option<String>,
     weekend: [bool; 7],
     days_off: Vec<NaiveDate>,
@@ -61,12 +61,12 @@ pub struct Site {
     pub layers: Option<(SiteModel, SiteModel)>,
 }
 
-impl Site {
+impl ShardSite {
     /// Makes the site from readings before `until`, of which only the hours matter.
-    pub fn new(readings: &Readings, calendar: &Calendar, until: Timestamp) -> Site {
+    pub fn new(readings: &Readings, calendar: &Calendar, until: Timestamp) -> ShardSite {
         let (hourly, days) = Hourly::with_days(readings, calendar, until);
         let readings = readings.since(hourly.start).before(until);
-        Site {
+        ShardSite {
             zone: calendar.zone().map(|zone| zone.name().into()),
             weekend: calendar.weekend(),
             days_off: calendar.days_off().collect(),
@@ -80,8 +80,8 @@ impl Site {
     }
 
     /// Returns the same site with these layers.
-    pub fn with_layers(self, layers: Option<(SiteModel, SiteModel)>) -> Site {
-        Site { layers, ..self }
+    pub(crate) fn with_layers(self, layers: Option<(SiteModel, SiteModel)>) -> ShardSite {
+        ShardSite { layers, ..self }
     }
 
     /// Returns the site's calendar.
@@ -96,7 +96,7 @@ impl Site {
     }
 
     /// Returns some devices on the site's grid.
-    pub fn grid_with(&self, readings: &Readings, calendar: &Calendar) -> Hourly {
+    pub(crate) fn grid_with(&self, readings: &Readings, calendar: &Calendar) -> Hourly {
         Hourly::part(readings, calendar, self.until, &self.days)
     }
 
@@ -118,11 +118,11 @@ impl Site {
     ///
     /// # Errors
     /// [`ShardError::Site`] when the bytes are damaged, or made by another version of Roomcast.
-    pub fn decode(bytes: &[u8]) -> Result<Site, ShardError> {
+    pub fn decode(bytes: &[u8]) -> Result<ShardSite, ShardError> {
         Self::read(bytes).map_err(ShardError::Site)
     }
 
-    fn read(bytes: &[u8]) -> Result<Site, String> {
+    fn read(bytes: &[u8]) -> Result<ShardSite, String> {
         let rest = bytes.strip_prefix(&MAGIC).ok_or("it does not begin as a site")?;
         let (sum, body) = rest.split_at_checked(32).ok_or("it ends early")?;
         if Sha256::digest(body)[..] != *sum {
@@ -135,7 +135,7 @@ impl Site {
                 "it was made by Roomcast {theirs}, whose models differ from those of this one ({ours})"
             ));
         }
-        let site: Site = codec::whole(rest)?;
+        let site: ShardSite = codec::decode_value(rest)?;
         if site.calendar().zone().map(|zone| zone.name()) != site.zone.as_deref() {
             return Err("its time zone is not known here".into());
         }

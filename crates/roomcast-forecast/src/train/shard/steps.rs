@@ -7,7 +7,7 @@ use polars::prelude::*;
 
 use super::ShardError;
 use super::row::{Row, Scores, pack};
-use super::site::Site;
+use super::site::ShardSite;
 use crate::calendar::{Calendar, HOUR, Timestamp};
 use crate::model::fit::{self, Sample, TrainError};
 use crate::model::{Source, checksum, codec};
@@ -19,7 +19,7 @@ use crate::train::shard::device::{self, DeviceFitter, SiteContext};
 const CHUNK_DEVICES: usize = 256;
 
 /// The years 1971 to 2200, as in files of readings.
-const YEARS: Range<Timestamp> = 31_536_000..7_289_654_400;
+const VALID_TIMES: Range<Timestamp> = 31_536_000..7_289_654_400;
 
 /// Columns of hours with motion: a device and the start of an hour (seconds), ascending by device, then hour.
 const HOURS: [(&str, DataType); 2] = [("device", DataType::String), ("hour", DataType::Int64)];
@@ -83,7 +83,7 @@ pub fn building(
 ///
 /// # Errors
 /// [`ShardError`] when the input is invalid, the features cannot be built or the output fails.
-pub fn sample(input: impl Read, output: impl Write, site: &Site) -> Result<(), ShardError> {
+pub fn sample(input: impl Read, output: impl Write, site: &ShardSite) -> Result<(), ShardError> {
     let mut output = Output::start(output, &SAMPLE)?;
     let context = SiteContext::new(site.clone());
     for_each_chunk(input, &context, |devices| {
@@ -102,7 +102,7 @@ pub fn sample(input: impl Read, output: impl Write, site: &Site) -> Result<(), S
 ///
 /// # Errors
 /// [`ShardError`] when the input is invalid, fitting fails or the output fails.
-pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), ShardError> {
+pub fn layers(input: impl Read, output: impl Write, site: &ShardSite) -> Result<(), ShardError> {
     let mut input = Input::open(input, &SAMPLE)?;
     let mut parts: Vec<Sample> = Vec::new();
     let mut last = String::new();
@@ -116,9 +116,9 @@ pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), S
                 return Err(refuse("the devices are not in ascending order, each once"));
             }
             let sample = samples.get(device).ok_or_else(|| refuse("there is no sample"))?;
-            let sample: Sample = codec::whole(sample).map_err(|what| refuse(&format!("the sample: {what}")))?;
+            let sample: Sample = codec::decode_value(sample).map_err(|what| refuse(&format!("the sample: {what}")))?;
             if !sample.is_whole() || Some(sample.rows() as i64) != rows.get(device) {
-                return Err(refuse("the sample has other rows than it says"));
+                return Err(refuse("the sample has another number of rows than announced"));
             }
             parts.push(sample);
             last = name.to_owned();
@@ -131,7 +131,7 @@ pub fn layers(input: impl Read, output: impl Write, site: &Site) -> Result<(), S
 ///
 /// # Errors
 /// [`ShardError`] when the site has no layers, the input is invalid, fitting fails or the output fails.
-pub fn devices(input: impl Read, output: impl Write, site: &Site) -> Result<(), ShardError> {
+pub fn devices(input: impl Read, output: impl Write, site: &ShardSite) -> Result<(), ShardError> {
     let fitting = DeviceFitter::new(site.clone(), checksum::sha256(&site.encode()?))?;
     let mut output = Output::start(output, &MODELS)?;
     for_each_chunk(input, fitting.context(), |devices| output.write(columns(&fitting.fit(devices)?)?))?;
@@ -177,7 +177,7 @@ fn columns(rows: &[Row]) -> Result<Vec<Column>, ShardError> {
     ])
 }
 
-fn one_site(site: &Site, output: impl Write) -> Result<(), ShardError> {
+fn one_site(site: &ShardSite, output: impl Write) -> Result<(), ShardError> {
     let mut output = Output::start(output, &SITE)?;
     output.write(vec![Column::new("site".into(), vec![site.encode()?.as_slice()])])?;
     output.finish().map(drop)
@@ -206,7 +206,7 @@ struct Devices<'a> {
     calendar: &'a Calendar,
     /// The instant from which hours are set aside.
     until: Timestamp,
-    /// The instant before which hours are set aside: they are of wrong clocks, or too old to learn from.
+    /// The instant before which hours are set aside, because they are of wrong clocks, or too old to learn from.
     from: Timestamp,
     /// Number of hours that were set aside, and the first of them.
     set_aside: (u64, Option<(String, Timestamp)>),
@@ -225,7 +225,7 @@ impl<'a> Devices<'a> {
     fn log_set_aside(&self) {
         if let (hours, Some((device, hour))) = &self.set_aside {
             let first = format!("{} of {device}", self.calendar.format(*hour));
-            tracing::warn!(hours, first, "hours outside the time that is learned from were set aside");
+            tracing::warn!(hours, first, "hours outside the training period were set aside");
         }
     }
 
@@ -270,7 +270,7 @@ impl<'a> Devices<'a> {
             field::name(name.as_bytes()).map_err(|problem| format!("expected {}", problem.expected))?;
         }
         self.last = Some((name.to_owned(), hour));
-        if !YEARS.contains(&hour) || self.calendar.start(self.calendar.hour(hour)) != hour {
+        if !VALID_TIMES.contains(&hour) || self.calendar.start(self.calendar.hour(hour)) != hour {
             return Err(format!("{hour} is not the beginning of an hour of the site"));
         }
         let ascending = seconds.is_sorted_by(|a, b| a < b) && seconds.iter().all(|s| (0..HOUR as i32).contains(s));

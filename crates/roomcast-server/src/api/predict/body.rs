@@ -1,4 +1,4 @@
-//! `POST /predict`: a forecast for a history that comes with the request and is not stored.
+//! `POST /predict`: a forecast for a history in the request, which is not stored.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -24,23 +24,23 @@ use roomcast_forecast::hourly::HORIZON;
 use roomcast_forecast::readings::{DeviceReadings, Readings};
 
 /// Maximum size of a body, bytes.
-pub(crate) const MOST_BYTES: usize = 8 << 20;
-/// Longest time a body may take to arrive.
-const MOST_TIME: Duration = Duration::from_secs(30);
-/// Longest pause in which nothing of a body arrives, and bytes per second that must arrive after that.
+pub(crate) const MAX_BYTES: usize = 8 << 20;
+/// Longest time for a body to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest pause without a byte of a body, and the bytes per second that must arrive after it.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 const MIN_RATE: u64 = 1 << 10;
 /// Longest history, hours.
-const MOST_HOURS: i64 = 3 * 366 * 24;
+const MAX_HOURS: i64 = 3 * 366 * 24;
 /// Maximum number of hours of all devices together.
-const MOST_CELLS: i64 = 2_000_000;
+const MAX_CELLS: i64 = 2_000_000;
 /// Length of a device name in bytes, as in files.
-const NAME: std::ops::RangeInclusive<usize> = 1..=256;
+const NAME_BYTES: std::ops::RangeInclusive<usize> = 1..=256;
 
 /// A history, and the instant of the forecast.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Asked {
+pub struct HistoryBody {
     /// The instant the forecast is made at; default: the end of the hour of the last reading.
     at: Option<String>,
     /// Readings of the sensors, in any order.
@@ -78,13 +78,13 @@ pub struct HistoryQuery {
 
 /// A forecast for a history in the body
 ///
-/// Nothing is stored. The history is JSON or CSV (`time,device,device_activated`) of at most 8 MiB. Devices that the models
-/// know by name are forecast by their own models, other devices by those of the building.
+/// Nothing is stored. The history is JSON or CSV (`time,device,device_activated`) of at most 8 MiB. Devices that the
+/// models know by name are forecast by their own models, other devices by those of the building.
 #[utoipa::path(
     post, path = "/predict", operation_id = "predict_history", tag = "forecasts",
     params(HistoryQuery),
     request_body(content(
-        (Asked = "application/json"),
+        (HistoryBody = "application/json"),
         (String = "text/csv", example = "time,device,device_activated\n2016-07-01 05:35:00,device_1,1\n"),
     )),
     responses(
@@ -118,11 +118,14 @@ pub async fn post(
     let bytes = work(move || {
         let _until_done = (upload, permit);
         let calendar = &site.calendar;
-        let Told { motion, still, at } = if csv { from_csv(&body, calendar)? } else { from_json(&body, calendar)? };
+        let ParsedBody { motion, still, at } =
+            if csv { from_csv(&body, calendar)? } else { from_json(&body, calendar)? };
         let readings = readings(motion);
         let origin = match at.map_or_else(|| query::time("at", query.at.as_deref(), calendar), |at| Ok(Some(at)))? {
             Some(at) => at,
-            None => readings.lived(calendar.latest()).map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1)),
+            None => {
+                readings.active_period(calendar.latest()).map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1))
+            }
         };
         let known = readings.before(origin);
         check(&known, origin, calendar)?;
@@ -143,12 +146,12 @@ pub(crate) fn media(request: &HttpRequest) -> String {
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// Reads a body as it comes. `reserve` is asked for the memory of what has arrived, so a client cannot take memory by
+/// Reads a body as it arrives. Calls `reserve` for the memory of each chunk, so a client cannot take memory by
 /// announcing a large body.
 ///
 /// # Errors
-/// Returns [`Code::BodyTooLarge`], [`Code::InvalidBody`] for a body that breaks off, [`Code::RequestTimeout`] for one
-/// that comes too slowly, and the errors of `reserve`.
+/// Returns [`Code::BodyTooLarge`], [`Code::InvalidBody`] for an incomplete body, [`Code::RequestTimeout`] for one that
+/// arrives too slowly, and the errors of `reserve`.
 pub(crate) async fn read(
     mut body: Payload,
     mut reserve: impl FnMut(usize) -> Result<(), Problem>,
@@ -156,29 +159,29 @@ pub(crate) async fn read(
     let watch = Instant::now();
     let mut bytes = Vec::new();
     loop {
-        let patience = MAX_PAUSE.min(MOST_TIME.saturating_sub(watch.elapsed()));
+        let patience = MAX_PAUSE.min(BODY_TIMEOUT.saturating_sub(watch.elapsed()));
         let next = poll_fn(|context| Pin::new(&mut body).poll_next(context));
         match rt::time::timeout(patience, next).await {
             Ok(Some(Ok(chunk))) => {
-                if bytes.len() + chunk.len() > MOST_BYTES {
-                    let why = format!("a body has at most {} MiB", MOST_BYTES >> 20);
+                if bytes.len() + chunk.len() > MAX_BYTES {
+                    let why = format!("a body has at most {} MiB", MAX_BYTES >> 20);
                     return Err(Problem::new(Code::BodyTooLarge, why));
                 }
                 reserve(chunk.len())?;
                 bytes.extend_from_slice(&chunk);
             }
             Ok(Some(Err(error))) => {
-                return Err(Problem::new(Code::InvalidBody, format!("the body broke off: {error}")));
+                return Err(Problem::new(Code::InvalidBody, format!("the body is incomplete: {error}")));
             }
             Ok(None) => return Ok(bytes),
             Err(_) => {
                 let took = watch.elapsed().as_secs();
-                let why = format!("{} bytes of the body had come after {took} s, and no more", bytes.len());
+                let why = format!("only {} bytes of the body arrived within {took} s", bytes.len());
                 return Err(Problem::new(Code::RequestTimeout, why));
             }
         }
         if watch.elapsed() > MAX_PAUSE && (bytes.len() as u64) < MIN_RATE * watch.elapsed().as_secs() {
-            let why = format!("the body came with less than {MIN_RATE} bytes a second");
+            let why = format!("the body arrived at less than {MIN_RATE} bytes a second");
             return Err(Problem::new(Code::RequestTimeout, why));
         }
     }
@@ -186,7 +189,7 @@ pub(crate) async fn read(
 
 /// A parsed body.
 #[derive(Default)]
-struct Told {
+struct ParsedBody {
     /// Time and device of each motion.
     motion: Vec<(Timestamp, String)>,
     /// Times at which a sensor reported no motion.
@@ -195,25 +198,25 @@ struct Told {
     at: Option<Timestamp>,
 }
 
-fn from_json(body: &[u8], calendar: &Calendar) -> Result<Told, Problem> {
-    let asked: Asked =
+fn from_json(body: &[u8], calendar: &Calendar) -> Result<ParsedBody, Problem> {
+    let body_fields: HistoryBody =
         serde_json::from_slice(body).map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))?;
-    let at = query::time("at", asked.at.as_deref(), calendar)?;
-    let mut told = Told { at, ..Told::default() };
-    for (at, reading) in asked.readings.into_iter().enumerate() {
+    let at = query::time("at", body_fields.at.as_deref(), calendar)?;
+    let mut parsed = ParsedBody { at, ..ParsedBody::default() };
+    for (at, reading) in body_fields.readings.into_iter().enumerate() {
         let place = || format!("readings[{at}]");
         let time = calendar.parse(&reading.time).map_err(|error| wrong(&place(), error))?;
         let device = name(reading.device).map_err(|why| wrong(&place(), why))?;
         match reading.device_activated {
-            1 => told.motion.push((time, device)),
-            0 => told.still.push(time),
+            1 => parsed.motion.push((time, device)),
+            0 => parsed.still.push(time),
             other => return Err(wrong(&place(), format!("device_activated: expected 1 or 0, found {other}"))),
         }
     }
-    Ok(told)
+    Ok(parsed)
 }
 
-fn from_csv(body: &[u8], calendar: &Calendar) -> Result<Told, Problem> {
+fn from_csv(body: &[u8], calendar: &Calendar) -> Result<ParsedBody, Problem> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let mut input = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(body);
     let header = input.headers().map_err(|error| wrong("the header", error))?.clone();
@@ -222,7 +225,7 @@ fn from_csv(body: &[u8], calendar: &Calendar) -> Result<Told, Problem> {
         let found = header.iter().position(|cell| cell.eq_ignore_ascii_case(name));
         *column = found.ok_or_else(|| wrong("the header", format!("there is no column {name}")))?;
     }
-    let mut told = Told::default();
+    let mut parsed = ParsedBody::default();
     for record in input.records() {
         let record = record.map_err(|error| wrong("the body", error))?;
         let place = || format!("line {}", record.position().map_or(0, |position| position.line()));
@@ -230,17 +233,17 @@ fn from_csv(body: &[u8], calendar: &Calendar) -> Result<Told, Problem> {
         let time = calendar.parse(cell(0)).map_err(|error| wrong(&place(), error))?;
         let device = name(cell(1).to_owned()).map_err(|why| wrong(&place(), why))?;
         match cell(2).to_ascii_lowercase().as_str() {
-            "1" | "1.0" | "true" | "on" => told.motion.push((time, device)),
-            "0" | "0.0" | "false" | "off" => told.still.push(time),
+            "1" | "1.0" | "true" | "on" => parsed.motion.push((time, device)),
+            "0" | "0.0" | "false" | "off" => parsed.still.push(time),
             other => return Err(wrong(&place(), format!("device_activated: expected 1 or 0, found {other:?}"))),
         }
     }
-    Ok(told)
+    Ok(parsed)
 }
 
 fn name(text: String) -> Result<String, String> {
     let name = text.trim();
-    match NAME.contains(&name.len()) && !name.contains(char::is_control) {
+    match NAME_BYTES.contains(&name.len()) && !name.contains(char::is_control) {
         true => Ok(name.to_owned()),
         false => Err("device: expected 1 to 256 bytes without control characters".into()),
     }
@@ -266,18 +269,18 @@ fn readings(rows: Vec<(Timestamp, String)>) -> Readings {
 
 /// Checks that a forecast of this history takes a bounded time.
 fn check(known: &Readings, origin: Timestamp, calendar: &Calendar) -> Result<(), Problem> {
-    let Some((first, _)) = known.lived(origin) else {
+    let Some((first, _)) = known.active_period(origin) else {
         return Err(Problem::new(Code::OutOfRange, format!("there is no reading before {}", calendar.format(origin))));
     };
     let hours = (origin - first) / HOUR + HORIZON as i64;
-    if hours > MOST_HOURS {
-        let why = format!("the history covers {hours} hours up to the origin, {MOST_HOURS} are allowed");
+    if hours > MAX_HOURS {
+        let why = format!("the history covers {hours} hours up to the origin, {MAX_HOURS} are allowed");
         return Err(Problem::new(Code::HistoryTooLarge, why).hint("send the last weeks, and an instant near them"));
     }
     let cells = hours * known.devices.len() as i64;
-    if cells > MOST_CELLS {
+    if cells > MAX_CELLS {
         let why =
-            format!("{} devices over {hours} hours are {cells} hours, {MOST_CELLS} are allowed", known.devices.len());
+            format!("{} devices over {hours} hours are {cells} hours, {MAX_CELLS} are allowed", known.devices.len());
         return Err(Problem::new(Code::HistoryTooLarge, why).hint("send fewer devices at a time"));
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! `GET /predict/compact`: the forecast in few bytes, for displays that poll.
 //!
-//! Values that all devices share are sent once. A display learns from `GET /events` which devices changed and asks for
-//! these alone. It asks for all when `origin`, `basis` or the models differ from those it shows.
+//! Values that all devices share are sent once. A display learns from `GET /events` which devices changed, and requests
+//! only these. It requests all devices when `origin`, `basis` or the models differ from those it shows.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -11,7 +11,7 @@ use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::api::predict::{asked, cached, send};
+use crate::api::predict::{cached, resolve, send};
 use crate::http::access::auth::ReadAccess;
 use crate::http::query::Query;
 use crate::problem::{Problem, Reply};
@@ -26,7 +26,7 @@ use roomcast_forecast::hourly::{DeviceHours, HORIZON, Hourly, State, Status};
 use roomcast_forecast::model::Source;
 
 /// Number of parts into which a probability of 1 is divided.
-const PARTS: f64 = 1000.0;
+const PARTS_PER_UNIT: f64 = 1000.0;
 
 /// The next 24 hours of one or more devices, in few bytes.
 #[derive(Debug, Serialize, ToSchema)]
@@ -39,12 +39,12 @@ pub struct CompactForecast {
     first_reading: Option<String>,
     /// The site's last reading.
     last_reading: Option<String>,
-    /// As in `GET /predict`.
+    /// True if the forecast is stale, as in `GET /predict`.
     stale: bool,
-    /// The models it comes from.
+    /// The models that made the forecast.
     model: ModelRef,
-    /// Identifies what the forecasts of all devices share. If it differs from that of an earlier answer with the same
-    /// origin, every forecast may have changed.
+    /// Identifies the inputs that the forecasts of all devices share. If it differs from that of an earlier answer with
+    /// the same origin, every forecast may have changed.
     basis: String,
     /// Probability from which an hour counts as occupied, in thousandths.
     #[schema(maximum = 1000)]
@@ -60,11 +60,11 @@ pub struct CompactForecast {
     /// Statuses of the devices at the origin.
     #[schema(value_type = Vec<StatusName>)]
     statuses: Vec<Status>,
-    /// Probabilities of the 24 hours of each device, in thousandths. They are rounded down, but that of an occupied hour is
-    /// not below the threshold.
+    /// Probabilities of the 24 hours of each device, in thousandths. They are rounded down, but that of an occupied
+    /// hour is not below the threshold.
     chances: Vec<Vec<u16>>,
-    /// Observed states of the hours that have begun, one letter for each: `o`ccupied, `v`acant, `u`nobserved. Absent in a
-    /// forecast of the present.
+    /// Observed states of the hours that have begun, one letter for each: `o`ccupied, `v`acant, `u`nobserved. Absent in
+    /// a forecast of the present.
     #[serde(skip_serializing_if = "Option::is_none")]
     actual: Option<Vec<String>>,
     /// Devices that fire far more often in an occupied hour than other devices do.
@@ -101,7 +101,7 @@ pub struct CompactQuery {
 )]
 pub async fn get(_: ReadAccess, Query(query): Query<CompactQuery>, request: HttpRequest, site: Data<Site>) -> Reply {
     let snapshot = site.snapshot()?;
-    let (origin, devices) = asked(query.at.as_deref(), &query.device, &site, &snapshot)?;
+    let (origin, devices) = resolve(query.at.as_deref(), &query.device, &site, &snapshot)?;
     let present = snapshot.history.present(&site.calendar);
     let key = Key { origin, form: Form::Compact(present, digest(&offline(&site))), devices };
     let answer = cached(&site, snapshot, key, move |site, snapshot, key| {
@@ -129,7 +129,7 @@ fn digest(names: &[String]) -> u64 {
 fn compact(site: &Site, snapshot: &Snapshot, made: &Forecasts, past: Option<&Grid>) -> CompactForecast {
     let Forecasts { grid, cells } = made;
     let (hourly, history, calendar) = (&grid.hourly, &snapshot.history, &site.calendar);
-    let threshold = (grid.loaded.models.threshold.0 * PARTS).ceil() as u16;
+    let threshold = (grid.loaded.models.threshold.0 * PARTS_PER_UNIT).ceil() as u16;
     let rfc3339 = |instant: Timestamp| calendar.rfc3339(instant);
     let forecasts = || cells.iter().map(|cell| &cell.forecast);
     let names = || forecasts().map(|forecast| &forecast.device);
@@ -140,9 +140,9 @@ fn compact(site: &Site, snapshot: &Snapshot, made: &Forecasts, past: Option<&Gri
     let profile = |name: &str| profiles.binary_search_by(|profile| profile.device.as_str().cmp(name)).ok();
     let is_chattering = |name: &&String| profile(name).is_some_and(|at| profiles[at].chattering);
     // Gateways tell of now: of a past day nobody knows what was offline.
-    let gone = if past.is_none() { offline(site) } else { Vec::new() };
+    let offline_devices = if past.is_none() { offline(site) } else { Vec::new() };
     let silent = forecasts()
-        .filter(|forecast| forecast.status == Status::Silent || gone.contains(&forecast.device))
+        .filter(|forecast| forecast.status == Status::Silent || offline_devices.contains(&forecast.device))
         .filter_map(|forecast| {
             let last = hourly.devices[hourly.position(&forecast.device)?].times.last()?;
             Some((forecast.device.clone(), rfc3339(*last)))
@@ -171,11 +171,11 @@ fn compact(site: &Site, snapshot: &Snapshot, made: &Forecasts, past: Option<&Gri
 /// Returns a probability in thousandths. It is rounded down, so rounding it to whole percent afterwards gives the same
 /// as rounding at once.
 fn chance(hour: &HourForecast, threshold: u16) -> u16 {
-    let parts = (hour.probability * PARTS) as u16;
+    let parts = (hour.probability * PARTS_PER_UNIT) as u16;
     if hour.occupied { parts.max(threshold) } else { parts.min(threshold.saturating_sub(1)) }
 }
 
-/// Returns the observed states of the hours of a forecast, as far as another grid knows them.
+/// Returns the observed states of the hours of a forecast, unobserved for hours that another grid does not cover.
 fn actual(name: &str, forecast: &Hourly, known: &Hourly, calendar: &Calendar) -> String {
     let Some(at) = known.position(name) else { return String::new() };
     let hours = (forecast.end..known.end).take(HORIZON);

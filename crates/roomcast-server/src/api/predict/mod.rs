@@ -28,7 +28,7 @@ use crate::state::snapshot::{Snapshot, unknown};
 use roomcast_forecast::calendar::Timestamp;
 
 /// Size below which answers are not compressed.
-const WORTH_GZIP: usize = 1024;
+const MIN_GZIP_BYTES: usize = 1024;
 
 /// Parameters of `GET /predict`.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -65,7 +65,7 @@ pub struct PredictQuery {
 pub async fn get(_: ReadAccess, Query(query): Query<PredictQuery>, request: HttpRequest, site: Data<Site>) -> Reply {
     let form = form(&request, query.format.as_deref())?;
     let snapshot = site.snapshot()?;
-    let (origin, devices) = asked(query.at.as_deref(), &query.device, &site, &snapshot)?;
+    let (origin, devices) = resolve(query.at.as_deref(), &query.device, &site, &snapshot)?;
     let media = match form {
         Form::Csv => "text/csv; charset=utf-8",
         _ => "application/json",
@@ -111,8 +111,8 @@ fn weight(accept: &Accept, media: &str) -> Quality {
 /// Returns the origin of a forecast at `at`, and the positions of the named devices; no positions for all.
 ///
 /// # Errors
-/// Returns a `Problem` for an unknown device, or an instant that cannot be read or is out of reach.
-pub fn asked(
+/// Returns a `Problem` for an unknown device, and for an instant that is invalid or out of range.
+pub(crate) fn resolve(
     at: Option<&str>,
     names: &[String],
     site: &Site,
@@ -142,11 +142,11 @@ pub fn asked(
     Ok((origin, devices))
 }
 
-/// Returns an answer from the cache, or renders it by `make` on a thread of its own.
+/// Returns an answer from the cache, or renders it by `make` on a blocking thread.
 ///
 /// # Errors
 /// Returns the error of `make`.
-pub async fn cached(
+pub(crate) async fn cached(
     site: &Data<Site>,
     snapshot: Arc<Snapshot>,
     key: Key,
@@ -180,22 +180,22 @@ pub async fn work<T: Send + 'static>(job: impl FnOnce() -> Result<T, Problem> + 
     web::block(job).await.map_err(Problem::internal)?
 }
 
-/// Sends an answer, compressed for clients that accept it: once per answer, not once per request. A client that holds
-/// it gets 304.
+/// Sends an answer. Compresses it for clients that accept that, once per answer rather than once per request. Sends 304
+/// to a client that has the answer.
 ///
 /// # Errors
 /// Returns a `Problem` when compression fails, which it does not in memory.
 pub async fn send(request: &HttpRequest, answer: Arc<Answer>, media: &'static str) -> Reply {
     let mut response =
-        if etag::is_held(request, &answer.tag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+        if etag::matches(request, &answer.tag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
         .insert_header((ETAG, answer.tag.to_string()))
         .insert_header((VARY, HeaderValue::from_static("Accept, Accept-Encoding")));
-    if etag::is_held(request, &answer.tag) {
+    if etag::matches(request, &answer.tag) {
         return Ok(response.finish());
     }
     response.content_type(media);
-    if answer.body.len() < WORTH_GZIP || !wants_gzip(request) {
+    if answer.body.len() < MIN_GZIP_BYTES || !wants_gzip(request) {
         return Ok(response.body(answer.body.clone()));
     }
     let packed = match answer.gzip.get() {
@@ -213,7 +213,7 @@ pub async fn send(request: &HttpRequest, answer: Arc<Answer>, media: &'static st
 }
 
 /// Returns whether the client accepts gzip.
-pub fn wants_gzip(request: &HttpRequest) -> bool {
+pub(crate) fn wants_gzip(request: &HttpRequest) -> bool {
     let gzip = Preference::Specific(Encoding::gzip());
     let accepts = |accept: AcceptEncoding| accept.iter().any(|item| item.item == gzip && item.quality > Quality::ZERO);
     AcceptEncoding::parse(request).is_ok_and(accepts)

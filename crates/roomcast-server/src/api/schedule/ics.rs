@@ -8,7 +8,7 @@ use crate::api::schedule::Block;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 
 /// Interval at which a subscriber should poll.
-const REFRESH: TimeDelta = TimeDelta::minutes(15);
+const REFRESH_INTERVAL: TimeDelta = TimeDelta::minutes(15);
 
 /// Returns one event per block. Times are UTC at a site with a zone, floating (wall time of the reader) without one.
 pub fn calendar<'a>(
@@ -22,7 +22,7 @@ pub fn calendar<'a>(
         .append_property(("CALSCALE", "GREGORIAN"))
         .append_property(("METHOD", "PUBLISH"))
         .name("Roomcast")
-        .ttl(&REFRESH);
+        .ttl(&REFRESH_INTERVAL);
     let stamp = utc(made_at);
     for (device, blocks) in devices {
         for block in blocks {

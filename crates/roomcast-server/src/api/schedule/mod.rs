@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::predict::{asked, prefers, work};
+use super::predict::{prefers, resolve, work};
 use crate::http::access::auth::CalendarAccess;
 use crate::http::access::tokens::Scope;
 use crate::http::query::{self, Query};
@@ -25,14 +25,14 @@ const MAX_DURATION: i64 = 12 * HOUR;
 /// Blocks of one or more devices.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Schedule {
-    /// When the forecast was computed, UTC.
+    /// Time at which the forecast was computed, UTC.
     pub made_at: String,
     /// The instant the forecast was made at.
     pub origin: String,
-    /// Whether all sensors have been silent for longer than nights, days off and habits explain. The forecast is then the
-    /// rate of habit.
+    /// True if all sensors have been silent for longer than nights, days off and usual pauses explain. The forecast is
+    /// then the usual rate of each hour of the week.
     pub stale: bool,
-    /// The models it comes from.
+    /// The models that made the forecast.
     pub model: ModelRef,
     /// The rule that made the blocks.
     pub rule: BlockRule,
@@ -119,10 +119,10 @@ pub struct ScheduleQuery {
 
 /// Heating or ventilation blocks for the next 24 hours, as JSON or as a calendar
 ///
-/// A block begins `preheat` before the first occupied hour and ends `setback_after` after the last one. Blocks that touch
-/// are merged. With `format=ics` or `Accept: text/calendar` the answer is a calendar that clients can subscribe to. An
-/// event keeps its UID as long as its first occupied hour stays the same. Times are floating at a site without a time
-/// zone. A token of scope `calendar` gives access to the calendar only.
+/// A block begins `preheat` before the first occupied hour and ends `setback_after` after the last one. Blocks that
+/// touch are merged. With `format=ics` or `Accept: text/calendar` the answer is a calendar that clients can subscribe
+/// to. An event keeps its UID as long as its first occupied hour stays the same. Times are floating at a site without a
+/// time zone. A token of scope `calendar` gives access to the calendar only.
 #[utoipa::path(
     get, path = "/schedule", operation_id = "schedule", tag = "forecasts",
     params(ScheduleQuery),
@@ -146,7 +146,7 @@ pub async fn get(
         access.0.check(Scope::Read)?;
     }
     let snapshot = site.snapshot()?;
-    let (origin, devices) = asked(query.at.as_deref(), &query.device, &site, &snapshot)?;
+    let (origin, devices) = resolve(query.at.as_deref(), &query.device, &site, &snapshot)?;
     let preheat = query::duration("preheat", query.preheat.as_deref(), MAX_DURATION)?;
     let setback = query::duration("setback_after", query.setback_after.as_deref(), MAX_DURATION)?;
     let cost_miss = query::number("cost_miss", query.cost_miss.as_deref())?;

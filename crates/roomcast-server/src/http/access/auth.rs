@@ -18,13 +18,13 @@ use crate::http::query;
 use crate::problem::{Code, Problem};
 use crate::state::site::Site;
 
-/// What decides about a request before it reaches its handler.
+/// Decides whether a request reaches its handler.
 pub struct Access {
     /// The known tokens; none with `--no-auth`.
     pub tokens: Tokens,
     /// The limits on requests.
     pub limits: Limits,
-    /// Histories that came with requests.
+    /// Histories sent in requests.
     pub uploads: Uploads,
     /// True when metrics are shown without a token.
     pub metrics_public: bool,
@@ -39,7 +39,7 @@ pub struct Access {
 /// Admits requests whose token has a scope, and holds the scope that it has.
 pub struct Admitted<const SCOPE: u8>(pub Scope);
 
-/// The request may subscribe to a calendar, and do whatever else its scope allows.
+/// The request may subscribe to a calendar, and do everything else that its scope allows.
 pub type CalendarAccess = Admitted<{ Scope::Calendar as u8 }>;
 
 /// The request may read.
@@ -65,7 +65,7 @@ impl<const SCOPE: u8> FromRequest for Admitted<SCOPE> {
 /// # Errors
 /// Returns [`Code::Unauthorized`] without a known token, [`Code::Forbidden`] when its scope does not suffice, and
 /// [`Code::RateLimited`] when it has no requests left.
-pub fn admit(request: &HttpRequest, scope: Scope) -> Result<Scope, Problem> {
+pub(crate) fn admit(request: &HttpRequest, scope: Scope) -> Result<Scope, Problem> {
     let (site, access) = (request.app_data::<Data<Site>>(), request.app_data::<Data<Access>>());
     let (Some(site), Some(access)) = (site, access) else { return Err(Problem::internal("no state")) };
     if access.tokens.is_empty() {
@@ -91,7 +91,7 @@ pub fn admit(request: &HttpRequest, scope: Scope) -> Result<Scope, Problem> {
 
 /// Returns the caller: the digest of its token, or of its address when no token is needed. Must be called for an
 /// admitted request.
-pub fn caller(request: &HttpRequest) -> [u8; 32] {
+pub(crate) fn caller(request: &HttpRequest) -> [u8; 32] {
     match token(request) {
         Some(token) => tokens::digest(&token),
         None => tokens::digest(&request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default()),

@@ -26,8 +26,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Returns limits of so many requests per second for each address and each token, twice as many in a burst; 0 for
-    /// no limit.
+    /// Returns limits of `per_second` requests for each address and each token, twice as many in a burst; 0 for no
+    /// limit.
     pub fn new(per_second: u32) -> Limits {
         let quota = NonZeroU32::new(per_second)
             .map(|rate| Quota::per_second(rate).allow_burst(rate.saturating_mul(NonZeroU32::MIN.saturating_add(1))));
@@ -42,10 +42,10 @@ impl Limits {
     /// Counts a request of an address.
     ///
     /// # Errors
-    /// Returns [`Code::RateLimited`] when it made too many, or is locked out for wrong tokens.
+    /// Returns [`Code::RateLimited`] when the address made too many requests, or is locked out for wrong tokens.
     pub fn address(&self, address: IpAddr) -> Result<(), Problem> {
         let network = network(address);
-        if let Some(left) = self.lockout.left(network, Instant::now()) {
+        if let Some(left) = self.lockout.remaining(network, Instant::now()) {
             return Err(Problem::new(Code::RateLimited, "this address sent too many wrong tokens")
                 .hint("until the lockout ends, the server refuses every request of this address")
                 .retry_after(seconds(left)));
@@ -64,7 +64,7 @@ impl Limits {
     /// Counts a wrong token of an address.
     pub fn failed(&self, address: IpAddr) {
         if self.lockout.count(network(address), Instant::now()) {
-            tracing::warn!(client.ip = %address, "too many wrong tokens: nothing of this address is answered for a minute");
+            tracing::warn!(client.ip = %address, "too many wrong tokens: this address is locked out for a minute");
         }
     }
 

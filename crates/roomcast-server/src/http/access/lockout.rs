@@ -1,12 +1,12 @@
-//! Lockout of addresses that guess tokens. After 30 wrong tokens within a minute, all requests of the address are refused
-//! for a minute.
+//! Lockout of addresses that guess tokens. After 30 wrong tokens within a minute, all requests of the address are
+//! refused for a minute.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-/// Number of wrong tokens within [`PERIOD`] that lock an address out.
+/// Number of wrong tokens within [`PERIOD`] after which an address is locked out.
 const MAX_WRONG_TOKENS: u32 = 30;
 
 /// Time for which wrong tokens are remembered, and for which an address is locked out.
@@ -25,13 +25,13 @@ pub struct Lockout {
 #[derive(Debug, Clone, Copy)]
 struct Guesses {
     wrong: u32,
-    /// The time at which they are dropped: a period after the first, or after the one that was too many.
+    /// The time at which they are dropped: a period after the first, or after the one that locked the address out.
     until: Instant,
 }
 
 impl Lockout {
     /// Returns how long an address is still locked out, if it is.
-    pub fn left(&self, address: IpAddr, now: Instant) -> Option<Duration> {
+    pub(crate) fn remaining(&self, address: IpAddr, now: Instant) -> Option<Duration> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let guesses = known.get(&address).filter(|guesses| guesses.wrong >= MAX_WRONG_TOKENS)?;
         Some(guesses.until.saturating_duration_since(now)).filter(|left| !left.is_zero())
@@ -85,15 +85,18 @@ mod tests {
         let locked: Vec<u64> = (0..40).filter(|&second| lockout.count(GUESSER, after(second))).collect();
         assert_eq!(locked, [29]);
         // Guesses that arrive during the lockout, which were under way before it, prolong nothing.
-        assert_eq!(lockout.left(GUESSER, after(39)), Some(Duration::from_secs(50)));
-        assert_eq!((lockout.left(GUESSER, after(89)), lockout.left([10, 0, 0, 2].into(), after(39))), (None, None));
+        assert_eq!(lockout.remaining(GUESSER, after(39)), Some(Duration::from_secs(50)));
+        assert_eq!(
+            (lockout.remaining(GUESSER, after(89)), lockout.remaining([10, 0, 0, 2].into(), after(39))),
+            (None, None)
+        );
     }
 
     #[test]
     fn occasional_wrong_tokens_lock_nobody_out() {
         let (lockout, start) = (Lockout::default(), Instant::now());
         let locked = (0..500).any(|guess| lockout.count(GUESSER, start + Duration::from_secs(3 * guess)));
-        assert!(!locked && lockout.left(GUESSER, start).is_none());
+        assert!(!locked && lockout.remaining(GUESSER, start).is_none());
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Who may ask, and how much.
+//! Access control and rate limits.
 
 pub mod auth;
+pub mod cross_site;
 pub mod limits;
 pub mod lockout;
-pub mod origin;
 pub mod proxy;
 pub mod tokens;
 pub mod uploads;

@@ -26,7 +26,7 @@ impl FromStr for Network {
 pub struct Client(pub IpAddr);
 
 /// Returns the address a request counts for: the rightmost that is not a trusted proxy's. The client may have written
-/// anything left of it. When a proxy names no address, its own counts.
+/// anything left of it. When a proxy names no address, the proxy's own counts.
 pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> Client {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.0.contains(&address));
     let mut client = peer.to_canonical();
@@ -39,8 +39,8 @@ pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> Client 
     Client(client)
 }
 
-/// Returns the addresses of `X-Forwarded-For`, or else of `Forwarded`, from the client to the last proxy but one; none
-/// for an entry that is no address.
+/// Returns the addresses of `X-Forwarded-For`, or else of `Forwarded`, from the client to the last proxy but one. An
+/// invalid entry is `None`.
 fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     if headers.contains_key(X_FORWARDED_FOR) {
         return entries(headers, X_FORWARDED_FOR).map(|entry| address(&entry)).collect();

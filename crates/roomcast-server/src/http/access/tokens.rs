@@ -57,16 +57,16 @@ impl Scope {
 /// Number of characters from which on a random token cannot be guessed.
 const MIN_RANDOM_LENGTH: usize = 16;
 
-/// The tokens the server knows, as SHA-256 digests: all have one length, and no token is in memory to leak.
+/// The tokens of the server, as SHA-256 digests. Digests have one length, and no token stays in memory.
 #[derive(Debug, Default)]
 pub struct Tokens {
-    known: HashMap<[u8; 32], Known>,
+    known: HashMap<[u8; 32], KnownToken>,
     short: usize,
 }
 
 /// The name and scope of a known token.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct KnownToken {
     /// The scope.
     pub scope: Scope,
     /// The name.
@@ -82,7 +82,8 @@ impl Tokens {
     /// `scope:token` a line.
     ///
     /// # Errors
-    /// Returns an error when the file cannot be read, or an entry has no scope or no token. Errors never hold a token.
+    /// Returns an error when the file cannot be read, or an entry has no scope or no token. Errors never contain a
+    /// token.
     pub fn read(private: Option<&str>, list: Option<&str>, file: Option<&Path>) -> anyhow::Result<Tokens> {
         let mut tokens = Tokens::default();
         if let Some(token) = private.map(str::trim).filter(|token| !token.is_empty()) {
@@ -116,7 +117,7 @@ impl Tokens {
     }
 
     fn add(&mut self, token: &str, scope: Scope, place: &str) {
-        let known = Known { scope, label: TokenLabel(format!("{place} ({})", scope.name()).into()) };
+        let known = KnownToken { scope, label: TokenLabel(format!("{place} ({})", scope.name()).into()) };
         match self.known.get_mut(&digest(token)) {
             Some(before) if before.scope < scope => *before = known,
             Some(_) => {}
@@ -138,12 +139,12 @@ impl Tokens {
     }
 
     /// Returns the entry of a token, and its digest. All known tokens are compared, each in constant time.
-    pub fn find(&self, token: &str) -> Option<(&Known, [u8; 32])> {
-        let asked = digest(token);
+    pub fn find(&self, token: &str) -> Option<(&KnownToken, [u8; 32])> {
+        let token_digest = digest(token);
         let mut found = None;
         for (digest, known) in &self.known {
-            if bool::from(digest.ct_eq(&asked)) {
-                found = Some((known, asked));
+            if bool::from(digest.ct_eq(&token_digest)) {
+                found = Some((known, token_digest));
             }
         }
         found

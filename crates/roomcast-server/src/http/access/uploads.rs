@@ -1,5 +1,4 @@
-//! Limits on histories sent along with a request for their forecast: how many are worked on, wait, and are held in
-//! memory.
+//! Limits on histories sent in requests: how many are forecast, wait, and are in memory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +12,7 @@ use crate::problem::{Code, Problem};
 /// Number of histories worked on at a time: while one is forecast with all processors, the next can be parsed.
 const MAX_ACTIVE: usize = 2;
 
-/// Maximum number of histories that are sent, wait or are worked on: of one caller, and of all.
+/// Maximum number of histories that arrive, wait or are forecast: of one caller, and of all.
 const MAX_PER_CALLER: usize = 16;
 const MAX_ALL: usize = 64;
 
@@ -61,11 +60,11 @@ impl Uploads {
     ///
     /// # Errors
     /// Returns [`Code::RateLimited`] when the caller, or all together, have as many as they may.
-    pub fn admit(&self, caller: [u8; 32]) -> Result<Upload, Problem> {
+    pub(crate) fn admit(&self, caller: [u8; 32]) -> Result<Upload, Problem> {
         let bytes = reserve(&self.bytes, 0)?;
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
         if callers.values().sum::<usize>() >= MAX_ALL {
-            return Err(busy("as many histories as fit wait for their forecasts".into()));
+            return Err(busy("too many histories wait for their forecasts".into()));
         }
         let count = callers.entry(caller).or_default();
         if *count >= MAX_PER_CALLER {
@@ -77,10 +76,10 @@ impl Uploads {
 }
 
 impl Upload {
-    /// Reserves memory for so many more bytes of the body.
+    /// Reserves memory for `bytes` more bytes of the body.
     ///
     /// # Errors
-    /// Returns [`Code::RateLimited`] when all bodies together have as much as they may.
+    /// Returns [`Code::RateLimited`] when all bodies together have reached their limit.
     pub fn reserve(&mut self, bytes: usize) -> Result<(), Problem> {
         self.bytes.merge(reserve(&self.uploads.bytes, bytes)?);
         Ok(())
@@ -113,7 +112,7 @@ impl Drop for Upload {
 
 fn reserve(bytes: &Arc<Semaphore>, count: usize) -> Result<OwnedSemaphorePermit, Problem> {
     let count = u32::try_from(count).unwrap_or(u32::MAX);
-    bytes.clone().try_acquire_many_owned(count).map_err(|_| busy("as many histories as fit are being sent".into()))
+    bytes.clone().try_acquire_many_owned(count).map_err(|_| busy("too many histories are being sent".into()))
 }
 
 fn busy(why: String) -> Problem {

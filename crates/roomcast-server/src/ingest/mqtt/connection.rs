@@ -1,9 +1,9 @@
 //! A receiving connection to a broker.
 //!
 //! The client library's event loop ends the connection at a packet over its limit. The broker sends the packet again on
-//! the next connection, so one large message would stop a session for good. Here the bytes of such a message are read
-//! and dropped, and its beginning is handed on to be acknowledged. Acknowledgements are written together, where the
-//! event loop would write each one by itself.
+//! the next connection, so one large message would stop a session permanently. Here the bytes of such a message are
+//! read and dropped, and its beginning is returned so that it is acknowledged. Acknowledgements are written together,
+//! while the event loop would write each separately.
 
 use std::time::{Duration, Instant};
 
@@ -14,22 +14,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::Broker;
-use crate::ingest::payload::KEPT;
+use crate::ingest::payload::MAX_KEPT_BYTES;
 use crate::mqtt::broker::{KEEP_ALIVE, MAX_PACKET_BYTES};
 use crate::mqtt::socket::Socket;
 
-/// Longest time to make a connection, and for the broker to take what is written.
+/// Longest time to connect, and for the broker to accept written bytes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A broker that sends nothing for this long is not answering: it is asked every [`KEEP_ALIVE`].
+/// Time without a packet after which the connection counts as lost. A ping is sent every [`KEEP_ALIVE`].
 const SILENCE_TIMEOUT: Duration = KEEP_ALIVE.saturating_mul(2);
 
 /// Bytes of buffer added for a read.
 const READ_BUFFER_BYTES: usize = 64 << 10;
 
-/// Bytes of a message that hold any topic and number, and the part of the payload that the quarantine keeps.
-const HEAD_BYTES: usize = 5 + 2 + u16::MAX as usize + 2 + KEPT;
+/// Bytes of a message that hold any topic and number, and the part of the payload that goes into quarantine.
+const HEAD_BYTES: usize = 5 + 2 + u16::MAX as usize + 2 + MAX_KEPT_BYTES;
 
 /// The upper four bits of the first byte of a PUBLISH packet.
 const PUBLISH_TYPE: u8 = 3;
@@ -41,19 +41,19 @@ pub enum ConnectionError {
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// The broker sent a packet that is not MQTT 3.1.1.
-    #[error("the broker sent a packet that cannot be understood: {0}")]
+    #[error("the broker sent an invalid packet: {0}")]
     Packet(#[from] PacketError),
     /// The broker rejected this client.
     #[error("the broker refuses the connection: {0:?}")]
     Refused(ConnectReturnCode),
     /// The broker sent another packet before it accepted the connection.
-    #[error("the broker answers with something else than that it takes the connection")]
+    #[error("the broker answered with another packet than a connection acknowledgement")]
     Unexpected,
     /// The broker closed the connection.
     #[error("the broker closed the connection")]
     Closed,
     /// The broker takes no bytes, or the connection is not made in time.
-    #[error("the broker takes too long")]
+    #[error("the broker does not answer in time")]
     Timeout,
     /// The broker stopped answering.
     #[error("the broker does not answer any more")]
@@ -133,7 +133,7 @@ impl Connection {
         }
     }
 
-    /// Takes a packet out of the input. Makes room for more input when there is none yet.
+    /// Removes a packet from the input. Makes room for more input if no packet is complete.
     fn take(&mut self) -> Result<Option<Incoming>, ConnectionError> {
         if self.skipped.is_none() {
             match Packet::read(&mut self.input, MAX_PACKET_BYTES) {
@@ -186,7 +186,7 @@ impl Connection {
         let left = header.frame_length().saturating_sub(HEAD_BYTES);
         let bytes = beginning.payload.len() + left;
         // The copy lets the input's memory be freed.
-        beginning.payload = beginning.payload.iter().copied().take(KEPT).collect();
+        beginning.payload = beginning.payload.iter().copied().take(MAX_KEPT_BYTES).collect();
         Ok(Skipped { beginning, bytes, left })
     }
 
@@ -206,7 +206,7 @@ impl Connection {
         Ok(timeout(WRITE_TIMEOUT, written).await.map_err(|_| ConnectionError::Timeout)??)
     }
 
-    /// Asks the broker whether it is there. The caller does so every [`KEEP_ALIVE`].
+    /// Sends a ping. The caller does so every [`KEEP_ALIVE`].
     ///
     /// # Errors
     /// As [`Connection::send`], and [`ConnectionError::Silent`] when the broker sent nothing for too long.
@@ -257,7 +257,7 @@ mod tests {
             match connection.read().await.unwrap() {
                 Incoming::Packet(whole) => assert!(whole == packet && !matches!(pkid, 1 | 4), "{pkid}"),
                 Incoming::TooLarge(beginning, size) => {
-                    assert_eq!((size, beginning.payload.len(), beginning.pkid), (bytes, KEPT, pkid));
+                    assert_eq!((size, beginning.payload.len(), beginning.pkid), (bytes, MAX_KEPT_BYTES, pkid));
                     assert!(beginning.topic == topic && matches!(pkid, 1 | 4));
                 }
             }

@@ -38,7 +38,7 @@ pub struct Handler {
 /// The result of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Parsed {
-    /// The message is about no sensor, or says nothing about now.
+    /// The message is about no sensor, or contains nothing about the present.
     Nothing,
     Event(Event),
     Refused(Refused),
@@ -53,7 +53,7 @@ const MAX_BATCH_MESSAGES: usize = 256;
 /// Messages to acknowledge once they are stored.
 pub(crate) struct PendingAcks {
     messages: Vec<Received>,
-    /// None when there was nothing to store.
+    /// `None` when there was nothing to store.
     answer: Option<Answer>,
 }
 
@@ -110,7 +110,7 @@ impl Handler {
         }
     }
 
-    /// Returns what to store of a message.
+    /// Returns the data of a message to store.
     fn parse(&mut self, packet: &Publish) -> Parsed {
         if packet.qos == QoS::AtMostOnce {
             return self.read(packet);
@@ -135,7 +135,7 @@ impl Handler {
         }
     }
 
-    /// Returns what to store of a message of `bytes` bytes that was too large to be read.
+    /// Returns the data to store of a message of `bytes` bytes that was too large to be read.
     fn skip(&self, packet: &Publish, bytes: usize) -> Parsed {
         if !self.reader.is_of_sensor(topic(packet)) {
             return Parsed::Nothing;
@@ -145,7 +145,7 @@ impl Handler {
     }
 
     /// Returns the event of a message, if it is one. A retained message may be of any age. Without a time of its own it
-    /// says nothing about now, except that a sensor is offline.
+    /// tells nothing about the present, except that a sensor is offline.
     fn event(&mut self, message: Message, retained: bool) -> Option<Event> {
         let Message { device, statement, time } = message;
         if let Statement::Available(online) = statement {
@@ -161,7 +161,7 @@ impl Handler {
             self.arrived
         });
         let kind = match statement {
-            Statement::Motion(occupied) => self.edges.kind(&device, occupied, time),
+            Statement::Motion(occupied) => self.edges.classify(&device, occupied, time),
             Statement::Available(false) => return None,
             // Nothing is kept of sensors that do not report motion.
             Statement::Available(true) | Statement::Other => self.edges.knows(&device).then_some(Kind::Rest)?,
@@ -170,10 +170,10 @@ impl Handler {
     }
 }
 
-/// Returns the time of a message that arrives now and carries no time of its own. When the clock is set back a little,
+/// Returns the time of a message that arrives now without a time of its own. When the clock is set back a little,
 /// arrivals keep the time of the `last` before it until the clock has caught up, so that none falls into an hour that
-/// was already over. A larger step is believed: a wrong clock was corrected, or clocks went back at a site without a
-/// zone.
+/// was already over. A larger step is accepted: a wrong clock was corrected, or clocks went back at a site without a
+/// time zone.
 fn arrival_time(last: Timestamp, now: Timestamp) -> Timestamp {
     if last.saturating_sub(now) <= MAX_SMOOTHED_STEP { now.max(last) } else { now }
 }
@@ -189,7 +189,7 @@ fn refused(packet: &Publish, reason: String) -> Parsed {
     Parsed::Refused(Refused { source: Source::Mqtt.name().into(), payload, reason })
 }
 
-/// Acknowledges messages in the order in which they came, each once it is stored.
+/// Acknowledges messages in the order in which they arrived, each once it is stored.
 pub(crate) async fn acknowledge(mut due: mpsc::UnboundedReceiver<PendingAcks>, backlog: Arc<AtomicUsize>) {
     while let Some(PendingAcks { messages, answer }) = due.recv().await {
         let stored = match answer {

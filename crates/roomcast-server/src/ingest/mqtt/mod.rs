@@ -1,9 +1,9 @@
 //! Readings from an MQTT broker, acknowledged when they are stored.
 //!
-//! The session is persistent: while the connection is down the broker keeps messages, within its limits, and it sends
-//! again what was not acknowledged. Three tasks share the work, so that none waits for one that waits for it. The
-//! connection's task only reads and answers the broker. `handler` makes events of messages and waits for room in the
-//! queue. A third task acknowledges each message once it is stored, in the order in which they came.
+//! The session is persistent: while the connection is down the broker keeps messages, within its limits, and it repeats
+//! messages that were not acknowledged. Three tasks share the work, so that they cannot wait for one another in a
+//! circle. The connection's task only reads and answers the broker. `handler` makes events of messages and waits for
+//! room in the queue. A third task acknowledges each message once it is stored, in the order of arrival.
 //!
 //! Each connection has its own channel for acknowledgements. An acknowledgement that is too late for its connection is
 //! dropped, so it cannot reach another message to which the next connection gives the same number. Waiting
@@ -22,17 +22,17 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant as Moment, MissedTickBehavior, interval_at, sleep};
 
 use super::Source;
-use crate::backoff::{Backoff, STABLE};
+use crate::backoff::{Backoff, STABLE_DURATION};
 use crate::ingest::counts::Counts;
 use crate::mqtt::broker::{Broker, KEEP_ALIVE, MAX_PACKET_BYTES};
 use connection::{Connection, ConnectionError, Incoming};
 pub use handler::Handler;
 
-/// Most bytes of messages received and not yet acknowledged. Beyond it the connection is closed until half of them are
-/// stored; the broker keeps the rest.
+/// Maximum number of bytes of messages received and not yet acknowledged. Above it the connection is closed until half
+/// of them are stored; the broker keeps the rest.
 const MAX_BACKLOG_BYTES: usize = 64 << 20;
 
-/// Bytes a message takes beside its topic and payload.
+/// Bytes a message occupies besides its topic and payload.
 const MESSAGE_OVERHEAD_BYTES: usize = 256;
 
 /// Most groups of acknowledgements that are written together.
@@ -44,10 +44,10 @@ const SUBSCRIPTION_ID: u16 = 1;
 /// Interval at which the backlog is checked while no connection is made for it.
 const BACKLOG_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Channel for the numbers of stored messages, to the connection they came by.
+/// Channel for the numbers of stored messages, to the connection that received them.
 type Acks = mpsc::UnboundedSender<Vec<u16>>;
 
-/// A message with the connection it came by.
+/// A message and the connection that received it.
 struct Received {
     packet: Publish,
     /// The size of a message that was too large to be read.
@@ -72,10 +72,10 @@ pub async fn listen(broker: Broker, handler: Handler, counts: Arc<Counts>) {
         let arrived = session.counts.of(Source::Mqtt);
         arrived.reconnects.add(arrived.connected.get());
         arrived.connected.set(0);
-        if watch.elapsed() >= STABLE {
+        if watch.elapsed() >= STABLE_DURATION {
             delays.reset();
         }
-        tracing::warn!(broker = %session.broker, error = %end, "the connection to the broker ended, another is made");
+        tracing::warn!(broker = %session.broker, error = %end, "the connection to the broker ended, reconnecting");
         sleep(delays.step()).await;
         while session.backlog.load(SeqCst) > MAX_BACKLOG_BYTES / 2 {
             sleep(BACKLOG_POLL_INTERVAL).await;
@@ -88,7 +88,7 @@ pub async fn listen(broker: Broker, handler: Handler, counts: Arc<Counts>) {
 enum SessionEnd {
     #[error(transparent)]
     Connection(#[from] ConnectionError),
-    #[error("too much waits to be stored")]
+    #[error("too many messages wait to be stored")]
     Backlog,
 }
 
@@ -145,7 +145,7 @@ impl Session {
                 Incoming::Packet(_) => {}
                 Incoming::TooLarge(beginning, bytes) => {
                     let topic = handler::topic(&beginning);
-                    tracing::warn!(broker = %self.broker, topic, bytes, most = MAX_PACKET_BYTES, "a message is too large, it is skipped");
+                    tracing::warn!(broker = %self.broker, topic, bytes, most = MAX_PACKET_BYTES, "a message is too large: skipped");
                     self.counts.of(Source::Mqtt).too_large.add(1);
                     self.counts.skipped.record(topic, bytes, Instant::now());
                     self.take(beginning, Some(bytes), &acks)?;

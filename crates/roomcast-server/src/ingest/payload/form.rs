@@ -4,17 +4,17 @@ use serde_json::{Map, Value};
 
 use roomcast_forecast::readings::field;
 
-/// What the payloads of a broker look like.
+/// The form of a broker's payloads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Form {
-    /// Told apart by their content.
+    /// The form is detected from the content.
     #[default]
     Auto,
     /// JSON with `occupancy` or `presence`.
     Zigbee2mqtt,
     /// JSON with `PIR1`, `Switch1` or `POWER`, or plain ON and OFF.
     Tasmota,
-    /// Plain `on` and `off`; `unavailable` for a sensor that is gone.
+    /// Plain `on` and `off`; `unavailable` for a sensor that is offline.
     Homeassistant,
     /// Plain ON, OFF, 1, 0, true or false.
     Plain,
@@ -29,7 +29,7 @@ pub enum Statement {
     Motion(bool),
     /// The sensor is online, or offline.
     Available(bool),
-    /// Another statement: a sign of life.
+    /// Another report: a sign of life.
     Other,
 }
 
@@ -81,7 +81,7 @@ fn expected(what: &str, found: &str) -> String {
     format!("expected {what}, found {:?}", field::excerpt(found.as_bytes()))
 }
 
-/// Reads a value as true or false; none for other values.
+/// Reads a value as true or false; `None` for other values.
 fn truth(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(truth) => Some(*truth),

@@ -10,7 +10,7 @@ use roomcast_forecast::readings::field;
 /// Numbers from here on are milliseconds since 1970, smaller ones seconds.
 const MIN_MILLISECONDS: f64 = 1e11;
 
-/// Last levels of a topic that name the kind of message. They are no part of the device's name.
+/// Last levels of a topic that name the kind of message. They are not part of the device's name.
 const MESSAGE_KINDS: [&str; 7] = ["availability", "LWT", "SENSOR", "STATE", "RESULT", "STATUS", "state"];
 
 /// Reads messages of one broker.
@@ -34,8 +34,8 @@ pub struct Message {
 }
 
 impl Reader {
-    /// Makes a reader for these topic filters. The device is what their wildcards stand for, or what stands for
-    /// `{device}` in the template. The pointer (RFC 6901) gives the place of the value in JSON.
+    /// Makes a reader for these topic filters. The device is the text that their wildcards match, or that `{device}`
+    /// matches in the template. The pointer (RFC 6901) gives the place of the value in JSON.
     ///
     /// # Errors
     /// Returns a message that names the invalid filter, template or pointer.
@@ -74,10 +74,10 @@ impl Reader {
         filters
     }
 
-    /// Reads a message; none for one that is about no sensor.
+    /// Reads a message; `None` for one that is about no sensor.
     ///
     /// # Errors
-    /// Returns a message that says why the payload of a sensor's topic cannot be understood.
+    /// Returns the reason why the payload of a sensor's topic cannot be read.
     pub fn read(&self, topic: &str, payload: &[u8], calendar: &Calendar) -> Result<Option<Message>, String> {
         let Some((device, kind)) = self.device(topic) else { return Ok(None) };
         let name = field::name(field::trim(device.as_bytes()));
@@ -97,7 +97,7 @@ impl Reader {
     }
 
     /// Returns whether messages of a topic are about a sensor.
-    pub fn is_of_sensor(&self, topic: &str) -> bool {
+    pub(crate) fn is_of_sensor(&self, topic: &str) -> bool {
         self.device(topic).is_some()
     }
 
@@ -119,13 +119,13 @@ impl Reader {
     }
 }
 
-/// Returns the time in a message; none without one, or when it shows a clock that was never set.
+/// Returns the time in a message; `None` without one, or if it shows a clock that was never set.
 ///
 /// # Errors
 /// Returns a message for a time far ahead of the site's clock. One of the clocks is wrong, so the time of arrival may
 /// be too.
 fn time(object: &Value, calendar: &Calendar) -> Result<Option<Timestamp>, String> {
-    let Some(instant) = shown(object, calendar) else { return Ok(None) };
+    let Some(instant) = reported_time(object, calendar) else { return Ok(None) };
     if instant > calendar.latest_event() {
         let found = calendar.format(instant);
         return Err(format!("time: expected no more than a day ahead of the site's clock, found {found}"));
@@ -134,7 +134,7 @@ fn time(object: &Value, calendar: &Calendar) -> Result<Option<Timestamp>, String
 }
 
 /// Returns the time that a message shows, if there is one that can be read.
-fn shown(object: &Value, calendar: &Calendar) -> Option<Timestamp> {
+fn reported_time(object: &Value, calendar: &Calendar) -> Option<Timestamp> {
     let value = ["last_seen", "timestamp", "time", "Time"].iter().find_map(|key| object.get(*key))?;
     match value {
         Value::Number(number) => {

@@ -35,18 +35,18 @@ pub enum Media {
 pub struct Rows {
     /// The events, in order.
     pub events: Vec<Event>,
-    /// The rows that are no events, in order.
+    /// The invalid rows, in order.
     pub refused: Vec<RefusedRow>,
 }
 
-/// A row that is no event.
+/// An invalid row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedRow {
     /// Position from 1: the element of an array, or the line of a text (a CSV header is line 1).
     pub row: u64,
-    /// The row as it came, a CSV row as a JSON object; at most [`super::KEPT`] bytes.
+    /// The row as it arrived, a CSV row as a JSON object; at most [`super::MAX_KEPT_BYTES`] bytes.
     pub payload: String,
-    /// The reason it is no event.
+    /// The reason why it is invalid.
     pub reason: String,
 }
 
@@ -301,7 +301,7 @@ fn line(end: &csv::Position, record: &ByteRecord, body: &[u8]) -> u64 {
     end.line().saturating_sub(inside + u64::from(!ended)).max(1)
 }
 
-/// Returns a row's cells as a JSON object that means the same.
+/// Returns the cells of a row as the equivalent JSON object.
 fn object(time: &[u8], device: &[u8], activated: &[u8], id: Option<&str>) -> String {
     let text = |cell: &[u8]| Value::from(kept(cell));
     let mut row =

@@ -41,8 +41,8 @@ impl Pattern {
         }
     }
 
-    /// Returns whether the pattern says which level is the device.
-    pub fn names_device(&self) -> bool {
+    /// Returns whether the pattern marks one level as the device.
+    pub(crate) fn names_device(&self) -> bool {
         self.levels.contains(&Level::Device)
     }
 
@@ -56,8 +56,8 @@ impl Pattern {
         self.levels.iter().map(level).collect::<Vec<_>>().join("/")
     }
 
-    /// Returns the device that a topic names, if the pattern matches it: what stands for `{device}`, else what stands
-    /// for the wildcards, else the whole topic.
+    /// Returns the device that a topic names, if the pattern matches it: the text that `{device}` matches, else the
+    /// text that the wildcards match, else the whole topic.
     pub fn device(&self, topic: &str) -> Option<String> {
         let mut wild = Vec::new();
         let mut named = None;

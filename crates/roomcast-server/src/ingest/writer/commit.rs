@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use super::job::{Failure, Group, Job, Outcome};
+use super::submission::{Failure, Group, Outcome, Submission};
 use crate::ingest::Source;
 use crate::ingest::counts::Counts;
 use roomcast_forecast::calendar::Timestamp;
 use roomcast_storage::readings::{Batch, Event, Receipt, Store, StoreError, Verdict};
 
-/// Longest time of a transaction. After it the store counts as away, and rows that may have been stored are offered
-/// again.
+/// Longest time of a transaction. After it the store counts as unavailable, and rows that may have been stored are
+/// stored again.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Function called after each transaction with the new readings.
@@ -49,11 +49,11 @@ impl<S: Sink> Committer<S> {
         }
     }
 
-    /// Stores a job and answers its sender. Returns the job when nothing of it was stored.
-    pub async fn commit_one(&self, job: Job) -> Result<(), (Job, Failure)> {
-        match self.commit(job.into()).await {
+    /// Stores a submission and answers its sender. Returns the submission when nothing of it was stored.
+    pub async fn commit_one(&self, submission: Submission) -> Result<(), (Submission, Failure)> {
+        match self.commit(submission.into()).await {
             Ok(()) => Ok(()),
-            Err((group, failure)) => group.split().pop().map_or(Ok(()), |job| Err((job, failure))),
+            Err((group, failure)) => group.split().pop().map_or(Ok(()), |submission| Err((submission, failure))),
         }
     }
 
@@ -81,13 +81,13 @@ impl<S: Sink> Committer<S> {
     fn answer(&self, group: Group, receipt: Receipt) {
         let Group { batch, parts } = group;
         let mut verdicts = receipt.verdicts.iter();
-        for (job, events, refused) in parts {
-            let mut outcome = job.outcome;
-            outcome.add(self.count(job.source, verdicts.by_ref().take(events)));
-            self.counts.of(job.source).refused.add(refused as u64);
-            drop(job.reservation);
+        for (submission, events, refused) in parts {
+            let mut outcome = submission.outcome;
+            outcome.add(self.count(submission.source, verdicts.by_ref().take(events)));
+            self.counts.of(submission.source).refused.add(refused as u64);
+            drop(submission.reservation);
             // The sender may no longer be waiting; the batch is stored all the same.
-            let _ = job.reply.send(Ok(outcome));
+            let _ = submission.reply.send(Ok(outcome));
         }
         self.announce(batch.events, &receipt.verdicts);
     }

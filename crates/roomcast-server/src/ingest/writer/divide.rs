@@ -1,24 +1,24 @@
-//! Storing a job in parts when the store does not take it as a whole.
+//! Storing a submission in parts when the store does not take it as a whole.
 
 use super::commit::{Committer, Sink};
-use super::job::{Failure, Job};
+use super::submission::{Failure, Submission};
 use crate::ingest::Source;
 use roomcast_forecast::calendar::Calendar;
 use roomcast_storage::readings::{Batch, Event, Kind, Refused};
 
-/// Failures after which the parts of a job that fail are no longer divided.
+/// Failures after which the parts of a submission that fail are no longer divided.
 const MAX_DIVISIONS: usize = 64;
 
-/// Stores the parts of a job that the store takes, and puts the rest into quarantine. Parts that fail temporarily
-/// stay in the job.
+/// Stores the parts of a submission that the store takes, and puts the rest into quarantine. Parts that fail
+/// temporarily stay in the submission.
 pub(super) async fn divide<S: Sink>(
     committer: &Committer<S>,
     calendar: &Calendar,
-    mut job: Job,
-) -> Result<(), (Job, Failure)> {
-    // If the store takes nothing at all, not even into quarantine, the job is given back as it was.
-    let whole = job.batch.clone();
-    let mut parts = vec![std::mem::take(&mut job.batch.events)];
+    mut submission: Submission,
+) -> Result<(), (Submission, Failure)> {
+    // If the store takes nothing at all, not even into quarantine, the submission is given back as it was.
+    let whole = submission.batch.clone();
+    let mut parts = vec![std::mem::take(&mut submission.batch.events)];
     let mut failures = 0;
     while let Some(mut events) = parts.pop() {
         if events.is_empty() {
@@ -27,7 +27,7 @@ pub(super) async fn divide<S: Sink>(
         let batch = Batch { events, refused: Vec::new() };
         let failure = match committer.ingest(&batch).await {
             Ok(receipt) => {
-                job.outcome.add(committer.count(job.source, &receipt.verdicts));
+                submission.outcome.add(committer.count(submission.source, &receipt.verdicts));
                 committer.announce(batch.events, &receipt.verdicts);
                 continue;
             }
@@ -36,19 +36,22 @@ pub(super) async fn divide<S: Sink>(
         events = batch.events;
         if failure.temporary {
             parts.push(events);
-            job.batch.events = parts.into_iter().rev().flatten().collect();
-            return Err((job, failure));
+            submission.batch.events = parts.into_iter().rev().flatten().collect();
+            return Err((submission, failure));
         }
         failures += 1;
         if events.len() > 1 && failures <= MAX_DIVISIONS {
             parts.push(events.split_off(events.len() / 2));
             parts.push(events);
         } else {
-            let refused = |event| refused(job.source, event, &failure.message, calendar);
-            job.batch.refused.extend(events.iter().map(refused));
+            let refused = |event| refused(submission.source, event, &failure.message, calendar);
+            submission.batch.refused.extend(events.iter().map(refused));
         }
     }
-    committer.commit_one(job).await.map_err(|(job, failure)| (Job { batch: whole, ..job }, failure))
+    committer
+        .commit_one(submission)
+        .await
+        .map_err(|(submission, failure)| (Submission { batch: whole, ..submission }, failure))
 }
 
 /// Returns an event as the quarantine keeps it, which `roomcast store quarantine replay` reads again.

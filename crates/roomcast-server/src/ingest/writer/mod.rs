@@ -1,13 +1,14 @@
 //! One task that stores the data of all sources, in transactions as large as the queue.
 //!
-//! While one transaction is under way others queue, and the next takes them together: the slower the disk, the larger
-//! the transactions. The queue is bounded by rows and bytes. When the store is away, senders that can keep their data
-//! and ask again (HTTP) are told at once. Messages that a broker keeps for us wait here and are tried again. Data that
-//! the store would never take goes into quarantine, because a broker would bring it again and again.
+//! While one transaction is under way submissions queue, and the next transaction stores them together: the slower the
+//! disk, the larger the transactions. The queue is bounded by rows and bytes. When the store is unavailable, senders
+//! that can keep their data and try again (HTTP) get an error immediately. Messages that a broker keeps wait here and
+//! are tried again. Data that the store would never accept goes into quarantine, because a broker would deliver it
+//! again and again.
 
 mod commit;
 mod divide;
-mod job;
+mod submission;
 mod task;
 
 use std::sync::Arc;
@@ -18,10 +19,10 @@ use super::Source;
 use crate::ingest::counts::Counts;
 use commit::Committer;
 pub use commit::{Hook, Sink};
-pub use job::{Failure, Outcome, Reservation};
-use job::{Job, OnFailure};
 use roomcast_forecast::calendar::Calendar;
 use roomcast_storage::readings::Batch;
+pub use submission::{Failure, Outcome, Reservation};
+use submission::{OnFailure, Submission};
 use task::Task;
 
 /// Most rows and bytes that may wait to be stored.
@@ -49,7 +50,7 @@ pub struct QueueFull;
 /// Accepts readings. Clones are cheap.
 #[derive(Clone)]
 pub struct Writer {
-    jobs: mpsc::UnboundedSender<Job>,
+    submissions: mpsc::UnboundedSender<Submission>,
     rows: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     limits: Limits,
@@ -64,9 +65,9 @@ impl Writer {
         counts: Arc<Counts>,
         hook: Hook,
     ) -> Writer {
-        let (jobs, waiting) = mpsc::unbounded_channel();
+        let (submissions, waiting) = mpsc::unbounded_channel();
         let semaphore = |most: usize| Arc::new(Semaphore::new(most.min(u32::MAX as usize)));
-        let writer = Writer { jobs, rows: semaphore(limits.rows), bytes: semaphore(limits.bytes), limits };
+        let writer = Writer { submissions, rows: semaphore(limits.rows), bytes: semaphore(limits.bytes), limits };
         tokio::spawn(Task::new(Committer { store, counts, hook }, calendar).run(waiting));
         writer
     }
@@ -81,19 +82,24 @@ impl Writer {
         Ok(Reservation { rows: None, bytes })
     }
 
-    /// Hands over a batch that has room for its bytes. The answer comes when it is stored or has failed, at once when the
-    /// store is away.
+    /// Submits a batch that has room for its bytes. The answer arrives when it is stored or has failed, immediately
+    /// when the store is unavailable.
     ///
     /// # Errors
     /// [`QueueFull`] when there is no room for its rows.
-    pub fn submit(&self, source: Source, batch: Batch, mut reservation: Reservation) -> Result<Answer, QueueFull> {
+    pub(crate) fn submit(
+        &self,
+        source: Source,
+        batch: Batch,
+        mut reservation: Reservation,
+    ) -> Result<Answer, QueueFull> {
         let rows = self.weight(&batch);
         reservation.rows = Some(self.rows.clone().try_acquire_many_owned(rows).map_err(|_| QueueFull)?);
         Ok(self.send(source, batch, reservation, OnFailure::Report))
     }
 
     /// Hands over a batch of a message, as [`Writer::submit`]. Waits for room, and tries until the batch is stored.
-    pub async fn submit_until_stored(&self, source: Source, batch: Batch, bytes: usize) -> Answer {
+    pub(crate) async fn submit_until_stored(&self, source: Source, batch: Batch, bytes: usize) -> Answer {
         let bytes = bytes.min(self.limits.bytes) as u32;
         // Semaphores are never closed.
         let bytes = self.bytes.clone().acquire_many_owned(bytes).await;
@@ -120,8 +126,15 @@ impl Writer {
 
     fn send(&self, source: Source, batch: Batch, reservation: Reservation, on_failure: OnFailure) -> Answer {
         let (reply, answer) = oneshot::channel();
-        // Without a task the reply is dropped with the job, which its receiver notices.
-        let _ = self.jobs.send(Job { source, batch, outcome: Outcome::default(), on_failure, reservation, reply });
+        // Without a task the reply is dropped with the submission, which its receiver notices.
+        let _ = self.submissions.send(Submission {
+            source,
+            batch,
+            outcome: Outcome::default(),
+            on_failure,
+            reservation,
+            reply,
+        });
         answer
     }
 }

@@ -1,4 +1,4 @@
-//! The task that stores what was submitted, one transaction after the other.
+//! The task that stores submitted data, one transaction after the other.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -9,18 +9,18 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::commit::{Committer, Sink};
 use super::divide::divide;
-use super::job::{Failure, Group, Job, OnFailure};
+use super::submission::{Failure, Group, OnFailure, Submission};
 use crate::backoff::Backoff;
 use roomcast_forecast::calendar::Calendar;
 
 /// Rows after which a transaction takes no more.
 const MAX_GROUP_ROWS: usize = 5000;
 
-/// Time for which a transaction of fewer than [`LINGER_ROWS`] rows waits for more, because messages come one by one.
+/// Time for which a transaction of fewer than [`LINGER_ROWS`] rows waits for more, because messages arrive one by one.
 const LINGER_TIME: Duration = Duration::from_millis(1);
 const LINGER_ROWS: usize = 100;
 
-/// Shortest and longest wait between tries while the store is away.
+/// Shortest and longest delay between tries while the store is unavailable.
 const RETRY_DELAY: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(5);
 
 /// The task.
@@ -36,90 +36,96 @@ impl<S: Sink> Task<S> {
         Task { committer, calendar, delays: Backoff::new(RETRY_DELAY) }
     }
 
-    /// Stores jobs until the last sender of them is gone and everything is stored.
-    pub async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
-        let mut held: VecDeque<Job> = VecDeque::new();
+    /// Stores submissions until their last sender is dropped and everything is stored.
+    pub async fn run(mut self, mut submissions: mpsc::UnboundedReceiver<Submission>) {
+        let mut pending: VecDeque<Submission> = VecDeque::new();
         loop {
-            let first = match held.pop_front() {
-                None => jobs.recv().await,
-                job => job,
+            let first = match pending.pop_front() {
+                None => submissions.recv().await,
+                submission => submission,
             };
             let Some(first) = first else { return };
             let mut group = Group::from(first);
-            let lingers =
-                group.rows() < LINGER_ROWS && group.parts.iter().all(|(job, ..)| job.on_failure == OnFailure::Retry);
-            if lingers && held.is_empty() {
+            let lingers = group.rows() < LINGER_ROWS
+                && group.parts.iter().all(|(submission, ..)| submission.on_failure == OnFailure::Retry);
+            if lingers && pending.is_empty() {
                 sleep(LINGER_TIME).await;
             }
             while group.rows() < MAX_GROUP_ROWS {
-                match held.pop_front().or_else(|| jobs.try_recv().ok()) {
-                    Some(job) => group.add(job),
+                match pending.pop_front().or_else(|| submissions.try_recv().ok()) {
+                    Some(submission) => group.add(submission),
                     None => break,
                 }
             }
-            let (left, is_away) = self.store(group).await;
+            let (left, is_unavailable) = self.store(group).await;
             if left.is_empty() {
                 continue;
             }
-            for job in left.into_iter().rev() {
-                held.push_front(job);
+            for submission in left.into_iter().rev() {
+                pending.push_front(submission);
             }
-            self.wait(is_away, &mut held, &mut jobs).await;
+            self.wait(is_unavailable, &mut pending, &mut submissions).await;
         }
     }
 
-    /// Stores a group. Returns the jobs to try again, and whether the store is away; otherwise it takes what others send.
-    async fn store(&mut self, group: Group) -> (Vec<Job>, bool) {
-        let (mut left, mut is_away) = (Vec::new(), false);
+    /// Stores a group. Returns the submissions to try again, and whether the store is unavailable. Otherwise it accepts
+    /// further submissions.
+    async fn store(&mut self, group: Group) -> (Vec<Submission>, bool) {
+        let (mut left, mut is_unavailable) = (Vec::new(), false);
         let Err((group, failure)) = self.committer.commit(group).await else {
             self.delays.reset();
-            return (left, is_away);
+            return (left, is_unavailable);
         };
         let alone = group.parts.len() == 1;
-        for job in group.split() {
-            // A job that the store never takes must not keep it from taking the rest.
+        for submission in group.split() {
+            // A submission that the store never takes must not keep it from taking the rest.
             let stored = if failure.temporary || alone {
-                Err((job, failure.clone()))
+                Err((submission, failure.clone()))
             } else {
-                self.committer.commit_one(job).await
+                self.committer.commit_one(submission).await
             };
             let stored = match stored {
-                Err((job, failure)) if job.on_failure == OnFailure::Retry && !failure.temporary => {
-                    divide(&self.committer, &self.calendar, job).await
+                Err((submission, failure)) if submission.on_failure == OnFailure::Retry && !failure.temporary => {
+                    divide(&self.committer, &self.calendar, submission).await
                 }
                 stored => stored,
             };
             match stored {
                 Ok(()) => {}
-                Err((job, failure)) if job.on_failure == OnFailure::Retry => {
-                    is_away |= failure.temporary;
-                    left.push(job);
+                Err((submission, failure)) if submission.on_failure == OnFailure::Retry => {
+                    is_unavailable |= failure.temporary;
+                    left.push(submission);
                 }
                 // The sender may no longer be waiting.
-                Err((job, failure)) => drop(job.reply.send(Err(failure))),
+                Err((submission, failure)) => drop(submission.reply.send(Err(failure))),
             }
         }
-        (left, is_away)
+        (left, is_unavailable)
     }
 
-    /// Waits before the next try. Senders that need not wait are told at once that the store is away; if it is not,
-    /// their data is stored meanwhile.
-    async fn wait(&mut self, is_away: bool, held: &mut VecDeque<Job>, jobs: &mut mpsc::UnboundedReceiver<Job>) {
+    /// Waits before the next try. If the store is unavailable, senders that need not wait get an error immediately;
+    /// otherwise their data is stored meanwhile.
+    async fn wait(
+        &mut self,
+        is_unavailable: bool,
+        pending: &mut VecDeque<Submission>,
+        submissions: &mut mpsc::UnboundedReceiver<Submission>,
+    ) {
         let until = Instant::now() + self.delays.step();
         loop {
             tokio::select! {
                 () = sleep_until(until) => return,
-                job = jobs.recv() => match job {
-                    Some(job) if job.on_failure == OnFailure::Retry => held.push_back(job),
-                    Some(job) if !is_away => {
-                        // The job leaves nothing behind, because it does not wait.
-                        self.store(job.into()).await;
+                submission = submissions.recv() => match submission {
+                    Some(submission) if submission.on_failure == OnFailure::Retry => pending.push_back(submission),
+                    Some(submission) if !is_unavailable => {
+                        // The submission leaves nothing behind, because it does not wait.
+                        self.store(submission.into()).await;
                     }
-                    Some(job) => {
-                        let message = "the store is away".to_owned();
-                        drop(job.reply.send(Err(Failure { message, temporary: true })));
+                    Some(submission) => {
+                        let message = "the store is unavailable".to_owned();
+                        drop(submission.reply.send(Err(Failure { message, temporary: true })));
                     }
-                    // The last sender is gone, but the held jobs are still tried.
+                    // The last sender is gone, but the held submissions are still tried.
                     None => return sleep_until(until).await,
                 },
             }

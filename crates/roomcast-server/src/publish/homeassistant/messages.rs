@@ -10,10 +10,10 @@ use crate::publish::slug;
 use roomcast_forecast::forecast::DeviceForecast;
 
 /// Seconds after which a state that was not repeated expires; states are repeated every hour.
-const EXPIRES: u32 = 2 * 3600;
+const EXPIRY_SECONDS: u32 = 2 * 3600;
 
 /// Largest number of characters of a device's name that are shown.
-const SHOWN: usize = 100;
+const MAX_NAME_CHARS: usize = 100;
 
 /// The payload of Home Assistant's birth message and of our availability.
 pub const ONLINE: &str = "online";
@@ -66,7 +66,7 @@ impl Topics {
     /// Returns the discovery messages of a device's two entities.
     pub fn discovery(&self, device: &str, slug: &str) -> [Message; 2] {
         let id = format!("{}_{slug}", self.node);
-        let shown: String = device.chars().take(SHOWN).collect();
+        let shown: String = device.chars().take(MAX_NAME_CHARS).collect();
         let common = |name: &str, what: &str| {
             json!({
                 "name": name,
@@ -76,7 +76,7 @@ impl Topics {
                 "availability_topic": self.availability(),
                 "payload_available": ONLINE,
                 "payload_not_available": OFFLINE,
-                "expire_after": EXPIRES,
+                "expire_after": EXPIRY_SECONDS,
                 "qos": 1,
                 "device": {
                     "identifiers": [id],

@@ -1,8 +1,9 @@
 //! Publishes forecasts for Home Assistant by MQTT discovery.
 //!
-//! Two parts share a connection, so that neither waits for itself. One only reads and answers the broker; the other
-//! publishes and may wait for room in the connection's queue. Everything is sent on each new connection and when Home
-//! Assistant says that it has started. In between, all states are sent once an hour, and those that change at once.
+//! Two parts share a connection, so that they cannot wait for each other. One only reads and answers the broker; the
+//! other publishes and may wait for room in the connection's queue. Everything is sent on each new connection and when
+//! Home Assistant reports that it has started. In between, all states are sent once an hour, and changed states
+//! immediately.
 
 mod messages;
 
@@ -89,7 +90,7 @@ impl Target for HomeAssistant {
     }
 }
 
-/// Reads from the broker until the connection ends. Nothing here waits for room in the queue of requests.
+/// Reads from the broker until the connection ends. It never waits for room in the queue of requests.
 async fn listen(
     mut connection: EventLoop,
     client: &AsyncClient,
@@ -108,7 +109,7 @@ async fn listen(
             }
             Ok(Event::Incoming(Packet::SubAck(ack))) if ack.return_codes.contains(&SubscribeReasonCode::Failure) => {
                 let topic = topics.birth();
-                tracing::warn!(topic, "the broker refuses a subscription: a restart of Home Assistant goes unnoticed");
+                tracing::warn!(topic, "the broker refuses a subscription: restarts of Home Assistant are not noticed");
             }
             // A retained message was sent before we connected.
             Ok(Event::Incoming(Packet::Publish(Publish { retain: false, topic, payload, .. })))
@@ -181,8 +182,8 @@ impl Sender<'_> {
             self.sent.insert(device.device.clone(), Sent { hour, sums });
         }
         let there: BTreeSet<&String> = forecast.forecasts.iter().map(|device| &device.device).collect();
-        let gone: Vec<String> = self.known.iter().filter(|&known| !there.contains(known)).cloned().collect();
-        for device in gone {
+        let removed: Vec<String> = self.known.iter().filter(|&known| !there.contains(known)).cloned().collect();
+        for device in removed {
             for message in self.topics.removal_messages(&slug::unique(&device)) {
                 self.send(message).await?;
             }

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::postgres::{BEGIN, Lock, lock};
+use crate::postgres::{AdvisoryLock, BEGIN, lock};
 
 /// Most partitions of one transaction, which holds a few locks for each.
 const MAX_PARTITIONS: i64 = 200;
@@ -17,7 +17,7 @@ pub(super) async fn move_partitions(connection: &mut PgConnection) -> Result<(),
     loop {
         let mut moving = connection.begin_with(BEGIN).await?;
         // Servers that start at the same time take turns.
-        lock(&mut moving, Lock::Schema).await?;
+        lock(&mut moving, AdvisoryLock::Schema).await?;
         // Reads the catalogue's table: its functions may use a cache from before the lock was granted.
         let there = "SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('readings_by_day'))";
         if !sqlx::query_scalar::<_, bool>(there).fetch_one(&mut *moving).await? {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::{PgConnection, Row};
 
 use super::{PostgresStore, quarantine};
-use crate::postgres::{Lock, lock};
+use crate::postgres::{AdvisoryLock, lock};
 use crate::readings::day_codec::{DAY, day, decode, encode, hours};
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 
@@ -18,7 +18,7 @@ impl PostgresStore {
         let (mut from, mut packed) = (Timestamp::MIN, 0);
         loop {
             let mut writing = self.begin().await?;
-            lock(&mut writing, Lock::Days).await?;
+            lock(&mut writing, AdvisoryLock::Days).await?;
             let Some((start, end)) = next(&mut writing, from, day(before) * DAY).await? else {
                 writing.commit().await?;
                 return Ok(packed);
@@ -35,7 +35,7 @@ impl PostgresStore {
         let (mut after, mut dropped) = (Timestamp::MIN, 0);
         loop {
             let mut writing = self.begin().await?;
-            lock(&mut writing, Lock::Days).await?;
+            lock(&mut writing, AdvisoryLock::Days).await?;
             let Some((start, end)) = next(&mut writing, after, keep * DAY).await? else {
                 dropped += drop_rest(&mut writing, keep, &self.calendar).await?;
                 quarantine::forget(&mut writing, from).await?;
@@ -50,11 +50,11 @@ impl PostgresStore {
     }
 
     /// Drops all days before that of `from` and after that of `to`. Returns the number of readings dropped.
-    pub async fn keep(&self, from: Timestamp, to: Timestamp) -> Result<u64, sqlx::Error> {
+    pub async fn retain_between(&self, from: Timestamp, to: Timestamp) -> Result<u64, sqlx::Error> {
         let (first, end) = (day(from), day(to) + 1);
         let (first_hour, last_hour) = hours(first, end, &self.calendar);
         let mut writing = self.begin().await?;
-        lock(&mut writing, Lock::Days).await?;
+        lock(&mut writing, AdvisoryLock::Days).await?;
         let packed: Vec<i64> = sqlx::query_scalar("DELETE FROM packed WHERE day < $1 OR day >= $2 RETURNING count")
             .bind(first)
             .bind(end)

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use sqlx::PgConnection;
 
 use super::quarantine;
-use crate::postgres::Lock;
+use crate::postgres::AdvisoryLock;
 use crate::readings::batch::Receipt;
 use crate::readings::day_codec::{day, decode};
 use crate::readings::plan::{Id, Plan, Reading, by_hour, distinct};
@@ -24,7 +24,10 @@ pub(super) async fn write(
     calendar: &Calendar,
 ) -> Result<(Receipt, Vec<i64>), sqlx::Error> {
     // From here on no day is packed or dropped.
-    sqlx::query("SELECT pg_advisory_xact_lock_shared($1)").bind(Lock::Days as i64).execute(&mut *connection).await?;
+    sqlx::query("SELECT pg_advisory_xact_lock_shared($1)")
+        .bind(AdvisoryLock::Days as i64)
+        .execute(&mut *connection)
+        .await?;
     let numbers = devices(connection, plan, known).await?;
     heard(connection, plan, &numbers).await?;
     let readings = plan.readings(&numbers, ids(connection, &plan.ids()).await?);

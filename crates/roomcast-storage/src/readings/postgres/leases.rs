@@ -5,7 +5,7 @@ use super::PostgresStore;
 impl PostgresStore {
     /// Uses the database's clock, which all servers share.
     pub async fn lease(&self, name: &str, holder: &str, seconds: i64) -> Result<bool, sqlx::Error> {
-        let taken = sqlx::query(
+        let result = sqlx::query(
             "INSERT INTO leases (name, holder, until) VALUES ($1, $2, extract(epoch FROM now())::bigint + $3)
          ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
          WHERE leases.holder = excluded.holder OR leases.until <= extract(epoch FROM clock_timestamp())::bigint",
@@ -15,7 +15,7 @@ impl PostgresStore {
         .bind(seconds)
         .execute(&self.pool)
         .await?;
-        Ok(taken.rows_affected() > 0)
+        Ok(result.rows_affected() > 0)
     }
 
     pub async fn unlease(&self, name: &str, holder: &str) -> Result<(), sqlx::Error> {

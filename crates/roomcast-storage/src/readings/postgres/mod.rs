@@ -25,13 +25,13 @@ use super::batch::{Batch, Receipt};
 use super::error::StoreError;
 use super::plan::{Numbers, Plan};
 use crate::postgres::{BEGIN, options};
-use crate::url::shown;
+use crate::url::redacted;
 use roomcast_forecast::calendar::Calendar;
 
 /// Most connections of one handle.
 const MAX_CONNECTIONS: u32 = 8;
 
-/// Longest wait for a connection. A database that is away for longer is not available.
+/// Longest wait for a connection. A database that cannot be reached for longer is not available.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest time a batch waits for a vacuum of the quarantine.
 const VACUUM_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,7 +51,7 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     pub async fn open(url: &str, calendar: &Calendar) -> Result<Self, StoreError> {
-        let name = shown(url);
+        let name = redacted(url);
         let failed = |error| StoreError::of(&name, error);
         let options = options(url).map_err(failed)?;
         // The pool is not used here: it retries until its timeout and does not report why it failed.

@@ -1,9 +1,9 @@
-//! The quarantine in PostgreSQL. Every change holds its lock, which keeps its recorded size right.
+//! The quarantine in PostgreSQL. Every change holds its lock, which keeps its recorded size correct.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::PostgresStore;
-use crate::postgres::{Lock, lock};
+use crate::postgres::{AdvisoryLock, lock};
 use crate::readings::batch::{Quarantined, QuarantinedRow};
 use crate::readings::plan::Plan;
 use crate::readings::quarantine::{MAX_BATCH_DROPS, QuarantineSize, Reject, excess, growth};
@@ -12,7 +12,7 @@ use roomcast_forecast::calendar::{Calendar, Timestamp};
 /// Bytes written after which the table is vacuumed.
 pub(super) const VACUUM_BYTES: i64 = 64 << 20;
 
-/// Bytes of a row beside its payload and reason.
+/// Bytes of a row besides its payload and reason.
 pub(super) const ROW_BYTES: i64 = 128;
 
 /// Writes refused rows in order of arrival. It holds the lock, because that is not the order of their keys. Returns the
@@ -22,7 +22,7 @@ pub(super) async fn write(connection: &mut PgConnection, plan: &Plan<'_>) -> Res
     if refused.is_empty() {
         return Ok(0);
     }
-    lock(connection, Lock::Quarantine).await?;
+    lock(connection, AdvisoryLock::Quarantine).await?;
     let text = |of: fn(&Reject<'_>) -> String| refused.iter().map(of).collect::<Vec<String>>();
     let written: Vec<(i64, i64)> = sqlx::query_as(
         "INSERT INTO quarantine (key, seen, source, payload, reason, received)
@@ -53,12 +53,12 @@ pub(super) async fn write(connection: &mut PgConnection, plan: &Plan<'_>) -> Res
         let Some(most) = excess(rows, bytes) else { break };
         let oldest = removal("id IN (SELECT id FROM quarantine ORDER BY id LIMIT $1)");
         let oldest = sqlx::query_as(AssertSqlSafe(oldest)).bind(most).fetch_one(&mut *connection);
-        let gone: i64;
-        (gone, rows, bytes) = oldest.await?;
-        if gone == 0 {
+        let removed: i64;
+        (removed, rows, bytes) = oldest.await?;
+        if removed == 0 {
             break;
         }
-        dropped += gone as u64;
+        dropped += removed as u64;
     }
     if dropped > 0 {
         let count = sqlx::query("UPDATE quarantine_size SET dropped = dropped + $1").bind(dropped as i64);
@@ -81,7 +81,7 @@ fn removal(condition: &str) -> String {
 
 /// Deletes the rows last refused before an instant.
 pub(super) async fn forget(connection: &mut PgConnection, before: Timestamp) -> Result<(), sqlx::Error> {
-    lock(connection, Lock::Quarantine).await?;
+    lock(connection, AdvisoryLock::Quarantine).await?;
     sqlx::query(AssertSqlSafe(removal("received < $1"))).bind(before).execute(connection).await?;
     Ok(())
 }
@@ -105,10 +105,10 @@ impl PostgresStore {
 
     pub async fn release(&self, ids: &[i64]) -> Result<u64, sqlx::Error> {
         let mut writing = self.begin().await?;
-        lock(&mut writing, Lock::Quarantine).await?;
-        let (gone, _, _): (i64, i64, i64) =
+        lock(&mut writing, AdvisoryLock::Quarantine).await?;
+        let (removed, _, _): (i64, i64, i64) =
             sqlx::query_as(AssertSqlSafe(removal("id = ANY($1)"))).bind(ids).fetch_one(&mut *writing).await?;
         writing.commit().await?;
-        Ok(gone as u64)
+        Ok(removed as u64)
     }
 }

@@ -1,7 +1,7 @@
 //! Reading from PostgreSQL.
 //!
-//! A cursor is the number of the oldest transaction that may have been under way. All earlier ones were seen, so the
-//! next read returns whatever this one missed, however late it is committed.
+//! A cursor is the number of the oldest transaction that may have been under way. All earlier ones were visible, so the
+//! next read returns every reading that this one missed, however late it is committed.
 
 use std::collections::HashMap;
 
@@ -71,7 +71,7 @@ impl PostgresStore {
     }
 
     /// Returns the start of the first day that has a reading.
-    pub async fn begins(&self) -> Result<Option<Timestamp>, sqlx::Error> {
+    pub async fn first_day(&self) -> Result<Option<Timestamp>, sqlx::Error> {
         let (time, packed): (Option<i64>, Option<i64>) =
             sqlx::query_as("SELECT (SELECT min(time) FROM readings), (SELECT min(day) FROM packed)")
                 .fetch_one(&self.pool)

@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use crate::postgres::{Lock, create_schema, lock};
+use crate::postgres::{AdvisoryLock, create_schema, lock};
 use crate::readings::error::StoreError;
 use crate::readings::schema::{Meta, OLDEST_VERSION, check, zone};
 use roomcast_forecast::calendar::Calendar;
@@ -15,7 +15,7 @@ const TABLES: &str = include_str!("../../../sql/postgres/tables.sql");
 const READINGS: &str = include_str!("../../../sql/postgres/readings.sql");
 const QUARANTINE_SIZE: &str = include_str!("../../../sql/postgres/quarantine_size.sql");
 
-/// Each makes the next version; the first, of [`OLDEST_VERSION`]. Steps are never changed, only added.
+/// Migration steps, one per version after [`OLDEST_VERSION`]. Steps are never changed, only added.
 const STEPS: [&[&str]; 3] = [
     // `by_day` moves what is in the tables of days.
     &[include_str!("../../../sql/postgres/set_partitions_aside.sql"), READINGS],
@@ -34,7 +34,7 @@ pub(super) async fn prepare(connection: &mut PgConnection, name: &str, calendar:
         return Err(StoreError::refused(name, format!("needs PostgreSQL 15 or later, this is {}", version / 10_000)));
     }
     // Servers that start at the same time take turns.
-    lock(connection, Lock::Schema).await.map_err(failed)?;
+    lock(connection, AdvisoryLock::Schema).await.map_err(failed)?;
     let meta = meta(connection).await.map_err(failed)?;
     let done = check(name, meta.as_ref(), STEPS.len(), calendar)?;
     upgrade(connection, done, calendar).await.map_err(failed)?;

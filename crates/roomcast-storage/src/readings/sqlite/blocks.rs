@@ -1,8 +1,8 @@
 //! Blocks: numbers of many devices in one row. The numbers are counts of an hour, or times last heard.
 //!
 //! A batch of a large site touches as many devices as it has readings. A row for each device would cost more than the
-//! readings themselves, so the numbers of [`BLOCK_DEVICES`] devices are one row that is read and written as a whole. Only one
-//! transaction writes at a time.
+//! readings themselves, so the numbers of [`BLOCK_DEVICES`] devices are one row that is read and written as a whole.
+//! Only one transaction writes at a time.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ use roomcast_forecast::calendar::{Hour, Timestamp};
 /// single readings write much for each.
 const BLOCK_DEVICES: i64 = 256;
 
-/// Statements over blocks. Rows read are 1, the hour (null for times last heard), the block and its bytes.
+/// Statements over blocks. The columns of a row are 1, the hour (null for times last heard), the block and its bytes.
 pub(super) struct Statements {
     pub heard: Bulk,
     pub set_heard: Bulk,
@@ -75,7 +75,7 @@ struct Block(Vec<u64>);
 impl Block {
     fn read(bytes: &[u8]) -> Result<Self, sqlx::Error> {
         let damaged = || sqlx::Error::Decode("the numbers of a block are damaged".into());
-        varint::all(bytes).filter(|numbers| numbers.len() <= BLOCK_DEVICES as usize).map(Self).ok_or_else(damaged)
+        varint::decode(bytes).filter(|numbers| numbers.len() <= BLOCK_DEVICES as usize).map(Self).ok_or_else(damaged)
     }
 
     fn of(&mut self, device: i64) -> &mut u64 {
@@ -88,7 +88,7 @@ impl Block {
 
     fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(2 * self.0.len());
-        self.0.iter().for_each(|&number| varint::put(&mut bytes, number));
+        self.0.iter().for_each(|&number| varint::encode(&mut bytes, number));
         bytes
     }
 

@@ -8,7 +8,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, AssertSqlSafe, Sqlite, SqliteConnection};
 
-/// Rows of one statement. The smallest size that holds the remaining rows is taken, so SQLite parses each statement at
+/// Rows of one statement. The smallest size that holds the remaining rows is used, so SQLite parses each statement at
 /// most four times.
 const SIZES: [usize; 4] = [8, 64, 256, 1024];
 const MAX_ROWS: usize = SIZES[SIZES.len() - 1];
@@ -45,8 +45,8 @@ impl<const N: usize> Row for ([i64; N], Vec<u8>) {
 type Prepared = Query<'static, Sqlite, SqliteArguments>;
 
 impl Bulk {
-    /// Makes a statement of a text before the rows and one behind them. The rows are a table `given` with `width`
-    /// columns named `column1`, `column2` …. A row whose `column1` is null only fills up the statement.
+    /// Makes a statement of a text before the rows and one after them. The rows are a table `given` with `width`
+    /// columns named `column1`, `column2` …. A row whose `column1` is null only fills the statement up.
     pub fn new(width: usize, before: &str, behind: &str) -> Self {
         let row = format!("({})", vec!["?"; width].join(","));
         Self(SIZES.map(|size| {
@@ -89,7 +89,7 @@ impl Bulk {
     }
 }
 
-/// Statements that go to SQLite's thread together.
+/// Statements that are sent to SQLite's thread together.
 #[derive(Default)]
 pub(super) struct Script {
     text: String,

@@ -46,7 +46,7 @@ impl SqliteStore {
     }
 
     /// Drops all days before that of `from` and after that of `to`. Returns the number of readings dropped.
-    pub async fn keep(&self, from: Timestamp, to: Timestamp) -> Result<u64, sqlx::Error> {
+    pub async fn retain_between(&self, from: Timestamp, to: Timestamp) -> Result<u64, sqlx::Error> {
         let (first, end) = (day(from), day(to) + 1);
         let (first_hour, last_hour) = hours(first, end, &self.calendar);
         let mut writing = self.begin().await?;

@@ -8,7 +8,7 @@ impl SqliteStore {
     pub async fn lease(&self, name: &str, holder: &str, seconds: i64) -> Result<bool, sqlx::Error> {
         let now = Calendar::utc_now();
         let mut writing = self.begin().await?;
-        let taken = sqlx::query(
+        let result = sqlx::query(
             "INSERT INTO leases (name, holder, until) VALUES (?1, ?2, ?3)
          ON CONFLICT DO UPDATE SET holder = excluded.holder, until = excluded.until
          WHERE leases.holder = excluded.holder OR leases.until <= ?4",
@@ -20,7 +20,7 @@ impl SqliteStore {
         .execute(&mut writing.connection)
         .await?;
         writing.commit().await?;
-        Ok(taken.rows_affected() > 0)
+        Ok(result.rows_affected() > 0)
     }
 
     pub async fn unlease(&self, name: &str, holder: &str) -> Result<(), sqlx::Error> {

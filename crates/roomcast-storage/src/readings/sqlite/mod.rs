@@ -1,6 +1,6 @@
 //! A store in one file: SQLite in write-ahead mode, synced at every commit.
 //!
-//! One connection writes and a few read. SQLite makes other processes take turns. A reading's row number is its
+//! One connection writes and a few read. SQLite serializes writes of several processes. A reading's row number is its
 //! position in the order of commits.
 
 mod blocks;
@@ -41,7 +41,7 @@ pub struct SqliteStore {
     pub name: String,
     calendar: Calendar,
     options: SqliteConnectOptions,
-    /// The connection that writes; none until it is needed, and none after a failure.
+    /// The connection that writes; `None` until it is needed, and after a failure.
     writer: tokio::sync::Mutex<Option<SqliteConnection>>,
     readers: Pool<Sqlite>,
     statements: Statements,

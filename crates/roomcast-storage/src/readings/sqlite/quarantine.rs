@@ -38,12 +38,12 @@ pub(super) async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>) ->
         let Some(most) = excess(rows, bytes) else { break };
         let oldest = "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine ORDER BY id LIMIT ?)
                       RETURNING octet_length(payload) + octet_length(reason)";
-        let gone: Vec<i64> = sqlx::query_scalar(oldest).bind(most).fetch_all(&mut *connection).await?;
-        if gone.is_empty() {
+        let removed: Vec<i64> = sqlx::query_scalar(oldest).bind(most).fetch_all(&mut *connection).await?;
+        if removed.is_empty() {
             break;
         }
-        let count = gone.len() as u64;
-        (rows, bytes) = resize(connection, -(gone.len() as i64), -gone.iter().sum::<i64>(), count).await?;
+        let count = removed.len() as u64;
+        (rows, bytes) = resize(connection, -(removed.len() as i64), -removed.iter().sum::<i64>(), count).await?;
         dropped += count;
     }
     Ok(dropped)
@@ -64,8 +64,8 @@ async fn resize(
 /// Deletes the rows last refused before an instant.
 pub(super) async fn forget(connection: &mut SqliteConnection, before: Timestamp) -> Result<(), sqlx::Error> {
     let old = "DELETE FROM quarantine WHERE received < ? RETURNING octet_length(payload) + octet_length(reason)";
-    let gone: Vec<i64> = sqlx::query_scalar(old).bind(before).fetch_all(&mut *connection).await?;
-    resize(connection, -(gone.len() as i64), -gone.iter().sum::<i64>(), 0).await?;
+    let removed: Vec<i64> = sqlx::query_scalar(old).bind(before).fetch_all(&mut *connection).await?;
+    resize(connection, -(removed.len() as i64), -removed.iter().sum::<i64>(), 0).await?;
     Ok(())
 }
 
@@ -89,15 +89,15 @@ impl SqliteStore {
     pub async fn release(&self, ids: &[i64]) -> Result<u64, sqlx::Error> {
         let mut writing = self.begin().await?;
         let rows: Vec<[i64; 1]> = ids.iter().map(|&id| [id]).collect();
-        let (mut gone, mut bytes) = (0, 0);
+        let (mut removed, mut bytes) = (0, 0);
         for query in self.statements.release.over(&rows) {
             for row in query?.fetch_all(&mut writing.connection).await? {
-                gone += 1;
+                removed += 1;
                 bytes += row.try_get::<i64, _>(0)?;
             }
         }
-        resize(&mut writing.connection, -gone, -bytes, 0).await?;
+        resize(&mut writing.connection, -removed, -bytes, 0).await?;
         writing.commit().await?;
-        Ok(gone as u64)
+        Ok(removed as u64)
     }
 }

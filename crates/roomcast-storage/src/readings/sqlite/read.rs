@@ -12,7 +12,7 @@ use crate::readings::day_codec::{DAY, day, decode};
 use roomcast_forecast::calendar::{Hour, Timestamp};
 use roomcast_forecast::readings::{DeviceReadings, Readings};
 
-/// Seconds of readings read at a time, which bounds the memory used beside the answer.
+/// Seconds of readings read at a time, which bounds the memory used besides the answer.
 const SPAN_SECONDS: i64 = 7 * DAY;
 
 /// Readings read at a time, in the order of commits.
@@ -106,7 +106,7 @@ impl SqliteStore {
     }
 
     /// Returns the start of the first day that has a reading.
-    pub async fn begins(&self) -> Result<Option<Timestamp>, sqlx::Error> {
+    pub async fn first_day(&self) -> Result<Option<Timestamp>, sqlx::Error> {
         let (time, packed): (Option<i64>, Option<i64>) =
             sqlx::query_as("SELECT (SELECT min(time) FROM readings), (SELECT min(day) FROM packed)")
                 .fetch_one(&self.readers)

@@ -9,7 +9,7 @@ use roomcast_forecast::calendar::Calendar;
 /// The tables of version [`OLDEST_VERSION`].
 const TABLES: &str = include_str!("../../../sql/sqlite/4.sql");
 
-/// Each makes the next version; the first, of [`OLDEST_VERSION`]. Steps are never changed, only added.
+/// Migration steps, one per version after [`OLDEST_VERSION`]. Steps are never changed, only added.
 const STEPS: [&str; 1] = [include_str!("../../../sql/sqlite/5.sql")];
 
 /// Makes the tables, or brings them up to date, and checks that the store is this site's.

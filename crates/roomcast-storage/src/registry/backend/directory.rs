@@ -1,8 +1,8 @@
 //! A registry in a directory: one directory per version.
 //!
 //! A version is written into a staging directory, synced, and renamed. `current` is replaced by renaming. A crash at
-//! any moment leaves whole what was there. Writers hold a lock. Readers need none, and a read-only disk is enough for
-//! them.
+//! any moment leaves the existing files unchanged. Writers hold a lock. Readers need none, and a read-only disk is
+//! enough for them.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;

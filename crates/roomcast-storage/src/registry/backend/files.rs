@@ -98,8 +98,8 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), RegistryError> {
 }
 
 /// Locks a file of the registry against other processes and threads. Waits for the lock, or returns `None` when another
-/// holds it and `waits` is false. The lock ends with the file or the process. On a file system without locks there is no
-/// file: every step is safe without a lock, except clearing away what others may still be writing.
+/// holds it and `waits` is false. The lock ends with the file or the process. On a file system without locks there is
+/// no file. Every step is safe without a lock, except the removal of files that others may still be writing.
 ///
 /// # Errors
 /// Returns [`RegistryError::Io`] when the registry cannot be written to.

@@ -40,7 +40,7 @@ impl Lease {
     ///
     /// # Errors
     /// Returns `RegistryError` when the object store does not answer or does not allow the request.
-    pub fn take(objects: &Arc<Objects>, at: Path) -> Result<Option<Lease>, RegistryError> {
+    pub fn acquire(objects: &Arc<Objects>, at: Path) -> Result<Option<Lease>, RegistryError> {
         let found = objects.get(&at, MAX_BYTES)?;
         let (mark, is_free) = match &found {
             None => (None, true),
@@ -62,17 +62,17 @@ impl Lease {
     /// Takes the lease, and waits while another process has it: that process may just have died.
     ///
     /// # Errors
-    /// Returns the errors of [`Lease::take`], and `RegistryError` when other processes keep the lease for two
+    /// Returns the errors of [`Lease::acquire`], and `RegistryError` when other processes keep the lease for two
     /// minutes.
     pub fn wait_for(objects: &Arc<Objects>, at: &Path) -> Result<Lease, RegistryError> {
         let attempts = 2 * LEASE_SECONDS as u128 * 1000 / POLL_INTERVAL.as_millis();
         for _ in 0..attempts {
-            if let Some(lease) = Lease::take(objects, at.clone())? {
+            if let Some(lease) = Lease::acquire(objects, at.clone())? {
                 return Ok(lease);
             }
             std::thread::sleep(POLL_INTERVAL);
         }
-        Err(RegistryError::unavailable(&objects.name, "others go on writing"))
+        Err(RegistryError::unavailable(&objects.name, "other processes keep writing"))
     }
 }
 
@@ -91,13 +91,13 @@ fn renew(objects: &Objects, at: &Path, holder: &str, mut mark: Mark, stopped: &R
                         let _ = objects.put_if(at, text(holder, end), Some(&mark));
                     }
                 }
-                Err(error) => tracing::warn!(%error, "what is held in the registry could not be renewed"),
+                Err(error) => tracing::warn!(%error, "the lease in the registry could not be renewed"),
                 Ok(_) => {
-                    tracing::warn!(object = %at, "another process has taken what this one held for too long");
+                    tracing::warn!(object = %at, "another process has taken the lease, which was not renewed in time");
                     return;
                 }
             },
-            Err(error) => tracing::warn!(%error, "what is held in the registry could not be renewed"),
+            Err(error) => tracing::warn!(%error, "the lease in the registry could not be renewed"),
         }
         if is_over {
             return;

@@ -1,8 +1,8 @@
 //! Backends of a registry: a directory, PostgreSQL, or an S3-compatible object store.
 //!
-//! A version is a few files that are there together or not at all, and never change. Beside the versions are small
-//! files that are replaced whole: `current`, and files that others keep with the models. A lock admits one writer at a
-//! time.
+//! A version is a few files that are present together or not at all, and never change. Besides the versions there are
+//! small files that are replaced whole: `current`, and files stored along with the models. A lock admits one writer at
+//! a time.
 
 mod directory;
 mod files;

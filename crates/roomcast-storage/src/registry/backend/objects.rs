@@ -13,7 +13,7 @@ use object_store::{
 
 use super::super::error::{Damage, RegistryError};
 use super::wait::{LONG_TIMEOUT, SHORT_TIMEOUT, wait};
-use crate::url::shown;
+use crate::url::redacted;
 
 /// Bytes up to which an object is transferred by the client with the short timeout.
 const SMALL_OBJECT_BYTES: u64 = 4 << 20;
@@ -54,9 +54,7 @@ impl Clients {
         let rest = url.strip_prefix("s3://").ok_or(known)?;
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() || bucket.contains(['@', ':', '?']) {
-            return Err(format!(
-                "{known}\nhint: who may use it is said by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-            ));
+            return Err(format!("{known}\nhint: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"));
         }
         // The first caller installs the provider. All callers install the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -79,7 +77,7 @@ impl Clients {
 impl Objects {
     pub fn new(url: &str) -> Objects {
         let url = url.trim_end_matches('/').to_owned();
-        Objects { name: shown(&url), url, clients: OnceLock::new() }
+        Objects { name: redacted(&url), url, clients: OnceLock::new() }
     }
 
     fn clients(&self) -> Result<&Clients, RegistryError> {
@@ -87,7 +85,7 @@ impl Objects {
         clients.as_ref().map_err(|why| RegistryError::refused(&self.name, why))
     }
 
-    /// Returns the client that transfers so many bytes, and its timeout.
+    /// Returns the client that transfers `bytes` bytes, and its timeout.
     fn client_for(&self, bytes: u64) -> Result<(&AmazonS3, Duration), RegistryError> {
         let clients = self.clients()?;
         let is_small = bytes <= SMALL_OBJECT_BYTES;
@@ -171,7 +169,7 @@ impl Objects {
         })
     }
 
-    /// Lists what is directly below a prefix: further prefixes, and objects.
+    /// Lists the direct children of a prefix: further prefixes, and objects.
     pub fn list(&self, prefix: &Path) -> Result<(Vec<Path>, Vec<Path>), RegistryError> {
         let clients = self.clients()?;
         let prefix = (!prefix.as_ref().is_empty()).then_some(prefix);

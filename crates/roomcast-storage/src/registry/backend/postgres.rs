@@ -17,7 +17,7 @@ use super::super::names::{TRAINING_LOCK, WRITE_LOCK};
 use super::wait::{LONG_TIMEOUT, SHORT_TIMEOUT, wait};
 use super::{Backend, Lock};
 use crate::postgres::{self, BEGIN, LOCK_TIMEOUT};
-use crate::url::shown;
+use crate::url::redacted;
 
 /// Most connections of one handle.
 const MAX_CONNECTIONS: u32 = 4;
@@ -52,7 +52,7 @@ impl fmt::Debug for Postgres {
 
 impl Postgres {
     pub fn new(url: &str) -> Postgres {
-        Postgres { url: url.into(), name: shown(url), pool: OnceLock::new(), ready: AtomicBool::new(false) }
+        Postgres { url: url.into(), name: redacted(url), pool: OnceLock::new(), ready: AtomicBool::new(false) }
     }
 
     fn options(&self) -> Result<PgConnectOptions, RegistryError> {
@@ -127,13 +127,13 @@ impl Postgres {
             if !self.ready.load(SeqCst) {
                 self.prepare(&mut connection).await?;
             }
-            let taken = take(&mut connection, what, waits).await.map_err(failed)?;
-            Ok(taken.then(|| Lock::of(Session { name: self.name.clone(), connection: Some(connection) })))
+            let acquired = acquire(&mut connection, what, waits).await.map_err(failed)?;
+            Ok(acquired.then(|| Lock::of(Session { name: self.name.clone(), connection: Some(connection) })))
         })
     }
 }
 
-async fn take(connection: &mut PgConnection, what: &str, waits: bool) -> Result<bool, sqlx::Error> {
+async fn acquire(connection: &mut PgConnection, what: &str, waits: bool) -> Result<bool, sqlx::Error> {
     if waits {
         let sql = format!("SELECT pg_advisory_lock({LOCK_KEY})");
         sqlx::query(sqlx::AssertSqlSafe(sql)).bind(what).execute(connection).await?;
@@ -175,7 +175,7 @@ async fn version(connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Err
 async fn create(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
     let mut making = connection.begin_with(BEGIN).await?;
     // The lock is that of the store, because both may have to create the schema.
-    postgres::lock(&mut making, postgres::Lock::Schema).await?;
+    postgres::lock(&mut making, postgres::AdvisoryLock::Schema).await?;
     if let Some(found) = version(&mut making).await? {
         return Ok(found);
     }
@@ -295,7 +295,7 @@ impl Backend for Postgres {
 
     fn lock(&self) -> Result<Lock, RegistryError> {
         let lock = self.locked(WRITE_LOCK, true)?;
-        lock.ok_or_else(|| RegistryError::unavailable(&self.name, "others are writing"))
+        lock.ok_or_else(|| RegistryError::unavailable(&self.name, "other processes are writing"))
     }
 
     fn lock_training(&self) -> Result<Option<Lock>, RegistryError> {

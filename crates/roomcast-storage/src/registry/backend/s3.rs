@@ -125,6 +125,6 @@ impl Backend for Bucket {
     }
 
     fn lock_training(&self) -> Result<Option<Lock>, RegistryError> {
-        Ok(Lease::take(&self.0, self.0.path(&[TRAINING_LOCK]))?.map(Lock::of))
+        Ok(Lease::acquire(&self.0, self.0.path(&[TRAINING_LOCK]))?.map(Lock::of))
     }
 }

@@ -1,4 +1,4 @@
-//! The period in which a site lived, without rows whose clock was never set or ran ahead.
+//! The period in which a site was in use, without rows whose clock was never set or ran ahead.
 
 use super::{DeviceReadings, Readings, Times};
 use crate::calendar::{HOUR, Timestamp};
@@ -15,28 +15,31 @@ const CLUSTER_GAP: i64 = 365 * DAY;
 /// grid.
 const MAX_HISTORY: i64 = 5 * 365 * DAY;
 
-/// Most hours of all devices together that forecasts use: some bytes each stay in memory, and every hour is looked at.
+/// Maximum number of hours of all devices together that forecasts use. Each hour takes some bytes of memory, and every
+/// hour is visited.
 const MAX_HOURS: i64 = 100_000_000;
 
 /// Length of the history that is used however many hours that are.
 const MIN_HISTORY: i64 = 60 * DAY;
 
-/// Most readings of a last cluster that can be a clock's error. After more of them a site has come back to life.
+/// Maximum number of readings of a last cluster that can be a clock's error. After more readings the site is in use
+/// again.
 const MAX_LAST_CLUSTER_READINGS: usize = 10;
 
 /// Age up to which a last cluster is the site coming back to life instead of an error.
 const MAX_REVIVAL_AGE: i64 = 48 * HOUR;
 
 impl Readings {
-    /// Returns the first and the last reading of the period in which the site lived. Only readings before `now` count.
+    /// Returns the first and the last reading of the period in which the site was in use. Only readings before `now`
+    /// count.
     ///
     /// Outside it are readings at or after `now`, clusters of at most a week that a year without any reading separates
     /// from the rest (a clock that was never set shows 1971 or 2000; a last cluster has at most ten readings), and
     /// readings older than five years, counted from the last reading that has more than ten in the five years up to it.
-    /// A site whose devices have more than 100 million hours in these years is looked at for a shorter time, at least 60
-    /// days. Without any reading before `now` the building is simulated or this clock is wrong; then none counts as too
-    /// late. Returns none without readings.
-    pub fn lived(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    /// A site whose devices have more than 100 million hours in these years is looked at for a shorter time, at least
+    /// 60 days. Without any reading before `now` the building is simulated or this clock is wrong; then none counts as
+    /// too late. Returns none without readings.
+    pub fn active_period(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let (first, last) = self.bulk(now)?;
         // Whole days keep the window from moving with each reading.
         let window = |end: Timestamp| (end - MAX_HISTORY).div_euclid(DAY) * DAY;
@@ -116,9 +119,9 @@ impl Readings {
         self.devices.iter().filter_map(outside).collect()
     }
 
-    /// Returns the readings of the period in which the site lived as of `now`.
+    /// Returns the readings of the period in which the site was in use as of `now`.
     pub fn alive(&self, now: Timestamp) -> Readings {
-        match self.lived(now) {
+        match self.active_period(now) {
             Some((first, last)) => self.before(last + 1).since(first),
             None => Readings::default(),
         }
@@ -148,39 +151,39 @@ mod tests {
         let now = 17_061 * DAY;
         for stray in [365, 10_957, 47_482] {
             let site = readings(&[&bulk, &[stray]]);
-            assert_eq!(site.lived(now), Some((17_000 * DAY, 17_059 * DAY)), "{stray}");
+            assert_eq!(site.active_period(now), Some((17_000 * DAY, 17_059 * DAY)), "{stray}");
             let strays = site.strays(now);
             assert_eq!((strays.len(), strays[0].device.as_str()), (1, "device_1"), "{stray}");
             assert_eq!(site.alive(now).devices.len(), 1);
         }
         // Several strays of one device that also lives.
         let site = readings(&[&[365, 366, 10_957, 17_000, 17_030, 17_061, 47_482]]);
-        assert_eq!(site.lived(now), Some((17_000 * DAY, 17_030 * DAY)));
+        assert_eq!(site.active_period(now), Some((17_000 * DAY, 17_030 * DAY)));
         assert_eq!(site.strays(now)[0].times.len(), 5);
         assert!(readings(&[&bulk]).strays(now).is_empty());
-        assert_eq!(Readings::default().lived(now), None);
+        assert_eq!(Readings::default().active_period(now), None);
     }
 
     #[test]
     fn long_closures_and_days_back_in_life_are_no_strays() {
         let bulk: Vec<Timestamp> = (16_000..16_060).chain(17_000..17_060).collect();
-        assert_eq!(readings(&[&bulk]).lived(17_061 * DAY), Some((16_000 * DAY, 17_059 * DAY)));
+        assert_eq!(readings(&[&bulk]).active_period(17_061 * DAY), Some((16_000 * DAY, 17_059 * DAY)));
         // A single row does not begin a window. A week of a site that came back is no stray.
         let returned: Vec<Timestamp> = (15_000..15_060).chain([17_000]).collect();
-        assert_eq!(readings(&[&returned]).lived(17_001 * DAY), Some((15_000 * DAY, 17_000 * DAY)));
+        assert_eq!(readings(&[&returned]).active_period(17_001 * DAY), Some((15_000 * DAY, 17_000 * DAY)));
         assert!(readings(&[&returned]).strays(17_001 * DAY).is_empty());
         let week: Vec<Timestamp> = (16_000..16_060).chain(17_000..17_005).collect();
         let back = readings(&[&week, &week, &week]);
-        assert_eq!(back.lived(17_010 * DAY), Some((16_000 * DAY, 17_004 * DAY)));
+        assert_eq!(back.active_period(17_010 * DAY), Some((16_000 * DAY, 17_004 * DAY)));
         assert!(back.strays(17_010 * DAY).is_empty());
         // Readings older than five years are not used, but none of them is a stray.
         let old: Vec<Timestamp> = (15_000..15_060).chain(17_000..17_060).collect();
-        assert_eq!(readings(&[&old]).lived(17_061 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
+        assert_eq!(readings(&[&old]).active_period(17_061 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
         assert!(readings(&[&old]).strays(17_061 * DAY).is_empty());
         // A row far after the bulk is an error, unless it has just come.
         let late: Vec<Timestamp> = (16_000..16_060).chain([17_000]).collect();
-        assert_eq!(readings(&[&late]).lived(17_100 * DAY).unwrap().1, 16_059 * DAY);
-        assert_eq!(readings(&[&late]).lived(17_001 * DAY).unwrap().1, 17_000 * DAY);
+        assert_eq!(readings(&[&late]).active_period(17_100 * DAY).unwrap().1, 16_059 * DAY);
+        assert_eq!(readings(&[&late]).active_period(17_001 * DAY).unwrap().1, 17_000 * DAY);
     }
 
     #[test]
@@ -188,7 +191,7 @@ mod tests {
         // Readings are 300 days apart for decades: no gap is long enough to separate them from the rest.
         let chain: Vec<Timestamp> = (0..56).map(|step| 300 * step).collect();
         let bulk: Vec<Timestamp> = (17_000..17_060).collect();
-        let (first, last) = readings(&[&chain, &bulk]).lived(17_061 * DAY).unwrap();
+        let (first, last) = readings(&[&chain, &bulk]).active_period(17_061 * DAY).unwrap();
         assert_eq!(last, 17_059 * DAY);
         assert!(last - first <= MAX_HISTORY, "{} days", (last - first) / DAY);
         assert!(readings(&[&chain, &bulk]).strays(17_061 * DAY).is_empty());
@@ -197,12 +200,12 @@ mod tests {
     #[test]
     fn a_building_simulated_ahead_of_the_clock_lives() {
         let bulk: Vec<Timestamp> = (17_000..17_060).collect();
-        assert_eq!(readings(&[&bulk]).lived(16_990 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
-        assert_eq!(readings(&[&bulk]).lived(17_050 * DAY), Some((17_000 * DAY, 17_049 * DAY)));
+        assert_eq!(readings(&[&bulk]).active_period(16_990 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
+        assert_eq!(readings(&[&bulk]).active_period(17_050 * DAY), Some((17_000 * DAY, 17_049 * DAY)));
         // However many readings and devices are ahead, the others' present stays.
         let ahead: Vec<Timestamp> = (17_100..17_900).collect();
         let site = readings(&[&bulk, &ahead, &ahead, &ahead]);
-        assert_eq!(site.lived(17_061 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
+        assert_eq!(site.active_period(17_061 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
         assert_eq!(site.strays(17_061 * DAY).len(), 3);
     }
 
@@ -216,12 +219,12 @@ mod tests {
         devices.push(&late);
         let site = readings(&devices);
         assert!(site.hours(15_400 * DAY, 17_059 * DAY) > MAX_HOURS);
-        let (first, last) = site.lived(17_061 * DAY).unwrap();
+        let (first, last) = site.active_period(17_061 * DAY).unwrap();
         assert!(site.hours(first, last) <= MAX_HOURS && last == 17_059 * DAY, "{}", first / DAY);
         assert_eq!(first, 16_300 * DAY);
         // A site that is large in its last 60 days keeps them.
         let large = readings(&vec![&recent[..]; 100_000]);
-        assert_eq!(large.lived(17_061 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
+        assert_eq!(large.active_period(17_061 * DAY), Some((17_000 * DAY, 17_059 * DAY)));
     }
 
     #[test]
@@ -229,6 +232,6 @@ mod tests {
         let bulk: Vec<Timestamp> = (17_000..17_060).collect();
         let more: Vec<Timestamp> = (17_000..17_090).chain([47_482]).collect();
         let now = 17_060 * DAY;
-        assert_eq!(readings(&[&bulk]).lived(now), readings(&[&more]).lived(now));
+        assert_eq!(readings(&[&bulk]).active_period(now), readings(&[&more]).active_period(now));
     }
 }

@@ -1,4 +1,4 @@
-//! Submitted data: alone as it came, or grouped for one transaction.
+//! Submitted data: as it arrived, or grouped for one transaction.
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -33,12 +33,12 @@ pub struct Failure {
     pub temporary: bool,
 }
 
-/// A sender's choice of what happens while the store is away.
+/// A sender's choice of the reaction to an unavailable store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnFailure {
-    /// The sender is told at once that the store is away.
+    /// The sender gets an error immediately.
     Report,
-    /// The data is tried again until it is stored. Data that the store never takes goes into quarantine.
+    /// The data is tried again until it is stored. Data that the store never accepts goes into quarantine.
     Retry,
 }
 
@@ -56,8 +56,8 @@ impl Reservation {
     }
 }
 
-/// What one sender submitted.
-pub(super) struct Job {
+/// The submission of one sender.
+pub(super) struct Submission {
     pub source: Source,
     pub batch: Batch,
     /// Outcome of the events that are already stored and no longer in the batch.
@@ -67,18 +67,18 @@ pub(super) struct Job {
     pub reply: oneshot::Sender<Result<Outcome, Failure>>,
 }
 
-/// The jobs of one transaction, with their rows in one batch.
+/// The submissions of one transaction, with their rows in one batch.
 #[derive(Default)]
 pub(super) struct Group {
     pub batch: Batch,
-    /// The jobs without their rows, with the numbers of their events and refused rows.
-    pub parts: Vec<(Job, usize, usize)>,
+    /// The submissions without their rows, with the numbers of their events and refused rows.
+    pub parts: Vec<(Submission, usize, usize)>,
 }
 
-impl From<Job> for Group {
-    fn from(job: Job) -> Group {
+impl From<Submission> for Group {
+    fn from(submission: Submission) -> Group {
         let mut group = Group::default();
-        group.add(job);
+        group.add(submission);
         group
     }
 }
@@ -88,19 +88,19 @@ impl Group {
         self.batch.events.len() + self.batch.refused.len()
     }
 
-    pub fn add(&mut self, mut job: Job) {
-        let Batch { mut events, mut refused } = std::mem::take(&mut job.batch);
-        self.parts.push((job, events.len(), refused.len()));
+    pub fn add(&mut self, mut submission: Submission) {
+        let Batch { mut events, mut refused } = std::mem::take(&mut submission.batch);
+        self.parts.push((submission, events.len(), refused.len()));
         self.batch.events.append(&mut events);
         self.batch.refused.append(&mut refused);
     }
 
-    /// Returns the jobs of which the group was made.
-    pub fn split(self) -> Vec<Job> {
+    /// Returns the submissions of which the group was made.
+    pub fn split(self) -> Vec<Submission> {
         let (mut events, mut refused) = (self.batch.events.into_iter(), self.batch.refused.into_iter());
-        let whole = |(job, own_events, own_refused)| {
+        let whole = |(submission, own_events, own_refused)| {
             let events = events.by_ref().take(own_events).collect();
-            Job { batch: Batch { events, refused: refused.by_ref().take(own_refused).collect() }, ..job }
+            Submission { batch: Batch { events, refused: refused.by_ref().take(own_refused).collect() }, ..submission }
         };
         self.parts.into_iter().map(whole).collect()
     }

@@ -14,12 +14,12 @@ use crate::problem::{Code, Problem};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Checks that a request is meant for a loopback host. Without tokens nothing else distinguishes this server's pages from
-/// those of other sites.
+/// Checks that a request is meant for a loopback host. Without tokens nothing else distinguishes this server's pages
+/// from those of other sites.
 ///
 /// # Errors
-/// Returns [`Code::MisdirectedRequest`] when it is not.
-pub fn check_host(request: &ServiceRequest) -> Result<(), Problem> {
+/// Returns [`Code::MisdirectedRequest`] for any other host.
+pub(crate) fn check_host(request: &ServiceRequest) -> Result<(), Problem> {
     let mut hosts = request.headers().get_all(header::HOST).map(|host| host.to_str().unwrap_or_default());
     let foreign = hosts.find(|host| !is_loopback(host));
     let foreign =
@@ -51,7 +51,7 @@ fn name(host: &str) -> &str {
 ///
 /// # Errors
 /// Returns [`Code::CrossSite`] when such a page sent it.
-pub fn check_origin(request: &ServiceRequest, allowed: &[String]) -> Result<(), Problem> {
+pub(crate) fn check_origin(request: &ServiceRequest, allowed: &[String]) -> Result<(), Problem> {
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }
