@@ -166,3 +166,47 @@ pub fn parent(target: &Path) -> &Path {
         _ => Path::new("."),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn an_output_that_is_not_finished_leaves_the_old_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("forecast.csv");
+        fs::write(&target, "old").unwrap();
+        let mut output = Output::create(&target).unwrap();
+        output.write_all(b"new").unwrap();
+        drop(output);
+        assert_eq!(fs::read_to_string(&target).unwrap(), "old");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        write(&target, b"new").unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "new");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_and_the_file_it_points_to_keeps_its_mode() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("file"), directory.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        symlink(&file, &link).unwrap();
+        write(&link, b"new").unwrap();
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_device_is_written_in_place_and_a_full_one_is_an_error() {
+        write(Path::new("/dev/null"), b"new").unwrap();
+        assert!(write(Path::new("/dev/full"), b"new").unwrap_err().to_string().contains("cannot write /dev/full"));
+        assert!(write(Path::new("/nowhere/forecast.csv"), b"").unwrap_err().to_string().contains("no directory"));
+    }
+}

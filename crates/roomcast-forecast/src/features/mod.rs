@@ -3,7 +3,7 @@
 //! *Target columns* depend on the target hour alone and use only hours at least [`HORIZON`](crate::hourly::HORIZON)
 //! before it, so they are the same whatever the lead. *Origin columns* hold the state of the day at the origin.
 //! [`COLUMNS`] is the one table of them. [`Table`] holds the hourly data of a device, with lags and windows in Polars;
-//! [`Table::matrix`] makes the columns for the requested rows. Training, `predict`, `serve` and the stream all use it.
+//! [`Table::matrix`] makes the columns for the requested rows. Training, `predict`, `serve` and Spark all use it.
 
 mod columns;
 mod inputs;

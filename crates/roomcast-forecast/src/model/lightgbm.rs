@@ -11,7 +11,6 @@ use std::ptr;
 use lightgbm3_sys as sys;
 
 use super::trees::{TreeError, Trees};
-use crate::scores::loss::log_odds_loss;
 
 /// The LightGBM that lightgbm3-sys compiles, as its `lightgbm/VERSION.txt` says.
 pub const VERSION: &str = "4.7.0";
@@ -192,7 +191,9 @@ fn settings(p: &Parameters, columns: &[usize]) -> Result<CString, FitError> {
 fn start_loss(samples: &Samples) -> f64 {
     let (mut loss, mut total) = (0.0, 0.0);
     for ((&label, &weight), &score) in samples.labels.iter().zip(samples.weights).zip(samples.start) {
-        loss += f64::from(weight) * log_odds_loss(score, label > 0.5);
+        // As LightGBM computes it: the two are compared, and the other form differs in the last bit.
+        let signed = if label > 0.5 { -score } else { score };
+        loss += f64::from(weight) * (signed.max(0.0) + (-signed.abs()).exp().ln_1p());
         total += f64::from(weight);
     }
     if total > 0.0 { loss / total } else { 0.0 }

@@ -1,6 +1,10 @@
 //! Query strings and path segments, read strictly: anything not understood is an error, not a guess.
 
+use std::any::TypeId;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::future::{Ready, ready};
+use std::rc::Rc;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
@@ -12,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use utoipa::IntoParams;
 use utoipa::openapi::Required;
-use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use crate::problem::{Code, Problem};
 
@@ -27,7 +31,7 @@ pub struct Query<T>(pub T);
 #[derive(Debug, Deserialize, IntoParams)]
 pub struct NoParameters {}
 
-impl<T: DeserializeOwned + IntoParams> FromRequest for Query<T> {
+impl<T: DeserializeOwned + IntoParams + 'static> FromRequest for Query<T> {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
@@ -36,9 +40,20 @@ impl<T: DeserializeOwned + IntoParams> FromRequest for Query<T> {
     }
 }
 
+thread_local! {
+    /// The parameters of each type of query: building them from the description takes longer than most answers.
+    static KNOWN: RefCell<HashMap<TypeId, Rc<[Parameter]>>> = RefCell::default();
+}
+
+/// Returns the parameters of a type of query, as the API's description states them.
+fn known<T: IntoParams + 'static>() -> Rc<[Parameter]> {
+    let build = || T::into_params(|| Some(ParameterIn::Query)).into();
+    KNOWN.with_borrow_mut(|known| known.entry(TypeId::of::<T>()).or_insert_with(build).clone())
+}
+
 /// Parses a raw query string; `token` is allowed in every query.
-fn parse<T: DeserializeOwned + IntoParams>(raw: &str) -> Result<T, Problem> {
-    let known = T::into_params(|| Some(ParameterIn::Query));
+fn parse<T: DeserializeOwned + IntoParams + 'static>(raw: &str) -> Result<T, Problem> {
+    let known = known::<T>();
     let mut values = Map::new();
     for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

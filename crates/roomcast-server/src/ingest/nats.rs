@@ -237,7 +237,7 @@ impl Receiver {
     /// Stores a batch. Waits while the store is unavailable. Returns whether the batch was stored.
     async fn store(&self, batch: Batch, bytes: usize) -> bool {
         let answer = self.writer.submit_until_stored(Source::Nats, batch, bytes).await;
-        // The writer messages such senders only when all is stored.
+        // The writer answers such senders only when everything is stored.
         matches!(answer.await, Ok(Ok(_)))
     }
 }

@@ -263,8 +263,9 @@ fn read_changes(site: &Site) {
             }
         }
         Err(error) => {
-            live.is_unavailable.store(true, SeqCst);
-            tracing::error!(%error, "the store cannot be read, the old readings stay in use");
+            if !live.is_unavailable.swap(true, SeqCst) {
+                tracing::error!(%error, "the store cannot be read, the old readings stay in use");
+            }
             site.serving.set_trouble(|trouble| trouble.store = Some(error.to_string()));
         }
     }

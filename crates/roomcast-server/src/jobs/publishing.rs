@@ -10,18 +10,18 @@ use crate::state::site::Site;
 use crate::state::snapshot::Snapshot;
 use roomcast_forecast::calendar::{Calendar, Hour, Timestamp};
 
-/// Shortest time between two editions of the same hour. After a slow edition the pause is this many times as long as
+/// Shortest time between two publications of the same hour. After a slow one the pause is this many times as long as
 /// its computation took.
 const MIN_PAUSE: Duration = Duration::from_secs(5);
 const PAUSE_FACTOR: u32 = 10;
 
-/// The state of the last edition.
+/// The state of the last publication.
 #[derive(Default)]
 pub struct Publishing {
     snapshot: Weak<Snapshot>,
     origin: Timestamp,
     first: Option<Hour>,
-    /// The earliest time of another edition of the same hour.
+    /// The earliest time of another publication of the same hour.
     next: Option<Instant>,
 }
 

@@ -73,7 +73,8 @@ impl Scoring {
             if snapshot.loaded.models.cutoff <= start {
                 let made = forecasts::of_all(site, snapshot, start)?;
                 let base = baseline(&made.grid, &snapshot.history, calendar).map_err(Problem::internal)?;
-                site.scores.lock().record(origin, hour, midnight, &made.devices(), &base);
+                let forecasts = made.devices();
+                site.scores.lock().record(origin, hour, midnight, &forecasts, &base);
                 changed = true;
             }
         }

@@ -3,7 +3,7 @@
 pub mod bundle;
 
 use std::io::Read as _;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
@@ -47,11 +47,13 @@ pub(crate) const PANEL: [Module; 6] =
 /// Path, in the list of files, of the page as a server without tokens sends it. This page asks for no token.
 const OPEN_PAGE: &str = "/ without sign-in";
 
-/// A file, its type, and a tag that changes with its content. Only the compressed form is kept.
+/// A file, its type, and a tag that changes with its content. It is embedded compressed, and decompressed once a client
+/// asks for that.
 struct File {
     path: &'static str,
     media: &'static str,
     gzip: Bytes,
+    plain: OnceLock<Bytes>,
     tag: EntityTag,
 }
 
@@ -78,13 +80,14 @@ fn own(path: &'static str, media: &'static str, text: &str) -> File {
         path,
         media,
         gzip: gzip(text.as_bytes(), Compression::best()).unwrap_or_default(),
+        plain: OnceLock::new(),
         tag: etag::of(text.as_bytes()),
     }
 }
 
 /// Returns a file that is embedded in its compressed form.
 fn vendored(path: &'static str, media: &'static str, gzip: &'static [u8]) -> File {
-    File { path, media, gzip: Bytes::from_static(gzip), tag: etag::of(gzip) }
+    File { path, media, gzip: Bytes::from_static(gzip), plain: OnceLock::new(), tag: etag::of(gzip) }
 }
 
 /// Sends the page, the API page, or a file of theirs.
@@ -116,7 +119,13 @@ fn file(request: &HttpRequest, path: &str) -> Result<HttpResponse, Problem> {
             .insert_header((CONTENT_ENCODING, HeaderValue::from_static("gzip")))
             .body(file.gzip.clone()));
     }
-    let mut plain = Vec::new();
-    GzDecoder::new(&*file.gzip).read_to_end(&mut plain).map_err(Problem::internal)?;
+    let plain = match file.plain.get() {
+        Some(plain) => plain.clone(),
+        None => {
+            let mut plain = Vec::new();
+            GzDecoder::new(&*file.gzip).read_to_end(&mut plain).map_err(Problem::internal)?;
+            file.plain.get_or_init(|| plain.into()).clone()
+        }
+    };
     Ok(response.body(plain))
 }

@@ -4,4 +4,5 @@ CREATE TABLE model_files (
     version TEXT COLLATE "C" NOT NULL REFERENCES model_versions ON DELETE CASCADE, name TEXT COLLATE "C" NOT NULL,
     part BIGINT NOT NULL, data BYTEA NOT NULL, PRIMARY KEY (version, name, part)
 );
+ALTER TABLE model_files ALTER COLUMN data SET STORAGE EXTERNAL;
 CREATE TABLE model_small (name TEXT COLLATE "C" PRIMARY KEY, data BYTEA NOT NULL);

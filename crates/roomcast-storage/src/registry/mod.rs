@@ -100,8 +100,7 @@ impl Registry {
     /// and the same result are saved once. The manifest is then that of the first save.
     ///
     /// # Errors
-    /// Returns [`RegistryError::Unsound`] for models that have a number that is not finite, or that learned from
-    /// readings after their own cutoff. Returns the error of the backend when the version cannot be written. The
+    /// Returns [`RegistryError::Unsound`] for models that have a number that is not finite. Returns the error of the backend when the version cannot be written. The
     /// current version then stays.
     pub fn save(&self, models: &Models, about: &TrainingInfo, activate: bool) -> Result<Manifest, RegistryError> {
         let (manifest, packed) = describe(models, about)?;

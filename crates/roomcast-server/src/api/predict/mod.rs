@@ -105,7 +105,7 @@ fn weight(accept: &Accept, media: &str) -> Quality {
         _ => None,
     };
     let ranges = accept.iter().filter_map(|range| Some((specificity(&range.item)?, range.quality)));
-    ranges.max_by_key(|(specificity, _)| *specificity).map_or(Quality::ZERO, |(_, quality)| quality)
+    ranges.max().map_or(Quality::ZERO, |(_, quality)| quality)
 }
 
 /// Returns the origin of a forecast at `at`, and the positions of the named devices; no positions for all.

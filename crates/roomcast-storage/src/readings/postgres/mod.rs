@@ -85,25 +85,35 @@ impl PostgresStore {
 
     pub async fn ingest(&self, batch: &Batch) -> Result<Receipt, sqlx::Error> {
         let plan = Plan::new(batch);
+        if !plan.refused.is_empty() {
+            self.wait_for_vacuum().await;
+        }
         let known = self.numbers.of(&plan);
         let mut writing = self.begin().await?;
         let (receipt, numbers) = ingest::write(&mut writing, &plan, &known, &self.calendar).await?;
         writing.commit().await?;
         self.numbers.learn(&plan, &known, &numbers);
-        self.vacuum_quarantine(&plan).await;
+        self.vacuum_quarantine(&plan);
         Ok(receipt)
     }
 
+    /// Waits for a vacuum of the quarantine that the rows since its beginning have overtaken: without this the table
+    /// would grow with the load. Called before a transaction that refuses rows, so that no acknowledgement waits.
+    async fn wait_for_vacuum(&self) {
+        if self.unvacuumed.load(Relaxed) >= quarantine::VACUUM_BYTES {
+            // After the timeout the batch goes on: a table that is too large does less harm than a store that stops.
+            let _ = tokio::time::timeout(VACUUM_TIMEOUT, self.vacuuming.lock()).await;
+        }
+    }
+
     /// Makes the room of dropped and repeated rows of the quarantine reusable once many bytes have been written.
-    /// PostgreSQL's autovacuum runs once a minute, in which a client can write gigabytes. A batch waits only for a
-    /// vacuum that the batches since its beginning have overtaken: otherwise the table would grow with the load.
-    async fn vacuum_quarantine(&self, plan: &Plan<'_>) {
+    /// PostgreSQL's autovacuum runs once a minute, in which a client can write gigabytes.
+    fn vacuum_quarantine(&self, plan: &Plan<'_>) {
         let bytes: i64 = plan.refused.iter().map(|reject| reject.bytes() + quarantine::ROW_BYTES).sum();
-        if self.unvacuumed.fetch_add(bytes, Relaxed) + bytes < quarantine::VACUUM_BYTES {
+        if bytes == 0 || self.unvacuumed.fetch_add(bytes, Relaxed) + bytes < quarantine::VACUUM_BYTES {
             return;
         }
-        let running = self.vacuuming.clone().lock_owned();
-        let Ok(held) = tokio::time::timeout(VACUUM_TIMEOUT, running).await else { return };
+        let Ok(running) = self.vacuuming.clone().try_lock_owned() else { return };
         self.unvacuumed.store(0, Relaxed);
         let (pool, store) = (self.pool.clone(), self.name.clone());
         tokio::spawn(async move {
@@ -112,7 +122,7 @@ impl PostgresStore {
             if let Err(error) = vacuum.await {
                 tracing::warn!(store, error = %error, "cannot vacuum the quarantine: its table may grow");
             }
-            drop(held);
+            drop(running);
         });
     }
 }
