@@ -217,6 +217,24 @@ fn predict_long_after_the_data_forecasts_the_habit_and_says_so() {
 }
 
 #[test]
+fn an_outage_of_the_whole_site_does_not_empty_its_rooms_once_a_sensor_is_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, out) = (dir.path().join("readings.csv"), dir.path().join("out.csv"));
+    let data = std::fs::read_to_string(sample()).unwrap();
+    let expected = |more: &str| -> f64 {
+        std::fs::write(&file, data.clone() + more).unwrap();
+        let (file, out) = (file.to_str().unwrap(), out.to_str().unwrap());
+        ok(&["predict", "2016-09-12 08:30:00", file, out, "--probabilities"]);
+        let text = std::fs::read_to_string(out).unwrap();
+        text.lines().skip(1).map(|line| line.rsplit(',').next().unwrap().parse::<f64>().unwrap()).sum()
+    };
+    // Nothing since August: the usual rate. Then one sensor fires again.
+    let stale = expected("");
+    let back = expected("2016-09-12 07:31:00,device_1,1\n2016-09-12 08:02:00,device_1,1\n");
+    assert!(back > 0.7 * stale && back < 1.3 * stale, "{back} room-hours expected, {stale} before");
+}
+
+#[test]
 fn one_row_of_2100_or_of_a_clock_never_set_changes_no_forecast() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).display().to_string();

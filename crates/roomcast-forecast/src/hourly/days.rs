@@ -80,6 +80,25 @@ impl SiteDays {
         (!is_heard_today && still >= STALE_WORKDAYS && still > longest).then_some(last)
     }
 
+    /// Returns, for each local day from a grid's first, whether the whole site was silent before it for longer than its days off
+    /// and usual pauses explain: an outage or a closure, which says nothing about its rooms. Day `d` depends only on
+    /// days before `d`.
+    pub(super) fn site_silence(&self, hourly: &Hourly) -> Vec<bool> {
+        let (mut still, mut longest) = (0_u32, [0_u32; 2]);
+        let mut silent = vec![false; self.active.len()];
+        for day in hourly.locals.chunk_by(|a, b| a.day == b.day).map(|day| day[0]) {
+            let at = (day.day - self.first) as usize;
+            silent[at] = still >= STALE_WORKDAYS && still > longest[1];
+            if self.active[at] > 0 {
+                remember(&mut longest, still);
+                still = 0;
+            } else if !day.off {
+                still += 1;
+            }
+        }
+        silent
+    }
+
     /// Returns whether enough devices moved, other than one that did not, to show that the building was in use.
     fn is_lively(&self, day: i32) -> bool {
         let at = (day - self.first) as usize;
@@ -98,23 +117,27 @@ impl SiteDays {
         let (Some(&first), last) = (motion.first(), self.first + self.active.len() as i32) else { return Vec::new() };
         let mut out = Vec::with_capacity((last - first) as usize);
         let (mut next, mut still, mut last_motion) = (0, 0_u32, first);
-        // The second longest gap is a habit; the longest may be the one time the battery was empty.
         let mut longest = [0_u32; 2];
         for day in first..last {
             let limit = SILENT_DAYS.max(GAP_FACTOR * longest[1]);
             let silent = if self.is_alone(day) { day - last_motion > ALONE_SILENT_DAYS } else { still >= limit };
             out.push((still, silent));
             if motion.get(next) == Some(&day) {
-                if still > longest[0] {
-                    longest = [still, longest[0]];
-                } else {
-                    longest[1] = longest[1].max(still);
-                }
+                remember(&mut longest, still);
                 (next, still, last_motion) = (next + 1, 0, day);
             } else if self.is_lively(day) {
                 still += 1;
             }
         }
         out
+    }
+}
+
+/// Adds a gap to the two longest. The second longest is a habit; the longest may be the one time the battery was empty.
+fn remember(longest: &mut [u32; 2], gap: u32) {
+    if gap > longest[0] {
+        *longest = [gap, longest[0]];
+    } else {
+        longest[1] = longest[1].max(gap);
     }
 }

@@ -30,7 +30,7 @@ pub enum State {
     Vacant = 0,
     /// At least one motion.
     Occupied = 1,
-    /// Unknown: the hour is not over yet, or the sensor has been silent for long.
+    /// Unknown: the hour is not over yet, or the sensor or the whole site has been silent for long.
     Unobserved = 2,
 }
 
@@ -155,7 +155,8 @@ impl Hourly {
 
     /// Adds devices; `motion` holds the days with motion of each.
     fn fill(&mut self, readings: Readings, motion: Vec<Vec<i32>>, calendar: &Calendar, days: &SiteDays) {
-        let hours = |(device, motion)| Arc::new(device_hours(device, motion, calendar, self, days));
+        let site_silence = days.site_silence(self);
+        let hours = |(device, motion)| Arc::new(device_hours(device, motion, calendar, self, days, &site_silence));
         self.devices = readings.devices.into_par_iter().zip(motion).map(hours).collect();
     }
 
@@ -220,13 +221,15 @@ impl Hourly {
     }
 }
 
-/// Returns the hours of one device on a grid; `motion` holds its days with motion.
+/// Returns the hours of one device on a grid; `motion` holds its days with motion, `site_silence` the
+/// grid's days of [`SiteDays::site_silence`].
 fn device_hours(
     device: DeviceReadings,
     motion: Vec<i32>,
     calendar: &Calendar,
     grid: &Hourly,
     days: &SiteDays,
+    site_silence: &[bool],
 ) -> DeviceHours {
     let (origin, end) = (grid.origin, grid.end);
     let first = calendar.hour(device.times[0]);
@@ -239,9 +242,10 @@ fn device_hours(
     let first_day = local(first).day;
     let mut silent_days = Vec::with_capacity(states.len() + 1);
     for (offset, state) in states.iter_mut().enumerate() {
-        let (still, silent) = silence[(local(first + offset as Hour).day - first_day) as usize];
+        let day = local(first + offset as Hour).day;
+        let (still, silent) = silence[(day - first_day) as usize];
         silent_days.push(still.min(u32::from(u16::MAX)) as u16);
-        if silent && *state == State::Vacant {
+        if (silent || site_silence[(day - grid.locals[0].day) as usize]) && *state == State::Vacant {
             *state = State::Unobserved;
         }
     }
