@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::Args;
 
+use super::values;
 use roomcast_forecast::calendar::Calendar;
 use roomcast_storage::inputs::{Inputs, SiteConfig};
 
@@ -13,7 +14,7 @@ use roomcast_storage::inputs::{Inputs, SiteConfig};
 #[derive(Debug, Clone, Default, Args)]
 pub struct ClockArgs {
     /// IANA time zone of the site, such as Europe/Berlin; without it, times are read and written as they stand
-    #[arg(long, value_name = "ZONE", env = "ROOMCAST_TIMEZONE")]
+    #[arg(long, value_name = "ZONE", value_parser = values::timezone, env = "ROOMCAST_TIMEZONE")]
     pub timezone: Option<Tz>,
     /// File of holidays: iCalendar (.ics), or CSV with a date (YYYY-MM-DD) in the first column
     #[arg(long, value_name = "FILE", env = "ROOMCAST_HOLIDAYS")]

@@ -5,6 +5,7 @@ use chrono_tz::Tz;
 use clap::Args;
 use tokio::runtime::{Builder, Runtime};
 
+use super::values;
 use roomcast_forecast::calendar::Calendar;
 use roomcast_storage::readings::{self, Store, StoreError};
 
@@ -16,7 +17,7 @@ pub struct StoreArgs {
     store: String,
     /// IANA time zone of the site, such as Europe/Berlin, the same as when the store was created; without it, times are
     /// read and written as they stand
-    #[arg(long, value_name = "ZONE", env = "ROOMCAST_TIMEZONE")]
+    #[arg(long, value_name = "ZONE", value_parser = values::timezone, env = "ROOMCAST_TIMEZONE")]
     timezone: Option<Tz>,
 }
 

@@ -1,5 +1,7 @@
 //! Values of arguments: durations, numbers within bounds, times.
 
+use chrono_tz::Tz;
+use roomcast_forecast::readings::names::closest;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -50,9 +52,29 @@ pub fn time(option: &'static str, text: Option<&str>, calendar: &Calendar) -> an
     text.map(|text| calendar.parse(text)).transpose().with_context(|| format!("cannot read {option}"))
 }
 
+/// Parses an IANA time zone.
+///
+/// # Errors
+/// Returns a message with an example for a text that names none.
+pub fn timezone(text: &str) -> Result<Tz, String> {
+    let known = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
+    text.parse().map_err(|_| {
+        let ending = format!("/{}", text.to_lowercase());
+        let near = known.clone().find(|name| name.to_lowercase().ends_with(&ending)).or_else(|| closest(text, known));
+        format!("there is no such time zone; did you mean {}?", near.unwrap_or("Europe/Berlin"))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_city_names_its_time_zone() {
+        assert_eq!(timezone("Europe/Berlin"), Ok(Tz::Europe__Berlin));
+        assert_eq!(timezone("berlin").unwrap_err(), "there is no such time zone; did you mean Europe/Berlin?");
+        assert_eq!(timezone("Europe/Berlni").unwrap_err(), "there is no such time zone; did you mean Europe/Berlin?");
+    }
 
     #[test]
     fn durations_are_numbers_with_units() {

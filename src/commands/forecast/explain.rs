@@ -68,16 +68,15 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
     let explanation =
         forecast::explain(&hourly, &rates, device, &models, target).context("cannot build the features")?;
     if !args.json {
-        return print(describe(&explanation, args));
+        let (hour, origin) = (calendar.format(calendar.start(target)), calendar.format(origin));
+        return print(describe(&explanation, &format!("{}, {hour}, as forecast at {origin}", args.device)));
     }
     print_json(&Json { hour: calendar.rfc3339(calendar.start(target)), explanation: &explanation })
 }
 
-fn describe(explanation: &Explanation, args: &ExplainArgs) -> String {
+fn describe(explanation: &Explanation, hour: &str) -> String {
     let mut text = format!(
-        "{}, {}: occupied with a probability of {:.0} % (log-odds {:+.3})\n\n{:>9}  {:20} value\n{:>+9.3}  (start)\n",
-        args.device,
-        args.hour,
+        "{hour}: {:.0} % likely to be occupied (log-odds {:+.3})\n\n{:>9}  {:20} value\n{:>+9.3}  (start)\n",
         100.0 * explanation.probability,
         explanation.score,
         "log-odds",

@@ -58,7 +58,7 @@ fn models(registry: Option<&Path>, hourly: &Hourly, rates: &SiteRates) -> anyhow
     if models.cutoff > hourly.origin {
         tracing::warn!(
             version = manifest.version,
-            "these models were trained on readings after the time of the forecast: the forecast is no fair test of them"
+            "these models were trained on readings after the time of the forecast: this forecast does not test them"
         );
     }
     Ok(models)

@@ -16,6 +16,7 @@ use roomcast_forecast::forecast::write;
 use roomcast_forecast::forecast::{self, DeviceForecast};
 use roomcast_forecast::hourly::Hourly;
 use roomcast_forecast::model::Models;
+use roomcast_forecast::model::rule::Rule;
 use roomcast_storage::inputs::Inputs;
 use roomcast_storage::readings;
 
@@ -99,7 +100,11 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
         Some(_) => Models::default(),
         None => models(args.models.as_deref(), &hourly, &rates)?,
     };
-    models.threshold = args.rule.rule().threshold(&models.site.out_of_sample);
+    let rule = args.rule.rule();
+    models.threshold = rule.threshold(&models.site.out_of_sample);
+    if !matches!(rule, Rule::Fixed(_)) {
+        remark(&format!("an hour counts as occupied from a probability of {:.2} on", models.threshold.0));
+    }
     check_known(&readings, &args.device, " before the timestamp")?;
     let mut forecasts = forecast::forecast_all(&hourly, &rates, &models).context("cannot build the features")?;
     forecasts.retain(|f| args.device.is_empty() || args.device.contains(&f.device));

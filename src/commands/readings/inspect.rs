@@ -7,6 +7,7 @@ use anyhow::bail;
 use chrono_tz::Tz;
 use serde::Serialize;
 
+use crate::commands::arguments::values;
 use crate::commands::output::{print, print_json};
 use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::readings::{self, Profile, ReadOptions, ReadSummary};
@@ -20,7 +21,7 @@ pub struct InspectArgs {
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// IANA time zone of the site, such as Europe/Berlin; without it, times are read and written as they stand
-    #[arg(long, value_name = "ZONE", env = "ROOMCAST_TIMEZONE")]
+    #[arg(long, value_name = "ZONE", value_parser = values::timezone, env = "ROOMCAST_TIMEZONE")]
     timezone: Option<Tz>,
     /// Print the description as JSON
     #[arg(long)]

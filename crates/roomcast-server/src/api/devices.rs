@@ -135,10 +135,8 @@ pub enum PastState {
 #[into_params(parameter_in = Query)]
 pub struct SpanQuery {
     /// Start of the span; default: two weeks before its end
-    #[param(example = "2016-08-24 00:00:00")]
     from: Option<String>,
     /// End of the span, exclusive; default: the end of the data
-    #[param(example = "2016-08-25 00:00:00")]
     to: Option<String>,
 }
 

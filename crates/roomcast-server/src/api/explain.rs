@@ -54,7 +54,6 @@ pub struct ExplainQuery {
     #[param(example = "2016-08-25 10:00:00")]
     hour: String,
     /// The instant the forecast is made at; default: as in `GET /predict`
-    #[param(example = "2016-08-24 23:59:59")]
     at: Option<String>,
 }
 

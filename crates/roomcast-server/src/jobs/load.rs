@@ -116,11 +116,11 @@ fn warm(site: &Site) {
 fn train(site: &Site, history: &History) -> Option<Loaded> {
     let (first_reading, last_reading) = history.span?;
     let watch = Instant::now();
-    tracing::info!("there are no models yet: the baseline answers while some are trained");
+    tracing::info!(target: START, "there are no models yet: the baseline answers while some are trained");
     let cutoff = site.calendar.start(site.calendar.hour(last_reading) + 1);
     let hourly = Hourly::new(&history.readings, &site.calendar, cutoff);
     if !fit::enough(&hourly) {
-        tracing::info!("too little history to train models: the baseline answers until there is enough");
+        tracing::info!(target: START, "too little history to train models: the baseline answers until there is enough");
         return None;
     }
     let mut models = match fit::train(&hourly, &SiteRates::new(&hourly), &|| ()) {
@@ -139,7 +139,7 @@ fn train(site: &Site, history: &History) -> Option<Loaded> {
         fingerprint: history.readings.fingerprint(),
         training: watch.elapsed(),
     };
-    tracing::info!(seconds = watch.elapsed().as_secs_f64(), "trained");
+    tracing::info!(target: START, seconds = watch.elapsed().as_secs_f64(), "models are trained");
     let manifest = save(&site.registry, &models, &about);
     models.threshold = site.settings.rule.threshold(&models.site.out_of_sample);
     let version = manifest.as_ref().map_or("unsaved".into(), |manifest| manifest.version.clone());

@@ -3,6 +3,7 @@
 //! ([`scheduled`]).
 
 pub mod activations;
+mod alerts;
 mod forecasts;
 pub mod load;
 pub mod periodic;
@@ -11,4 +12,3 @@ pub mod retrain;
 pub mod scheduled;
 mod scoring;
 mod upkeep;
-mod watch;

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use super::alerts::AlertMonitor;
 use super::publishing::Publishing;
 use super::scoring::Scoring;
-use super::watch::AlertMonitor;
 use crate::backoff::Outage;
 use crate::state::site::Site;
 

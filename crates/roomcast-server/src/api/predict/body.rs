@@ -72,7 +72,6 @@ fn fired() -> u8 {
 #[into_params(parameter_in = Query)]
 pub struct HistoryQuery {
     /// The instant the forecast is made at, if the body names none
-    #[param(example = "2016-08-24 23:59:59")]
     at: Option<String>,
 }
 

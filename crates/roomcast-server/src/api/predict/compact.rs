@@ -82,7 +82,6 @@ pub struct CompactQuery {
     #[param(style = Form, explode, value_type = Option<Vec<String>>)]
     device: Vec<String>,
     /// The instant the forecast is made at, as in `GET /predict`
-    #[param(example = "2016-08-24 23:59:59")]
     at: Option<String>,
 }
 

@@ -39,7 +39,6 @@ pub struct PredictQuery {
     #[param(style = Form, explode, value_type = Option<Vec<String>>)]
     device: Vec<String>,
     /// The instant the forecast is made at: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339
-    #[param(example = "2016-08-24 23:59:59")]
     at: Option<String>,
     /// `json` or `csv`; takes precedence over `Accept`
     #[param(pattern = "^(json|csv)$")]

@@ -98,7 +98,6 @@ pub struct ScheduleQuery {
     #[param(style = Form, explode, value_type = Option<Vec<String>>)]
     device: Vec<String>,
     /// The instant the forecast is made at; default: as in `GET /predict`
-    #[param(example = "2016-08-24 23:59:59")]
     at: Option<String>,
     /// Time from the start of a block to its first occupied hour, at most 12h; default: none
     #[param(example = "45m")]
