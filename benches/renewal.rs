@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use roomcast_forecast::calendar::{Calendar, HOUR, Hour, Timestamp};
 use roomcast_forecast::features::{SiteRates, Table};
 use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::measures::loss::{DailyMean, log_odds_loss};
 use roomcast_forecast::model::rows::rows_of;
 use roomcast_forecast::model::{Models, fit};
 use roomcast_forecast::readings::{self, ReadOptions, Readings};
-use roomcast_forecast::scores::loss::{DailyMean, log_odds_loss};
 use roomcast_forecast::train::{self, Options};
 
 mod common;

@@ -42,6 +42,7 @@
 //! | [`model`] | fits the layers of a forecast ([`model::fit`]) and writes their bytes ([`model::codec`]) |
 //! | [`forecast`](mod@forecast) | returns 24 probabilities and states per device, and explains them |
 //! | [`train`] | fits a site again and judges the result against the models in use; spreads it over machines |
+//! | [`measures`] | log loss, Brier score, skill and calibration |
 //! | [`scores`] | compares forecasts with the motion that followed |
 //! | [`backtest`] | measures the accuracy of forecasts of the past |
 //! | [`files`] | writes output files whole or not at all |
@@ -75,6 +76,7 @@ pub mod files;
 pub mod forecast;
 mod forecaster;
 pub mod hourly;
+pub mod measures;
 pub mod model;
 pub mod readings;
 pub mod scores;

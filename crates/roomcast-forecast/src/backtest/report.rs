@@ -8,8 +8,8 @@ use super::verdict::Verdict;
 use super::worst_days::{self, WorstDay, WorstRoomDay};
 use super::{BacktestPlan, ScoredHour, baselines, name, scores};
 use crate::calendar::Calendar;
+use crate::measures::calibration::Bin;
 use crate::readings::Readings;
-use crate::scores::calibration::Bin;
 
 /// The results of a backtest, as `--json` prints them.
 #[derive(Debug, Clone, Serialize)]

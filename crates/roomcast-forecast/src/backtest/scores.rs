@@ -4,8 +4,8 @@
 
 use serde::Serialize;
 
-use crate::scores::calibration::{BINS, Bin, LIKELY_PROBABILITY};
-use crate::scores::loss::{CLIP, log_loss, squared_error};
+use crate::measures::calibration::{BINS, Bin, LIKELY_PROBABILITY};
+use crate::measures::loss::{CLIP, log_loss, squared_error};
 
 /// One forecaster's answer for one hour, and the outcome.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::scores::Confusion;
 use super::{FORECASTERS, ScoredHour, baselines};
-use crate::scores::loss;
+use crate::measures::loss;
 
 /// Number of draws of the bootstrap.
 const BOOTSTRAP_DRAWS: usize = 1000;

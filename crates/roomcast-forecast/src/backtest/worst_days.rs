@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::ScoredHour;
-use crate::scores::loss::log_loss;
+use crate::measures::loss::log_loss;
 
 /// Largest number of days of the site that are listed.
 const MAX_DAYS: usize = 8;

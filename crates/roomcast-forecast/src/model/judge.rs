@@ -1,7 +1,7 @@
 //! Judges layers on hours after those they were fitted on.
 
 use super::sample::Sample;
-use crate::scores::loss::{DailyMean, log_odds_loss};
+use crate::measures::loss::{DailyMean, log_odds_loss};
 
 /// The rows of a sample after its cut.
 pub(super) struct Judge<'a> {

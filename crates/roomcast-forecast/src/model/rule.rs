@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::scores::calibration::Bin;
+use crate::measures::calibration::Bin;
 
 /// Number of bins of [`OutOfSample`].
 const BINS: usize = 200;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::Live;
-use super::loss::{self, DailyMean};
+use crate::measures::loss::{self, DailyMean};
 
 /// Number of days of the window.
 pub const WINDOW: i32 = 14;

@@ -4,10 +4,8 @@
 //! readings before that instant, and models that learned from nothing after it. An hour closes some minutes after its
 //! end, for late readings. An unobserved hour is not scored.
 
-pub mod calibration;
 mod days;
 mod file;
-pub mod loss;
 
 use std::collections::BTreeMap;
 
@@ -16,11 +14,11 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::{Calendar, HOUR, Hour, Timestamp};
 use crate::forecast::DeviceForecast;
 use crate::hourly::Hourly;
+use crate::measures::calibration::{self, BINS, Bin, FIRST_LIKELY, Week};
+use crate::measures::loss::{log_loss, squared_error};
 use crate::model::rule::OutOfSample;
-use calibration::{BINS, Bin, FIRST_LIKELY, Week};
 use days::{Day, Days};
 pub use file::ScoresError;
-use loss::{log_loss, squared_error};
 
 /// Seconds after its end at which an hour closes.
 pub(crate) const WATERMARK: i64 = 600;

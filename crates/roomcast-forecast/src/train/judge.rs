@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::Hour;
 use crate::features::{Matrix, PRIOR, SiteRates, Table};
 use crate::hourly::Hourly;
+use crate::measures::loss::{DailyMean, log_odds_loss};
 use crate::model::rows;
-use crate::scores::loss::{DailyMean, log_odds_loss};
 
 /// The fewest judged days that allow a judgement, unless fewer were requested.
 pub const MIN_DAYS: usize = 4;

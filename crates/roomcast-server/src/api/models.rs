@@ -17,8 +17,8 @@ use crate::http::query::{NoParameters, Query};
 use crate::jobs::load;
 use crate::problem::{Code, Problem, ProblemBody, Reply};
 use crate::state::site::Site;
+use roomcast_forecast::measures::calibration::{self, BINS, Bin};
 use roomcast_forecast::model::fit;
-use roomcast_forecast::scores::calibration::{self, BINS, Bin};
 
 /// Age up to which a list of versions is used. Listing a directory verifies every byte of its versions.
 const MAX_LIST_AGE: Duration = Duration::from_secs(10);
