@@ -1,0 +1,136 @@
+//! Which public holidays explain the days on which a whole site was silent.
+
+use std::collections::BTreeSet;
+
+use chrono::{Datelike, NaiveDate};
+use serde::Serialize;
+
+use super::Country;
+use crate::calendar::Calendar;
+
+/// Most workdays in a row without a reading that may be holidays. A longer silence is an outage.
+const LONGEST_PAUSE: usize = 5;
+
+/// The workdays of a site, by whether any room had a reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workdays {
+    /// Days on which some room was in use.
+    used: BTreeSet<NaiveDate>,
+    /// Days of short silences, on weekdays that are usually used.
+    silent: BTreeSet<NaiveDate>,
+}
+
+/// Public holidays of a country on which a site was silent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Proposal {
+    /// The country's code.
+    pub country: &'static str,
+    /// The country's name.
+    pub name: &'static str,
+    /// The regions that explain most of the days and the least others; none when every day is one of the whole country.
+    pub regions: Vec<&'static str>,
+    /// The days, in order.
+    pub days: Vec<Day>,
+}
+
+/// A public holiday on which a site was silent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Day {
+    /// The day.
+    pub date: NaiveDate,
+    /// The regions that have it; none for a day of the whole country.
+    pub regions: Vec<&'static str>,
+}
+
+impl Workdays {
+    /// Returns the workdays from the first to the last day of the readings, of which some were silent.
+    pub fn new(silent: &[NaiveDate], first: NaiveDate, last: NaiveDate, calendar: &Calendar) -> Workdays {
+        let silent: BTreeSet<NaiveDate> = silent.iter().copied().collect();
+        let days: Vec<NaiveDate> =
+            first.iter_days().take_while(|&day| day <= last).filter(|&day| !calendar.is_off(day)).collect();
+        let runs = || days.chunk_by(|a, b| silent.contains(a) == silent.contains(b));
+        let is_used = |run: &[NaiveDate]| run.first().is_some_and(|day| !silent.contains(day));
+        let used: BTreeSet<NaiveDate> = runs().filter(|run| is_used(run)).flatten().copied().collect();
+        let mut pauses: BTreeSet<NaiveDate> =
+            runs().filter(|run| !is_used(run) && run.len() <= LONGEST_PAUSE).flatten().copied().collect();
+        let on = |days: &BTreeSet<NaiveDate>, weekday| days.iter().filter(|day| day.weekday() == weekday).count();
+        let all = pauses.clone();
+        pauses.retain(|day| on(&all, day.weekday()) < on(&used, day.weekday()));
+        Workdays { used, silent: pauses }
+    }
+
+    /// Returns the silent days that may be holidays, in order.
+    pub fn silent(&self) -> impl Iterator<Item = NaiveDate> {
+        self.silent.iter().copied()
+    }
+
+    /// Returns the public holidays of a country among the silent days; none when no day is one.
+    pub fn explain(&self, country: &Country) -> Option<Proposal> {
+        let regions_of = |date: &NaiveDate| -> Vec<&'static str> {
+            let having = country.regions.iter().filter(|(_, days)| days.contains(date));
+            having.map(|(&code, _)| code).collect()
+        };
+        let mut days = Vec::new();
+        for date in &self.silent {
+            if country.nationwide.contains(date) {
+                days.push(Day { date: *date, regions: Vec::new() });
+            } else {
+                let regions = regions_of(date);
+                if !regions.is_empty() {
+                    days.push(Day { date: *date, regions });
+                }
+            }
+        }
+        let is_regional = days.iter().any(|day| !day.regions.is_empty());
+        let score = |holidays: &BTreeSet<NaiveDate>| {
+            let silent = self.silent.intersection(holidays).count() as i64;
+            silent - self.used.intersection(holidays).count() as i64
+        };
+        let candidates = || {
+            let explains = |code: &&'static str| days.iter().any(|day| day.regions.contains(code));
+            country.regions.iter().filter(move |(code, _)| is_regional && explains(code))
+        };
+        let best = candidates().map(|(_, holidays)| score(holidays)).max();
+        let regions =
+            candidates().filter(|(_, holidays)| Some(score(holidays)) == best).map(|(&code, _)| code).collect();
+        (!days.is_empty()).then_some(Proposal { country: country.code, name: country.name, regions, days })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn date(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    fn workdays(silent: &[&str]) -> Workdays {
+        let silent: Vec<NaiveDate> = silent.iter().map(|day| date(day)).collect();
+        Workdays::new(&silent, date("2016-07-01"), date("2016-08-31"), &Calendar::default())
+    }
+
+    #[test]
+    fn a_silent_holiday_names_the_regions_whose_other_days_were_used() {
+        let germany = Country::with_code("DE").unwrap();
+        let found = workdays(&["2016-08-15", "2016-08-18"]).explain(&germany).unwrap();
+        // Augsburg has another holiday on Monday 8 August, a day on which the rooms were used.
+        assert_eq!((found.country, found.name, found.regions), ("DE", "Germany", vec!["BY", "SL"]));
+        assert_eq!(found.days.iter().map(|day| day.date).collect::<Vec<_>>(), [date("2016-08-15")]);
+        let france = workdays(&["2016-07-14"]).explain(&Country::with_code("FR").unwrap()).unwrap();
+        assert_eq!(france.regions, Vec::<&str>::new());
+        assert_eq!(france.days, [Day { date: date("2016-07-14"), regions: Vec::new() }]);
+        assert_eq!(workdays(&["2016-08-18"]).explain(&germany), None);
+    }
+
+    #[test]
+    fn outages_and_weekdays_that_are_seldom_used_are_no_holidays() {
+        let week = ["2016-08-15", "2016-08-16", "2016-08-17", "2016-08-18", "2016-08-19", "2016-08-22"];
+        assert_eq!(workdays(&week[..5]).silent().count(), 5);
+        assert_eq!(workdays(&week).silent().count(), 0);
+        let fridays =
+            ["2016-07-01", "2016-07-08", "2016-07-15", "2016-07-22", "2016-07-29", "2016-08-05", "2016-08-12"];
+        assert_eq!(workdays(&fridays).silent().count(), 0);
+        assert_eq!(workdays(&[&fridays[..2], &week[..1]].concat()).silent().count(), 3);
+    }
+}
