@@ -102,8 +102,8 @@ fn years_without_known_holidays_are_warned_of_once() {
 #[test]
 fn inspect_proposes_the_holidays_that_explain_a_silent_day() {
     let inspect = |options: &[&str]| ok(&[&["inspect", SAMPLE], options].concat(), &[]);
-    let proposal = "\nMonday 15 August 2016 is silent in every room. It is a public holiday in Germany (BY, SL): add \
-                    --country DE --region BY (or SL)\n";
+    let proposal = "\nMonday 15 August 2016 is silent in every room. It is a public holiday in Germany (Augsburg, BY, SL): \
+                    add --country DE --region BY (or SL)\n";
     let question =
         "\nsilent in every room on 2016-08-15: a holiday? --country CODE --region CODE adds public holidays\n";
     let days = "holidays?)\n  2016-08-15 Monday\n";
@@ -123,7 +123,7 @@ fn inspect_proposes_the_holidays_that_explain_a_silent_day() {
     let expected = serde_json::json!({
         "silent": ["2016-08-15"],
         "proposal": {
-            "country": "DE", "name": "Germany", "regions": ["BY", "SL"], "days": [{"date": "2016-08-15", "regions": ["BY", "SL"]}],
+            "country": "DE", "name": "Germany", "regions": ["BY", "SL"], "days": [{"date": "2016-08-15", "regions": ["Augsburg", "BY", "SL"]}],
         },
     });
     assert_eq!(json["holidays"], expected);

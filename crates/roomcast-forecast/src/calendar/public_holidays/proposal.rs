@@ -27,7 +27,7 @@ pub struct Proposal {
     pub country: &'static str,
     /// The country's name.
     pub name: &'static str,
-    /// The regions that explain most of the days and the least others; none when every day is one of the whole country.
+    /// The regions whose holidays fit best; none when those of the whole country do.
     pub regions: Vec<&'static str>,
     /// The days, in order.
     pub days: Vec<Day>,
@@ -64,36 +64,37 @@ impl Workdays {
         self.silent.iter().copied()
     }
 
-    /// Returns the public holidays of a country among the silent days; none when no day is one.
+    /// Returns the public holidays of a country among the silent days. They are those of the regions, or of the whole
+    /// country, whose holidays fit best: more of them silent than used. None fits where as many were used.
     pub fn explain(&self, country: &Country) -> Option<Proposal> {
-        let regions_of = |date: &NaiveDate| -> Vec<&'static str> {
-            let having = country.regions.iter().filter(|(_, days)| days.contains(date));
-            having.map(|(&code, _)| code).collect()
-        };
-        let mut days = Vec::new();
-        for date in &self.silent {
-            if country.nationwide.contains(date) {
-                days.push(Day { date: *date, regions: Vec::new() });
-            } else {
-                let regions = regions_of(date);
-                if !regions.is_empty() {
-                    days.push(Day { date: *date, regions });
-                }
-            }
-        }
-        let is_regional = days.iter().any(|day| !day.regions.is_empty());
         let score = |holidays: &BTreeSet<NaiveDate>| {
-            let silent = self.silent.intersection(holidays).count() as i64;
-            silent - self.used.intersection(holidays).count() as i64
+            let [silent, used] = [&self.silent, &self.used].map(|days| days.intersection(holidays).count() as i64);
+            silent - used
         };
-        let candidates = || {
-            let explains = |code: &&'static str| days.iter().any(|day| day.regions.contains(code));
-            country.regions.iter().filter(move |(code, _)| is_regional && explains(code))
+        let of_country = score(&country.nationwide);
+        let best = country.regions.values().map(score).max().filter(|&best| best > of_country);
+        let regions: Vec<&'static str> = country
+            .regions
+            .iter()
+            .filter(|(_, holidays)| Some(score(holidays)) == best)
+            .map(|(&code, _)| code)
+            .collect();
+        let is_explained = |date: &NaiveDate| match &regions[..] {
+            [] => country.nationwide.contains(date),
+            regions => regions.iter().any(|region| country.regions[region].contains(date)),
         };
-        let best = candidates().map(|(_, holidays)| score(holidays)).max();
-        let regions =
-            candidates().filter(|(_, holidays)| Some(score(holidays)) == best).map(|(&code, _)| code).collect();
-        (!days.is_empty()).then_some(Proposal { country: country.code, name: country.name, regions, days })
+        let having = |date: &NaiveDate| match country.nationwide.contains(date) {
+            true => Vec::new(),
+            false => country.regions.iter().filter(|(_, days)| days.contains(date)).map(|(&code, _)| code).collect(),
+        };
+        let explained = self.silent.iter().filter(|date| is_explained(date));
+        let days = explained.map(|date| Day { date: *date, regions: having(date) }).collect();
+        (best.unwrap_or(of_country) > 0).then_some(Proposal {
+            country: country.code,
+            name: country.name,
+            regions,
+            days,
+        })
     }
 }
 
@@ -121,6 +122,11 @@ mod tests {
         assert_eq!(france.regions, Vec::<&str>::new());
         assert_eq!(france.days, [Day { date: date("2016-07-14"), regions: Vec::new() }]);
         assert_eq!(workdays(&["2016-08-18"]).explain(&germany), None);
+        // Pioneer Day in Utah. On the fourth of July, which Utah has too, the rooms were used.
+        assert_eq!(
+            workdays(&["2016-07-25"]).explain(&Country::with_code("US").unwrap()).map(|found| found.regions),
+            None
+        );
     }
 
     #[test]
