@@ -189,7 +189,7 @@ fn near(asked: &str) -> String {
             Some(0)
         } else if entry.code == turned || (!is_code && upper.starts_with(entry.code) && upper.len() == 3) {
             Some(1)
-        } else if !is_code && strsim::normalized_levenshtein(&name, &upper) > 0.6 {
+        } else if !is_code && strsim::normalized_levenshtein(&name, &upper) > 0.75 {
             Some(2)
         } else {
             (is_code && entry.code.chars().next() == upper.chars().next()).then_some(3)

@@ -47,7 +47,7 @@ fn unknown_countries_and_regions_name_those_that_may_be_meant() {
     let error = |country: &str, region| days(country, region).unwrap_err().to_string();
     for (asked, near) in [
         ("ED", "(did you mean DE (Germany)?)"),
-        ("UK", "(did you mean GB (Britain (UK))?)"),
+        ("UK", "(did you mean GB (Britain (UK)), VG (Virgin Islands (UK))?)"),
         ("DEU", "(did you mean DE (Germany)?)"),
         ("Germany", "(did you mean DE (Germany)?)"),
         ("Finnland", "(did you mean FI (Finland)?)"),
