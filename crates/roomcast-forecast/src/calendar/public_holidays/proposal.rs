@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::Country;
 use crate::calendar::Calendar;
 
-/// Most workdays in a row without a reading that may be holidays. A longer silence is an outage.
-const LONGEST_PAUSE: usize = 5;
+/// Most workdays in a row without a reading that may be public holidays. A longer silence is a closure or an outage.
+const LONGEST_PAUSE: usize = 2;
 
 /// The workdays of a site, by whether any room had a reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,17 +65,19 @@ impl Workdays {
     }
 
     /// Returns the public holidays of a country among the silent days; none where the rooms were used on most of its
-    /// holidays. A region is proposed where three of four days that it has beyond the country's were silent.
+    /// holidays. A region is proposed where three of four days that it has beyond the country's were silent, and they are a
+    /// quarter of the silent days that are no holiday of the country: of many, some are a holiday somewhere by chance.
     pub fn explain(&self, country: &Country) -> Option<Proposal> {
         let count =
             |holidays: &BTreeSet<NaiveDate>| [&self.silent, &self.used].map(|days| days.intersection(holidays).count());
-        let [silent, used] = count(&country.nationwide);
-        if used > 2 * silent {
+        let [nationwide, used] = count(&country.nationwide);
+        if used > 2 * nationwide {
             return None;
         }
+        let others = self.silent.len() - nationwide;
         let score = |holidays: &BTreeSet<NaiveDate>| {
             let [silent, used] = count(&(holidays - &country.nationwide));
-            if silent >= 3 * used { silent - used } else { 0 }
+            if silent >= 3 * used && 4 * silent >= others { silent - used } else { 0 }
         };
         let scores: Vec<(&'static str, usize)> =
             country.regions.iter().map(|(&code, holidays)| (code, score(holidays))).collect();
@@ -120,14 +122,17 @@ mod tests {
         assert_eq!(france.regions, Vec::<&str>::new());
         assert_eq!(france.days, [Day { date: date("2016-07-14"), regions: Vec::new() }]);
         assert_eq!(workdays(&["2016-08-18"]).explain(&germany), None);
+        // Of six silent days one is a holiday.
+        let habit = ["2016-07-05", "2016-07-13", "2016-07-21", "2016-07-29", "2016-08-15", "2016-08-23"];
+        assert_eq!(workdays(&habit).explain(&germany), None);
         // Pioneer Day in Utah. On the fourth of July, which all states have, the rooms were used.
         assert_eq!(workdays(&["2016-07-25"]).explain(&Country::with_code("US").unwrap()), None);
     }
 
     #[test]
     fn outages_and_weekdays_that_are_seldom_used_are_no_holidays() {
-        let week = ["2016-08-15", "2016-08-16", "2016-08-17", "2016-08-18", "2016-08-19", "2016-08-22"];
-        assert_eq!(workdays(&week[..5]).silent().count(), 5);
+        let week = ["2016-08-15", "2016-08-16", "2016-08-17"];
+        assert_eq!(workdays(&week[..2]).silent().count(), 2);
         assert_eq!(workdays(&week).silent().count(), 0);
         let fridays =
             ["2016-07-01", "2016-07-08", "2016-07-15", "2016-07-22", "2016-07-29", "2016-08-05", "2016-08-12"];
