@@ -3,8 +3,6 @@
 //! `scripts/holidays` writes the table from the Python package `holidays`, whose licence lies beside it. Countries have
 //! the codes of ISO 3166-1 (`DE`), regions those of ISO 3166-2 without the country (`BY`).
 
-pub mod proposal;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 

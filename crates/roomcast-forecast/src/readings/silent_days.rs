@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use chrono::{Datelike, NaiveDate};
 use serde::Serialize;
 
-use super::Country;
 use crate::calendar::Calendar;
+use crate::calendar::public_holidays::Country;
 
 /// Most workdays in a row without a reading that may be public holidays. A longer silence is a closure or an outage.
 const LONGEST_PAUSE: usize = 2;
