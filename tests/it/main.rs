@@ -5,6 +5,7 @@ mod batch;
 mod cli;
 mod dashboard;
 mod forecast;
+mod holidays;
 mod leakage;
 mod live;
 mod mutations;

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Builder;
 
 use crate::readings as store;
-use roomcast_forecast::calendar::{Calendar, Timestamp, days_off};
+use roomcast_forecast::calendar::{Calendar, Timestamp, days_off, public_holidays};
 use roomcast_forecast::readings::{self, Collected, ReadOptions, ReadSummary, Readings};
 
 /// The configuration of a site: its clock and calendar, and how its files are read.
@@ -18,10 +18,16 @@ pub struct SiteConfig {
     /// The IANA time zone. Without it times are read and written as wall times.
     #[serde(with = "zone")]
     pub timezone: Option<Tz>,
+    /// The country whose public holidays are days off: DE, or with a region DE-BY.
+    pub country: Option<String>,
+    /// The region of the country, such as BY, that adds its own.
+    pub region: Option<String>,
     /// A file of holidays: iCalendar (.ics), or CSV with a date first on each line.
     pub holidays: Option<PathBuf>,
     /// Days on which the site is closed.
     pub closed: Vec<NaiveDate>,
+    /// Holidays on which the site works.
+    pub open: Vec<NaiveDate>,
     /// The weekly days off.
     pub weekend: Vec<chrono::Weekday>,
     /// True to count and leave out rows that cannot be read, instead of stopping at the first.
@@ -32,7 +38,8 @@ impl SiteConfig {
     /// Returns the site's calendar.
     ///
     /// # Errors
-    /// Returns an error when the holidays file cannot be read or has a line that is not a date.
+    /// Returns an error for an unknown country or region, a holidays file that cannot be read, and a line in it that is no
+    /// date.
     pub fn calendar(&self) -> anyhow::Result<Calendar> {
         let mut weekend = [false; 7];
         for day in &self.weekend {
@@ -40,10 +47,14 @@ impl SiteConfig {
         }
         let mut calendar =
             Calendar::new(self.timezone).with_weekend(weekend).with_days_off(self.closed.iter().copied());
+        ensure!(self.country.is_some() || self.region.is_none(), "a region needs its country (--country)");
+        if let Some(country) = &self.country {
+            calendar = calendar.with_public_holidays(public_holidays::days(country, self.region.as_deref())?);
+        }
         if let Some(path) = &self.holidays {
             calendar = calendar.with_days_off(days_off::read(path)?);
         }
-        Ok(calendar)
+        Ok(calendar.with_working_days(self.open.iter().copied()))
     }
 }
 

@@ -42,8 +42,11 @@ def arguments():
     parser.add_argument("--run", metavar="DIR", required=True, help="where the result goes; it must not exist")
     parser.add_argument("--until", metavar="TIMESTAMP", help="learn only from readings before this, local time")
     parser.add_argument("--timezone", metavar="ZONE", help="the site's IANA time zone; without it times are wall time")
+    parser.add_argument("--country", metavar="CODE", help="the country whose public holidays are days off, such as DE")
+    parser.add_argument("--region", metavar="CODE", help="the country's region with holidays of its own, such as BY")
     parser.add_argument("--weekend", metavar="DAYS", help="the weekly days off, such as sat,sun")
     parser.add_argument("--closed", metavar="DATE", action="append", default=[], help="a day off (repeatable)")
+    parser.add_argument("--open", metavar="DATE", action="append", default=[], help="a working holiday (repeatable)")
     parser.add_argument("--skip-bad-rows", action="store_true", help="count rows that are no readings, and go on")
     parser.add_argument("--parts", metavar="N", type=int, help="parts the devices are cut into; default 4 per core")
     parser.add_argument("--master", metavar="URL", help="Spark's master; default: what Spark is configured with, or local[*]")
@@ -103,8 +106,8 @@ def main():
     args = arguments()
     clock = Clock(args.timezone)
     until = clock.instant(args.until) if args.until else None
-    building = [f"--closed={day}" for day in args.closed]
-    for name in ("until", "timezone", "weekend"):
+    building = [f"--closed={day}" for day in args.closed] + [f"--open={day}" for day in args.open]
+    for name in ("until", "timezone", "country", "region", "weekend"):
         if value := getattr(args, name):
             building.append(f"--{name}={value}")
     spark = session(args)

@@ -7,6 +7,6 @@ mod training;
 pub mod values;
 
 pub use rule::RuleArgs;
-pub use site::{ClockArgs, SiteArgs};
+pub use site::{ClockArgs, PlaceArgs, SiteArgs};
 pub use store::{OpenStore, StoreArgs};
 pub use training::{JobsArgs, RegistryArgs};

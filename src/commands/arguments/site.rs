@@ -10,18 +10,35 @@ use super::values;
 use roomcast_forecast::calendar::Calendar;
 use roomcast_storage::inputs::{Inputs, SiteConfig};
 
+/// The place of the site, for its public holidays.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PlaceArgs {
+    /// Country whose public holidays are days off, two letters (ISO 3166-1), such as DE; with a region also DE-BY
+    #[arg(long, value_name = "CODE", env = "ROOMCAST_COUNTRY")]
+    pub country: Option<String>,
+    /// State, province or other region of the country with holidays of its own (ISO 3166-2), such as BY
+    #[arg(long, value_name = "CODE", requires = "country", env = "ROOMCAST_REGION")]
+    pub region: Option<String>,
+}
+
 /// The site's clock and calendar.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ClockArgs {
     /// IANA time zone of the site, such as Europe/Berlin; without it, times are read and written as they stand
     #[arg(long, value_name = "ZONE", value_parser = values::timezone, env = "ROOMCAST_TIMEZONE")]
     pub timezone: Option<Tz>,
+    /// Place of the site.
+    #[command(flatten)]
+    pub place: PlaceArgs,
     /// File of holidays: iCalendar (.ics), or CSV with a date (YYYY-MM-DD) in the first column
     #[arg(long, value_name = "FILE", env = "ROOMCAST_HOLIDAYS")]
     pub holidays: Option<PathBuf>,
     /// Day on which the site is closed, in the past or the future (repeatable)
     #[arg(long, value_name = "DATE")]
     pub closed: Vec<NaiveDate>,
+    /// Holiday on which the site works all the same (repeatable)
+    #[arg(long, value_name = "DATE")]
+    pub open: Vec<NaiveDate>,
     /// Weekly days off, separated by commas
     #[arg(long, value_name = "DAYS", value_delimiter = ',', default_value = "sat,sun")]
     pub weekend: Vec<chrono::Weekday>,
@@ -35,8 +52,11 @@ impl ClockArgs {
     pub fn config(&self) -> SiteConfig {
         SiteConfig {
             timezone: self.timezone,
+            country: self.place.country.clone(),
+            region: self.place.region.clone(),
             holidays: self.holidays.clone(),
             closed: self.closed.clone(),
+            open: self.open.clone(),
             weekend: self.weekend.clone(),
             skip_bad_rows: self.skip_bad_rows,
         }

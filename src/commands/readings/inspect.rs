@@ -4,15 +4,21 @@ use std::fmt::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::bail;
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use serde::Serialize;
 
-use crate::commands::arguments::values;
+use crate::commands::arguments::{PlaceArgs, values};
 use crate::commands::output::{print, print_json};
 use roomcast_forecast::calendar::Calendar;
-use roomcast_forecast::readings::{self, Profile, ReadOptions, ReadSummary};
+use roomcast_forecast::calendar::public_holidays::{self, Country};
+use roomcast_forecast::readings::silent_days::{Proposal, Workdays};
+use roomcast_forecast::readings::{self, Profile, ReadOptions, ReadSummary, Readings};
 use roomcast_forecast::table::table;
 use roomcast_storage::inputs;
+
+/// Most dates or regions in one list of the text.
+const MAX_LISTED: usize = 8;
 
 /// Arguments of `roomcast inspect`.
 #[derive(Debug, clap::Args)]
@@ -23,6 +29,8 @@ pub struct InspectArgs {
     /// IANA time zone of the site, such as Europe/Berlin; without it, times are read and written as they stand
     #[arg(long, value_name = "ZONE", value_parser = values::timezone, env = "ROOMCAST_TIMEZONE")]
     timezone: Option<Tz>,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// Print the description as JSON
     #[arg(long)]
     json: bool,
@@ -35,6 +43,18 @@ struct Report {
     summary: ReadSummary,
     fingerprint: String,
     profile: Profile,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holidays: Option<Holidays>,
+}
+
+/// Silent workdays that may be holidays.
+#[derive(Debug, Serialize)]
+struct Holidays {
+    silent: Vec<NaiveDate>,
+    /// Those that are public holidays of the country, where it is known.
+    proposal: Option<Proposal>,
+    #[serde(skip)]
+    is_country_known: bool,
 }
 
 /// Reads the inputs without their bad rows, and prints their content to standard output.
@@ -42,11 +62,15 @@ struct Report {
 /// # Errors
 /// Returns an error when an input cannot be read at all, every row was refused, or standard output cannot be written.
 pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
-    let calendar = Calendar::new(args.timezone);
+    let mut calendar = Calendar::new(args.timezone);
+    if let Some(country) = &args.place.country {
+        calendar = calendar.with_public_holidays(public_holidays::days(country, args.place.region.as_deref())?);
+    }
     let options = ReadOptions { skip_bad_rows: true, until: None };
     let (readings, summary) = inputs::read(&args.inputs, &options, &calendar)?;
     let profile = readings::profile(&readings, &calendar);
-    let report = Report { fingerprint: readings.fingerprint(), summary, profile };
+    let holidays = holidays(args, &readings, &profile, &calendar);
+    let report = Report { fingerprint: readings.fingerprint(), summary, profile, holidays };
 
     if args.json {
         print_json(&report)?;
@@ -62,8 +86,25 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Returns the silent workdays that may be holidays, and which of them are public ones; none without such days. A site
+/// whose region is given already has them all.
+fn holidays(args: &InspectArgs, readings: &Readings, profile: &Profile, calendar: &Calendar) -> Option<Holidays> {
+    let (first, last) = readings.active_period(calendar.latest())?;
+    let day = |instant| calendar.wall(instant).date();
+    let workdays = Workdays::new(&profile.silent_workdays, day(first), day(last), calendar);
+    let silent: Vec<NaiveDate> = workdays.silent().collect();
+    let country = match &args.place.country {
+        Some(country) if args.place.region.is_none() => Country::with_code(country),
+        Some(_) => None,
+        None => args.timezone.and_then(Country::of_zone),
+    };
+    let is_country_known = country.is_some() || args.place.country.is_some();
+    let proposal = country.and_then(|country| workdays.explain(&country));
+    (!silent.is_empty()).then_some(Holidays { silent, proposal, is_country_known })
+}
+
 fn text(report: &Report, out: &mut String) -> fmt::Result {
-    let Report { summary, profile, fingerprint } = report;
+    let Report { summary, profile, fingerprint, holidays } = report;
     inputs(summary, out)?;
     refusals(summary, out)?;
     strays(summary, out)?;
@@ -80,7 +121,8 @@ fn text(report: &Report, out: &mut String) -> fmt::Result {
     }
     devices(profile, out)?;
     day(profile, out)?;
-    silent_workdays(profile, out)
+    silent_workdays(profile, out)?;
+    holidays.as_ref().map_or(Ok(()), |holidays| proposal(holidays, out))
 }
 
 fn inputs(summary: &ReadSummary, out: &mut String) -> fmt::Result {
@@ -167,6 +209,45 @@ fn silent_workdays(profile: &Profile, out: &mut String) -> fmt::Result {
     }
     writeln!(out, "\nworkdays without a reading of any device (holidays?)")?;
     profile.silent_workdays.iter().try_for_each(|date| writeln!(out, "  {}", date.format("%Y-%m-%d %A")))
+}
+
+/// Says which silent days are public holidays and which options add them.
+fn proposal(holidays: &Holidays, out: &mut String) -> fmt::Result {
+    let Some(Proposal { country, name, regions, days }) = &holidays.proposal else {
+        if holidays.is_country_known {
+            return Ok(());
+        }
+        let dates = list(holidays.silent.iter());
+        let advice = "a holiday? --country CODE --region CODE adds public holidays";
+        return writeln!(out, "\nsilent in every room on {dates}: {advice}");
+    };
+    let day = |date: NaiveDate| date.format("%A %-d %B %Y");
+    let of = |regions: &[&str]| if regions.is_empty() { String::new() } else { format!(" ({})", list(regions.iter())) };
+    writeln!(out)?;
+    for (at, silent) in days.iter().take(MAX_LISTED).enumerate() {
+        let end = if at + 1 == days.len() { ":" } else { ".\n" };
+        let (date, regions) = (day(silent.date), of(&silent.regions));
+        write!(out, "{date} is silent in every room. It is a public holiday in {name}{regions}{end}")?;
+    }
+    if days.len() > MAX_LISTED {
+        write!(out, "So are {} more:", days.len() - MAX_LISTED)?;
+    }
+    write!(out, " add --country {country}")?;
+    match &regions[..] {
+        [] => writeln!(out),
+        [region] => writeln!(out, " --region {region}"),
+        [region, others @ ..] => writeln!(out, " --region {region} (or {})", list(others.iter())),
+    }
+}
+
+/// Joins the first items, and says how many more there are.
+fn list<T: fmt::Display>(items: impl ExactSizeIterator<Item = T>) -> String {
+    let more = items.len().saturating_sub(MAX_LISTED);
+    let mut shown: Vec<String> = items.take(MAX_LISTED).map(|item| item.to_string()).collect();
+    if more > 0 {
+        shown.push(format!("{more} more"));
+    }
+    shown.join(", ")
 }
 
 /// Formats an RFC 3339 time to the minute, as people write it.

@@ -5,13 +5,18 @@
 //! operating system for the time.
 
 pub mod days_off;
+pub mod public_holidays;
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::sync::Once;
 
 use chrono::{
     DateTime, Datelike, Days, Local, LocalResult, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Timelike, Utc,
 };
 use chrono_tz::Tz;
+
+use public_holidays::PublicHolidays;
 
 /// Seconds since 1970-01-01 00:00:00 on the site's time line (UTC, or the wall clock without a zone).
 pub type Timestamp = i64;
@@ -67,6 +72,8 @@ pub struct Calendar {
     phase: i64,
     /// Holidays and closures.
     days_off: BTreeSet<NaiveDate>,
+    /// Years of which the public holidays are known; none where only dates were given.
+    known_years: Option<RangeInclusive<i32>>,
     /// Weekdays that are days off, Monday first.
     weekend: [bool; 7],
 }
@@ -87,7 +94,8 @@ impl Calendar {
             let offset = tz.offset_from_utc_datetime(&recent).fix();
             (-i64::from(offset.local_minus_utc())).rem_euclid(HOUR)
         });
-        Self { zone, phase, days_off: BTreeSet::new(), weekend: [false, false, false, false, false, true, true] }
+        let weekend = [false, false, false, false, false, true, true];
+        Self { zone, phase, days_off: BTreeSet::new(), known_years: None, weekend }
     }
 
     /// Returns the calendar with these weekdays off (Monday first).
@@ -99,6 +107,21 @@ impl Calendar {
     /// Returns the calendar with these dates off as well.
     pub fn with_days_off(mut self, dates: impl IntoIterator<Item = NaiveDate>) -> Self {
         self.days_off.extend(dates);
+        self
+    }
+
+    /// Returns the calendar with public holidays off as well.
+    pub fn with_public_holidays(mut self, holidays: PublicHolidays) -> Self {
+        self.days_off.extend(holidays.days);
+        self.known_years = Some(holidays.years);
+        self
+    }
+
+    /// Returns the calendar without these holidays and closures. A weekend day stays off.
+    pub fn with_working_days(mut self, dates: impl IntoIterator<Item = NaiveDate>) -> Self {
+        for date in dates {
+            self.days_off.remove(&date);
+        }
         self
     }
 
@@ -207,7 +230,15 @@ impl Calendar {
     }
 
     /// Returns whether a local date is a weekend day, a holiday or a closure.
+    /// Warns once where the public holidays of its year are not known.
     pub fn is_off(&self, date: NaiveDate) -> bool {
+        static WARNED: Once = Once::new();
+        if let Some(years) = &self.known_years
+            && !years.contains(&date.year())
+        {
+            let (first, last) = (years.start(), years.end());
+            WARNED.call_once(|| tracing::warn!("no public holidays are known for {date}, only for {first} to {last}"));
+        }
         self.weekend[date.weekday().num_days_from_monday() as usize] || self.days_off.contains(&date)
     }
 

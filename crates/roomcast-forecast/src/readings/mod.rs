@@ -8,6 +8,7 @@ mod file;
 pub mod names;
 mod order;
 mod profile;
+pub mod silent_days;
 mod times;
 
 use rayon::prelude::*;

@@ -183,8 +183,11 @@ mod tests {
     fn a_job_comes_back_from_its_bytes_with_every_setting_of_the_site() {
         let site = SiteConfig {
             timezone: Some(chrono_tz::Europe::Berlin),
+            country: Some("DE".into()),
+            region: Some("BY".into()),
             holidays: Some("off, and on.ics".into()),
             closed: vec!["2016-08-15".parse().unwrap()],
+            open: vec!["2016-11-01".parse().unwrap()],
             weekend: vec![chrono::Weekday::Fri, chrono::Weekday::Sat],
             skip_bad_rows: true,
         };
