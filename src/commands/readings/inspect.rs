@@ -12,6 +12,7 @@ use crate::commands::arguments::{PlaceArgs, values};
 use crate::commands::output::{print, print_json};
 use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::calendar::public_holidays::{self, Country};
+use roomcast_forecast::hourly::{Hourly, Status};
 use roomcast_forecast::readings::silent_days::{Proposal, Workdays};
 use roomcast_forecast::readings::{self, Profile, ReadOptions, ReadSummary, Readings};
 use roomcast_forecast::table::table;
@@ -43,6 +44,8 @@ struct Report {
     summary: ReadSummary,
     fingerprint: String,
     profile: Profile,
+    /// Devices that have been silent for longer than their habits explain, at the end of the data.
+    silent: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     holidays: Option<Holidays>,
 }
@@ -70,7 +73,8 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let (readings, summary) = inputs::read(&args.inputs, &options, &calendar)?;
     let profile = readings::profile(&readings, &calendar);
     let holidays = holidays(args, &readings, &profile, &calendar);
-    let report = Report { fingerprint: readings.fingerprint(), summary, profile, holidays };
+    let silent = silent(&readings, &calendar);
+    let report = Report { fingerprint: readings.fingerprint(), summary, profile, silent, holidays };
 
     if args.json {
         print_json(&report)?;
@@ -84,6 +88,14 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
         bail!("every row was refused ({refused} of {refused})");
     }
     Ok(())
+}
+
+/// Returns the devices that are silent at the end of the data, as a forecast made then would call them.
+fn silent(readings: &Readings, calendar: &Calendar) -> Vec<String> {
+    let Some((_, last)) = readings.active_period(calendar.latest()) else { return Vec::new() };
+    let hourly = Hourly::new(readings, calendar, calendar.start(calendar.hour(last) + 1));
+    let silent = hourly.devices.iter().filter(|device| device.status == Status::Silent);
+    silent.map(|device| device.device.clone()).collect()
 }
 
 /// Returns the silent workdays that may be holidays, and which of them are public ones; none without such days. A site
@@ -104,7 +116,7 @@ fn holidays(args: &InspectArgs, readings: &Readings, profile: &Profile, calendar
 }
 
 fn text(report: &Report, out: &mut String) -> fmt::Result {
-    let Report { summary, profile, fingerprint, holidays } = report;
+    let Report { summary, profile, fingerprint, holidays, .. } = report;
     inputs(summary, out)?;
     refusals(summary, out)?;
     strays(summary, out)?;
@@ -119,7 +131,7 @@ fn text(report: &Report, out: &mut String) -> fmt::Result {
     if !summary.without_motion.is_empty() {
         writeln!(out, "devices that reported but never with motion: {}", summary.without_motion.join(", "))?;
     }
-    devices(profile, out)?;
+    devices(report, out)?;
     day(profile, out)?;
     silent_workdays(profile, out)?;
     holidays.as_ref().map_or(Ok(()), |holidays| proposal(holidays, out))
@@ -158,7 +170,13 @@ fn strays(summary: &ReadSummary, out: &mut String) -> fmt::Result {
     summary.strays.iter().try_for_each(|stray| writeln!(out, "  {stray}"))
 }
 
-fn devices(profile: &Profile, out: &mut String) -> fmt::Result {
+fn devices(Report { profile, silent, .. }: &Report, out: &mut String) -> fmt::Result {
+    let note = |chattering, silent| match (chattering, silent) {
+        (true, true) => "chattering, silent",
+        (true, false) => "chattering",
+        (false, true) => "silent",
+        (false, false) => "",
+    };
     let header = [
         "device",
         "first reading",
@@ -182,7 +200,7 @@ fn devices(profile: &Profile, out: &mut String) -> fmt::Result {
             format!("{:.1} d", device.longest_silence_days),
             device.silent_workdays.to_string(),
             format!("{:.1}", device.readings_per_occupied_hour),
-            if device.chattering { "chattering".to_owned() } else { String::new() },
+            note(device.chattering, silent.contains(&device.device)).to_owned(),
         ]
     });
     writeln!(out)?;
@@ -190,7 +208,8 @@ fn devices(profile: &Profile, out: &mut String) -> fmt::Result {
     writeln!(
         out,
         "occupied: share of the hours from the first reading to the end of the data that have a reading; readings/h: per \
-         occupied hour\nsilent workdays: workdays without a reading on which another device had some",
+         occupied hour\nsilent workdays: workdays without a reading on which another device had some; silent: no reading for longer \
+         than its habits explain, at the end of the data",
     )
 }
 
