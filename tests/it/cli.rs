@@ -140,8 +140,9 @@ fn bad_input_is_named_and_damages_nothing() {
 #[test]
 fn explain_names_what_drove_an_hour() {
     let input = sample();
-    let said = ok(&["explain", "--input", input.to_str().unwrap(), "device_2", "2016-08-25 10:00:00"]);
-    assert!(said.starts_with("device_2, 2016-08-25 10:00:00: ") && said.contains("prior"), "{said}");
+    let said = ok(&["explain", "--input", input.to_str().unwrap(), "device_2", "2016-08-25 10:20:00"]);
+    let begins = "device_2, 2016-08-25 10:00:00, as forecast at 2016-08-25 00:00:00: ";
+    assert!(said.starts_with(begins) && said.contains("prior"), "{said}");
     let json = ok(&["explain", "--input", input.to_str().unwrap(), "device_2", "2016-08-25 10:20:00", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["hour"], "2016-08-25T10:00:00");
