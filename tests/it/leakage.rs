@@ -98,6 +98,15 @@ proptest! {
 }
 
 #[test]
+fn the_experts_of_devices_know_nothing_of_the_future() {
+    let (calendar, readings) = (Calendar::default(), building(3, 5, 40));
+    let origin = readings.span().unwrap().0 + 35 * 24 * HOUR;
+    let (models, _) = ask(&readings, &calendar, origin);
+    assert!(models.devices.values().filter(|model| !model.expert.is_empty()).count() > 1);
+    check(&readings, &calendar, origin, 3);
+}
+
+#[test]
 fn the_forecast_of_real_rooms_ignores_their_future() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/device_activations.csv");
     if !path.exists() {

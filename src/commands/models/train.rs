@@ -78,7 +78,7 @@ fn summary(hourly: &Hourly, models: &Models, seconds: f64) -> String {
     let rows: usize = hourly.devices.iter().map(|d| d.states.len()).sum();
     let of = |source: Source| hourly.devices.iter().filter(|d| source_of(models, &d.device) == source).count();
     let mut text = format!(
-        "devices      {}\nhours        {rows}\nseconds      {seconds:.1}\n\nown model    {:>6}  trees of the device's own on top of the site's layers\n\
+        "devices      {}\nhours        {rows}\nseconds      {seconds:.1}\n\nown model    {:>6}  trees of the device's own with the site's layers\n\
          building     {:>6}  the site's layers alone\nbaseline     {:>6}  the decayed hour-of-week rate alone\n",
         hourly.devices.len(),
         of(Source::Model),

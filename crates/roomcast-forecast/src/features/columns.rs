@@ -17,6 +17,8 @@ pub struct Column {
     penalty: Option<f64>,
     /// True where a device's own trees may use the column.
     own: bool,
+    /// True where a device's expert may use the column.
+    expert: bool,
     /// True where more past occupancy may only raise the probability.
     monotone: bool,
 }
@@ -33,7 +35,7 @@ pub(super) enum Value {
 }
 
 const fn column(name: &'static str, value: Value) -> Column {
-    Column { name, value, penalty: None, own: false, monotone: false }
+    Column { name, value, penalty: None, own: false, expert: false, monotone: false }
 }
 
 const fn target(name: &'static str, value: fn(&TargetHour) -> f32) -> Column {
@@ -59,6 +61,10 @@ impl Column {
         Column { own: true, ..self }
     }
 
+    const fn expert(self) -> Column {
+        Column { expert: true, ..self }
+    }
+
     const fn monotone(self) -> Column {
         Column { monotone: true, ..self }
     }
@@ -73,7 +79,7 @@ const STATE_PENALTY: f64 = 0.1;
 /// The columns in their order. The first is the prior, on which every layer builds.
 ///
 /// A device's own trees use its habits and its last hours. The site's layers learn from all devices what the building
-/// does, and how far one hour's rate predicts another's.
+/// does, and how far one hour's rate predicts another's. A device's expert uses what the prior is not part of.
 pub const COLUMNS: &[Column] = &[
     target("prior", |t| t.logit).linear(1.0).own().monotone(),
     target("weekday_shift", |t| logit(t.rates.weekday) - t.logit).linear(1.0).own(),
@@ -88,20 +94,20 @@ pub const COLUMNS: &[Column] = &[
     target("hour_before", |t| t.rates.before).own(),
     target("hour_after", |t| t.rates.after).own(),
     target("last_day", |t| t.same_type[0]).monotone(),
-    target("lag_1d", |t| t.lag_1d).own().monotone(),
+    target("lag_1d", |t| t.lag_1d).own().expert().monotone(),
     target("lag_2d", |t| t.lag_2d),
-    target("lag_7d", |t| t.lag_7d).own().monotone(),
+    target("lag_7d", |t| t.lag_7d).own().expert().monotone(),
     target("lag_14d", |t| t.lag_14d),
-    target("hour", |t| f32::from(t.local.hour)).own(),
-    target("weekday", |t| f32::from(t.local.weekday)).own(),
-    target("off", |t| f32::from(t.local.off)).own(),
+    target("hour", |t| f32::from(t.local.hour)).own().expert(),
+    target("weekday", |t| f32::from(t.local.weekday)).own().expert(),
+    target("off", |t| f32::from(t.local.off)).own().expert(),
     target("off_before", |t| f32::from(t.local.off_before)),
     target("off_after", |t| f32::from(t.local.off_after)),
     target("special", |t| f32::from(t.local.special)),
     target("history", |t| t.history),
     target("building_rate", |t| t.site.rate),
-    origin("share_day", |o| o.share_day).own(),
-    origin("share_week", |o| o.share_week).monotone(),
+    origin("share_day", |o| o.share_day).own().expert(),
+    origin("share_week", |o| o.share_week).expert().monotone(),
     origin("silence", |o| o.silence),
     origin("last_hour", |o| o.last_hours[0]).own().monotone(),
     origin("last_three_hours", |o| mean(o.last_hours)),
@@ -145,6 +151,24 @@ pub const LINEAR_COLUMNS: [usize; LINEAR_WIDTH] = {
 /// Position of the prior's log-odds, on which every layer builds.
 pub const PRIOR: usize = LINEAR_COLUMNS[0];
 
+/// Position of the target hour's local hour of the day.
+pub const HOUR_OF_DAY: usize = {
+    let mut at = 0;
+    while !matches!(COLUMNS[at].name.as_bytes(), b"hour") {
+        at += 1;
+    }
+    at
+};
+
+/// Position of the lead.
+pub const LEAD: usize = {
+    let mut at = 0;
+    while !matches!(COLUMNS[at].name.as_bytes(), b"lead") {
+        at += 1;
+    }
+    at
+};
+
 /// Returns the names of the design matrix's columns, in order.
 pub fn columns() -> [&'static str; WIDTH] {
     std::array::from_fn(|at| COLUMNS[at].name)
@@ -163,4 +187,9 @@ pub fn monotone() -> [i8; WIDTH] {
 /// Returns the positions of the columns that a device's own trees may use.
 pub fn own_columns() -> Vec<usize> {
     (0..WIDTH).filter(|&at| COLUMNS[at].own).collect()
+}
+
+/// Returns the positions of the columns that a device's expert may use.
+pub fn expert_columns() -> Vec<usize> {
+    (0..WIDTH).filter(|&at| COLUMNS[at].expert).collect()
 }

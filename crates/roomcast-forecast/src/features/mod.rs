@@ -13,8 +13,8 @@ mod odds;
 mod site_rates;
 mod table;
 
-pub use columns::{COLUMNS, Column, LINEAR_COLUMNS, LINEAR_WIDTH, PRIOR, WIDTH};
-pub use columns::{columns, monotone, own_columns, penalties};
+pub use columns::{COLUMNS, Column, HOUR_OF_DAY, LEAD, LINEAR_COLUMNS, LINEAR_WIDTH, PRIOR, WIDTH};
+pub use columns::{columns, expert_columns, monotone, own_columns, penalties};
 pub use kernel::growth;
 pub use matrix::{Matrix, Row, horizon};
 pub use odds::{FLOOR, logit, sigmoid};

@@ -2,11 +2,12 @@
 //!
 //! A forecast's log-odds are a stack: the prior (a kernel rate, in [`crate::features`]), a linear layer
 //! over all devices, boosted trees over all devices, and boosted trees of the one device. The weight of each layer
-//! is measured on later hours than those it was fitted on.
+//! is measured on later hours than those it was fitted on. The device's [`expert`] is averaged into the stack.
 
 pub mod check;
 pub mod checksum;
 pub mod codec;
+pub mod expert;
 pub mod fit;
 mod judge;
 pub mod lightgbm;
@@ -22,6 +23,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+use self::expert::Expert;
 use self::linear::Linear;
 use self::rule::{OutOfSample, Threshold};
 use self::trees::Trees;
@@ -48,6 +50,8 @@ pub struct DeviceModel {
     pub trees: Trees,
     /// Weight of these trees' step, 0 to 1.
     pub tree_weight: f64,
+    /// Trees of this device beside the stack. Only a device that follows the site has any.
+    pub expert: Expert,
     /// True when the site's layers are used for this device.
     pub follows_site: bool,
     /// Scores on hours after those it was fitted on.
@@ -63,7 +67,7 @@ pub struct Check {
     pub prior: f64,
     /// Log loss of the site's score.
     pub building: f64,
-    /// Log loss of the device's own score.
+    /// Log loss of the device's own score: the whole stack, mixed with the expert.
     pub device: f64,
 }
 
@@ -98,7 +102,7 @@ static NEWCOMER: LazyLock<DeviceModel> = LazyLock::new(|| DeviceModel { follows_
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
-    /// The whole stack with trees of the device's own.
+    /// The whole stack with trees of the device's own, on top of it or beside it.
     Model,
     /// The layers that all devices share.
     Building,
@@ -157,7 +161,7 @@ impl DeviceModel {
         if !self.follows_site {
             return f64::from(row[PRIOR]);
         }
-        site.score(row) + self.tree_weight * self.trees.score(row)
+        self.expert.mixed(site.score(row) + self.tree_weight * self.trees.score(row), row)
     }
 
     /// Returns the device's log-odds of every row of a matrix.
@@ -169,11 +173,12 @@ impl DeviceModel {
         for (score, step) in scores.iter_mut().zip(self.trees.scores(&matrix.data, matrix.rows)) {
             *score += self.tree_weight * step;
         }
+        self.expert.mix_into(&mut scores, matrix);
         scores
     }
 
-    /// Adds to `out` (one value per column) the contribution of each column to [`DeviceModel::score`]. Returns the part
-    /// that belongs to no column. The sum of both is the score.
+    /// Writes to `out` (zeros, one per column) the contribution of each column to [`DeviceModel::score`]. Returns the
+    /// part that belongs to no column. The sum of both is the score.
     pub fn contributions(&self, site: &SiteModel, row: &[f32], out: &mut [f64; WIDTH]) -> f64 {
         if !self.follows_site {
             out[PRIOR] += f64::from(row[PRIOR]);
@@ -187,12 +192,13 @@ impl DeviceModel {
                 *sum += weight * part;
             }
         }
-        base
+        self.expert.mix_contributions(base, row, out)
     }
 
     /// Returns the source of this device's forecast.
     pub fn source(&self) -> Source {
-        match (self.follows_site, self.tree_weight > 0.0 && !self.trees.is_empty()) {
+        let has_trees = (self.tree_weight > 0.0 && !self.trees.is_empty()) || !self.expert.is_empty();
+        match (self.follows_site, has_trees) {
             (false, _) => Source::Baseline,
             (true, true) => Source::Model,
             (true, false) => Source::Building,

@@ -65,7 +65,7 @@ pub struct Manifest {
 /// Number of devices by the source of their forecasts, as [`Source`] names it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sources {
-    /// Devices with trees of their own.
+    /// Devices with trees of their own, on top of the site's layers or beside them.
     pub model: usize,
     /// Devices that use the layers all devices share.
     pub building: usize,

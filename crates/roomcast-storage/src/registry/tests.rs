@@ -10,6 +10,7 @@ use super::{Registry, RegistryError};
 use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::features::WIDTH;
 use roomcast_forecast::model::checksum::sha256;
+use roomcast_forecast::model::expert::Expert;
 use roomcast_forecast::model::trees::Trees;
 use roomcast_forecast::model::{Check, DeviceModel, Models, SiteModel};
 use roomcast_forecast::model::{codec, lightgbm};
@@ -27,6 +28,7 @@ fn models() -> Models {
     let device = DeviceModel {
         trees: trees(0.75),
         tree_weight: 0.5,
+        expert: Expert { trees: trees(1.25), base: -1.5, weight: 0.125 },
         follows_site: true,
         check: Some(Check { rows: 100, prior: 0.5, building: 0.4, device: 0.3 }),
         ..Default::default()
@@ -59,7 +61,7 @@ fn models_come_back_from_their_bytes() {
 #[test]
 fn the_form_is_that_of_the_schema() {
     let packed = codec::encode(&models()).unwrap();
-    assert_eq!((codec::SCHEMA, sha256(&packed).get(..16)), (5, Some("257321e4d02d6c7e")));
+    assert_eq!((codec::SCHEMA, sha256(&packed).get(..16)), (6, Some("257321e4d02d6c7e")));
 }
 
 /// No cut or flipped byte panics or makes a model with a number that is not finite, even without the checksums.
@@ -156,6 +158,9 @@ fn unsound_models_are_not_saved() {
     };
     let mut broken = models();
     broken.devices.get_mut("küche").unwrap().tree_weight = f64::NAN;
+    refused(&broken, &about(&calendar), "küche");
+    let mut broken = models();
+    broken.devices.get_mut("küche").unwrap().expert.base = f64::NAN;
     refused(&broken, &about(&calendar), "küche");
     let mut broken = models();
     broken.site.tree_weight = f64::INFINITY;

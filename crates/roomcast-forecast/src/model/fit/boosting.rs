@@ -1,6 +1,6 @@
 //! Boosting for the layers: its settings, and its result for data that cannot be learned from.
 
-use crate::features::{monotone, own_columns};
+use crate::features::{expert_columns, monotone, own_columns};
 use crate::model::lightgbm::{FitError, Parameters};
 use crate::model::trees::Trees;
 
@@ -48,6 +48,23 @@ pub(super) fn device_parameters() -> Parameters {
         columns: own_columns(),
         patience: 8,
         ..site_parameters(0)
+    }
+}
+
+/// Returns the settings of boosting a device's expert: those of plain boosting on few rows. They were not searched for.
+pub(super) fn expert_parameters() -> Parameters {
+    Parameters {
+        trees: 25,
+        leaves: 7,
+        learning_rate: 0.2,
+        min_rows: 20,
+        l2: 0.0,
+        column_share: 1.0,
+        bins: 63,
+        seed: 1,
+        monotone: Vec::new(),
+        columns: expert_columns(),
+        patience: 0,
     }
 }
 

@@ -1,16 +1,17 @@
 //! The layer of one device.
 
-use super::boosting::{TrainError, device_parameters, grow};
+use super::boosting::{TrainError, device_parameters, expert_parameters, grow};
 use crate::calendar::Hour;
 use crate::features::{Matrix, PRIOR, SiteRates, Table, sigmoid};
 use crate::hourly::Hourly;
+use crate::model::expert::Expert;
 use crate::model::judge::{Judge, mix};
 use crate::model::lightgbm::{self, Parameters};
 use crate::model::rule::OutOfSample;
 use crate::model::sample::{Sample, samples, screening_rows};
 use crate::model::{Check, DeviceModel, SiteModel, rows, screening};
 
-/// Fewest rows before the cut with which a device gets trees of its own.
+/// Fewest rows before the cut with which a device gets trees of its own and an expert.
 const MIN_OWN_ROWS: usize = 240;
 /// Gain over the site's score, in standard errors, that a device's own trees must show: more than two, because their
 /// number and their share were chosen on the same rows.
@@ -35,7 +36,8 @@ pub(super) struct Candidate {
     pub(super) trees: Option<usize>,
 }
 
-/// Fits a device's own trees before the cut, on top of the site's score as fitted there, and judges them after it.
+/// Fits a device's own trees before the cut, on top of the site's score as fitted there, and judges them after it,
+/// mixed with its expert as fitted there. Fits the expert again on everything: it needs nothing of the site's layers.
 pub(super) fn judge_device(
     hourly: &Hourly,
     site_rates: &SiteRates,
@@ -61,20 +63,24 @@ pub(super) fn judge_device(
     let (prior_losses, base_losses) = (judge.losses(&prior), judge.losses(base));
     let (mut best, mut losses) = (base.to_vec(), base_losses.clone());
     if before >= MIN_OWN_ROWS {
+        let rest = Sample::gather(hourly, &table, &rest, cut)?;
         let parameters = device_parameters();
         let steps = screening::steps(&own.matrix, own.before, &own.labels[..own.before], start, &parameters.columns);
         if judge.gain(&base_losses, &judge.losses(&mix(base, SCREENING_SHARE, &steps))) >= SCREENING_GAIN {
-            let rest = Sample::gather(hourly, &table, &rest, cut)?;
             let start = [start, &site.scores(&rest.matrix)].concat();
             let (trees, steps) = grow_own(&own, &rest, &start, base, &parameters)?;
             let share = judge.best_share(base, &steps);
             if judge.gain(&base_losses, &judge.losses(&mix(base, share, &steps))) >= OWN_GAIN {
                 model.tree_weight = OWN_SHARE * share;
                 best = mix(base, model.tree_weight, &steps);
-                losses = judge.losses(&best);
                 count = Some(trees);
             }
         }
+        let days = |end: Hour| f64::from(end - hourly.devices[device].first) / 24.0;
+        let early = fit_expert(&own, own.before, &rest, days(cut))?;
+        early.mix_into(&mut best, &own.matrix.tail(own.before));
+        losses = judge.losses(&best);
+        model.expert = fit_expert(&own, own.rows(), &rest, days(hourly.end))?;
     }
     let rows = base.len() as u32;
     if judge.gain(&prior_losses, &losses) <= LEAVE_LOSS {
@@ -110,6 +116,19 @@ fn grow_own(
     let held_out = samples(&after, &own.labels[cut..], &own.weights[cut..], base);
     let trees = grow(lightgbm::fit(train, Some(held_out), parameters))?;
     Ok((trees.len(), trees.scores(&after.data, after.rows)))
+}
+
+/// Fits an expert on the first rows of a sample and all of the `rest`, from so many days.
+///
+/// Every row counts the same: a long memory is what the stack lacks.
+fn fit_expert(own: &Sample, first: usize, rest: &Sample, days: f64) -> Result<Expert, TrainError> {
+    let matrix = Matrix::stack(&[(&own.matrix, 0..first), (&rest.matrix, 0..rest.rows())]);
+    let labels = [&own.labels[..first], &rest.labels].concat();
+    let occupied = labels.iter().filter(|&&label| label > 0.5).count() as f64;
+    let base = (occupied / (labels.len() as f64 - occupied)).ln();
+    let (weights, start) = (vec![1.0; labels.len()], vec![base; labels.len()]);
+    let trees = grow(lightgbm::fit(samples(&matrix, &labels, &weights, &start), None, &expert_parameters()))?;
+    Ok(if trees.is_empty() { Expert::default() } else { Expert { trees, base, weight: Expert::weight(days) } })
 }
 
 /// Fits a device's own trees, in the chosen number, on everything and on top of the site's final score.
