@@ -52,12 +52,12 @@ async fn measure(rows: usize) {
     let (few, many) = (open(&at("few.db")).await, open(&at("many.db")).await);
     for (store, devices) in [(&few, 10), (&many, 10_000)] {
         // So that all devices are known.
-        fill(&**store, devices, START, 12).await;
+        fill(store, devices, START, 12).await;
     }
     let (mut ten, mut thousands) = (Vec::new(), Vec::new());
     for turn in 1..4 {
-        ten.push(fill(&*few, 10, START + turn * 86_400, BATCHES).await);
-        thousands.push(fill(&*many, 10_000, START + turn * 86_400, BATCHES).await);
+        ten.push(fill(&few, 10, START + turn * 86_400, BATCHES).await);
+        thousands.push(fill(&many, 10_000, START + turn * 86_400, BATCHES).await);
     }
     let (ten, thousands) = (median(ten), median(thousands));
     show("10 devices", &ten, None);
@@ -79,15 +79,15 @@ async fn measure(rows: usize) {
     let full = open(&at("full.db")).await;
     // A part at a time: millions of rows are not held in memory.
     for part in (0..rows / BATCH).step_by(BATCHES) {
-        fill_from(&*full, 1000, START, part..(part + BATCHES).min(rows / BATCH)).await;
+        fill_from(&full, 1000, START, part..(part + BATCHES).min(rows / BATCH)).await;
     }
     let after = START + (rows as i64 / 100 / 3600 + 2) * 3600;
     let (mut grown, mut empty) = (Vec::new(), Vec::new());
     for turn in 0..3 {
         let store = open(&at(&format!("empty-{turn}.db"))).await;
-        fill(&*store, 1000, START - 86_400, 5).await;
-        empty.push(fill(&*store, 1000, START, BATCHES).await);
-        grown.push(fill(&*full, 1000, after + turn * 86_400, BATCHES).await);
+        fill(&store, 1000, START - 86_400, 5).await;
+        empty.push(fill(&store, 1000, START, BATCHES).await);
+        grown.push(fill(&full, 1000, after + turn * 86_400, BATCHES).await);
     }
     let (empty, grown) = (median(empty), median(grown));
     show("empty", &empty, None);

@@ -31,7 +31,9 @@ pub fn start(verbose: u8, format: LogFormat) {
         .get(usize::from(verbose))
         .unwrap_or(&"trace");
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // An error of writing is not written to the same place, which would end the program once nobody reads it.
+    let base =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     // A second start (in tests) leaves the first in place.
     let _ = match format {
         LogFormat::Human => base.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init(),

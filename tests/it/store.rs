@@ -30,14 +30,14 @@ async fn what_comes_twice_counts_once() {
             stored += receipt.verdicts.iter().filter(|&&verdict| verdict == Verdict::Stored).count() as i64;
         }
         assert_eq!(stored, expected.iter().map(|hour| hour.count).sum::<i64>());
-        assert_eq!(held(&*store).await, expected);
+        assert_eq!(held(&store).await, expected);
         // All again, in another order and through another handle.
         let again = place.open().await;
         for part in events.rchunks(450) {
             let receipt = again.ingest(&batch(part.to_vec())).await.unwrap();
             assert!(!receipt.verdicts.contains(&Verdict::Stored));
         }
-        assert_eq!(held(&*store).await, expected);
+        assert_eq!(held(&store).await, expected);
     })
     .await;
 }

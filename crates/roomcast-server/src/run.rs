@@ -1,5 +1,6 @@
 //! The life cycle of the server: from its settings to its end.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::http::access::auth::Access;
 use crate::jobs::{activations, load, periodic, scheduled};
 use crate::metrics::Requests;
 use crate::routes;
-use crate::state::site::{Phase, START, Site};
+use crate::state::site::{Phase, Site};
 use crate::transport::{listener, tls};
 
 /// Interval at which limits drop the keys without recent requests.
@@ -88,7 +89,8 @@ async fn serve(site: Data<Site>, access: Data<Access>, listen: &Listen) -> anyho
 /// Announces the server's address: to people in the log, to programs in the port file.
 fn announce(address: SocketAddr, listen: &Listen) -> anyhow::Result<()> {
     let scheme = if listen.tls.is_some() { "https" } else { "http" };
-    tracing::info!(target: START, "listening on {scheme}://{address}");
+    // Not a log line: programs that start a server wait for it, whatever is logged. Nobody may read it any more.
+    let _ = writeln!(std::io::stderr(), "listening on {scheme}://{address}");
     if let Some(path) = &listen.port_file {
         let write = roomcast_forecast::files::write(path, format!("{}\n", address.port()).as_bytes());
         write.context("cannot write the port file")?;

@@ -22,7 +22,7 @@ async fn packed_days_answer_as_before() {
         assert_eq!(store.pack(START + 3 * DAY + 5).await.unwrap(), 0);
         assert_eq!(store.load(None).await.unwrap().0, before);
         assert_eq!(store.load(Some(START + DAY + 1234)).await.unwrap().0, early);
-        assert_eq!(held(&*store).await, sums(&events));
+        assert_eq!(held(&store).await, sums(&events));
 
         // All again, and something late: new seconds of a packed day, one of them of a device that had none.
         for part in events.chunks(1000) {
@@ -34,13 +34,13 @@ async fn packed_days_answer_as_before() {
         let receipt = store.ingest(&batch(late.clone())).await.unwrap();
         assert_eq!(receipt.verdicts, [Verdict::Stored; 2]);
         let expected = sums(events.iter().chain(&late));
-        assert_eq!(held(&*store).await, expected);
+        assert_eq!(held(&store).await, expected);
         let (changes, _) = store.changes(cursor).await.unwrap();
         assert!(changes.iter().any(|d| d.device == "new") && changes.iter().any(|d| d.times.contains(&free)));
 
         // Packed with what was there, and still told to who asks from before.
         assert_eq!(store.pack(START + 3 * DAY).await.unwrap(), 2);
-        assert_eq!(held(&*store).await, expected);
+        assert_eq!(held(&store).await, expected);
         let (changes, _) = store.changes(cursor).await.unwrap();
         assert!(changes.iter().any(|d| d.device == "new") && changes.iter().any(|d| d.times.contains(&free)));
         let again = store.ingest(&batch(late)).await.unwrap();
@@ -61,7 +61,7 @@ async fn what_is_old_is_dropped_by_whole_days() {
             |sums: Vec<roomcast_storage::readings::HourCount>| sums.iter().map(|hour| hour.count as u64).sum::<u64>();
         let dropped = store.retain(START + 2 * DAY + 500).await.unwrap();
         assert_eq!(dropped, count(sums(&events)) - count(sums(&kept)));
-        assert_eq!(held(&*store).await, sums(&kept));
+        assert_eq!(held(&store).await, sums(&kept));
         assert_eq!(store.retain(START + 2 * DAY + 500).await.unwrap(), 0);
         // What was refused goes by when it came.
         let rows = Batch { refused: vec![refused("q", "why")], ..Batch::default() };
@@ -71,7 +71,7 @@ async fn what_is_old_is_dropped_by_whole_days() {
         // Numbers of rows that are gone are not given again: nothing new is overlooked.
         let (_, cursor) = store.load(None).await.unwrap();
         store.retain(START + 10 * DAY).await.unwrap();
-        assert_eq!(held(&*store).await, []);
+        assert_eq!(held(&store).await, []);
         store.ingest(&batch([motion("a", START + 11 * DAY)])).await.unwrap();
         assert_eq!(store.changes(cursor).await.unwrap().0[0].times[..], [START + 11 * DAY]);
         assert_eq!(store.retain(Calendar::utc_now() + 10).await.unwrap(), 1);

@@ -65,10 +65,10 @@ async fn two_that_write_the_same_come_to_the_same_sums_and_nothing_escapes_who_f
             let (mut seen, mut cursor) = (Seen::new(), Cursor::default());
             let reader = place.open().await;
             while !done.load(Ordering::Acquire) {
-                cursor = follow(&*reader, cursor, &mut seen).await;
+                cursor = follow(&reader, cursor, &mut seen).await;
                 tokio::task::yield_now().await;
             }
-            follow(&*reader, cursor, &mut seen).await;
+            follow(&reader, cursor, &mut seen).await;
             seen
         };
         let writers = async {
@@ -99,10 +99,10 @@ async fn a_transaction_that_commits_late_is_not_overlooked() {
     .unwrap();
     store.ingest(&batch([motion("b", START + 120)])).await.unwrap();
     let mut seen = Seen::new();
-    let cursor = follow(&*store, cursor, &mut seen).await;
+    let cursor = follow(&store, cursor, &mut seen).await;
     assert!(seen.contains(&("b".into(), START + 120)), "what is committed is seen at once");
     slow.execute("COMMIT").await.unwrap();
-    follow(&*store, cursor, &mut seen).await;
+    follow(&store, cursor, &mut seen).await;
     assert!(seen.contains(&("a".into(), START + 60)), "{seen:?}");
 }
 
@@ -131,9 +131,9 @@ async fn days_are_packed_while_others_write_and_read() {
                 let now = reader.load(None).await.unwrap().0.len();
                 assert!(now >= length, "{now} readings after {length}");
                 length = now;
-                cursor = follow(&*reader, cursor, &mut seen).await;
+                cursor = follow(&reader, cursor, &mut seen).await;
             }
-            follow(&*reader, cursor, &mut seen).await;
+            follow(&reader, cursor, &mut seen).await;
             seen
         };
         let ((), (), seen) = tokio::join!(write, pack, read);

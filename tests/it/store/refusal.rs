@@ -135,13 +135,13 @@ async fn an_older_store_is_brought_up_to_date_or_left_as_it_is() {
         tamper(&place, "DROP TABLE readings_by_day").await;
         tamper(&place, "DROP TABLE quarantine_size").await;
         let (one, other) = tokio::join!(place.open(), place.open());
-        assert_eq!(held(&*one).await, sums(&events));
+        assert_eq!(held(&one).await, sums(&events));
         let (readings, _) = one.load(None).await.unwrap();
         let last = readings.devices.iter().map(|d| (d.device.clone(), *d.times.last().unwrap()));
         assert_eq!(one.heard().await.unwrap(), last.collect::<Vec<_>>());
         one.pack(START + 2 * 86_400).await.unwrap();
         assert!(other.lease("x", "y", 1).await.unwrap());
-        assert_eq!(held(&*other).await, sums(&events));
+        assert_eq!(held(&other).await, sums(&events));
     })
     .await;
 }
@@ -213,7 +213,7 @@ async fn a_server_that_drops_its_connections_is_asked_again() {
             assert!(error.is_temporary(), "{error}");
         }
     }
-    assert_eq!(held(&*store).await, sums(&events));
+    assert_eq!(held(&store).await, sums(&events));
 }
 
 #[tokio::test]
@@ -228,10 +228,10 @@ async fn a_full_disk_of_postgres_is_told_from_other_trouble_and_recovers() {
     tamper(&place, "CREATE TRIGGER no_room BEFORE INSERT OR UPDATE ON hourly EXECUTE FUNCTION full_disk()").await;
     let refused = store.ingest(&batch([motion("a", START + 1), motion("b", START)])).await.unwrap_err();
     assert!(matches!(refused, StoreError::Full { .. }) && refused.is_temporary(), "{refused}");
-    assert_eq!(held(&*store).await.iter().map(|hour| hour.count).sum::<i64>(), 1);
+    assert_eq!(held(&store).await.iter().map(|hour| hour.count).sum::<i64>(), 1);
     tamper(&place, "DROP TRIGGER no_room ON hourly").await;
     store.ingest(&batch([motion("a", START + 1), motion("b", START)])).await.unwrap();
-    assert_eq!(held(&*store).await.iter().map(|hour| hour.count).sum::<i64>(), 3);
+    assert_eq!(held(&store).await.iter().map(|hour| hour.count).sum::<i64>(), 3);
 }
 
 #[tokio::test]

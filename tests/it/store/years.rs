@@ -68,7 +68,7 @@ async fn a_store_with_a_table_for_each_day_is_moved_into_one_when_it_is_opened()
     let (_, cursor) = store.load(None).await.unwrap();
     split_by_day(&place).await;
     let (one, other) = tokio::join!(place.open(), place.open());
-    assert_eq!(held(&*one).await, sums(&events));
+    assert_eq!(held(&one).await, sums(&events));
     // Everything is there already, and what is followed goes on where it was.
     let again = one.ingest(&batch(events.clone())).await.unwrap();
     assert!(!again.verdicts.contains(&Verdict::Stored));

@@ -121,7 +121,7 @@ fn forward_stderr(child: ChildStderr) -> JoinHandle<VecDeque<String>> {
         while child.read_until(b'\n', &mut bytes).is_ok_and(|read| read > 0) {
             let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
             bytes.clear();
-            eprintln!("{line}");
+            let _ = writeln!(std::io::stderr(), "{line}");
             last.push_back(line);
             if last.len() > MAX_ERROR_LINES {
                 last.pop_front();

@@ -31,7 +31,6 @@ fn models() -> Models {
         expert: Expert { trees: trees(1.25), base: -1.5, weight: 0.125 },
         follows_site: true,
         check: Some(Check { rows: 100, prior: 0.5, building: 0.4, device: 0.3 }),
-        ..Default::default()
     };
     let site = SiteModel { trees: trees(1.5), tree_weight: 0.25, ..Default::default() };
     let devices = [("küche".to_owned(), device), ("empty".to_owned(), DeviceModel::default())];

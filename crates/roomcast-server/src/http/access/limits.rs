@@ -47,7 +47,7 @@ impl Limits {
         let network = network(address);
         if let Some(left) = self.lockout.remaining(network, Instant::now()) {
             return Err(Problem::new(Code::RateLimited, "this address sent too many wrong tokens")
-                .hint("until the lockout ends, the server refuses every request of this address")
+                .hint("until the lockout ends, the server reads no token of this address")
                 .retry_after(seconds(left)));
         }
         self.addresses.as_ref().map_or(Ok(()), |limiter| self.check(limiter, &network, "this address"))

@@ -53,7 +53,10 @@ impl<S: Sink> Committer<S> {
     pub async fn commit_one(&self, submission: Submission) -> Result<(), (Submission, Failure)> {
         match self.commit(submission.into()).await {
             Ok(()) => Ok(()),
-            Err((group, failure)) => group.split().pop().map_or(Ok(()), |submission| Err((submission, failure))),
+            Err((group, failure)) => match group.split().pop() {
+                Some(submission) => Err((submission, failure)),
+                None => Ok(()),
+            },
         }
     }
 

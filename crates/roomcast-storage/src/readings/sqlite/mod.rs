@@ -142,6 +142,9 @@ impl SqliteStore {
         let refused = |error: std::io::Error| {
             StoreError::refused(&self.name, format!("cannot back up to {}: {error}", target.display()))
         };
+        if target.exists() && !target.is_file() {
+            return Err(refused(std::io::Error::other("it is not a file")));
+        }
         let file = files::create_beside(target).map_err(refused)?;
         // The readings are for nobody but the owner.
         file.as_file().set_permissions(Permissions::from_mode(0o600)).map_err(refused)?;
