@@ -81,3 +81,45 @@ impl Expert {
         (1.0 - share) * base + share * own_base
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::WIDTH;
+    use crate::model::{DeviceModel, SiteModel};
+
+    #[test]
+    fn the_share_is_whole_for_a_day_that_has_not_begun_and_small_at_short_leads_within_one() {
+        let expert = Expert { weight: Expert::weight(100.0), ..Expert::default() };
+        let shares = [(0.0, 1.0), (23.0, 24.0), (5.0, 18.0), (12.0, 1.0), (15.0, 3.0)];
+        let sixth = 1.0 / 6.0;
+        let expected = [sixth, sixth, sixth, sixth / 4.0, sixth / 2.0];
+        assert!(
+            shares
+                .map(|(hour, lead)| expert.share(hour, lead))
+                .iter()
+                .zip(expected)
+                .all(|(a, b)| (a - b).abs() < 1e-12)
+        );
+    }
+
+    #[test]
+    fn a_row_a_matrix_and_the_contributions_agree() {
+        let text = "\nTree=0\nnum_leaves=2\nsplit_feature=15\nthreshold=0.5\ndecision_type=10\nleft_child=-1\nright_child=-2\n\
+                    leaf_value=-0.3 0.7\n";
+        let trees = Trees::parse(text, WIDTH).unwrap();
+        let expert = Expert { trees, base: -1.25, weight: 0.3 };
+        let device = DeviceModel { expert, follows_site: true, ..DeviceModel::default() };
+        let site = SiteModel::default();
+        let rows: Vec<[f32; WIDTH]> =
+            (0..20).map(|row| std::array::from_fn(|column| ((row * 7 + column) % 5) as f32 / 3.0)).collect();
+        let data = (0..WIDTH).flat_map(|column| rows.iter().map(move |row| row[column])).collect();
+        let scores = device.scores(&site, &Matrix { rows: rows.len(), data });
+        for (row, score) in rows.iter().zip(scores) {
+            assert_eq!(device.score(&site, row).to_bits(), score.to_bits());
+            let mut parts = [0.0; WIDTH];
+            let base = device.contributions(&site, row, &mut parts);
+            assert!((base + parts.iter().sum::<f64>() - score).abs() < 1e-12, "{row:?}");
+        }
+    }
+}
