@@ -62,7 +62,7 @@ impl SiteDays {
     /// unless a sensor was `heard` in the last day before the origin (a "no motion" is a sign of life): then the site
     /// is empty.
     pub fn stale_since(&self, hourly: &Hourly, heard: Option<Timestamp>) -> Option<Timestamp> {
-        if heard.is_some_and(|heard| heard < hourly.origin && hourly.origin - heard < SIGN_OF_LIFE_SECONDS) {
+        if is_alive(hourly.origin, heard) {
             return None;
         }
         let last = hourly.devices.iter().filter_map(|device| device.times.last()).max().copied()?;
@@ -80,10 +80,11 @@ impl SiteDays {
         (!is_heard_today && still >= STALE_WORKDAYS && still > longest).then_some(last)
     }
 
-    /// Returns, for each local day from a grid's first, whether the whole site was silent before it for longer than its days off
-    /// and usual pauses explain: an outage or a closure, which says nothing about its rooms. Day `d` depends only on
-    /// days before `d`.
-    pub(super) fn site_silence(&self, hourly: &Hourly) -> Vec<bool> {
+    /// Returns, for each local day from a grid's first, whether the whole site was silent before it for longer than its
+    /// days off and usual pauses explain: an outage or a closure, which says nothing about its rooms. Day `d` depends only on
+    /// days before `d`. If the sensors are known to live at the origin, a silence that lasts is no outage: the site is
+    /// empty.
+    pub(super) fn site_silence(&self, hourly: &Hourly, is_alive: bool) -> Vec<bool> {
         let (mut still, mut longest) = (0_u32, [0_u32; 2]);
         let mut silent = vec![false; self.active.len()];
         for day in hourly.locals.chunk_by(|a, b| a.day == b.day).map(|day| day[0]) {
@@ -95,6 +96,10 @@ impl SiteDays {
             } else if !day.off {
                 still += 1;
             }
+        }
+        if is_alive {
+            let ongoing = self.active.iter().rposition(|&devices| devices > 0).map_or(0, |at| at + 1);
+            silent[ongoing..].fill(false);
         }
         silent
     }
@@ -131,6 +136,11 @@ impl SiteDays {
         }
         out
     }
+}
+
+/// Returns whether a sensor was heard in the last day before an origin.
+pub(super) fn is_alive(origin: Timestamp, heard: Option<Timestamp>) -> bool {
+    heard.is_some_and(|heard| heard < origin && origin - heard < SIGN_OF_LIFE_SECONDS)
 }
 
 /// Adds a gap to the two longest. The second longest is a habit; the longest may be the one time the battery was empty.

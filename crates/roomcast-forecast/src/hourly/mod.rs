@@ -109,7 +109,7 @@ impl Hourly {
         origin: Timestamp,
         heard: Option<Timestamp>,
     ) -> Hourly {
-        let (hourly, days) = Hourly::with_days(readings, calendar, origin);
+        let (hourly, days) = Hourly::build(readings, calendar, origin, days::is_alive(origin, heard));
         match days.stale_since(&hourly, heard) {
             Some(since) => hourly.unobserved_since(since),
             None => hourly,
@@ -118,6 +118,11 @@ impl Hourly {
 
     /// Builds the same grid and returns the [`SiteDays`] with which [`Hourly::part`] builds some of the devices.
     pub(crate) fn with_days(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> (Hourly, SiteDays) {
+        Hourly::build(readings, calendar, origin, false)
+    }
+
+    /// Builds the grid; `is_alive` is true when the sensors are known to live at the origin.
+    fn build(readings: &Readings, calendar: &Calendar, origin: Timestamp, is_alive: bool) -> (Hourly, SiteDays) {
         let known = readings.before(origin);
         let period = known.active_period(origin);
         let first = period.map_or(calendar.next_hour(origin), |(first, _)| calendar.hour(first));
@@ -125,7 +130,7 @@ impl Hourly {
         let mut hourly = Hourly::empty(calendar, origin, first);
         let motion: Vec<Vec<i32>> = known.devices.par_iter().map(|device| hourly.motion(device, calendar)).collect();
         let days = SiteDays::new(&motion, &hourly);
-        hourly.fill(known, motion, calendar, &days);
+        hourly.fill(known, motion, calendar, &days, is_alive);
         (hourly, days)
     }
 
@@ -135,7 +140,7 @@ impl Hourly {
         let mut hourly = Hourly::empty(calendar, origin, days.first_hour);
         let known = readings.before(origin).since(hourly.start);
         let motion = known.devices.par_iter().map(|device| hourly.motion(device, calendar)).collect();
-        hourly.fill(known, motion, calendar, days);
+        hourly.fill(known, motion, calendar, days, false);
         hourly
     }
 
@@ -154,8 +159,15 @@ impl Hourly {
     }
 
     /// Adds devices; `motion` holds the days with motion of each.
-    fn fill(&mut self, readings: Readings, motion: Vec<Vec<i32>>, calendar: &Calendar, days: &SiteDays) {
-        let site_silence = days.site_silence(self);
+    fn fill(
+        &mut self,
+        readings: Readings,
+        motion: Vec<Vec<i32>>,
+        calendar: &Calendar,
+        days: &SiteDays,
+        is_alive: bool,
+    ) {
+        let site_silence = days.site_silence(self, is_alive);
         let hours = |(device, motion)| Arc::new(device_hours(device, motion, calendar, self, days, &site_silence));
         self.devices = readings.devices.into_par_iter().zip(motion).map(hours).collect();
     }
@@ -265,4 +277,33 @@ fn device_hours(
         Status::Live
     };
     DeviceHours { device: device.device, first, states, silence: silent_days, times: device.times, status }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An office used from 9 to 17 on workdays, then nothing for two weeks.
+    #[test]
+    fn a_lasting_silence_is_unknown_unless_the_sensors_are_known_to_live() {
+        let calendar = Calendar::default();
+        let monday = calendar.parse("2024-02-05 00:00:00").unwrap();
+        let hours = (0..28 * 24).filter(|hour| hour / 24 % 7 < 5 && (9..17).contains(&(hour % 24)));
+        let times = hours.map(|hour| monday + hour * HOUR).collect();
+        let readings = Readings { devices: vec![DeviceReadings { device: "office".into(), times }] };
+        let origin = monday + 42 * 24 * HOUR;
+        let state = |heard, day: usize| {
+            let hourly = Hourly::unless_stale(&readings, &calendar, origin, heard);
+            hourly.devices[0].states[day * 24 + 1]
+        };
+        let alive = Some(origin - HOUR);
+        // Monday and Tuesday of the fifth week are still usual; the grid begins at 9 o'clock.
+        let silent = Hourly::new(&readings, &calendar, origin);
+        let of = |day: usize| silent.devices[0].states[day * 24 + 1];
+        assert_eq!(
+            [of(28), of(29), of(30), of(37)],
+            [State::Vacant, State::Vacant, State::Unobserved, State::Unobserved]
+        );
+        assert_eq!([state(alive, 30), state(alive, 37)], [State::Vacant, State::Vacant]);
+    }
 }
