@@ -156,7 +156,7 @@ function onAndOff(row) {
   if (!block) return [side(1 + HOURS, '–', 'stays off'), side(2 + HOURS, '', 'stays off')];
   const more = row.blocks.length - 1;
   return [side(1 + HOURS, isOnNow(row) ? 'now' : clock(block.start), isOnNow(row) ? 'on now' : `on at ${when24(block.start)}`),
-    side(2 + HOURS, `${clock(block.end)}${more ? ' …' : ''}`, `off at ${when24(block.end)}${more ? `, on again at ${when24(row.blocks[1].start)}` : ''}`)];
+    side(2 + HOURS, `${clock(block.end)}${more ? '…' : ''}`, `off at ${when24(block.end)}${more ? `, on again at ${when24(row.blocks[1].start)}` : ''}`)];
 }
 
 function cellOf(row, hour) {
