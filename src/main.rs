@@ -18,6 +18,9 @@ fn main() -> ExitCode {
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(usage) = error.downcast_ref::<clap::Error>() {
+                usage.exit();
+            }
             let _ = writeln!(io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }

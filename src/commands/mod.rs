@@ -13,6 +13,7 @@ mod readings;
 mod server;
 mod shell;
 
+use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::logs::LogFormat;
@@ -46,6 +47,17 @@ enum Command {
     Server(server::Command),
     #[command(flatten)]
     Shell(shell::Command),
+}
+
+/// Returns the error for arguments that clap cannot judge alone. It ends the program as clap's own errors do.
+fn wrong_usage(command: &str, kind: ErrorKind, message: &str) -> anyhow::Error {
+    let mut cli = Cli::command();
+    cli.build();
+    let error = match cli.find_subcommand_mut(command) {
+        Some(command) => command.error(kind, message),
+        None => clap::Error::raw(kind, message),
+    };
+    error.into()
 }
 
 impl Cli {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use assert_cmd::Command;
+use roomcast_forecast::calendar::{Calendar, HOUR};
 
 /// The sample that comes with the package.
 fn sample() -> PathBuf {
@@ -56,10 +57,74 @@ fn predict_writes_probabilities_json_one_device_and_standard_output() {
     let csv = ok(&["predict", "2016-08-24 23:59:59", input, "-", "--probabilities", "--device", "device_2"]);
     assert_eq!(csv.lines().count(), 25);
     assert_eq!(csv.lines().next(), Some("time,device,activation_predicted,probability"));
-    let json = ok(&["predict", "2016-08-24 10:40:00", input, "-", "--format", "json", "--device", "device_2"]);
+    let json = ok(&["predict", "2016-08-24 10:40:00", input, "-", "--json", "--device", "device_2"]);
+    assert_eq!(ok(&["predict", "2016-08-24 10:40:00", input, "--format", "json", "--device", "device_2"]), json);
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    for hour in value["devices"][0]["hours"].as_array().unwrap() {
+        let (probability, state) = (hour["probability"].as_f64().unwrap(), hour["state"].as_u64().unwrap());
+        assert_eq!(state, u64::from(probability >= 0.5), "{hour}");
+        // The digits that the CSV has, and no noise behind them.
+        assert_eq!(format!("{probability:.6}").parse(), Ok(probability), "{hour}");
+    }
     assert_eq!(value["devices"][0]["hours"][0]["start"], "2016-08-24T11:00:00");
     assert_eq!(value["devices"][0]["hours"].as_array().unwrap().len(), 24);
+}
+
+#[test]
+fn predict_takes_its_input_as_others_do_and_draws_without_an_output() {
+    let (dir, input) = (tempfile::tempdir().unwrap(), sample());
+    let input = input.to_str().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let map = ok(&["predict", "2016-08-25", "--input", input]);
+    assert!(map.starts_with("Chance that each room") && map.contains("2016-08-25 00:00:00"), "{map}");
+    assert!(map.contains("device_7") && map.contains("██"), "{map}");
+    assert_eq!(ok(&["predict", "2016-08-24 23:59:59", input]), map);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_roomcast"));
+    let by_variable =
+        command.env_clear().env("ROOMCAST_INPUT", input).args(["predict", "2016-08-25"]).output().unwrap();
+    assert_eq!(text(&by_variable.stdout), map);
+    // The variable does not change what two positions mean.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_roomcast"));
+    command.env_clear().env("ROOMCAST_INPUT", "missing.csv");
+    assert!(command.args(["predict", "2016-08-25", input, &path("a.csv")]).output().unwrap().status.success());
+    assert_eq!(ok(&["predict", "2016-08-25", "-i", input, &path("b.csv")]), "");
+    assert_eq!(ok(&["predict", "2016-08-25", input, &path("c.json")]), "");
+    let read = |name: &str| std::fs::read_to_string(path(name)).unwrap();
+    assert_eq!(read("a.csv"), read("b.csv"));
+    assert_eq!(read("c.json"), ok(&["predict", "2016-08-25", "-i", input, "--json"]));
+    let error = fails(&["predict", "2016-08-25", "-i", input, input, &path("d.csv")], 2);
+    assert!(error.contains("named twice") && error.contains("Usage: roomcast predict"), "{error}");
+}
+
+#[test]
+fn what_is_yet_to_come_is_forecast_from_the_present() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("readings.csv");
+    let (calendar, now) = (Calendar::default(), Calendar::default().now());
+    let midnight = now - now.rem_euclid(24 * HOUR);
+    let times = (-30 * 24..24).filter(|hour| (8..18).contains(&hour.rem_euclid(24))).map(|hour| midnight + hour * HOUR);
+    let times = times.filter(|time| *time < now).chain([now - 1]);
+    let rows: String = times.map(|time| format!("{},office,1\n", calendar.format(time))).collect();
+    std::fs::write(&file, format!("time,device,device_activated\n{rows}")).unwrap();
+    let hours = |at: &str| -> std::collections::BTreeMap<String, f64> {
+        let output = roomcast(&["predict", at, "--input", file.to_str().unwrap(), "--json"]);
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let hours = json["devices"][0]["hours"].as_array().unwrap().iter();
+        hours.map(|h| (h["start"].as_str().unwrap().to_owned(), h["probability"].as_f64().unwrap())).collect()
+    };
+    let (near, tomorrow) = (hours("now"), hours("tomorrow"));
+    let start = calendar.rfc3339(midnight + 24 * HOUR);
+    assert_eq!((tomorrow.len(), tomorrow.keys().next()), (24, Some(&start)));
+    let common = tomorrow.iter().filter(|(start, _)| near.contains_key(*start));
+    let mut reached = 0;
+    for (start, probability) in common {
+        assert_eq!(near[start], *probability, "{start}");
+        reached += 1;
+    }
+    assert!(reached >= 1, "{near:?} {tomorrow:?}");
+    // Hours that nothing is known of do not make the office look empty.
+    let noon = &tomorrow[&calendar.rfc3339(midnight + 36 * HOUR)];
+    assert!(*noon > 0.5, "{noon}");
 }
 
 #[test]
@@ -146,11 +211,12 @@ fn explain_names_what_drove_an_hour() {
     let json = ok(&["explain", "--input", input.to_str().unwrap(), "device_2", "2016-08-25 10:20:00", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["hour"], "2016-08-25T10:00:00");
-    let error = fails(
-        &["explain", "--input", input.to_str().unwrap(), "device_2", "2016-08-25 10:00:00", "--at", "2016-08-20"],
-        1,
-    );
+    let explain = |more: &[&str]| [&["explain", "--input", input.to_str().unwrap()], more].concat();
+    let error = fails(&explain(&["device_2", "2016-08-25 10:00:00", "--at", "soon"]), 1);
     assert!(error.contains("--at"), "{error}");
+    assert_eq!(ok(&explain(&["device_2", "2016-08-25 10:20:00", "--at", "2016-08-25"])), said);
+    let error = fails(&explain(&["kitchen", "2016-08-25 10:00:00"]), 1);
+    assert!(error.contains("hint: there are device_1, device_2,") && error.contains("and 2 more"), "{error}");
 }
 
 #[test]

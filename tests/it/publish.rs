@@ -167,6 +167,27 @@ fn alert(server: &Server, kind: &str) -> Value {
 }
 
 #[test]
+fn a_server_says_why_it_publishes_nothing_and_when_it_begins() {
+    if !has(REDIS, "Redis") {
+        return;
+    }
+    let (models, place, device) = (registry(), Place::sqlite(), fresh("hall"));
+    let server = serve(&place.url, &models, &["--publish-redis", &format!("redis://127.0.0.1:{REDIS}/")]);
+    fill_until(&server, &[&device], &format!("{device}-attic"), now() - 60 * 24 * HOUR);
+    wait("the reason", || {
+        server.log().contains("nothing is published to Redis at 127.0.0.1:6379 yet: the readings end")
+    });
+    assert!(!server.log().contains("the first forecast is published"), "{}", server.log());
+    post(&server, "application/x-ndjson", &[], row(&device, now() - 60).as_bytes());
+    wait("the first forecast", || server.log().contains("the first forecast is published to Redis at"));
+    assert!(server.log().contains("connected to Redis"), "{}", server.log());
+    drop(server);
+    let mut direct = redis::Client::open(format!("redis://127.0.0.1:{REDIS}")).unwrap().get_connection().unwrap();
+    let keys = [format!("prediction:{device}"), format!("prediction:{device}-attic")];
+    let _: i64 = direct.del(&keys[..]).unwrap();
+}
+
+#[test]
 fn forecasts_are_scored_when_their_hour_has_closed() {
     let (models, place) = (registry(), Place::sqlite());
     let server = serve(&place.url, &models, &[]);

@@ -32,7 +32,7 @@ fn forecasts_are_those_of_the_command_line_to_the_last_bit() {
             assert_eq!((cli.len(), http.len()), (24, 24));
             for (cli, http) in cli.iter().zip(http) {
                 assert_eq!(cli["start"], http["start"]);
-                assert_eq!(cli["activation_predicted"], http["state"]);
+                assert_eq!(cli["state"], http["state"]);
                 let bits = |value: &Value| value["probability"].as_f64().unwrap().to_bits();
                 assert_eq!(bits(cli), bits(http), "{at} {http}");
             }

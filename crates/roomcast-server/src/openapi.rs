@@ -1,5 +1,7 @@
 //! The table of the API's operations. The routes, their labels in metrics and the API's own description follow from it.
 
+mod times;
+
 use actix_web::http::Method;
 use actix_web::{Route, web};
 use utoipa::openapi::path::HttpMethod;
@@ -91,18 +93,23 @@ impl Operation {
         (name = "devices", description = "Status, history and scores of each sensor"),
         (name = "readings", description = "Readings of the sensors as they arrive"),
         (name = "models", description = "The models used for forecasts"),
-        (name = "operation", description = "Health, alerts and metrics of the server"),
+        (name = "server", description = "Health, alerts and metrics of the server"),
     ),
 )]
 struct Document;
 
-/// Returns the API's description as JSON.
-pub fn json() -> String {
+/// Returns the API's description as JSON. Times of a site without a zone have no offset, so they have another format.
+pub fn json(is_zoned: bool) -> String {
     let mut document = Document::openapi().merge_from(Paths::openapi());
     let components = document.components.get_or_insert_default();
-    components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-    let query = ApiKeyValue::with_description("token", "For clients that cannot send headers");
-    components.add_security_scheme("query", SecurityScheme::ApiKey(ApiKey::Query(query)));
+    let mut bearer = Http::new(HttpAuthScheme::Bearer);
+    bearer.description = Some("A token of the server, such as the value of PRIVATE_TOKEN, as a header".into());
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    let query = ApiKeyValue::with_description("token", "The same token in the address, for clients without headers");
+    components.add_security_scheme("token", SecurityScheme::ApiKey(ApiKey::Query(query)));
+    for schema in components.schemas.values_mut() {
+        times::add_formats(schema, is_zoned);
+    }
     for item in document.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten() {
@@ -111,7 +118,7 @@ pub fn json() -> String {
                 continue;
             }
             let scheme = |name: &str| SecurityRequirement::new(name, [""; 0]);
-            operation.security = Some(vec![scheme("bearer"), scheme("query")]);
+            operation.security = Some(vec![scheme("bearer"), scheme("token")]);
             for (status, description) in [
                 ("4XX", "The request is refused; the problem has the reason"),
                 ("5XX", "The server is not ready, or it failed"),

@@ -8,5 +8,5 @@ pub mod values;
 
 pub use rule::RuleArgs;
 pub use site::{ClockArgs, PlaceArgs, SiteArgs};
-pub use store::{OpenStore, StoreArgs};
+pub use store::{OpenStore, StoreArgs, warn_without_zone};
 pub use training::{JobsArgs, RegistryArgs};

@@ -7,6 +7,7 @@ use super::values::{cost, share};
 
 /// The rule by which probabilities become states.
 #[derive(Debug, Clone, Copy, Default, Args)]
+#[command(next_help_heading = "Decision rule")]
 pub struct RuleArgs {
     /// Lowest probability of an hour that is called occupied; 0.5 without any rule
     #[arg(long, value_name = "P", value_parser = share, conflicts_with_all = ["cost_miss", "max_missed"])]

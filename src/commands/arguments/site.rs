@@ -23,6 +23,7 @@ pub struct PlaceArgs {
 
 /// The site's clock and calendar.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Site")]
 pub struct ClockArgs {
     /// IANA time zone of the site, such as Europe/Berlin; without it, times are read and written as they stand
     #[arg(long, value_name = "ZONE", value_parser = values::timezone, env = "ROOMCAST_TIMEZONE")]

@@ -50,6 +50,9 @@ impl StoreArgs {
     fn open_or(&self, create: bool) -> anyhow::Result<OpenStore> {
         let runtime = Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
         let calendar = Calendar::new(self.timezone);
+        if create {
+            warn_without_zone(&calendar);
+        }
         let store = runtime.block_on(async {
             if create {
                 readings::open(&self.store, &calendar).await
@@ -58,6 +61,16 @@ impl StoreArgs {
             }
         })?;
         Ok(OpenStore { runtime, store, calendar })
+    }
+}
+
+/// Warns that a store is filled without a time zone, which it cannot be given later.
+pub fn warn_without_zone(calendar: &Calendar) {
+    if calendar.zone().is_none() {
+        tracing::warn!(
+            "the store has no time zone: times with a UTC offset are refused, and the hour that clocks repeat in autumn \
+             is one; give --timezone, such as Europe/Berlin, when a store is made"
+        );
     }
 }
 

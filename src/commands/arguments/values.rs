@@ -1,11 +1,13 @@
 //! Values of arguments: durations, numbers within bounds, times.
 
-use chrono_tz::Tz;
-use roomcast_forecast::readings::names::closest;
 use std::time::Duration;
 
-use anyhow::Context;
-use roomcast_forecast::calendar::{Calendar, Timestamp};
+use anyhow::{Context, anyhow};
+use chrono::{Days, NaiveDate, NaiveTime};
+use chrono_tz::Tz;
+
+use roomcast_forecast::calendar::{Calendar, TimeError, Timestamp};
+use roomcast_forecast::readings::names::closest;
 
 /// Seconds of the shortest duration.
 const MIN_SECONDS: u64 = 60;
@@ -49,7 +51,31 @@ pub fn within(text: &str, most: f64) -> Option<f64> {
 /// # Errors
 /// Returns an error that names the option.
 pub fn time(option: &'static str, text: Option<&str>, calendar: &Calendar) -> anyhow::Result<Option<Timestamp>> {
-    text.map(|text| calendar.parse(text)).transpose().with_context(|| format!("cannot read {option}"))
+    text.map(|text| moment(text, calendar)).transpose().with_context(|| format!("cannot read {option}"))
+}
+
+/// Parses a local time, a date for its midnight, or `now`, `today` or `tomorrow`.
+///
+/// # Errors
+/// Returns an error that names the accepted forms.
+pub fn moment(text: &str, calendar: &Calendar) -> anyhow::Result<Timestamp> {
+    let midnight = |date: NaiveDate| calendar.instant(date.and_time(NaiveTime::MIN));
+    let today = || calendar.wall(calendar.now()).date();
+    let text = text.trim();
+    match text {
+        "now" => Ok(calendar.now()),
+        "today" => Ok(midnight(today())),
+        "tomorrow" => Ok(midnight(today() + Days::new(1))),
+        _ => {
+            let whole = if text.parse::<NaiveDate>().is_ok() { format!("{text} 00:00:00") } else { text.to_owned() };
+            calendar.parse(&whole).map_err(|error| match error {
+                TimeError::Form(_) => {
+                    anyhow!("expected a time as YYYY-MM-DD HH:MM:SS, a date, now, today or tomorrow; found {text:?}")
+                }
+                other => other.into(),
+            })
+        }
+    }
 }
 
 /// Parses an IANA time zone.
@@ -74,6 +100,20 @@ mod tests {
         assert_eq!(timezone("Europe/Berlin"), Ok(Tz::Europe__Berlin));
         assert_eq!(timezone("berlin").unwrap_err(), "there is no such time zone; did you mean Europe/Berlin?");
         assert_eq!(timezone("Europe/Berlni").unwrap_err(), "there is no such time zone; did you mean Europe/Berlin?");
+    }
+
+    #[test]
+    fn a_date_is_its_midnight_and_days_have_names() {
+        let calendar = Calendar::new(Some(Tz::Europe__Berlin));
+        let parse = |text: &str| moment(text, &calendar).map_err(|error| error.to_string());
+        let plain = |text: &str| calendar.parse(text).map_err(|error| error.to_string());
+        assert_eq!(parse(" 2016-08-04 "), plain("2016-08-04 00:00:00"));
+        assert_eq!(parse("2016-08-04 23:59:59"), plain("2016-08-04 23:59:59"));
+        let (now, today, tomorrow) = (parse("now").unwrap(), parse("today").unwrap(), parse("tomorrow").unwrap());
+        assert!(today <= now && now < tomorrow, "{today} {now} {tomorrow}");
+        assert!(calendar.format(today).ends_with(" 00:00:00") && calendar.format(tomorrow).ends_with(" 00:00:00"));
+        assert!(parse("4 August").unwrap_err().contains("a date, now, today or tomorrow"));
+        assert!(parse("1910-01-01").unwrap_err().contains("1971"));
     }
 
     #[test]

@@ -113,37 +113,15 @@ fn plan(args: &BacktestArgs, readings: &Readings, calendar: &Calendar) -> anyhow
     let midnight = |date: chrono::NaiveDate| calendar.instant(date.and_time(NaiveTime::MIN));
     let (begin, end) = (calendar.wall(first).date(), calendar.wall(last).date());
     let days = (end - begin).num_days().max(0) as u64;
-    let parse = |option: &'static str, text: &Option<String>| {
-        let read = |text: &String| moment(text, calendar).with_context(|| format!("cannot read {option}"));
-        text.as_ref().map(read).transpose()
-    };
-    let from = match parse("--from", &args.from)? {
+    let from = match values::time("--from", args.from.as_deref(), calendar)? {
         Some(from) => from,
         None if days < 2 => {
             bail!("the readings span less than two whole days, which is too little to fit models and to score them")
         }
         None => midnight(begin + Days::new((days * 2).div_ceil(3).min(days - 1))),
     };
-    let to = parse("--to", &args.to)?.unwrap_or_else(|| midnight(end - Days::new(1)).max(from));
+    let to =
+        values::time("--to", args.to.as_deref(), calendar)?.unwrap_or_else(|| midnight(end - Days::new(1)).max(from));
     let seconds = |duration: Duration| duration.as_secs() as i64;
     Ok(BacktestPlan { from, to, every: seconds(args.every), refit: seconds(args.refit), history: None })
-}
-
-/// Parses a time, or a date for its midnight.
-fn moment(text: &str, calendar: &Calendar) -> anyhow::Result<Timestamp> {
-    let date = text.trim().parse::<chrono::NaiveDate>().is_ok();
-    Ok(if date { calendar.parse(&format!("{} 00:00:00", text.trim()))? } else { calendar.parse(text)? })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_date_is_its_midnight() {
-        let calendar = Calendar::default();
-        assert_eq!(moment("2016-08-04", &calendar).ok(), calendar.parse("2016-08-04 00:00:00").ok());
-        assert_eq!(moment("2016-08-04 23:59:59", &calendar).ok(), calendar.parse("2016-08-04 23:59:59").ok());
-        assert!(moment("4 August", &calendar).is_err());
-    }
 }

@@ -51,7 +51,7 @@ struct Json<'a> {
 pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
     let inputs = args.site.inputs();
     let calendar = inputs.site.calendar()?;
-    let target = calendar.hour(calendar.parse(&args.hour).context("cannot read the hour")?);
+    let target = calendar.hour(values::moment(&args.hour, &calendar).context("cannot read the hour")?);
     let midnight = || calendar.start(target - i32::from(calendar.local(target).hour));
     let origin = values::time("--at", args.at.as_deref(), &calendar)?.unwrap_or_else(midnight);
     let (readings, _) = inputs.read(&calendar, Some(origin))?;

@@ -10,6 +10,7 @@ use std::path::Path;
 use anyhow::anyhow;
 use clap::Subcommand;
 
+use crate::commands::progress;
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::hourly::Hourly;
 use roomcast_forecast::model::{Models, fit};
@@ -21,9 +22,8 @@ use roomcast_storage::registry::Registry;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Forecast the 24 hours after a time
-    #[command(
-        after_help = "Example:\n  roomcast predict '2016-08-24 23:59:59' data/device_activations.csv forecast.csv --show"
-    )]
+    #[command(after_help = "Examples:\n  roomcast predict tomorrow --input readings.csv\n  \
+                      roomcast predict '2016-08-24 23:59:59' data/device_activations.csv forecast.csv --show")]
     Predict(predict::PredictArgs),
     /// Explain the probability of one hour by its features
     #[command(
@@ -53,7 +53,12 @@ impl Command {
 
 /// Returns the saved models of a registry. Without a registry, fits models on the grid.
 fn models(registry: Option<&Path>, hourly: &Hourly, rates: &SiteRates) -> anyhow::Result<Models> {
-    let Some(place) = registry else { return Ok(fit::train(hourly, rates, &|| ())?) };
+    let Some(place) = registry else {
+        let bar = progress::bar("devices fitted", Some(hourly.devices.len() as u64));
+        let models = fit::train(hourly, rates, &|| bar.inc(1))?;
+        bar.finish_and_clear();
+        return Ok(models);
+    };
     let (models, manifest) = Registry::open(place).load(None)?;
     if models.cutoff > hourly.origin {
         tracing::warn!(
@@ -64,9 +69,21 @@ fn models(registry: Option<&Path>, hourly: &Hourly, rates: &SiteRates) -> anyhow
     Ok(models)
 }
 
-/// Returns the error for a device without readings, with the known name that is most like its name.
-fn unknown<'a>(device: &str, known: impl Iterator<Item = &'a str>, before: &str) -> anyhow::Error {
-    let hint = closest(device, known).map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+/// Largest number of devices that an error lists.
+const MAX_LISTED: usize = 5;
+
+/// Returns the error for a device without readings, with the known name that is most like its name, or the first ones.
+fn unknown<'a>(device: &str, known: impl Iterator<Item = &'a str> + Clone, before: &str) -> anyhow::Error {
+    let hint = closest(device, known.clone()).map_or_else(
+        || {
+            let count = known.clone().count();
+            let listed = known.take(MAX_LISTED).collect::<Vec<_>>().join(", ");
+            let more = count.saturating_sub(MAX_LISTED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("\nhint: there are {listed}{more}")
+        },
+        |near| format!("; did you mean {near:?}?"),
+    );
     anyhow!("no readings of device {device:?}{before}{hint}")
 }
 

@@ -4,34 +4,44 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use clap::builder::Resettable;
+use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 
 use super::{check_known, heatmap, models};
-use crate::commands::arguments::{ClockArgs, RuleArgs, values};
-use crate::commands::output::remark;
+use crate::commands::arguments::{RuleArgs, SiteArgs, values};
+use crate::commands::output::{print, remark};
+use crate::commands::{progress, wrong_usage};
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::files;
-use roomcast_forecast::forecast::write;
-use roomcast_forecast::forecast::{self, DeviceForecast};
-use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::forecast::{self, DeviceForecast, ahead, write};
+use roomcast_forecast::hourly::{HORIZON, Hourly};
 use roomcast_forecast::model::Models;
 use roomcast_forecast::model::rule::Rule;
 use roomcast_storage::inputs::Inputs;
 use roomcast_storage::readings;
 
-/// Arguments of `roomcast predict`.
+/// Variable that names the readings if no argument does.
+const INPUT_VARIABLE: &str = "ROOMCAST_INPUT";
+
+/// Forecast the 24 hours after a time.
+///
+/// Without an output the forecast is drawn as a heat map. A time that is yet to come, such as tomorrow, is forecast from
+/// the present: by the models as far as they reach, which is 24 hours, and by each room's usual rate after that.
 #[derive(Debug, Args)]
+#[command(mut_arg("input", |input| input.required(false).env(Resettable::Reset)))]
 pub struct PredictArgs {
-    /// Time of the forecast, local, such as '2016-08-31 23:59:59', or now. Readings at or after it are not used
+    /// Time of the forecast, local: a time such as '2016-08-31 23:59:59', a date for its midnight, now, today or tomorrow.
+    /// Readings at or after it are not used
     #[arg(value_name = "TIMESTAMP")]
     timestamp: String,
-    /// Readings: a CSV or Parquet file, a store, or - for CSV on standard input
+    /// Readings, unless --input names them: a CSV or Parquet file, a store, or - for CSV on standard input
     #[arg(value_name = "INPUT")]
-    input: PathBuf,
-    /// File of the forecast; - for standard output
+    first: Option<PathBuf>,
+    /// File of the forecast: JSON for a name that ends in .json, otherwise CSV; - for standard output
     #[arg(value_name = "OUTPUT")]
-    output: PathBuf,
+    second: Option<PathBuf>,
     /// Registry of saved models: a directory, postgres://…, or s3://bucket/prefix. Without it, models are fitted on the
     /// readings before the timestamp
     #[arg(long, value_name = "PLACE")]
@@ -42,9 +52,12 @@ pub struct PredictArgs {
     /// Add the probability as a fourth column of the CSV
     #[arg(long)]
     probabilities: bool,
-    /// Format of the forecast
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+    /// Format of the forecast, in place of --json
+    #[arg(long, value_enum, conflicts_with = "json", hide = true)]
+    format: Option<Format>,
     #[command(flatten)]
     rule: RuleArgs,
     /// Highest age of the last reading at the timestamp, such as 2d or 36h; if it is older, the command fails
@@ -54,14 +67,13 @@ pub struct PredictArgs {
     #[arg(long)]
     show: bool,
     #[command(flatten)]
-    clock: ClockArgs,
+    site: SiteArgs,
 }
 
 /// Format of a forecast file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// `time,device,activation_predicted`, ordered by time, then device.
-    #[default]
     Csv,
     /// One object with 24 hours per device.
     Json,
@@ -73,22 +85,28 @@ pub enum Format {
 /// Returns an error for a timestamp or file that cannot be read, an unknown device, or an output that cannot be
 /// written.
 pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
-    let inputs = Inputs { paths: vec![args.input.clone()], site: args.clock.config() };
+    let (paths, output) = places(args)?;
+    let inputs = Inputs { paths, ..args.site.inputs() };
     let calendar = inputs.site.calendar()?;
-    let origin = match args.timestamp.as_str() {
-        "now" => calendar.now(),
-        text => calendar.parse(text).context("cannot read the timestamp")?,
-    };
-    files::check(&args.output)?;
+    let origin = values::moment(&args.timestamp, &calendar).context("cannot read the timestamp")?;
+    if let Some(output) = &output {
+        files::check(output)?;
+    }
+    let bar = progress::waiting("reading");
     let (readings, summary) = inputs.read(&calendar, Some(origin))?;
+    bar.finish_and_clear();
     let Some((_, last)) = readings.active_period(origin) else {
-        bail!("{}: no reading before {}", readings::redacted(&args.input.to_string_lossy()), args.timestamp);
+        let names: Vec<_> = inputs.paths.iter().map(|path| readings::redacted(&path.to_string_lossy())).collect();
+        bail!("{}: no reading before {}", names.join(", "), calendar.format(origin));
     };
     let data_until = calendar.format(last);
     if args.max_age.is_some_and(|age| origin - last > age.as_secs() as i64) {
         bail!("the last reading, at {data_until}, is older than --max-age at {}", calendar.format(origin));
     }
-    let hourly = Hourly::unless_stale(&readings, &calendar, origin, summary.heard);
+    check_known(&readings, &args.device, " before the timestamp")?;
+    // Of what is yet to come nothing is known. A file may be from a place whose clocks are ahead of this machine's.
+    let known_until = origin.min(calendar.now().max(last + 1));
+    let hourly = Hourly::unless_stale(&readings, &calendar, known_until, summary.heard);
     if let Some(since) = hourly.stale {
         let (devices, days) = (readings.devices.len(), (origin - since) / (24 * HOUR));
         remark(&format!(
@@ -105,29 +123,73 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     if !matches!(rule, Rule::Fixed(_)) {
         remark(&format!("an hour counts as occupied from a probability of {:.2} on", models.threshold.0));
     }
-    check_known(&readings, &args.device, " before the timestamp")?;
     let mut forecasts = forecast::forecast_all(&hourly, &rates, &models).context("cannot build the features")?;
+    if calendar.next_hour(origin) > hourly.end {
+        let later = ahead::forecast_all(&readings, &calendar, origin, &hourly, &models);
+        forecasts = ahead::joined(&forecasts, later.context("cannot build the features")?);
+        if hourly.stale.is_none() {
+            let reach = calendar.format(calendar.start(hourly.end + HORIZON as i32));
+            remark(&format!("from {reach} on, which is more than {HORIZON} hours ahead, it is each room's usual rate"));
+        }
+    }
     forecasts.retain(|f| args.device.is_empty() || args.device.contains(&f.device));
-    let bytes = match args.format {
+    let Some(output) = output else {
+        print(heatmap::draw(&forecasts, &calendar).trim_start_matches('\n'))?;
+        remark(&closing(&forecasts, &calendar, origin, None));
+        return Ok(());
+    };
+    let bytes = match format(args, &output) {
         Format::Csv => write::csv(&forecasts, &calendar, args.probabilities),
         Format::Json => write::json(&forecasts, &calendar, origin, last, hourly.stale.is_some())?,
     };
-    files::write(&args.output, &bytes)?;
+    files::write(&output, &bytes)?;
     if args.show {
         remark(heatmap::draw(&forecasts, &calendar).trim_end());
     }
-    remark(&closing(&forecasts, &calendar, origin, &args.output));
+    remark(&closing(&forecasts, &calendar, origin, Some(&output)));
     Ok(())
 }
 
+/// Returns the inputs, and the output if there is one. The first of two positions is the input. A single one is the
+/// output if --input names the readings.
+fn places(args: &PredictArgs) -> anyhow::Result<(Vec<PathBuf>, Option<PathBuf>)> {
+    let wrong = |kind, message: &str| wrong_usage("predict", kind, message);
+    let (inputs, output) = match (&args.site.input[..], &args.first, &args.second) {
+        ([], Some(input), output) => (vec![input.clone()], output.clone()),
+        ([], None, _) => match std::env::var(INPUT_VARIABLE) {
+            Ok(paths) if !paths.is_empty() => (paths.split(',').map(PathBuf::from).collect(), None),
+            _ => {
+                let message = "the readings are required: --input FILE, or the position INPUT\n";
+                return Err(wrong(ErrorKind::MissingRequiredArgument, message));
+            }
+        },
+        (inputs, output, None) => (inputs.to_vec(), output.clone()),
+        (.., Some(_)) => {
+            let message = "the readings are named twice, by --input and by the position INPUT\n";
+            return Err(wrong(ErrorKind::ArgumentConflict, message));
+        }
+    };
+    let is_for_programs = args.json || args.format.is_some() || args.probabilities;
+    Ok((inputs, output.or_else(|| is_for_programs.then(|| "-".into()))))
+}
+
+fn format(args: &PredictArgs, output: &Path) -> Format {
+    let is_json = args.json || output.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
+    args.format.unwrap_or(if is_json { Format::Json } else { Format::Csv })
+}
+
 /// Returns one line: rooms, hours expected in use, and the file of the forecast.
-fn closing(forecasts: &[DeviceForecast], calendar: &Calendar, origin: Timestamp, output: &Path) -> String {
+fn closing(forecasts: &[DeviceForecast], calendar: &Calendar, origin: Timestamp, output: Option<&Path>) -> String {
     let expected: f64 = forecasts.iter().flat_map(|forecast| &forecast.hours).map(|hour| hour.probability).sum();
     let rooms = match forecasts.len() {
         1 => "1 room".to_owned(),
         number => format!("{number} rooms"),
     };
     let from = calendar.format(calendar.start(calendar.next_hour(origin)));
-    let place = if output == Path::new("-") { "standard output".into() } else { output.to_string_lossy() };
-    format!("{rooms}, 24 hours from {from}: {expected:.1} room-hours expected in use; written to {place}")
+    let place = match output {
+        None => String::new(),
+        Some(path) if path == Path::new("-") => "; written to standard output".into(),
+        Some(path) => format!("; written to {}", path.to_string_lossy()),
+    };
+    format!("{rooms}, 24 hours from {from}: {expected:.1} room-hours expected in use{place}")
 }

@@ -78,8 +78,10 @@ fn summary(hourly: &Hourly, models: &Models, seconds: f64) -> String {
     let rows: usize = hourly.devices.iter().map(|d| d.states.len()).sum();
     let of = |source: Source| hourly.devices.iter().filter(|d| source_of(models, &d.device) == source).count();
     let mut text = format!(
-        "devices      {}\nhours        {rows}\nseconds      {seconds:.1}\n\nown model    {:>6}  trees of the device's own with the site's layers\n\
-         building     {:>6}  the site's layers alone\nbaseline     {:>6}  the decayed hour-of-week rate alone\n",
+        "devices      {}\nhistory      {rows} hours of all devices together\ntook         {seconds:.1} s\n\nsource of their forecasts\n\
+         model        {:>6}  the device's own models with those of the building\n\
+         building     {:>6}  the models that all devices share\n\
+         baseline     {:>6}  the device's usual rate in each hour of the week\n",
         hourly.devices.len(),
         of(Source::Model),
         of(Source::Building),

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::commands::arguments::{OpenStore, StoreArgs};
 use crate::commands::output::{print, print_json};
+use crate::commands::progress;
 use roomcast_forecast::calendar::EARLIEST_EVENT;
 use roomcast_forecast::readings::{self, FileRow};
 use roomcast_storage::readings::{Batch, Event, Kind, Refused, Verdict};
@@ -49,12 +51,14 @@ struct Imported {
 /// Returns an error when a file cannot be read as a whole, or the store refuses a batch.
 pub fn run(args: &ImportArgs) -> anyhow::Result<()> {
     let opened = args.at.create()?;
-    let import = |path: &PathBuf| import(&opened, path, args.batch as usize);
+    let bar = progress::bar("rows read", None);
+    let import = |path: &PathBuf| import(&opened, path, args.batch as usize, &bar);
     let imported = args.files.iter().map(import).collect::<anyhow::Result<Vec<_>>>()?;
+    bar.finish_and_clear();
     if args.json { print_json(&imported) } else { print(describe(&imported)) }
 }
 
-fn import(opened: &OpenStore, path: &Path, size: usize) -> anyhow::Result<Imported> {
+fn import(opened: &OpenStore, path: &Path, size: usize, bar: &ProgressBar) -> anyhow::Result<Imported> {
     let mut imported = Imported { file: path.display().to_string(), ..Imported::default() };
     let mut batch = Batch::default();
     readings::rows::<anyhow::Error>(path, &opened.calendar, |row| {
@@ -80,7 +84,9 @@ fn import(opened: &OpenStore, path: &Path, size: usize) -> anyhow::Result<Import
                 batch.refused.push(Refused { source: "file".into(), payload, reason: refusal.to_string() });
             }
         }
-        if batch.events.len() + batch.refused.len() >= size {
+        let rows = batch.events.len() + batch.refused.len();
+        if rows >= size {
+            bar.inc(rows as u64);
             store(opened, &mut batch, &mut imported)?;
         }
         Ok(())

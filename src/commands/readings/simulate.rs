@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 
 use crate::commands::arguments::values::{share, within};
 use crate::commands::output::remark;
+use crate::commands::progress;
 #[cfg(feature = "server")]
 use crate::commands::server::play::PlayArgs;
 use roomcast_forecast::files::Output;
@@ -92,10 +93,12 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<()> {
     let mut output = Output::create(&args.output)?;
     let mut truth = args.truth.as_deref().map(Output::create).transpose()?;
     let writer = truth.as_mut().map(|truth| truth as &mut dyn Write);
-    let summary = match write(&building, format, &mut output, writer) {
+    let bar = progress::bytes("written");
+    let summary = match write(&building, format, &mut bar.wrap_write(&mut output), writer) {
         Err(WriteError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
         summary => summary.with_context(|| format!("cannot write readings to {}", output.name))?,
     };
+    bar.finish_and_clear();
     output.finish()?;
     truth.map_or(Ok(()), Output::finish)?;
     remark(&line(&building, summary, begun.elapsed().as_secs_f64()));

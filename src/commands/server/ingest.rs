@@ -7,6 +7,7 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use tokio::runtime::Runtime;
 
+use crate::commands::arguments::warn_without_zone;
 use roomcast_forecast::calendar::Calendar;
 use roomcast_server::ingest::nats;
 use roomcast_server::ingest::payload::form::Form;
@@ -22,11 +23,15 @@ const DEFAULT_TOPIC: &str = "zigbee2mqtt/+";
 
 /// The forms of payloads, with their names and descriptions.
 const FORMS: [(Form, &str, &str); 6] = [
-    (Form::Auto, "auto", "Detected from their content"),
+    (
+        Form::Auto,
+        "auto",
+        "Any of these and those of ESPHome, Shelly, Milesight, ChirpStack and others, by their content",
+    ),
     (Form::Zigbee2mqtt, "zigbee2mqtt", "JSON with `occupancy` or `presence`"),
     (Form::Tasmota, "tasmota", "JSON with `PIR1`, `Switch1` or `POWER`, or plain ON and OFF"),
     (Form::Homeassistant, "homeassistant", "Plain `on` and `off`; `unavailable` for a sensor that is offline"),
-    (Form::Plain, "plain", "Plain ON, OFF, 1, 0, true or false"),
+    (Form::Plain, "plain", "A plain word: ON, 1, true, occupied, detected, open, or their opposites"),
     (Form::Json, "json", "JSON with the value at a pointer"),
 ];
 
@@ -47,7 +52,7 @@ pub struct MessageArgs {
     /// Topics in which the level {device} names the device, such as site/{device}/motion
     #[arg(long, value_name = "TOPIC")]
     mqtt_template: Option<String>,
-    /// JSON pointer to the value in a JSON payload, such as /motion/state
+    /// JSON pointer to the value in a JSON payload, such as /motion/state; /contact for a door of Zigbee2MQTT
     #[arg(long, value_name = "POINTER")]
     mqtt_pointer: Option<String>,
 }
@@ -125,6 +130,7 @@ impl LiveArgs {
                 "{url} names no store\nhint: a store is a path that ends in .db or .sqlite, sqlite:PATH, or postgres://…"
             );
         }
+        warn_without_zone(calendar);
         let sources = Sources { mqtt: self.mqtt()?, nats: self.nats() };
         tracing::info!(target: START, "store of live readings: {}", readings::redacted(url));
         if let Some((broker, ..)) = &sources.mqtt {

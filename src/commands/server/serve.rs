@@ -26,6 +26,9 @@ use roomcast_storage::readings;
 /// The port without `--port` or `--bind`.
 pub const PORT: u16 = 5000;
 
+/// Heading of the options of the HTTP server in the help.
+const HTTP: &str = "HTTP server";
+
 /// Number of threads that talk to the store, the broker and JetStream.
 const STORE_THREADS: usize = 2;
 
@@ -46,48 +49,48 @@ pub struct ServeArgs {
     #[command(flatten)]
     rule: RuleArgs,
     /// Address and port to listen on [default: 0.0.0.0:5000, with --no-auth 127.0.0.1:5000]
-    #[arg(long, value_name = "ADDRESS", env = "ROOMCAST_BIND")]
+    #[arg(help_heading = HTTP, long, value_name = "ADDRESS", env = "ROOMCAST_BIND")]
     bind: Option<SocketAddr>,
     /// Port to listen on, instead of that of --bind; 0 for any free port
-    #[arg(long, value_name = "PORT")]
+    #[arg(help_heading = HTTP, long, value_name = "PORT")]
     port: Option<u16>,
     /// File to which the port is written when the server listens
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = HTTP, long, value_name = "FILE")]
     port_file: Option<PathBuf>,
     /// File of tokens, one `calendar:TOKEN`, `read:TOKEN`, `write:TOKEN` or `admin:TOKEN` a line. The variables PRIVATE_TOKEN
     /// (an admin token) and ROOMCAST_TOKENS (the same as the file, separated by commas) hold more
-    #[arg(long, value_name = "FILE", env = "ROOMCAST_TOKEN_FILE")]
+    #[arg(help_heading = HTTP, long, value_name = "FILE", env = "ROOMCAST_TOKEN_FILE")]
     token_file: Option<PathBuf>,
     /// Answer requests without a token. The address must be a loopback one, and requests must be for localhost or 127.0.0.1
-    #[arg(long)]
+    #[arg(help_heading = HTTP, long)]
     no_auth: bool,
     /// Answer requests for /metrics without a token
-    #[arg(long)]
+    #[arg(help_heading = HTTP, long)]
     metrics_public: bool,
     /// Requests per second of one address or token, with bursts of twice as many; 0 for no limit
-    #[arg(long, value_name = "N", default_value_t = 500, env = "ROOMCAST_RATE_LIMIT")]
+    #[arg(help_heading = HTTP, long, value_name = "N", default_value_t = 500, env = "ROOMCAST_RATE_LIMIT")]
     rate_limit: u32,
     /// Largest number of open connections of one address; 0 for no limit, such as behind a proxy
-    #[arg(long, value_name = "N", default_value_t = 256, env = "ROOMCAST_CONNECTION_LIMIT")]
+    #[arg(help_heading = HTTP, long, value_name = "N", default_value_t = 256, env = "ROOMCAST_CONNECTION_LIMIT")]
     connection_limit: u32,
     /// Origin whose pages may read answers, such as `https://dashboard.example` (repeatable)
-    #[arg(long, value_name = "ORIGIN")]
+    #[arg(help_heading = HTTP, long, value_name = "ORIGIN")]
     cors_origin: Vec<String>,
     /// Address or network, such as 10.0.0.0/8, of a trusted proxy (repeatable). For its requests, the client is the last
     /// address in X-Forwarded-For (without it, Forwarded) that is no trusted proxy
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(help_heading = HTTP, long, value_name = "ADDRESS")]
     trusted_proxy: Vec<Network>,
     /// File of the certificate chain for TLS, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[arg(help_heading = HTTP, long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
     /// File of the private key for TLS, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    #[arg(help_heading = HTTP, long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
     /// Number of threads that serve connections; without it, one per processor
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(help_heading = HTTP, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     workers: Option<u16>,
     /// Seconds for which a stopping server still accepts connections while /readyz answers that it is not ready
-    #[arg(long, value_name = "SECONDS", default_value_t = 1)]
+    #[arg(help_heading = HTTP, long, value_name = "SECONDS", default_value_t = 1)]
     drain: u64,
     #[command(flatten)]
     live: LiveArgs,

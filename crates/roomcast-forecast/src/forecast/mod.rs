@@ -1,5 +1,6 @@
 //! Forecasts: 24 probabilities and states per device, from a model and a history.
 
+pub mod ahead;
 pub mod write;
 
 use polars::prelude::PolarsResult;
@@ -96,6 +97,7 @@ pub struct Explanation {
     #[serde(skip)]
     pub hour: Hour,
     /// The probability of the forecast.
+    #[serde(serialize_with = "write::serialize_rounded")]
     pub probability: f64,
     /// The log-odds before silence is taken into account: `base` plus all contributions.
     pub score: f64,

@@ -1,9 +1,26 @@
 //! Forecasts as CSV and JSON.
 
+use serde::Serializer;
 use serde_json::json;
 
 use super::DeviceForecast;
 use crate::calendar::{Calendar, Timestamp};
+
+/// Parts of one into which probabilities are divided in JSON, as in the CSV. Further digits are noise of 32-bit features.
+const PARTS: f64 = 1e6;
+
+/// Returns a probability with the digits that mean something.
+pub fn rounded(probability: f64) -> f64 {
+    (probability * PARTS).round() / PARTS
+}
+
+/// Serializes a probability with these digits.
+///
+/// # Errors
+/// Returns the error of the serializer.
+pub fn serialize_rounded<S: Serializer>(probability: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(rounded(*probability))
+}
 
 /// Returns the CSV of the contract, ordered by time, then device.
 pub fn csv(forecasts: &[DeviceForecast], calendar: &Calendar, probabilities: bool) -> Vec<u8> {
@@ -48,8 +65,8 @@ pub fn json(
                 .map(|hour| {
                     json!({
                         "start": calendar.rfc3339(calendar.start(hour.hour)),
-                        "probability": hour.probability,
-                        "activation_predicted": u8::from(hour.occupied),
+                        "probability": rounded(hour.probability),
+                        "state": u8::from(hour.occupied),
                     })
                 })
                 .collect();

@@ -116,6 +116,11 @@ impl Hourly {
         }
     }
 
+    /// Builds the grid as of an `origin` that is yet to come, unknown after the hour of `since`.
+    pub fn unknown_since(readings: &Readings, calendar: &Calendar, origin: Timestamp, since: Timestamp) -> Hourly {
+        Hourly::new(readings, calendar, origin).unobserved_since(since)
+    }
+
     /// Builds the same grid and returns the [`SiteDays`] with which [`Hourly::part`] builds some of the devices.
     pub(crate) fn with_days(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> (Hourly, SiteDays) {
         Hourly::build(readings, calendar, origin, false)

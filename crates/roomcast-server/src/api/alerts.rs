@@ -23,7 +23,7 @@ pub struct AlertsAnswer {
 ///
 /// The server checks the site every few seconds. One entry covers all sensors, models or servers with the same problem.
 #[utoipa::path(
-    get, path = "/alerts", operation_id = "alerts", tag = "operation",
+    get, path = "/alerts", operation_id = "alerts", tag = "server",
     responses(
         (status = 200, description = "The current problems", body = AlertsAnswer),
         (status = 304, description = "The answer is unchanged: `If-None-Match` holds its `ETag`"),

@@ -11,7 +11,7 @@ use crate::http::query::{self, Query};
 use crate::problem::{Code, Problem, Reply};
 use crate::state::site::Site;
 use crate::state::snapshot::unknown;
-use roomcast_forecast::forecast;
+use roomcast_forecast::forecast::{self, write};
 use roomcast_forecast::hourly::HORIZON;
 
 /// The contributions to the probability of one hour.
@@ -89,7 +89,7 @@ pub async fn get(_: ReadAccess, Query(query): Query<ExplainQuery>, site: Data<Si
         Ok(ExplanationAnswer {
             device: name,
             hour: site.calendar.rfc3339(site.calendar.start(found.hour)),
-            probability: found.probability,
+            probability: write::rounded(found.probability),
             score: found.score,
             base: found.base,
             silent_share: found.silent_share,

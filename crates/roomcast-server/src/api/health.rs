@@ -8,14 +8,14 @@ use crate::problem::{Code, Problem, ProblemBody, Reply};
 use crate::state::site::{Phase, Site};
 
 /// Liveness of the process
-#[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "operation", responses((status = 200, description = "The process is alive", body = String, content_type = "text/plain")), security(()))]
+#[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "server", responses((status = 200, description = "The process is alive", body = String, content_type = "text/plain")), security(()))]
 pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
 }
 
 /// Readiness: models and history are loaded
 #[utoipa::path(
-    get, path = "/readyz", operation_id = "readyz", tag = "operation",
+    get, path = "/readyz", operation_id = "readyz", tag = "server",
     responses(
         (status = 200, description = "Models and history are loaded"),
         (status = 503, description = "Models or history are not loaded yet, or the server is about to stop", body = ProblemBody, content_type = "application/problem+json"),

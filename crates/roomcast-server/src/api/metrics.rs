@@ -13,7 +13,7 @@ use crate::state::site::{Phase, Site};
 
 /// Metrics of the server for Prometheus
 #[utoipa::path(
-    get, path = "/metrics", operation_id = "metrics", tag = "operation",
+    get, path = "/metrics", operation_id = "metrics", tag = "server",
     responses(
         (status = 200, description = "Metrics in Prometheus' text format", body = String, content_type = "text/plain"),
     ),

@@ -65,10 +65,10 @@ pub struct Row {
     /// Name of the device: 1 to 256 bytes without control characters.
     #[schema(example = "device_1", min_length = 1)]
     device: String,
-    /// 1 for motion, 0 for none; default: 1. Other accepted values are `true`, `false`, `on` and `off`; another
-    /// accepted name is `activated`.
+    /// 1 for motion, 0 for none; default: 1. Other accepted values are `true`, `false`, `on`, `off`, `occupied`, `vacant`
+    /// and the like; another accepted name is `device_activated`. Fields of other names are ignored.
     #[schema(minimum = 0, maximum = 1)]
-    device_activated: Option<u8>,
+    state: Option<u8>,
     /// The sender's identifier of the event. Events of one day with the same identifier are stored once.
     #[schema(max_length = 128)]
     id: Option<String>,

@@ -25,6 +25,7 @@ use super::payload::rows::{self, Media, Rows};
 use super::writer::Writer;
 use crate::backoff::Backoff;
 use crate::ingest::counts::Counts;
+use crate::state::site::START;
 use roomcast_forecast::calendar::Calendar;
 use roomcast_storage::readings::{Batch, Refused};
 
@@ -77,7 +78,7 @@ pub async fn listen(settings: Settings, calendar: Calendar, writer: Writer, coun
             }
         }
     };
-    tracing::info!(stream = settings.stream, subject = settings.subject, "receiving from JetStream");
+    tracing::info!(target: START, stream = settings.stream, subject = settings.subject, "receiving from JetStream");
     let source = Durable { client, consumer, settings, checked: Mutex::new(Instant::now()) };
     let receiver = Arc::new(Receiver { source, calendar, writer, counts });
     let room = Arc::new(Semaphore::new(MAX_MESSAGES_IN_WORK));

@@ -173,7 +173,7 @@ fn find_problems(
     ]
 }
 
-/// Reports the readings when those expected in the store do not arrive.
+/// Reports since when nothing was heard, if readings are expected in the store and do not arrive.
 fn late(site: &Site, snapshot: &Snapshot, usual_silence: i64, arriving: bool) -> Vec<String> {
     let (Some(live), Some((_, last))) = (&site.live, snapshot.history.span) else { return Vec::new() };
     let now = site.calendar.now();
@@ -187,7 +187,8 @@ fn late(site: &Site, snapshot: &Snapshot, usual_silence: i64, arriving: bool) ->
     if silent <= usual_silence || heard.is_some_and(|heard| now - heard <= usual_silence) {
         return Vec::new();
     }
-    vec!["readings".into()]
+    let since = heard.map_or(last, |heard| heard.max(last));
+    vec![format!("nothing heard since {}", site.calendar.format(since))]
 }
 
 /// Returns the number of seconds without motion anywhere that is not unusual.

@@ -19,6 +19,7 @@ use crate::http::access::auth::Access;
 use crate::http::etag;
 use crate::page::bundle::Module;
 use crate::problem::Problem;
+use crate::state::site::Site;
 
 /// The content security policy of the page, which allows only its own script, style and requests.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -57,7 +58,10 @@ struct File {
     tag: EntityTag,
 }
 
-static FILES: LazyLock<[File; 11]> = LazyLock::new(|| {
+/// Path, in the list of files, of the API's description at a site with a time zone.
+const ZONED_OPENAPI: &str = "/openapi.json with a zone";
+
+static FILES: LazyLock<[File; 12]> = LazyLock::new(|| {
     const INDEX: &str = include_str!("app/index.html");
     [
         own("/", HTML, INDEX),
@@ -70,7 +74,8 @@ static FILES: LazyLock<[File; 11]> = LazyLock::new(|| {
         own("/docs.css", STYLE, include_str!("docs/docs.css")),
         vendored("/swagger-ui.js", SCRIPT, include_bytes!("docs/vendor/swagger-ui-bundle.js.gz")),
         vendored("/swagger-ui.css", STYLE, include_bytes!("docs/vendor/swagger-ui.css.gz")),
-        own("/openapi.json", "application/json", &super::openapi::json()),
+        own("/openapi.json", "application/json", &super::openapi::json(false)),
+        own(ZONED_OPENAPI, "application/json", &super::openapi::json(true)),
     ]
 });
 
@@ -91,10 +96,11 @@ fn vendored(path: &'static str, media: &'static str, gzip: &'static [u8]) -> Fil
 }
 
 /// Sends the page, the API page, or a file of theirs.
-pub async fn page(request: HttpRequest, access: Data<Access>) -> Result<HttpResponse, Problem> {
+pub async fn page(request: HttpRequest, access: Data<Access>, site: Data<Site>) -> Result<HttpResponse, Problem> {
     // The router has matched a path of the list, whatever its spelling.
     match request.match_pattern().as_deref() {
         Some("/") if access.tokens.is_empty() => file(&request, OPEN_PAGE),
+        Some("/openapi.json") if site.calendar.zone().is_some() => file(&request, ZONED_OPENAPI),
         path => file(&request, path.unwrap_or_default()),
     }
 }

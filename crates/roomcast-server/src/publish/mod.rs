@@ -19,6 +19,7 @@ use tokio::time::sleep;
 
 use crate::backoff::{Backoff, Outage, STABLE_DURATION};
 use crate::metrics::TargetCounts;
+use crate::state::site::START;
 pub use homeassistant::HomeAssistant;
 pub use redis::{Redis, RedisUrlError};
 use roomcast_forecast::calendar::Calendar;
@@ -51,6 +52,7 @@ pub struct Feed {
     calendar: Calendar,
     counts: Arc<TargetCounts>,
     connected_at: Option<Instant>,
+    said: Option<Said>,
 }
 
 impl Feed {
@@ -68,8 +70,38 @@ impl Feed {
     fn connected(&mut self) {
         self.counts.connected.set(1);
         self.connected_at = Some(Instant::now());
-        tracing::info!("connected to {} for forecasts", self.target);
+        tracing::info!(target: START, "connected to {} for forecasts", self.target);
     }
+
+    /// Records that a forecast was published. Says so the first time.
+    fn published(&mut self, forecast: &SiteForecast) {
+        if self.said != Some(Said::Published) {
+            let (rooms, target) = (forecast.forecasts.len(), &self.target);
+            tracing::info!(target: START, rooms, "the first forecast is published to {target}");
+            self.said = Some(Said::Published);
+        }
+    }
+
+    /// Records that a forecast is too old to be published. Says so once, since nobody would see any other sign of it.
+    fn too_old(&mut self, forecast: &SiteForecast) {
+        if self.said.is_none() {
+            let (origin, target) = (self.calendar.format(forecast.origin), &self.target);
+            tracing::warn!(
+                "nothing is published to {target} yet: the readings end at {origin}, and an hour of the past needs no \
+                 forecast; it begins with the first reading of the present"
+            );
+            self.said = Some(Said::TooOld);
+        }
+    }
+}
+
+/// What the log says about the forecasts of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    /// They are too old.
+    TooOld,
+    /// The first one is published.
+    Published,
 }
 
 /// The time until which no other server publishes; `None` when another server does. The time limits the lease: a server
@@ -136,6 +168,7 @@ impl Publisher {
                 calendar: calendar.clone(),
                 counts: own,
                 connected_at: None,
+                said: None,
             };
             runtime.spawn(supply(target, feed, lease_end.clone()));
         }
@@ -285,6 +318,7 @@ mod tests {
             calendar: Calendar::default(),
             counts: counts.clone(),
             connected_at: None,
+            said: None,
         };
         tokio::spawn(supply(Box::new(Connected), feed, LeaseEnd(lease_end)));
         let (now, second) = (Instant::now(), Duration::from_secs(1));

@@ -79,7 +79,11 @@ impl Target for Redis {
         feed.connected();
         loop {
             if let Some(forecast) = feed.newest() {
-                write(&mut connection, &forecast, feed).await?;
+                if write(&mut connection, &forecast, feed).await? {
+                    feed.published(&forecast);
+                } else {
+                    feed.too_old(&forecast);
+                }
             }
             if !feed.wait().await {
                 return Ok(());
@@ -88,11 +92,15 @@ impl Target for Redis {
     }
 }
 
-/// Sets the keys of a forecast while its first hour is not over.
-async fn write(connection: &mut MultiplexedConnection, forecast: &SiteForecast, feed: &Feed) -> Result<(), RedisError> {
+/// Sets the keys of a forecast while its first hour is not over. Returns whether all are set.
+async fn write(
+    connection: &mut MultiplexedConnection,
+    forecast: &SiteForecast,
+    feed: &Feed,
+) -> Result<bool, RedisError> {
     let rendered = forecast.render(&feed.calendar);
     for devices in forecast.forecasts.chunks(MAX_BATCH_KEYS) {
-        let Some(seconds) = forecast.seconds_left(&feed.calendar, feed.calendar.now()) else { return Ok(()) };
+        let Some(seconds) = forecast.seconds_left(&feed.calendar, feed.calendar.now()) else { return Ok(false) };
         let mut request = pipe();
         for device in devices {
             let Ok(json) = rendered.prediction(device) else { continue };
@@ -101,7 +109,7 @@ async fn write(connection: &mut MultiplexedConnection, forecast: &SiteForecast, 
         request.query_async::<()>(connection).await?;
         feed.counts.sent.add(devices.len() as u64);
     }
-    Ok(())
+    Ok(true)
 }
 
 #[cfg(test)]

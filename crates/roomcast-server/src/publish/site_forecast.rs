@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 
 use roomcast_forecast::calendar::{Calendar, HOUR, Hour, Timestamp};
-use roomcast_forecast::forecast::DeviceForecast;
+use roomcast_forecast::forecast::{DeviceForecast, write};
 use roomcast_forecast::hourly::Status;
 use roomcast_forecast::model::Source;
 
@@ -94,7 +94,10 @@ impl Rendered<'_> {
             source: forecast.source,
             status: forecast.status,
             hours: hours
-                .map(|(start, hour)| Hourly { start, probability: hour.probability, state: u8::from(hour.occupied) })
+                .map(|(start, hour)| {
+                    let (probability, state) = (write::rounded(hour.probability), u8::from(hour.occupied));
+                    Hourly { start, probability, state }
+                })
                 .collect(),
         })
     }

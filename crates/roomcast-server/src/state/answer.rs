@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::loaded::{self, Loaded};
 use roomcast_forecast::calendar::{Calendar, Timestamp};
-use roomcast_forecast::forecast::DeviceForecast;
+use roomcast_forecast::forecast::{DeviceForecast, write};
 use roomcast_forecast::hourly::{Hourly, Status};
 use roomcast_forecast::model::Source;
 
@@ -142,7 +142,7 @@ pub fn device(
 ) -> serde_json::Result<Vec<u8>> {
     let hour = |hour: &roomcast_forecast::forecast::HourForecast| HourAnswer {
         start: calendar.rfc3339(calendar.start(hour.hour)),
-        probability: hour.probability,
+        probability: write::rounded(hour.probability),
         state: u8::from(hour.occupied),
     };
     serde_json::to_vec(&DeviceAnswer {

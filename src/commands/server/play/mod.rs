@@ -14,6 +14,7 @@ use clap::Args;
 use self::post::Server;
 use super::ingest::broker;
 use crate::commands::arguments::values::within;
+use crate::commands::output::remark;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_simulate::Building;
 
@@ -44,6 +45,10 @@ impl PlayArgs {
     /// Returns an error when the address is not valid, or the broker or server cannot be reached or refuses the readings.
     pub fn run(&self, building: &Building) -> anyhow::Result<Option<String>> {
         let Some(url) = &self.live else { return Ok(None) };
+        remark(&format!(
+            "sending the readings of {} devices, {} times as fast as they happened, up to the present",
+            building.devices, self.speed
+        ));
         let sent = if url.starts_with("http") {
             let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
             let trusted = self.live_ca.as_ref().map(read).transpose()?;

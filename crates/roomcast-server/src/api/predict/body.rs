@@ -15,6 +15,8 @@ use utoipa::{IntoParams, ToSchema};
 use crate::api::predict::{prefers, work};
 use crate::http::access::auth::{self, Access, ReadAccess};
 use crate::http::query::{self, Query};
+use crate::ingest::payload::row::{JsonRow, STATE_NAMES};
+use crate::ingest::payload::words;
 use crate::problem::{Code, Problem, Reply};
 use crate::state::answer::Forecast;
 use crate::state::grid::{Forecasts, Grid};
@@ -38,8 +40,8 @@ const MAX_CELLS: i64 = 2_000_000;
 const NAME_BYTES: std::ops::RangeInclusive<usize> = 1..=256;
 
 /// A history, and the instant of the forecast.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "the schema of a body, which is read as JsonBody")]
 pub struct HistoryBody {
     /// The instant the forecast is made at; default: the end of the hour of the last reading.
     at: Option<String>,
@@ -48,8 +50,8 @@ pub struct HistoryBody {
 }
 
 /// A sensor that detected motion, or reported that there is none.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "the schema of a row, which is read as in POST /readings")]
 pub struct Reading {
     /// Time of the event: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339.
     #[schema(example = "2016-07-01 05:35:00")]
@@ -57,14 +59,19 @@ pub struct Reading {
     /// Name of the device: 1 to 256 bytes without control characters.
     #[schema(example = "device_1", min_length = 1)]
     device: String,
-    /// 1 for motion; 0 for no motion, which shows that the sensor is alive.
-    #[serde(default = "fired")]
-    #[schema(example = 1, minimum = 0, maximum = 1)]
-    device_activated: u8,
+    /// 1 for motion; 0 for no motion, which shows that the sensor is alive; default: 1. Another accepted name is
+    /// `device_activated`. Fields of other names are ignored.
+    #[schema(minimum = 0, maximum = 1)]
+    state: Option<u8>,
 }
 
-fn fired() -> u8 {
-    1
+/// A body in JSON.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JsonBody<'a> {
+    at: Option<String>,
+    #[serde(borrow)]
+    readings: Vec<JsonRow<'a>>,
 }
 
 /// Parameters of `POST /predict`.
@@ -77,7 +84,7 @@ pub struct HistoryQuery {
 
 /// A forecast for a history in the body
 ///
-/// Nothing is stored. The history is JSON or CSV (`time,device,device_activated`) of at most 8 MiB. Devices that the
+/// Nothing is stored. The history is JSON or CSV (`time,device,state`) of at most 8 MiB. Devices that the
 /// models know by name are forecast by their own models, other devices by those of the building.
 #[utoipa::path(
     post, path = "/predict", operation_id = "predict_history", tag = "forecasts",
@@ -198,19 +205,15 @@ struct ParsedBody {
 }
 
 fn from_json(body: &[u8], calendar: &Calendar) -> Result<ParsedBody, Problem> {
-    let body_fields: HistoryBody =
+    let body_fields: JsonBody<'_> =
         serde_json::from_slice(body).map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))?;
     let at = query::time("at", body_fields.at.as_deref(), calendar)?;
     let mut parsed = ParsedBody { at, ..ParsedBody::default() };
     for (at, reading) in body_fields.readings.into_iter().enumerate() {
         let place = || format!("readings[{at}]");
         let time = calendar.parse(&reading.time).map_err(|error| wrong(&place(), error))?;
-        let device = name(reading.device).map_err(|why| wrong(&place(), why))?;
-        match reading.device_activated {
-            1 => parsed.motion.push((time, device)),
-            0 => parsed.still.push(time),
-            other => return Err(wrong(&place(), format!("device_activated: expected 1 or 0, found {other}"))),
-        }
+        let device = name(&reading.device).map_err(|why| wrong(&place(), why))?;
+        if reading.motion { parsed.motion.push((time, device)) } else { parsed.still.push(time) }
     }
     Ok(parsed)
 }
@@ -220,9 +223,11 @@ fn from_csv(body: &[u8], calendar: &Calendar) -> Result<ParsedBody, Problem> {
     let mut input = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(body);
     let header = input.headers().map_err(|error| wrong("the header", error))?.clone();
     let mut columns = [0; 3];
-    for (column, name) in columns.iter_mut().zip(["time", "device", "device_activated"]) {
-        let found = header.iter().position(|cell| cell.eq_ignore_ascii_case(name));
-        *column = found.ok_or_else(|| wrong("the header", format!("there is no column {name}")))?;
+    let names: [&[&str]; 3] = [&["time"], &["device"], &STATE_NAMES];
+    for (column, names) in columns.iter_mut().zip(names) {
+        let position = |name: &&str| header.iter().position(|cell| cell.eq_ignore_ascii_case(name));
+        let found = names.iter().find_map(position);
+        *column = found.ok_or_else(|| wrong("the header", format!("there is no column {}", names[0])))?;
     }
     let mut parsed = ParsedBody::default();
     for record in input.records() {
@@ -230,17 +235,17 @@ fn from_csv(body: &[u8], calendar: &Calendar) -> Result<ParsedBody, Problem> {
         let place = || format!("line {}", record.position().map_or(0, |position| position.line()));
         let cell = |at: usize| record.get(columns[at]).unwrap_or_default();
         let time = calendar.parse(cell(0)).map_err(|error| wrong(&place(), error))?;
-        let device = name(cell(1).to_owned()).map_err(|why| wrong(&place(), why))?;
-        match cell(2).to_ascii_lowercase().as_str() {
-            "1" | "1.0" | "true" | "on" => parsed.motion.push((time, device)),
-            "0" | "0.0" | "false" | "off" => parsed.still.push(time),
-            other => return Err(wrong(&place(), format!("device_activated: expected 1 or 0, found {other:?}"))),
+        let device = name(cell(1)).map_err(|why| wrong(&place(), why))?;
+        match words::read(cell(2)) {
+            Some(true) => parsed.motion.push((time, device)),
+            Some(false) => parsed.still.push(time),
+            None => return Err(wrong(&place(), format!("state: {}", words::expected(cell(2))))),
         }
     }
     Ok(parsed)
 }
 
-fn name(text: String) -> Result<String, String> {
+fn name(text: &str) -> Result<String, String> {
     let name = text.trim();
     match NAME_BYTES.contains(&name.len()) && !name.contains(char::is_control) {
         true => Ok(name.to_owned()),

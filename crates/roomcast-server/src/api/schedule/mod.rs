@@ -16,7 +16,7 @@ use crate::state::answer::{ModelRef, utc};
 use crate::state::grid::Forecasts;
 use crate::state::site::Site;
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
-use roomcast_forecast::forecast::HourForecast;
+use roomcast_forecast::forecast::{HourForecast, write};
 use roomcast_forecast::model::rule::Rule;
 
 /// Longest preheat or setback, seconds.
@@ -187,7 +187,7 @@ fn answer(device: &str, blocks: &[Block], calendar: &Calendar) -> DeviceSchedule
         end: calendar.rfc3339(block.end),
         occupied_from: calendar.rfc3339(block.occupied.0),
         occupied_until: calendar.rfc3339(block.occupied.1),
-        peak_probability: block.peak,
+        peak_probability: write::rounded(block.peak),
     };
     DeviceSchedule { device: device.to_owned(), blocks: blocks.iter().map(block).collect() }
 }

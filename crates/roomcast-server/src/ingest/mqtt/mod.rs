@@ -25,6 +25,7 @@ use super::Source;
 use crate::backoff::{Backoff, STABLE_DURATION};
 use crate::ingest::counts::Counts;
 use crate::mqtt::broker::{Broker, KEEP_ALIVE, MAX_PACKET_BYTES};
+use crate::state::site::START;
 use connection::{Connection, ConnectionError, Incoming};
 pub use handler::Handler;
 
@@ -109,7 +110,7 @@ impl Session {
 
     async fn receive(&mut self) -> Result<Infallible, SessionEnd> {
         let (mut connection, known) = Connection::open(&self.broker).await?;
-        tracing::info!(broker = %self.broker, session = known, "connected to the broker");
+        tracing::info!(target: START, broker = %self.broker, session = known, "connected to the broker for readings");
         self.counts.of(Source::Mqtt).connected.set(1);
         let filter = |path: &String| SubscribeFilter::new(path.clone(), QoS::AtLeastOnce);
         let mut subscribe = Subscribe::new_many(self.filters.iter().map(filter));

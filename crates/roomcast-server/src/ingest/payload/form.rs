@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::shapes;
+use super::words;
 use roomcast_forecast::readings::field;
 
 /// The form of a broker's payloads.
@@ -16,7 +18,7 @@ pub enum Form {
     Tasmota,
     /// Plain `on` and `off`; `unavailable` for a sensor that is offline.
     Homeassistant,
-    /// Plain ON, OFF, 1, 0, true or false.
+    /// A plain word: ON, 1, true, occupied, detected, open, or their opposites.
     Plain,
     /// JSON with the value at a pointer.
     Json,
@@ -47,16 +49,17 @@ pub(super) fn statement(
     };
     let statement = match (&object, form) {
         (Some(value), _) if pointer.is_some() && matches!(form, Form::Auto | Form::Json) => {
-            at_pointer(value, pointer.unwrap_or_default())?
+            said(shapes::at_pointer(value, pointer.unwrap_or_default())?)
         }
-        (Some(Value::Object(map)), Form::Auto) => match zigbee(map)? {
-            Statement::Other => tasmota(map),
-            statement => statement,
+        (Some(Value::Object(map)), Form::Auto | Form::Tasmota) => match shapes::presence(map)? {
+            None => tasmota(map),
+            state => said(state),
         },
-        (Some(Value::Object(map)), Form::Zigbee2mqtt) => zigbee(map)?,
-        (Some(Value::Object(map)), Form::Tasmota) => tasmota(map),
+        (Some(Value::Object(map)), Form::Zigbee2mqtt) => {
+            said(shapes::at_keys(map, shapes::ZIGBEE2MQTT).unwrap_or(Ok(None))?)
+        }
         (Some(_), Form::Json) => return Err("there is no pointer to the value (--mqtt-pointer)".into()),
-        (Some(_), Form::Homeassistant | Form::Plain) => return Err(expected("on or off", payload)),
+        (Some(_), Form::Homeassistant | Form::Plain) => return Err(words::expected(payload)),
         (Some(_), _) => return Err(expected("a JSON object", payload)),
         (None, Form::Zigbee2mqtt) => return Err(expected("a JSON object", payload)),
         (None, _) => word(payload)?,
@@ -81,14 +84,8 @@ fn expected(what: &str, found: &str) -> String {
     format!("expected {what}, found {:?}", field::excerpt(found.as_bytes()))
 }
 
-/// Reads a value as true or false; `None` for other values.
-fn truth(value: &Value) -> Option<bool> {
-    match value {
-        Value::Bool(truth) => Some(*truth),
-        Value::Number(number) => field::motion(number.to_string().as_bytes()).ok(),
-        Value::String(text) => field::motion(text.as_bytes()).ok(),
-        _ => None,
-    }
+fn said(state: Option<bool>) -> Statement {
+    state.map_or(Statement::Other, Statement::Motion)
 }
 
 fn word(payload: &str) -> Result<Statement, String> {
@@ -97,32 +94,10 @@ fn word(payload: &str) -> Result<Statement, String> {
         "unavailable" | "offline" => Ok(Statement::Available(false)),
         "online" => Ok(Statement::Available(true)),
         "unknown" | "null" | "none" => Ok(Statement::Other),
-        _ => match field::motion(word.as_bytes()) {
-            Ok(motion) => Ok(Statement::Motion(motion)),
-            Err(_) => Err(expected("on or off", payload)),
-        },
-    }
-}
-
-fn at_pointer(value: &Value, pointer: &str) -> Result<Statement, String> {
-    match value.pointer(pointer) {
-        None | Some(Value::Null) => Ok(Statement::Other),
-        Some(found) => match truth(found) {
+        _ => match words::read(&word) {
             Some(motion) => Ok(Statement::Motion(motion)),
-            None => Err(format!("{pointer}: {}", expected("true or false", &found.to_string()))),
+            None => Err(words::expected(payload)),
         },
-    }
-}
-
-fn zigbee(map: &Map<String, Value>) -> Result<Statement, String> {
-    // A gateway sends null for a sensor it has not heard yet.
-    let Some((key, value)) = ["occupancy", "presence"].iter().find_map(|key| Some((key, map.get(*key)?))) else {
-        return Ok(Statement::Other);
-    };
-    match (truth(value), value) {
-        (Some(motion), _) => Ok(Statement::Motion(motion)),
-        (None, Value::Null) => Ok(Statement::Other),
-        (None, other) => Err(format!("{key}: {}", expected("true or false", &other.to_string()))),
     }
 }
 

@@ -10,6 +10,10 @@ use roomcast_forecast::readings::field;
 /// Numbers from here on are milliseconds since 1970, smaller ones seconds.
 const MIN_MILLISECONDS: f64 = 1e11;
 
+/// Places of a message's time: of most gateways, of The Things Stack, of Shelly's RPC, of Home Assistant.
+const TIME_POINTERS: [&str; 8] =
+    ["/last_seen", "/timestamp", "/time", "/Time", "/received_at", "/params/ts", "/ts", "/last_changed"];
+
 /// Last levels of a topic that name the kind of message. They are not part of the device's name.
 const MESSAGE_KINDS: [&str; 7] = ["availability", "LWT", "SENSOR", "STATE", "RESULT", "STATUS", "state"];
 
@@ -135,7 +139,11 @@ fn time(object: &Value, calendar: &Calendar) -> Result<Option<Timestamp>, String
 
 /// Returns the time that a message shows, if there is one that can be read.
 fn reported_time(object: &Value, calendar: &Calendar) -> Option<Timestamp> {
-    let value = ["last_seen", "timestamp", "time", "Time"].iter().find_map(|key| object.get(*key))?;
+    // The `timestamp` of a Shelly Motion is that of the last motion, also once there is none.
+    if object.get("vibration").is_some() && object.get("motion") == Some(&Value::Bool(false)) {
+        return None;
+    }
+    let value = TIME_POINTERS.iter().find_map(|pointer| object.pointer(pointer))?;
     match value {
         Value::Number(number) => {
             let number = number.as_f64()?;

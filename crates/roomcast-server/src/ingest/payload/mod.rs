@@ -2,11 +2,15 @@
 //!
 //! [`rows`] reads data with its own time and device: bodies of `POST /readings` and JetStream messages. [`message`]
 //! reads the messages that sensors and their gateways publish to an MQTT broker, where the [`topic`] names the device.
+//! `words` and `shapes` are the tables of what makers send.
 
 pub mod form;
 pub mod message;
+pub(crate) mod row;
 pub mod rows;
+mod shapes;
 pub mod topic;
+pub(crate) mod words;
 
 /// Bytes kept of a refused payload.
 pub const MAX_KEPT_BYTES: usize = 4096;

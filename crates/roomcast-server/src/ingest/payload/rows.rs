@@ -1,14 +1,11 @@
 //! Rows with time and device: a JSON array, one JSON object per line, or CSV.
 
-use std::borrow::Cow;
-use std::fmt;
-
 use csv::{ByteRecord, ReaderBuilder};
-use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny, Visitor};
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::kept;
+use super::row::{JsonRow, STATE_NAMES};
+use super::{kept, words};
 use roomcast_forecast::calendar::{Calendar, EARLIEST_EVENT, Timestamp};
 use roomcast_forecast::readings::field::{self, Clock};
 use roomcast_storage::readings::{Event, Kind};
@@ -26,7 +23,7 @@ pub enum Media {
     Json,
     /// One JSON object per line.
     Ndjson,
-    /// A header that names at least `time`, `device` and `device_activated` (or `activated`), then one row per line.
+    /// A header that names at least `time`, `device` and `state` (or `device_activated`), then one row per line.
     Csv,
 }
 
@@ -67,11 +64,11 @@ pub enum Unreadable {
 ///
 /// - `time`, as [`Calendar::parse`] reads it, from 2001 on and at most a day ahead of the site's clock;
 /// - `device`, 1 to 256 bytes of UTF-8 without control characters; spaces around it are cut off;
-/// - `device_activated` or `activated`: `1`, `true` or `on` for motion, `0`, `false` or `off` for none; JSON may leave
-///   it out for motion;
+/// - `state`, `device_activated` or `activated`: `1`, `true`, `on`, `occupied` for motion, `0`, `false`, `off`, `vacant`
+///   for none; JSON may leave it out for motion;
 /// - `id`, optional: the sender's id of the event, at most 128 bytes.
 ///
-/// JSON rows may have no other keys: a misspelt one would change what the row means.
+/// Other fields are ignored. A JSON row without a state is refused if another field may hold it, such as a misspelt one.
 ///
 /// # Errors
 /// [`Unreadable`] when the body has no rows to judge one by one. Nothing of it is to be stored then.
@@ -90,68 +87,6 @@ pub fn read(media: Media, body: &[u8], calendar: &Calendar) -> Result<Rows, Unre
         Media::Csv => csv(body, &mut reader)?,
     }
     Ok(reader.rows)
-}
-
-/// One row in JSON.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Row<'a> {
-    #[serde(borrow)]
-    time: Cow<'a, str>,
-    #[serde(borrow)]
-    device: Cow<'a, str>,
-    #[serde(default, alias = "activated")]
-    device_activated: Activated,
-    id: Option<String>,
-}
-
-/// Motion or none, as a number, a boolean or a word.
-#[derive(Debug, Clone, Copy)]
-struct Activated(bool);
-
-impl Default for Activated {
-    fn default() -> Self {
-        Activated(true)
-    }
-}
-
-impl<'de> Deserialize<'de> for Activated {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Motion;
-        impl Visitor<'_> for Motion {
-            type Value = Activated;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("1 (motion) or 0 (no motion)")
-            }
-
-            fn visit_bool<E: de::Error>(self, value: bool) -> Result<Activated, E> {
-                Ok(Activated(value))
-            }
-
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Activated, E> {
-                self.visit_str(&value.to_string())
-            }
-
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Activated, E> {
-                self.visit_str(&value.to_string())
-            }
-
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Activated, E> {
-                match value {
-                    1.0 => Ok(Activated(true)),
-                    0.0 => Ok(Activated(false)),
-                    _ => Err(E::invalid_value(de::Unexpected::Float(value), &self)),
-                }
-            }
-
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Activated, E> {
-                let motion = field::motion(value.as_bytes());
-                motion.map(Activated).map_err(|_| E::invalid_value(de::Unexpected::Str(value), &self))
-            }
-        }
-        deserializer.deserialize_any(Motion)
-    }
 }
 
 /// The rows read so far.
@@ -199,9 +134,9 @@ impl Reader<'_> {
         Ok(Event { device, time: instant, kind: if motion { Kind::Motion } else { Kind::Rest }, id })
     }
 
-    fn row(&mut self, row: Result<Row<'_>, serde_json::Error>) -> Result<Event, String> {
-        let Row { time, device, device_activated, id } = row.map_err(|error| plain(&error))?;
-        self.event(time.as_bytes(), device.as_bytes(), device_activated.0, id)
+    fn row(&mut self, row: Result<JsonRow<'_>, serde_json::Error>) -> Result<Event, String> {
+        let JsonRow { time, device, motion, id } = row.map_err(|error| plain(&error))?;
+        self.event(time.as_bytes(), device.as_bytes(), motion, id)
     }
 }
 
@@ -272,7 +207,8 @@ fn csv(body: &[u8], reader: &mut Reader<'_>) -> Result<(), Unreadable> {
         let is = |cell: &[u8]| names.iter().any(|name| field::trim(cell).eq_ignore_ascii_case(name.as_bytes()));
         record.iter().position(is)
     };
-    let columns = (column(&["time"]), column(&["device"]), column(&["device_activated", "activated"]), column(&["id"]));
+    let state = STATE_NAMES.iter().find_map(|name| column(&[name]));
+    let columns = (column(&["time"]), column(&["device"]), state, column(&["id"]));
     let (Some(time), Some(device), Some(activated), id) = columns else {
         let found = field::excerpt(&record.iter().collect::<Vec<_>>().join(&b','));
         return Err(Unreadable::Form(format!("expected the header time,device,device_activated, found {found:?}")));
@@ -282,15 +218,19 @@ fn csv(body: &[u8], reader: &mut Reader<'_>) -> Result<(), Unreadable> {
         let cell = |at: usize| record.get(at).unwrap_or_default();
         let id = id.map(|at| String::from_utf8_lossy(field::trim(cell(at))).into_owned());
         let event = if record.len() == width {
-            field::motion(cell(activated))
-                .map_err(|problem| problem.to_string())
-                .and_then(|motion| reader.event(cell(time), cell(device), motion, id.clone()))
+            motion(cell(activated)).and_then(|motion| reader.event(cell(time), cell(device), motion, id.clone()))
         } else {
             Err(format!("expected {width} fields, found {}", record.len()))
         };
         reader.take(event, || object(cell(time), cell(device), cell(activated), id.as_deref()));
     }
     Ok(())
+}
+
+/// Reads a cell as motion or none. The words of files are looked at first.
+fn motion(cell: &[u8]) -> Result<bool, String> {
+    let word = || words::read(std::str::from_utf8(cell).ok()?);
+    field::motion(cell).or_else(|problem| word().ok_or_else(|| problem.to_string()))
 }
 
 /// Returns the line on which the row just read begins. The record's own position is the end of the row before, ahead of

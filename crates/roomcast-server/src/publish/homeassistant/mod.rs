@@ -143,9 +143,17 @@ impl Sender<'_> {
         self.feed.connected();
         loop {
             let (newest, calendar) = (self.feed.newest(), &self.feed.calendar);
-            let valid = newest.filter(|forecast| forecast.seconds_left(calendar, calendar.now()).is_some());
+            let is_valid = |forecast: &SiteForecast| forecast.seconds_left(calendar, calendar.now()).is_some();
+            let (valid, old) = match newest {
+                Some(forecast) if is_valid(&forecast) => (Some(forecast), None),
+                other => (None, other),
+            };
             if let Some(forecast) = &valid {
                 self.send_forecast(forecast).await?;
+                self.feed.published(forecast);
+            }
+            if let Some(forecast) = &old {
+                self.feed.too_old(forecast);
             }
             // Forecasts that are not renewed must not be shown as current.
             self.send_availability(valid.is_some()).await?;

@@ -1,3 +1,5 @@
+mod payloads;
+
 use super::*;
 
 fn reader(filter: &str, form: Form) -> Reader {
@@ -47,7 +49,7 @@ fn forms_say_what_they_mean() {
         (Auto, "[true]"),
         (Plain, "21.5"),
         (Plain, r#"{"occupancy":true}"#),
-        (Homeassistant, "open"),
+        (Homeassistant, "ajar"),
     ] {
         assert!(statement(form, payload).is_err(), "{form:?} {payload}");
     }
@@ -66,7 +68,7 @@ fn a_pointer_finds_the_value() {
     assert_eq!(statement(r#"{"motion":{"state":"on"}}"#), is(Statement::Motion(true)));
     assert_eq!(statement(r#"{"motion":{"state":0}}"#), is(Statement::Motion(false)));
     assert_eq!(statement(r#"{"occupancy":true}"#), is(Statement::Other));
-    assert!(statement(r#"{"motion":{"state":"red"}}"#).unwrap_err().contains("/motion/state: expected true or false"));
+    assert!(statement(r#"{"motion":{"state":"red"}}"#).unwrap_err().contains("/motion/state: expected on or off"));
     assert_eq!(reader.filters(), ["site/+/motion"]);
     assert_eq!(reader.read("site/hall/light", b"on", &Calendar::default()), Ok(None));
     for (template, form, pointer) in

@@ -50,6 +50,8 @@ fn rows_that_are_no_events_are_told_apart() {
         (r#"{"time":"2016-07-01 05:35:00"}"#, "missing field `device`"),
         (r#"{"time":"2016-07-01 05:35:00","device":"a","device_activted":0}"#, "unknown field `device_activted`"),
         (r#"{"time":"2016-07-01 05:35:00","device":"a","activated":2}"#, "expected 1 (motion) or 0 (no motion)"),
+        (r#"{"time":"2016-07-01 05:35:00","device":"a","motion":false}"#, "name it `state`"),
+        (r#"{"time":"2016-07-01 05:35:00","device":"a","state":"maybe"}"#, "expected 1 (motion) or 0 (no motion)"),
         (r#"{"time":"2016-07-01 05:35:00","device":7}"#, "invalid type: integer `7`"),
         ("17", "invalid type"),
     ];
@@ -63,7 +65,27 @@ fn rows_that_are_no_events_are_told_apart() {
     let lines = rows.map(|(row, _)| row).join("\n") + "\nnot json\n\u{7f}";
     let refused = read_text(Media::Ndjson, &lines).unwrap().refused;
     assert_eq!(refused.len(), rows.len() + 2);
-    assert_eq!((refused[10].row, refused[10].payload.as_str()), (11, "not json"));
+    assert_eq!((refused[12].row, refused[12].payload.as_str()), (13, "not json"));
+}
+
+#[test]
+fn fields_and_columns_that_say_something_else_are_ignored() {
+    let expected = [
+        event("hall", "2016-07-01 05:35:00", Kind::Motion),
+        event("hall", "2016-07-01 05:36:00", Kind::Rest),
+        event("hall", "2016-07-01 05:37:00", Kind::Motion),
+    ];
+    let ndjson = r#"{"time":"2016-07-01 05:35:00","device":"hall","battery":91,"site":{"floor":[3]}}
+        {"time":"2016-07-01 05:36:00","device":"hall","state":"vacant","created":"today"}
+        {"state":"online","time":"2016-07-01 05:37:00","device":"hall","device_activated":1,"motion":null}"#;
+    let csv = "time,site,device,state\n2016-07-01 05:35:00,HQ,hall,occupied\n2016-07-01 05:36:00,HQ,hall,0\n\
+               2016-07-01 05:37:00,HQ,hall,detected\n";
+    let both = "state,time,device,device_activated\nonline,2016-07-01 05:35:00,hall,1\n\
+                online,2016-07-01 05:36:00,hall,off\nonline,2016-07-01 05:37:00,hall,on\n";
+    for (media, body) in [(Media::Ndjson, ndjson), (Media::Csv, csv), (Media::Csv, both)] {
+        let rows = read_text(media, body).unwrap();
+        assert_eq!((&rows.events[..], &rows.refused[..]), (&expected[..], &[][..]), "{body}");
+    }
 }
 
 #[test]
