@@ -118,7 +118,8 @@ fn what_is_yet_to_come_is_forecast_from_the_present() {
     let common = tomorrow.iter().filter(|(start, _)| near.contains_key(*start));
     let mut reached = 0;
     for (start, probability) in common {
-        assert_eq!(near[start], *probability, "{start}");
+        // The clock goes on between the two.
+        assert!((near[start] - probability).abs() < 0.05, "{start}: {} and {probability}", near[start]);
         reached += 1;
     }
     assert!(reached >= 1, "{near:?} {tomorrow:?}");

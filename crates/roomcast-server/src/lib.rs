@@ -7,14 +7,15 @@
 //! change, publish and score forecasts, look for alerts and retrain the models.
 //!
 //! Modules use those below them alone: [`run`], then [`routes`] and [`transport`], [`page`] and [`openapi`], [`api`],
-//! [`jobs`] and [`http`], [`state`], [`ingest`] and [`publish`], and at last [`metrics`], [`problem`], [`mqtt`] and
-//! [`backoff`].
+//! [`jobs`] and [`http`], [`state`], [`ingest`] and [`publish`], and at last [`metrics`], [`problem`], [`mqtt`],
+//! [`backoff`] and [`logs`].
 
 pub mod api;
 pub mod backoff;
 pub mod http;
 pub mod ingest;
 pub mod jobs;
+pub mod logs;
 pub mod metrics;
 pub mod mqtt;
 pub mod openapi;

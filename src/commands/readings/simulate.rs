@@ -94,7 +94,8 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<()> {
     let mut truth = args.truth.as_deref().map(Output::create).transpose()?;
     let writer = truth.as_mut().map(|truth| truth as &mut dyn Write);
     let bar = progress::bytes("written");
-    let summary = match write(&building, format, &mut bar.wrap_write(&mut output), writer) {
+    let written = write(&building, format, &mut bar.wrap_write(&mut output), writer);
+    let summary = match written {
         Err(WriteError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
         summary => summary.with_context(|| format!("cannot write readings to {}", output.name))?,
     };

@@ -13,9 +13,9 @@ use roomcast_server::ingest::nats;
 use roomcast_server::ingest::payload::form::Form;
 use roomcast_server::ingest::payload::message::Reader;
 use roomcast_server::ingest::writer::Limits;
+use roomcast_server::logs::START;
 use roomcast_server::mqtt::broker::Broker;
 use roomcast_server::state::live::{Live, Sources};
-use roomcast_server::state::site::START;
 use roomcast_storage::readings;
 
 /// The topic filter without `--mqtt-topic` and `--mqtt-template`.

@@ -16,11 +16,12 @@ use roomcast_server::http::access::limits::Limits;
 use roomcast_server::http::access::proxy::Network;
 use roomcast_server::http::access::tokens::Tokens;
 use roomcast_server::http::access::uploads::Uploads;
+use roomcast_server::logs::START;
 use roomcast_server::publish::Publisher;
 use roomcast_server::run::{self, Listen};
 use roomcast_server::state::live::PUBLISHING;
 use roomcast_server::state::settings::Settings;
-use roomcast_server::state::site::{START, Site};
+use roomcast_server::state::site::Site;
 use roomcast_storage::readings;
 
 /// The port without `--port` or `--bind`.

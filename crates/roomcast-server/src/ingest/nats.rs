@@ -25,7 +25,7 @@ use super::payload::rows::{self, Media, Rows};
 use super::writer::Writer;
 use crate::backoff::Backoff;
 use crate::ingest::counts::Counts;
-use crate::state::site::START;
+use crate::logs::START;
 use roomcast_forecast::calendar::Calendar;
 use roomcast_storage::readings::{Batch, Refused};
 

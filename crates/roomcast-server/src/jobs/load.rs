@@ -8,8 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 
+use crate::logs::START;
 use crate::state::loaded::{BASELINE, Loaded, OlderVersions};
-use crate::state::site::{Phase, START, Site};
+use crate::state::site::{Phase, Site};
 use crate::state::snapshot::{History, Snapshot};
 use roomcast_forecast::calendar::Timestamp;
 use roomcast_forecast::features::SiteRates;

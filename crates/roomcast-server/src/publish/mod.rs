@@ -18,8 +18,8 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::backoff::{Backoff, Outage, STABLE_DURATION};
+use crate::logs::START;
 use crate::metrics::TargetCounts;
-use crate::state::site::START;
 pub use homeassistant::HomeAssistant;
 pub use redis::{Redis, RedisUrlError};
 use roomcast_forecast::calendar::Calendar;

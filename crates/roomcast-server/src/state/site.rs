@@ -15,9 +15,6 @@ use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::scores::Scores;
 use roomcast_storage::registry::Registry;
 
-/// Log target of the messages of a server's start, which are shown without `--verbose`.
-pub const START: &str = "roomcast::start";
-
 /// The parts of a running server.
 pub struct Site {
     /// The settings the server was started with.

@@ -24,8 +24,8 @@ use tokio::time::{Instant as Moment, MissedTickBehavior, interval_at, sleep};
 use super::Source;
 use crate::backoff::{Backoff, STABLE_DURATION};
 use crate::ingest::counts::Counts;
+use crate::logs::START;
 use crate::mqtt::broker::{Broker, KEEP_ALIVE, MAX_PACKET_BYTES};
-use crate::state::site::START;
 use connection::{Connection, ConnectionError, Incoming};
 pub use handler::Handler;
 
