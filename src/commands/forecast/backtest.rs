@@ -13,7 +13,7 @@ use crate::commands::output::{print, print_json};
 use crate::commands::progress;
 use roomcast_forecast::backtest::report::Report;
 use roomcast_forecast::backtest::{self, BacktestPlan, ScoredHour, html, learning_curve, text};
-use roomcast_forecast::calendar::{Calendar, Timestamp};
+use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::files;
 use roomcast_forecast::readings::Readings;
 
