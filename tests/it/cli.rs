@@ -102,7 +102,7 @@ fn what_is_yet_to_come_is_forecast_from_the_present() {
     let file = dir.path().join("readings.csv");
     let (calendar, now) = (Calendar::default(), Calendar::default().now());
     let midnight = now - now.rem_euclid(24 * HOUR);
-    let times = (-30 * 24..24).filter(|hour| (8..18).contains(&hour.rem_euclid(24))).map(|hour| midnight + hour * HOUR);
+    let times = (-30 * 24..24_i64).filter(|hour| (8..18).contains(&hour.rem_euclid(24))).map(|hour| midnight + hour * HOUR);
     let times = times.filter(|time| *time < now).chain([now - 1]);
     let rows: String = times.map(|time| format!("{},office,1\n", calendar.format(time))).collect();
     std::fs::write(&file, format!("time,device,device_activated\n{rows}")).unwrap();
@@ -212,7 +212,7 @@ fn explain_names_what_drove_an_hour() {
     let json = ok(&["explain", "--input", input.to_str().unwrap(), "device_2", "2016-08-25 10:20:00", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["hour"], "2016-08-25T10:00:00");
-    let explain = |more: &[&str]| [&["explain", "--input", input.to_str().unwrap()], more].concat();
+    let explain = |more: &[&'static str]| [&["explain", "--input", input.to_str().unwrap()], more].concat();
     let error = fails(&explain(&["device_2", "2016-08-25 10:00:00", "--at", "soon"]), 1);
     assert!(error.contains("--at"), "{error}");
     assert_eq!(ok(&explain(&["device_2", "2016-08-25 10:20:00", "--at", "2016-08-25"])), said);

@@ -159,13 +159,13 @@ fn places(args: &PredictArgs) -> anyhow::Result<(Vec<PathBuf>, Option<PathBuf>)>
         ([], None, _) => match std::env::var(INPUT_VARIABLE) {
             Ok(paths) if !paths.is_empty() => (paths.split(',').map(PathBuf::from).collect(), None),
             _ => {
-                let message = "the readings are required: --input FILE, or the position INPUT\n";
+                let message = "the readings are required: --input FILE, or the position INPUT";
                 return Err(wrong(ErrorKind::MissingRequiredArgument, message));
             }
         },
         (inputs, output, None) => (inputs.to_vec(), output.clone()),
         (.., Some(_)) => {
-            let message = "the readings are named twice, by --input and by the position INPUT\n";
+            let message = "the readings are named twice, by --input and by the position INPUT";
             return Err(wrong(ErrorKind::ArgumentConflict, message));
         }
     };

@@ -79,9 +79,9 @@ fn summary(hourly: &Hourly, models: &Models, seconds: f64) -> String {
     let of = |source: Source| hourly.devices.iter().filter(|d| source_of(models, &d.device) == source).count();
     let mut text = format!(
         "devices      {}\nhistory      {rows} hours of all devices together\ntook         {seconds:.1} s\n\nsource of their forecasts\n\
-         model        {:>6}  the device's own models with those of the building\n\
-         building     {:>6}  the models that all devices share\n\
-         baseline     {:>6}  the device's usual rate in each hour of the week\n",
+         \x20 model      {:>6}  the device's own models with those of the building\n\
+         \x20 building   {:>6}  the models that all devices share\n\
+         \x20 baseline   {:>6}  the device's usual rate in each hour of the week\n",
         hourly.devices.len(),
         of(Source::Model),
         of(Source::Building),

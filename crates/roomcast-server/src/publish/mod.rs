@@ -84,7 +84,8 @@ impl Feed {
 
     /// Records that a forecast is too old to be published. Says so once, since nobody would see any other sign of it.
     fn too_old(&mut self, forecast: &SiteForecast) {
-        if self.said.is_none() {
+        // Without rooms there is no forecast at all yet.
+        if self.said.is_none() && !forecast.forecasts.is_empty() {
             let (origin, target) = (self.calendar.format(forecast.origin), &self.target);
             tracing::warn!(
                 "nothing is published to {target} yet: the readings end at {origin}, and an hour of the past needs no \

@@ -40,7 +40,8 @@ const MAX_CELLS: i64 = 2_000_000;
 const NAME_BYTES: std::ops::RangeInclusive<usize> = 1..=256;
 
 /// A history, and the instant of the forecast.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "the schema of a body, which is read as JsonBody")]
 pub struct HistoryBody {
     /// The instant the forecast is made at; default: the end of the hour of the last reading.
@@ -50,7 +51,7 @@ pub struct HistoryBody {
 }
 
 /// A sensor that detected motion, or reported that there is none.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[allow(dead_code, reason = "the schema of a row, which is read as in POST /readings")]
 pub struct Reading {
     /// Time of the event: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339.
