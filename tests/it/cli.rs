@@ -102,7 +102,8 @@ fn what_is_yet_to_come_is_forecast_from_the_present() {
     let file = dir.path().join("readings.csv");
     let (calendar, now) = (Calendar::default(), Calendar::default().now());
     let midnight = now - now.rem_euclid(24 * HOUR);
-    let times = (-30 * 24..24_i64).filter(|hour| (8..18).contains(&hour.rem_euclid(24))).map(|hour| midnight + hour * HOUR);
+    let times =
+        (-30 * 24..24_i64).filter(|hour| (8..18).contains(&hour.rem_euclid(24))).map(|hour| midnight + hour * HOUR);
     let times = times.filter(|time| *time < now).chain([now - 1]);
     let rows: String = times.map(|time| format!("{},office,1\n", calendar.format(time))).collect();
     std::fs::write(&file, format!("time,device,device_activated\n{rows}")).unwrap();
