@@ -33,8 +33,11 @@ fn scramble(readings: &Readings, origin: Timestamp, seed: u64) -> Readings {
         device.times.extend(later);
     }
     out.devices.retain(|d| !d.times.is_empty());
-    out.devices
-        .push(DeviceReadings { device: "zz_new".into(), times: vec![origin, origin + 60, origin + 7200].into() });
+    out.devices.push(DeviceReadings {
+        device: "zz_new".into(),
+        times: vec![origin, origin + 60, origin + 7200].into(),
+        ..DeviceReadings::default()
+    });
     out
 }
 

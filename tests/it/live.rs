@@ -43,11 +43,11 @@ proptest! {
         let mut times: Vec<i64> = motions.iter().map(|second| running + second % (minute * 60)).collect();
         times.sort_unstable();
         times.dedup();
-        let new = DeviceReadings { device: before.devices[device].device.clone(), times: times.into() };
+        let new = DeviceReadings { device: before.devices[device].device.clone(), times: times.into(), ..DeviceReadings::default() };
         let after = before.extended(std::slice::from_ref(&new));
         let cold = Hourly::new(&after, &calendar, origin);
         let old = Hourly::new(&before, &calendar, origin);
-        let Some(grown) = old.with_times(device, &after.devices[device].times) else {
+        let Some(grown) = old.with_readings(device, &after.devices[device], &calendar) else {
             // Only the hour that ends a day, or is as good as over, is made anew.
             prop_assert!(hour % 24 == 23 || minute == 60 || old.position_at(origin).1 == 0.0);
             return Ok(());
@@ -65,13 +65,18 @@ fn what_does_not_fit_the_running_hour_asks_for_a_new_grid() {
     let at = |text: &str| calendar.parse(text).unwrap();
     let grid = |origin: &str| Hourly::new(&readings.before(at("2024-03-05 10:00:00")), &calendar, at(origin));
     let with = |time: &str| {
-        let new = DeviceReadings { device: readings.devices[0].device.clone(), times: vec![at(time)].into() };
-        readings.before(at("2024-03-05 10:00:00")).extended(&[new]).devices[0].times.clone()
+        let new = DeviceReadings {
+            device: readings.devices[0].device.clone(),
+            times: vec![at(time)].into(),
+            ..DeviceReadings::default()
+        };
+        readings.before(at("2024-03-05 10:00:00")).extended(&[new]).devices[0].clone()
     };
-    assert!(grid("2024-03-05 10:35:00").with_times(0, &with("2024-03-05 10:20:00")).is_some());
-    assert!(grid("2024-03-05 10:35:00").with_times(0, &with("2024-03-05 09:20:00")).is_none());
-    assert!(grid("2024-03-05 11:00:00").with_times(0, &with("2024-03-05 10:20:00")).is_none());
-    assert!(grid("2024-03-05 23:35:00").with_times(0, &with("2024-03-05 23:20:00")).is_none());
+    let grown = |origin: &str, time: &str| grid(origin).with_readings(0, &with(time), &calendar);
+    assert!(grown("2024-03-05 10:35:00", "2024-03-05 10:20:00").is_some());
+    assert!(grown("2024-03-05 10:35:00", "2024-03-05 09:20:00").is_none());
+    assert!(grown("2024-03-05 11:00:00", "2024-03-05 10:20:00").is_none());
+    assert!(grown("2024-03-05 23:35:00", "2024-03-05 23:20:00").is_none());
 }
 
 /// The devices of the server's forecast at an instant.

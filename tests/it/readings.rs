@@ -59,7 +59,11 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn device(name: &str, times: &[&str]) -> DeviceReadings {
-    DeviceReadings { device: name.into(), times: times.iter().map(|text| at(text)).collect() }
+    DeviceReadings {
+        device: name.into(),
+        times: times.iter().map(|text| at(text)).collect(),
+        ..DeviceReadings::default()
+    }
 }
 
 /// Every row is counted in one place, and what is kept is in order.
@@ -494,7 +498,7 @@ proptest! {
         }
         let expected: Vec<_> = expected
             .into_iter()
-            .map(|(device, times)| DeviceReadings { device, times: times.into_iter().collect() })
+            .map(|(device, times)| DeviceReadings { device, times: times.into_iter().collect(), ..DeviceReadings::default() })
             .collect();
         let (text, _) = write(&rows, &names, bom, last_end);
         let (readings, summary) = strict(&text).map_err(|error| TestCaseError::fail(error.to_string()))?;
