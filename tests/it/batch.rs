@@ -112,11 +112,15 @@ fn save(frame: &DataFrame, path: &Path) {
 
 /// A run as Spark writes one, of the sample's readings or of nonsense; its sites are beside.
 pub fn run_of(nonsense: bool) -> TempDir {
+    fitted_run(&devices(nonsense), UNTIL)
+}
+
+/// A run of these devices, whose readings are before `until`.
+pub fn fitted_run(all: &[DeviceReadings], until: &str) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let all = devices(nonsense);
     let (first, second) = all.split_at(3);
     let building = dir.path().join("building.bin");
-    save(&step(&["worker", "building", "--until", UNTIL], whole(&all, false)), &building);
+    save(&step(&["worker", "building", "--until", until], whole(all, false)), &building);
     let on_building = |name: &'static str, input| step(&["worker", name, "--site", building.to_str().unwrap()], input);
     // The samples of two processes, in one table.
     let parts = [first, second].map(|part| on_building("sample", whole(part, true)));
