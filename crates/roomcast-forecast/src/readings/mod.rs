@@ -2,7 +2,7 @@
 //!
 //! A reading says that one sensor fired at one instant, or that it said `off`. Nothing is recorded while nobody moves, so
 //! an hour without readings is vacant or unobserved; [`crate::hourly`] distinguishes the two. What `on` and `off` together
-//! say is the rule of [`presence`].
+//! say is the rule of [`DeviceReadings::presence`].
 
 mod active_period;
 mod file;
