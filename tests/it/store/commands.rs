@@ -32,8 +32,11 @@ fn fails(args: &[&str]) -> String {
 /// Events as a CSV file; repeated ones are repeated.
 pub fn csv(path: &Path, events: &[Event]) {
     let calendar = Calendar::default();
-    let row = |event: &Event| format!("{},{},1\n", calendar.format(event.time), event.device);
-    let rows: String = events.iter().filter(|event| event.kind == store::Kind::Motion).map(row).collect();
+    let row = |event: &Event| {
+        let on = u8::from(event.kind == store::Kind::Motion);
+        format!("{},{},{on}\n", calendar.format(event.time), event.device)
+    };
+    let rows: String = events.iter().filter(|event| event.kind != store::Kind::Rest).map(row).collect();
     std::fs::write(path, format!("time,device,device_activated\n{rows}")).unwrap();
 }
 
@@ -135,7 +138,10 @@ async fn bad_rows_go_into_quarantine_and_come_back_when_they_can_be_read() {
         assert_eq!(replay(), "4 rows are readings now, 3 of them new; 3 stay in quarantine\n");
         assert_eq!(replay(), "0 rows are readings now, 0 of them new; 3 stay in quarantine\n");
         let (readings, _) = store.load(None).await.unwrap();
-        assert_eq!(readings.devices.iter().map(|d| d.times.len()).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(
+            readings.devices.iter().map(|d| (d.times.len(), d.offs.len())).collect::<Vec<_>>(),
+            [(1, 0), (0, 1), (3, 0)]
+        );
     })
     .await;
 }

@@ -189,6 +189,7 @@ mod tests {
             closed: vec!["2016-08-15".parse().unwrap()],
             open: vec!["2016-11-01".parse().unwrap()],
             weekend: vec![chrono::Weekday::Fri, chrono::Weekday::Sat],
+            max_presence: Some(9),
             skip_bad_rows: true,
         };
         let paths = vec!["a,b.csv".into(), "postgres://user:secret@localhost/".into()];

@@ -34,15 +34,15 @@ pub(super) struct Collector<'a> {
 struct Device {
     name: String,
     times: Vec<Timestamp>,
-    /// True when a row reported no motion.
-    quiet: bool,
+    offs: Vec<Timestamp>,
 }
 
 /// The content of one file or of a store.
 pub struct Collected {
+    /// The readings, also those of devices that only reported "no motion".
     pub readings: Readings,
     pub summary: FileSummary,
-    /// Devices without a reading that reported "no motion".
+    /// Devices without any reading.
     pub without_motion: Vec<String>,
 }
 
@@ -64,15 +64,13 @@ impl<'a> Collector<'a> {
 
     /// Orders the readings and drops duplicates.
     pub fn finish(mut self) -> Collected {
-        let quiet = self.devices.iter().filter(|d| d.quiet && d.times.is_empty());
-        let mut without_motion: Vec<String> = quiet.map(|d| d.name.clone()).collect();
-        without_motion.sort();
-        let devices = self.devices.into_iter().filter(|d| !d.times.is_empty());
-        let devices = devices.map(|d| DeviceReadings { device: d.name, times: d.times.into() }).collect();
+        let device =
+            |Device { name, times, offs }| DeviceReadings { device: name, times: times.into(), offs: offs.into() };
+        let devices = self.devices.into_iter().map(device).filter(|device| device.edge_count() > 0).collect();
         let (readings, duplicates) = in_order(devices);
         self.summary.counts.accepted = readings.len() as u64;
         self.summary.counts.duplicates = duplicates;
-        Collected { readings, summary: self.summary, without_motion }
+        Collected { readings, summary: self.summary, without_motion: Vec::new() }
     }
 }
 
@@ -90,7 +88,7 @@ impl Sink for Collector<'_> {
         }
         let name = field::name(cell)?.to_owned();
         self.names.insert(cell.into(), self.devices.len());
-        self.devices.push(Device { name, times: Vec::new(), quiet: false });
+        self.devices.push(Device { name, times: Vec::new(), offs: Vec::new() });
         Ok(self.devices.len() - 1)
     }
 
@@ -105,7 +103,7 @@ impl Sink for Collector<'_> {
         let device = &mut self.devices[device];
         if !motion {
             counts.no_motion += 1;
-            device.quiet = true;
+            device.offs.push(time);
             return Ok(());
         }
         if device.times.last().is_some_and(|&before| time < before) {

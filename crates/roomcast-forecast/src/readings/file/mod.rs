@@ -40,8 +40,8 @@ pub use write::write_parquet;
 ///
 /// - `time`: local wall time as [`Calendar::parse`] reads it; fractions of seconds are cut off;
 /// - `device`: 1 to 256 bytes of UTF-8 without control characters; spaces around it are cut off;
-/// - `device_activated`: `1`, `1.0`, `true` or `on` for motion; `0`, `0.0`, `false` or `off` for none, which is counted
-///   but is no reading.
+/// - `device_activated`: `1`, `1.0`, `true` or `on` for motion; `0`, `0.0`, `false` or `off` for none, which ends what the
+///   motion before it began ([`DeviceReadings::presence`](super::DeviceReadings::presence)).
 ///
 /// Order does not matter, within a file or between files. Duplicates count once. An input without any reading is no
 /// error: see [`ReadSummary::accepted`].
@@ -76,7 +76,8 @@ pub fn read_with(
         summary.without_motion.extend(without_motion);
         parts.push(readings);
     }
-    let (readings, in_several) = merge(parts);
+    let (mut readings, in_several) = merge(parts);
+    summary.without_motion.extend(readings.take_quiet().devices.into_iter().map(|device| device.device));
     summary.accepted -= in_several;
     summary.duplicates += in_several;
     summary.span = readings.span();
