@@ -2,6 +2,7 @@
 
 mod commands;
 mod logs;
+mod paint;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -18,7 +19,7 @@ fn main() -> ExitCode {
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error:#}");
+            let _ = writeln!(io::stderr(), "{}", paint::error(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Memory in KiB that a process may have taken at any time.
 const MOST_MEMORY: u64 = 2 << 20;
 
-const LENIENT: ReadOptions = ReadOptions { skip_bad_rows: true, until: None };
+const LENIENT: ReadOptions = ReadOptions::LENIENT;
 
 /// Numbers that lengths and offsets are replaced by.
 const NUMBERS: [u64; 12] =

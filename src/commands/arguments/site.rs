@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::Args;
 
-use super::values;
+use super::{FileArgs, values};
 use roomcast_forecast::calendar::Calendar;
 use roomcast_storage::inputs::{Inputs, SiteConfig};
 
@@ -45,12 +45,16 @@ pub struct ClockArgs {
     /// Skip and count rows that cannot be read; without it, the first one is an error
     #[arg(long)]
     pub skip_bad_rows: bool,
+    /// Layout of the files.
+    #[command(flatten)]
+    pub files: FileArgs,
 }
 
 impl ClockArgs {
     /// Returns the configuration of the site.
     pub fn config(&self) -> SiteConfig {
         SiteConfig {
+            layout: self.files.layout(),
             timezone: self.timezone,
             country: self.place.country.clone(),
             region: self.place.region.clone(),
@@ -74,7 +78,8 @@ impl ClockArgs {
 /// Readings and the site they come from.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SiteArgs {
-    /// Readings: a CSV or Parquet file, a store such as readings.db, or - for CSV on standard input (repeatable)
+    /// Readings: a file (CSV, Excel, Parquet, also packed), a directory, a store such as readings.db, a Home Assistant
+    /// database, or - for standard input (repeatable)
     #[arg(
         long,
         short,

@@ -26,7 +26,8 @@ pub struct PredictArgs {
     /// Time of the forecast, local, such as '2016-08-31 23:59:59', or now. Readings at or after it are not used
     #[arg(value_name = "TIMESTAMP")]
     timestamp: String,
-    /// Readings: a CSV or Parquet file, a store, or - for CSV on standard input
+    /// Readings: a file (CSV, Excel, Parquet, also packed), a directory, a store, a Home Assistant database, or - for standard
+    /// input
     #[arg(value_name = "INPUT")]
     input: PathBuf,
     /// File of the forecast; - for standard output

@@ -177,6 +177,7 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use roomcast_forecast::readings::Layout;
     use roomcast_storage::inputs::SiteConfig;
 
     #[test]
@@ -190,6 +191,7 @@ mod tests {
             open: vec!["2016-11-01".parse().unwrap()],
             weekend: vec![chrono::Weekday::Fri, chrono::Weekday::Sat],
             skip_bad_rows: true,
+            layout: Layout { occupied_above: Some(400.0), ..Layout::FOUND },
         };
         let paths = vec!["a,b.csv".into(), "postgres://user:secret@localhost/".into()];
         let inputs = Inputs { paths, site };

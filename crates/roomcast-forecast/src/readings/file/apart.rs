@@ -1,4 +1,4 @@
-//! Reading of Parquet in a separate process.
+//! Reading of Parquet, and of workbooks, in a separate process.
 //!
 //! A Parquet decoder trusts the sizes in a file. A damaged file can make it request more memory than there is, which
 //! ends the process, and no caller can catch that. A program that reads untrusted files therefore reads them in a child
@@ -129,16 +129,8 @@ pub(super) fn read<S: Sink>(program: &Path, file: File, calendar: &Calendar, int
     let name = into.file().to_owned();
     let io = |error| ReadError::io(&name, error);
     let length = file.metadata().map_err(io)?.len();
-    let mut command = Command::new(program);
-    command.env_clear().envs(INHERITED_VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
-    let mut argument = OsString::from("--name=");
-    argument.push(&name);
-    command.arg(SUBCOMMAND).arg(argument);
-    if let Some(zone) = calendar.zone() {
-        command.arg(format!("--zone={}", zone.name()));
-    }
-    let child = command.stdin(file).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(io)?;
-    let mut reader = Reader(child);
+    let zone = calendar.zone().map(|zone| OsString::from(format!("--zone={}", zone.name())));
+    let mut reader = Reader(spawn(program, file, &name, zone.as_slice(), Stdio::null()).map_err(io)?);
     let Some(output) = reader.0.stdout.take() else { return Err(io(io::ErrorKind::BrokenPipe.into()).into()) };
     let damaged = || {
         let most = memory_limit(length) >> 20;
@@ -149,6 +141,19 @@ pub(super) fn read<S: Sink>(program: &Path, file: File, calendar: &Calendar, int
         true => Ok(()),
         false => Err(damaged().into()),
     }
+}
+
+/// Starts a child that reads a file. It inherits no secrets.
+///
+/// # Errors
+/// [`io::Error`] when the program cannot be started.
+pub(super) fn spawn(program: &Path, file: File, name: &str, arguments: &[OsString], errors: Stdio) -> io::Result<Child> {
+    let mut command = Command::new(program);
+    command.env_clear().envs(INHERITED_VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    let mut argument = OsString::from("--name=");
+    argument.push(name);
+    command.arg(SUBCOMMAND).arg(argument).args(arguments);
+    command.stdin(file).stdout(Stdio::piped()).stderr(errors).spawn()
 }
 
 /// Passes the rows of a child's output to a sink. Returns false when the output breaks off or is invalid.
@@ -185,7 +190,8 @@ fn take<S: Sink>(mut output: impl Read, into: &mut S) -> Result<bool, S::Error> 
                 let Ok(refused) = postcard::from_bytes::<RefusedRow>(&block) else { return Ok(false) };
                 let RefusedRow { row, column, expected, found, payload } = refused;
                 let column = column.and_then(|column| COLUMNS.get(usize::from(column)).copied());
-                into.refuse(row, Problem { column, expected: expected.into(), found }, || payload)?;
+                let problem = Problem { column, expected: expected.into(), found, ..Problem::default() };
+                into.refuse(row, problem, || payload)?;
             }
             Some(Kind::Failed) => {
                 let message = String::from_utf8_lossy(&block).into_owned();
@@ -203,12 +209,7 @@ fn take<S: Sink>(mut output: impl Read, into: &mut S) -> Result<bool, S::Error> 
 /// [`io::Error`] when the limits cannot be set, or the output does not take the rows. An error of the file is written
 /// to the output.
 pub fn decode(file: File, name: &str, calendar: &Calendar, output: impl Write) -> io::Result<()> {
-    let length = file.metadata()?.len();
-    limit(Resource::Data, memory_limit(length))?;
-    limit(Resource::Cpu, BASE_SECONDS + SECONDS_PER_MIB * (length >> 20))?;
-    limit(Resource::Core, 0)?;
-    // When memory is short, the kernel kills this process first. The file exists on Linux only.
-    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    confine(file.metadata()?.len())?;
     let mut sender = Sender {
         file: name.to_owned(),
         output: BufWriter::with_capacity(1 << 16, output),
@@ -231,6 +232,19 @@ pub fn decode(file: File, name: &str, calendar: &Calendar, output: impl Write) -
         }
     }
     sender.output.flush()
+}
+
+/// Limits memory and processor time of this process to what a file of this length may take.
+///
+/// # Errors
+/// [`io::Error`] when the limits cannot be set.
+pub(super) fn confine(length: u64) -> io::Result<()> {
+    limit(Resource::Data, memory_limit(length))?;
+    limit(Resource::Cpu, BASE_SECONDS + SECONDS_PER_MIB * (length >> 20))?;
+    limit(Resource::Core, 0)?;
+    // When memory is short, the kernel kills this process first. The file exists on Linux only.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    Ok(())
 }
 
 /// Lowers a limit of this process.
@@ -319,7 +333,7 @@ impl<W: Write> Sink for Sender<W> {
 
     fn refuse(&mut self, row: u64, problem: Problem, payload: impl FnOnce() -> String) -> Result<(), Stop> {
         self.flush()?;
-        let Problem { column, expected, found } = problem;
+        let Problem { column, expected, found, .. } = problem;
         let column = column.and_then(|name| COLUMNS.iter().position(|known| *known == name)).map(|at| at as u8);
         let refused = RefusedRow { row, column, expected: expected.into_owned(), found, payload: payload() };
         let bytes = postcard::to_stdvec(&refused).map_err(io::Error::other)?;

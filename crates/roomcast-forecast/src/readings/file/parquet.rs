@@ -142,7 +142,7 @@ fn columns(schema: &ArrowSchema, calendar: &Calendar, file: &str) -> Result<[Str
                 column: COLUMNS[place],
                 expected: "time, device and device_activated",
                 found: field::excerpt(names.join(", ").as_bytes()),
-                hint: "rename the columns; they may stand in any order, and others beside them",
+                hint: "rename the columns; they may stand in any order, and others beside them".into(),
             });
         };
         if let Some((expected, hint)) = unreadable(place, &field.dtype, calendar) {
