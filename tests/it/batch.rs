@@ -52,48 +52,57 @@ pub fn devices(nonsense: bool) -> Vec<DeviceReadings> {
     devices
 }
 
-type Row = (Option<String>, i64, Option<Vec<i32>>);
+type Row = (Option<String>, i64, [Option<Vec<i32>>; 2]);
 
-fn rows(devices: &[DeviceReadings]) -> Vec<Row> {
+/// The rows of devices; of those that never say `off` without `seconds`, as the building takes them.
+fn rows(devices: &[DeviceReadings], seconds: bool) -> Vec<Row> {
     let mut rows = Vec::new();
-    for DeviceReadings { device, times } in devices {
-        for hour in times.chunk_by(|a, b| a.div_euclid(HOUR) == b.div_euclid(HOUR)) {
-            let seconds = hour.iter().map(|time| time.rem_euclid(HOUR) as i32).collect();
-            rows.push((Some(device.clone()), hour[0] - hour[0].rem_euclid(HOUR), Some(seconds)));
+    for device in devices {
+        let edges: Vec<(i64, bool)> = device.edges().collect();
+        for hour in edges.chunk_by(|a, b| a.0.div_euclid(HOUR) == b.0.div_euclid(HOUR)) {
+            let of = |is_motion| {
+                let edges = hour.iter().filter(|edge| edge.1 == is_motion);
+                Some(edges.map(|edge| edge.0.rem_euclid(HOUR) as i32).collect())
+            };
+            let ons = if seconds || !device.offs.is_empty() { of(true) } else { Some(vec![0]) };
+            rows.push((Some(device.device.clone()), hour[0].0 - hour[0].0.rem_euclid(HOUR), [ons, of(false)]));
         }
     }
     rows
 }
 
-fn columns(rows: &[Row], with_seconds: bool) -> Vec<Column> {
+fn columns(rows: &[Row]) -> Vec<Column> {
     let mut columns = vec![
         Column::new("device".into(), rows.iter().map(|row| row.0.clone()).collect::<Vec<_>>()),
         Column::new("hour".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
     ];
-    if with_seconds {
-        let mut lists = ListPrimitiveChunkedBuilder::<Int32Type>::new("seconds".into(), rows.len(), 8, DataType::Int32);
-        rows.iter().for_each(|row| lists.append_opt_slice(row.2.as_deref()));
+    for (at, name) in ["seconds", "offs"].into_iter().enumerate() {
+        let mut lists = ListPrimitiveChunkedBuilder::<Int32Type>::new(name.into(), rows.len(), 8, DataType::Int32);
+        rows.iter().for_each(|row| lists.append_opt_slice(row.2[at].as_deref()));
         columns.push(lists.finish().into_column());
     }
     columns
 }
 
+fn schema() -> [(&'static str, DataType); 4] {
+    let seconds = || DataType::List(Box::new(DataType::Int32));
+    [("device", DataType::String), ("hour", DataType::Int64), ("seconds", seconds()), ("offs", seconds())]
+}
+
 /// A stream of batches of a thousand rows, without the row that ends it; then with it.
-fn encoded(rows: &[Row], with_seconds: bool) -> (Vec<u8>, Vec<u8>) {
-    let mut schema = vec![("device", DataType::String), ("hour", DataType::Int64)];
-    schema.extend(with_seconds.then(|| ("seconds", DataType::List(Box::new(DataType::Int32)))));
+fn encoded(rows: &[Row]) -> (Vec<u8>, Vec<u8>) {
     let stream = |last: Option<Row>| {
-        let mut output = arrow::Output::start(Vec::new(), &schema).unwrap();
-        rows.chunks(1000).for_each(|chunk| output.write(columns(chunk, with_seconds)).unwrap());
-        last.into_iter().for_each(|last| output.write(columns(&[last], with_seconds)).unwrap());
+        let mut output = arrow::Output::start(Vec::new(), &schema()).unwrap();
+        rows.chunks(1000).for_each(|chunk| output.write(columns(chunk)).unwrap());
+        last.into_iter().for_each(|last| output.write(columns(&[last])).unwrap());
         output.finish().unwrap()
     };
     let torn = stream(None);
-    (torn[..torn.len() - END.len()].to_vec(), stream(Some((None, rows.len() as i64, None))))
+    (torn[..torn.len() - END.len()].to_vec(), stream(Some((None, rows.len() as i64, [None, None]))))
 }
 
-fn whole(devices: &[DeviceReadings], with_seconds: bool) -> Vec<u8> {
-    encoded(&rows(devices), with_seconds).1
+fn whole(devices: &[DeviceReadings], seconds: bool) -> Vec<u8> {
+    encoded(&rows(devices, seconds)).1
 }
 
 fn save(frame: &DataFrame, path: &Path) {
@@ -103,11 +112,15 @@ fn save(frame: &DataFrame, path: &Path) {
 
 /// A run as Spark writes one, of the sample's readings or of nonsense; its sites are beside.
 pub fn run_of(nonsense: bool) -> TempDir {
+    fitted_run(&devices(nonsense), UNTIL)
+}
+
+/// A run of these devices, whose readings are before `until`.
+pub fn fitted_run(all: &[DeviceReadings], until: &str) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let all = devices(nonsense);
     let (first, second) = all.split_at(3);
     let building = dir.path().join("building.bin");
-    save(&step(&["worker", "building", "--until", UNTIL], whole(&all, false)), &building);
+    save(&step(&["worker", "building", "--until", until], whole(all, false)), &building);
     let on_building = |name: &'static str, input| step(&["worker", name, "--site", building.to_str().unwrap()], input);
     // The samples of two processes, in one table.
     let parts = [first, second].map(|part| on_building("sample", whole(part, true)));
@@ -158,7 +171,7 @@ fn fails(args: &[&str], stdin: Vec<u8>, with: &str) {
 #[test]
 fn a_stream_cut_off_anywhere_fails() {
     let all = devices(false);
-    let (torn, whole) = encoded(&rows(&all), true);
+    let (torn, whole) = encoded(&rows(&all, true));
     let site = site();
     let args = ["worker", "sample", "--site", &site];
     assert!(roomcast(&args, whole.clone()).status.success());
@@ -169,7 +182,7 @@ fn a_stream_cut_off_anywhere_fails() {
     // Between two batches Arrow itself sees nothing wrong.
     fails(&args, torn.clone(), "without an end row");
     fails(&["worker", "devices", "--site", &site], torn, "without an end row");
-    let (torn, _) = encoded(&rows(&all), false);
+    let (torn, _) = encoded(&rows(&all, false));
     fails(&["worker", "building", "--until", UNTIL], torn, "without an end row");
 }
 
@@ -178,20 +191,12 @@ fn a_wrong_number_of_rows_fails() {
     let site = site();
     let args = ["worker", "devices", "--site", &site];
     for announced in [0, 3, -1] {
-        let mut few = rows(&devices(false)[..1]);
+        let mut few = rows(&devices(false)[..1], true);
         few.truncate(4);
-        few.push((None, announced, None));
+        few.push((None, announced, [None, None]));
         let stream = {
-            let mut output = arrow::Output::start(
-                Vec::new(),
-                &[
-                    ("device", DataType::String),
-                    ("hour", DataType::Int64),
-                    ("seconds", DataType::List(Box::new(DataType::Int32))),
-                ],
-            )
-            .unwrap();
-            output.write(columns(&few, true)).unwrap();
+            let mut output = arrow::Output::start(Vec::new(), &schema()).unwrap();
+            output.write(columns(&few)).unwrap();
             output.finish().unwrap()
         };
         fails(&args, stream, &format!("4 rows arrived, {announced} were announced"));
@@ -200,15 +205,17 @@ fn a_wrong_number_of_rows_fails() {
 
 #[test]
 fn other_columns_fail_with_those_that_are_read() {
-    let all = devices(false);
     let site = site();
-    fails(&["worker", "devices", "--site", &site], whole(&all, false), "hour (i64), seconds (list[i32])");
-    fails(&["worker", "building", "--until", UNTIL], whole(&all, true), "found device (str), hour (i64), seconds");
     let mut named =
         df!("device" => ["a"], "hour" => [0_i64], "seconds" => [Series::new("".into(), [1_i32])], "room" => ["b"])
             .unwrap();
     let mut stream = Vec::new();
     IpcStreamWriter::new(&mut stream).finish(&mut named).unwrap();
+    fails(
+        &["worker", "building", "--until", UNTIL],
+        stream.clone(),
+        "hour (i64), seconds (list[i32]), offs (list[i32])",
+    );
     fails(&["worker", "devices", "--site", &site], stream, "room (str)");
     fails(&["worker", "devices", "--site", &site], b"time,device,device_activated\n".to_vec(), "no Arrow IPC stream");
     fails(&["worker", "devices", "--site", &site], Vec::new(), "no Arrow IPC stream");
@@ -217,23 +224,23 @@ fn other_columns_fail_with_those_that_are_read() {
 #[test]
 fn rows_that_cannot_be_fail_with_their_number() {
     let site = site();
-    let good = rows(&devices(false)[..2]);
+    let good = rows(&devices(false)[..2], true);
     let with = |change: &dyn Fn(&mut Vec<Row>), expected: &str| {
         let mut rows = good.clone();
         change(&mut rows);
-        fails(&["worker", "devices", "--site", &site], encoded(&rows, true).1, expected);
+        fails(&["worker", "devices", "--site", &site], encoded(&rows).1, expected);
     };
     with(&|rows| rows.swap(4, 5), "row 6: rows are not in ascending order");
     with(&|rows| rows[2] = rows[1].clone(), "row 3: rows are not in ascending order");
     with(&|rows| rows[0].1 += 60, "row 1: 1467");
-    with(&|rows| rows[3].2 = Some(vec![20, 10]), "row 4: the seconds");
-    with(&|rows| rows[3].2 = Some(vec![3600]), "row 4: the seconds");
-    with(&|rows| rows[3].2 = Some(Vec::new()), "row 4: the seconds");
-    with(&|rows| rows[3].2 = None, "row 4: there are no seconds");
+    with(&|rows| rows[3].2[0] = Some(vec![20, 10]), "row 4: the seconds");
+    with(&|rows| rows[3].2[1] = Some(vec![3600]), "row 4: the seconds");
+    with(&|rows| rows[3].2[0] = Some(Vec::new()), "row 4: the seconds");
+    with(&|rows| rows[3].2[1] = None, "row 4: there are no seconds");
     // A row of a wrong clock, from before the site was in use, ends nothing.
     let mut early = good.clone();
     early[0].1 -= 400 * 24 * HOUR;
-    assert_eq!(step(&["worker", "devices", "--site", &site], encoded(&early, true).1).height(), 2);
+    assert_eq!(step(&["worker", "devices", "--site", &site], encoded(&early).1).height(), 2);
     with(&|rows| rows[0].0 = Some(String::new()), "row 1: expected a device name");
     // Nothing may be known of the future at all.
     fails(&["worker", "building", "--until", "2130-01-01 00:00:00"], whole(&devices(false), false), "is in the future");
@@ -242,17 +249,17 @@ fn rows_that_cannot_be_fail_with_their_number() {
 #[test]
 fn hours_of_a_clock_that_is_ahead_end_no_step_and_are_named() {
     let ahead = |more: &[(&str, Vec<i32>)]| {
-        let mut all = rows(&devices(false)[..2]);
+        let mut all = rows(&devices(false)[..2], true);
         for (time, seconds) in more {
             let hour = Calendar::default().parse(time).unwrap();
-            all.push((Some("device_9".into()), hour, Some(seconds.clone())));
+            all.push((Some("device_9".into()), hour, [Some(seconds.clone()), Some(vec![])]));
         }
         all
     };
     // Without --until, the site is that of the readings before the clock that is ahead.
     let dir = tempfile::tempdir().unwrap();
     let site = |name: &str, rows: &[Row]| {
-        let output = roomcast(&["worker", "building"], encoded(rows, false).1);
+        let output = roomcast(&["worker", "building"], encoded(rows).1);
         assert!(output.status.success(), "{}", said(&output));
         let frame = IpcStreamReader::new(Cursor::new(output.stdout.clone())).finish().unwrap();
         let site = frame.column("site").unwrap().binary().unwrap().get(0).unwrap().to_vec();
@@ -265,7 +272,7 @@ fn hours_of_a_clock_that_is_ahead_end_no_step_and_are_named() {
     let args = ["worker", "devices", "--site", &self::site()].map(str::to_owned);
     let args = args.each_ref().map(String::as_str);
     let fitted = |more: &[(&str, Vec<i32>)]| {
-        let output = roomcast(&args, encoded(&ahead(more), true).1);
+        let output = roomcast(&args, encoded(&ahead(more)).1);
         assert!(output.status.success(), "{}", said(&output));
         (IpcStreamReader::new(Cursor::new(output.stdout.clone())).finish().unwrap().height(), said(&output))
     };

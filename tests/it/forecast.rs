@@ -30,7 +30,7 @@ fn workdays(device: &str, days: i64, hours: &[i64]) -> DeviceReadings {
     let moved = (0..days)
         .filter(|day| day % 7 < 5)
         .flat_map(|day| hours.iter().map(move |h| first + day * 24 * HOUR + h * HOUR + 300));
-    DeviceReadings { device: device.into(), times: moved.collect() }
+    DeviceReadings { device: device.into(), times: moved.collect(), ..DeviceReadings::default() }
 }
 
 fn check(forecasts: &[DeviceForecast]) {
@@ -59,7 +59,11 @@ fn a_new_room_gets_the_buildings_forecast() {
     let mut readings =
         Readings { devices: (1..6).map(|n| workdays(&format!("room_{n}"), 39, &[9, 10, 11, 14])).collect() };
     let last = readings.devices[0].times[readings.devices[0].times.len() - 1];
-    readings.devices.push(DeviceReadings { device: "room_9".into(), times: vec![last - 4 * HOUR].into() });
+    readings.devices.push(DeviceReadings {
+        device: "room_9".into(),
+        times: vec![last - 4 * HOUR].into(),
+        ..DeviceReadings::default()
+    });
     // The next day is a Friday; the new room was seen once.
     let (.., forecasts) = ask(&readings, &Calendar::default(), "2016-08-11 23:59:59");
     let new = forecasts.iter().find(|f| f.device == "room_9").unwrap();
@@ -71,8 +75,13 @@ fn a_new_room_gets_the_buildings_forecast() {
 fn a_device_that_never_rests_or_moves_once_is_no_obstacle() {
     let calendar = Calendar::default();
     let first = calendar.parse("2016-07-01 00:00:00").unwrap();
-    let always = DeviceReadings { device: "always".into(), times: (0..40 * 24).map(|h| first + h * HOUR).collect() };
-    let once = DeviceReadings { device: "once".into(), times: vec![first + 10 * HOUR].into() };
+    let always = DeviceReadings {
+        device: "always".into(),
+        times: (0..40 * 24).map(|h| first + h * HOUR).collect(),
+        ..DeviceReadings::default()
+    };
+    let once =
+        DeviceReadings { device: "once".into(), times: vec![first + 10 * HOUR].into(), ..DeviceReadings::default() };
     let (.., forecasts) = ask(&Readings { devices: vec![always, once] }, &calendar, "2016-08-09 23:59:59");
     check(&forecasts);
     assert!(forecasts[0].hours.iter().all(|h| h.probability > 0.9));
@@ -104,7 +113,7 @@ fn days_of_23_and_25_hours_keep_their_24_target_hours() {
         let devices = wall.devices.into_iter().map(|d| {
             let times: std::collections::BTreeSet<i64> =
                 d.times.iter().map(|&t| calendar.instant(Calendar::default().wall(t))).collect();
-            DeviceReadings { device: d.device, times: times.into_iter().collect() }
+            DeviceReadings { device: d.device, times: times.into_iter().collect(), ..DeviceReadings::default() }
         });
         let (.., forecasts) = ask(&Readings { devices: devices.collect() }, &calendar, at);
         check(&forecasts);

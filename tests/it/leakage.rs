@@ -9,15 +9,17 @@ use roomcast_forecast::model::rule::Rule;
 use roomcast_forecast::model::{Models, fit, rows};
 use roomcast_forecast::readings::{DeviceReadings, Readings};
 
-/// A building with faults: late, silent, dying and chattering sensors among them.
+use crate::presence::with_offs;
+
+/// A building with faults: late, silent, dying and chattering sensors among them. Half of the sensors say off.
 fn building(seed: u64, devices: usize, days: u64) -> Readings {
     let from = chrono::NaiveDate::from_ymd_opt(2016, 7, 25).unwrap();
     let mut building = roomcast_simulate::Building::new(seed, devices, from, from + chrono::Days::new(days - 1));
     building.faults = 0.4;
-    building.readings()
+    with_offs(building.readings(), seed)
 }
 
-/// Replaces all that happens at or after `origin`: moves it about, drops some of it, adds motion at night
+/// Replaces all that happens at or after `origin`: moves it about, drops some of it, adds motion at night, other offs
 /// and devices that nobody had seen.
 fn scramble(readings: &Readings, origin: Timestamp, seed: u64) -> Readings {
     let mut out = readings.clone();
@@ -31,10 +33,15 @@ fn scramble(readings: &Readings, origin: Timestamp, seed: u64) -> Readings {
         later.sort_unstable();
         later.dedup();
         device.times.extend(later);
+        device.offs = device.offs.before(origin);
+        device.offs.extend((0..dice(9) % 90).map(|n| origin + n as i64 * 5407));
     }
     out.devices.retain(|d| !d.times.is_empty());
-    out.devices
-        .push(DeviceReadings { device: "zz_new".into(), times: vec![origin, origin + 60, origin + 7200].into() });
+    out.devices.push(DeviceReadings {
+        device: "zz_new".into(),
+        times: vec![origin, origin + 60, origin + 7200].into(),
+        ..DeviceReadings::default()
+    });
     out
 }
 

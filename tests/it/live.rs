@@ -12,6 +12,7 @@ use roomcast_forecast::model::{Models, fit};
 use roomcast_forecast::readings::{DeviceReadings, Readings};
 use serde_json::Value;
 
+use crate::presence::with_offs;
 use crate::serve::client::{Server, registry, roomcast, wait};
 use crate::store::place::Place;
 use crate::stream::bench::{post, serve};
@@ -21,7 +22,8 @@ fn site() -> &'static (Readings, Models) {
     static SITE: OnceLock<(Readings, Models)> = OnceLock::new();
     SITE.get_or_init(|| {
         let day = |text: &str| text.parse().unwrap();
-        let readings = roomcast_simulate::Building::new(17, 6, day("2024-02-05"), day("2024-03-07")).readings();
+        let building = roomcast_simulate::Building::new(17, 6, day("2024-02-05"), day("2024-03-07"));
+        let readings = with_offs(building.readings(), 17);
         let calendar = Calendar::default();
         let hourly = Hourly::new(&readings, &calendar, calendar.parse("2024-03-04 00:00:00").unwrap());
         let models = fit::train(&hourly, &SiteRates::new(&hourly), &|| ()).unwrap();
@@ -33,21 +35,29 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_grid_that_grew_forecasts_what_a_new_one_does(hour in 0_i64..72, minute in 1_i64..60, device in 0_usize..6, motions in prop::collection::vec(0_i64..3600, 1..5)) {
+    fn a_grid_that_grew_forecasts_what_a_new_one_does(
+        hour in 0_i64..72,
+        minute in 1_i64..60,
+        device in 0_usize..6,
+        edges in prop::collection::vec((1_i64..3600, any::<bool>()), 1..6),
+    ) {
         let (readings, models) = site();
         let calendar = Calendar::default();
         let running = calendar.parse("2024-03-04 00:00:00").unwrap() + hour * HOUR;
         let origin = running + minute * 60;
         let before = readings.before(running);
         let device = device % before.devices.len();
-        let mut times: Vec<i64> = motions.iter().map(|second| running + second % (minute * 60)).collect();
-        times.sort_unstable();
-        times.dedup();
-        let new = DeviceReadings { device: before.devices[device].device.clone(), times: times.into() };
+        let of = |is_motion| -> Vec<i64> {
+            let seconds = edges.iter().filter(|edge| edge.1 == is_motion).map(|edge| edge.0 % (minute * 60));
+            let times: std::collections::BTreeSet<i64> = seconds.map(|second| running + second.max(1)).collect();
+            times.into_iter().collect()
+        };
+        let name = before.devices[device].device.clone();
+        let new = DeviceReadings { device: name, times: of(true).into(), offs: of(false).into() };
         let after = before.extended(std::slice::from_ref(&new));
         let cold = Hourly::new(&after, &calendar, origin);
         let old = Hourly::new(&before, &calendar, origin);
-        let Some(grown) = old.with_times(device, &after.devices[device].times) else {
+        let Some(grown) = old.with_readings(device, &after.devices[device], &calendar) else {
             // Only the hour that ends a day, or is as good as over, is made anew.
             prop_assert!(hour % 24 == 23 || minute == 60 || old.position_at(origin).1 == 0.0);
             return Ok(());
@@ -65,13 +75,18 @@ fn what_does_not_fit_the_running_hour_asks_for_a_new_grid() {
     let at = |text: &str| calendar.parse(text).unwrap();
     let grid = |origin: &str| Hourly::new(&readings.before(at("2024-03-05 10:00:00")), &calendar, at(origin));
     let with = |time: &str| {
-        let new = DeviceReadings { device: readings.devices[0].device.clone(), times: vec![at(time)].into() };
-        readings.before(at("2024-03-05 10:00:00")).extended(&[new]).devices[0].times.clone()
+        let new = DeviceReadings {
+            device: readings.devices[0].device.clone(),
+            times: vec![at(time)].into(),
+            ..DeviceReadings::default()
+        };
+        readings.before(at("2024-03-05 10:00:00")).extended(&[new]).devices[0].clone()
     };
-    assert!(grid("2024-03-05 10:35:00").with_times(0, &with("2024-03-05 10:20:00")).is_some());
-    assert!(grid("2024-03-05 10:35:00").with_times(0, &with("2024-03-05 09:20:00")).is_none());
-    assert!(grid("2024-03-05 11:00:00").with_times(0, &with("2024-03-05 10:20:00")).is_none());
-    assert!(grid("2024-03-05 23:35:00").with_times(0, &with("2024-03-05 23:20:00")).is_none());
+    let grown = |origin: &str, time: &str| grid(origin).with_readings(0, &with(time), &calendar);
+    assert!(grown("2024-03-05 10:35:00", "2024-03-05 10:20:00").is_some());
+    assert!(grown("2024-03-05 10:35:00", "2024-03-05 09:20:00").is_none());
+    assert!(grown("2024-03-05 11:00:00", "2024-03-05 10:20:00").is_none());
+    assert!(grown("2024-03-05 23:35:00", "2024-03-05 23:20:00").is_none());
 }
 
 /// The devices of the server's forecast at an instant.

@@ -11,6 +11,7 @@ mod leakage;
 mod live;
 mod mutations;
 mod power;
+mod presence;
 mod publish;
 mod readings;
 mod registry;

@@ -59,7 +59,11 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn device(name: &str, times: &[&str]) -> DeviceReadings {
-    DeviceReadings { device: name.into(), times: times.iter().map(|text| at(text)).collect() }
+    DeviceReadings {
+        device: name.into(),
+        times: times.iter().map(|text| at(text)).collect(),
+        ..DeviceReadings::default()
+    }
 }
 
 /// Every row is counted in one place, and what is kept is in order.
@@ -91,7 +95,7 @@ fn one_file_in_many_forms_is_one_set_of_readings() {
         b"device_activated,note,device,time\n1,,a,2016-07-01 04:23:32\n1,\"two\nlines, \"\"quoted\"\"\",a,2016-07-01 05:00:00\n1,x,b,2016-07-01 06:00:00\n",
         b"Time, Device ,DEVICE_ACTIVATED\n 2016-07-01 04:23:32 , a , 1 \n2016-07-01T05:00:00,a,true\n2016-07-01 06:00,b,1.0\n",
         b"time,device,device_activated\n2016-07-01 06:00:00,b,on\n2016-07-01 05:00:00,a,ON\n2016-07-01 04:23:32,a,1\n",
-        b"time,device,device_activated\n2016-07-01 04:23:32,a,1\n2016-07-01 04:23:32,a,1\n2016-07-01 05:00:00.75,a,1\n2016-07-01 05:30:00,a,0\n2016-07-01 06:00:00,b,1\n2016-07-01 04:23:32,a,1\n",
+        b"time,device,device_activated\n2016-07-01 04:23:32,a,1\n2016-07-01 04:23:32,a,1\n2016-07-01 05:00:00.75,a,1\n2016-07-01 05:30:00,c,0\n2016-07-01 06:00:00,b,1\n2016-07-01 04:23:32,a,1\n",
     ];
     let fingerprint = Readings { devices: expected.to_vec() }.fingerprint();
     for form in forms {
@@ -493,13 +497,15 @@ proptest! {
     fn valid_rows_read_back_however_they_are_written(
         rows in rows(false), names in names(), bom: bool, last_end: bool,
     ) {
-        let mut expected: BTreeMap<String, BTreeSet<Timestamp>> = BTreeMap::new();
-        for row in rows.iter().filter(|row| row.motion) {
-            expected.entry(names[row.device].clone()).or_default().insert(row.time);
+        let mut expected: BTreeMap<String, [BTreeSet<Timestamp>; 2]> = BTreeMap::new();
+        for row in &rows {
+            expected.entry(names[row.device].clone()).or_default()[usize::from(!row.motion)].insert(row.time);
         }
         let expected: Vec<_> = expected
             .into_iter()
-            .map(|(device, times)| DeviceReadings { device, times: times.into_iter().collect() })
+            .map(|(device, edges)| (device, edges.map(|times| times.into_iter().collect())))
+            .map(|(device, [times, offs])| DeviceReadings { device, times, offs })
+            .filter(|device| !device.times.is_empty())
             .collect();
         let (text, _) = write(&rows, &names, bom, last_end);
         let (readings, summary) = strict(&text).map_err(|error| TestCaseError::fail(error.to_string()))?;

@@ -14,7 +14,7 @@
 //! // Somebody is in the office from 9 to 17 on the workdays of four weeks; the sensor fires at half past.
 //! let hours = (0..28 * 24).filter(|hour| hour / 24 % 7 < 5 && (9..17).contains(&(hour % 24)));
 //! let times = hours.map(|hour| monday + hour * HOUR + HOUR / 2).collect();
-//! let readings = Readings { devices: vec![DeviceReadings { device: "office".into(), times }] };
+//! let readings = Readings { devices: vec![DeviceReadings { device: "office".into(), times, ..DeviceReadings::default() }] };
 //!
 //! let origin = monday + 28 * 24 * HOUR;
 //! let forecaster = Forecaster::new(calendar).fit(&readings, origin)?;

@@ -141,7 +141,7 @@ impl Building {
         let devices = self.names().into_par_iter().zip(times).filter_map(|(device, mut times)| {
             times.sort_unstable();
             times.dedup();
-            (!times.is_empty()).then_some(DeviceReadings { device, times: times.into() })
+            (!times.is_empty()).then_some(DeviceReadings { device, times: times.into(), ..DeviceReadings::default() })
         });
         Readings { devices: devices.collect() }
     }

@@ -10,7 +10,7 @@ use tokio::runtime::Builder;
 
 use crate::home_assistant;
 use crate::readings as store;
-use roomcast_forecast::calendar::{Calendar, Timestamp, days_off, public_holidays};
+use roomcast_forecast::calendar::{Calendar, MAX_PRESENCE_HOURS, Timestamp, days_off, public_holidays};
 use roomcast_forecast::readings::{self, Collected, FileRow, Layout, ReadError, ReadOptions, ReadSummary, Readings};
 
 /// The configuration of a site: its clock and calendar, and how its files are read.
@@ -31,6 +31,9 @@ pub struct SiteConfig {
     pub open: Vec<NaiveDate>,
     /// The weekly days off.
     pub weekend: Vec<chrono::Weekday>,
+    /// Hours after a sensor's last `on` for which it counts as occupied when its `off` does not come;
+    /// [`MAX_PRESENCE_HOURS`] without it.
+    pub max_presence: Option<u32>,
     /// True to count and leave out rows that cannot be read, instead of stopping at the first.
     pub skip_bad_rows: bool,
     /// The layout of the files, as far as it is given.
@@ -58,7 +61,8 @@ impl SiteConfig {
         if let Some(path) = &self.holidays {
             calendar = calendar.with_days_off(days_off::read(path)?);
         }
-        Ok(calendar.with_working_days(self.open.iter().copied()))
+        let max_presence = self.max_presence.map_or(MAX_PRESENCE_HOURS, i64::from);
+        Ok(calendar.with_working_days(self.open.iter().copied()).with_max_presence(max_presence))
     }
 }
 

@@ -47,6 +47,9 @@ def arguments():
     parser.add_argument("--weekend", metavar="DAYS", help="the weekly days off, such as sat,sun")
     parser.add_argument("--closed", metavar="DATE", action="append", default=[], help="a day off (repeatable)")
     parser.add_argument("--open", metavar="DATE", action="append", default=[], help="a working holiday (repeatable)")
+    parser.add_argument(
+        "--max-presence", metavar="HOURS", help="how long a room stays occupied after its sensor's last on when no off comes; default 12"
+    )
     parser.add_argument("--skip-bad-rows", action="store_true", help="count rows that are no readings, and go on")
     parser.add_argument("--parts", metavar="N", type=int, help="parts the devices are cut into; default 4 per core")
     parser.add_argument("--master", metavar="URL", help="Spark's master; default: what Spark is configured with, or local[*]")
@@ -107,9 +110,9 @@ def main():
     clock = Clock(args.timezone)
     until = clock.instant(args.until) if args.until else None
     building = [f"--closed={day}" for day in args.closed] + [f"--open={day}" for day in args.open]
-    for name in ("until", "timezone", "country", "region", "weekend"):
+    for name in ("until", "timezone", "country", "region", "weekend", "max_presence"):
         if value := getattr(args, name):
-            building.append(f"--{name}={value}")
+            building.append(f"--{name.replace('_', '-')}={value}")
     spark = session(args)
     try:
         parts = args.parts or 4 * spark.sparkContext.defaultParallelism

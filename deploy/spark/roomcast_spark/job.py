@@ -1,16 +1,17 @@
-"""The steps of a run, from hours with motion to a run directory for `roomcast publish`."""
+"""The steps of a run, from readings by hour to a run directory for `roomcast publish`."""
 
 import pyarrow as pa
 from pyspark import StorageLevel, cloudpickle
 from pyspark.sql import types as T
 
 from . import worker
+from .readings import for_building
 
 # Sends the module to the executors, so that they need not have this package.
 cloudpickle.register_pickle_by_value(worker)
 
-HOURS = pa.schema([("device", pa.string()), ("hour", pa.int64())])
-READINGS = HOURS.append(pa.field("seconds", pa.list_(pa.int32())))
+SECONDS = pa.list_(pa.int32())
+READINGS = pa.schema([("device", pa.string()), ("hour", pa.int64()), ("seconds", SECONDS), ("offs", SECONDS)])
 SAMPLE = pa.schema([("device", pa.string()), ("rows", pa.int64()), ("sample", pa.binary())])
 SITE = pa.schema([("site", pa.binary())])
 MODELS = pa.schema(
@@ -70,8 +71,8 @@ class Job:
     def train(self, hourly, run, arguments):
         """Writes the site and the models of all devices to `run`; `arguments` are those of `roomcast worker building`."""
         hourly = hourly.persist(StorageLevel.DISK_ONLY)
-        hours = hourly.select("device", "hour").repartition(1).sortWithinPartitions("device", "hour")
-        building = self.step(hours, "building", None, HOURS, SITE, alone=True, arguments=arguments)
+        hours = for_building(hourly).repartition(1).sortWithinPartitions("device", "hour")
+        building = self.step(hours, "building", None, READINGS, SITE, alone=True, arguments=arguments)
         site = bytes(building.collect()[0].site)
         sample = self.step(hourly, "sample", site, READINGS, SAMPLE).repartition(1).sortWithinPartitions("device")
         fitted = self.step(sample, "site", site, SAMPLE, SITE, alone=True)

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
+from pyspark.sql.window import Window
 
 # The years 1971 to 2200.
 FIRST, LAST = 31_536_000, 7_289_654_400
@@ -73,8 +74,8 @@ def motions(column, kind):
 
 
 def clean(table, clock, until, skip_bad_rows, observation):
-    """Returns device and instant (seconds) of each motion before `until`. A row that is no reading ends the job, or is counted
-    and left out.
+    """Returns device and instant (seconds) of each reading before `until`, and whether it is motion or an `off`. A row that is no
+    reading ends the job, or is counted and left out.
     """
     kinds = {field.name.strip().lower(): field for field in table.schema.fields}
     if missing := [name for name in COLUMNS if name not in kinds]:
@@ -96,16 +97,31 @@ def clean(table, clock, until, skip_bad_rows, observation):
         time = F.when(bad, F.raise_error(F.concat(hint, shown))).otherwise(time)
     rows = table.select(device.alias("device"), time.alias("time"), motion.alias("motion"), bad.alias("bad"))
     rows = rows.observe(observation, F.count("*").alias("rows"), F.count_if("bad").alias("refused"))
-    rows = rows.where(~F.col("bad") & F.col("motion"))
-    return (rows if until is None else rows.where(F.col("time") < until)).select("device", "time")
+    rows = rows.where(~F.col("bad"))
+    return (rows if until is None else rows.where(F.col("time") < until)).select("device", "time", "motion")
 
 
 def hourly(readings, clock, parts):
-    """Returns one row per device and hour with motion, with the distinct seconds of the hour that had motion.
+    """Returns one row per device and hour with readings, with the distinct seconds of motion and those of an `off`.
 
     All rows of a device are in one of `parts` partitions, in order.
     """
     second = F.pmod(F.col("time") - clock.phase, F.lit(HOUR))
-    rows = readings.select("device", (F.col("time") - second).alias("hour"), second.cast("int").alias("second"))
+    whole = second.cast("int")
+    rows = readings.select(
+        "device",
+        (F.col("time") - second).alias("hour"),
+        F.when(F.col("motion"), whole).alias("on"),
+        F.when(~F.col("motion"), whole).alias("off"),
+    )
     by_hour = rows.repartition(parts, "device").groupBy("device", "hour")
-    return by_hour.agg(F.sort_array(F.collect_set("second")).alias("seconds")).sortWithinPartitions("device", "hour")
+    # A set leaves out nulls.
+    lists = (F.sort_array(F.collect_set(edge)).alias(name) for edge, name in (("on", "seconds"), ("off", "offs")))
+    return by_hour.agg(*lists).sortWithinPartitions("device", "hour")
+
+
+def for_building(hourly):
+    """Returns the same rows with one second of each hour for devices that never say `off`: of these only the hours matter."""
+    says_off = F.max(F.size("offs") > 0).over(Window.partitionBy("device"))
+    seconds = F.when(says_off, F.col("seconds")).otherwise(F.array(F.lit(0)))
+    return hourly.select("device", "hour", seconds.alias("seconds"), "offs")

@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use clap::Args;
 
 use super::{FileArgs, values};
-use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::calendar::{Calendar, MAX_PRESENCE_HOURS};
 use roomcast_storage::inputs::{Inputs, SiteConfig};
 
 /// The place of the site, for its public holidays.
@@ -42,6 +42,9 @@ pub struct ClockArgs {
     /// Weekly days off, separated by commas
     #[arg(long, value_name = "DAYS", value_delimiter = ',', default_value = "sat,sun")]
     pub weekend: Vec<chrono::Weekday>,
+    /// Hours for which a room stays occupied after its sensor's last on, when no off comes
+    #[arg(long, value_name = "HOURS", default_value_t = MAX_PRESENCE_HOURS as u32, value_parser = clap::value_parser!(u32).range(1..=168), env = "ROOMCAST_MAX_PRESENCE")]
+    pub max_presence: u32,
     /// Skip and count rows that cannot be read; without it, the first one is an error
     #[arg(long)]
     pub skip_bad_rows: bool,
@@ -62,6 +65,7 @@ impl ClockArgs {
             closed: self.closed.clone(),
             open: self.open.clone(),
             weekend: self.weekend.clone(),
+            max_presence: Some(self.max_presence),
             skip_bad_rows: self.skip_bad_rows,
         }
     }

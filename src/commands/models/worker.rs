@@ -27,7 +27,9 @@ pub struct WorkerArgs {
 /// The steps in their order.
 #[derive(Debug, Subcommand)]
 pub enum Step {
-    /// Turn the hours with motion of all devices (device, hour) into the site without layers
+    /// Turn the readings of all devices (device, hour, seconds, offs) into the site without layers
+    ///
+    /// Of devices that never say off, one second of each hour with motion is enough.
     #[command(
         after_help = "Example:\n  roomcast worker building --until '2016-08-25 00:00:00' < hours.arrow > site.arrow"
     )]
@@ -38,7 +40,7 @@ pub enum Step {
         #[command(flatten)]
         clock: ClockArgs,
     },
-    /// Turn the readings of some devices (device, hour, seconds) into the rows on which the site's layers are fitted
+    /// Turn the readings of some devices (device, hour, seconds, offs) into the rows on which the site's layers are fitted
     #[command(after_help = "Example:\n  roomcast worker sample --site site.bin < readings.arrow > sample.arrow")]
     Sample {
         /// Output of the step building
@@ -52,7 +54,7 @@ pub enum Step {
         #[arg(long, value_name = "FILE")]
         site: PathBuf,
     },
-    /// Turn the readings of some devices (device, hour, seconds) into their models, scores and reasons
+    /// Turn the readings of some devices (device, hour, seconds, offs) into their models, scores and reasons
     #[command(after_help = "Example:\n  roomcast worker devices --site fitted.bin < readings.arrow > models.arrow")]
     Devices {
         /// Output of the step site

@@ -44,7 +44,7 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
         let mut bytes = Vec::new();
         write_parquet(devices.iter().copied(), zoned, &mut bytes).context("cannot write Parquet")?;
         files::write(&path, &bytes)?;
-        let rows: usize = devices.iter().map(|d| d.times.len()).sum();
+        let rows: usize = devices.iter().map(|d| d.edge_count()).sum();
         text += &format!("{}: {} devices, {rows} readings\n", path.display(), devices.len());
     }
     print(text)

@@ -77,7 +77,7 @@ fn import(opened: &OpenStore, path: &Path, layout: &Layout, size: usize) -> anyh
                 batch.refused.push(Refused { source: "file".into(), payload, reason });
             }
             FileRow::Event { device, time, motion } => {
-                let kind = if motion { Kind::Motion } else { Kind::Rest };
+                let kind = if motion { Kind::Motion } else { Kind::Off };
                 batch.events.push(Event { device: device.to_owned(), time, kind, id: None });
             }
             FileRow::Refused { refusal, payload } => {

@@ -10,11 +10,11 @@ use serde::Serialize;
 
 use crate::commands::arguments::{FileArgs, PlaceArgs, values};
 use crate::commands::output::{print, print_json};
-use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::calendar::public_holidays::{self, Country};
+use roomcast_forecast::calendar::{Calendar, MAX_PRESENCE_HOURS};
 use roomcast_forecast::hourly::{Hourly, Status};
 use roomcast_forecast::readings::silent_days::{Proposal, Workdays};
-use roomcast_forecast::readings::{self, Profile, ReadOptions, ReadSummary, Readings};
+use roomcast_forecast::readings::{self, DeviceProfile, Profile, ReadOptions, ReadSummary, Readings};
 use roomcast_forecast::table::table;
 use roomcast_storage::inputs;
 
@@ -35,6 +35,9 @@ pub struct InspectArgs {
     place: PlaceArgs,
     #[command(flatten)]
     files: FileArgs,
+    /// Hours for which a room stays occupied after its sensor's last on, when no off comes
+    #[arg(long, value_name = "HOURS", default_value_t = MAX_PRESENCE_HOURS, value_parser = clap::value_parser!(i64).range(1..=168), env = "ROOMCAST_MAX_PRESENCE")]
+    max_presence: i64,
     /// Print the description as JSON
     #[arg(long)]
     json: bool,
@@ -68,7 +71,7 @@ struct Holidays {
 /// # Errors
 /// Returns an error when an input cannot be read at all, every row was refused, or standard output cannot be written.
 pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
-    let mut calendar = Calendar::new(args.timezone);
+    let mut calendar = Calendar::new(args.timezone).with_max_presence(args.max_presence);
     if let Some(country) = &args.place.country {
         calendar = calendar.with_public_holidays(public_holidays::days(country, args.place.region.as_deref())?);
     }
@@ -174,11 +177,13 @@ fn strays(summary: &ReadSummary, out: &mut String) -> fmt::Result {
 }
 
 fn devices(Report { profile, silent, .. }: &Report, out: &mut String) -> fmt::Result {
-    let note = |chattering, silent| match (chattering, silent) {
-        (true, true) => "chattering, silent",
-        (true, false) => "chattering",
-        (false, true) => "silent",
-        (false, false) => "",
+    let note = |device: &DeviceProfile| {
+        let notes = [
+            (device.chattering, "chattering"),
+            (device.stuck, "stuck on"),
+            (silent.contains(&device.device), "silent"),
+        ];
+        notes.into_iter().filter(|(is_so, _)| *is_so).map(|(_, word)| word).collect::<Vec<_>>().join(", ")
     };
     let header = [
         "device",
@@ -190,6 +195,7 @@ fn devices(Report { profile, silent, .. }: &Report, out: &mut String) -> fmt::Re
         "longest silence",
         "silent workdays",
         "readings/h",
+        "kind",
         "note",
     ];
     let rows = profile.devices.iter().map(|device| {
@@ -203,7 +209,8 @@ fn devices(Report { profile, silent, .. }: &Report, out: &mut String) -> fmt::Re
             format!("{:.1} d", device.longest_silence_days),
             device.silent_workdays.to_string(),
             format!("{:.1}", device.readings_per_occupied_hour),
-            note(device.chattering, silent.contains(&device.device)).to_owned(),
+            if device.says_off { "on to off" } else { "pulses" }.to_owned(),
+            note(device),
         ]
     });
     writeln!(out)?;
@@ -212,7 +219,8 @@ fn devices(Report { profile, silent, .. }: &Report, out: &mut String) -> fmt::Re
         out,
         "occupied: share of the hours from the first reading to the end of the data that have a reading; readings/h: per \
          occupied hour\nsilent workdays: workdays without a reading on which another device had some; silent: no reading for longer \
-         than its habits explain, at the end of the data",
+         than its habits explain, at the end of the data\non to off: the sensor says off, so its room is occupied until then; \
+         pulses: it never does; stuck on: it was on for longer than --max-presence again and again",
     )
 }
 

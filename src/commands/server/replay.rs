@@ -85,7 +85,7 @@ fn message(row: &Quarantined, published: Published, reader: &Reader, calendar: &
     let Message { device, statement, time } = reader.read(&topic, payload.as_bytes(), calendar).ok()??;
     let kind = match statement {
         Statement::Motion(true) => Kind::Motion,
-        Statement::Motion(false) => Kind::Rest,
+        Statement::Motion(false) => Kind::Off,
         Statement::Available(_) | Statement::Other => return None,
     };
     Some(Event { device, time: time.unwrap_or_else(|| calendar.at(row.received)), kind, id: None })

@@ -32,8 +32,11 @@ fn fails(args: &[&str]) -> String {
 /// Events as a CSV file; repeated ones are repeated.
 pub fn csv(path: &Path, events: &[Event]) {
     let calendar = Calendar::default();
-    let row = |event: &Event| format!("{},{},1\n", calendar.format(event.time), event.device);
-    let rows: String = events.iter().filter(|event| event.kind == store::Kind::Motion).map(row).collect();
+    let row = |event: &Event| {
+        let on = u8::from(event.kind == store::Kind::Motion);
+        format!("{},{},{on}\n", calendar.format(event.time), event.device)
+    };
+    let rows: String = events.iter().filter(|event| event.kind != store::Kind::Rest).map(row).collect();
     std::fs::write(path, format!("time,device,device_activated\n{rows}")).unwrap();
 }
 

@@ -3,25 +3,26 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use roomcast_storage::readings::{Cursor, Store};
+use roomcast_storage::readings::{Cursor, Kind, Store};
 use sqlx::{Connection, Executor, PgConnection};
 
 use super::place::{Place, START, batch, held, motion, on_both, stream, sums};
 
-type Seen = BTreeSet<(String, i64)>;
+/// Device, second, and whether it was motion.
+type Seen = BTreeSet<(String, i64, bool)>;
 
 /// Adds what is new to what was seen.
 async fn follow(store: &Store, cursor: Cursor, seen: &mut Seen) -> Cursor {
     let (changes, cursor) = store.changes(cursor).await.unwrap();
     for device in changes {
-        seen.extend(device.times.iter().map(|&time| (device.device.clone(), time)));
+        seen.extend(device.edges().map(|(time, on)| (device.device.clone(), time, on)));
     }
     cursor
 }
 
 fn all(events: &[roomcast_storage::readings::Event]) -> Seen {
-    let motions = events.iter().filter(|event| event.kind == roomcast_storage::readings::Kind::Motion);
-    motions.map(|event| (event.device.clone(), event.time)).collect()
+    let readings = events.iter().filter(|event| event.kind != Kind::Rest);
+    readings.map(|event| (event.device.clone(), event.time, event.kind == Kind::Motion)).collect()
 }
 
 #[tokio::test]

@@ -150,6 +150,10 @@ pub fn rest(device: &str, time: Timestamp) -> Event {
     Event { kind: Kind::Rest, ..motion(device, time) }
 }
 
+pub fn off(device: &str, time: Timestamp) -> Event {
+    Event { kind: Kind::Off, ..motion(device, time) }
+}
+
 pub fn refused(payload: &str, reason: &str) -> Refused {
     Refused { source: "file".into(), payload: payload.into(), reason: reason.into() }
 }
@@ -170,7 +174,8 @@ impl Numbers {
     }
 }
 
-/// Events of some days and devices: out of order, some twice, some late, some with ids, some without motion.
+/// Events of some days and devices: out of order, some twice, some late, some with ids, some
+/// without motion.
 pub fn stream(seed: u64, count: usize, devices: u64, days: u64) -> Vec<Event> {
     let mut numbers = Numbers(seed);
     let mut events: Vec<Event> = Vec::new();
@@ -180,6 +185,8 @@ pub fn stream(seed: u64, count: usize, devices: u64, days: u64) -> Vec<Event> {
         events.push(match numbers.below(10) {
             0 => rest(&device, time),
             1 if !events.is_empty() => events[numbers.below(events.len() as u64) as usize].clone(),
+            4 => off(&device, time),
+            5 => Event { kind: Kind::Off, ..with_id(&device, time, &format!("{device}/{time}")) },
             2 | 3 => with_id(&device, time, &format!("{device}/{time}")),
             _ => motion(&device, time),
         });

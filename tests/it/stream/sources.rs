@@ -39,7 +39,7 @@ fn messages_of_a_broker_become_readings() {
         message("door", json!({ "contact": true }).to_string()),
         message("loft", "ON".into()),
         message("attic", "{\"occupancy\":".into()),
-        message("hall/availability", "offline".into()),
+        message("loft/availability", "offline".into()),
     ];
     publish(BROKER, &messages, false, Duration::ZERO);
     let counted = |name: &str| metric(&server, &format!("roomcast_ingest_{name}{{source=\"mqtt\"}}"));
@@ -49,6 +49,7 @@ fn messages_of_a_broker_become_readings() {
     let readings = stored(&place.url);
     let hall = readings.devices.iter().find(|device| device.device == "hall").unwrap();
     assert_eq!(hall.times[..], [start(), start() + 100, start() + 3800]);
+    assert_eq!(hall.offs[..], [start() + 90]);
     assert_eq!(readings.devices.iter().map(|device| device.device.as_str()).collect::<Vec<_>>(), ["hall", "loft"]);
     // A sensor that was in motion when the server stopped, and says so again, does not fire again.
     drop(server);

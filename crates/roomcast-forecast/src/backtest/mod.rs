@@ -32,7 +32,7 @@ use crate::forecast::{self, DeviceForecast};
 use crate::hourly::{Hourly, State};
 use crate::model::Source;
 use crate::model::fit::{self, TrainError};
-use crate::readings::{DeviceReadings, Readings};
+use crate::readings::Readings;
 
 /// The origins to forecast from, the time between fits, and how much history is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,12 +183,7 @@ impl BacktestPlan {
     /// Returns the readings that may be known at an origin. Later ones may be among them; the grid excludes those.
     fn remembered<'a>(&self, readings: &'a Readings, origin: Timestamp) -> Cow<'a, Readings> {
         let Some(history) = self.history else { return Cow::Borrowed(readings) };
-        let devices = readings.devices.iter().filter_map(|d| {
-            let from = d.times.partition_point(|&t| t < origin - history);
-            let to = d.times.partition_point(|&t| t < origin);
-            (from < to).then(|| DeviceReadings { device: d.device.clone(), times: d.times[from..to].to_vec().into() })
-        });
-        Cow::Owned(Readings { devices: devices.collect() })
+        Cow::Owned(readings.before(origin).since(origin - history))
     }
 }
 

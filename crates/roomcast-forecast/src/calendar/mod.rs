@@ -28,6 +28,10 @@ pub type Hour = i32;
 /// many begin at 2000-01-01.
 pub const EARLIEST_EVENT: Timestamp = 978_307_200;
 
+/// Hours after a sensor's last `on` for which it counts as occupied when its `off` does not come, unless the site says
+/// another number.
+pub const MAX_PRESENCE_HOURS: i64 = 12;
+
 /// Seconds in an hour.
 pub const HOUR: i64 = 3600;
 
@@ -76,6 +80,8 @@ pub struct Calendar {
     known_years: Option<RangeInclusive<i32>>,
     /// Weekdays that are days off, Monday first.
     weekend: [bool; 7],
+    /// Seconds that a sensor counts as occupied after its last `on` without an `off`.
+    max_presence: i64,
 }
 
 impl Default for Calendar {
@@ -95,7 +101,14 @@ impl Calendar {
             (-i64::from(offset.local_minus_utc())).rem_euclid(HOUR)
         });
         let weekend = [false, false, false, false, false, true, true];
-        Self { zone, phase, days_off: BTreeSet::new(), known_years: None, weekend }
+        Self {
+            zone,
+            phase,
+            days_off: BTreeSet::new(),
+            known_years: None,
+            weekend,
+            max_presence: MAX_PRESENCE_HOURS * HOUR,
+        }
     }
 
     /// Returns the calendar with these weekdays off (Monday first).
@@ -123,6 +136,17 @@ impl Calendar {
             self.days_off.remove(&date);
         }
         self
+    }
+
+    /// Returns the calendar with another number of hours after which a sensor that said `on` is no longer taken at its word.
+    pub fn with_max_presence(mut self, hours: i64) -> Self {
+        self.max_presence = hours * HOUR;
+        self
+    }
+
+    /// Returns the seconds after its last `on` for which a sensor counts as occupied when its `off` does not come.
+    pub fn max_presence(&self) -> i64 {
+        self.max_presence
     }
 
     /// Returns the site's zone, if one was given.

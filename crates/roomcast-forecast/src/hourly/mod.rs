@@ -1,7 +1,7 @@
 //! The dense hourly occupancy grid of each device: occupied, vacant or unobserved.
 //!
-//! A grid is made as of one origin from readings before it, so nothing later can be in it. Every state depends only on
-//! readings up to the end of its own hour. The grid of a longer history therefore begins with the grid of a shorter
+//! A grid is made as of one origin from readings before it, so nothing later can be in it. Intervals become instants of
+//! motion first ([`DeviceReadings::presence`]). Every state depends only on readings up to the end of its own hour. The grid of a longer history therefore begins with the grid of a shorter
 //! one, so training rows from the past are the rows that a forecast at that time would have seen.
 
 mod days;
@@ -69,10 +69,17 @@ pub struct DeviceHours {
     /// Days without motion, while other devices moved, before the day of each hour. It has one entry more than
     /// `states`, the last for the first hour to forecast.
     pub silence: Vec<u16>,
-    /// Instants of motion before the origin, ascending (seconds).
+    /// Instants of motion before the origin, ascending (seconds): [`Presence::times`](crate::readings::Presence::times).
     pub times: Times,
     /// The device's status at the origin.
     pub status: Status,
+}
+
+impl DeviceHours {
+    /// Returns the number of hours with motion.
+    pub fn hours_with_motion(&self, calendar: &Calendar) -> usize {
+        self.times.chunk_by(|&a, &b| calendar.hour(a) == calendar.hour(b)).count()
+    }
 }
 
 /// The grid of all devices of a site as of an origin.
@@ -126,9 +133,10 @@ impl Hourly {
         let known = readings.before(origin);
         let period = known.active_period(origin);
         let first = period.map_or(calendar.next_hour(origin), |(first, _)| calendar.hour(first));
-        let known = period.map_or_else(Readings::default, |(first, _)| known.since(first));
+        let known = period.map_or_else(Readings::default, |_| known);
         let mut hourly = Hourly::empty(calendar, origin, first);
-        let motion: Vec<Vec<i32>> = known.devices.par_iter().map(|device| hourly.motion(device, calendar)).collect();
+        let known = hourly.motion(&known, calendar);
+        let motion: Vec<Vec<i32>> = known.par_iter().map(|device| hourly.days_with_motion(device, calendar)).collect();
         let days = SiteDays::new(&motion, &hourly);
         hourly.fill(known, motion, calendar, &days, is_alive);
         (hourly, days)
@@ -138,8 +146,8 @@ impl Hourly {
     /// grid, and devices without a reading on it.
     pub fn part(readings: &Readings, calendar: &Calendar, origin: Timestamp, days: &SiteDays) -> Hourly {
         let mut hourly = Hourly::empty(calendar, origin, days.first_hour);
-        let known = readings.before(origin).since(hourly.start);
-        let motion = known.devices.par_iter().map(|device| hourly.motion(device, calendar)).collect();
+        let known = hourly.motion(readings, calendar);
+        let motion = known.par_iter().map(|device| hourly.days_with_motion(device, calendar)).collect();
         hourly.fill(known, motion, calendar, days, false);
         hourly
     }
@@ -151,8 +159,22 @@ impl Hourly {
         Hourly { origin, first, start: calendar.start(first), end, devices: Vec::new(), locals, stale: None }
     }
 
+    /// Returns the devices' instants of motion on the grid. Leaves out devices without any.
+    fn motion(&self, readings: &Readings, calendar: &Calendar) -> Vec<Motion> {
+        let motion = |device: &DeviceReadings| {
+            let times = self.times(device, calendar);
+            (!times.is_empty()).then(|| Motion { device: device.device.clone(), times })
+        };
+        readings.devices.par_iter().filter_map(motion).collect()
+    }
+
+    /// Returns a device's instants of motion on the grid.
+    fn times(&self, device: &DeviceReadings, calendar: &Calendar) -> Times {
+        device.since(self.start).presence(calendar, self.origin).times
+    }
+
     /// Returns the local days with motion of a device, ascending.
-    fn motion(&self, device: &DeviceReadings, calendar: &Calendar) -> Vec<i32> {
+    fn days_with_motion(&self, device: &Motion, calendar: &Calendar) -> Vec<i32> {
         let mut days: Vec<i32> = device.times.iter().map(|&time| self.local(calendar.hour(time)).day).collect();
         days.dedup();
         days
@@ -161,7 +183,7 @@ impl Hourly {
     /// Adds devices; `motion` holds the days with motion of each.
     fn fill(
         &mut self,
-        readings: Readings,
+        devices: Vec<Motion>,
         motion: Vec<Vec<i32>>,
         calendar: &Calendar,
         days: &SiteDays,
@@ -169,7 +191,7 @@ impl Hourly {
     ) {
         let site_silence = days.site_silence(self, is_alive);
         let hours = |(device, motion)| Arc::new(device_hours(device, motion, calendar, self, days, &site_silence));
-        self.devices = readings.devices.into_par_iter().zip(motion).map(hours).collect();
+        self.devices = devices.into_par_iter().zip(motion).map(hours).collect();
     }
 
     /// Returns the local date and time of an hour of the grid or its horizon.
@@ -186,12 +208,15 @@ impl Hourly {
     }
 
     /// Returns the same grid with the new readings of one device, at position `device`, in the running hour. It equals
-    /// a grid built from all the device's `times`; the other devices are shared. `None` when more than that device
-    /// would change: for times before the running hour, or in the last hour of a local day, which decides which devices
+    /// a grid built from all the device's `readings`; the other devices are shared. `None` when more than that device
+    /// would change: for motion before the running hour, or in the last hour of a local day, which decides which devices
     /// are silent on the next.
-    pub fn with_times(&self, device: usize, times: &Times) -> Option<Hourly> {
+    pub fn with_readings(&self, device: usize, readings: &DeviceReadings, calendar: &Calendar) -> Option<Hourly> {
         let old = self.devices.get(device)?;
-        let times = times.before(self.origin).since(self.start);
+        let times = self.times(readings, calendar);
+        if times == old.times {
+            return Some(self.clone());
+        }
         let (at, passed) = self.position_at(self.origin);
         let running = self.start + at as i64 * HOUR;
         let known = old.times.partition_point(|&time| time < running);
@@ -233,10 +258,16 @@ impl Hourly {
     }
 }
 
+/// A device and its instants of motion on a grid; at least one.
+struct Motion {
+    device: String,
+    times: Times,
+}
+
 /// Returns the hours of one device on a grid; `motion` holds its days with motion, `site_silence` the
 /// grid's days of [`SiteDays::site_silence`].
 fn device_hours(
-    device: DeviceReadings,
+    device: Motion,
     motion: Vec<i32>,
     calendar: &Calendar,
     grid: &Hourly,
@@ -290,7 +321,8 @@ mod tests {
         let monday = calendar.parse("2024-02-05 00:00:00").unwrap();
         let hours = (0..28 * 24).filter(|hour| hour / 24 % 7 < 5 && (9..17).contains(&(hour % 24)));
         let times = hours.map(|hour| monday + hour * HOUR).collect();
-        let readings = Readings { devices: vec![DeviceReadings { device: "office".into(), times }] };
+        let readings =
+            Readings { devices: vec![DeviceReadings { device: "office".into(), times, ..DeviceReadings::default() }] };
         let origin = monday + 42 * 24 * HOUR;
         let state = |heard, day: usize| {
             let hourly = Hourly::unless_stale(&readings, &calendar, origin, heard);

@@ -30,7 +30,7 @@ const MAX_LAST_CLUSTER_READINGS: usize = 10;
 const MAX_REVIVAL_AGE: i64 = 48 * HOUR;
 
 impl Readings {
-    /// Returns the first and the last reading of the period in which the site was in use. Only readings before `now`
+    /// Returns the first motion and the last reading, motion or `off`, of the period in which the site was in use. Only readings before `now`
     /// count.
     ///
     /// Outside it are readings at or after `now`, clusters of at most a week that a year without any reading separates
@@ -78,27 +78,29 @@ impl Readings {
         self.devices.iter().filter_map(first).min()
     }
 
-    /// Returns the last reading before an instant.
+    /// Returns the last reading, motion or `off`, before an instant.
     fn last_before(&self, limit: Timestamp) -> Option<Timestamp> {
-        let last = |device: &DeviceReadings| device.times[..before(&device.times, limit)].last().copied();
-        self.devices.iter().filter_map(last).max()
+        let last = |times: &Times| times[..before(times, limit)].last().copied();
+        self.devices.iter().filter_map(|device| last(&device.times).max(last(&device.offs))).max()
     }
 
     /// Returns the first and the last reading without clusters that can be a clock's error, and without readings at or
     /// after `now`.
     pub fn bulk(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
-        let (limit, mut last) = match self.last_before(now) {
+        let mut first = self.first_from(Timestamp::MIN)?;
+        // An `off` before the first motion says nothing about when the site was in use.
+        let last_before = |limit| self.last_before(limit).filter(|&last| last >= first);
+        let (limit, mut last) = match last_before(now) {
             Some(last) => (now, last),
-            None => (Timestamp::MAX, self.last_before(Timestamp::MAX)?),
+            None => (Timestamp::MAX, last_before(Timestamp::MAX)?),
         };
         while limit.saturating_sub(last) > MAX_REVIVAL_AGE
-            && let Some(earlier) = self.last_before(last - MAX_CLUSTER)
+            && let Some(earlier) = last_before(last - MAX_CLUSTER)
             && last - MAX_CLUSTER - earlier > CLUSTER_GAP
             && self.between(last - MAX_CLUSTER, last) <= MAX_LAST_CLUSTER_READINGS
         {
             last = earlier;
         }
-        let mut first = self.first_from(Timestamp::MIN)?;
         while let Some(later) = self.first_from(first + MAX_CLUSTER).filter(|&later| later <= last)
             && later - (first + MAX_CLUSTER) > CLUSTER_GAP
         {
@@ -114,7 +116,8 @@ impl Readings {
             let times = &device.times;
             let (from, to) = (before(times, first), before(times, last + 1));
             let strays: Times = times[..from].iter().chain(&times[to..]).copied().collect();
-            (!strays.is_empty()).then(|| DeviceReadings { device: device.device.clone(), times: strays })
+            let stray = DeviceReadings { device: device.device.clone(), times: strays, offs: Times::default() };
+            (!stray.times.is_empty()).then_some(stray)
         };
         self.devices.iter().filter_map(outside).collect()
     }
@@ -140,7 +143,7 @@ mod tests {
     fn readings(devices: &[&[Timestamp]]) -> Readings {
         let device = |(at, times): (usize, &&[Timestamp])| {
             let times = times.iter().map(|day| day * DAY).collect();
-            DeviceReadings { device: format!("device_{at}"), times }
+            DeviceReadings { device: format!("device_{at}"), times, ..DeviceReadings::default() }
         };
         Readings { devices: devices.iter().enumerate().map(device).collect() }
     }

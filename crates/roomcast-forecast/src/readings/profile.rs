@@ -4,11 +4,14 @@ use chrono::{DateTime, NaiveDate};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{DeviceReadings, Readings};
+use super::{DeviceReadings, Presence, Readings};
 use crate::calendar::{Calendar, Hour, LocalHour, Timestamp};
 
 /// A device chatters when it fires more than this many times as often in an occupied hour as the site's median device.
 const CHATTER_RATIO: f64 = 20.0;
+
+/// Number of overlong intervals from which a device counts as stuck.
+const STUCK_INTERVALS: usize = 3;
 
 /// Seconds in a day.
 const DAY: f64 = 86_400.0;
@@ -67,6 +70,18 @@ pub struct DeviceProfile {
     pub readings_per_occupied_hour: f64,
     /// True when that is more than 20 times the median device's: a sensor that fires by itself.
     pub chattering: bool,
+    /// True when the sensor says `off`, so that its room is occupied from `on` to `off`; else each `on` is a pulse.
+    pub says_off: bool,
+    /// Number of times that the sensor was on for longer than an interval may last.
+    pub overlong: usize,
+    /// True when that happened at least three times: the sensor is stuck, or its `off` is lost.
+    pub stuck: bool,
+}
+
+/// A device with motion, and what its edges say.
+struct Known<'a> {
+    readings: &'a DeviceReadings,
+    presence: Presence,
 }
 
 /// Hours and days of the span, looked up once for all devices.
@@ -94,7 +109,8 @@ struct Tally {
 pub fn profile(readings: &Readings, calendar: &Calendar) -> Profile {
     let readings = &readings.alive(calendar.latest());
     let Some(span) = Span::new(readings, calendar) else { return Profile::default() };
-    let known: Vec<&DeviceReadings> = readings.devices.iter().filter(|d| !d.times.is_empty()).collect();
+    let known = readings.devices.par_iter().filter(|d| !d.times.is_empty());
+    let known: Vec<Known<'_>> = known.map(|device| span.known(device)).collect();
     let (mut devices, site) = known
         .par_iter()
         .fold(
@@ -123,10 +139,12 @@ pub fn profile(readings: &Readings, calendar: &Calendar) -> Profile {
         active_from[day] = active_from[day + 1] + usize::from(site.active[day] && span.workday[day]);
     }
     for ((profile, active), device) in devices.iter_mut().zip(&known) {
+        profile.stuck = profile.overlong >= STUCK_INTERVALS;
         profile.chattering = profile.readings_per_occupied_hour > CHATTER_RATIO * median;
-        let installed = device.times.first().map_or(0, |&first| span.day_of(first));
+        let times = &device.presence.times;
+        let installed = times.first().map_or(0, |&first| span.day_of(first));
         // The last day counts as active, because it may be cut short.
-        let (last, own_last) = (span.workday.len() - 1, device.times.last().map_or(0, |&last| span.day_of(last)));
+        let (last, own_last) = (span.workday.len() - 1, times.last().map_or(0, |&last| span.day_of(last)));
         let cut = usize::from(span.workday[last] && own_last < last);
         profile.silent_workdays = active_from[installed].saturating_sub(*active + cut);
     }
@@ -176,9 +194,14 @@ impl<'a> Span<'a> {
         (self.hours[self.hour_of(instant)].day - self.day) as usize
     }
 
+    /// Returns a device with its presence up to the end of the data.
+    fn known<'b>(&self, readings: &'b DeviceReadings) -> Known<'b> {
+        Known { readings, presence: readings.presence_in_hindsight(self.calendar, self.end + 1) }
+    }
+
     /// Returns the statistics of one device, and its part of the site's sums.
-    fn device(&self, readings: &DeviceReadings) -> (DeviceProfile, Tally) {
-        let times = &readings.times;
+    fn device(&self, Known { readings, presence }: &Known<'_>) -> (DeviceProfile, Tally) {
+        let (times, fired) = (&presence.times, readings.times.len());
         let (first, last) = (times.first().copied().unwrap_or(self.end), times.last().copied().unwrap_or(self.end));
         let mut tally = self.tally();
         let mut previous = None;
@@ -199,21 +222,23 @@ impl<'a> Span<'a> {
             device: readings.device.clone(),
             first: self.calendar.rfc3339(first),
             last: self.calendar.rfc3339(last),
-            readings: times.len(),
+            readings: fired,
+            says_off: presence.says_off,
+            overlong: presence.overlong,
             occupied_hours: occupied,
             occupied_share: ratio(occupied as f64, hours as f64),
             occupied_hours_per_workday: ratio(on_workdays as f64, workdays as f64),
             longest_silence_days: silence as f64 / DAY,
-            readings_per_occupied_hour: ratio(times.len() as f64, occupied as f64),
+            readings_per_occupied_hour: ratio(fired as f64, occupied as f64),
             ..DeviceProfile::default()
         };
         (profile, tally)
     }
 
     /// Returns the hours of all devices by hour of the local day, workdays first, then days off.
-    fn observed(&self, devices: &[&DeviceReadings]) -> [[u64; 24]; 2] {
+    fn observed(&self, devices: &[Known<'_>]) -> [[u64; 24]; 2] {
         let mut starting = vec![0_u64; self.hours.len()];
-        for first in devices.iter().filter_map(|device| device.times.first()) {
+        for first in devices.iter().filter_map(|device| device.presence.times.first()) {
             starting[self.hour_of(*first)] += 1;
         }
         let (mut observed, mut running) = ([[0; 24]; 2], 0);
@@ -259,7 +284,11 @@ mod tests {
     fn readings(devices: &[(&str, &[&str])]) -> Readings {
         let calendar = Calendar::default();
         let times = |texts: &[&str]| texts.iter().filter_map(|text| calendar.parse(text).ok()).collect();
-        let device = |(name, texts): &(&str, &[&str])| DeviceReadings { device: (*name).into(), times: times(texts) };
+        let device = |(name, texts): &(&str, &[&str])| DeviceReadings {
+            device: (*name).into(),
+            times: times(texts),
+            ..DeviceReadings::default()
+        };
         Readings { devices: devices.iter().map(device).collect() }
     }
 
@@ -319,7 +348,11 @@ mod tests {
     fn a_device_far_above_the_median_chatters() {
         let calendar = Calendar::default();
         let base = calendar.parse("2016-07-04 09:00:00").unwrap_or_default();
-        let device = |name: &str, n: i64| DeviceReadings { device: name.into(), times: (base..base + n).collect() };
+        let device = |name: &str, n: i64| DeviceReadings {
+            device: name.into(),
+            times: (base..base + n).collect(),
+            ..DeviceReadings::default()
+        };
         let profile = profile(&Readings { devices: vec![device("a", 2), device("b", 41), device("c", 2)] }, &calendar);
         assert_eq!(profile.devices.iter().map(|d| d.chattering).collect::<Vec<_>>(), [false, true, false]);
     }
@@ -331,7 +364,10 @@ mod tests {
             [("2016-03-27 00:00:00", "2016-03-28 00:00:00", 24.0), ("2016-10-30 00:00:00", "2016-10-31 00:00:00", 26.0)]
         {
             let times = [from, to].iter().filter_map(|text| calendar.parse(text).ok()).collect();
-            let profile = profile(&Readings { devices: vec![DeviceReadings { device: "a".into(), times }] }, &calendar);
+            let profile = profile(
+                &Readings { devices: vec![DeviceReadings { device: "a".into(), times, ..DeviceReadings::default() }] },
+                &calendar,
+            );
             assert_eq!(profile.devices[0].occupied_share, 2.0 / hours, "{from}");
             assert_eq!(profile.days, 2);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::calendar::Timestamp;
 
-/// Instants (seconds) at which a sensor fired. Clones share one list until one of them is changed.
+/// Instants (seconds) of a sensor. Clones share one list until one of them is changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Times(Arc<Vec<Timestamp>>);
 
@@ -20,6 +20,19 @@ impl Times {
     pub fn since(&self, from: Timestamp) -> Times {
         let n = self.partition_point(|&time| time < from);
         if n == 0 { self.clone() } else { self[n..].to_vec().into() }
+    }
+
+    /// Adds times to an ascending list, each once.
+    pub(super) fn add(&mut self, more: &Times) {
+        if more.is_empty() {
+            return;
+        }
+        let in_order = self.last() < more.first();
+        self.extend(more);
+        if !in_order {
+            self.sort();
+            self.dedup();
+        }
     }
 }
 

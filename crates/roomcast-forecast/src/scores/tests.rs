@@ -17,7 +17,9 @@ fn forecast(device: &str, origin: Hour, probability: f64) -> DeviceForecast {
 /// Returns the grid of a device that moved once in each of these hours, as of an instant.
 fn grid(device: &str, hours: &[Hour], origin: Timestamp) -> Hourly {
     let times: Vec<Timestamp> = hours.iter().map(|&hour| i64::from(hour) * HOUR + 60).collect();
-    let readings = Readings { devices: vec![DeviceReadings { device: device.into(), times: times.into() }] };
+    let readings = Readings {
+        devices: vec![DeviceReadings { device: device.into(), times: times.into(), ..DeviceReadings::default() }],
+    };
     Hourly::new(&readings, &Calendar::default(), origin)
 }
 

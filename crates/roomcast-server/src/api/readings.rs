@@ -36,7 +36,7 @@ pub struct Stored {
     /// Number of readings that were already stored.
     #[schema(minimum = 0)]
     duplicates: u64,
-    /// Number of rows that report no motion. They show that the sensor is alive, and are not readings.
+    /// Number of rows that report no motion: the end of the motion before, and a sign that the sensor is alive.
     #[schema(minimum = 0)]
     no_motion: u64,
     /// Invalid rows, in order. They are kept in quarantine.

@@ -13,7 +13,7 @@ metrics! {
         stored: Counter "ingest_stored_total",
         /// Readings that were already stored.
         duplicates: Counter "ingest_duplicates_total",
-        /// Signs of life without motion.
+        /// Reports without motion: an `off`, or a sign of life.
         no_motion: Counter "ingest_no_motion_total",
         /// Rows that were put into quarantine.
         refused: Counter "ingest_refused_total",

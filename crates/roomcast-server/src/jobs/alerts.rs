@@ -239,6 +239,7 @@ mod tests {
             let device = |name: &str, every: usize| DeviceReadings {
                 device: name.into(),
                 times: hours.iter().step_by(every).map(|hour| hour * HOUR).collect::<Vec<_>>().into(),
+                ..DeviceReadings::default()
             };
             Hourly::new(
                 &Readings { devices: vec![device("a", 1), device("b", 3)] },

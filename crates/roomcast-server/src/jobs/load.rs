@@ -53,7 +53,7 @@ pub fn start(site: &Site) -> anyhow::Result<()> {
     let seconds = watch.elapsed().as_secs_f64();
     tracing::info!(target: START, devices, readings, version, seconds, "forecasts are ready");
     if let Some(live) = &site.live {
-        live.listen(&history.readings, &site.calendar);
+        live.listen(&history.all(), &site.calendar);
     }
     if !trained {
         let loaded = train(site, &history);
@@ -234,7 +234,7 @@ fn drop_expired(site: &Site) {
     }
     let _lock = site.serving.lock_loading();
     let Ok(old) = site.snapshot() else { return };
-    let history = History::new(old.history.readings.since(before), &site.calendar, heard(site));
+    let history = History::new(old.history.all().since(before), &site.calendar, heard(site));
     tracing::info!(readings = history.count, "old readings were dropped");
     site.serving.replace(old.with_history(history));
     warm(site);
@@ -255,7 +255,7 @@ fn read_changes(site: &Site) {
             {
                 let extended = old.extended(&changes.devices, &site.calendar);
                 // Readings that this or another query has already returned are no news.
-                if extended.history.count > old.history.count {
+                if extended.history.edge_count() > old.history.edge_count() {
                     site.serving.replace(extended);
                     warm(site);
                     site.events.readings(changes.devices.iter().map(|d| d.device.as_str()));

@@ -190,6 +190,7 @@ mod tests {
             closed: vec!["2016-08-15".parse().unwrap()],
             open: vec!["2016-11-01".parse().unwrap()],
             weekend: vec![chrono::Weekday::Fri, chrono::Weekday::Sat],
+            max_presence: Some(9),
             skip_bad_rows: true,
             layout: Layout { occupied_above: Some(400.0), ..Layout::FOUND },
         };

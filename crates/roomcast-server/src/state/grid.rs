@@ -58,18 +58,16 @@ impl Grid {
             return None;
         }
         let (mut hourly, mut cells) = (self.hourly.clone(), self.cells.clone());
-        for new in changed.iter().filter(|new| new.times.first().is_some_and(|&first| first < self.hourly.origin)) {
+        for new in changed.iter().filter(|new| new.first().is_some_and(|first| first < self.hourly.origin)) {
+            // A device that never fired is on no grid.
+            let Ok(known) = readings.devices.binary_search_by(|d| d.device.cmp(&new.device)) else { continue };
             let at = hourly.position(&new.device)?;
-            let known = readings.devices.binary_search_by(|d| d.device.cmp(&new.device)).ok()?;
-            let times = &readings.devices[known].times;
-            // Stores may repeat readings they gave before.
-            let on_grid = times.partition_point(|&time| time < hourly.origin)
-                - times.partition_point(|&time| time < hourly.start);
-            if on_grid == hourly.devices[at].times.len() {
-                continue;
+            let grown = hourly.with_readings(at, &readings.devices[known], calendar)?;
+            // Stores may repeat readings they gave before, and not every `off` is news.
+            if grown.devices[at].times != hourly.devices[at].times {
+                cells[at] = OnceLock::new();
             }
-            hourly = hourly.with_times(at, times)?;
-            cells[at] = OnceLock::new();
+            hourly = grown;
         }
         let (rates, loaded, basis) = (self.rates.clone(), self.loaded.clone(), self.basis);
         Some(Grid { rates, loaded, basis, made_at: calendar.now(), cells, hourly })

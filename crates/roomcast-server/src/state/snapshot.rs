@@ -35,9 +35,11 @@ const MAX_CACHED_GRIDS: usize = 2;
 
 /// The readings, and everything computed from the readings only.
 pub struct History {
-    /// All readings.
+    /// All readings of devices that have fired.
     pub readings: Readings,
-    /// Number of readings.
+    /// What other devices said. It begins to count with their first motion.
+    quiet: Readings,
+    /// Number of motions.
     pub count: usize,
     /// First and last instant of the period in which the site was in use, as of the time of reading: see
     /// [`Readings::active_period`].
@@ -49,9 +51,20 @@ pub struct History {
 
 impl History {
     /// Returns the history of these readings; `heard` holds the store's latest sign of life.
-    pub fn new(readings: Readings, calendar: &Calendar, heard: Option<Arc<AtomicI64>>) -> History {
+    pub fn new(mut readings: Readings, calendar: &Calendar, heard: Option<Arc<AtomicI64>>) -> History {
+        let quiet = readings.take_quiet();
         let span = readings.active_period(calendar.now() + MAX_CLOCK_SKEW);
-        History { count: readings.len(), span, heard, profile: OnceLock::new(), readings }
+        History { count: readings.len(), span, heard, profile: OnceLock::new(), readings, quiet }
+    }
+
+    /// Returns the readings of all devices, also of those that have never fired.
+    pub(crate) fn all(&self) -> Readings {
+        self.readings.extended(&self.quiet.devices)
+    }
+
+    /// Returns the number of readings, motions and `off` together, of all devices.
+    pub(crate) fn edge_count(&self) -> usize {
+        self.readings.edge_count() + self.quiet.edge_count()
     }
 
     /// Returns the latest sign of life of any sensor, if the store has one.
@@ -76,7 +89,7 @@ impl History {
 
     /// Returns this history with the readings that were read since.
     pub fn extended(&self, more: &[DeviceReadings], calendar: &Calendar) -> History {
-        History::new(self.readings.extended(more), calendar, self.heard.clone())
+        History::new(self.all().extended(more), calendar, self.heard.clone())
     }
 
     /// Checks that a forecast can be made at an instant.
@@ -312,7 +325,10 @@ mod tests {
         };
         let before = json(&old.grid(running + 1500, &calendar));
         let name = history.readings.devices[2].device.clone();
-        let new = old.extended(&[DeviceReadings { device: name, times: vec![running + 600].into() }], &calendar);
+        let new = old.extended(
+            &[DeviceReadings { device: name, times: vec![running + 600].into(), ..DeviceReadings::default() }],
+            &calendar,
+        );
         let grid = new.grid(running + 1500, &calendar);
         assert_eq!(grid.cells.iter().map(|cell| cell.get().is_some()).collect::<Vec<_>>(), [true, true, false, true]);
         let after = json(&grid);

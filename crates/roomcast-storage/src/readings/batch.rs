@@ -21,7 +21,9 @@ pub struct Event {
 pub enum Kind {
     /// The sensor fired.
     Motion,
-    /// The sensor reported "no motion". This is not a reading, but it advances the instant the sensor was last heard.
+    /// The sensor said that nobody is there any more. A reading like motion: kept, and counted once.
+    Off,
+    /// The sensor reported nothing new. This is not a reading, but it advances the instant the sensor was last heard.
     Rest,
 }
 
@@ -49,11 +51,11 @@ pub struct Batch {
 /// The outcome of storing an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The event is a new reading.
+    /// The event is a new motion.
     Stored,
-    /// The reading, or the event's id, was already in the store or earlier in the batch.
+    /// The motion, or the event's id, was already in the store or earlier in the batch.
     Duplicate,
-    /// The event was a [`Kind::Rest`].
+    /// The event was a [`Kind::Off`], new or not, or a [`Kind::Rest`].
     NoMotion,
 }
 
@@ -97,13 +99,13 @@ impl From<QuarantinedRow> for Quarantined {
     }
 }
 
-/// Number of readings of a device in an hour.
+/// Number of motions of a device in an hour.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HourCount {
     /// The device's name.
     pub device: String,
     /// The hour, as [`roomcast_forecast::calendar::Calendar::hour`].
     pub hour: Hour,
-    /// Number of readings, at least 1.
+    /// Number of motions, at least 1.
     pub count: i64,
 }

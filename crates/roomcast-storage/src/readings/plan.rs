@@ -13,9 +13,15 @@ use roomcast_forecast::calendar::{Calendar, Hour, Timestamp};
 /// An event id: its day, and 64 bits of the SHA-256 of device and id.
 pub(super) type Id = (i64, i64);
 
-/// A reading: its second, and the number of its device. Rows are written in this order by every writer, which rules out
+/// A reading: its second, and the number of its stream. Rows are written in this order by every writer, which rules out
 /// deadlocks.
 pub(super) type Reading = (Timestamp, i64);
+
+/// Returns the number of a device's motions, which is the device's, or of its `off`s, which is the same below zero. Both
+/// are rows of one table, so that packing, following and dropping know no difference.
+pub(super) fn stream(device: i64, is_motion: bool) -> i64 {
+    if is_motion { device } else { -device }
+}
 
 /// A batch in the order in which it is written.
 pub(super) struct Plan<'a> {
@@ -32,8 +38,14 @@ struct Planned {
     /// Position in `devices`.
     device: usize,
     time: Timestamp,
-    motion: bool,
+    kind: Kind,
     id: Option<Id>,
+}
+
+impl Planned {
+    fn is_reading(&self) -> bool {
+        self.kind != Kind::Rest
+    }
 }
 
 impl<'a> Plan<'a> {
@@ -52,28 +64,35 @@ impl<'a> Plan<'a> {
                     *place.insert(devices.len() - 1)
                 }
             };
-            let id = event.id.as_ref().map(|id| (day(event.time), hash([event.device.as_str(), id.as_str()])));
-            Planned { device, time: event.time, motion: event.kind == Kind::Motion, id }
+            // A sender may give the end of a motion the id of its beginning.
+            let key = |id: &str| match event.kind {
+                Kind::Off => hash([event.device.as_str(), id, "off"]),
+                _ => hash([event.device.as_str(), id]),
+            };
+            let id = event.id.as_deref().map(|id| (day(event.time), key(id)));
+            Planned { device, time: event.time, kind: event.kind, id }
         };
         let events = batch.events.iter().map(entry).collect();
         let (refused, dropped) = quarantine::rows(batch);
         Self { events, refused, dropped, devices }
     }
 
-    /// Returns the ids of motion events, in order, each once.
+    /// Returns the ids of readings, in order, each once.
     pub fn ids(&self) -> Vec<Id> {
-        let mut ids: Vec<Id> = self.events.iter().filter(|event| event.motion).filter_map(|event| event.id).collect();
+        let mut ids: Vec<Id> =
+            self.events.iter().filter(|event| event.is_reading()).filter_map(|event| event.id).collect();
         ids.sort_unstable();
         ids.dedup();
         ids
     }
 
-    /// Returns the reading of each event: `None` for an event without motion, and for an id that is repeated in the
-    /// batch or already `known`. `numbers` are those of `devices`.
+    /// Returns the reading of each event: `None` for a sign of life, and for an id that is repeated in the batch or
+    /// already `known`. `numbers` are those of `devices`.
     pub fn readings(&self, numbers: &[i64], mut known: HashSet<Id>) -> Vec<Option<Reading>> {
         let reading = |event: &Planned| {
-            let repeated = event.id.is_some_and(|id| event.motion && !known.insert(id));
-            (event.motion && !repeated).then(|| (event.time, numbers[event.device]))
+            let repeated = event.id.is_some_and(|id| event.is_reading() && !known.insert(id));
+            let stream = || stream(numbers[event.device], event.kind == Kind::Motion);
+            (event.is_reading() && !repeated).then(|| (event.time, stream()))
         };
         self.events.iter().map(reading).collect()
     }
@@ -85,7 +104,7 @@ impl<'a> Plan<'a> {
         let all = stored.len() == readings.iter().flatten().count();
         let mut new: HashSet<Reading> = if all { HashSet::new() } else { stored.iter().copied().collect() };
         let verdict = |(event, reading): (&Planned, &Option<Reading>)| match reading {
-            _ if !event.motion => Verdict::NoMotion,
+            _ if event.kind != Kind::Motion => Verdict::NoMotion,
             Some(reading) if all || new.remove(reading) => Verdict::Stored,
             _ => Verdict::Duplicate,
         };
@@ -120,9 +139,10 @@ pub(super) fn distinct(readings: &[Option<Reading>]) -> Vec<Reading> {
     distinct
 }
 
-/// Returns the number of readings per hour and device, in order.
+/// Returns the number of motions per hour and device, in order.
 pub(super) fn by_hour(readings: &[Reading], calendar: &Calendar) -> Vec<((Hour, i64), i64)> {
-    let mut keys: Vec<(Hour, i64)> = readings.iter().map(|&(time, device)| (calendar.hour(time), device)).collect();
+    let motions = readings.iter().filter(|&&(_, stream)| stream > 0);
+    let mut keys: Vec<(Hour, i64)> = motions.map(|&(time, device)| (calendar.hour(time), device)).collect();
     keys.sort_unstable();
     keys.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as i64)).collect()
 }

@@ -58,7 +58,7 @@ impl Store {
         delegate!(self, changes(after))
     }
 
-    /// Returns readings per device and hour from the hour of an instant on (all hours without one), ordered by device,
+    /// Returns motions per device and hour from the hour of an instant on (all hours without one), ordered by device,
     /// then hour. Hours without readings are left out. The counts are for reports, not for forecasts.
     pub async fn hours(&self, from: Option<Timestamp>) -> Result<Vec<HourCount>, StoreError> {
         delegate!(self, hours(from))

@@ -13,7 +13,7 @@ fn one_room(hours: impl IntoIterator<Item = (i64, i64)>) -> Readings {
     let mut times: Vec<Timestamp> =
         hours.into_iter().map(|(day, hour)| MONDAY + day * DAY + hour * HOUR + 30).collect();
     times.sort_unstable();
-    Readings { devices: vec![DeviceReadings { device: "a".into(), times: times.into() }] }
+    Readings { devices: vec![DeviceReadings { device: "a".into(), times: times.into(), ..DeviceReadings::default() }] }
 }
 
 fn at(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> Vec<[RuleForecast; 24]> {
@@ -57,7 +57,9 @@ fn days_of_23_and_25_hours_stay_on_the_clock() {
         };
         let mut times: Vec<_> = (1..20).rev().map(|back| wall(back, 9)).collect();
         times.insert(0, wall(20, 0));
-        let readings = Readings { devices: vec![DeviceReadings { device: "a".into(), times: times.into() }] };
+        let readings = Readings {
+            devices: vec![DeviceReadings { device: "a".into(), times: times.into(), ..DeviceReadings::default() }],
+        };
         let origin = wall(0, 0) - 300;
         let hourly = Hourly::new(&readings, &berlin, origin);
         for (lead, guess) in rule_forecasts(&hourly)[0].iter().enumerate() {

@@ -25,7 +25,7 @@ fn office(rooms: u64, days: i64) -> Readings {
             if usual { odd < 8 } else { odd == 0 && hour > 6 && day % 7 < 5 }
         });
         let times = busy.map(|(day, hour)| MONDAY + (day * 24 + hour) * HOUR + 60 * (1 + room as i64)).collect();
-        DeviceReadings { device: format!("room_{room:02}"), times }
+        DeviceReadings { device: format!("room_{room:02}"), times, ..DeviceReadings::default() }
     });
     Readings { devices: devices.collect() }
 }

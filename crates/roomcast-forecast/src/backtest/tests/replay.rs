@@ -235,8 +235,11 @@ fn states_that_are_the_same_are_not_said_to_be_behind() {
 #[test]
 fn the_page_takes_nothing_from_outside_and_no_markup_from_names() {
     let mut readings = office(3, 24);
-    readings.devices[0] =
-        DeviceReadings { device: "<script>alert('x')</script>\"&".into(), times: readings.devices[0].times.clone() };
+    readings.devices[0] = DeviceReadings {
+        device: "<script>alert('x')</script>\"&".into(),
+        times: readings.devices[0].times.clone(),
+        ..DeviceReadings::default()
+    };
     let plan = plan(18, 22, 12 * HOUR, 2 * DAY);
     let report = Report::new(&readings, &calendar(), &plan, &replay(&readings, &plan)).expect("hours");
     let page = html::page(&report);

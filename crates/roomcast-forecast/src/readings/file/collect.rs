@@ -44,15 +44,17 @@ pub(super) struct Collector<'a> {
 struct Device {
     name: String,
     times: Vec<Timestamp>,
-    /// True when a row reported no motion.
+    offs: Vec<Timestamp>,
+    /// True when a row said that its room was vacant for a while.
     quiet: bool,
 }
 
 /// The content of one file or of a store.
 pub struct Collected {
+    /// The readings, also those of devices that only reported "no motion".
     pub readings: Readings,
     pub summary: FileSummary,
-    /// Devices without a reading that reported "no motion".
+    /// Devices without any reading.
     pub without_motion: Vec<String>,
 }
 
@@ -94,11 +96,11 @@ impl<'a> Collector<'a> {
 
     /// Orders the readings and drops duplicates.
     pub fn finish(mut self) -> Collected {
-        let quiet = self.devices.iter().filter(|d| d.quiet && d.times.is_empty());
-        let mut without_motion: Vec<String> = quiet.map(|d| d.name.clone()).collect();
-        without_motion.sort();
-        let devices = self.devices.into_iter().filter(|d| !d.times.is_empty());
-        let devices = devices.map(|d| DeviceReadings { device: d.name, times: d.times.into() }).collect();
+        let is_quiet = |device: &&Device| device.quiet && device.times.is_empty() && device.offs.is_empty();
+        let without_motion = self.devices.iter().filter(is_quiet).map(|device| device.name.clone()).collect();
+        let device =
+            |Device { name, times, offs, .. }| DeviceReadings { device: name, times: times.into(), offs: offs.into() };
+        let devices = self.devices.into_iter().map(device).filter(|device| device.edge_count() > 0).collect();
         let (readings, duplicates) = in_order(devices);
         self.summary.counts.accepted = readings.len() as u64;
         self.summary.counts.duplicates = duplicates;
@@ -120,7 +122,7 @@ impl Sink for Collector<'_> {
         }
         let name = field::name(cell)?.to_owned();
         self.names.insert(cell.into(), self.devices.len());
-        self.devices.push(Device { name, times: Vec::new(), quiet: false });
+        self.devices.push(Device { name, times: Vec::new(), offs: Vec::new(), quiet: false });
         Ok(self.devices.len() - 1)
     }
 
@@ -135,7 +137,7 @@ impl Sink for Collector<'_> {
         let device = &mut self.devices[device];
         if !motion {
             counts.no_motion += 1;
-            device.quiet = true;
+            device.offs.push(time);
             return Ok(());
         }
         if device.times.last().is_some_and(|&before| time < before) {

@@ -49,7 +49,8 @@ pub use write::write_parquet;
 ///
 /// - `time`: local wall time as [`Calendar::parse`] reads it; fractions of seconds are cut off;
 /// - `device`: 1 to 256 bytes of UTF-8 without control characters; spaces around it are cut off;
-/// - `device_activated`: motion or none, as [`field::motion`] reads it. None is counted but is no reading.
+/// - `device_activated`: motion or none, as [`field::motion`] reads it; none ends what the motion before it began
+///   ([`DeviceReadings::presence`](super::DeviceReadings::presence)).
 ///
 /// Every other layout is found from the first rows, unless [`ReadOptions::layout`] gives it: the separator, the columns by
 /// their names and contents, the form of times, a row for each reading or a column for each room.
@@ -90,7 +91,8 @@ pub fn read_with(
         parts.push(readings);
     }
     say_all(&summary.files);
-    let (readings, in_several) = merge(parts);
+    let (mut readings, in_several) = merge(parts);
+    summary.without_motion.extend(readings.take_quiet().devices.into_iter().map(|device| device.device));
     summary.accepted -= in_several;
     summary.duplicates += in_several;
     summary.span = readings.span();

@@ -73,7 +73,7 @@ pub struct Counts {
     pub accepted: u64,
     /// Motion of a device in a second that was already there.
     pub duplicates: u64,
-    /// Rows that report "no motion": the device is alive, but nothing moved.
+    /// Rows that report "no motion": the device is alive, and nobody is there any more.
     pub no_motion: u64,
     /// Valid rows at or after [`super::ReadOptions::until`].
     pub after_until: u64,

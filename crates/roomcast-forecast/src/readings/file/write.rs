@@ -12,7 +12,7 @@ const ROW_GROUP_ROWS: usize = 1 << 19;
 /// Writes readings, device by device, times ascending.
 ///
 /// Columns are `time` in milliseconds (UTC where the readings are `zoned`, else wall time), `device` and
-/// `device_activated`, which is 1 in every row.
+/// `device_activated`, 1 for motion and 0 for an `off`.
 ///
 /// # Errors
 /// [`PolarsError`] when the output does not take the readings.
@@ -28,26 +28,40 @@ pub fn write_parquet<'a>(
         ("device_activated".into(), DataType::Int32),
     ]);
     let mut writer = ParquetWriter::new(output).batched(&schema)?;
-    let (mut times, mut devices) = (Vec::new(), Vec::new());
+    let mut rows = Rows::default();
     for device in readings {
-        for part in device.times.chunks(ROW_GROUP_ROWS) {
-            times.extend(part.iter().map(|time| time * 1000));
-            devices.resize(times.len(), device.device.as_str());
-            if times.len() >= ROW_GROUP_ROWS {
-                writer.write_batch(&frame(&times, &devices, zone.clone())?)?;
-                times.clear();
-                devices.clear();
+        for (time, on) in device.edges() {
+            rows.times.push(time * 1000);
+            rows.devices.push(device.device.as_str());
+            rows.activated.push(i32::from(on));
+            if rows.times.len() == ROW_GROUP_ROWS {
+                writer.write_batch(&std::mem::take(&mut rows).frame(zone.clone())?)?;
             }
         }
     }
-    writer.write_batch(&frame(&times, &devices, zone)?)?;
+    writer.write_batch(&rows.frame(zone)?)?;
     writer.finish()?;
     Ok(())
 }
 
-fn frame(times: &[i64], devices: &[&str], zone: Option<TimeZone>) -> PolarsResult<DataFrame> {
-    let time = Series::new("time".into(), times).cast(&DataType::Datetime(TimeUnit::Milliseconds, zone))?;
-    let device = Column::new("device".into(), devices);
-    let activated = Series::new("device_activated".into(), vec![1_i32; times.len()]);
-    DataFrame::new(times.len(), vec![time.into_column(), device, activated.into_column()])
+/// The rows of one row group.
+#[derive(Default)]
+struct Rows<'a> {
+    /// Milliseconds.
+    times: Vec<i64>,
+    devices: Vec<&'a str>,
+    activated: Vec<i32>,
+}
+
+impl Rows<'_> {
+    fn frame(self, zone: Option<TimeZone>) -> PolarsResult<DataFrame> {
+        let Rows { times, devices, activated } = self;
+        let time = Series::new("time".into(), &times).cast(&DataType::Datetime(TimeUnit::Milliseconds, zone))?;
+        let columns = vec![
+            time.into_column(),
+            Column::new("device".into(), devices),
+            Column::new("device_activated".into(), activated),
+        ];
+        DataFrame::new(times.len(), columns)
+    }
 }

@@ -7,15 +7,15 @@ use rayon::prelude::*;
 use super::ShardError;
 use super::row::{Row, Scores, pack};
 use super::site::ShardSite;
-use crate::calendar::{Calendar, HOUR, Timestamp};
+use crate::calendar::{Calendar, Timestamp};
 use crate::features::SiteRates;
 use crate::hourly::Hourly;
 use crate::model::fit::{self, Sample};
 use crate::model::{DeviceModel, SiteModel, check, checksum, codec};
 use crate::readings::{DeviceReadings, Readings};
 
-/// Makes the site, without layers, from readings, of which only the hours matter. No reading may be at or after
-/// `until`; without it the last hour with motion is the last that is learned from.
+/// Makes the site, without layers, from readings; of devices that never say `off` only the hours matter. No reading may
+/// be at or after `until`; without it the hour of the last reading is the last that is learned from.
 ///
 /// # Errors
 /// [`ShardError::Site`] without readings, and for an `until` in the future.
@@ -27,17 +27,12 @@ pub(crate) fn build_site(
     let Some((_, last)) = readings.active_period(calendar.latest()) else {
         return Err(ShardError::Site("there are no readings to train on".into()));
     };
-    let until = until.unwrap_or(last + HOUR);
+    let until = until.unwrap_or(calendar.start(calendar.hour(last) + 1));
     if until > check::latest(Some(last), calendar) {
         let until = calendar.format(until);
         return Err(ShardError::Site(format!("{until} is in the future: the readings until then are not known")));
     }
     Ok(ShardSite::new(readings, calendar, until))
-}
-
-/// Returns the number of hours with motion of a device.
-fn hours_with_motion(device: &DeviceReadings, calendar: &Calendar) -> usize {
-    device.times.chunk_by(|&a, &b| calendar.hour(a) == calendar.hour(b)).count()
 }
 
 /// A site with its calendar and totals, prepared for work on some of its devices at a time.
@@ -135,10 +130,10 @@ impl DeviceFitter {
             judged: pack(&out_of_sample)?,
             reason: fit::skipped(hourly.devices[at].status, &model).map(String::from),
             cutoff: self.context.site.until,
-            hours: hours_with_motion(device, &self.context.calendar) as i64,
+            hours: hourly.devices[at].hours_with_motion(&self.context.calendar) as i64,
             readings: device.times.len() as i64,
             first_reading: device.times.first().copied().unwrap_or_default(),
-            last_reading: device.times.last().copied().unwrap_or_default(),
+            last_reading: device.last().unwrap_or_default(),
             readings_sha256: hex::encode(device.fingerprint()),
             fit_seconds: watch.elapsed().as_secs_f64(),
         })
@@ -153,6 +148,7 @@ pub(super) fn scores(model: &DeviceModel) -> Option<Scores> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calendar::HOUR;
 
     #[test]
     fn a_row_of_a_clock_never_set_changes_no_other_hour() {
@@ -164,12 +160,17 @@ mod tests {
                 (0..31 * 24).filter(|hour| hour / 24 % 7 < 5 && (8 + room..12 + 2 * room).contains(&(hour % 24)));
             hours.map(|hour| midnight + hour * HOUR + 60 * room).collect()
         };
-        let device = |room| DeviceReadings { device: format!("room {room}"), times: times(room).into() };
+        let device = |room| DeviceReadings {
+            device: format!("room {room}"),
+            times: times(room).into(),
+            ..DeviceReadings::default()
+        };
         let clean = Readings { devices: (0..4).map(device).collect() };
         let damaged = clean.clone().merged(Readings {
             devices: vec![DeviceReadings {
                 device: clean.devices[1].device.clone(),
                 times: vec![366 * 24 * HOUR].into(),
+                ..DeviceReadings::default()
             }],
         });
         let until = calendar.parse("2024-03-06 00:00:00").unwrap();

@@ -6,7 +6,7 @@
 //!
 //! | step | sees | gives |
 //! |---|---|---|
-//! | building | the hours with motion of all devices | the site: its grid, its totals by hour |
+//! | building | the hours with motion of all devices; of those that say `off` all readings | the site: its grid, its totals by hour |
 //! | sample | all readings of some devices | the rows of them that the site's layers are fitted on |
 //! | site | these rows of all devices | the site with its layers |
 //! | devices | all readings of some devices | their models, scores and reasons |

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::ShardError;
-use crate::calendar::{Calendar, Timestamp};
+use crate::calendar::{Calendar, HOUR, Timestamp};
 use crate::features::{self, SiteRates, Totals};
 use crate::hourly::{Hourly, SiteDays};
 use crate::model::SiteModel;
@@ -47,6 +47,8 @@ pub struct ShardSite {
     zone: Option<String>,
     weekend: [bool; 7],
     days_off: Vec<NaiveDate>,
+    /// Hours for which a sensor may be on without an `off`.
+    max_presence: i64,
     /// The end of the readings that are known.
     pub until: Timestamp,
     /// Number of devices.
@@ -62,17 +64,18 @@ pub struct ShardSite {
 }
 
 impl ShardSite {
-    /// Makes the site from readings before `until`, of which only the hours matter.
+    /// Makes the site from readings before `until`; of devices that never say `off` only the hours matter.
     pub fn new(readings: &Readings, calendar: &Calendar, until: Timestamp) -> ShardSite {
         let (hourly, days) = Hourly::with_days(readings, calendar, until);
-        let readings = readings.since(hourly.start).before(until);
+        let hours = hourly.devices.iter().map(|device| device.hours_with_motion(calendar) as u64).sum();
         ShardSite {
             zone: calendar.zone().map(|zone| zone.name().into()),
             weekend: calendar.weekend(),
             days_off: calendar.days_off().collect(),
+            max_presence: calendar.max_presence() / HOUR,
             until,
-            devices: readings.devices.len() as u64,
-            hours: readings.len() as u64,
+            devices: hourly.devices.len() as u64,
+            hours,
             days,
             totals: Totals::new(&hourly),
             layers: None,
@@ -87,7 +90,8 @@ impl ShardSite {
     /// Returns the site's calendar.
     pub fn calendar(&self) -> Calendar {
         let zone = self.zone.as_deref().and_then(|name| name.parse().ok());
-        Calendar::new(zone).with_weekend(self.weekend).with_days_off(self.days_off.iter().copied())
+        let calendar = Calendar::new(zone).with_weekend(self.weekend).with_days_off(self.days_off.iter().copied());
+        calendar.with_max_presence(self.max_presence)
     }
 
     /// Returns the site's grid without devices.

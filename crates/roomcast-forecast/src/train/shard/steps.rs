@@ -21,12 +21,11 @@ const CHUNK_DEVICES: usize = 256;
 /// The years 1971 to 2200, as in files of readings.
 const VALID_TIMES: Range<Timestamp> = 31_536_000..7_289_654_400;
 
-/// Columns of hours with motion: a device and the start of an hour (seconds), ascending by device, then hour.
-const HOURS: [(&str, DataType); 2] = [("device", DataType::String), ("hour", DataType::Int64)];
-
-/// Returns the same columns and that of the seconds of the hour with motion, 0 to 3599 ascending.
-fn readings() -> Vec<(&'static str, DataType)> {
-    HOURS.into_iter().chain([("seconds", DataType::List(Box::new(DataType::Int32)))]).collect()
+/// Returns the columns of readings: a device and the start of an hour (seconds), ascending by device, then hour; the
+/// seconds of the hour with motion, 0 to 3599 ascending, and those at which the sensor said `off`.
+fn readings() -> [(&'static str, DataType); 4] {
+    let seconds = || DataType::List(Box::new(DataType::Int32));
+    [("device", DataType::String), ("hour", DataType::Int64), ("seconds", seconds()), ("offs", seconds())]
 }
 
 /// Columns of samples: a device, the number of rows of its sample, and the rows.
@@ -59,8 +58,9 @@ pub(super) const MODELS: [(&str, DataType); 19] = [
     ("roomcast", DataType::String),
 ];
 
-/// Makes the site, without layers, from the hours with motion of all its devices. Hours from `until` on are set aside.
-/// Without `until` the last hour with motion is the last that is learned from, except hours of clocks that are wrong.
+/// Makes the site, without layers, from readings of all its devices. Of devices that never say `off` one second of each
+/// hour with motion is enough. Hours from `until` on are set aside. Without `until` the hour of the last reading is the
+/// last that is learned from, except hours of clocks that are wrong.
 ///
 /// # Errors
 /// [`ShardError`] when the input is invalid, there are no readings, `until` is in the future or the output fails.
@@ -70,7 +70,7 @@ pub fn building(
     calendar: &Calendar,
     until: Option<Timestamp>,
 ) -> Result<(), ShardError> {
-    let mut input = Input::open(input, &HOURS)?;
+    let mut input = Input::open(input, &readings())?;
     let mut devices = Devices::new(calendar, until.unwrap_or(Timestamp::MAX), Timestamp::MIN);
     while let Some((frame, before)) = input.next_rows()? {
         devices.take(&frame, before)?;
@@ -234,34 +234,32 @@ impl<'a> Devices<'a> {
         self.devices.len().saturating_sub(1)
     }
 
-    /// Removes and returns the devices, except for the last `keep`.
+    /// Removes and returns the devices with motion, except for the last `keep`.
     fn drain(&mut self, keep: usize) -> Vec<DeviceReadings> {
-        self.devices.drain(..self.devices.len().saturating_sub(keep)).collect()
+        let complete = self.devices.drain(..self.devices.len().saturating_sub(keep));
+        complete.filter(|device| !device.times.is_empty()).collect()
     }
 
     /// Adds rows; `before` is the number of earlier rows.
     fn take(&mut self, frame: &DataFrame, before: u64) -> Result<(), ShardError> {
         let (names, hours) = (frame.column("device")?.str()?, frame.column("hour")?.i64()?);
-        let seconds = frame.column("seconds").ok().map(|column| column.list()).transpose()?;
+        let (seconds, offs) = (frame.column("seconds")?.list()?, frame.column("offs")?.list()?);
         for (row, at) in (before + 1..).zip(0..frame.height()) {
             let refuse = |what: String| ShardError::Row { row, what };
             let (name, hour) = match (names.get(at), hours.get(at)) {
                 (Some(name), Some(hour)) => (name, hour),
                 _ => return Err(refuse("there is no device, or no hour".into())),
             };
-            match seconds {
-                None => self.add(name, hour, &[0]).map_err(refuse)?,
-                Some(lists) => {
-                    let list = lists.get_as_series(at).ok_or_else(|| refuse("there are no seconds".into()))?;
-                    let list: Vec<i32> = list.i32()?.iter().map(|second| second.unwrap_or(-1)).collect();
-                    self.add(name, hour, &list).map_err(refuse)?;
-                }
-            }
+            let list = |lists: &ListChunked| -> Result<Vec<i32>, ShardError> {
+                let list = lists.get_as_series(at).ok_or_else(|| refuse("there are no seconds".into()))?;
+                Ok(list.i32()?.iter().map(|second| second.unwrap_or(-1)).collect())
+            };
+            self.add(name, hour, &list(seconds)?, &list(offs)?).map_err(refuse)?;
         }
         Ok(())
     }
 
-    fn add(&mut self, name: &str, hour: Timestamp, seconds: &[i32]) -> Result<(), String> {
+    fn add(&mut self, name: &str, hour: Timestamp, seconds: &[i32], offs: &[i32]) -> Result<(), String> {
         let in_order = self.last.as_ref().is_none_or(|(device, last)| (device.as_str(), *last) < (name, hour));
         if !in_order {
             return Err("rows are not in ascending order of device and hour, each once".into());
@@ -273,22 +271,27 @@ impl<'a> Devices<'a> {
         if !VALID_TIMES.contains(&hour) || self.calendar.start(self.calendar.hour(hour)) != hour {
             return Err(format!("{hour} is not the beginning of an hour of the site"));
         }
-        let ascending = seconds.is_sorted_by(|a, b| a < b) && seconds.iter().all(|s| (0..HOUR as i32).contains(s));
-        if seconds.is_empty() || !ascending {
+        let is_valid =
+            |list: &[i32]| list.is_sorted_by(|a, b| a < b) && list.iter().all(|s| (0..HOUR as i32).contains(s));
+        if (seconds.is_empty() && offs.is_empty()) || !is_valid(seconds) || !is_valid(offs) {
             return Err("the seconds are not some of 0 to 3599 in ascending order".into());
         }
-        let times = seconds.iter().map(|&second| hour + i64::from(second));
-        let known: Vec<Timestamp> = times.take_while(|&time| time < self.until).collect();
-        if hour < self.from || known.is_empty() {
+        let known = |list: &[i32]| -> Vec<Timestamp> {
+            let times = list.iter().map(|&second| hour + i64::from(second));
+            times.take_while(|&time| time < self.until).collect()
+        };
+        let (times, offs) = (known(seconds), known(offs));
+        if hour < self.from || (times.is_empty() && offs.is_empty()) {
             self.set_aside.0 += 1;
             self.set_aside.1.get_or_insert_with(|| (name.to_owned(), hour));
             return Ok(());
         }
         if self.devices.last().is_none_or(|device| device.device != name) {
-            self.devices.push(DeviceReadings { device: name.to_owned(), times: Vec::new().into() });
+            self.devices.push(DeviceReadings { device: name.to_owned(), ..DeviceReadings::default() });
         }
         if let Some(device) = self.devices.last_mut() {
-            device.times.extend(known);
+            device.times.extend(times);
+            device.offs.extend(offs);
         }
         Ok(())
     }

@@ -21,7 +21,7 @@ use crate::state::grid::{Forecasts, Grid};
 use crate::state::site::Site;
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use roomcast_forecast::hourly::HORIZON;
-use roomcast_forecast::readings::{DeviceReadings, Readings};
+use roomcast_forecast::readings::{DeviceReadings, Readings, in_order};
 
 /// Maximum size of a body, bytes.
 pub(crate) const MAX_BYTES: usize = 8 << 20;
@@ -57,7 +57,7 @@ pub struct Reading {
     /// Name of the device: 1 to 256 bytes without control characters.
     #[schema(example = "device_1", min_length = 1)]
     device: String,
-    /// 1 for motion; 0 for no motion, which shows that the sensor is alive.
+    /// 1 for motion; 0 for its end, which shows that the sensor is alive.
     #[serde(default = "fired")]
     #[schema(example = 1, minimum = 0, maximum = 1)]
     device_activated: u8,
@@ -117,9 +117,10 @@ pub async fn post(
     let bytes = work(move || {
         let _until_done = (upload, permit);
         let calendar = &site.calendar;
-        let ParsedBody { motion, still, at } =
-            if csv { from_csv(&body, calendar)? } else { from_json(&body, calendar)? };
-        let readings = readings(motion);
+        let ParsedBody { rows, at } = if csv { from_csv(&body, calendar)? } else { from_json(&body, calendar)? };
+        let mut readings = readings(rows);
+        let offs: Vec<Timestamp> = readings.devices.iter().flat_map(|device| device.offs.iter().copied()).collect();
+        readings.take_quiet();
         let origin = match at.map_or_else(|| query::time("at", query.at.as_deref(), calendar), |at| Ok(Some(at)))? {
             Some(at) => at,
             None => {
@@ -129,7 +130,7 @@ pub async fn post(
         let known = readings.before(origin);
         check(&known, origin, calendar)?;
         let _one = access.uploads.forecasting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let heard = still.into_iter().filter(|&time| time < origin).max();
+        let heard = offs.into_iter().filter(|&time| time < origin).max();
         let grid = Grid::new(&known, calendar, origin, heard, snapshot.loaded.clone());
         let all: Vec<usize> = (0..grid.hourly.devices.len()).collect();
         let cells = grid.cells(&all, calendar, &site.metrics)?;
@@ -189,10 +190,8 @@ pub(crate) async fn read(
 /// A parsed body.
 #[derive(Default)]
 struct ParsedBody {
-    /// Time and device of each motion.
-    motion: Vec<(Timestamp, String)>,
-    /// Times at which a sensor reported no motion.
-    still: Vec<Timestamp>,
+    /// Time and device of each row, and whether it is motion.
+    rows: Vec<(Timestamp, String, bool)>,
     /// The instant of the forecast, if the body names one.
     at: Option<Timestamp>,
 }
@@ -207,8 +206,8 @@ fn from_json(body: &[u8], calendar: &Calendar) -> Result<ParsedBody, Problem> {
         let time = calendar.parse(&reading.time).map_err(|error| wrong(&place(), error))?;
         let device = name(reading.device).map_err(|why| wrong(&place(), why))?;
         match reading.device_activated {
-            1 => parsed.motion.push((time, device)),
-            0 => parsed.still.push(time),
+            1 => parsed.rows.push((time, device, true)),
+            0 => parsed.rows.push((time, device, false)),
             other => return Err(wrong(&place(), format!("device_activated: expected 1 or 0, found {other}"))),
         }
     }
@@ -232,8 +231,8 @@ fn from_csv(body: &[u8], calendar: &Calendar) -> Result<ParsedBody, Problem> {
         let time = calendar.parse(cell(0)).map_err(|error| wrong(&place(), error))?;
         let device = name(cell(1).to_owned()).map_err(|why| wrong(&place(), why))?;
         match cell(2).to_ascii_lowercase().as_str() {
-            "1" | "1.0" | "true" | "on" => parsed.motion.push((time, device)),
-            "0" | "0.0" | "false" | "off" => parsed.still.push(time),
+            "1" | "1.0" | "true" | "on" => parsed.rows.push((time, device, true)),
+            "0" | "0.0" | "false" | "off" => parsed.rows.push((time, device, false)),
             other => return Err(wrong(&place(), format!("device_activated: expected 1 or 0, found {other:?}"))),
         }
     }
@@ -253,17 +252,17 @@ fn wrong(place: &str, why: impl std::fmt::Display) -> Problem {
 }
 
 /// Returns rows in any order as readings: by device, in order, each second once.
-fn readings(rows: Vec<(Timestamp, String)>) -> Readings {
-    let mut devices: BTreeMap<String, Vec<Timestamp>> = BTreeMap::new();
-    for (time, device) in rows {
-        devices.entry(device).or_default().push(time);
+fn readings(rows: Vec<(Timestamp, String, bool)>) -> Readings {
+    let mut devices: BTreeMap<String, [Vec<Timestamp>; 2]> = BTreeMap::new();
+    for (time, device, is_motion) in rows {
+        devices.entry(device).or_default()[usize::from(!is_motion)].push(time);
     }
-    let device = |(device, mut times): (String, Vec<Timestamp>)| {
-        times.sort_unstable();
-        times.dedup();
-        DeviceReadings { device, times: times.into() }
+    let device = |(device, [times, offs]): (String, [Vec<Timestamp>; 2])| DeviceReadings {
+        device,
+        times: times.into(),
+        offs: offs.into(),
     };
-    Readings { devices: devices.into_iter().map(device).collect() }
+    in_order(devices.into_iter().map(device).collect()).0
 }
 
 /// Checks that a forecast of this history takes a bounded time.

@@ -162,7 +162,7 @@ impl Handler {
         });
         let kind = match statement {
             Statement::Motion(occupied) => self.edges.classify(&device, occupied, time),
-            Statement::Available(false) => return None,
+            Statement::Available(false) => self.edges.lose(&device).then_some(Kind::Off)?,
             // Nothing is kept of sensors that do not report motion.
             Statement::Available(true) | Statement::Other => self.edges.knows(&device).then_some(Kind::Rest)?,
         };
@@ -247,7 +247,7 @@ mod tests {
         };
         let (fired, rested) = (publish("z/a", "{\"occupancy\":true}", 1), publish("z/a", "{\"occupancy\":false}", 2));
         let (first, second) = (handler.parse(&fired), handler.parse(&rested));
-        assert_eq!((event(first.clone()).kind, event(second.clone()).kind), (Kind::Motion, Kind::Rest));
+        assert_eq!((event(first.clone()).kind, event(second.clone()).kind), (Kind::Motion, Kind::Off));
         assert_eq!((handler.parse(&again(fired)), handler.parse(&again(rested))), (first, second));
         // Another message with a number that was used before.
         let other = event(handler.parse(&again(publish("z/b", "{\"occupancy\":true}", 2))));
@@ -274,9 +274,13 @@ mod tests {
         assert_eq!(handler.parse(&publish("z/a", "{\"temperature\":20}", 2)), Parsed::Nothing);
         assert_eq!(handler.parse(&publish("z/a/availability", "offline", 3)), Parsed::Nothing);
         assert_eq!(handler.health.offline(), ["a"]);
-        assert_eq!(event(handler.parse(&publish("z/a", "{\"occupancy\":false}", 4))).kind, Kind::Rest);
+        assert_eq!(event(handler.parse(&publish("z/a", "{\"occupancy\":false}", 4))).kind, Kind::Off);
         assert_eq!(event(handler.parse(&publish("z/a", "{\"temperature\":20}", 5))).kind, Kind::Rest);
         assert_eq!(handler.health.count(), 0);
+        // What a sensor saw ends when it is lost.
+        assert_eq!(event(handler.parse(&publish("z/a", "{\"occupancy\":true}", 7))).kind, Kind::Motion);
+        assert_eq!(event(handler.parse(&publish("z/a/availability", "offline", 8))).kind, Kind::Off);
+        assert_eq!(handler.parse(&publish("z/a/availability", "offline", 9)), Parsed::Nothing);
         let Parsed::Refused(refused) = handler.parse(&publish("z/a", "{", 6)) else { panic!("it is taken") };
         assert_eq!((refused.source.as_str(), refused.payload.as_str()), ("mqtt", r#"{"payload":"{","topic":"z/a"}"#));
     }

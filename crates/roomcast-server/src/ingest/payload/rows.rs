@@ -67,7 +67,7 @@ pub enum Unreadable {
 ///
 /// - `time`, as [`Calendar::parse`] reads it, from 2001 on and at most a day ahead of the site's clock;
 /// - `device`, 1 to 256 bytes of UTF-8 without control characters; spaces around it are cut off;
-/// - `device_activated` or `activated`: `1`, `true` or `on` for motion, `0`, `false` or `off` for none; JSON may leave
+/// - `device_activated` or `activated`: `1`, `true` or `on` for motion, `0`, `false` or `off` for its end; JSON may leave
 ///   it out for motion;
 /// - `id`, optional: the sender's id of the event, at most 128 bytes.
 ///
@@ -196,7 +196,7 @@ impl Reader<'_> {
         if id.as_ref().is_some_and(|id| id.len() > ID_LIMIT || id.contains(char::is_control)) {
             return Err("id: expected at most 128 bytes without control characters".into());
         }
-        Ok(Event { device, time: instant, kind: if motion { Kind::Motion } else { Kind::Rest }, id })
+        Ok(Event { device, time: instant, kind: if motion { Kind::Motion } else { Kind::Off }, id })
     }
 
     fn row(&mut self, row: Result<Row<'_>, serde_json::Error>) -> Result<Event, String> {

@@ -9,7 +9,7 @@ use super::submission::{Failure, Group, Outcome, Submission};
 use crate::ingest::Source;
 use crate::ingest::counts::Counts;
 use roomcast_forecast::calendar::Timestamp;
-use roomcast_storage::readings::{Batch, Event, Receipt, Store, StoreError, Verdict};
+use roomcast_storage::readings::{Batch, Event, Kind, Receipt, Store, StoreError, Verdict};
 
 /// Longest time of a transaction. After it the store counts as unavailable, and rows that may have been stored are
 /// stored again.
@@ -112,9 +112,10 @@ impl<S: Sink> Committer<S> {
         outcome
     }
 
-    /// Reports the new readings to the hook.
+    /// Reports the new readings to the hook; an `off` may have been stored before.
     pub fn announce(&self, events: Vec<Event>, verdicts: &[Verdict]) {
-        let new = events.into_iter().zip(verdicts).filter(|(_, verdict)| **verdict == Verdict::Stored);
+        let is_new = |event: &Event, verdict| verdict == Verdict::Stored || event.kind == Kind::Off;
+        let new = events.into_iter().zip(verdicts).filter(|(event, verdict)| is_new(event, **verdict));
         let new: Vec<_> = new.map(|(Event { device, time, .. }, _)| (device, time)).collect();
         if !new.is_empty() {
             (self.hook)(new);

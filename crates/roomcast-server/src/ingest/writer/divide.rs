@@ -45,7 +45,9 @@ pub(super) async fn divide<S: Sink>(
             parts.push(events);
         } else {
             let refused = |event| refused(submission.source, event, &failure.message, calendar);
-            submission.batch.refused.extend(events.iter().map(refused));
+            // A sign of life is no row that could be read again.
+            let readings = events.iter().filter(|event| event.kind != Kind::Rest);
+            submission.batch.refused.extend(readings.map(refused));
         }
     }
     committer

@@ -12,7 +12,7 @@ pub struct Outcome {
     pub stored: u64,
     /// Readings that were already stored.
     pub duplicates: u64,
-    /// Signs of life.
+    /// Reports without motion.
     pub no_motion: u64,
 }
 

@@ -40,7 +40,7 @@ impl Sink for Shelf {
         self.refused.fetch_add(batch.refused.len(), SeqCst);
         let mut readings = self.readings.lock().unwrap();
         let verdicts = batch.events.iter().map(|event| match event.kind {
-            Kind::Rest => Verdict::NoMotion,
+            Kind::Off | Kind::Rest => Verdict::NoMotion,
             Kind::Motion if readings.insert((event.device.clone(), event.time)) => Verdict::Stored,
             Kind::Motion => Verdict::Duplicate,
         });
@@ -160,7 +160,7 @@ async fn an_event_that_a_store_never_takes_goes_to_quarantine_and_the_rest_of_it
     let bench = bench(Limits::default());
     let mut message = motion("a", 0..9);
     message.events.insert(3, event("poison", 1_467_331_200, Kind::Motion));
-    message.events.push(Event { id: Some("x".into()), ..event("poison", 1_467_331_201, Kind::Rest) });
+    message.events.push(Event { id: Some("x".into()), ..event("poison", 1_467_331_201, Kind::Off) });
     let answer = bench.writer.submit_until_stored(Source::Mqtt, message, 10).await;
     assert_eq!(answer.await.unwrap(), Ok(Outcome { stored: 9, duplicates: 0, no_motion: 0 }));
     let kept = [

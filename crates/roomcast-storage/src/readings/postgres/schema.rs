@@ -16,11 +16,12 @@ const READINGS: &str = include_str!("../../../sql/postgres/readings.sql");
 const QUARANTINE_SIZE: &str = include_str!("../../../sql/postgres/quarantine_size.sql");
 
 /// Migration steps, one per version after [`OLDEST_VERSION`]. Steps are never changed, only added.
-const STEPS: [&[&str]; 3] = [
+const STEPS: [&[&str]; 4] = [
     // `by_day` moves what is in the tables of days.
     &[include_str!("../../../sql/postgres/set_partitions_aside.sql"), READINGS],
     &[QUARANTINE_SIZE],
     &[include_str!("../../../sql/postgres/drop_rounds.sql")],
+    &[include_str!("../../../sql/postgres/offs.sql")],
 ];
 
 /// Makes or upgrades the tables and checks that the store is this site's. Runs inside a transaction.

@@ -26,7 +26,7 @@ fn the_three_forms_say_the_same() {
         2016-07-01 05:36:00,kitchen,\"a, b\",0\n2016-07-01 05:37:00,hall,,true\n";
     let expected = [
         event("hall", "2016-07-01 05:35:00", Kind::Motion),
-        event("kitchen", "2016-07-01 05:36:00", Kind::Rest),
+        event("kitchen", "2016-07-01 05:36:00", Kind::Off),
         event("hall", "2016-07-01 05:37:00", Kind::Motion),
     ];
     for (media, body) in [(Media::Json, json), (Media::Ndjson, ndjson), (Media::Csv, csv)] {
@@ -78,7 +78,7 @@ fn refused_rows_can_be_read_again() {
     for payload in [csv.payload, json.payload] {
         let fixed = payload.replace("1.7.2016", "2016-07-01 00:00").replace("\"x\"", "\"2016-07-01 00:00\"");
         let rows = read_text(Media::Json, &fixed).unwrap();
-        assert_eq!(rows.events[0].kind, Kind::Rest, "{payload}");
+        assert_eq!(rows.events[0].kind, Kind::Off, "{payload}");
     }
     let short = refused(Media::Csv, "time,device,activated\n2016-07-01 00:00,a\n");
     assert_eq!(short.reason, "expected 3 fields, found 2");
