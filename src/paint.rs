@@ -43,7 +43,8 @@ mod tests {
 
     #[test]
     fn colours_change_no_word() {
-        let text = "error: a.csv: line 3: expected a time\n   |\n 3 | x | ^,1\n   | ^ expected a time\nhint: correct it";
+        let text =
+            "error: a.csv: line 3: expected a time\n   |\n 3 | x | ^,1\n   | ^ expected a time\nhint: correct it";
         let painted = coloured(text);
         assert!(painted.contains("\x1b[1;31merror:\x1b[0m a.csv") && painted.contains("\x1b[1;36mhint:\x1b[0m"));
         assert!(painted.contains("\x1b[1;34m 3 |\x1b[0m x | ^,1\n"), "{painted}");

@@ -196,7 +196,10 @@ fn a_bad_row_is_named_by_file_line_and_column() {
         assert_eq!(lines[0], format!("readings.csv: line 3{separator}{expected}"), "{bad:?}");
         // The row, a caret under the field, what was expected, and one hint.
         let [_, "  |", shown, carets, last] = lines[..] else { panic!("{said}") };
-        assert_eq!(shown.strip_prefix("3 | ").map(|text| text.replace('·', "")), Some(bad.replace(['\0', '\u{7}'], "")));
+        assert_eq!(
+            shown.strip_prefix("3 | ").map(|text| text.replace('·', "")),
+            Some(bad.replace(['\0', '\u{7}'], ""))
+        );
         assert!(carets.starts_with("  | ") && carets.contains("^ expected "), "{said}");
         let is_other = bad.contains("+02:00") || bad.ends_with(",2");
         assert_eq!(last.starts_with(hint), !is_other, "{said}");
@@ -266,7 +269,9 @@ fn files_that_cannot_be_opened_are_named() {
     for name in ["directory", "directory.parquet"] {
         let path = files.0.path().join(name);
         fs::create_dir(&path).expect("a directory");
-        assert!(open(path).starts_with(&format!("{name}: the directory has no files of readings\nhint: they end in .csv")));
+        assert!(
+            open(path).starts_with(&format!("{name}: the directory has no files of readings\nhint: they end in .csv"))
+        );
     }
 }
 

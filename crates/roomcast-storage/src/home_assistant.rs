@@ -74,7 +74,11 @@ pub async fn read(path: &Path, calendar: &Calendar) -> anyhow::Result<History> {
             continue;
         }
         sensors += 1;
-        let rows = key.bind(sqlx::query(AssertSqlSafe(queries.states.clone()))).fetch_all(&mut database).await.with_context(failed)?;
+        let rows = key
+            .bind(sqlx::query(AssertSqlSafe(queries.states.clone())))
+            .fetch_all(&mut database)
+            .await
+            .with_context(failed)?;
         edges.extend(rows.iter().filter_map(|row| edge(&device, row)));
     }
     if sensors == 0 {
@@ -199,9 +203,7 @@ fn edge(device: &str, row: &SqliteRow) -> Option<Edge> {
     let text: Option<String> = row.try_get(2).ok()?;
     let time = match (number, text) {
         (Some(seconds), _) => seconds.floor() as i64,
-        (None, Some(text)) => {
-            NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S%.f").ok()?.and_utc().timestamp()
-        }
+        (None, Some(text)) => NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S%.f").ok()?.and_utc().timestamp(),
         (None, None) => return None,
     };
     let is_in_range = (EARLIEST_EVENT..=LATEST).contains(&time);

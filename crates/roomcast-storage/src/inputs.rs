@@ -88,8 +88,7 @@ impl Inputs {
     /// # Errors
     /// Returns an error when a file or store cannot be read, or when a file has a bad row and bad rows are not skipped.
     pub fn read(&self, calendar: &Calendar, until: Option<Timestamp>) -> anyhow::Result<(Readings, ReadSummary)> {
-        let options =
-            ReadOptions { skip_bad_rows: self.site.skip_bad_rows, until, layout: self.site.layout.clone() };
+        let options = ReadOptions { skip_bad_rows: self.site.skip_bad_rows, until, layout: self.site.layout.clone() };
         let (readings, summary) = read(&self.paths, &options, calendar).context("cannot read the readings")?;
         tracing::info!(
             rows = summary.rows,

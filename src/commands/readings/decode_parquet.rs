@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use clap::Args;
 
 use roomcast_forecast::calendar::Calendar;
-use roomcast_forecast::readings::{apart, sheet};
+use roomcast_forecast::readings::{Layout, apart, sheet};
 
 /// Arguments of `roomcast decode-parquet`.
 #[derive(Debug, Args)]
@@ -20,6 +20,9 @@ pub struct DecodeArgs {
     /// IANA time zone of the site
     #[arg(long)]
     zone: Option<Tz>,
+    /// Layout of the file, as JSON
+    #[arg(long, value_parser = layout, default_value = "{}")]
+    layout: Layout,
     /// The file is a workbook, and its first sheet is written as CSV
     #[arg(long)]
     sheet: bool,
@@ -38,6 +41,10 @@ pub fn run(args: &DecodeArgs) -> anyhow::Result<()> {
             false => std::process::exit(1),
         };
     }
-    apart::decode(File::from(file), &args.name, &Calendar::new(args.zone), io::stdout().lock())
+    apart::decode(File::from(file), &args.name, &args.layout, &Calendar::new(args.zone), io::stdout().lock())
         .context("cannot hand over the rows")
+}
+
+fn layout(text: &str) -> Result<Layout, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
 }

@@ -9,7 +9,7 @@ fn file(
     options: &'static [&'static str],
     expected: &'static [&'static str],
 ) -> (Case, &'static [&'static str]) {
-    (Case { name, input: Input::File("a.csv", text.into()), options, said: "" }, expected)
+    (Case { name, input: Input::File("a.csv", text.into()), options, said: "", has_offs: false }, expected)
 }
 
 /// All cases.
@@ -42,13 +42,22 @@ pub fn all() -> Vec<(Case, &'static [&'static str])> {
             &["--no-zone"],
             &["the site's time zone (--timezone)", "hint: name the site's time zone, such as --timezone Europe/Berlin"],
         ),
-        file("a wide table with a text", wide, &[], &["no column \"device\"", "--columns time=NAME,room=NAME,room=NAME"]),
+        file(
+            "a wide table with a text",
+            wide,
+            &[],
+            &["no column \"device\"", "--columns time=NAME,room=NAME,room=NAME"],
+        ),
         file("two columns of one name", twice, &[], &["more than one column \"device\"", "another name"]),
         file(
             "counts without a threshold",
             "time,device,people\n2016-07-01 04:00:00,hall,1\n2016-07-01 05:00:00,hall,3\n",
             &[],
-            &["line 3, column people: expected 1 (motion) or 0 (no motion), found \"3\"", "hint: counts and levels need", "--occupied-above 0"],
+            &[
+                "line 3, column people: expected 1 (motion) or 0 (no motion), found \"3\"",
+                "hint: counts and levels need",
+                "--occupied-above 0",
+            ],
         ),
         file(
             "ends of intervals in a long table",
@@ -62,12 +71,33 @@ pub fn all() -> Vec<(Case, &'static [&'static str])> {
             &["--columns", "time=when,device=woh"],
             &["no column \"device\"", "did you mean device=who?"],
         ),
-        file("an old workbook", &b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"[..], &[], &["an Excel workbook of before 2007", "save it as .xlsx"]),
-        file("an archive of something else", pack::zip(&[("a.csv", "time")]), &[], &["cannot be read as an Excel workbook", "save the sheet as CSV"]),
-        file("an archive in an archive", pack::gzip(&pack::gzip(b"time")), &[], &["within an archive", "unpack it first"]),
+        file(
+            "an old workbook",
+            &b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"[..],
+            &[],
+            &["an Excel workbook of before 2007", "save it as .xlsx"],
+        ),
+        file(
+            "an archive of something else",
+            pack::zip(&[("a.csv", "time")]),
+            &[],
+            &["cannot be read as an Excel workbook", "save the sheet as CSV"],
+        ),
+        file(
+            "an archive in an archive",
+            pack::gzip(&pack::gzip(b"time")),
+            &[],
+            &["within an archive", "unpack it first"],
+        ),
         file("a cut archive", pack::gzip(&[b'x'; 10_000])[..40].to_vec(), &[], &["cannot be read"]),
         (
-            Case { name: "an empty directory", input: Input::Directory(vec![("notes.md", b"x".to_vec())]), options: &[], said: "" },
+            Case {
+                name: "an empty directory",
+                input: Input::Directory(vec![("notes.md", b"x".to_vec())]),
+                options: &[],
+                said: "",
+                has_offs: false,
+            },
             &["the directory has no files of readings", ".xlsx"],
         ),
     ]

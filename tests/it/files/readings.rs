@@ -42,6 +42,7 @@ pub fn is_occupied(wall: NaiveDateTime, room: usize) -> bool {
 
 /// All readings, in order of time.
 pub fn all() -> Vec<Reading> {
-    let of = |wall| (0..ROOMS.len()).filter(move |&room| is_occupied(wall, room)).map(move |room| Reading { wall, room });
+    let of =
+        |wall| (0..ROOMS.len()).filter(move |&room| is_occupied(wall, room)).map(move |room| Reading { wall, room });
     quarters().flat_map(of).collect()
 }

@@ -101,10 +101,10 @@ async fn a_transaction_that_commits_late_is_not_overlooked() {
     store.ingest(&batch([motion("b", START + 120)])).await.unwrap();
     let mut seen = Seen::new();
     let cursor = follow(&store, cursor, &mut seen).await;
-    assert!(seen.contains(&("b".into(), START + 120)), "what is committed is seen at once");
+    assert!(seen.contains(&("b".into(), START + 120, true)), "what is committed is seen at once");
     slow.execute("COMMIT").await.unwrap();
     follow(&store, cursor, &mut seen).await;
-    assert!(seen.contains(&("a".into(), START + 60)), "{seen:?}");
+    assert!(seen.contains(&("a".into(), START + 60, true)), "{seen:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@
 //! little-endian) and the content.
 //!
 //! A program that embeds this crate reads Parquet in its own process, and may call [`start`] to change that. It must
-//! then answer the command line `PROGRAM decode-parquet --name=NAME [--zone=ZONE]` by a call of [`decode`] with its
+//! then answer the command line `PROGRAM decode-parquet --name=NAME [--zone=ZONE] [--layout=JSON]` by a call of [`decode`] with its
 //! standard input and output, before it does anything else with them.
 
 use std::collections::HashMap;
@@ -26,6 +26,7 @@ use super::error::ReadError;
 use super::field::{self, COLUMNS, Problem};
 use super::parquet;
 use super::sink::Sink;
+use super::sniff::Layout;
 use crate::calendar::{Calendar, Timestamp};
 
 /// The subcommand that reads a file for another process.
@@ -81,6 +82,8 @@ enum Kind {
     Device = b'D',
     /// A [`RefusedRow`].
     Refused = b'X',
+    /// What the columns were taken for.
+    Taken = b'T',
     /// The reason the file cannot be read.
     Failed = b'F',
     /// The end of the file, without content.
@@ -89,7 +92,9 @@ enum Kind {
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Kind> {
-        [Kind::Rows, Kind::Device, Kind::Refused, Kind::Failed, Kind::End].into_iter().find(|kind| *kind as u8 == byte)
+        [Kind::Rows, Kind::Device, Kind::Refused, Kind::Taken, Kind::Failed, Kind::End]
+            .into_iter()
+            .find(|kind| *kind as u8 == byte)
     }
 }
 
@@ -124,13 +129,24 @@ impl Drop for Reader {
 ///
 /// # Errors
 /// As [`parquet::read`]. A child that breaks off means a damaged file.
-pub(super) fn read<S: Sink>(program: &Path, file: File, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
+pub(super) fn read<S: Sink>(
+    program: &Path,
+    file: File,
+    layout: &Layout,
+    calendar: &Calendar,
+    into: &mut S,
+) -> Result<(), S::Error> {
     parquet::check(&file, into.file())?;
     let name = into.file().to_owned();
     let io = |error| ReadError::io(&name, error);
     let length = file.metadata().map_err(io)?.len();
     let zone = calendar.zone().map(|zone| OsString::from(format!("--zone={}", zone.name())));
-    let mut reader = Reader(spawn(program, file, &name, zone.as_slice(), Stdio::null()).map_err(io)?);
+    let mut arguments: Vec<OsString> = zone.into_iter().collect();
+    if !layout.is_found() {
+        let layout = serde_json::to_string(layout).map_err(|error| io(error.into()))?;
+        arguments.push(format!("--layout={layout}").into());
+    }
+    let mut reader = Reader(spawn(program, file, &name, &arguments, Stdio::null()).map_err(io)?);
     let Some(output) = reader.0.stdout.take() else { return Err(io(io::ErrorKind::BrokenPipe.into()).into()) };
     let damaged = || {
         let most = memory_limit(length) >> 20;
@@ -147,7 +163,13 @@ pub(super) fn read<S: Sink>(program: &Path, file: File, calendar: &Calendar, int
 ///
 /// # Errors
 /// [`io::Error`] when the program cannot be started.
-pub(super) fn spawn(program: &Path, file: File, name: &str, arguments: &[OsString], errors: Stdio) -> io::Result<Child> {
+pub(super) fn spawn(
+    program: &Path,
+    file: File,
+    name: &str,
+    arguments: &[OsString],
+    errors: Stdio,
+) -> io::Result<Child> {
     let mut command = Command::new(program);
     command.env_clear().envs(INHERITED_VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     let mut argument = OsString::from("--name=");
@@ -193,6 +215,7 @@ fn take<S: Sink>(mut output: impl Read, into: &mut S) -> Result<bool, S::Error> 
                 let problem = Problem { column, expected: expected.into(), found, ..Problem::default() };
                 into.refuse(row, problem, || payload)?;
             }
+            Some(Kind::Taken) => into.taken(&String::from_utf8_lossy(&block)),
             Some(Kind::Failed) => {
                 let message = String::from_utf8_lossy(&block).into_owned();
                 return Err(ReadError::Apart { message }.into());
@@ -208,7 +231,7 @@ fn take<S: Sink>(mut output: impl Read, into: &mut S) -> Result<bool, S::Error> 
 /// # Errors
 /// [`io::Error`] when the limits cannot be set, or the output does not take the rows. An error of the file is written
 /// to the output.
-pub fn decode(file: File, name: &str, calendar: &Calendar, output: impl Write) -> io::Result<()> {
+pub fn decode(file: File, name: &str, layout: &Layout, calendar: &Calendar, output: impl Write) -> io::Result<()> {
     confine(file.metadata()?.len())?;
     let mut sender = Sender {
         file: name.to_owned(),
@@ -216,7 +239,7 @@ pub fn decode(file: File, name: &str, calendar: &Calendar, output: impl Write) -
         rows: Vec::with_capacity(ROW_BYTES * BLOCK_ROWS),
         numbers: HashMap::default(),
     };
-    match parquet::read(file, calendar, &mut sender) {
+    match parquet::read(file, layout, calendar, &mut sender) {
         Ok(()) => {
             sender.flush()?;
             sender.send(Kind::End, &[])?;
@@ -329,6 +352,11 @@ impl<W: Write> Sink for Sender<W> {
             self.flush()?;
         }
         Ok(())
+    }
+
+    fn taken(&mut self, remark: &str) {
+        // A remark that cannot be written ends the reading at the next row, which cannot be written either.
+        let _ = self.send(Kind::Taken, remark.as_bytes());
     }
 
     fn refuse(&mut self, row: u64, problem: Problem, payload: impl FnOnce() -> String) -> Result<(), Stop> {

@@ -14,16 +14,69 @@ pub const COLUMNS: [&str; 3] = ["time", "device", "device_activated"];
 /// Longest device name, in bytes.
 const MAX_NAME_BYTES: usize = 256;
 
-/// Words for motion and for none, in lower case: of sensors and spreadsheets, in English, German and French.
+/// Words for motion and for none, in lower case: of sensors and spreadsheets, in English, German and French. The first
+/// are those of a reading that a sensor or program sends.
+const PLAIN_WORDS: usize = 3;
 const MOTION_WORDS: &[&str] = &[
-    "true", "on", "1.0", "1,0", "occupied", "detected", "open", "opened", "motion", "present", "active", "trigger",
-    "triggered", "wahr", "an", "ein", "belegt", "erkannt", "offen", "anwesend", "bewegung", "aktiv", "vrai", "allumé",
-    "occupé", "détecté", "ouvert", "présent", "mouvement", "actif",
+    "true",
+    "on",
+    "1.0",
+    "1,0",
+    "occupied",
+    "detected",
+    "open",
+    "opened",
+    "motion",
+    "present",
+    "active",
+    "trigger",
+    "triggered",
+    "wahr",
+    "an",
+    "ein",
+    "belegt",
+    "erkannt",
+    "offen",
+    "anwesend",
+    "bewegung",
+    "aktiv",
+    "vrai",
+    "allumé",
+    "occupé",
+    "détecté",
+    "ouvert",
+    "présent",
+    "mouvement",
+    "actif",
 ];
 const REST_WORDS: &[&str] = &[
-    "false", "off", "0.0", "0,0", "vacant", "clear", "cleared", "closed", "unoccupied", "no motion", "absent", "inactive",
-    "normal", "empty", "falsch", "aus", "frei", "geschlossen", "abwesend", "keine bewegung", "inaktiv", "faux", "éteint",
-    "libre", "fermé", "inoccupé", "inactif",
+    "false",
+    "off",
+    "0.0",
+    "0,0",
+    "vacant",
+    "clear",
+    "cleared",
+    "closed",
+    "unoccupied",
+    "no motion",
+    "absent",
+    "inactive",
+    "normal",
+    "empty",
+    "falsch",
+    "aus",
+    "frei",
+    "geschlossen",
+    "abwesend",
+    "keine bewegung",
+    "inaktiv",
+    "faux",
+    "éteint",
+    "libre",
+    "fermé",
+    "inoccupé",
+    "inactif",
 ];
 
 /// Words for a sensor that says nothing about its room, such as one that lost its power.
@@ -49,7 +102,7 @@ pub struct Problem {
     /// The file's own name of the column, where it is another.
     pub header: Option<String>,
     /// The line, for people.
-    pub snippet: Option<Snippet>,
+    pub snippet: Option<Box<Snippet>>,
 }
 
 impl Problem {
@@ -90,27 +143,36 @@ pub fn trim(mut cell: &[u8]) -> &[u8] {
     cell
 }
 
-/// Reads a cell as motion (`1`, `true`, `on`, `occupied`, `detected`, `open`, …) or none (`0`, `false`, `off`, `vacant`,
-/// `clear`, `closed`, …).
+/// Reads a cell as motion (`1`, `1.0`, `true`, `on`) or none (`0`, `0.0`, `false`, `off`).
+#[inline]
 pub fn motion(cell: &[u8]) -> Result<bool, Problem> {
     match cell {
         b"1" => Ok(true),
         b"0" => Ok(false),
-        _ => {
-            let cell = trim(cell);
-            match cell {
-                b"1" => return Ok(true),
-                b"0" => return Ok(false),
-                _ => {}
-            }
-            match (is_among(cell, MOTION_WORDS), is_among(cell, REST_WORDS)) {
-                (true, _) => Ok(true),
-                (_, true) => Ok(false),
-                _ => {
-                    let hint = number(cell).map(|_| THRESHOLD_HINT);
-                    Err(Problem { hint, ..Problem::new(2, "1 (motion) or 0 (no motion)", cell) })
-                }
-            }
+        _ => word(cell, &MOTION_WORDS[..PLAIN_WORDS], &REST_WORDS[..PLAIN_WORDS]),
+    }
+}
+
+/// Reads a cell of a file as motion or none, in any of the words that files have: also `occupied` and `vacant`, `detected`
+/// and `clear`, `open` and `closed`, German and French ones.
+#[inline]
+pub fn state(cell: &[u8]) -> Result<bool, Problem> {
+    match cell {
+        b"1" => Ok(true),
+        b"0" => Ok(false),
+        _ => word(cell, MOTION_WORDS, REST_WORDS),
+    }
+}
+
+fn word(cell: &[u8], motion: &[&str], rest: &[&str]) -> Result<bool, Problem> {
+    match trim(cell) {
+        b"1" => Ok(true),
+        b"0" => Ok(false),
+        cell if is_among(cell, motion) => Ok(true),
+        cell if is_among(cell, rest) => Ok(false),
+        cell => {
+            let hint = number(cell).map(|_| THRESHOLD_HINT);
+            Err(Problem { hint, ..Problem::new(2, "1 (motion) or 0 (no motion)", cell) })
         }
     }
 }
@@ -268,14 +330,22 @@ mod tests {
 
     #[test]
     fn values_are_words_for_one_and_zero() {
-        for cell in ["1", "1.0", "true", "TRUE", "on", "On", " 1 ", "occupied", "Detected", "open", "WAHR", "OCCUPÉ"] {
+        for cell in ["1", "1.0", "true", "TRUE", "on", "On", " 1 "] {
             assert_eq!(motion(cell.as_bytes()), Ok(true), "{cell:?}");
+            assert_eq!(state(cell.as_bytes()), Ok(true), "{cell:?}");
         }
-        for cell in ["0", "0.0", "false", "False", "off", "0\t", "vacant", "Clear", "closed", "FALSCH", "Fermé"] {
+        for cell in ["0", "0.0", "false", "False", "off", "0\t"] {
             assert_eq!(motion(cell.as_bytes()), Ok(false), "{cell:?}");
+            assert_eq!(state(cell.as_bytes()), Ok(false), "{cell:?}");
         }
         for cell in ["", "2", "-1", "0.5", "yes", "1\n", "1\0", "NaN", "01"] {
-            assert!(motion(cell.as_bytes()).is_err(), "{cell:?}");
+            assert!(motion(cell.as_bytes()).is_err() && state(cell.as_bytes()).is_err(), "{cell:?}");
+        }
+        for (occupied, vacant) in
+            [("occupied", "Vacant"), ("Detected", "clear"), ("open", "closed"), ("WAHR", "FALSCH"), ("OCCUPÉ", "Libre")]
+        {
+            assert_eq!((state(occupied.as_bytes()), state(vacant.as_bytes())), (Ok(true), Ok(false)));
+            assert!(motion(occupied.as_bytes()).is_err() && motion(vacant.as_bytes()).is_err());
         }
     }
 

@@ -49,7 +49,7 @@ pub use write::write_parquet;
 ///
 /// - `time`: local wall time as [`Calendar::parse`] reads it; fractions of seconds are cut off;
 /// - `device`: 1 to 256 bytes of UTF-8 without control characters; spaces around it are cut off;
-/// - `device_activated`: motion or none, as [`field::motion`] reads it; none ends what the motion before it began
+/// - `device_activated`: motion or none, as [`field::state`] reads it; none ends what the motion before it began
 ///   ([`DeviceReadings::presence`](super::DeviceReadings::presence)).
 ///
 /// Every other layout is found from the first rows, unless [`ReadOptions::layout`] gives it: the separator, the columns by
@@ -117,8 +117,8 @@ fn each_row<S: Sink>(path: &Path, layout: &Layout, calendar: &Calendar, into: &m
     }
     let file = File::open(path).map_err(|error| ReadError::io(into.file(), error))?;
     match (is_parquet(path), apart::program()) {
-        (true, Some(program)) => apart::read(program, file, calendar, into),
-        (true, None) => parquet::read(file, calendar, into),
+        (true, Some(program)) => apart::read(program, file, layout, calendar, into),
+        (true, None) => parquet::read(file, layout, calendar, into),
         (false, _) => text(file, layout, calendar, into),
     }
 }

@@ -33,7 +33,7 @@ pub struct Refusal {
     #[serde(skip)]
     hint: Option<&'static str>,
     #[serde(skip)]
-    snippet: Option<Snippet>,
+    snippet: Option<Box<Snippet>>,
 }
 
 impl Refusal {

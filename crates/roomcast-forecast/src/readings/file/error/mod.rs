@@ -18,7 +18,9 @@ pub enum ReadError {
         file: String,
     },
     /// A directory has no files of readings.
-    #[error("{file}: the directory has no files of readings\nhint: they end in .csv, .tsv, .txt, .parquet, .xlsx, .gz or .zst")]
+    #[error(
+        "{file}: the directory has no files of readings\nhint: they end in .csv, .tsv, .txt, .parquet, .xlsx, .gz or .zst"
+    )]
     Directory {
         /// The path as it was named.
         file: String,

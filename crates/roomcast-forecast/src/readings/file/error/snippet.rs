@@ -1,7 +1,5 @@
 //! The line of an error as people see it: its number, its text, and a caret under the field.
 
-use std::fmt;
-
 /// Most characters of a line that are shown.
 const MAX_SHOWN: usize = 100;
 
@@ -72,12 +70,6 @@ fn as_written(cell: &[u8], delimiter: u8) -> String {
     let text = text.replace('\t', " ");
     let is_quoted = cell.contains(&b'"') || cell.contains(&delimiter) || cell.contains(&b'\n');
     if is_quoted { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
-}
-
-impl fmt::Display for Snippet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use csv::ByteRecord;
 
 use super::row::{check_width, in_line};
 use crate::calendar::{Calendar, Timestamp};
-use crate::readings::file::field::{COLUMNS, Clock, Problem, motion};
+use crate::readings::file::field::{COLUMNS, Clock, Problem, state};
 use crate::readings::file::sink::{Sink, as_object};
 use crate::readings::file::sniff::find_contract;
 use crate::readings::file::source::Records;
@@ -45,7 +45,7 @@ fn row(
 ) -> Result<(Timestamp, usize, bool), Problem> {
     check_width(record, width)?;
     let [time, device, activated] = columns.map(|column| &record[column]);
-    Ok((clock.text(time)?, into.device(device)?, motion(activated)?))
+    Ok((clock.text(time)?, into.device(device)?, state(activated)?))
 }
 
 /// Returns a row that fits the header as text that can be parsed again, and any other row unchanged.

@@ -45,8 +45,9 @@ fn row(
     let number = into.device(&record[device]).map_err(|problem| in_column(problem, record, taken, device))?;
     let value = match state {
         None => Value::Occupied,
-        Some(state) => value(&record[state], taken.occupied_above)
-            .map_err(|problem| in_column(problem, record, taken, state))?,
+        Some(state) => {
+            value(&record[state], taken.occupied_above).map_err(|problem| in_column(problem, record, taken, state))?
+        }
     };
     Ok((time, number, value))
 }

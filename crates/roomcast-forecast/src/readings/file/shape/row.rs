@@ -12,7 +12,7 @@ pub fn in_line(mut problem: Problem, record: &ByteRecord, delimiter: u8, field: 
     if problem.found.contains('\n') {
         problem.expected = "a closing quote on the same line".into();
     }
-    problem.snippet = Some(Snippet::of(record.iter(), delimiter, field));
+    problem.snippet = Some(Box::new(Snippet::of(record.iter(), delimiter, field)));
     problem
 }
 
@@ -63,7 +63,7 @@ pub fn value(cell: &[u8], occupied_above: Option<f64>) -> Result<Value, Problem>
     if is_absent(trim(cell)) {
         return Ok(Value::Absent);
     }
-    field::motion(cell).map(state).map_err(|problem| match occupied_above {
+    field::state(cell).map(state).map_err(|problem| match occupied_above {
         Some(_) => Problem { expected: "a number, or a state such as on and off".into(), ..problem },
         None => problem,
     })

@@ -5,7 +5,7 @@ use super::layout::Layout;
 use super::time::{self, Forms};
 use super::{Sample, join};
 use crate::readings::file::error::ReadError;
-use crate::readings::file::field::{Clock, excerpt, is_absent, is_blank, motion, name, number};
+use crate::readings::file::field::{Clock, excerpt, is_absent, is_blank, name, number, state};
 
 /// The positions of columns.
 pub struct Roles {
@@ -116,12 +116,16 @@ impl Sample<'_> {
     fn named(&self, role: &'static str, name: &str) -> Result<usize, ReadError> {
         match header::find_named(&self.names, name) {
             Found::One(place) => Ok(place),
-            Found::Twice => Err(self.header_error("more than one", role, format!("give its position: --columns {role}=1"))),
+            Found::Twice => {
+                Err(self.header_error("more than one", role, format!("give its position: --columns {role}=1")))
+            }
             Found::None => {
                 let near = crate::readings::names::closest(name, self.names.iter().map(String::as_str));
                 let hint = match near {
                     Some(near) => format!("--columns says {role}={name}; did you mean {role}={near}?"),
-                    None => format!("--columns says {role}={name}; a column is a name of the header or a position from 1"),
+                    None => {
+                        format!("--columns says {role}={name}; a column is a name of the header or a position from 1")
+                    }
                 };
                 Err(self.header_error("no", role, hint))
             }
@@ -173,7 +177,9 @@ impl Sample<'_> {
 
     /// Finds a date and a time of day in columns of their own.
     fn date_and_clock(&self, clock: &mut Clock<'_>) -> Option<(usize, Option<usize>)> {
-        let (Found::One(date), row) = (header::find(&self.names, Role::Date, &[]), self.rows.first()?) else { return None };
+        let (Found::One(date), row) = (header::find(&self.names, Role::Date, &[]), self.rows.first()?) else {
+            return None;
+        };
         let Found::One(of_day) = header::find(&self.names, Role::Clock, &[date]) else { return None };
         let mut is_time = |cell: &[u8]| !matches!(time::form(std::iter::once(cell), clock), Forms::Unknown);
         let joined = join(row, date, Some(of_day))?;
@@ -185,8 +191,8 @@ impl Sample<'_> {
         let mut kind = Cells::Blank;
         for cell in self.cells(place).filter(|cell| !is_blank(cell) && !is_absent(cell)) {
             kind = match kind {
-                _ if motion(cell).is_ok() && kind != Cells::Numbers => Cells::States,
-                _ if number(cell).is_some() || motion(cell).is_ok() => Cells::Numbers,
+                _ if state(cell).is_ok() && kind != Cells::Numbers => Cells::States,
+                _ if number(cell).is_some() || state(cell).is_ok() => Cells::Numbers,
                 _ => return Cells::Texts,
             };
         }

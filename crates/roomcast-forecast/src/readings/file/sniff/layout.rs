@@ -53,11 +53,6 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// Returns whether none is given.
-    pub fn is_empty(&self) -> bool {
-        *self == Columns::default()
-    }
-
     /// Adds a column given as `ROLE=NAME`.
     ///
     /// # Errors

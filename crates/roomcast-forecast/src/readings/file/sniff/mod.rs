@@ -1,7 +1,7 @@
 //! The layout of a text, found from its beginning and from what the caller says.
 
 mod columns;
-mod header;
+pub mod header;
 mod layout;
 mod remark;
 mod time;
@@ -17,7 +17,7 @@ use time::Forms;
 
 pub use header::contract_columns as find_contract;
 pub use layout::{Columns, Delimiter, Layout};
-pub use time::TimeForm;
+pub use time::{TimeForm, units_per_second};
 
 /// Separators that are looked for, the likeliest first.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
@@ -170,7 +170,8 @@ impl<'a> Sample<'a> {
         }
         let mut is_time = |cell: &[u8]| !matches!(time::form(std::iter::once(cell), clock), Forms::Unknown);
         let has_header = !input.record.iter().any(&mut is_time);
-        let mut sample = Sample { file, delimiter, skip, has_header, names: Vec::new(), rows: Vec::new(), line: input.line() };
+        let mut sample =
+            Sample { file, delimiter, skip, has_header, names: Vec::new(), rows: Vec::new(), line: input.line() };
         if has_header {
             sample.names = input.record.iter().map(|cell| String::from_utf8_lossy(trim(cell)).into_owned()).collect();
             sample.skip += 1;

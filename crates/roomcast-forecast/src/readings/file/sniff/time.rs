@@ -109,7 +109,8 @@ fn pattern_time(text: &str, pattern: &str) -> Option<Time> {
 /// Reads units since 1970; a fraction is cut off.
 fn epoch(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let is_number = fraction.bytes().all(|byte| byte.is_ascii_digit()) && whole.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number =
+        fraction.bytes().all(|byte| byte.is_ascii_digit()) && whole.bytes().all(|byte| byte.is_ascii_digit());
     whole.parse().ok().filter(|_| is_number)
 }
 
@@ -246,7 +247,8 @@ pub fn form<'a>(cells: impl Iterator<Item = &'a [u8]>, clock: &mut Clock<'_>) ->
 /// Returns whether a text is a time in the form that files of this program have.
 pub fn is_iso(text: &str, clock: &mut Clock<'_>) -> bool {
     // An offset without a zone, or a year out of range, is this form all the same.
-    text.len() >= 16 && clock.text(text.as_bytes()).map_or_else(|problem| !problem.expected.contains("HH:MM:SS"), |_| true)
+    text.len() >= 16
+        && clock.text(text.as_bytes()).map_or_else(|problem| !problem.expected.contains("HH:MM:SS"), |_| true)
         && !text.contains('\0')
 }
 
@@ -256,6 +258,11 @@ const UNITS: [i64; 4] = [1, 1000, 1_000_000, 1_000_000_000];
 /// Returns the unit in which a number is a time from 1971 to 2200: these ranges do not overlap.
 fn unit(number: i64) -> Option<usize> {
     UNITS.iter().position(|unit| (31_536_000..7_289_654_400).contains(&number.div_euclid(*unit)))
+}
+
+/// Returns the units a second of a number since 1970; 1 for one that is no time in any of them.
+pub fn units_per_second(number: i64) -> i64 {
+    unit(number).map_or(1, |at| UNITS[at])
 }
 
 /// Returns both readings of a time whose day and month cannot be told apart.

@@ -34,13 +34,21 @@ pub fn unpack<'a, R: Read + 'a>(head: &[u8], source: R) -> io::Result<Unpacked<'
     if head.starts_with(GZIP) {
         let input = Counted { inner: source, bytes: 0 };
         let text = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, input));
-        return Ok(Unpacked::Packed(Box::new(Bounded { text, taken: |text| text.get_ref().get_ref().bytes, bytes: 0 })));
+        return Ok(Unpacked::Packed(Box::new(Bounded {
+            text,
+            taken: |text| text.get_ref().get_ref().bytes,
+            bytes: 0,
+        })));
     }
     if head.starts_with(ZSTD) {
         let input = Counted { inner: source, bytes: 0 };
         let mut text = zstd::stream::read::Decoder::with_buffer(BufReader::with_capacity(1 << 16, input))?;
         text.window_log_max(MAX_WINDOW_LOG)?;
-        return Ok(Unpacked::Packed(Box::new(Bounded { text, taken: |text| text.get_ref().get_ref().bytes, bytes: 0 })));
+        return Ok(Unpacked::Packed(Box::new(Bounded {
+            text,
+            taken: |text| text.get_ref().get_ref().bytes,
+            bytes: 0,
+        })));
     }
     Ok(Unpacked::Plain(source))
 }
@@ -73,7 +81,8 @@ impl<T: Read> Read for Bounded<T> {
         self.bytes += read as u64;
         let limit = BASE_BYTES + (self.taken)(&self.text).saturating_mul(BYTES_PER_BYTE);
         if self.bytes > limit {
-            let message = format!("the archive unpacks to more than {} MiB, {BYTES_PER_BYTE} times its size", limit >> 20);
+            let message =
+                format!("the archive unpacks to more than {} MiB, {BYTES_PER_BYTE} times its size", limit >> 20);
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
         Ok(read)
