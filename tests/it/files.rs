@@ -31,7 +31,7 @@ fn forecast(directory: &Path, case: &Case) -> Result<(Value, String), String> {
     // `predict` takes one input; several are a directory, or an input of another command.
     let input = inputs[0].to_str().unwrap();
     let (input, stdin) = match case.input {
-        Input::StandardInput(_) => ("-", Some(inputs[0].as_path())),
+        Input::Stdin(_) => ("-", Some(inputs[0].as_path())),
         _ => (input, None),
     };
     let mut args = vec!["predict", ORIGIN, input, "-", "--format", "json"];

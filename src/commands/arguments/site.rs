@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::{FileArgs, values};
 use roomcast_forecast::calendar::{Calendar, MAX_PRESENCE_HOURS};
+use roomcast_forecast::readings::Layout;
 use roomcast_storage::inputs::{Inputs, SiteConfig};
 
 /// The place of the site, for its public holidays.
@@ -48,16 +49,13 @@ pub struct ClockArgs {
     /// Skip and count rows that cannot be read; without it, the first one is an error
     #[arg(long)]
     pub skip_bad_rows: bool,
-    /// Layout of the files.
-    #[command(flatten)]
-    pub files: FileArgs,
 }
 
 impl ClockArgs {
     /// Returns the configuration of the site.
     pub fn config(&self) -> SiteConfig {
         SiteConfig {
-            layout: self.files.layout(),
+            layout: Layout::FOUND,
             timezone: self.timezone,
             country: self.place.country.clone(),
             region: self.place.region.clone(),
@@ -94,6 +92,9 @@ pub struct SiteArgs {
         value_delimiter = ','
     )]
     pub input: Vec<PathBuf>,
+    /// Layout of the files.
+    #[command(flatten)]
+    pub files: FileArgs,
     /// Clock and calendar.
     #[command(flatten)]
     pub clock: ClockArgs,
@@ -102,6 +103,7 @@ pub struct SiteArgs {
 impl SiteArgs {
     /// Returns the inputs and their site.
     pub fn inputs(&self) -> Inputs {
-        Inputs { paths: self.input.clone(), site: self.clock.config() }
+        let site = SiteConfig { layout: self.files.layout(), ..self.clock.config() };
+        Inputs { paths: self.input.clone(), site }
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
 use super::{check_known, heatmap, models};
-use crate::commands::arguments::{ClockArgs, RuleArgs, values};
+use crate::commands::arguments::{ClockArgs, FileArgs, RuleArgs, values};
 use crate::commands::output::remark;
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use roomcast_forecast::features::SiteRates;
@@ -17,7 +17,7 @@ use roomcast_forecast::forecast::{self, DeviceForecast};
 use roomcast_forecast::hourly::Hourly;
 use roomcast_forecast::model::Models;
 use roomcast_forecast::model::rule::Rule;
-use roomcast_storage::inputs::Inputs;
+use roomcast_storage::inputs::{Inputs, SiteConfig};
 use roomcast_storage::readings;
 
 /// Arguments of `roomcast predict`.
@@ -55,6 +55,8 @@ pub struct PredictArgs {
     #[arg(long)]
     show: bool,
     #[command(flatten)]
+    files: FileArgs,
+    #[command(flatten)]
     clock: ClockArgs,
 }
 
@@ -74,7 +76,8 @@ pub enum Format {
 /// Returns an error for a timestamp or file that cannot be read, an unknown device, or an output that cannot be
 /// written.
 pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
-    let inputs = Inputs { paths: vec![args.input.clone()], site: args.clock.config() };
+    let site = SiteConfig { layout: args.files.layout(), ..args.clock.config() };
+    let inputs = Inputs { paths: vec![args.input.clone()], site };
     let calendar = inputs.site.calendar()?;
     let origin = match args.timestamp.as_str() {
         "now" => calendar.now(),

@@ -26,7 +26,7 @@ pub enum Input {
     File(&'static str, Vec<u8>),
     /// A directory, which is named instead of its files.
     Directory(Vec<(&'static str, Vec<u8>)>),
-    StandardInput(Vec<u8>),
+    Stdin(Vec<u8>),
     HomeAssistant {
         is_new: bool,
     },
@@ -43,7 +43,7 @@ impl Case {
         };
         match &self.input {
             Input::File(name, bytes) => vec![put(name, bytes)],
-            Input::StandardInput(bytes) => vec![put("input", bytes)],
+            Input::Stdin(bytes) => vec![put("input", bytes)],
             Input::Directory(files) => {
                 files.iter().for_each(|(name, bytes)| drop(put(name, bytes)));
                 vec![directory.to_owned()]
@@ -344,8 +344,8 @@ fn containers() -> Vec<Case> {
             "read `timestamp` as time, `Raum` as device, `value` as state",
         ),
         case("directory", Input::Directory(directory()), "and 2 more: read `timestamp` as time"),
-        case("standard input", Input::StandardInput(foreign.clone().into_bytes()), said),
-        case("packed standard input", Input::StandardInput(pack::zstd(foreign.as_bytes())), said),
-        case("a workbook on standard input", Input::StandardInput(rows(&cells)), "`Raum` as device"),
+        case("standard input", Input::Stdin(foreign.clone().into_bytes()), said),
+        case("packed standard input", Input::Stdin(pack::zstd(foreign.as_bytes())), said),
+        case("a workbook on standard input", Input::Stdin(rows(&cells)), "`Raum` as device"),
     ]
 }

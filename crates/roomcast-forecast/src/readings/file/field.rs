@@ -6,6 +6,7 @@ use std::fmt;
 use chrono::{DateTime, NaiveDate};
 
 use super::error::Snippet;
+use super::words;
 use crate::calendar::{Calendar, HOUR, TimeError, Timestamp};
 
 /// The names of the three columns, in the order in which they are written.
@@ -13,77 +14,6 @@ pub const COLUMNS: [&str; 3] = ["time", "device", "device_activated"];
 
 /// Longest device name, in bytes.
 const MAX_NAME_BYTES: usize = 256;
-
-/// Words for motion and for none, in lower case: of sensors and spreadsheets, in English, German and French. The first
-/// are those of a reading that a sensor or program sends.
-const PLAIN_WORDS: usize = 3;
-const MOTION_WORDS: &[&str] = &[
-    "true",
-    "on",
-    "1.0",
-    "1,0",
-    "occupied",
-    "detected",
-    "open",
-    "opened",
-    "motion",
-    "present",
-    "active",
-    "trigger",
-    "triggered",
-    "wahr",
-    "an",
-    "ein",
-    "belegt",
-    "erkannt",
-    "offen",
-    "anwesend",
-    "bewegung",
-    "aktiv",
-    "vrai",
-    "allumé",
-    "occupé",
-    "détecté",
-    "ouvert",
-    "présent",
-    "mouvement",
-    "actif",
-];
-const REST_WORDS: &[&str] = &[
-    "false",
-    "off",
-    "0.0",
-    "0,0",
-    "vacant",
-    "clear",
-    "cleared",
-    "closed",
-    "unoccupied",
-    "no motion",
-    "absent",
-    "inactive",
-    "normal",
-    "empty",
-    "falsch",
-    "aus",
-    "frei",
-    "geschlossen",
-    "abwesend",
-    "keine bewegung",
-    "inaktiv",
-    "faux",
-    "éteint",
-    "libre",
-    "fermé",
-    "inoccupé",
-    "inactif",
-];
-
-/// Words for a sensor that says nothing about its room, such as one that lost its power.
-const ABSENT_WORDS: &[&str] = &["unavailable", "unknown", "offline", "none"];
-
-/// Words that tables have where a value is missing.
-const BLANK_WORDS: &[&str] = &["nan", "na", "n/a", "null", "-"];
 
 /// The advice for a time in UTC.
 pub const ZONE_HINT: &str = "name the site's time zone, such as --timezone Europe/Berlin";
@@ -149,7 +79,7 @@ pub fn motion(cell: &[u8]) -> Result<bool, Problem> {
     match cell {
         b"1" => Ok(true),
         b"0" => Ok(false),
-        _ => word(cell, &MOTION_WORDS[..PLAIN_WORDS], &REST_WORDS[..PLAIN_WORDS]),
+        _ => words::motion(trim(cell)).ok_or_else(|| no_state(trim(cell))),
     }
 }
 
@@ -160,40 +90,13 @@ pub fn state(cell: &[u8]) -> Result<bool, Problem> {
     match cell {
         b"1" => Ok(true),
         b"0" => Ok(false),
-        _ => word(cell, MOTION_WORDS, REST_WORDS),
+        _ => words::state(trim(cell)).ok_or_else(|| no_state(trim(cell))),
     }
 }
 
-fn word(cell: &[u8], motion: &[&str], rest: &[&str]) -> Result<bool, Problem> {
-    match trim(cell) {
-        b"1" => Ok(true),
-        b"0" => Ok(false),
-        cell if is_among(cell, motion) => Ok(true),
-        cell if is_among(cell, rest) => Ok(false),
-        cell => {
-            let hint = number(cell).map(|_| THRESHOLD_HINT);
-            Err(Problem { hint, ..Problem::new(2, "1 (motion) or 0 (no motion)", cell) })
-        }
-    }
-}
-
-/// Returns whether a cell says that its sensor is not there.
-pub fn is_absent(cell: &[u8]) -> bool {
-    is_among(cell, ABSENT_WORDS)
-}
-
-/// Returns whether a cell of a table has no value.
-pub fn is_blank(cell: &[u8]) -> bool {
-    let cell = trim(cell);
-    cell.is_empty() || is_among(cell, BLANK_WORDS)
-}
-
-/// Returns whether a cell is one of some words in lower case, whatever its own case.
-fn is_among(cell: &[u8], words: &[&str]) -> bool {
-    if cell.is_ascii() {
-        return words.iter().any(|word| cell.eq_ignore_ascii_case(word.as_bytes()));
-    }
-    std::str::from_utf8(cell).is_ok_and(|text| words.contains(&text.to_lowercase().as_str()))
+fn no_state(cell: &[u8]) -> Problem {
+    let hint = number(cell).map(|_| THRESHOLD_HINT);
+    Problem { hint, ..Problem::new(2, "1 (motion) or 0 (no motion)", cell) }
 }
 
 /// Reads a cell as a number with a decimal point or comma.

@@ -16,6 +16,7 @@ mod sink;
 mod sniff;
 mod source;
 mod summary;
+mod words;
 mod write;
 
 use std::fs::File;

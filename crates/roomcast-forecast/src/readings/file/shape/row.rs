@@ -4,8 +4,9 @@ use csv::ByteRecord;
 
 use crate::calendar::Timestamp;
 use crate::readings::file::error::Snippet;
-use crate::readings::file::field::{self, Clock, Problem, is_absent, trim};
+use crate::readings::file::field::{self, Clock, Problem, trim};
 use crate::readings::file::sniff::{Taken, TimeColumn, join};
+use crate::readings::file::words::is_absent;
 
 /// Adds the line to a problem, with a caret under the field.
 pub fn in_line(mut problem: Problem, record: &ByteRecord, delimiter: u8, field: Option<usize>) -> Problem {

@@ -4,10 +4,11 @@ use std::io::Read;
 
 use super::row::{Value, check_width, in_column, in_line, time, value};
 use crate::calendar::{Calendar, HOUR, Timestamp};
-use crate::readings::file::field::{Clock, Problem, is_blank};
+use crate::readings::file::field::{Clock, Problem, trim};
 use crate::readings::file::sink::{Sink, as_object};
 use crate::readings::file::sniff::Taken;
 use crate::readings::file::source::Records;
+use crate::readings::file::words::is_blank;
 
 /// The interval of a row.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +54,7 @@ pub fn read<S: Sink>(
         };
         for &room in rooms {
             let cell = &input.record[room];
-            if is_blank(cell) {
+            if is_blank(trim(cell)) {
                 continue;
             }
             let read = into.device(taken.names[room].as_bytes());

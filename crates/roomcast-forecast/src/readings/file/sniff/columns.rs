@@ -5,7 +5,8 @@ use super::layout::Layout;
 use super::time::{self, Forms};
 use super::{Sample, join};
 use crate::readings::file::error::ReadError;
-use crate::readings::file::field::{Clock, excerpt, is_absent, is_blank, name, number, state};
+use crate::readings::file::field::{Clock, excerpt, name, number, state};
+use crate::readings::file::words::{is_absent, is_blank};
 
 /// The positions of columns.
 pub struct Roles {
