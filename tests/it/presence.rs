@@ -151,7 +151,7 @@ fn a_sensor_that_is_still_on_occupies_the_running_hour_without_a_new_reading() {
     let body = format!("time,device,device_activated\n{}", rows.concat());
     assert_eq!(post(&server, "text/csv", &[], body.as_bytes()).status, 200);
     let states = |device: &str| -> Vec<String> {
-        let from = calendar.format(begun).replace(' ', "+");
+        let from = calendar.format(calendar.start(calendar.hour(begun))).replace(' ', "+");
         let past = server.get(&format!("/devices/{device}/history?from={from}"));
         let Some(hours) = past.json()["hours"].as_array().cloned() else { return Vec::new() };
         hours.iter().map(|hour| hour["state"].as_str().unwrap_or("none").to_owned()).collect()

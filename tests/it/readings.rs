@@ -144,7 +144,8 @@ fn several_files_are_one_and_what_overlaps_counts_once() {
     let (readings, summary) = read(&paths, &STRICT, &Calendar::default()).expect("readings");
     check(&readings, &summary);
     let a = device("a", &["2016-07-01 04:00:00", "2016-07-01 05:00:00", "2016-07-01 06:00:00"]);
-    assert_eq!(readings.devices, [a, device("b", &["2016-07-01 04:00:00"])]);
+    let b = DeviceReadings { offs: vec![at("2016-07-01 06:00:00")].into(), ..device("b", &["2016-07-01 04:00:00"]) };
+    assert_eq!(readings.devices, [a, b]);
     assert_eq!((summary.rows, summary.duplicates, summary.out_of_order), (6, 1, 0));
     assert_eq!(summary.files.iter().map(|f| f.counts.accepted).collect::<Vec<_>>(), [2, 3]);
     assert!(summary.without_motion.is_empty());

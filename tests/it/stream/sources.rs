@@ -209,5 +209,8 @@ fn a_simulated_building_arrives_as_it_would_stand_in_a_file() {
     subscribed(&server, 1);
     play(&url);
     wait("all readings", || metric(&server, "roomcast_ingest_stored_total{source=\"mqtt\"}") == expected.len() as f64);
-    assert_eq!(stored(&place.url), expected);
+    // A sensor also says when it no longer sees anybody.
+    let mut arrived = stored(&place.url);
+    assert!(arrived.devices.iter_mut().all(|device| !std::mem::take(&mut device.offs).is_empty()));
+    assert_eq!(arrived, expected);
 }

@@ -60,8 +60,8 @@ impl Edges {
         let was_occupied = std::mem::replace(&mut edge.occupied, occupied);
         if !occupied {
             // The first `false` is kept although it ends nothing: it shows of which kind the sensor is.
-            let is_end = was_occupied || !std::mem::replace(&mut edge.says_off, true);
-            return if is_end { Kind::Off } else { Kind::Rest };
+            let is_first = !std::mem::replace(&mut edge.says_off, true);
+            return if was_occupied || is_first { Kind::Off } else { Kind::Rest };
         }
         if was_occupied && time.saturating_sub(edge.counted) < self.hold {
             return Kind::Rest;

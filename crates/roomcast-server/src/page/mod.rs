@@ -35,9 +35,9 @@ macro_rules! modules {
 }
 
 /// The modules of the page itself.
-pub(crate) const PAGE: [Module; 14] = modules!(
+pub(crate) const PAGE: [Module; 15] = modules!(
     "app" "core/api" "core/state" "core/tools" "core/words" "grid/grid" "grid/hindsight" "grid/keys" "grid/onboarding"
-    "panel/panel" "shell/alerts" "shell/head" "shell/live" "shell/login"
+    "panel/panel" "plan/plan" "shell/alerts" "shell/head" "shell/live" "shell/login"
 );
 
 /// The modules of the panel, which a browser fetches with the first panel.

@@ -1,7 +1,7 @@
 //! Storage of readings: SQLite in one file by default, PostgreSQL by configuration.
 //!
-//! A reading is a device and a second. Repetitions count once: the same second of the same device, or the same event id
-//! of the same device on the same day. One call of [`Store::ingest`] is one transaction: devices, readings, hourly
+//! A reading is a device, a second, and motion or an `off`. Repetitions count once: the same second of the same device,
+//! or the same event id of the same device on the same day. One call of [`Store::ingest`] is one transaction: devices, readings, hourly
 //! counts and quarantine change together or not at all. They are on disk when it returns.
 //!
 //! Closed days can be packed: one row per device and day instead of one per reading. Queries return the same answers

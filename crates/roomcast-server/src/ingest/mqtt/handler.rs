@@ -153,7 +153,7 @@ impl Handler {
         } else if !retained {
             self.health.set(&device, true);
         }
-        if retained && time.is_none() {
+        if retained && time.is_none() && statement != Statement::Available(false) {
             return None;
         }
         let time = time.unwrap_or_else(|| {
@@ -281,6 +281,11 @@ mod tests {
         assert_eq!(event(handler.parse(&publish("z/a", "{\"occupancy\":true}", 7))).kind, Kind::Motion);
         assert_eq!(event(handler.parse(&publish("z/a/availability", "offline", 8))).kind, Kind::Off);
         assert_eq!(handler.parse(&publish("z/a/availability", "offline", 9)), Parsed::Nothing);
+        // Also when it was lost while this server was away.
+        assert_eq!(event(handler.parse(&publish("z/a", "{\"occupancy\":true}", 10))).kind, Kind::Motion);
+        let mut retained = publish("z/a/availability", "offline", 11);
+        retained.retain = true;
+        assert_eq!(event(handler.parse(&retained)).kind, Kind::Off);
         let Parsed::Refused(refused) = handler.parse(&publish("z/a", "{", 6)) else { panic!("it is taken") };
         assert_eq!((refused.source.as_str(), refused.payload.as_str()), ("mqtt", r#"{"payload":"{","topic":"z/a"}"#));
     }

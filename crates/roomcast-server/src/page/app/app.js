@@ -3,12 +3,13 @@
 // The server puts the modules that this one imports into one script. The other modules of `panel` are a second script, which is
 // fetched with the first panel. No imports are circular: a module calls those that import it by `tell` and `when`.
 
-import { $, announce, h, prefer, prefers, when } from './core/tools.js';
+import { $, announce, h, prefer, prefers, save, when } from './core/tools.js';
 import { stamp, wallOf } from './core/words.js';
 import { get, getChanged, isOpen, token } from './core/api.js';
 import { closePanel, go, groupable, readRoute, roomsOf, route, state } from './core/state.js';
+import { getPlan, plan, planFile, planTable } from './plan/plan.js';
 import { showAlerts } from './shell/alerts.js';
-import { focusCursor, showRows } from './grid/grid.js';
+import { drawAll, draw, focusCursor, showRows } from './grid/grid.js';
 import { hideTip, listenToGrid } from './grid/keys.js';
 import { showError, showFilters, showHead, showTimes, step } from './shell/head.js';
 import { showPanel } from './panel/panel.js';
@@ -38,8 +39,9 @@ async function load(quiet = false) {
   try {
     if (!route.at) await listen();
     takeHeard();
-    const [forecast, models, { alerts }] = await Promise.all([
+    const [forecast, blocks, models, { alerts }] = await Promise.all([
       route.at ? get(FORECAST, { at: route.at }) : getChanged(FORECAST),
+      getPlan(),
       getChanged('/models'),
       getChanged('/alerts'),
     ]);
@@ -47,7 +49,7 @@ async function load(quiet = false) {
     failed = false;
     showError(null);
     Object.assign(state, { models, alerts });
-    accept(forecast, roomsOf(forecast));
+    accept(forecast, roomsOf(forecast), blocks);
   } catch (problem) {
     if (mine === run && problem.status !== 401) {
       failed = true;
@@ -75,8 +77,9 @@ async function renew(minutely = false) {
   const mine = run;
   renewing = true;
   try {
-    const [parts, told, models] = await Promise.all([
+    const [parts, blocks, told, models] = await Promise.all([
       Promise.all(inRequests([...names]).map((some) => get(FORECAST, { device: some }))),
+      Promise.all(inRequests([...names]).map((some) => getPlan(some))),
       alerts || minutely ? getChanged('/alerts') : { alerts: state.alerts },
       minutely ? getChanged('/models') : state.models,
     ]);
@@ -88,7 +91,7 @@ async function renew(minutely = false) {
     showError(null);
     Object.assign(state, { models, alerts: told.alerts });
     const renewed = new Map(parts.flatMap(roomsOf).map((row) => [row.name, row]));
-    accept(parts.at(-1) ?? state.forecast, state.rooms.map((row) => renewed.get(row.name) ?? row));
+    accept(parts.at(-1) ?? state.forecast, state.rooms.map((row) => renewed.get(row.name) ?? row), blocks.flat(), [...renewed.values()]);
   } catch (problem) {
     // Among others, of a room that is no longer there.
     if (mine === run && problem.status !== 401) load(true);
@@ -118,13 +121,14 @@ function inRequests(names) {
   return groups;
 }
 
-function accept(forecast, rooms) {
+function accept(forecast, rooms, blocks, changed = rooms) {
   state.forecast = forecast;
   state.rooms = rooms;
   state.named = new Map(rooms.map((row) => [row.name, row]));
   state.starts = rooms.length ? forecast.starts : [];
   state.from = forecast.first_reading;
   state.until = forecast.last_reading;
+  plan(changed, blocks);
   state.past = Boolean(state.starts.length && state.until && stamp(state.starts[0]) < stamp(state.until));
   showAll();
 }
@@ -153,6 +157,37 @@ function applyTheme() {
   $('theme').setAttribute('aria-label', `Theme: ${theme}`);
 }
 
+/** Shows the plan or the chances; the plan's blocks are fetched when it is shown. */
+function showBoard(board, fetches = true) {
+  state.board = board;
+  prefer('board', board);
+  document.body.classList.toggle('plan', board === 'plan');
+  for (const each of ['plan', 'chances']) $(`show-${each}`).setAttribute('aria-pressed', String(each === board));
+  $('sort').options[1].textContent = board === 'plan' ? 'Most hours on' : 'Most hours';
+  $('sort').options[2].textContent = board === 'plan' ? 'First on' : 'First in use';
+  $('sort').value = prefers(`sort-${board}`, board === 'plan' ? 'first' : 'name');
+  if (fetches) load(true);
+}
+
+function listenToPlan() {
+  let timer = 0;
+  for (const id of ['preheat', 'setback']) {
+    $(id).value = prefers(id, $(id).value);
+    $(id).addEventListener('input', () => {
+      clearTimeout(timer);
+      if (!$(id).reportValidity()) return;
+      prefer(id, $(id).value);
+      timer = setTimeout(() => load(true), 350);
+    });
+  }
+  $('show-plan').addEventListener('click', () => showBoard('plan'));
+  $('show-chances').addEventListener('click', () => showBoard('chances'));
+  $('print').addEventListener('click', () => print());
+  $('download-plan').addEventListener('click', () => save(new Blob([planTable()], { type: 'text/csv' }), planFile()));
+  addEventListener('beforeprint', drawAll);
+  addEventListener('afterprint', draw);
+}
+
 function listenToControls() {
   $('theme').addEventListener('click', () => {
     prefer('theme', THEMES[(THEMES.indexOf(prefers('theme', 'system')) + 1) % THEMES.length]);
@@ -166,7 +201,7 @@ function listenToControls() {
   document.querySelector('.skip').addEventListener('click', (event) => { event.preventDefault(); focusCursor(); });
   $('tools').addEventListener('submit', (event) => event.preventDefault());
   $('search').addEventListener('input', showRows);
-  $('sort').addEventListener('change', () => { prefer('sort', $('sort').value); showRows(); });
+  $('sort').addEventListener('change', () => { prefer(`sort-${state.board}`, $('sort').value); showRows(); });
   $('show').addEventListener('change', showRows);
   $('group').addEventListener('change', () => { prefer('group', $('group').checked); showRows(); });
   $('numbers').addEventListener('change', () => { prefer('numbers', $('numbers').checked); applyNumbers(); });
@@ -214,11 +249,13 @@ function check() {
 
 export function start() {
   applyTheme();
-  $('sort').value = prefers('sort', 'name');
+  showBoard(prefers('board', 'plan'), false);
+  $('more').open = matchMedia('(min-width: 720px)').matches;
   $('numbers').checked = prefers('numbers', false);
   applyNumbers();
   Object.assign(route, readRoute());
   listenToControls();
+  listenToPlan();
   listenToGrid();
   if (token.get() === null && !isOpen) signIn();
   else load();

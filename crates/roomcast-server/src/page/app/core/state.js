@@ -33,6 +33,8 @@ export const state = {
   models: null,
   /** What needs attention now. */
   alerts: [],
+  /** `plan` (when to switch on) or `chances` (the heat map). */
+  board: 'plan',
   rooms: [],
   /** The same by name. */
   named: new Map(),
@@ -78,6 +80,10 @@ function room(about) {
     rest: cut > 0 ? name.slice(cut + 1) : name,
     expected: sum(chances),
     first: first < 0 ? null : first,
+    blocks: [],
+    parts: [],
+    on: Infinity,
+    hoursOn: 0,
   };
 }
 
@@ -90,15 +96,20 @@ export const FILTERS = [
   ['new', 'New sensors', (each) => each.status === 'new'],
 ];
 
+export const isPlan = () => state.board === 'plan';
+const earliest = (row) => (isPlan() ? row.on : row.first ?? HOURS);
+const most = (row) => (isPlan() ? row.hoursOn : row.expected);
+
 const ORDERS = {
   name: (a, b) => collator.compare(a.name, b.name),
-  hours: (a, b) => b.expected - a.expected || ORDERS.name(a, b),
-  first: (a, b) => (a.first ?? HOURS) - (b.first ?? HOURS) || ORDERS.name(a, b),
+  hours: (a, b) => most(b) - most(a) || ORDERS.name(a, b),
+  first: (a, b) => (earliest(a) === earliest(b) ? ORDERS.name(a, b) : earliest(a) - earliest(b)),
 };
 
-/** How many of the rooms are expected in use, per hour. */
+/** How many of the rooms are on, or expected in use, per hour. */
 export function tally(rooms) {
-  return state.starts.map((_, hour) => rooms.filter((each) => each.used[hour]).length);
+  const counts = isPlan() ? (row, hour) => row.parts[hour]?.length : (row, hour) => row.used[hour];
+  return state.starts.map((_, hour) => rooms.filter((row) => counts(row, hour)).length);
 }
 
 export function arrange() {

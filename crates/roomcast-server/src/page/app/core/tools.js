@@ -36,6 +36,13 @@ export const plural = (n, word) => `${count(n)} ${word}${n === 1 ? '' : 's'}`;
 export const count = (n) => n.toLocaleString('en-GB');
 export const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
+/** Hands a file to the person. */
+export function save(blob, name) {
+  const link = h('a', { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
 const wanted = new Map();
 /** Has `act` called whenever some module tells `what`: modules know only those below them. */
 export const when = (what, act) => wanted.set(what, [...(wanted.get(what) ?? []), act]);

@@ -2,7 +2,8 @@
 
 import { $, announce, count, h, plural } from '../core/tools.js';
 import { bare, clock, date, happened, HOURS, likelihood, percent } from '../core/words.js';
-import { arrange, route, state, tally } from '../core/state.js';
+import { arrange, isPlan, route, state, tally } from '../core/state.js';
+import { blockOf, filling, isOnNow, planSummary, when24 } from '../plan/plan.js';
 import { showHindsight } from './hindsight.js';
 import { firstSteps } from './onboarding.js';
 
@@ -15,10 +16,11 @@ export let rowHeight = 34;
 export function showRows() {
   const shown = arrange();
   const grid = $('rooms');
-  grid.setAttribute('aria-label', `Chance of use, ${plural(shown.length, 'room')} by hour`);
+  grid.setAttribute('aria-label', `${isPlan() ? 'Plan' : 'Chance of use'}, ${plural(shown.length, 'room')} by hour`);
   grid.setAttribute('aria-rowcount', state.rows.length + 2);
   grid.hidden = !shown.length;
-  announce($('count'), shown.length === state.rooms.length ? plural(shown.length, 'room') : `${count(shown.length)} of ${plural(state.rooms.length, 'room')}`);
+  const rooms = shown.length === state.rooms.length ? plural(shown.length, 'room') : `${count(shown.length)} of ${plural(state.rooms.length, 'room')}`;
+  announce($('count'), isPlan() && shown.length ? `${rooms} · ${planSummary(shown)}` : rooms);
   showEmpty(shown.length);
   showHindsight();
   if (!keyIndex(cursor.key) && cursor.key !== SUM) cursor.key = state.rows[0]?.key ?? null;
@@ -48,15 +50,19 @@ function drawHead(shown) {
     role: 'columnheader', 'aria-colindex': hour + 2, className: `hour${Number(clock(start).slice(0, 2)) % 3 ? '' : ' major'}${midnight(hour)}`,
     'aria-label': `${date(start, 'long')} ${clock(start)}`,
   }, h('span', {}, clock(start).slice(0, 2)), isMidnight(hour) ? h('em', {}, date(start).slice(0, 3)) : null));
-  const titles = [['Hours', 'Expected hours in use'], ['First', 'First hour expected in use']].map(([text, label], i) =>
+  const titles = (isPlan() ? [['On', 'Next time to switch on'], ['Off', 'Time to switch off again']]
+    : [['Hours', 'Expected hours in use'], ['First', 'First hour expected in use']]).map(([text, label], i) =>
     h('div', { role: 'columnheader', 'aria-colindex': 26 + i, 'aria-label': label, title: label, className: 'num' }, text));
   const total = { kind: 'sum', key: SUM, size: shown.length, tally: tally(shown) };
   const name = h('div', { role: 'columnheader', 'aria-colindex': 1, className: 'name' }, 'Room');
   $('grid-head').replaceChildren(
     h('div', { role: 'row', 'aria-rowindex': 1, className: 'row labels' }, name, hours, titles),
-    rowOf(total, 2, 'Rooms expected in use', 'In use'),
+    rowOf(total, 2, `Rooms ${counted()}`, isPlan() ? 'Rooms on' : 'In use'),
   );
 }
+
+/** What the rows of counts count. */
+const counted = () => (isPlan() ? 'on' : 'expected in use');
 
 const isMidnight = (hour) => hour > 0 && clock(state.starts[hour]) === '00:00';
 const midnight = (hour) => (isMidnight(hour) ? ' midnight' : '');
@@ -76,6 +82,14 @@ export function draw() {
   markCursor();
 }
 
+/** Most rows on paper: some forty sheets. */
+const MOST_PRINTED = 2000;
+
+/** Makes every row, for print. */
+export function drawAll() {
+  for (let index = 0; index < Math.min(state.rows.length, MOST_PRINTED); index += 1) drawRow(index);
+}
+
 function drawRow(index) {
   if (drawn.has(index) || index >= state.rows.length) return;
   const row = state.rows[index];
@@ -93,7 +107,7 @@ function rowOf(row, position, title, short = title) {
   const cells = row.tally.map((n, hour) => {
     const cell = h('div', {
       role: 'gridcell', tabIndex: -1, 'aria-colindex': hour + 2, 'data-column': hour + 1, className: `cell bar${midnight(hour)}`,
-      'aria-label': `${clock(state.starts[hour])}, ${count(n)} of ${plural(row.size, 'room')} expected in use`,
+      'aria-label': `${clock(state.starts[hour])}, ${count(n)} of ${plural(row.size, 'room')} ${counted()}`,
     }, h('i'), h('span', {}, count(n)));
     cell.firstChild.style.height = `${row.size ? (100 * n) / row.size : 0}%`;
     cell.classList.toggle('none', n === 0);
@@ -106,7 +120,8 @@ function rowOf(row, position, title, short = title) {
   else name.setAttribute('aria-label', title);
   const first = row.tally.findIndex((n) => n > 0);
   return h('div', { role: 'row', 'aria-rowindex': position, 'data-key': row.key, className: `row ${row.kind}${row.folded ? ' folded' : ''}` },
-    name, cells, side(1 + HOURS, '', 'no value'), side(2 + HOURS, first < 0 ? '–' : clock(state.starts[first]), first < 0 ? 'none expected in use' : `first in use at ${clock(state.starts[first])}`));
+    name, cells, side(1 + HOURS, '', 'no value'), isPlan() ? side(2 + HOURS, '', 'no value')
+      : side(2 + HOURS, first < 0 ? '–' : clock(state.starts[first]), first < 0 ? 'none expected in use' : `first in use at ${clock(state.starts[first])}`));
 }
 
 function side(column, text, label) {
@@ -122,25 +137,46 @@ function roomRow(row, position) {
     role: 'rowheader', tabIndex: -1, 'aria-colindex': 1, 'data-column': 0, className: 'name', title: row.name,
     'aria-label': [row.name, ...flags.map((flag) => `${flag} sensor`)].join(', '),
   }, h('span', { className: 'label' }, label), flags.map((flag) => h('span', { className: 'tag' }, flag)));
-  const first = row.first === null ? null : clock(state.starts[row.first]);
   const element = h('div', { role: 'row', 'aria-rowindex': position, 'data-key': row.key, className: 'row room' },
     name, row.chances.map((_, hour) => cellOf(row, hour)),
-    side(1 + HOURS, row.expected.toFixed(1), `${row.expected.toFixed(1)} hours expected in use`),
-    side(2 + HOURS, first ?? '–', first ? `first in use at ${first}` : 'none expected in use'));
+    isPlan() ? onAndOff(row) : hoursAndFirst(row));
   element.classList.toggle('open', route.room === row.name);
   return element;
+}
+
+function hoursAndFirst(row) {
+  const first = row.first === null ? null : clock(state.starts[row.first]);
+  return [side(1 + HOURS, row.expected.toFixed(1), `${row.expected.toFixed(1)} hours expected in use`),
+    side(2 + HOURS, first ?? '–', first ? `first in use at ${first}` : 'none expected in use')];
+}
+
+/** When a room goes on next, and off again. */
+function onAndOff(row) {
+  const [block] = row.blocks;
+  if (!block) return [side(1 + HOURS, '–', 'stays off'), side(2 + HOURS, '', 'stays off')];
+  const more = row.blocks.length - 1;
+  return [side(1 + HOURS, isOnNow(row) ? 'now' : clock(block.start), isOnNow(row) ? 'on now' : `on at ${when24(block.start)}`),
+    side(2 + HOURS, `${clock(block.end)}${more ? '…' : ''}`, `off at ${when24(block.end)}${more ? `, on again at ${when24(row.blocks[1].start)}` : ''}`)];
 }
 
 function cellOf(row, hour) {
   const p = row.chances[hour];
   const actual = state.past ? row.actual[hour] : undefined;
-  const classes = ['cell', row.used[hour] && 'on', p < 0.005 && 'nil', p > 0.65 ? 'deep' : p > 0.5 && 'mid', actual && `was-${actual}`].filter(Boolean).join(' ');
+  const tint = isPlan() ? ['planned'] : [row.used[hour] && 'on', p < 0.005 && 'nil', p > 0.65 ? 'deep' : p > 0.5 && 'mid'];
+  const classes = ['cell', ...tint, actual && `was-${actual}`].filter(Boolean).join(' ');
   const cell = h('div', {
     role: 'gridcell', tabIndex: -1, 'aria-colindex': hour + 2, 'data-column': hour + 1, className: classes + midnight(hour),
-    'aria-label': inWords(row, hour, actual),
+    'aria-label': isPlan() ? planned(row, hour, actual) : inWords(row, hour, actual),
   }, h('span', {}, bare(p)));
-  cell.style.setProperty('--p', p.toFixed(3));
+  if (isPlan()) cell.style.background = filling(row.parts[hour] ?? []);
+  else cell.style.setProperty('--p', p.toFixed(3));
   return cell;
+}
+
+function planned(row, hour, actual) {
+  const block = blockOf(row, hour);
+  return `${date(state.starts[hour]).slice(0, 3)} ${clock(state.starts[hour])}, ${block ? `on from ${when24(block.start)} until ${when24(block.end)}` : 'off'}, ` +
+    `${percent(row.chances[hour])} chance of use${actual ? `; ${happened[actual]}` : ''}`;
 }
 
 function inWords(row, hour, actual) {

@@ -2,7 +2,8 @@
 
 import { $, h } from '../core/tools.js';
 import { date, happened, HOURS, likelihood, percent, span, wall } from '../core/words.js';
-import { arrange, go, route, state } from '../core/state.js';
+import { arrange, go, isPlan, route, state } from '../core/state.js';
+import { blockOf, when24 } from '../plan/plan.js';
 import { cursor, draw, focusCursor, keyIndex, markCursor, redraw, rowHeight, showRows, SUM } from './grid.js';
 
 /** Moves to the row at `index` (-1: the building) and to a column, and into sight. */
@@ -69,14 +70,24 @@ function showTip(cell) {
 }
 
 function roomTip(row, hour) {
-  const p = row.chances[hour];
   const actual = state.past ? row.actual[hour] : null;
   return [
     h('span', { className: 'tip-head' }, `${row.name} · ${date(state.starts[hour])}, ${span(state.starts[hour])}`),
-    h('strong', {}, `${percent(p)} chance of use`),
-    h('span', {}, `${likelihood(p)}${row.used[hour] ? '; expected in use' : ''}`),
+    ...(isPlan() ? planTip(row, hour) : chanceTip(row, hour)),
     actual ? h('span', { className: 'tip-was' }, `It ${happened[actual]}`) : null,
   ].filter(Boolean);
+}
+
+function chanceTip(row, hour) {
+  const p = row.chances[hour];
+  return [h('strong', {}, `${percent(p)} chance of use`), h('span', {}, `${likelihood(p)}${row.used[hour] ? '; expected in use' : ''}`)];
+}
+
+function planTip(row, hour) {
+  const block = blockOf(row, hour);
+  return [h('strong', {}, block ? `On ${when24(block.start)}–${when24(block.end)}` : 'Off'),
+    block ? h('span', {}, `for use ${when24(block.occupied_from)}–${when24(block.occupied_until)}`) : null,
+    h('span', {}, `${percent(row.chances[hour])} chance of use`)];
 }
 
 function countTip(row, cell, hour) {

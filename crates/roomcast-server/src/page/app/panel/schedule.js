@@ -1,35 +1,25 @@
 // A room's schedule for heating and ventilation.
 
-import { $, h, prefer, prefers, s } from '../core/tools.js';
+import { h, prefers, s, save } from '../core/tools.js';
 import { clock, date, DAY, HOUR, HOURS, shift, stamp } from '../core/words.js';
 import { ask, get } from '../core/api.js';
 import { state } from '../core/state.js';
+import { lead } from '../plan/plan.js';
 import { complaint, label, part } from './pieces.js';
 
 export function schedulePart(row) {
-  const minutes = (id, text, value) => h('span', {}, h('label', { for: id }, text),
-    h('input', { type: 'number', id, min: '0', max: '240', step: '5', value: prefers(id, value), inputMode: 'numeric', required: true }));
   const result = h('div', { 'aria-live': 'polite' });
-  const update = () => showSchedule(row, result);
-  const inputs = h('p', { className: 'inline' }, minutes('preheat', 'Start before, min', '45'), minutes('setback', 'Stop after, min', '30'));
+  const rule = h('p', { className: 'small' }, `On ${prefers('preheat', '45')} minutes before use, off ${prefers('setback', '30')} minutes after it. The plan’s tools change both.`);
   const save = h('button', { type: 'button', className: 'secondary', id: 'download', onclick: () => download(row, result) }, 'Download calendar (.ics)');
-  let timer = 0;
-  inputs.addEventListener('input', () => { clearTimeout(timer); timer = setTimeout(update, 350); });
-  const section = part('Heating and ventilation', inputs, result, save);
-  queueMicrotask(update);
-  return section;
+  showSchedule(row, result);
+  return part('Heating and ventilation', result, rule, save);
 }
 
 function scheduleQuery(row) {
-  for (const id of ['preheat', 'setback']) if ($(id).validity.valid) prefer(id, $(id).value);
-  return { device: row.name, at: state.forecast.origin, preheat: `${$('preheat').value || 0}m`, setback_after: `${$('setback').value || 0}m` };
+  return { device: row.name, at: state.forecast.origin, ...lead() };
 }
 
 async function showSchedule(row, result) {
-  if (!$('preheat')?.validity.valid || !$('setback').validity.valid) {
-    result.replaceChildren(h('p', { className: 'small' }, 'Enter minutes from 0 to 240, in steps of 5.'));
-    return;
-  }
   try {
     const blocks = (await get('/schedule', scheduleQuery(row))).devices.flatMap((each) => each.blocks);
     if (!blocks.length) result.replaceChildren(h('p', {}, 'The room is not expected in use, so nothing needs to run.'));
@@ -58,9 +48,7 @@ function timeline(blocks) {
 async function download(row, result) {
   try {
     const answer = await ask('/schedule', { ...scheduleQuery(row), format: 'ics' });
-    const link = h('a', { href: URL.createObjectURL(await answer.blob()), download: `${row.name.replace(/[^\w.-]+/g, '_')}.ics` });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    save(await answer.blob(), `${row.name.replace(/[^\w.-]+/g, '_')}.ics`);
   } catch (problem) {
     result.replaceChildren(complaint(problem));
   }

@@ -2,14 +2,15 @@
 
 import { $, announce, count, h, plural, sum, tell } from '../core/tools.js';
 import { bare, clock, date, DAY, percent, sentence, shift, stamp } from '../core/words.js';
-import { FILTERS, go, originOf, route, state, tally } from '../core/state.js';
+import { FILTERS, go, isPlan, originOf, route, state, tally } from '../core/state.js';
+import { planHeadline } from '../plan/plan.js';
 
 export function showHead() {
   const head = headline();
   announce($('headline'), head);
   document.title = `${head} · Roomcast`;
   const until = state.forecast.data_until;
-  announce($('lead'), [...untrained(), until ? `Made from readings until ${date(until, 'year')}, ${clock(until)}.` : '', route.at || state.forecast.stale ? '' : measured()].filter(Boolean).join(' '));
+  announce($('lead'), [...untrained(), until ? `Made from readings until ${date(until, 'year')}, ${clock(until)}.` : '', route.at || state.forecast.stale ? '' : trust()].filter(Boolean).join(' '));
   const failing = state.models?.error;
   $('open-model').hidden = false;
   $('open-model').textContent = failing ? 'Model health: problem' : 'Model health';
@@ -22,7 +23,7 @@ const isYoung = (learning) => Boolean(learning) && learning.days < learning.days
 function headline() {
   if (!state.rooms.length) return 'No readings yet';
   const learning = state.models?.learning;
-  return isYoung(learning) ? `Learning, day ${learning.days + 1} of ${learning.days_needed}` : busiest();
+  return isYoung(learning) ? `Learning, day ${learning.days + 1} of ${learning.days_needed}` : isPlan() ? planHeadline(dayOf(state.starts[0])) : busiest();
 }
 
 /** What forecasts are made from while no model is trained. */
@@ -67,6 +68,22 @@ export function measured() {
   if (lately) return `On at most ${plural(days, 'day')} until ${date(`${last}T00:00:00`, 'year')}, hours given ${lately}.`;
   const held = until && bands(reliability);
   return held ? `On days until ${date(until, 'year')} that were held back in training, hours given ${held}.` : '';
+}
+
+/** Chances from which on an hour counts as likely in the sentence of trust. */
+const LIKELY = 0.7;
+
+/** How far the likely hours can be trusted, in one sentence; nothing where that was not measured. */
+function trust() {
+  const { reliability = [], reliability_until: until, live_reliability: live = [], live_reliability_days: days, live_reliability_until: last } = state.models ?? {};
+  const said = (bins, when) => {
+    const inside = bins.filter((bin) => bin.from > LIKELY - 0.01);
+    const hours = sum(inside.map((bin) => bin.forecasts));
+    if (hours < FEWEST_HOURS) return '';
+    return `Of ${plural(hours, 'hour')} given ${bare(LIKELY)} % or more ${when}, ${percent(sum(inside.map((bin) => bin.occupied)) / hours)} were in use.`;
+  };
+  const lately = last && said(live, `in the last ${plural(days, 'day')} scored`);
+  return lately || (until ? said(reliability, `on days until ${date(until, 'year')}, held back in training`) : '');
 }
 
 function bands(bins) {

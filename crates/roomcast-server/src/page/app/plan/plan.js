@@ -1,0 +1,74 @@
+// The plan: when to switch each room on and off, from the blocks of `/schedule`.
+
+import { count, plural, prefers, sum } from '../core/tools.js';
+import { clock, date, HOUR, shift, stamp } from '../core/words.js';
+import { get, getChanged } from '../core/api.js';
+import { isPlan, route, state } from '../core/state.js';
+
+/** How long before its use a room is switched on, and how long after it stays on. */
+export const lead = () => ({ preheat: `${prefers('preheat', '45')}m`, setback_after: `${prefers('setback', '30')}m` });
+
+/** The blocks of rooms, by default of all, at the origin that is asked for; none where the chances are shown. */
+export async function getPlan(device = []) {
+  if (!isPlan()) return [];
+  const wanted = { ...lead(), at: route.at, device };
+  const isRepeated = !route.at && !device.length;
+  return (await (isRepeated ? getChanged(`/schedule?${new URLSearchParams(lead())}`) : get('/schedule', wanted))).devices;
+}
+
+/** Gives each room its blocks. */
+export function plan(rooms, devices) {
+  const blocks = new Map(devices.map((each) => [each.device, each.blocks]));
+  const hours = state.starts.map((start, hour) => [stamp(start), stamp(state.starts[hour + 1] ?? shift(start, HOUR))]);
+  for (const row of rooms) {
+    row.blocks = blocks.get(row.name) ?? [];
+    row.on = row.blocks.length ? stamp(row.blocks[0].start) : Infinity;
+    row.hoursOn = row.blocks.reduce((all, block) => all + stamp(block.end) - stamp(block.start), 0) / HOUR;
+    row.parts = hours.map(([from, to]) => within(row.blocks, from, to));
+  }
+}
+
+/** Parts of an hour that lie in a block, from 0 to 1. */
+function within(blocks, from, to) {
+  const part = (time) => Math.max(0, Math.min(1, (time - from) / (to - from)));
+  return blocks.map((block) => [part(stamp(block.start)), part(stamp(block.end))]).filter(([start, end]) => end > start);
+}
+
+/** The background of an hour: filled where the room is on. */
+export function filling(parts) {
+  const stops = parts.flatMap(([start, end]) => [['--low', start], ['--plan', start], ['--plan', end], ['--low', end]]);
+  return stops.length ? `linear-gradient(90deg, ${stops.map(([tint, at]) => `var(${tint}) ${(100 * at).toFixed(1)}%`).join(', ')})` : '';
+}
+
+export const blockOf = (row, hour) => row.blocks.find((block) => stamp(block.end) > stamp(state.starts[hour]) && stamp(block.start) < stamp(state.starts[hour]) + HOUR);
+
+/** A time, with its weekday where that is not the first hour's. */
+export const when24 = (text) => (text.slice(0, 10) === state.starts[0].slice(0, 10) ? clock(text) : `${date(text).slice(0, 3)} ${clock(text)}`);
+
+/** What is to do, in a sentence: earliest and latest leave out one room in twenty, so that no outlier speaks for all. */
+export function planHeadline(day) {
+  const on = state.rooms.filter((row) => row.blocks.length);
+  const rooms = plural(state.rooms.length, 'room');
+  if (!on.length) return `${day}: no room needs to be on for 24 hours`;
+  const later = on.filter((row) => !isOnNow(row)).map((row) => row.blocks[0].start).sort();
+  const ends = on.map((row) => row.blocks.at(-1).end).sort();
+  const running = on.length - later.length;
+  const begin = [running ? `${count(running)} now` : '', later.length ? `${running ? 'others ' : ''}from ${when24(later[Math.floor(0.05 * later.length)])}` : ''];
+  const last = ends[Math.min(ends.length - 1, Math.ceil(0.95 * ends.length))];
+  return `${day}: switch on ${count(on.length)} of ${rooms}, ${begin.filter(Boolean).join(', ')}; all off by ${when24(last)}`;
+}
+
+/** Whether a room is on when the plan begins. */
+export const isOnNow = (row) => row.on <= stamp(state.starts[0]);
+
+export const planSummary = (rooms) => `${plural(Math.round(sum(rooms.map((row) => row.hoursOn))), 'hour')} on`;
+
+/** The rows shown as a table that a spreadsheet reads: a line for each block. */
+export function planTable() {
+  const field = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const lines = state.rows.filter((row) => row.kind === 'room').flatMap((row) => row.blocks.map((block) =>
+    [field(row.name), block.start, block.end, block.occupied_from, block.occupied_until, block.peak_probability].join(',')));
+  return ['room,on,off,occupied_from,occupied_until,peak_probability', ...lines].join('\r\n').concat('\r\n');
+}
+
+export const planFile = () => `plan_${state.starts[0].slice(0, 10)}.csv`;
