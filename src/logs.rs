@@ -24,10 +24,10 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging: warnings and the lines of a server's start by default, one level more for each `verbose`. `RUST_LOG`
+/// Starts logging: warnings and the lines of a server's start and of what files were taken for by default, one level more for each `verbose`. `RUST_LOG`
 /// takes precedence.
 pub fn start(verbose: u8, format: LogFormat) {
-    let level = ["roomcast=warn,roomcast::start=info", "roomcast=info", "roomcast=debug"]
+    let level = ["roomcast=warn,roomcast::start=info,roomcast::files=info", "roomcast=info", "roomcast=debug"]
         .get(usize::from(verbose))
         .unwrap_or(&"trace");
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));

@@ -2,6 +2,7 @@
 
 mod commands;
 mod logs;
+mod paint;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
             if let Some(usage) = error.downcast_ref::<clap::Error>() {
                 usage.exit();
             }
-            let _ = writeln!(io::stderr(), "error: {error:#}");
+            let _ = writeln!(io::stderr(), "{}", paint::error(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

@@ -20,13 +20,14 @@ use roomcast_forecast::calendar::{Calendar, days_off};
 use roomcast_forecast::features::WIDTH;
 use roomcast_forecast::model::codec::{decode_device, encode_device};
 use roomcast_forecast::model::trees::Trees;
-use roomcast_forecast::readings::{ReadOptions, read};
+use roomcast_forecast::readings::{Layout, ReadOptions, read};
 use roomcast_forecast::train::shard::arrow::{Input, Output};
 use roomcast_server::ingest::payload::form::Form;
 use roomcast_server::ingest::payload::message::Reader;
 use roomcast_server::ingest::payload::rows::{self, Media};
 use roomcast_storage::registry::Registry;
 
+use crate::files::{home_assistant, pack};
 use crate::serve::client::{Answer, Server, receive, registry, roomcast, sample, wait};
 use crate::store::place::Place;
 use crate::stream::bench::serve;
@@ -37,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Memory in KiB that a process may have taken at any time.
 const MOST_MEMORY: u64 = 2 << 20;
 
-const LENIENT: ReadOptions = ReadOptions { skip_bad_rows: true, until: None };
+const LENIENT: ReadOptions = ReadOptions::LENIENT;
 
 /// Numbers that lengths and offsets are replaced by.
 const NUMBERS: [u64; 12] =
@@ -168,6 +169,61 @@ fn damaged_csv_is_read_or_refused() {
         let file = path(&place, case, "csv");
         std::fs::write(&file, bytes).unwrap();
         let _ = read(std::slice::from_ref(&file), &LENIENT, &Calendar::new(Some(chrono_tz::Europe::Berlin)));
+        std::fs::remove_file(file).unwrap();
+    });
+}
+
+#[test]
+fn damaged_foreign_files_are_read_or_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let rows = |header: &str, row: &dyn Fn(u32) -> String| {
+        std::iter::once(header.to_owned()).chain((0..40).map(row)).map(|line| line + "\n").collect::<String>()
+    };
+    let german =
+        rows("Zeitstempel;Raum;Belegt", &|n| format!("{:02}.07.2016 04:{n:02};Küche, {};WAHR", n % 28 + 1, n % 3));
+    let us = rows("time\tdevice\tstate", &|n| format!("7/{}/2016 4:{n:02} PM\thall\toff", n % 28 + 1));
+    let wide =
+        rows("time,hall,\"room, 1\",loft", &|n| format!("2016-07-01 {:02}:{:02}:00,{},0,", n / 4, n % 4 * 15, n % 3));
+    let bare = rows("1467345600,7,1", &|n| format!("{},{},{}", 1_467_345_600 + n * 60, n % 5, n % 2));
+    let text = [german, us, wide, bare];
+    let mut inputs: Vec<Vec<u8>> = text.iter().map(|text| text.clone().into_bytes()).collect();
+    inputs.extend([pack::utf16(&text[0], false), pack::utf16(&text[2], true), pack::gzip(text[1].as_bytes())]);
+    inputs.push(pack::zstd(text[0].as_bytes()));
+    attack(2000, 1, &inputs, |random, case, _, bytes| {
+        let file = path(&place, case, "csv");
+        std::fs::write(&file, bytes).unwrap();
+        let layout = Layout {
+            interval_end: random.random(),
+            occupied_above: random.random::<bool>().then_some(0.0),
+            ..Layout::FOUND
+        };
+        let options = ReadOptions { layout, ..LENIENT };
+        let _ = read(std::slice::from_ref(&file), &options, &Calendar::new(Some(chrono_tz::Europe::Berlin)));
+        std::fs::remove_file(file).unwrap();
+    });
+}
+
+#[test]
+fn damaged_workbooks_and_databases_are_read_or_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let header: Vec<pack::Cell> = ["time", "device", "state"].map(pack::Cell::from).into();
+    let row = |n: u32| {
+        vec![pack::Cell::Date(42_552.0 + f64::from(n) / 96.0), "hall".into(), pack::Cell::Number(f64::from(n % 2))]
+    };
+    let workbook = pack::workbook(&std::iter::once(header).chain((0..60).map(row)).collect::<Vec<_>>());
+    let database = place.path().join("home-assistant_v2.db");
+    home_assistant::write(&database, true);
+    let inputs = [workbook, std::fs::read(database).unwrap()];
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
+    attack(60, threads, &inputs, |_, case, which, bytes| {
+        let file = path(&place, case, ["xlsx", "db"][which]);
+        std::fs::write(&file, bytes).unwrap();
+        let arguments = ["--timezone", "Europe/Berlin"];
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_roomcast")).env_clear().arg("inspect").arg(&file).args(arguments).output();
+        let output = output.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(matches!(output.status.code(), Some(0 | 1)) && !said.contains("panicked"), "case {case}: {said}");
         std::fs::remove_file(file).unwrap();
     });
 }

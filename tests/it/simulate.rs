@@ -24,7 +24,7 @@ fn stdout(command: &mut Command) -> Vec<u8> {
 }
 
 fn read(path: &Path) -> Readings {
-    let options = ReadOptions { skip_bad_rows: false, until: None };
+    let options = ReadOptions::STRICT;
     readings::read(&[path.to_owned()], &options, &Calendar::new(None)).unwrap().0
 }
 

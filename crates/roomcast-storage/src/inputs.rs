@@ -1,6 +1,6 @@
 //! The readings of a site, from files and stores together, and the site's clock and calendar.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use chrono::NaiveDate;
@@ -8,9 +8,10 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Builder;
 
+use crate::home_assistant;
 use crate::readings as store;
 use roomcast_forecast::calendar::{Calendar, MAX_PRESENCE_HOURS, Timestamp, days_off, public_holidays};
-use roomcast_forecast::readings::{self, Collected, ReadOptions, ReadSummary, Readings};
+use roomcast_forecast::readings::{self, Collected, FileRow, Layout, ReadError, ReadOptions, ReadSummary, Readings};
 
 /// The configuration of a site: its clock and calendar, and how its files are read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +36,9 @@ pub struct SiteConfig {
     pub max_presence: Option<u32>,
     /// True to count and leave out rows that cannot be read, instead of stopping at the first.
     pub skip_bad_rows: bool,
+    /// The layout of the files, as far as it is given.
+    #[serde(default)]
+    pub layout: Layout,
 }
 
 impl SiteConfig {
@@ -84,7 +88,7 @@ impl Inputs {
     /// # Errors
     /// Returns an error when a file or store cannot be read, or when a file has a bad row and bad rows are not skipped.
     pub fn read(&self, calendar: &Calendar, until: Option<Timestamp>) -> anyhow::Result<(Readings, ReadSummary)> {
-        let options = ReadOptions { skip_bad_rows: self.site.skip_bad_rows, until };
+        let options = ReadOptions { skip_bad_rows: self.site.skip_bad_rows, until, layout: self.site.layout.clone() };
         let (readings, summary) = read(&self.paths, &options, calendar).context("cannot read the readings")?;
         tracing::info!(
             rows = summary.rows,
@@ -112,17 +116,66 @@ impl Inputs {
     }
 }
 
-/// Reads files and stores together. A reading that is in several of them counts once.
+/// Reads files, stores and databases of Home Assistant together. A reading that is in several of them counts once.
 ///
 /// # Errors
-/// Returns the errors of [`readings::read`] and [`store::open_existing`].
+/// Returns the errors of [`readings::read`] and [`store::open_existing`], and those of a database of Home Assistant.
 pub fn read(paths: &[PathBuf], options: &ReadOptions, calendar: &Calendar) -> anyhow::Result<(Readings, ReadSummary)> {
-    let is_store = |path: &&PathBuf| path.to_str().is_some_and(store::is_store);
-    let (stores, files): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(is_store);
-    let stores = stores.into_iter().map(|url| load(&url.to_string_lossy(), calendar, options.until));
-    let stores = stores.collect::<anyhow::Result<Vec<_>>>()?;
-    let files: Vec<PathBuf> = files.into_iter().cloned().collect();
-    Ok(readings::read_with(&files, stores, options, calendar)?)
+    let mut others = Vec::new();
+    let mut files = Vec::new();
+    for path in paths {
+        match path.to_str() {
+            _ if is_home_assistant(path)? => others.push(load_home_assistant(path, options, calendar)?),
+            Some(url) if store::is_store(url) => others.push(load(url, calendar, options.until)?),
+            _ => files.push(path.clone()),
+        }
+    }
+    Ok(readings::read_with(&files, others, options, calendar)?)
+}
+
+/// Passes every row of a file or a database of Home Assistant to `take`, as [`readings::rows`] does.
+///
+/// # Errors
+/// The errors of [`readings::rows`] and of `take`, and those of the database.
+pub fn rows(
+    path: &Path,
+    layout: &Layout,
+    calendar: &Calendar,
+    mut take: impl FnMut(FileRow<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    if !is_home_assistant(path)? {
+        return readings::rows(path, layout, calendar, take);
+    }
+    for edge in wait(home_assistant::read(path, calendar))??.edges {
+        take(FileRow::Event { device: &edge.device, time: edge.time, motion: edge.is_on })?;
+    }
+    Ok(())
+}
+
+/// Returns whether a path is a database of Home Assistant.
+fn is_home_assistant(path: &Path) -> anyhow::Result<bool> {
+    let is_database = path.to_str().is_some_and(|name| store::is_store(name) && !name.contains(':'));
+    if is_database && path.is_file() { wait(home_assistant::is_recorder(path)) } else { Ok(false) }
+}
+
+fn load_home_assistant(path: &Path, options: &ReadOptions, calendar: &Calendar) -> anyhow::Result<Collected> {
+    let history = wait(home_assistant::read(path, calendar))??;
+    let rows = history.edges.into_iter().map(|edge| Ok::<_, ReadError>((edge.device, edge.time, edge.is_on)));
+    let mut collected = readings::collect(&path.to_string_lossy(), options, rows)?;
+    collected.summary.taken = Some(history.remark);
+    Ok(collected)
+}
+
+/// Waits for an answer on a thread of its own, because the caller may be a task of another runtime.
+fn wait<T: Send>(answer: impl Future<Output = T> + Send) -> anyhow::Result<T> {
+    let run = || {
+        let runtime = Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+        Ok(runtime.block_on(answer))
+    };
+    match std::thread::scope(|scope| scope.spawn(run).join()) {
+        Ok(answer) => answer,
+        Err(_) => bail!("reading a database failed"),
+    }
 }
 
 /// Returns the readings of a store before `until`, or all without it, in the form of readings from a file.
@@ -130,28 +183,20 @@ pub fn read(paths: &[PathBuf], options: &ReadOptions, calendar: &Calendar) -> an
 /// # Errors
 /// Returns the errors of [`store::open_existing`].
 fn load(url: &str, calendar: &Calendar, until: Option<Timestamp>) -> anyhow::Result<Collected> {
-    let load = || {
-        Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?.block_on(async {
-            let store = store::open_existing(url, calendar).await?;
-            let (readings, _) = store.load(until).await?;
-            let is_known = |name: &String| readings.devices.binary_search_by(|d| d.device.cmp(name)).is_ok();
-            let heard = store.heard().await?;
-            // The store does not know what had been heard up to an instant of the past, and what came later must not
-            // count.
-            let now = calendar.now();
-            let is_present = until.is_none_or(|until| until >= now);
-            let latest = heard.iter().map(|&(_, time)| time).filter(|&time| is_present && time <= now).max();
-            let quiet = heard.into_iter().map(|(name, _)| name).filter(|name| !is_known(name)).collect();
-            let mut collected = Collected::of(&store::redacted(url), readings, quiet);
-            collected.summary.heard = latest;
-            Ok(collected)
-        })
-    };
-    // The load runs on a thread of its own, because the caller may be a task of another runtime.
-    match std::thread::scope(|scope| scope.spawn(load).join()) {
-        Ok(loaded) => loaded,
-        Err(_) => bail!("{}: reading the store failed", store::redacted(url)),
-    }
+    wait(async {
+        let store = store::open_existing(url, calendar).await?;
+        let (readings, _) = store.load(until).await?;
+        let is_known = |name: &String| readings.devices.binary_search_by(|d| d.device.cmp(name)).is_ok();
+        let heard = store.heard().await?;
+        // The store does not know what had been heard up to an instant of the past, and what came later must not count.
+        let now = calendar.now();
+        let is_present = until.is_none_or(|until| until >= now);
+        let latest = heard.iter().map(|&(_, time)| time).filter(|&time| is_present && time <= now).max();
+        let quiet = heard.into_iter().map(|(name, _)| name).filter(|name| !is_known(name)).collect();
+        let mut collected = Collected::of(&store::redacted(url), readings, quiet);
+        collected.summary.heard = latest;
+        Ok(collected)
+    })?
 }
 
 /// Reads and writes time zones by name.

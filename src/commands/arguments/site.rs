@@ -6,8 +6,9 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::Args;
 
-use super::values;
+use super::{FileArgs, values};
 use roomcast_forecast::calendar::{Calendar, MAX_PRESENCE_HOURS};
+use roomcast_forecast::readings::Layout;
 use roomcast_storage::inputs::{Inputs, SiteConfig};
 
 /// The place of the site, for its public holidays.
@@ -55,6 +56,7 @@ impl ClockArgs {
     /// Returns the configuration of the site.
     pub fn config(&self) -> SiteConfig {
         SiteConfig {
+            layout: Layout::FOUND,
             timezone: self.timezone,
             country: self.place.country.clone(),
             region: self.place.region.clone(),
@@ -79,7 +81,8 @@ impl ClockArgs {
 /// Readings and the site they come from.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SiteArgs {
-    /// Readings: a CSV or Parquet file, a store such as readings.db, or - for CSV on standard input (repeatable)
+    /// Readings: a file (CSV, Excel, Parquet, also packed), a directory, a store such as readings.db, a Home Assistant
+    /// database, or - for standard input (repeatable)
     #[arg(
         long,
         short,
@@ -90,6 +93,9 @@ pub struct SiteArgs {
         value_delimiter = ','
     )]
     pub input: Vec<PathBuf>,
+    /// Layout of the files.
+    #[command(flatten)]
+    pub files: FileArgs,
     /// Clock and calendar.
     #[command(flatten)]
     pub clock: ClockArgs,
@@ -98,6 +104,7 @@ pub struct SiteArgs {
 impl SiteArgs {
     /// Returns the inputs and their site.
     pub fn inputs(&self) -> Inputs {
-        Inputs { paths: self.input.clone(), site: self.clock.config() }
+        let site = SiteConfig { layout: self.files.layout(), ..self.clock.config() };
+        Inputs { paths: self.input.clone(), site }
     }
 }

@@ -36,7 +36,8 @@ pub struct PredictArgs {
     /// Readings at or after it are not used
     #[arg(value_name = "TIMESTAMP")]
     timestamp: String,
-    /// Readings, unless --input names them: a CSV or Parquet file, a store, or - for CSV on standard input
+    /// Readings, unless --input names them: a file (CSV, Excel, Parquet, also packed), a directory, a store, a Home
+    /// Assistant database, or - for standard input
     #[arg(value_name = "INPUT")]
     first: Option<PathBuf>,
     /// File of the forecast: JSON for a name that ends in .json, otherwise CSV; - for standard output

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::report;
-use crate::commands::arguments::{RegistryArgs, values};
+use crate::commands::arguments::{FileArgs, RegistryArgs, values};
 use crate::commands::output::{print, print_json};
 use roomcast_forecast::readings::{ReadOptions, Readings};
 use roomcast_forecast::train::shard::run;
@@ -34,6 +34,8 @@ pub struct PublishArgs {
     /// End of the readings to judge on, local time; readings at or after it are not used
     #[arg(long, value_name = "TIMESTAMP", requires = "input")]
     until: Option<String>,
+    #[command(flatten)]
+    files: FileArgs,
     /// Skip and count rows that cannot be read; without it, the first one is an error
     #[arg(long)]
     skip_bad_rows: bool,
@@ -68,7 +70,7 @@ pub fn run(args: &PublishArgs) -> anyhow::Result<()> {
         return if args.json { print_json(&value) } else { print(text) };
     }
     let until = values::time("--until", args.until.as_deref(), calendar)?;
-    let options = ReadOptions { skip_bad_rows: args.skip_bad_rows, until };
+    let options = ReadOptions { skip_bad_rows: args.skip_bad_rows, until, layout: args.files.layout() };
     let readings = match args.input.as_slice() {
         [] => Readings::default(),
         paths => inputs::read(paths, &options, calendar).context("cannot read the readings")?.0,

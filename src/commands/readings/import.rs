@@ -7,11 +7,12 @@ use clap::Args;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use crate::commands::arguments::{OpenStore, StoreArgs};
+use crate::commands::arguments::{FileArgs, OpenStore, StoreArgs};
 use crate::commands::output::{print, print_json};
 use crate::commands::progress;
 use roomcast_forecast::calendar::EARLIEST_EVENT;
-use roomcast_forecast::readings::{self, FileRow};
+use roomcast_forecast::readings::{self, FileRow, Layout};
+use roomcast_storage::inputs;
 use roomcast_storage::readings::{Batch, Event, Kind, Refused, Verdict};
 
 /// Arguments of `roomcast import`.
@@ -19,9 +20,11 @@ use roomcast_storage::readings::{Batch, Event, Kind, Refused, Verdict};
 pub struct ImportArgs {
     #[command(flatten)]
     at: StoreArgs,
-    /// Readings: a CSV or Parquet file, or - for CSV on standard input
+    /// Readings: files (CSV, Excel, Parquet, also packed), directories, a Home Assistant database, or - for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    layout: FileArgs,
     /// Largest number of rows in a transaction
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     batch: u32,
@@ -51,17 +54,24 @@ struct Imported {
 /// Returns an error when a file cannot be read as a whole, or the store refuses a batch.
 pub fn run(args: &ImportArgs) -> anyhow::Result<()> {
     let opened = args.at.create()?;
+    let layout = args.layout.layout();
     let bar = progress::bar("rows read", None);
-    let import = |path: &PathBuf| import(&opened, path, args.batch as usize, &bar);
-    let imported = args.files.iter().map(import).collect::<anyhow::Result<Vec<_>>>()?;
+    let import = |path: &PathBuf| import(&opened, path, &layout, args.batch as usize, &bar);
+    let imported = readings::files(&args.files)?.iter().map(import).collect::<anyhow::Result<Vec<_>>>()?;
     bar.finish_and_clear();
     if args.json { print_json(&imported) } else { print(describe(&imported)) }
 }
 
-fn import(opened: &OpenStore, path: &Path, size: usize, bar: &ProgressBar) -> anyhow::Result<Imported> {
+fn import(
+    opened: &OpenStore,
+    path: &Path,
+    layout: &Layout,
+    size: usize,
+    bar: &ProgressBar,
+) -> anyhow::Result<Imported> {
     let mut imported = Imported { file: path.display().to_string(), ..Imported::default() };
     let mut batch = Batch::default();
-    readings::rows::<anyhow::Error>(path, &opened.calendar, |row| {
+    inputs::rows(path, layout, &opened.calendar, |row| {
         match row {
             FileRow::Event { device, time, motion }
                 if !(EARLIEST_EVENT..=opened.calendar.latest_event()).contains(&time) =>

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use serde::Serialize;
 
-use crate::commands::arguments::{PlaceArgs, values};
+use crate::commands::arguments::{FileArgs, PlaceArgs, values};
 use crate::commands::output::{print, print_json};
 use roomcast_forecast::calendar::public_holidays::{self, Country};
 use roomcast_forecast::calendar::{Calendar, MAX_PRESENCE_HOURS};
@@ -24,7 +24,8 @@ const MAX_LISTED: usize = 8;
 /// Arguments of `roomcast inspect`.
 #[derive(Debug, clap::Args)]
 pub struct InspectArgs {
-    /// Readings: a CSV or Parquet file, a store, or - for CSV on standard input
+    /// Readings: files (CSV, Excel, Parquet, also packed), directories, a store, a Home Assistant database, or - for standard
+    /// input
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// IANA time zone of the site, such as Europe/Berlin; without it, times are read and written as they stand
@@ -32,6 +33,8 @@ pub struct InspectArgs {
     timezone: Option<Tz>,
     #[command(flatten)]
     place: PlaceArgs,
+    #[command(flatten)]
+    files: FileArgs,
     /// Hours for which a room stays occupied after its sensor's last on, when no off comes
     #[arg(long, value_name = "HOURS", default_value_t = MAX_PRESENCE_HOURS, value_parser = clap::value_parser!(i64).range(1..=168), env = "ROOMCAST_MAX_PRESENCE")]
     max_presence: i64,
@@ -72,7 +75,7 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
     if let Some(country) = &args.place.country {
         calendar = calendar.with_public_holidays(public_holidays::days(country, args.place.region.as_deref())?);
     }
-    let options = ReadOptions { skip_bad_rows: true, until: None };
+    let options = ReadOptions { layout: args.files.layout(), ..ReadOptions::LENIENT };
     let (readings, summary) = inputs::read(&args.inputs, &options, &calendar)?;
     let profile = readings::profile(&readings, &calendar);
     let holidays = holidays(args, &readings, &profile, &calendar);

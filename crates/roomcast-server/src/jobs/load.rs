@@ -16,6 +16,7 @@ use roomcast_forecast::calendar::Timestamp;
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::hourly::Hourly;
 use roomcast_forecast::model::{Models, fit};
+use roomcast_forecast::readings;
 use roomcast_forecast::train::TrainingInfo;
 use roomcast_storage::registry::{self, Registry, RegistryError};
 
@@ -296,5 +297,7 @@ pub(crate) fn stamps(site: &Site) -> FileStamps {
         let meta = fs::metadata(path).ok()?;
         Some((meta.len(), meta.modified().ok()?))
     };
-    site.settings.input.paths.iter().map(stamp).collect()
+    let paths = &site.settings.input.paths;
+    // A directory stands for its files: a row that is added to one of them does not change the directory.
+    readings::files(paths).as_ref().unwrap_or(paths).iter().map(stamp).collect()
 }

@@ -177,6 +177,7 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use roomcast_forecast::readings::Layout;
     use roomcast_storage::inputs::SiteConfig;
 
     #[test]
@@ -191,6 +192,7 @@ mod tests {
             weekend: vec![chrono::Weekday::Fri, chrono::Weekday::Sat],
             max_presence: Some(9),
             skip_bad_rows: true,
+            layout: Layout { occupied_above: Some(400.0), ..Layout::FOUND },
         };
         let paths = vec!["a,b.csv".into(), "postgres://user:secret@localhost/".into()];
         let inputs = Inputs { paths, site };

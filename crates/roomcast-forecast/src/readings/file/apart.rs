@@ -1,4 +1,4 @@
-//! Reading of Parquet in a separate process.
+//! Reading of Parquet, and of workbooks, in a separate process.
 //!
 //! A Parquet decoder trusts the sizes in a file. A damaged file can make it request more memory than there is, which
 //! ends the process, and no caller can catch that. A program that reads untrusted files therefore reads them in a child
@@ -7,7 +7,7 @@
 //! little-endian) and the content.
 //!
 //! A program that embeds this crate reads Parquet in its own process, and may call [`start`] to change that. It must
-//! then answer the command line `PROGRAM decode-parquet --name=NAME [--zone=ZONE]` by a call of [`decode`] with its
+//! then answer the command line `PROGRAM decode-parquet --name=NAME [--zone=ZONE] [--layout=JSON]` by a call of [`decode`] with its
 //! standard input and output, before it does anything else with them.
 
 use std::collections::HashMap;
@@ -26,6 +26,7 @@ use super::error::ReadError;
 use super::field::{self, COLUMNS, Problem};
 use super::parquet;
 use super::sink::Sink;
+use super::sniff::Layout;
 use crate::calendar::{Calendar, Timestamp};
 
 /// The subcommand that reads a file for another process.
@@ -81,6 +82,8 @@ enum Kind {
     Device = b'D',
     /// A [`RefusedRow`].
     Refused = b'X',
+    /// What the columns were taken for.
+    Taken = b'T',
     /// The reason the file cannot be read.
     Failed = b'F',
     /// The end of the file, without content.
@@ -89,7 +92,9 @@ enum Kind {
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Kind> {
-        [Kind::Rows, Kind::Device, Kind::Refused, Kind::Failed, Kind::End].into_iter().find(|kind| *kind as u8 == byte)
+        [Kind::Rows, Kind::Device, Kind::Refused, Kind::Taken, Kind::Failed, Kind::End]
+            .into_iter()
+            .find(|kind| *kind as u8 == byte)
     }
 }
 
@@ -124,21 +129,24 @@ impl Drop for Reader {
 ///
 /// # Errors
 /// As [`parquet::read`]. A child that breaks off means a damaged file.
-pub(super) fn read<S: Sink>(program: &Path, file: File, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
+pub(super) fn read<S: Sink>(
+    program: &Path,
+    file: File,
+    layout: &Layout,
+    calendar: &Calendar,
+    into: &mut S,
+) -> Result<(), S::Error> {
     parquet::check(&file, into.file())?;
     let name = into.file().to_owned();
     let io = |error| ReadError::io(&name, error);
     let length = file.metadata().map_err(io)?.len();
-    let mut command = Command::new(program);
-    command.env_clear().envs(INHERITED_VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
-    let mut argument = OsString::from("--name=");
-    argument.push(&name);
-    command.arg(SUBCOMMAND).arg(argument);
-    if let Some(zone) = calendar.zone() {
-        command.arg(format!("--zone={}", zone.name()));
+    let zone = calendar.zone().map(|zone| OsString::from(format!("--zone={}", zone.name())));
+    let mut arguments: Vec<OsString> = zone.into_iter().collect();
+    if !layout.is_found() {
+        let layout = serde_json::to_string(layout).map_err(|error| io(error.into()))?;
+        arguments.push(format!("--layout={layout}").into());
     }
-    let child = command.stdin(file).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(io)?;
-    let mut reader = Reader(child);
+    let mut reader = Reader(spawn(program, file, &name, &arguments, Stdio::null()).map_err(io)?);
     let Some(output) = reader.0.stdout.take() else { return Err(io(io::ErrorKind::BrokenPipe.into()).into()) };
     let damaged = || {
         let most = memory_limit(length) >> 20;
@@ -149,6 +157,25 @@ pub(super) fn read<S: Sink>(program: &Path, file: File, calendar: &Calendar, int
         true => Ok(()),
         false => Err(damaged().into()),
     }
+}
+
+/// Starts a child that reads a file. It inherits no secrets.
+///
+/// # Errors
+/// [`io::Error`] when the program cannot be started.
+pub(super) fn spawn(
+    program: &Path,
+    file: File,
+    name: &str,
+    arguments: &[OsString],
+    errors: Stdio,
+) -> io::Result<Child> {
+    let mut command = Command::new(program);
+    command.env_clear().envs(INHERITED_VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    let mut argument = OsString::from("--name=");
+    argument.push(name);
+    command.arg(SUBCOMMAND).arg(argument).args(arguments);
+    command.stdin(file).stdout(Stdio::piped()).stderr(errors).spawn()
 }
 
 /// Passes the rows of a child's output to a sink. Returns false when the output breaks off or is invalid.
@@ -185,8 +212,10 @@ fn take<S: Sink>(mut output: impl Read, into: &mut S) -> Result<bool, S::Error> 
                 let Ok(refused) = postcard::from_bytes::<RefusedRow>(&block) else { return Ok(false) };
                 let RefusedRow { row, column, expected, found, payload } = refused;
                 let column = column.and_then(|column| COLUMNS.get(usize::from(column)).copied());
-                into.refuse(row, Problem { column, expected: expected.into(), found }, || payload)?;
+                let problem = Problem { column, expected: expected.into(), found, ..Problem::default() };
+                into.refuse(row, problem, || payload)?;
             }
+            Some(Kind::Taken) => into.taken(&String::from_utf8_lossy(&block)),
             Some(Kind::Failed) => {
                 let message = String::from_utf8_lossy(&block).into_owned();
                 return Err(ReadError::Apart { message }.into());
@@ -202,20 +231,15 @@ fn take<S: Sink>(mut output: impl Read, into: &mut S) -> Result<bool, S::Error> 
 /// # Errors
 /// [`io::Error`] when the limits cannot be set, or the output does not take the rows. An error of the file is written
 /// to the output.
-pub fn decode(file: File, name: &str, calendar: &Calendar, output: impl Write) -> io::Result<()> {
-    let length = file.metadata()?.len();
-    limit(Resource::Data, memory_limit(length))?;
-    limit(Resource::Cpu, BASE_SECONDS + SECONDS_PER_MIB * (length >> 20))?;
-    limit(Resource::Core, 0)?;
-    // When memory is short, the kernel kills this process first. The file exists on Linux only.
-    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+pub fn decode(file: File, name: &str, layout: &Layout, calendar: &Calendar, output: impl Write) -> io::Result<()> {
+    confine(file.metadata()?.len())?;
     let mut sender = Sender {
         file: name.to_owned(),
         output: BufWriter::with_capacity(1 << 16, output),
         rows: Vec::with_capacity(ROW_BYTES * BLOCK_ROWS),
         numbers: HashMap::default(),
     };
-    match parquet::read(file, calendar, &mut sender) {
+    match parquet::read(file, layout, calendar, &mut sender) {
         Ok(()) => {
             sender.flush()?;
             sender.send(Kind::End, &[])?;
@@ -231,6 +255,19 @@ pub fn decode(file: File, name: &str, calendar: &Calendar, output: impl Write) -
         }
     }
     sender.output.flush()
+}
+
+/// Limits memory and processor time of this process to what a file of this length may take.
+///
+/// # Errors
+/// [`io::Error`] when the limits cannot be set.
+pub(super) fn confine(length: u64) -> io::Result<()> {
+    limit(Resource::Data, memory_limit(length))?;
+    limit(Resource::Cpu, BASE_SECONDS + SECONDS_PER_MIB * (length >> 20))?;
+    limit(Resource::Core, 0)?;
+    // When memory is short, the kernel kills this process first. The file exists on Linux only.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    Ok(())
 }
 
 /// Lowers a limit of this process.
@@ -317,9 +354,14 @@ impl<W: Write> Sink for Sender<W> {
         Ok(())
     }
 
+    fn taken(&mut self, remark: &str) {
+        // A remark that cannot be written ends the reading at the next row, which cannot be written either.
+        let _ = self.send(Kind::Taken, remark.as_bytes());
+    }
+
     fn refuse(&mut self, row: u64, problem: Problem, payload: impl FnOnce() -> String) -> Result<(), Stop> {
         self.flush()?;
-        let Problem { column, expected, found } = problem;
+        let Problem { column, expected, found, .. } = problem;
         let column = column.and_then(|name| COLUMNS.iter().position(|known| *known == name)).map(|at| at as u8);
         let refused = RefusedRow { row, column, expected: expected.into_owned(), found, payload: payload() };
         let bytes = postcard::to_stdvec(&refused).map_err(io::Error::other)?;

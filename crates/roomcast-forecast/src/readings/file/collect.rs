@@ -7,18 +7,28 @@ use foldhash::fast::RandomState;
 use super::error::ReadError;
 use super::field::{self, Problem};
 use super::sink::Sink;
+use super::sniff::Layout;
 use super::summary::{Counts, FileSummary, MAX_REFUSALS, Refusal};
 use crate::calendar::Timestamp;
 use crate::readings::order::in_order;
 use crate::readings::{DeviceReadings, Readings};
 
 /// Options of reading.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ReadOptions {
     /// Counts and skips invalid rows, instead of stopping at the first.
     pub skip_bad_rows: bool,
     /// Leaves out rows at or after this instant. Such rows must be valid all the same.
     pub until: Option<Timestamp>,
+    /// The layout of the files, as far as it is given.
+    pub layout: Layout,
+}
+
+impl ReadOptions {
+    /// Stops at the first invalid row, and finds the layout of each file.
+    pub const STRICT: ReadOptions = ReadOptions { skip_bad_rows: false, until: None, layout: Layout::FOUND };
+    /// Counts and skips invalid rows, and finds the layout of each file.
+    pub const LENIENT: ReadOptions = ReadOptions { skip_bad_rows: true, until: None, layout: Layout::FOUND };
 }
 
 /// The rows of one file so far.
@@ -35,6 +45,8 @@ struct Device {
     name: String,
     times: Vec<Timestamp>,
     offs: Vec<Timestamp>,
+    /// True when a row said that its room was vacant for a while.
+    quiet: bool,
 }
 
 /// The content of one file or of a store.
@@ -56,6 +68,26 @@ impl Collected {
     }
 }
 
+/// Collects readings that are not in a file, such as those of another program's database.
+///
+/// # Errors
+/// [`ReadError::BadRow`] for a device without a name, unless bad rows are skipped, and the error of `rows`.
+pub fn collect<E: From<ReadError>>(
+    name: &str,
+    options: &ReadOptions,
+    rows: impl IntoIterator<Item = Result<(String, Timestamp, bool), E>>,
+) -> Result<Collected, E> {
+    let mut collector = Collector::new(name, options);
+    for (row, edge) in (1..).zip(rows) {
+        let (device, time, motion) = edge?;
+        match collector.device(device.as_bytes()) {
+            Ok(device) => collector.accept(time, device, motion)?,
+            Err(problem) => collector.refuse(row, problem, || device)?,
+        }
+    }
+    Ok(collector.finish())
+}
+
 impl<'a> Collector<'a> {
     pub fn new(file: &str, options: &'a ReadOptions) -> Self {
         let summary = FileSummary { file: file.to_owned(), ..FileSummary::default() };
@@ -64,13 +96,15 @@ impl<'a> Collector<'a> {
 
     /// Orders the readings and drops duplicates.
     pub fn finish(mut self) -> Collected {
+        let is_quiet = |device: &&Device| device.quiet && device.times.is_empty() && device.offs.is_empty();
+        let without_motion = self.devices.iter().filter(is_quiet).map(|device| device.name.clone()).collect();
         let device =
-            |Device { name, times, offs }| DeviceReadings { device: name, times: times.into(), offs: offs.into() };
+            |Device { name, times, offs, .. }| DeviceReadings { device: name, times: times.into(), offs: offs.into() };
         let devices = self.devices.into_iter().map(device).filter(|device| device.edge_count() > 0).collect();
         let (readings, duplicates) = in_order(devices);
         self.summary.counts.accepted = readings.len() as u64;
         self.summary.counts.duplicates = duplicates;
-        Collected { readings, summary: self.summary, without_motion: Vec::new() }
+        Collected { readings, summary: self.summary, without_motion }
     }
 }
 
@@ -88,7 +122,7 @@ impl Sink for Collector<'_> {
         }
         let name = field::name(cell)?.to_owned();
         self.names.insert(cell.into(), self.devices.len());
-        self.devices.push(Device { name, times: Vec::new(), offs: Vec::new() });
+        self.devices.push(Device { name, times: Vec::new(), offs: Vec::new(), quiet: false });
         Ok(self.devices.len() - 1)
     }
 
@@ -113,11 +147,26 @@ impl Sink for Collector<'_> {
         Ok(())
     }
 
+    fn quiet(&mut self, time: Timestamp, device: usize) -> Result<(), ReadError> {
+        let counts = &mut self.summary.counts;
+        counts.rows += 1;
+        if self.options.until.is_some_and(|until| time >= until) {
+            counts.after_until += 1;
+            return Ok(());
+        }
+        counts.no_motion += 1;
+        self.summary.heard = self.summary.heard.max(Some(time));
+        self.devices[device].quiet = true;
+        Ok(())
+    }
+
+    fn taken(&mut self, remark: &str) {
+        self.summary.taken = Some(remark.to_owned());
+    }
+
     /// Returns [`ReadError::BadRow`] unless bad rows are to be skipped.
     fn refuse(&mut self, line: u64, problem: Problem, _: impl FnOnce() -> String) -> Result<(), ReadError> {
-        let Problem { column, expected, found } = problem;
-        let refusal =
-            || Refusal { file: self.summary.file.clone(), line, column, expected: expected.into_owned(), found };
+        let refusal = || Refusal::new(&self.summary.file, line, problem);
         if !self.options.skip_bad_rows {
             return Err(ReadError::BadRow(Box::new(refusal())));
         }

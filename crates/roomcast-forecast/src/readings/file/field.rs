@@ -5,6 +5,8 @@ use std::fmt;
 
 use chrono::{DateTime, NaiveDate};
 
+use super::error::Snippet;
+use super::words;
 use crate::calendar::{Calendar, HOUR, TimeError, Timestamp};
 
 /// The names of the three columns, in the order in which they are written.
@@ -13,17 +15,30 @@ pub const COLUMNS: [&str; 3] = ["time", "device", "device_activated"];
 /// Longest device name, in bytes.
 const MAX_NAME_BYTES: usize = 256;
 
+/// The advice for a time in UTC.
+pub const ZONE_HINT: &str = "name the site's time zone, such as --timezone Europe/Berlin";
+
+/// The advice for a number where a state was expected.
+pub const THRESHOLD_HINT: &str = "counts and levels need the value above which a room is occupied: --occupied-above 0";
+
 /// An error in a cell, or in the row as a whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problem {
     pub column: Option<&'static str>,
     pub expected: Cow<'static, str>,
     pub found: String,
+    /// What to do, where it is not to correct the row.
+    pub hint: Option<&'static str>,
+    /// The file's own name of the column, where it is another.
+    pub header: Option<String>,
+    /// The line, for people.
+    pub snippet: Option<Box<Snippet>>,
 }
 
 impl Problem {
     pub fn new(column: usize, expected: &'static str, found: &[u8]) -> Self {
-        Self { column: COLUMNS.get(column).copied(), expected: expected.into(), found: excerpt(found) }
+        let column = COLUMNS.get(column).copied();
+        Self { column, expected: expected.into(), found: excerpt(found), ..Self::default() }
     }
 
     pub fn null(column: usize) -> Self {
@@ -59,20 +74,37 @@ pub fn trim(mut cell: &[u8]) -> &[u8] {
 }
 
 /// Reads a cell as motion (`1`, `1.0`, `true`, `on`) or none (`0`, `0.0`, `false`, `off`).
+#[inline]
 pub fn motion(cell: &[u8]) -> Result<bool, Problem> {
     match cell {
         b"1" => Ok(true),
         b"0" => Ok(false),
-        _ => {
-            let cell = trim(cell);
-            let is = |words: [&str; 4]| words.iter().any(|word| cell.eq_ignore_ascii_case(word.as_bytes()));
-            match (is(["1", "1.0", "true", "on"]), is(["0", "0.0", "false", "off"])) {
-                (true, _) => Ok(true),
-                (_, true) => Ok(false),
-                _ => Err(Problem::new(2, "1 (motion) or 0 (no motion)", cell)),
-            }
-        }
+        _ => words::motion(trim(cell)).ok_or_else(|| no_state(trim(cell))),
     }
+}
+
+/// Reads a cell of a file as motion or none, in any of the words that files have: also `occupied` and `vacant`, `detected`
+/// and `clear`, `open` and `closed`, German and French ones.
+#[inline]
+pub fn state(cell: &[u8]) -> Result<bool, Problem> {
+    match cell {
+        b"1" => Ok(true),
+        b"0" => Ok(false),
+        _ => words::state(trim(cell)).ok_or_else(|| no_state(trim(cell))),
+    }
+}
+
+fn no_state(cell: &[u8]) -> Problem {
+    let hint = number(cell).map(|_| THRESHOLD_HINT);
+    Problem { hint, ..Problem::new(2, "1 (motion) or 0 (no motion)", cell) }
+}
+
+/// Reads a cell as a number with a decimal point or comma.
+pub fn number(cell: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(trim(cell)).ok()?;
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.,eE".contains(&byte));
+    let number = if text.contains(',') { text.replacen(',', ".", 1).parse() } else { text.parse() };
+    number.ok().filter(|number: &f64| is_plain && number.is_finite())
 }
 
 /// Checks a device's name: printable UTF-8 of 1 to 256 bytes.
@@ -109,6 +141,11 @@ impl<'a> Clock<'a> {
         Self { calendar, date: [0; 10], midnight: 0, hour: i64::MIN, shift: None, range }
     }
 
+    /// Returns whether the site's zone is known.
+    pub fn is_zoned(&self) -> bool {
+        self.calendar.zone().is_some()
+    }
+
     /// Reads a cell in any form that [`Calendar::parse`] reads.
     pub fn text(&mut self, cell: &[u8]) -> Result<Timestamp, Problem> {
         if let Some(wall) = self.fixed_form(cell)
@@ -122,6 +159,7 @@ impl<'a> Clock<'a> {
             Err(_) => return Err(Problem::new(0, "a time in UTF-8", cell)),
         };
         parsed.map_err(|error| {
+            let needs_zone = matches!(error, TimeError::OffsetWithoutZone(_));
             let expected = match error {
                 TimeError::Form(_) if cell.contains(&0) => "a time without NUL bytes",
                 TimeError::Form(_) => "a time as YYYY-MM-DD HH:MM:SS",
@@ -130,7 +168,7 @@ impl<'a> Clock<'a> {
                     "a local time without UTC offset, or the site's time zone (--timezone)"
                 }
             };
-            Problem::new(0, expected, cell)
+            Problem { hint: needs_zone.then_some(ZONE_HINT), ..Problem::new(0, expected, cell) }
         })
     }
 
@@ -197,12 +235,20 @@ mod tests {
     fn values_are_words_for_one_and_zero() {
         for cell in ["1", "1.0", "true", "TRUE", "on", "On", " 1 "] {
             assert_eq!(motion(cell.as_bytes()), Ok(true), "{cell:?}");
+            assert_eq!(state(cell.as_bytes()), Ok(true), "{cell:?}");
         }
         for cell in ["0", "0.0", "false", "False", "off", "0\t"] {
             assert_eq!(motion(cell.as_bytes()), Ok(false), "{cell:?}");
+            assert_eq!(state(cell.as_bytes()), Ok(false), "{cell:?}");
         }
         for cell in ["", "2", "-1", "0.5", "yes", "1\n", "1\0", "NaN", "01"] {
-            assert!(motion(cell.as_bytes()).is_err(), "{cell:?}");
+            assert!(motion(cell.as_bytes()).is_err() && state(cell.as_bytes()).is_err(), "{cell:?}");
+        }
+        for (occupied, vacant) in
+            [("occupied", "Vacant"), ("Detected", "clear"), ("open", "closed"), ("WAHR", "FALSCH"), ("OCCUPÉ", "Libre")]
+        {
+            assert_eq!((state(occupied.as_bytes()), state(vacant.as_bytes())), (Ok(true), Ok(false)));
+            assert!(motion(occupied.as_bytes()).is_err() && motion(vacant.as_bytes()).is_err());
         }
     }
 

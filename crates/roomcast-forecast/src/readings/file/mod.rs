@@ -1,22 +1,26 @@
 //! Reading of files, row by row, and writing.
 //!
-//! [`csv`] and [`parquet`] find the cells of a row, [`field`] reads them, and a [`sink`] takes the row or its error:
-//! [`collect`] makes readings of them, [`rows`](mod@rows) passes them on, and [`apart`] sends them to another process.
+//! A [`source`] is opened and unpacked, [`sniff`] finds the layout of a text, and its [`shape`] finds the cells of a row, as
+//! [`parquet`] does. [`field`] reads them, and a [`sink`] takes the row or its error: [`collect`](mod@collect) makes readings
+//! of them, [`rows`](mod@rows) passes them on, and [`apart`] sends them to another process.
 
 pub mod apart;
 mod collect;
 mod csv;
 mod error;
 pub mod field;
-mod lines;
 mod parquet;
 mod rows;
+mod shape;
 mod sink;
+mod sniff;
+mod source;
 mod summary;
+mod words;
 mod write;
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -26,22 +30,32 @@ use super::order::merge;
 use crate::calendar::Calendar;
 use collect::Collector;
 use sink::Sink;
+use source::Content;
+use source::sheet::Sheet;
 
-pub use collect::{Collected, ReadOptions};
+pub use collect::{Collected, ReadOptions, collect};
 pub use error::ReadError;
 pub use rows::{FileRow, rows};
+pub use sniff::{Columns, Delimiter, Layout, TimeForm};
+pub use source::places::files;
+pub use source::sheet;
 pub use summary::{Counts, FileSummary, MAX_REFUSALS, ReadSummary, Refusal, Stray};
 pub use write::write_parquet;
 
 /// Reads the readings of one or several files.
 ///
-/// A file named `….parquet` is Parquet, and `-` is CSV on standard input. Any other file is CSV with a header that
-/// names at least `time`, `device` and `device_activated`, in any order and any case:
+/// A directory stands for the files in it, and `-` for standard input. A file named `….parquet` is Parquet. Any other file
+/// is text in UTF-8 or UTF-16, perhaps packed by gzip or zstd, or an Excel workbook. The contract's own layout is CSV with a
+/// header that names at least `time`, `device` and `device_activated`, in any order and any case:
 ///
 /// - `time`: local wall time as [`Calendar::parse`] reads it; fractions of seconds are cut off;
 /// - `device`: 1 to 256 bytes of UTF-8 without control characters; spaces around it are cut off;
-/// - `device_activated`: `1`, `1.0`, `true` or `on` for motion; `0`, `0.0`, `false` or `off` for none, which ends what the
-///   motion before it began ([`DeviceReadings::presence`](super::DeviceReadings::presence)).
+/// - `device_activated`: motion or none, as [`field::state`] reads it; none ends what the motion before it began
+///   ([`DeviceReadings::presence`](super::DeviceReadings::presence)).
+///
+/// Every other layout is found from the first rows, unless [`ReadOptions::layout`] gives it: the separator, the columns by
+/// their names and contents, the form of times, a row for each reading or a column for each room.
+/// [`FileSummary::taken`] says what was found.
 ///
 /// Order does not matter, within a file or between files. Duplicates count once. An input without any reading is no
 /// error: see [`ReadSummary::accepted`].
@@ -67,15 +81,17 @@ pub fn read_with(
     options: &ReadOptions,
     calendar: &Calendar,
 ) -> Result<(Readings, ReadSummary), ReadError> {
-    let files: Vec<_> = paths.par_iter().map(|path| read_file(path, options, calendar)).collect();
+    let paths = files(paths)?;
+    let read: Vec<_> = paths.par_iter().map(|path| read_file(path, options, calendar)).collect();
     let mut summary = ReadSummary::default();
     let mut parts = Vec::with_capacity(paths.len() + others.len());
-    for part in files.into_iter().chain(others.into_iter().map(Ok)) {
+    for part in read.into_iter().chain(others.into_iter().map(Ok)) {
         let Collected { readings, summary: part, without_motion } = part?;
         summary.add(part);
         summary.without_motion.extend(without_motion);
         parts.push(readings);
     }
+    say_all(&summary.files);
     let (mut readings, in_several) = merge(parts);
     summary.without_motion.extend(readings.take_quiet().devices.into_iter().map(|device| device.device));
     summary.accepted -= in_several;
@@ -91,23 +107,57 @@ pub fn read_with(
 
 fn read_file(path: &Path, options: &ReadOptions, calendar: &Calendar) -> Result<Collected, ReadError> {
     let mut collector = Collector::new(&path.to_string_lossy(), options);
-    each_row(path, calendar, &mut collector)?;
+    each_row(path, &options.layout, calendar, &mut collector)?;
     Ok(collector.finish())
 }
 
 /// Passes the rows of a file, or of standard input for `-`, to a sink.
-fn each_row<S: Sink>(path: &Path, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
+fn each_row<S: Sink>(path: &Path, layout: &Layout, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
     if path == Path::new("-") {
-        return csv::read(io::stdin().lock(), calendar, into);
+        return text(io::stdin().lock(), layout, calendar, into);
     }
     let file = File::open(path).map_err(|error| ReadError::io(into.file(), error))?;
     match (is_parquet(path), apart::program()) {
-        (true, Some(program)) => apart::read(program, file, calendar, into),
-        (true, None) => parquet::read(file, calendar, into),
-        (false, _) => csv::read(file, calendar, into),
+        (true, Some(program)) => apart::read(program, file, layout, calendar, into),
+        (true, None) => parquet::read(file, layout, calendar, into),
+        (false, _) => text(file, layout, calendar, into),
     }
 }
 
-fn is_parquet(path: &Path) -> bool {
+/// Passes the rows of a text, packed or not, or of a workbook to a sink.
+fn text<S: Sink>(source: impl Read, layout: &Layout, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
+    match source::open(source, into.file())? {
+        Content::Text(text) => csv::read(text, layout, calendar, into),
+        Content::Workbook(source) => {
+            let mut sheet = Sheet::open(source, into.file())?;
+            let read = csv::read(sheet.text(), layout, calendar, into);
+            // A text that broke off is the cause of what is wrong with its rows.
+            sheet.finish()?;
+            read
+        }
+    }
+}
+
+/// Says what the columns of some files were taken for. A log line, because it is not for the caller of the library.
+fn say(file: &str, files: usize, remark: &str) {
+    match files - 1 {
+        0 => tracing::info!(target: "roomcast::files", "{file}: {remark}"),
+        more => tracing::info!(target: "roomcast::files", "{file} and {more} more: {remark}"),
+    }
+}
+
+/// Says what was taken for what, once for all files of one layout.
+fn say_all(files: &[FileSummary]) {
+    let mut said: Vec<(&str, &str, usize)> = Vec::new();
+    for (file, remark) in files.iter().filter_map(|file| Some((file.file.as_str(), file.taken.as_deref()?))) {
+        match said.iter_mut().find(|(_, known, _)| *known == remark) {
+            Some((_, _, count)) => *count += 1,
+            None => said.push((file, remark, 1)),
+        }
+    }
+    said.into_iter().for_each(|(file, remark, count)| say(file, count, remark));
+}
+
+pub(super) fn is_parquet(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"))
 }

@@ -11,6 +11,8 @@ use polars::prelude::*;
 use super::error::ReadError;
 use super::field::{self, COLUMNS, Clock, Problem};
 use super::sink::{Sink, as_object};
+use super::sniff::header::{self, Found, Role};
+use super::sniff::{Layout, TimeForm, units_per_second};
 use crate::calendar::{Calendar, Timestamp};
 
 /// Rows decoded at a time. A single row group may have more.
@@ -39,11 +41,11 @@ impl<E> From<PolarsError> for Failure<E> {
 /// # Errors
 /// [`ReadError`] for a file that is not Parquet or is damaged, a column that is missing or of another type, and the
 /// first bad row unless the sink takes them.
-pub(super) fn read<S: Sink>(file: File, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
+pub(super) fn read<S: Sink>(file: File, layout: &Layout, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
     check(&file, into.file())?;
     // Polars panics on some damaged files. The sink is dropped with the file then, so its partial state is never seen.
     // A page that claims to hold more than the memory ends the process: see `apart`.
-    let message = match catch_unwind(AssertUnwindSafe(|| batches(&file, calendar, into))) {
+    let message = match catch_unwind(AssertUnwindSafe(|| batches(&file, layout, calendar, into))) {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(Failure::Sink(error))) => return Err(error),
         Ok(Err(Failure::Polars(error))) => error.to_string(),
@@ -66,14 +68,19 @@ pub(super) fn check(file: &File, name: &str) -> Result<(), ReadError> {
     }
 }
 
-fn batches<S: Sink>(file: &File, calendar: &Calendar, into: &mut S) -> Result<(), Failure<S::Error>> {
+fn batches<S: Sink>(file: &File, layout: &Layout, calendar: &Calendar, into: &mut S) -> Result<(), Failure<S::Error>> {
     let open = |file: &File| Ok::<_, PolarsError>(ParquetReader::new(file.try_clone()?));
     let mut metadata = FileMetadata::clone(open(file)?.get_metadata()?);
     // The writer's Arrow types (dictionaries, time zones by name) are not needed, and this build cannot read all of
     // them. Parquet's own types are enough.
     metadata.key_value_metadata = None;
     let schema = polars::io::parquet::read::infer_schema(&metadata)?;
-    let columns = columns(&schema, calendar, into.file()).map_err(|error| Failure::Sink(error.into()))?;
+    let columns = columns(&schema, layout, calendar, into.file()).map_err(|error| Failure::Sink(error.into()))?;
+    if columns.iter().zip(COLUMNS).any(|(name, known)| !name.trim().eq_ignore_ascii_case(known)) {
+        let [time, device, value] = &columns;
+        let above = layout.occupied_above.map_or("as state".to_owned(), |above| format!("above {above} as occupied"));
+        into.taken(&format!("read `{time}` as time, `{device}` as device, `{value}` {above}"));
+    }
     let metadata = Arc::new(metadata);
 
     let mut clock = Clock::new(calendar);
@@ -89,7 +96,7 @@ fn batches<S: Sink>(file: &File, calendar: &Calendar, into: &mut S) -> Result<()
         let series = [batch.column(&columns[0])?, batch.column(&columns[1])?, batch.column(&columns[2])?]
             .map(Column::as_materialized_series);
         let [time, device, activated] = series;
-        let cells = times(time, &mut clock)?.zip(devices(device)?).zip(motions(activated)?);
+        let cells = times(time, layout, &mut clock)?.zip(devices(device)?).zip(motions(activated, layout)?);
         for (row, ((time, device), motion)) in cells.enumerate() {
             let read = time.and_then(|time| Ok((time, into.device(device?.as_ref())?, motion?)));
             let result = match read {
@@ -129,22 +136,29 @@ fn ranges(groups: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
 /// # Errors
 /// [`ReadError::Header`] when a column is missing or occurs twice, [`ReadError::ColumnType`] when its type cannot be
 /// read.
-fn columns(schema: &ArrowSchema, calendar: &Calendar, file: &str) -> Result<[String; 3], ReadError> {
+fn columns(schema: &ArrowSchema, layout: &Layout, calendar: &Calendar, file: &str) -> Result<[String; 3], ReadError> {
+    let names: Vec<String> = schema.iter_names().map(|name| name.to_string()).collect();
+    let given = [&layout.columns.time, &layout.columns.device, &layout.columns.value];
+    let roles = [Role::Time, Role::Device, Role::Value];
     let mut columns = COLUMNS.map(String::from);
+    let mut taken = Vec::new();
     for (place, name) in columns.iter_mut().enumerate() {
-        let mut matching = schema.iter_values().filter(|f| f.name.trim().eq_ignore_ascii_case(COLUMNS[place]));
-        let (first, second) = (matching.next(), matching.next());
-        let (Some(field), None) = (first, second) else {
-            let names: Vec<&str> = schema.iter_names().map(|name| name.as_str()).collect();
+        let found = match given[place] {
+            Some(given) => header::find_named(&names, given),
+            None => header::find(&names, roles[place], &taken),
+        };
+        let Found::One(at) = found else {
             return Err(ReadError::Header {
                 file: file.to_owned(),
-                count: if second.is_some() { "more than one" } else { "no" },
+                count: if found == Found::Twice { "more than one" } else { "no" },
                 column: COLUMNS[place],
                 expected: "time, device and device_activated",
                 found: field::excerpt(names.join(", ").as_bytes()),
-                hint: "rename the columns; they may stand in any order, and others beside them",
+                hint: "say which columns they are: --columns time=NAME,device=NAME,value=NAME".into(),
             });
         };
+        taken.push(at);
+        let Some((_, field)) = schema.get_at_index(at) else { continue };
         if let Some((expected, hint)) = unreadable(place, &field.dtype, calendar) {
             let (column, found) = (COLUMNS[place], format!("{:?}", field.dtype));
             return Err(ReadError::ColumnType { file: file.to_owned(), column, expected, found, hint });
@@ -175,7 +189,7 @@ fn unreadable(place: usize, dtype: &ArrowDataType, calendar: &Calendar) -> Optio
     }
 }
 
-fn times<'a>(series: &'a Series, clock: &'a mut Clock<'_>) -> PolarsResult<Cells<'a, Timestamp>> {
+fn times<'a>(series: &'a Series, layout: &'a Layout, clock: &'a mut Clock<'_>) -> PolarsResult<Cells<'a, Timestamp>> {
     let outside = |time: i64| Problem::new(0, "a year from 1971 to 2200", time.to_string().as_bytes());
     Ok(match series.dtype() {
         DataType::Datetime(unit, zone) => {
@@ -191,12 +205,21 @@ fn times<'a>(series: &'a Series, clock: &'a mut Clock<'_>) -> PolarsResult<Cells
                 read.ok_or_else(|| outside(seconds))
             }))
         }
-        DataType::Int64 => Box::new(series.i64()?.iter().map(move |time| {
-            let seconds = time.ok_or_else(|| Problem::null(0))?;
-            clock.instant(seconds).ok_or_else(|| outside(seconds))
-        })),
+        DataType::Int64 => {
+            let numbers = series.i64()?;
+            let per_second = match layout.time_format {
+                Some(TimeForm::Epoch(per_second)) => per_second,
+                _ => numbers.iter().flatten().next().map_or(1, units_per_second),
+            };
+            Box::new(numbers.iter().map(move |time| {
+                let seconds = time.ok_or_else(|| Problem::null(0))?.div_euclid(per_second);
+                clock.instant(seconds).ok_or_else(|| outside(seconds))
+            }))
+        }
         _ => {
-            Box::new(series.str()?.iter().map(move |time| clock.text(time.ok_or_else(|| Problem::null(0))?.as_bytes())))
+            let form = layout.time_format.as_ref().unwrap_or(&TimeForm::Iso);
+            let read = move |time: Option<&str>| form.read(time.ok_or_else(|| Problem::null(0))?.as_bytes(), clock);
+            Box::new(series.str()?.iter().map(read))
         }
     })
 }
@@ -218,19 +241,24 @@ fn owned_text(series: &Series) -> PolarsResult<impl Iterator<Item = Option<Strin
     Ok(text.into_iter())
 }
 
-fn motions(series: &Series) -> PolarsResult<Cells<'_, bool>> {
+fn motions<'a>(series: &'a Series, layout: &Layout) -> PolarsResult<Cells<'a, bool>> {
     let null = || Problem::null(2);
+    let above = layout.occupied_above;
+    let read = move |cell: &[u8]| match above.zip(field::number(cell)) {
+        Some((above, number)) => Ok(number > above),
+        None => field::state(cell),
+    };
     Ok(match series.dtype() {
         DataType::Boolean => Box::new(series.bool()?.iter().map(move |cell| cell.ok_or_else(null))),
-        DataType::String => {
-            Box::new(series.str()?.iter().map(move |cell| field::motion(cell.ok_or_else(null)?.as_bytes())))
-        }
+        DataType::String => Box::new(series.str()?.iter().map(move |cell| read(cell.ok_or_else(null)?.as_bytes()))),
         _ => {
             let numbers: Vec<Option<f64>> = series.cast(&DataType::Float64)?.f64()?.iter().collect();
             Box::new(numbers.into_iter().map(move |cell| match cell.ok_or_else(null)? {
+                number if above.is_some_and(|above| number > above) => Ok(true),
+                _ if above.is_some() => Ok(false),
                 1.0 => Ok(true),
                 0.0 => Ok(false),
-                other => field::motion(other.to_string().as_bytes()),
+                other => field::state(other.to_string().as_bytes()),
             }))
         }
     })

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::error::ReadError;
 use super::field::{self, Problem};
 use super::sink::Sink;
+use super::sniff::Layout;
 use super::summary::Refusal;
 use crate::calendar::{Calendar, Timestamp};
 
@@ -37,11 +38,12 @@ pub enum FileRow<'a> {
 /// [`ReadError`] for a file that cannot be read at all, and any error of `take`.
 pub fn rows<E: From<ReadError>>(
     path: &Path,
+    layout: &Layout,
     calendar: &Calendar,
     take: impl FnMut(FileRow<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut rows = Rows { file: path.to_string_lossy().into_owned(), numbers: HashMap::new(), names: Vec::new(), take };
-    super::each_row(path, calendar, &mut rows)
+    super::each_row(path, layout, calendar, &mut rows)
 }
 
 struct Rows<F> {
@@ -74,9 +76,12 @@ impl<E: From<ReadError>, F: FnMut(FileRow<'_>) -> Result<(), E>> Sink for Rows<F
         (self.take)(FileRow::Event { device: &self.names[device], time, motion })
     }
 
+    fn taken(&mut self, remark: &str) {
+        super::say(&self.file, 1, remark);
+    }
+
     fn refuse(&mut self, line: u64, problem: Problem, row: impl FnOnce() -> String) -> Result<(), E> {
-        let Problem { column, expected, found } = problem;
-        let refusal = Refusal { file: self.file.clone(), line, column, expected: expected.into_owned(), found };
+        let refusal = Refusal::new(&self.file, line, problem);
         (self.take)(FileRow::Refused { refusal, payload: row() })
     }
 }

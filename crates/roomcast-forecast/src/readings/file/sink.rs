@@ -20,6 +20,14 @@ pub(super) trait Sink {
     /// Takes a valid row.
     fn accept(&mut self, time: Timestamp, device: usize, motion: bool) -> Result<(), Self::Error>;
 
+    /// Takes a row that says that a room was vacant for a while. It is a sign of life, and nothing ends with it.
+    fn quiet(&mut self, _time: Timestamp, _device: usize) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// Takes one line that says what the columns of the file were taken for.
+    fn taken(&mut self, _remark: &str) {}
+
     /// Records an invalid row, with the line on which it begins, its problem and its text.
     fn refuse(&mut self, line: u64, problem: Problem, row: impl FnOnce() -> String) -> Result<(), Self::Error>;
 }

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::error::Snippet;
+use super::field::Problem;
 use crate::calendar::{Calendar, Timestamp};
 use crate::readings::DeviceReadings;
 
@@ -24,13 +26,36 @@ pub struct Refusal {
     pub expected: String,
     /// The content found, cut to 80 characters.
     pub found: String,
+    /// The file's own name of the column, where it is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// What to do, where it is not to correct the row.
+    #[serde(skip)]
+    hint: Option<&'static str>,
+    #[serde(skip)]
+    snippet: Option<Box<Snippet>>,
+}
+
+impl Refusal {
+    /// Describes the problem of a row.
+    pub(super) fn new(file: &str, line: u64, problem: Problem) -> Self {
+        let Problem { column, expected, found, hint, header, snippet } = problem;
+        Self { file: file.to_owned(), line, column, expected: expected.into_owned(), found, header, hint, snippet }
+    }
+
+    /// Returns the message with the line, a caret under the field, and what to do.
+    pub(super) fn in_full(&self) -> String {
+        let drawn = self.snippet.as_ref().map(|snippet| "\n".to_owned() + &snippet.draw(self.line, &self.expected));
+        let hint = self.hint.unwrap_or("correct the row, or leave such rows out with --skip-bad-rows");
+        format!("{self}{}\nhint: {hint}", drawn.unwrap_or_default())
+    }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = if super::is_parquet(Path::new(&self.file)) { "row" } else { "line" };
         write!(f, "{}: {unit} {}", self.file, self.line)?;
-        match self.column {
+        match self.header.as_deref().or(self.column) {
             Some(column) => write!(f, ", column {column}: expected {}, found {:?}", self.expected, self.found),
             None => write!(f, ": expected {}, found {}", self.expected, self.found),
         }
@@ -69,6 +94,9 @@ pub struct FileSummary {
     pub counts: Counts,
     /// The first [`MAX_REFUSALS`] refused rows.
     pub refusals: Vec<Refusal>,
+    /// What the columns were taken for, unless they are the contract's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taken: Option<String>,
     /// The latest row of any sensor, motion or none, before [`super::ReadOptions::until`].
     #[serde(skip)]
     pub heard: Option<Timestamp>,

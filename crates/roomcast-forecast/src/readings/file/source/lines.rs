@@ -6,7 +6,7 @@
 use std::io::{self, Read};
 
 /// Passes bytes through and replaces `\r\n` and a lone `\r` by `\n`.
-pub(super) struct LineEnds<R> {
+pub struct LineEnds<R> {
     inner: R,
     /// True when the last byte read was a `\r`, already passed on as `\n`.
     after_return: bool,

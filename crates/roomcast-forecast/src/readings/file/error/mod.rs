@@ -1,8 +1,12 @@
 //! Errors of reading an input. Every message names the file; most end in a line `hint: …`.
 
+mod snippet;
+
 use std::io;
 
 use super::summary::Refusal;
+
+pub use snippet::Snippet;
 
 /// Reasons an input cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -13,8 +17,10 @@ pub enum ReadError {
         /// The file as it was named.
         file: String,
     },
-    /// The path names a directory.
-    #[error("{file}: is a directory\nhint: name the CSV or Parquet files in it")]
+    /// A directory has no files of readings.
+    #[error(
+        "{file}: the directory has no files of readings\nhint: they end in .csv, .tsv, .txt, .parquet, .xlsx, .gz or .zst"
+    )]
     Directory {
         /// The path as it was named.
         file: String,
@@ -34,7 +40,7 @@ pub enum ReadError {
         file: String,
     },
     /// The file is of another kind, recognized by its first bytes.
-    #[error("{file}: expected CSV text, found {found}\nhint: {hint}")]
+    #[error("{file}: expected readings, found {found}\nhint: {hint}")]
     Format {
         /// The file as it was named.
         file: String,
@@ -57,10 +63,10 @@ pub enum ReadError {
         /// The header as found, cut to 80 characters.
         found: String,
         /// The likely mistake.
-        hint: &'static str,
+        hint: String,
     },
     /// A row is invalid, and bad rows are not skipped.
-    #[error("{0}\nhint: correct the row, or leave such rows out with --skip-bad-rows")]
+    #[error("{}", .0.in_full())]
     BadRow(Box<Refusal>),
     /// A row does not end.
     #[error(
@@ -96,6 +102,36 @@ pub enum ReadError {
         /// The file as it was named.
         file: String,
         /// The Parquet reader's message.
+        message: String,
+    },
+    /// The first row can be read in two ways.
+    #[error("{file}: {what}\n{drawn}\nhint: {hint}")]
+    Ambiguous {
+        /// The file as it was named.
+        file: String,
+        /// Both readings of the first row.
+        what: String,
+        /// The row, with a caret under the field.
+        drawn: String,
+        /// The option that decides.
+        hint: String,
+    },
+    /// The file does not fit the options of its layout.
+    #[error("{file}: {what}\nhint: {hint}")]
+    Layout {
+        /// The file as it was named.
+        file: String,
+        /// What does not fit.
+        what: String,
+        /// The remedy.
+        hint: String,
+    },
+    /// The file is not a workbook of Excel, or is damaged.
+    #[error("{file}: cannot be read as an Excel workbook: {message}\nhint: save the sheet as CSV")]
+    Workbook {
+        /// The file as it was named.
+        file: String,
+        /// The reader's message.
         message: String,
     },
     /// The process that read the file reported an error; see [`super::apart`].

@@ -1,0 +1,63 @@
+//! A row for each reading, with columns of any names.
+
+use std::io::Read;
+
+use super::row::{Value, check_width, in_column, in_line, time, value};
+use crate::calendar::{Calendar, Timestamp};
+use crate::readings::file::field::{Clock, Problem};
+use crate::readings::file::sink::{Sink, as_object};
+use crate::readings::file::sniff::Taken;
+use crate::readings::file::source::Records;
+
+/// Reads the rows. Without a column of states each row is motion.
+///
+/// # Errors
+/// The errors of the source, and those of the sink.
+pub fn read<S: Sink>(
+    mut input: Records<impl Read>,
+    taken: &Taken,
+    columns: (usize, Option<usize>),
+    calendar: &Calendar,
+    into: &mut S,
+) -> Result<(), S::Error> {
+    let mut clock = Clock::new(calendar);
+    while input.next(into.file())? {
+        match row(&input, taken, columns, &mut clock, into) {
+            Ok((time, device, Value::Occupied)) => into.accept(time, device, true)?,
+            // What a sensor last said ends when it is gone.
+            Ok((time, device, Value::Vacant | Value::Absent)) => into.accept(time, device, false)?,
+            Err(problem) => into.refuse(input.line(), problem, || payload(&input, taken, columns))?,
+        }
+    }
+    Ok(())
+}
+
+fn row(
+    input: &Records<impl Read>,
+    taken: &Taken,
+    (device, state): (usize, Option<usize>),
+    clock: &mut Clock<'_>,
+    into: &mut impl Sink,
+) -> Result<(Timestamp, usize, Value), Problem> {
+    let record = &input.record;
+    check_width(record, taken.names.len()).map_err(|problem| in_line(problem, record, taken.delimiter, None))?;
+    let time = time(record, &taken.time, clock).map_err(|problem| in_column(problem, record, taken, taken.time.at))?;
+    let number = into.device(&record[device]).map_err(|problem| in_column(problem, record, taken, device))?;
+    let value = match state {
+        None => Value::Occupied,
+        Some(state) => {
+            value(&record[state], taken.occupied_above).map_err(|problem| in_column(problem, record, taken, state))?
+        }
+    };
+    Ok((time, number, value))
+}
+
+/// Returns a row that fits the header as text that can be parsed again, and any other row unchanged.
+fn payload(input: &Records<impl Read>, taken: &Taken, (device, state): (usize, Option<usize>)) -> String {
+    let record = &input.record;
+    if record.len() != taken.names.len() {
+        return input.text(taken.delimiter);
+    }
+    let cell = |at: Option<usize>| at.map_or("1".into(), |at| String::from_utf8_lossy(&record[at]));
+    as_object([cell(Some(taken.time.at)), cell(Some(device)), cell(state)])
+}

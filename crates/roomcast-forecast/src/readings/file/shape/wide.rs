@@ -1,0 +1,111 @@
+//! A column for each room, and a row for each interval.
+
+use std::io::Read;
+
+use super::row::{Value, check_width, in_column, in_line, time, value};
+use crate::calendar::{Calendar, HOUR, Timestamp};
+use crate::readings::file::field::{Clock, Problem, trim};
+use crate::readings::file::sink::{Sink, as_object};
+use crate::readings::file::sniff::Taken;
+use crate::readings::file::source::Records;
+use crate::readings::file::words::is_blank;
+
+/// The interval of a row.
+#[derive(Debug, Clone, Copy)]
+pub struct Interval {
+    /// Seconds; 0 where rows have no even distance.
+    pub length: Timestamp,
+    /// True when the row's time is its end.
+    pub is_end: bool,
+}
+
+impl Interval {
+    /// Returns the instants at which an occupied interval counts as motion: its beginning, and, in an interval of more
+    /// than an hour, each whole hour of the site in it.
+    fn instants(self, time: Timestamp, calendar: &Calendar) -> impl Iterator<Item = Timestamp> {
+        let start = if self.is_end { time - self.length } else { time };
+        let end = if self.length > HOUR { start + self.length } else { start };
+        let first = calendar.start(calendar.hour(start) + 1);
+        let hours = (first..end).step_by(HOUR as usize);
+        std::iter::once(start).chain(hours)
+    }
+}
+
+/// Reads the rows. A blank cell says nothing about its room.
+///
+/// # Errors
+/// The errors of the source, and those of the sink.
+pub fn read<S: Sink>(
+    mut input: Records<impl Read>,
+    taken: &Taken,
+    rooms: &[usize],
+    interval: Interval,
+    calendar: &Calendar,
+    into: &mut S,
+) -> Result<(), S::Error> {
+    let mut clock = Clock::new(calendar);
+    while input.next(into.file())? {
+        let time = match row(&input, taken, &mut clock) {
+            Ok(time) => time,
+            Err(problem) => {
+                into.refuse(input.line(), problem, || input.text(taken.delimiter))?;
+                continue;
+            }
+        };
+        for &room in rooms {
+            let cell = &input.record[room];
+            if is_blank(trim(cell)) {
+                continue;
+            }
+            let read = into.device(taken.names[room].as_bytes());
+            match read.and_then(|device| Ok((device, value(cell, taken.occupied_above)?))) {
+                Ok((device, Value::Occupied)) => {
+                    for instant in interval.instants(time, calendar) {
+                        into.accept(instant, device, true)?;
+                    }
+                }
+                Ok((device, Value::Vacant)) => into.quiet(time, device)?,
+                Ok((_, Value::Absent)) => {}
+                Err(problem) => {
+                    let problem = in_column(problem, &input.record, taken, room);
+                    let payload = || {
+                        let text = |at: usize| String::from_utf8_lossy(&input.record[at]);
+                        as_object([text(taken.time.at), taken.names[room].as_str().into(), text(room)])
+                    };
+                    into.refuse(input.line(), problem, payload)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn row(input: &Records<impl Read>, taken: &Taken, clock: &mut Clock<'_>) -> Result<Timestamp, Problem> {
+    let record = &input.record;
+    check_width(record, taken.names.len()).map_err(|problem| in_line(problem, record, taken.delimiter, None))?;
+    time(record, &taken.time, clock).map_err(|problem| in_column(problem, record, taken, taken.time.at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instants(zone: Option<chrono_tz::Tz>, length: i64, is_end: bool, time: &str) -> Vec<String> {
+        let calendar = Calendar::new(zone);
+        let interval = Interval { length, is_end };
+        let time = calendar.parse(time).unwrap();
+        interval.instants(time, &calendar).map(|time| calendar.format(time)[11..16].to_owned()).collect()
+    }
+
+    #[test]
+    fn an_interval_is_motion_at_its_beginning_and_at_whole_hours_in_it() {
+        assert_eq!(instants(None, 900, false, "2016-07-01 10:45:00"), ["10:45"]);
+        assert_eq!(instants(None, 900, true, "2016-07-01 11:00:00"), ["10:45"]);
+        assert_eq!(instants(None, 3600, false, "2016-07-01 10:00:00"), ["10:00"]);
+        assert_eq!(instants(None, 7200, false, "2016-07-01 10:00:00"), ["10:00", "11:00"]);
+        assert_eq!(instants(None, 7200, false, "2016-07-01 10:30:00"), ["10:30", "11:00", "12:00"]);
+        assert_eq!(instants(None, 0, false, "2016-07-01 10:30:00"), ["10:30"]);
+        let kolkata = Some(chrono_tz::Asia::Kolkata);
+        assert_eq!(instants(kolkata, 7200, true, "2016-07-01 12:00:00"), ["10:00", "11:00"]);
+    }
+}
