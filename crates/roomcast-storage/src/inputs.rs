@@ -1,5 +1,6 @@
 //! The readings of a site, from files and stores together, and the site's clock and calendar.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
@@ -55,6 +56,11 @@ impl SiteConfig {
             calendar = calendar.with_days_off(days_off::read(path)?);
         }
         Ok(calendar.with_working_days(self.open.iter().copied()))
+    }
+
+    /// Returns the days on which the site is closed, on which no schedule turns anything on.
+    pub fn closures(&self) -> BTreeSet<NaiveDate> {
+        self.closed.iter().filter(|day| !self.open.contains(day)).copied().collect()
     }
 }
 
