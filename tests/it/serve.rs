@@ -185,7 +185,8 @@ fn schedules_come_as_json_and_as_a_calendar() {
     let server = Server::start(models.path(), &[]);
     let target = "/schedule?device=device_2&at=2016-08-24+23:59:59&preheat=45m&setback_after=30m";
     let json = server.get(target).json();
-    let seconds = ["preheat_seconds", "setback_after_seconds", "min_run_seconds"].map(|name| json["rule"][name].as_i64());
+    let seconds =
+        ["preheat_seconds", "setback_after_seconds", "min_run_seconds"].map(|name| json["rule"][name].as_i64());
     assert_eq!(seconds, [Some(2700), Some(1800), Some(0)]);
     // The default is a promise. Nothing is stored about forecasts of that day, and the answer says so.
     let promise = &json["promise"];

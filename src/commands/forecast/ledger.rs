@@ -48,7 +48,8 @@ impl LedgerArgs {
             ensure!(!self.blocks.is_given(), "--preheat, --setback-after and --min-run need --timetable");
             return Ok(None);
         }
-        let (of_site, rooms) = by_room(&self.timetable, |text| Ok(text.parse::<Timetable>()?)).context("cannot read --timetable")?;
+        let (of_site, rooms) =
+            by_room(&self.timetable, |text| Ok(text.parse::<Timetable>()?)).context("cannot read --timetable")?;
         let of_site = of_site.context("--timetable needs hours for rooms without hours of their own")?;
         let kw = |text: &str| values::cost(text).map_err(anyhow::Error::msg);
         let (power, powers) = by_room(&self.kw, kw).context("cannot read --kw")?;

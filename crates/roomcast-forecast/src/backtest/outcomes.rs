@@ -64,6 +64,8 @@ pub fn add<'a>(outcomes: &mut Outcomes, readings: &Readings, hours: impl IntoIte
 pub fn followed<'a>(hours: &'a [ScoredHour], calendar: &Calendar) -> Vec<&'a ScoredHour> {
     let mut origins: Vec<Timestamp> = hours.iter().map(|scored| scored.origin).collect();
     origins.dedup();
-    let last = |hour: Hour| origins.partition_point(|&origin| origin <= calendar.start(hour)).checked_sub(1).map(|at| origins[at]);
+    let last = |hour: Hour| {
+        origins.partition_point(|&origin| origin <= calendar.start(hour)).checked_sub(1).map(|at| origins[at])
+    };
     hours.iter().filter(|scored| last(scored.hour) == Some(scored.origin)).collect()
 }

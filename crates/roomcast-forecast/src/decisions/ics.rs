@@ -78,8 +78,7 @@ mod tests {
         let at = |hour| clock.parse(&format!("2016-08-25 {hour:02}:00:00")).expect("a time");
         let blocks = vec![Block { start: at(8), end: at(12), occupied: (at(9), at(12)), peak: 0.934 }];
         let device = "floor; 3,\nroom_1";
-        let room =
-            RoomPlan { device, threshold: 0.5, blocks, hours_on: 4.0, hours_expected: 3.0, lately: None };
+        let room = RoomPlan { device, threshold: 0.5, blocks, hours_on: 4.0, hours_expected: 3.0, lately: None };
         calendar(&[room], at(7), clock)
     }
 

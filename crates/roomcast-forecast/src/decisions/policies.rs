@@ -71,7 +71,8 @@ impl Times {
     /// Returns the times of the policy that knew the occupied hours.
     pub fn hindsight(hours: &[KnownHour], rule: &BlockRule, calendar: &Calendar) -> Times {
         let occupied = hours.iter().map(|known| (known.hour, f64::from(u8::from(known.motion.is_some()))));
-        let known = blocks(occupied, 0.5, &BlockRule { closures: Default::default(), ..rule.clone() }, i64::MIN, calendar);
+        let known =
+            blocks(occupied, 0.5, &BlockRule { closures: Default::default(), ..rule.clone() }, i64::MIN, calendar);
         Times::planned(known.iter().map(|block| (block.start, block.end)), rule.preheat)
     }
 
@@ -188,8 +189,14 @@ mod tests {
         assert_eq!(sums(&Times::hindsight(&morning(), &rule(0, 0), &calendar)), [3.0, 0.0, 0.0, 2.0]);
         assert_eq!(sums(&Times::hindsight(&morning(), &rule(1800, 900), &calendar)), [4.5, 1.5, 0.0, 2.0]);
         // On from 9:20 to 11:00 and from 12:00 to 13:00; a room that needs no time misses nothing.
-        assert_eq!(sums(&Times::reactive(&morning(), &rule(0, 0), &calendar)).map(|n| (n * 60.0).round()), [160.0, 0.0, 0.0, 120.0]);
+        assert_eq!(
+            sums(&Times::reactive(&morning(), &rule(0, 0), &calendar)).map(|n| (n * 60.0).round()),
+            [160.0, 0.0, 0.0, 120.0]
+        );
         // With half an hour of preheat the first half hour of each stay is cold; on for a quarter of an hour more.
-        assert_eq!(sums(&Times::reactive(&morning(), &rule(1800, 900), &calendar)).map(|n| (n * 60.0).round()), [190.0, 30.0, 60.0, 120.0]);
+        assert_eq!(
+            sums(&Times::reactive(&morning(), &rule(1800, 900), &calendar)).map(|n| (n * 60.0).round()),
+            [190.0, 30.0, 60.0, 120.0]
+        );
     }
 }

@@ -150,8 +150,16 @@ mod tests {
 
     #[test]
     fn what_is_no_timetable_is_refused() {
-        for wrong in ["", "mon", "mon 6-19", "mon 06:00", "mon 19:00-06:00", "mon 06:00-24:01", "day 06:00-07:00", "mon 06:00-07:00;"]
-        {
+        for wrong in [
+            "",
+            "mon",
+            "mon 6-19",
+            "mon 06:00",
+            "mon 19:00-06:00",
+            "mon 06:00-24:01",
+            "day 06:00-07:00",
+            "mon 06:00-07:00;",
+        ] {
             assert!(wrong.parse::<Timetable>().is_err(), "{wrong:?}");
         }
     }

@@ -21,7 +21,8 @@ pub fn text(rooms: &[RoomPlan<'_>], thresholds: &Thresholds, calendar: &Calendar
         wall.format(form).to_string()
     };
     let row = |room: &RoomPlan<'_>| {
-        let times: Vec<_> = room.blocks.iter().map(|block| format!("{}–{}", clock(block.start), clock(block.end))).collect();
+        let times: Vec<_> =
+            room.blocks.iter().map(|block| format!("{}–{}", clock(block.start), clock(block.end))).collect();
         let times = if times.is_empty() { "off".to_owned() } else { times.join(", ") };
         vec![room.device.to_owned(), times, format!("{:.1}", room.hours_on), format!("{:.1}", room.hours_expected)]
     };
@@ -41,10 +42,14 @@ pub fn words(thresholds: &Thresholds) -> String {
         return format!("An hour counts as occupied from a chance of {from} on.");
     };
     let promised = percent(promise.max_missed);
-    let mut text = format!("An hour counts as occupied from a chance of {from} on; the promise is to miss at most {promised} of the occupied hours");
+    let mut text = format!(
+        "An hour counts as occupied from a chance of {from} on; the promise is to miss at most {promised} of the occupied hours"
+    );
     text += match source {
         Source::Forecasts => ".",
-        Source::Training => ". Forecasts of the last days are too few, so this threshold is from hours held back in training.",
+        Source::Training => {
+            ". Forecasts of the last days are too few, so this threshold is from hours held back in training."
+        }
         Source::Assumed => ". There is no record of forecasts yet, so this threshold takes the chances at their word.",
     };
     if let Some(missed) = lately.missed_share() {
@@ -74,7 +79,8 @@ pub fn words(thresholds: &Thresholds) -> String {
 
 /// Returns the rooms whose own promise was not kept, the first five by name and the number of the others.
 fn worst_rooms(thresholds: &Thresholds, max_missed: f64) -> Vec<String> {
-    let broken = thresholds.rooms.iter().filter(|(_, (_, lately))| super::promise::kept(lately, max_missed) == Kept::Broken);
+    let broken =
+        thresholds.rooms.iter().filter(|(_, (_, lately))| super::promise::kept(lately, max_missed) == Kept::Broken);
     let mut names: Vec<String> = broken.map(|(room, _)| room.clone()).collect();
     let more = names.len().saturating_sub(5);
     names.truncate(5);

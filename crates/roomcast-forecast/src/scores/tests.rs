@@ -107,8 +107,7 @@ fn scores_outlive_the_process() {
 #[test]
 fn scores_of_the_version_before_are_read_without_outcomes() {
     let mut scores = Scores::default();
-    let now = Calendar::default().hour(MIDNIGHT * HOUR);
-    scores.kept = (Some(now), Some(now));
+    scores.kept = (Some(MIDNIGHT + 3), Some(MIDNIGHT));
     scores.calibration.add(3, 0.5, true);
     let body = postcard::to_allocvec(&(&scores.devices, &scores.calibration, &scores.kept)).unwrap();
     assert_eq!(Scores::parse(&[b"roomcast scores 1\n", body.as_slice()].concat()), Ok(scores));

@@ -15,9 +15,9 @@ use crate::state::grid::Forecasts;
 use crate::state::site::Site;
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use roomcast_forecast::decisions::blocks::{self, Block};
+use roomcast_forecast::decisions::ics;
 use roomcast_forecast::decisions::plan::{self, RoomPlan};
 use roomcast_forecast::decisions::promise::{self, Method, Promise, Thresholds};
-use roomcast_forecast::decisions::ics;
 use roomcast_forecast::model::rule::Rule;
 
 /// Longest preheat or setback, seconds.

@@ -65,8 +65,10 @@ impl Energy {
                 *kwh += kw * days.values().map(|day| day.on).sum::<f64>();
             }
         }
-        let policy = |(&policy, kwh): (&&'static str, f64)| {
-            PolicyEnergy { policy, kwh, cost: power.price.map(|price| price * kwh) }
+        let policy = |(&policy, kwh): (&&'static str, f64)| PolicyEnergy {
+            policy,
+            kwh,
+            cost: power.price.map(|price| price * kwh),
         };
         (with > 0).then(|| Energy {
             rooms: with,

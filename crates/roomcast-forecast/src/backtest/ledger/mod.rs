@@ -29,8 +29,7 @@ use crate::decisions::timetable::Timetables;
 use crate::readings::Readings;
 
 /// Thresholds of the curve.
-const CURVE: [f64; 16] =
-    [0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
+const CURVE: [f64; 16] = [0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 
 /// Factor on the promised share up to which a promise counts as kept.
 const TOLERANCE: f64 = 1.1;
@@ -84,6 +83,9 @@ pub struct Ledger {
     pub curve: Vec<Point>,
     /// The hour-of-week rate at the same thresholds.
     pub rate_curve: Vec<Point>,
+    /// Share of all hours on at which the curve misses as much as the timetable; `None` where it has no such point. This
+    /// threshold is known in hindsight only.
+    pub on_share_at_timetable_missed: Option<f64>,
     /// The plain states of the model and of the simple rules.
     pub states: Vec<Point>,
     /// The timetable and the schedule by room, in order of name.
@@ -207,6 +209,7 @@ impl Ledger {
             let chance = |scored: &ScoredHour| f64::from(u8::from(scored.forecast(forecaster).1));
             point(super::name(forecaster).to_owned(), &chance, 0.5)
         };
+        let of_chances = curve(&|scored| f64::from(scored.probability));
         let mut ledger = Ledger {
             headline: String::new(),
             promise_kept: String::new(),
@@ -221,7 +224,8 @@ impl Ledger {
             occupied_hours: all[0].occupied,
             silent_hours: followed.silent,
             policies,
-            curve: curve(&|scored| f64::from(scored.probability)),
+            on_share_at_timetable_missed: on_share_at(&of_chances, share(all[0].missed, all[0].occupied)),
+            curve: of_chances,
             rate_curve: curve(&|scored| f64::from(scored.baselines[baselines::COUNT - 1])),
             states: (0..super::FORECASTERS).map(state).collect(),
             by_room: followed.rooms.iter().zip(&rooms).map(|(room, sums)| of_room(room.device, sums)).collect(),
@@ -241,7 +245,7 @@ impl Ledger {
         &self.policies[2]
     }
 
-    /// Returns whether the schedule missed no more than was promised, and no more than chance explains.
+    /// Returns whether the schedule missed no more than was promised, with a tenth to spare.
     pub fn is_kept(&self) -> bool {
         self.schedule().missed_share.value <= TOLERANCE * self.promise.max_missed
     }
@@ -293,6 +297,14 @@ fn policies(days: &BTreeMap<i32, [Sums; 4]>) -> Vec<Policy> {
         saved: interval(&|sums| share(sums[0].on - sums[at].on, sums[0].on)),
     };
     POLICIES.iter().enumerate().map(policy).collect()
+}
+
+/// Returns the share of hours on at which a curve misses this share, between the two nearest points.
+fn on_share_at(curve: &[Point], missed: f64) -> Option<f64> {
+    let pair = curve.windows(2).find(|pair| pair[0].missed_share <= missed && missed <= pair[1].missed_share)?;
+    let [low, high] = pair else { return None };
+    let way = share(missed - low.missed_share, high.missed_share - low.missed_share);
+    Some(low.on_share + way * (high.on_share - low.on_share))
 }
 
 fn of_room(device: &str, sums: &[BTreeMap<i32, Sums>; 4]) -> Room {

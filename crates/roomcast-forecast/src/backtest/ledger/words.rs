@@ -32,9 +32,12 @@ pub fn headline(ledger: &Ledger) -> String {
         }
         None => ", on too few days to rule out luck".to_owned(),
     };
+    let equal = ledger
+        .on_share_at_timetable_missed
+        .map(|on| format!(" A threshold that misses as much as the timetable would have been on for {}.", percent(on)));
     format!(
         "On these {} days the timetable ({}) was on for {} of all hours, {} of them empty, and missed {} of the occupied \
-         hours. The schedule was on for {}: {} {word} hours on{sure}, and missed {}.",
+         hours. The schedule was on for {}: {} {word} hours on{sure}, and missed {}.{}",
         ledger.days,
         ledger.timetable,
         percent(fixed.on_share),
@@ -43,13 +46,18 @@ pub fn headline(ledger: &Ledger) -> String {
         percent(schedule.on_share),
         percent(number),
         share(schedule.missed_share),
+        equal.unwrap_or_default(),
     )
 }
 
 /// Returns whether the promise was kept.
 pub fn promise(ledger: &Ledger) -> String {
     let promised = percent(ledger.promise.max_missed);
-    let kept = if ledger.is_kept() { "kept" } else { "not kept" };
+    let kept = match ledger.schedule().missed_share.interval {
+        _ if ledger.is_kept() => "Kept",
+        Some((low, _)) if low <= ledger.promise.max_missed => "More was missed, which may be chance,",
+        _ => "Not kept",
+    };
     let missed = |room: &super::Room| room.missed_share[1].is_some_and(|share| share > 2.0 * ledger.promise.max_missed);
     let twice = ledger.by_room.iter().filter(|room| missed(room)).count();
     let scope = if ledger.promise.scope == Scope::Room { " in each room" } else { "" };
@@ -57,8 +65,6 @@ pub fn promise(ledger: &Ledger) -> String {
         "Promised{scope}: at most {promised} missed. {kept} on the site; {twice} of {} rooms missed more than twice as much.",
         ledger.rooms
     )
-    .replace(". kept", ". Kept")
-    .replace(". not kept", ". Not kept")
 }
 
 /// Returns the cells of a policy: hours on, empty hours on, hours missed, starts, and what is saved.
@@ -108,13 +114,16 @@ pub fn rooms(ledger: &Ledger) -> Vec<Vec<String>> {
 }
 
 /// The columns of [`rooms`].
-pub const ROOM_HEADER: [&str; 6] = ["room", "occupied", "on, timetable", "on, schedule", "missed, timetable", "missed, schedule"];
+pub const ROOM_HEADER: [&str; 6] =
+    ["room", "occupied", "on, timetable", "on, schedule", "missed, timetable", "missed, schedule"];
 
 /// Returns sentences on what the ledger counts.
 pub fn basis(ledger: &Ledger) -> String {
     let seconds = |seconds: i64| if seconds == 0 { "none".to_owned() } else { duration(seconds) };
     let ready = match ledger.preheat_seconds {
-        0 => " Without a preheat a room is ready at once, so turning on at motion misses nothing; heating needs --preheat.",
+        0 => {
+            " Without a preheat a room is ready at once, so turning on at motion misses nothing; heating needs --preheat."
+        }
         _ => "",
     };
     format!(
@@ -140,7 +149,13 @@ pub fn energy(ledger: &Ledger) -> Option<String> {
         0 => String::new(),
         number => format!("; {number} without a given power are left out"),
     };
-    Some(format!("Energy of {} rooms on these {} days{without}: {}. {}", energy.rooms, ledger.days, policies.join(", "), energy.caution))
+    Some(format!(
+        "Energy of {} rooms on these {} days{without}: {}. {}",
+        energy.rooms,
+        ledger.days,
+        policies.join(", "),
+        energy.caution
+    ))
 }
 
 /// Writes the ledger as tables.
@@ -160,7 +175,8 @@ pub fn write(ledger: &Ledger, all_rooms: bool, out: &mut impl Write) -> io::Resu
     let missed = |room: &super::Room| room.missed_share[1].unwrap_or(0.0);
     listed.sort_by(|a, b| missed(b.0).total_cmp(&missed(a.0)));
     let shown = if all_rooms { listed.len() } else { listed.len().min(LISTED_ROOMS) };
-    let note = if shown < listed.len() { format!(", the {shown} that miss most of {}", listed.len()) } else { String::new() };
+    let note =
+        if shown < listed.len() { format!(", the {shown} that miss most of {}", listed.len()) } else { String::new() };
     writeln!(out, "\nsavings by room{note}")?;
     let rows: Vec<_> = listed.into_iter().take(shown).map(|(_, row)| row).collect();
     out.write_all(table(&ROOM_HEADER, &rows, 1).as_bytes())

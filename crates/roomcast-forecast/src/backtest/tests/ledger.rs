@@ -80,7 +80,8 @@ fn ledger(readings: &Readings, hours: &[ScoredHour], plan: &LedgerPlan) -> Ledge
 fn a_schedule_that_is_the_timetable_saves_nothing() {
     let is_on = |day: i64, hour: i64| day % 7 < 5 && (6..19).contains(&hour);
     let told = |_, day, hour| if is_on(day, hour) { 0.99 } else { 0.002 };
-    let (readings, hours) = replayed(3, told, |room, day, hour| is_on(day, hour) && noise(1, room, day * 24 + hour) < 0.4);
+    let (readings, hours) =
+        replayed(3, told, |room, day, hour| is_on(day, hour) && noise(1, room, day * 24 + hour) < 0.4);
     let found = ledger(&readings, &hours, &ledger_plan(Scope::Site));
     let (fixed, schedule) = (found.fixed(), found.schedule());
     assert_eq!((schedule.saved.value, schedule.saved.interval), (0.0, Some((0.0, 0.0))));
@@ -132,7 +133,8 @@ fn schedules_depend_on_nothing_at_or_after_their_making() {
         device.times.retain(|&time| time < cut);
         device.times.extend((0..160).map(|n| cut + n * 2222));
     }
-    let plan = BacktestPlan { from: MONDAY + 30 * DAY, to: MONDAY + 36 * DAY, every: DAY, refit: 7 * DAY, history: None };
+    let plan =
+        BacktestPlan { from: MONDAY + 30 * DAY, to: MONDAY + 36 * DAY, every: DAY, refit: 7 * DAY, history: None };
     for scope in [Scope::Site, Scope::Room] {
         let made = |readings: &Readings| -> Vec<Vec<Made>> {
             let replay = |plan| run(readings, &calendar(), plan, &|_, _| ()).expect("a backtest");

@@ -2,8 +2,10 @@ use super::*;
 
 /// Returns a number from 0 to 1 that looks random.
 fn noise(a: u64, b: u64, c: u64) -> f64 {
-    let mixed = (a.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ b.wrapping_mul(0xC2B2_AE3D_27D4_EB4F) ^ c.wrapping_mul(0x1656_67B1_9E37_79F9))
-        .wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (a.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        ^ b.wrapping_mul(0xC2B2_AE3D_27D4_EB4F)
+        ^ c.wrapping_mul(0x1656_67B1_9E37_79F9))
+    .wrapping_mul(0xBF58_476D_1CE4_E5B9);
     ((mixed ^ (mixed >> 31)).wrapping_mul(0x94D0_49BB_1331_11EB) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
@@ -97,7 +99,9 @@ fn a_room_that_is_told_too_low_gets_its_own_threshold() {
     assert!(site.rooms.is_empty() && site.of("room_0") == site.site);
     assert!(rooms.of("room_0") < 0.7 * rooms.of("room_1"), "{rooms:?}");
     // What the room misses at its own threshold is less than at the site's.
-    let missed = |threshold: f64| outcomes.room("room_0", 70).filter(|&(day, bin)| day >= 42 && edge(usize::from(bin)) < threshold).count();
+    let missed = |threshold: f64| {
+        outcomes.room("room_0", 70).filter(|&(day, bin)| day >= 42 && edge(usize::from(bin)) < threshold).count()
+    };
     assert!(rooms.rooms["room_0"].1.missed < missed(site.site) as u64);
 }
 
