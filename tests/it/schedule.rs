@@ -52,6 +52,8 @@ fn a_stricter_promise_is_on_longer_and_other_rules_make_none() {
     assert_eq!(hours("--cost-miss 3 --cost-waste 1").1, None);
     // Nobody is expected on a day that was given as closed.
     assert_eq!(hours("--closed 2016-08-25").0, 0.0);
+    let closed = stdout("--closed 2016-08-25");
+    assert!(closed.contains("7 rooms on for 0.0 hours"), "{closed}");
 }
 
 #[test]

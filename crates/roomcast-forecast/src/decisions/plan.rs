@@ -37,13 +37,19 @@ pub fn plan<'a>(
         RoomPlan {
             device: &forecast.device,
             threshold,
-            hours_on: blocks.iter().map(|block| (block.end - block.start) as f64 / HOUR as f64).sum(),
+            // The sum of whole seconds: floating-point numbers add up to -0 where there are none.
+            hours_on: blocks.iter().map(|block| block.end - block.start).sum::<i64>() as f64 / HOUR as f64,
             hours_expected: forecast.hours.iter().map(|hour| hour.probability).sum(),
             lately: thresholds.rooms.get(&forecast.device).map(|&(_, lately)| lately),
             blocks,
         }
     };
     forecasts.into_iter().map(room).collect()
+}
+
+/// Returns the hours on of all rooms.
+pub fn hours_on(rooms: &[RoomPlan<'_>]) -> f64 {
+    rooms.iter().fold(0.0, |sum, room| sum + room.hours_on)
 }
 
 /// Returns the local day on which a schedule of this origin is made. The days before it are over.

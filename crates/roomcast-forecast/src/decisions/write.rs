@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::blocks::BlockRule;
-use super::plan::RoomPlan;
+use super::plan::{RoomPlan, hours_on};
 use super::promise::{Kept, Lately, Source, Standing, Thresholds};
 use crate::calendar::{Calendar, Timestamp};
 use crate::table::table;
@@ -28,8 +28,7 @@ pub fn text(rooms: &[RoomPlan<'_>], thresholds: &Thresholds, calendar: &Calendar
     };
     let rows: Vec<_> = rooms.iter().map(row).collect();
     let mut out = table(&["room", "on", "hours on", "expected in use"], &rows, 2);
-    let sum = |of: fn(&RoomPlan<'_>) -> f64| rooms.iter().map(of).sum::<f64>();
-    let (on, expected) = (sum(|room| room.hours_on), sum(|room| room.hours_expected));
+    let (on, expected) = (hours_on(rooms), rooms.iter().map(|room| room.hours_expected).sum::<f64>());
     let _ = writeln!(out, "\n{} rooms on for {on:.1} hours, expected in use for {expected:.1}.", rooms.len());
     out + &words(thresholds) + "\n"
 }
@@ -148,7 +147,7 @@ pub fn json(
             "kept": standing.kept,
             "lately": lately(standing.lately),
         })),
-        "hours_on": rooms.iter().map(|room| room.hours_on).sum::<f64>(),
+        "hours_on": hours_on(rooms),
         "devices": rooms.iter().map(device).collect::<Vec<_>>(),
     })
 }

@@ -268,7 +268,7 @@ pub async fn get(
                 min_run_seconds: rule.min_run,
             },
             promise: promise_answer(&thresholds),
-            hours_on: rooms.iter().map(|room| room.hours_on).sum(),
+            hours_on: plan::hours_on(&rooms),
             devices: rooms.iter().map(|room| answer(room, calendar)).collect(),
         };
         serde_json::to_vec(&schedule).map_err(Problem::internal)
