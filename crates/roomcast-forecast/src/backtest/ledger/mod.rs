@@ -202,7 +202,7 @@ impl Ledger {
             let sums = followed.fixed(&plan.rule, chance, threshold);
             Point { label, on_share: sums.on / sums.hours, missed_share: share(sums.missed, sums.occupied) }
         };
-        let curve = |chance: &(dyn Fn(&ScoredHour) -> f64 + Sync)| {
+        let curve = |chance: &(dyn Fn(&ScoredHour) -> f64 + Sync)| -> Vec<Point> {
             CURVE.iter().map(|&threshold| point(format!("{threshold}"), chance, threshold)).collect()
         };
         let state = |forecaster: usize| {
