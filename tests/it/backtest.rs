@@ -147,3 +147,36 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     assert!(Path::new(DATA).exists());
 }
+
+#[test]
+fn the_ledger_compares_the_schedule_with_a_timetable() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let page = directory.path().join("report.html");
+    let days = "--from 2016-08-15 --to 2016-08-26 --refit 7d --preheat 30m --kw 2 --kw device_1=1 --price 0.3";
+    let mut command = roomcast(days);
+    command.args(["--json", "--timetable", "mon-fri 06:00-19:00", "--timetable", "device_2=mon-sun 00:00-24:00"]);
+    let report: Value = serde_json::from_str(&stdout(command.arg("--html").arg(&page))).expect("JSON");
+    let ledger = &report["ledger"];
+    let policies = ledger["policies"].as_array().expect("policies");
+    let names: Vec<_> = policies.iter().filter_map(|policy| policy["policy"].as_str()).collect();
+    assert_eq!(names, ["timetable", "reactive", "schedule", "hindsight"]);
+    assert_eq!(policies[0]["saved"]["value"].as_f64(), Some(0.0));
+    let rooms = ledger["by_room"].as_array().expect("rooms");
+    let fixed: Vec<_> = rooms.iter().take(2).filter_map(|room| room["hours_on"][0].as_f64()).collect();
+    // Ten working days of 13 hours, and twelve whole days.
+    assert_eq!(fixed, [130.0, 288.0]);
+    let kwh = ledger["energy"]["policies"][0]["kwh"].as_f64().expect("energy");
+    assert!((kwh - (2.0 * policies[0]["hours_on"].as_f64().expect("hours") - 130.0)).abs() < 1e-6, "{ledger}");
+    let text = std::fs::read_to_string(&page).expect("a page");
+    assert!(text.contains("id=\"savings\"") && text.contains("An estimate: each room draws its given power"), "{text}");
+    let tables = stdout(roomcast(days).args(["--timetable", "mon-fri 06:00-19:00"]));
+    assert!(tables.contains("hours on against hours missed") && tables.contains("savings by room"), "{tables}");
+    for (wrong, message) in [
+        (vec!["--timetable", "mon-fri"], "expected days and hours"),
+        (vec!["--timetable", "device_1=mon 06:00-07:00"], "needs hours for rooms without hours of their own"),
+        (vec!["--timetable", "mon 06:00-07:00", "--kw", "device_99=1"], "did you mean"),
+        (vec!["--preheat", "30m"], "need --timetable"),
+    ] {
+        roomcast("").args(wrong).assert().failure().stderr(predicate::str::contains(message));
+    }
+}

@@ -16,6 +16,7 @@ mod publish;
 mod readings;
 mod registry;
 mod retrain;
+mod schedule;
 mod serve;
 mod shared;
 mod simulate;

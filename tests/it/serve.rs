@@ -185,7 +185,22 @@ fn schedules_come_as_json_and_as_a_calendar() {
     let server = Server::start(models.path(), &[]);
     let target = "/schedule?device=device_2&at=2016-08-24+23:59:59&preheat=45m&setback_after=30m";
     let json = server.get(target).json();
-    assert_eq!(json["rule"], json!({ "threshold": 0.5, "preheat_seconds": 2700, "setback_after_seconds": 1800 }));
+    let seconds =
+        ["preheat_seconds", "setback_after_seconds", "min_run_seconds"].map(|name| json["rule"][name].as_i64());
+    assert_eq!(seconds, [Some(2700), Some(1800), Some(0)]);
+    // The default is a promise. Nothing is stored about forecasts of that day, and the answer says so.
+    let promise = &json["promise"];
+    assert_eq!((&promise["max_missed"], &promise["scope"]), (&json!(0.05), &json!("site")));
+    assert_eq!((&promise["source"], &promise["kept"]), (&json!("training"), &json!("unproven")));
+    assert!(json["rule"]["threshold"].as_f64().unwrap() < 0.5);
+    assert_eq!(json["hours_on"], json["devices"][0]["hours_on"]);
+    let strict = server.get(&format!("{target}&max_missed=0.01")).json();
+    assert!(strict["hours_on"].as_f64() > json["hours_on"].as_f64(), "{strict}");
+    let fixed = server.get(&format!("{target}&threshold=0.5")).json();
+    assert_eq!((&fixed["rule"]["threshold"], &fixed["promise"]), (&json!(0.5), &json!(null)));
+    for wrong in ["max_missed=2", "promise=floor", "threshold=0.5&max_missed=0.1", "min_run=13h"] {
+        assert_eq!(server.get(&format!("{target}&{wrong}")).code(), "invalid_parameter", "{wrong}");
+    }
     let blocks = json["devices"][0]["blocks"].as_array().unwrap();
     assert!(!blocks.is_empty());
     let auth = "Authorization: Bearer r-token";

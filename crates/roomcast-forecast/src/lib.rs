@@ -41,6 +41,7 @@
 //! | [`features`] | turns the grid into a design matrix; [`features::COLUMNS`] is the table of its columns |
 //! | [`model`] | fits the layers of a forecast ([`model::fit`]) and writes their bytes ([`model::codec`]) |
 //! | [`forecast`](mod@forecast) | returns 24 probabilities and states per device, and explains them |
+//! | [`decisions`] | turns probabilities into times on, keeps a promise of comfort, and counts what that saves |
 //! | [`train`] | fits a site again and judges the result against the models in use; spreads it over machines |
 //! | [`measures`] | log loss, Brier score, skill and calibration |
 //! | [`scores`] | compares forecasts with the motion that followed |
@@ -71,6 +72,7 @@
 
 pub mod backtest;
 pub mod calendar;
+pub mod decisions;
 pub mod features;
 pub mod files;
 pub mod forecast;

@@ -1,5 +1,6 @@
 //! The readings of a site, from files and stores together, and the site's clock and calendar.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -63,6 +64,11 @@ impl SiteConfig {
         }
         let max_presence = self.max_presence.map_or(MAX_PRESENCE_HOURS, i64::from);
         Ok(calendar.with_working_days(self.open.iter().copied()).with_max_presence(max_presence))
+    }
+
+    /// Returns the days on which the site is closed, on which no schedule turns anything on.
+    pub fn closures(&self) -> BTreeSet<NaiveDate> {
+        self.closed.iter().filter(|day| !self.open.contains(day)).copied().collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Arguments that several commands share.
 
+mod blocks;
 mod files;
 mod rule;
 mod site;
@@ -7,6 +8,7 @@ mod store;
 mod training;
 pub mod values;
 
+pub use blocks::{BlockArgs, PromiseScope};
 pub use files::FileArgs;
 pub use rule::RuleArgs;
 pub use site::{ClockArgs, PlaceArgs, SiteArgs};

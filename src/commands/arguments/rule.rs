@@ -1,6 +1,7 @@
 //! The decision rule.
 
 use clap::Args;
+use roomcast_forecast::decisions::promise::{Method, Promise, Scope};
 use roomcast_forecast::model::rule::Rule;
 
 use super::values::{cost, share};
@@ -18,7 +19,7 @@ pub struct RuleArgs {
     /// Cost of a vacant hour that is called occupied (an empty room is heated), in the unit of --cost-miss
     #[arg(long, value_name = "COST", value_parser = cost, requires = "cost_miss")]
     cost_waste: Option<f64>,
-    /// Highest share of the occupied hours that may be called vacant, such as 0.05
+    /// Highest share of the occupied hours that may be called vacant, such as 5% or 0.05
     #[arg(long, value_name = "SHARE", value_parser = share)]
     max_missed: Option<f64>,
 }
@@ -31,6 +32,17 @@ impl RuleArgs {
             (_, Some(miss), Some(waste), _) => Rule::Cost { miss, waste },
             (.., Some(share)) => Rule::MostMissed(share),
             _ => Rule::Fixed(0.5),
+        }
+    }
+
+    /// Returns the way to the threshold of a schedule: a promise, unless there is another rule.
+    pub fn method(&self, scope: Scope) -> Method {
+        match self.rule() {
+            Rule::MostMissed(max_missed) => Method::Promise(Promise { max_missed, scope }),
+            _ if self.threshold.is_none() && self.cost_miss.is_none() => {
+                Method::Promise(Promise { scope, ..Promise::default() })
+            }
+            rule => Method::Rule(rule),
         }
     }
 }

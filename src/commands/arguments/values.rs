@@ -25,12 +25,26 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     valid.ok_or_else(|| format!("expected a duration from a minute to a thousand years, such as 6h; found {text:?}"))
 }
 
-/// Parses a share.
+/// Parses a time of a block, of at most half a day; 0 is none.
+///
+/// # Errors
+/// Returns a message that names the expected form.
+pub fn block_time(text: &str) -> Result<Duration, String> {
+    let parsed = humantime::parse_duration(text).ok();
+    let valid = parsed.filter(|duration| duration.as_secs() <= 12 * 3600);
+    valid.ok_or_else(|| format!("expected a duration of at most 12h, such as 45m; found {text:?}"))
+}
+
+/// Parses a share: 0.05, or 5%.
 ///
 /// # Errors
 /// Returns a message that names the bounds.
 pub fn share(text: &str) -> Result<f64, String> {
-    within(text, 1.0).ok_or_else(|| "expected a share from 0 to 1".into())
+    let share = match text.strip_suffix('%') {
+        Some(percent) => within(percent.trim_end(), 100.0).map(|percent| percent / 100.0),
+        None => within(text, 1.0),
+    };
+    share.ok_or_else(|| "expected a share from 0 to 1, such as 0.05 or 5%".into())
 }
 
 /// Parses a cost.
@@ -114,6 +128,14 @@ mod tests {
         assert!(calendar.format(today).ends_with(" 00:00:00") && calendar.format(tomorrow).ends_with(" 00:00:00"));
         assert!(parse("4 August").unwrap_err().contains("a date, now, today or tomorrow"));
         assert!(parse("1910-01-01").unwrap_err().contains("1971"));
+    }
+
+    #[test]
+    fn shares_are_numbers_or_percent_and_block_times_end_at_half_a_day() {
+        assert_eq!((share("0.05"), share("5%"), share("5 %"), share("100%")), (Ok(0.05), Ok(0.05), Ok(0.05), Ok(1.0)));
+        assert!(["5", "101%", "%", "-1%", "five"].iter().all(|wrong| share(wrong).is_err()));
+        assert_eq!((block_time("45m"), block_time("0s")), (Ok(Duration::from_secs(2700)), Ok(Duration::ZERO)));
+        assert!(["13h", "45", "-1m"].iter().all(|wrong| block_time(wrong).is_err()));
     }
 
     #[test]

@@ -8,9 +8,11 @@ use chrono::{Days, NaiveTime};
 use clap::Args;
 
 use super::check_known;
+use super::ledger::LedgerArgs;
 use crate::commands::arguments::{SiteArgs, values};
 use crate::commands::output::{print, print_json};
 use crate::commands::progress;
+use roomcast_forecast::backtest::ledger::{self, Ledger};
 use roomcast_forecast::backtest::report::Report;
 use roomcast_forecast::backtest::{self, BacktestPlan, ScoredHour, html, learning_curve, text};
 use roomcast_forecast::calendar::Calendar;
@@ -53,6 +55,8 @@ pub struct BacktestArgs {
     /// List all devices in the table, not only the 20 with the highest log loss
     #[arg(long)]
     all_devices: bool,
+    #[command(flatten)]
+    ledger: LedgerArgs,
 }
 
 /// Replays, scores, and prints the report to standard output.
@@ -71,6 +75,7 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
     let readings = readings.alive(calendar.latest());
     let plan = plan(args, &readings, &calendar)?;
     check_known(&readings, &args.device, "")?;
+    let compared = args.ledger.plan(&inputs.site, &readings)?;
     let wanted = |hour: &ScoredHour| args.device.is_empty() || args.device.contains(&name(&readings, hour));
     let bar = progress::bar("all history", Some(0));
     let step = |label: &str, done: usize, total: usize| {
@@ -86,6 +91,14 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
     let Some(mut report) = Report::new(&readings, &calendar, &plan, &cases) else {
         bail!("nothing to score: no hour of these devices between the origins and the last reading");
     };
+    if let Some(compared) = compared {
+        let earlier = ledger::prior(&plan, &calendar);
+        let mut earlier = ledger::replay_earlier(&readings, &calendar, &earlier, &|done, total| {
+            step("the days before", done, total);
+        })?;
+        earlier.retain(wanted);
+        report.ledger = Ledger::new(&readings, &calendar, &compared, &earlier, &cases);
+    }
     if args.learning_curve {
         report.learning_curve = learning_curve::scores(&readings, &calendar, &plan, &cases, &|weeks, done, total| {
             step(&format!("{weeks} weeks of history"), done, total);

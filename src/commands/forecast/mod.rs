@@ -3,7 +3,9 @@
 mod backtest;
 mod explain;
 mod heatmap;
+mod ledger;
 mod predict;
+mod schedule;
 
 use std::path::Path;
 
@@ -25,6 +27,11 @@ pub enum Command {
     #[command(after_help = "Examples:\n  roomcast predict tomorrow --input readings.csv\n  \
                       roomcast predict '2016-08-24 23:59:59' data/device_activations.csv forecast.csv --show")]
     Predict(predict::PredictArgs),
+    /// Plan when each room is to be on in the 24 hours after a time
+    #[command(
+        after_help = "Example:\n  roomcast schedule '2016-08-24 23:59:59' --input data/device_activations.csv --preheat 45m"
+    )]
+    Schedule(schedule::ScheduleArgs),
     /// Explain the probability of one hour by its features
     #[command(
         after_help = "Example:\n  roomcast explain --input data/device_activations.csv device_2 '2016-08-25 10:00:00'"
@@ -45,6 +52,7 @@ impl Command {
     pub fn run(&self) -> anyhow::Result<()> {
         match self {
             Command::Predict(args) => predict::run(args),
+            Command::Schedule(args) => schedule::run(args),
             Command::Explain(args) => explain::run(args),
             Command::Backtest(args) => backtest::run(args),
         }

@@ -11,6 +11,7 @@ use super::ingest::LiveArgs;
 use super::jobs::{RetrainingArgs, UpkeepArgs};
 use super::targets::TargetArgs;
 use crate::commands::arguments::{RegistryArgs, RuleArgs, SiteArgs};
+use roomcast_forecast::decisions::promise::Scope;
 use roomcast_server::http::access::auth::Access;
 use roomcast_server::http::access::limits::Limits;
 use roomcast_server::http::access::proxy::Network;
@@ -125,6 +126,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         store: args.live.store.clone(),
         models: args.registry.models.clone(),
         rule: args.rule.rule(),
+        method: args.rule.method(Scope::Site),
         retrain: args.retraining.settings(),
         upkeep: args.live.store.is_some().then(|| args.upkeep.settings()),
     };

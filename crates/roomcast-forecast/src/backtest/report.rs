@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::groups::{self, Group, Room};
+use super::ledger::Ledger;
 use super::skill::{self, Skill};
 use super::verdict::Verdict;
 use super::worst_days::{self, WorstDay, WorstRoomDay};
@@ -46,6 +47,9 @@ pub struct Report {
     pub worst_room_days: Vec<WorstRoomDay>,
     /// Scores of the same hours forecast with less history, if requested; the last entry has all of it.
     pub learning_curve: Vec<Group>,
+    /// What ways to decide when rooms are on were worth, if requested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<Ledger>,
 }
 
 /// The origins and hours that were replayed.
@@ -117,6 +121,7 @@ impl Report {
             worst_days,
             worst_room_days,
             learning_curve: Vec::new(),
+            ledger: None,
             overall,
         })
     }

@@ -15,9 +15,9 @@ use super::{FORECASTERS, ScoredHour, baselines};
 use crate::measures::loss;
 
 /// Number of draws of the bootstrap.
-const BOOTSTRAP_DRAWS: usize = 1000;
+pub(super) const BOOTSTRAP_DRAWS: usize = 1000;
 /// Fewest days that give an interval.
-const MIN_DAYS: usize = 5;
+pub(super) const MIN_DAYS: usize = 5;
 
 /// A difference with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -129,7 +129,8 @@ fn total<'a>(days: impl Iterator<Item = &'a [Sums; FORECASTERS]>, rules: &[usize
     others.iter().map(|rule| measures(&model, rule)).collect()
 }
 
-fn percentiles(mut values: Vec<f64>) -> Option<(f64, f64)> {
+/// Returns the 2.5th and 97.5th percentile; `None` without a value.
+pub(super) fn percentiles(mut values: Vec<f64>) -> Option<(f64, f64)> {
     values.sort_unstable_by(f64::total_cmp);
     let at = |share: f64| values.get((share * values.len().saturating_sub(1) as f64).round() as usize).copied();
     at(0.025).zip(at(0.975))

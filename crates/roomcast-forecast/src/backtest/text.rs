@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::groups::Group;
+use super::ledger::words;
 use super::numbers::{interval, number, percent};
 use super::report::Report;
 use super::scores::{COLUMNS, Score};
@@ -53,7 +54,8 @@ pub fn write(report: &Report, all_rooms: bool, out: &mut impl Write) -> io::Resu
         writeln!(out, "\nthe same hours, forecast with limited history")?;
         groups("history", report.learning_curve.iter(), report, out)?;
     }
-    rooms(report, all_rooms, out)
+    rooms(report, all_rooms, out)?;
+    report.ledger.iter().try_for_each(|ledger| words::write(ledger, all_rooms, out))
 }
 
 fn scores(group: &Group, out: &mut impl Write) -> io::Result<()> {

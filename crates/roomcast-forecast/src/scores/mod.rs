@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::{Calendar, HOUR, Hour, Timestamp};
+use crate::decisions::outcomes::Outcomes;
 use crate::forecast::DeviceForecast;
 use crate::hourly::Hourly;
 use crate::measures::calibration::{self, BINS, Bin, FIRST_LIKELY, Week};
@@ -22,6 +23,9 @@ pub use file::ScoresError;
 
 /// Seconds after its end at which an hour closes.
 pub(crate) const WATERMARK: i64 = 600;
+
+/// Number of days whose outcomes are kept for schedules: a window of 28 days before each of 28 days.
+const OUTCOME_DAYS: i32 = 56;
 
 /// Largest number of hours per device that wait to close: those of a day of 25 hours, and a few late ones.
 const MAX_PENDING: usize = 30;
@@ -53,6 +57,8 @@ pub struct Scores {
     calibration: Week,
     /// The last hour whose forecasts at its beginning are kept, and the last midnight whose forecasts are.
     kept: (Option<Hour>, Option<Hour>),
+    /// What came of the forecasts made at midnight.
+    outcomes: Outcomes,
 }
 
 /// Scores of the last 14 days: means over the hours whose forecast was made at their beginning.
@@ -134,6 +140,9 @@ impl Scores {
                 let Some(occupied) = state.map(|value| value > 0.5) else { continue };
                 let day = calendar.local(pending.hour).day;
                 device.days.add(&pending.score(day, occupied));
+                if let Some(probability) = pending.day_ahead {
+                    self.outcomes.add(name, day, probability, occupied);
+                }
                 if let Some(probability) = pending.hour_ahead {
                     self.calibration.add(day, probability, occupied);
                 }
@@ -141,7 +150,13 @@ impl Scores {
         }
         let today = calendar.local(calendar.hour(now)).day;
         self.devices.values_mut().for_each(|device| device.days.forget(today));
+        self.outcomes.forget(today - OUTCOME_DAYS);
         self.devices.retain(|_, device| !device.pending.is_empty() || !device.days.is_empty());
+    }
+
+    /// Returns what came of the forecasts made at midnight, which schedules are decided on.
+    pub fn outcomes(&self) -> &Outcomes {
+        &self.outcomes
     }
 
     /// Returns the scores of a device, once it has some.

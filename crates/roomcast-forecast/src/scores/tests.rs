@@ -106,6 +106,15 @@ fn scores_outlive_the_process() {
     assert_eq!(Scores::parse(b"something else"), Err(ScoresError));
 }
 
+#[test]
+fn scores_of_the_version_before_are_read_without_outcomes() {
+    let mut scores = Scores::default();
+    scores.kept = (Some(MIDNIGHT + 3), Some(MIDNIGHT));
+    scores.calibration.add(3, 0.5, true);
+    let body = postcard::to_allocvec(&(&scores.devices, &scores.calibration, &scores.kept)).unwrap();
+    assert_eq!(Scores::parse(&[b"roomcast scores 1\n", body.as_slice()].concat()), Ok(scores));
+}
+
 fn calibration_gap(week: &Week, judged: &OutOfSample) -> Option<f64> {
     calibration::gap(&week.reliability(), &judged.reliability(BINS))
 }

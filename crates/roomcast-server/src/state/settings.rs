@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use roomcast_forecast::decisions::promise::Method;
 use roomcast_forecast::model::rule::Rule;
 use roomcast_forecast::train::schedule::Schedule;
 use roomcast_storage::inputs::Inputs;
@@ -21,6 +22,8 @@ pub struct Settings {
     pub models: PathBuf,
     /// The rule that turns probabilities into states.
     pub rule: Rule,
+    /// The way to the threshold of schedules that name none.
+    pub method: Method,
     /// The schedule and settings of retraining.
     pub retrain: Retraining,
     /// The schedule and settings of the store's upkeep, if there is a store.

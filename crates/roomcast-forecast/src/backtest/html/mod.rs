@@ -6,6 +6,7 @@
 
 mod charts;
 mod glossary;
+mod ledger;
 mod rooms;
 mod scale;
 mod svg;
@@ -35,6 +36,7 @@ pub fn page(report: &Report) -> String {
             }
             body { main {
                 (header(report, &span))
+                @if let Some(ledger) = &report.ledger { (ledger::section(ledger)) }
                 (scores(report))
                 section.pair { (skill(report)) (reliability(report)) }
                 section.pair { (lead(report)) (hours(report)) }

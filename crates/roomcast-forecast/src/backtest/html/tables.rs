@@ -120,7 +120,8 @@ pub fn days(days: &[WorstDay]) -> Markup {
     }
 }
 
-fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>, left_out: usize) -> Markup {
+/// Returns a table, with a line that says how many rows were left out.
+pub fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>, left_out: usize) -> Markup {
     html! {
         div.scroll { table {
             thead { tr { @for cell in header { th scope="col" { (cell) } } } }

@@ -1,4 +1,5 @@
 mod baselines;
+mod ledger;
 mod replay;
 mod scores;
 

@@ -4,18 +4,14 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use icalendar::{CalendarDateTime, Component, Event, EventLike, EventStatus};
 use sha2::{Digest, Sha256};
 
-use crate::api::schedule::Block;
-use roomcast_forecast::calendar::{Calendar, Timestamp};
+use super::plan::RoomPlan;
+use crate::calendar::{Calendar, Timestamp};
 
 /// Interval at which a subscriber should poll.
 const REFRESH_INTERVAL: TimeDelta = TimeDelta::minutes(15);
 
 /// Returns one event per block. Times are UTC at a site with a zone, floating (wall time of the reader) without one.
-pub fn calendar<'a>(
-    devices: impl Iterator<Item = (&'a str, Vec<Block>)>,
-    made_at: Timestamp,
-    clock: &Calendar,
-) -> String {
+pub fn calendar(rooms: &[RoomPlan<'_>], made_at: Timestamp, clock: &Calendar) -> String {
     let mut out = icalendar::Calendar::empty();
     out.append_property(("VERSION", "2.0"))
         .append_property(("PRODID", "-//Roomcast//Roomcast//EN"))
@@ -24,7 +20,7 @@ pub fn calendar<'a>(
         .name("Roomcast")
         .ttl(&REFRESH_INTERVAL);
     let stamp = utc(made_at);
-    for (device, blocks) in devices {
+    for RoomPlan { device, blocks, .. } in rooms {
         for block in blocks {
             let percent = 100.0 * block.peak;
             let (from, until) = (clock.wall(block.occupied.0), clock.wall(block.occupied.1));
@@ -76,11 +72,14 @@ fn uid(device: &str, occupied_from: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decisions::blocks::Block;
 
     fn text(clock: &Calendar) -> String {
         let at = |hour| clock.parse(&format!("2016-08-25 {hour:02}:00:00")).expect("a time");
-        let block = Block { start: at(8), end: at(12), occupied: (at(9), at(12)), peak: 0.934 };
-        calendar([("floor; 3,\nroom_1", vec![block])].into_iter(), at(7), clock)
+        let blocks = vec![Block { start: at(8), end: at(12), occupied: (at(9), at(12)), peak: 0.934 }];
+        let device = "floor; 3,\nroom_1";
+        let room = RoomPlan { device, threshold: 0.5, blocks, hours_on: 4.0, hours_expected: 3.0, lately: None };
+        calendar(&[room], at(7), clock)
     }
 
     #[test]

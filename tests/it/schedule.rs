@@ -1,0 +1,69 @@
+//! `roomcast schedule`, from outside.
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use serde_json::Value;
+
+/// The shipped readings, July and August 2016.
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/device_activations.csv");
+
+fn schedule(line: &str) -> Command {
+    let mut command = assert_cmd::cargo::cargo_bin_cmd!("roomcast");
+    command.args(["schedule", "2016-08-24 23:59:59", "--input", DATA]).args(line.split_whitespace());
+    command
+}
+
+fn stdout(line: &str) -> String {
+    String::from_utf8(schedule(line).assert().success().get_output().stdout.clone()).expect("text")
+}
+
+#[test]
+fn every_format_has_the_same_blocks() {
+    let json: Value = serde_json::from_str(&stdout("--preheat 45m --format json")).expect("JSON");
+    let promise = &json["promise"];
+    assert_eq!((promise["max_missed"].as_f64(), promise["source"].as_str()), (Some(0.05), Some("forecasts")));
+    assert!(promise["lately"]["occupied_hours"].as_u64() > Some(100), "{promise}");
+    assert_eq!(json["rule"]["preheat_seconds"].as_i64(), Some(2700));
+    let devices = json["devices"].as_array().expect("devices");
+    let blocks: Vec<&Value> = devices.iter().flat_map(|device| device["blocks"].as_array().expect("blocks")).collect();
+    let csv = stdout("--preheat 45m --format csv");
+    assert_eq!(csv.lines().count(), 1 + blocks.len());
+    let first = blocks[0]["start"].as_str().expect("a time").replace('T', " ");
+    assert!(csv.lines().nth(1).expect("a block").contains(&first), "{csv}");
+    let calendar: icalendar::Calendar = stdout("--preheat 45m --format ics").parse().expect("a calendar");
+    assert_eq!(calendar.events().count(), blocks.len());
+    let text = stdout("--preheat 45m");
+    assert!(text.contains("24 hours from Thursday 2016-08-25 00:00"), "{text}");
+    assert!(devices.iter().all(|device| text.contains(device["device"].as_str().expect("a name"))), "{text}");
+    assert!(text.contains("promise is to miss at most 5.0 % of the occupied hours"), "{text}");
+}
+
+#[test]
+fn a_stricter_promise_is_on_longer_and_other_rules_make_none() {
+    let hours = |line: &str| {
+        let json: Value = serde_json::from_str(&stdout(&format!("--format json {line}"))).expect("JSON");
+        (json["hours_on"].as_f64().expect("hours"), json["promise"]["scope"].as_str().map(str::to_owned))
+    };
+    let (usual, scope) = hours("");
+    assert_eq!(scope.as_deref(), Some("site"));
+    assert!(hours("--max-missed 1%").0 > usual);
+    assert_eq!(hours("--promise room").1.as_deref(), Some("room"));
+    assert_eq!(hours("--threshold 0.5").1, None);
+    assert_eq!(hours("--cost-miss 3 --cost-waste 1").1, None);
+    // Nobody is expected on a day that was given as closed.
+    assert_eq!(hours("--closed 2016-08-25").0, 0.0);
+    let closed = stdout("--closed 2016-08-25");
+    assert!(closed.contains("7 rooms on for 0.0 hours"), "{closed}");
+}
+
+#[test]
+fn what_cannot_be_planned_is_said() {
+    for (line, message) in [
+        ("--device device_9", "did you mean"),
+        ("--preheat 13h", "at most 12h"),
+        ("--max-missed 5", "such as 0.05 or 5%"),
+        ("--promise room --threshold 0.5", "cannot be used with"),
+    ] {
+        schedule(line).assert().failure().stderr(predicate::str::contains(message));
+    }
+}
