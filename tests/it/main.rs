@@ -10,6 +10,7 @@ mod holidays;
 mod leakage;
 mod live;
 mod mutations;
+mod poison;
 mod power;
 mod publish;
 mod readings;

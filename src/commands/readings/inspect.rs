@@ -1,5 +1,6 @@
 //! `roomcast inspect`: describes readings before training.
 
+use std::collections::HashSet;
 use std::fmt::{self, Write};
 use std::path::PathBuf;
 
@@ -13,8 +14,9 @@ use crate::commands::output::{print, print_json};
 use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::calendar::public_holidays::{self, Country};
 use roomcast_forecast::hourly::{Hourly, Status};
+use roomcast_forecast::readings::notices::{self, Kind, Notice};
 use roomcast_forecast::readings::silent_days::{Proposal, Workdays};
-use roomcast_forecast::readings::{self, Profile, ReadOptions, ReadSummary, Readings};
+use roomcast_forecast::readings::{self, DeviceProfile, Profile, ReadOptions, ReadSummary, Readings};
 use roomcast_forecast::table::table;
 use roomcast_storage::inputs;
 
@@ -46,6 +48,8 @@ struct Report {
     profile: Profile,
     /// Devices that have been silent for longer than their habits explain, at the end of the data.
     silent: Vec<String>,
+    /// What is suspicious, and what to do.
+    notices: Vec<Notice>,
     #[serde(skip_serializing_if = "Option::is_none")]
     holidays: Option<Holidays>,
 }
@@ -74,7 +78,8 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let profile = readings::profile(&readings, &calendar);
     let holidays = holidays(args, &readings, &profile, &calendar);
     let silent = silent(&readings, &calendar);
-    let report = Report { fingerprint: readings.fingerprint(), summary, profile, silent, holidays };
+    let notices = notices::notices(&readings, &profile, &calendar);
+    let report = Report { fingerprint: readings.fingerprint(), summary, profile, silent, notices, holidays };
 
     if args.json {
         print_json(&report)?;
@@ -134,6 +139,7 @@ fn text(report: &Report, out: &mut String) -> fmt::Result {
     devices(report, out)?;
     day(profile, out)?;
     silent_workdays(profile, out)?;
+    advice(&report.notices, out)?;
     holidays.as_ref().map_or(Ok(()), |holidays| proposal(holidays, out))
 }
 
@@ -170,12 +176,18 @@ fn strays(summary: &ReadSummary, out: &mut String) -> fmt::Result {
     summary.strays.iter().try_for_each(|stray| writeln!(out, "  {stray}"))
 }
 
-fn devices(Report { profile, silent, .. }: &Report, out: &mut String) -> fmt::Result {
-    let note = |chattering, silent| match (chattering, silent) {
-        (true, true) => "chattering, silent",
-        (true, false) => "chattering",
-        (false, true) => "silent",
-        (false, false) => "",
+fn devices(report: &Report, out: &mut String) -> fmt::Result {
+    let profile = &report.profile;
+    let noticed: HashSet<(Kind, &str)> = report
+        .notices
+        .iter()
+        .flat_map(|notice| notice.devices.iter().map(|device| (notice.kind, device.as_str())))
+        .collect();
+    let note = |device: &DeviceProfile| {
+        let is = |kind: Kind| noticed.contains(&(kind, device.device.as_str())).then(|| kind.label());
+        let chattering = device.chattering.then(|| Kind::Chattering.label()).or_else(|| is(Kind::Chattering));
+        let silent = report.silent.contains(&device.device).then_some("silent");
+        [is(Kind::Stuck), chattering, is(Kind::Twins), silent].into_iter().flatten().collect::<Vec<_>>().join(", ")
     };
     let header = [
         "device",
@@ -200,7 +212,7 @@ fn devices(Report { profile, silent, .. }: &Report, out: &mut String) -> fmt::Re
             format!("{:.1} d", device.longest_silence_days),
             device.silent_workdays.to_string(),
             format!("{:.1}", device.readings_per_occupied_hour),
-            note(device.chattering, silent.contains(&device.device)).to_owned(),
+            note(device),
         ]
     });
     writeln!(out)?;
@@ -228,6 +240,23 @@ fn silent_workdays(profile: &Profile, out: &mut String) -> fmt::Result {
     }
     writeln!(out, "\nworkdays without a reading of any device (holidays?)")?;
     profile.silent_workdays.iter().try_for_each(|date| writeln!(out, "  {}", date.format("%Y-%m-%d %A")))
+}
+
+/// Says what is suspicious, and what to do about it.
+fn advice(notices: &[Notice], out: &mut String) -> fmt::Result {
+    for same in notices.chunk_by(|a, b| a.kind == b.kind) {
+        writeln!(out, "\n{}", same[0].kind.label())?;
+        for Notice { devices, from, to, finding, .. } in same.iter().take(MAX_LISTED) {
+            let who = if devices.is_empty() { "the site".to_owned() } else { list(devices.iter()) };
+            let days = if from == to { format!("on {from}") } else { format!("from {from} to {to}") };
+            writeln!(out, "  {who} {finding}, {days}")?;
+        }
+        if same.len() > MAX_LISTED {
+            writeln!(out, "  and {} more; --json has all", same.len() - MAX_LISTED)?;
+        }
+        writeln!(out, "  to do: {}", same[0].advice)?;
+    }
+    Ok(())
 }
 
 /// Says which silent days are public holidays and which options add them.

@@ -1,5 +1,6 @@
 //! Forecasts: 24 probabilities and states per device, from a model and a history.
 
+pub mod parts;
 pub mod write;
 
 use polars::prelude::PolarsResult;

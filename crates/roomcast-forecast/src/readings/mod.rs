@@ -6,6 +6,7 @@
 mod active_period;
 mod file;
 pub mod names;
+pub mod notices;
 mod order;
 mod profile;
 pub mod silent_days;

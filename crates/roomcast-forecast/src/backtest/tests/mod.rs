@@ -1,4 +1,5 @@
 mod baselines;
+mod parts;
 mod replay;
 mod scores;
 

@@ -40,10 +40,33 @@ pub struct Parts {
     pub expert: Option<f64>,
     /// The mix of all.
     pub mixed: f64,
+    /// Weights in the mix; `None` for the baseline, which is one part alone.
+    #[serde(skip)]
+    shares: Option<Shares>,
+}
+
+/// The names of the parts, in the order of [`Parts::weighted`].
+pub const NAMES: [&str; 4] = ["stack", "corrected", "shipped", "expert"];
+
+impl Parts {
+    /// Returns the log-odds of each part and its weight in [`Parts::mixed`], in the order of [`NAMES`]; `None` without the
+    /// part. The weights add up to 1.
+    pub fn weighted(&self) -> [Option<(f64, f64)>; NAMES.len()] {
+        let Some(Shares { stack, correction, shipped, expert }) = self.shares else {
+            return [Some((self.stack, 1.0)), None, None, None];
+        };
+        [
+            // The corrected stack holds the stack.
+            Some((self.stack, stack - correction)),
+            Some((self.corrected, correction)),
+            Some((self.shipped, shipped)),
+            self.expert.map(|score| (score, expert)),
+        ]
+    }
 }
 
 /// Weights of the parts of one row in its score; the stack counts in the correction too.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Shares {
     stack: f64,
     correction: f64,
@@ -71,7 +94,7 @@ impl Shares {
 pub(super) fn parts(device: &DeviceModel, site: &SiteModel, matrix: &Matrix, days: f64) -> Vec<Parts> {
     let stack = device.scores(site, matrix);
     if device.source() == Source::Baseline {
-        let alone = |stack| Parts { stack, corrected: stack, shipped: stack, expert: None, mixed: stack };
+        let alone = |stack| Parts { stack, corrected: stack, shipped: stack, expert: None, mixed: stack, shares: None };
         return stack.into_iter().map(alone).collect();
     }
     let (corrections, shipped) = (Shipped::get().corrections(matrix), Shipped::get().scores(matrix));

@@ -55,6 +55,9 @@ fn contributions_add_up_to_the_mix_of_the_parts() {
             assert!((base + out.iter().sum::<f64>() - part.mixed).abs() < 1e-9, "{device:?}: {part:?}");
             assert_eq!(part.stack.to_bits(), device.score(&site, &row).to_bits());
             assert_eq!(part.expert.is_some(), !device.expert.is_empty());
+            let weighted = part.weighted().into_iter().flatten();
+            let sums = weighted.fold((0.0, 0.0), |sums, (score, weight)| (sums.0 + score * weight, sums.1 + weight));
+            assert!((sums.0 - part.mixed).abs() < 1e-9 && (sums.1 - 1.0).abs() < 1e-12, "{part:?}");
         }
     }
 }
@@ -64,7 +67,7 @@ fn the_baseline_is_the_rate_alone() {
     let matrix = rows();
     let parts = parts(&DeviceModel::default(), &SiteModel::default(), &matrix, 100.0);
     for (parts, &prior) in parts.iter().zip(matrix.column(PRIOR)) {
-        let Parts { stack, corrected, shipped, expert, mixed } = *parts;
+        let Parts { stack, corrected, shipped, expert, mixed, .. } = *parts;
         let prior = f64::from(prior);
         assert!(
             [stack, corrected, shipped, mixed].iter().all(|part| part.total_cmp(&prior).is_eq()) && expert.is_none()
