@@ -107,7 +107,14 @@ pub(super) fn parts(device: &DeviceModel, site: &SiteModel, matrix: &Matrix, day
             + shares.correction * corrections[row]
             + shares.shipped * shipped[row]
             + shares.expert * expert.unwrap_or(0.0);
-        Parts { stack: stack[row], corrected: stack[row] + corrections[row], shipped: shipped[row], expert, mixed }
+        Parts {
+            stack: stack[row],
+            corrected: stack[row] + corrections[row],
+            shipped: shipped[row],
+            expert,
+            mixed,
+            shares: Some(shares),
+        }
     };
     (0..matrix.rows).map(part).collect()
 }
