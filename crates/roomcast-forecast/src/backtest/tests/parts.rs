@@ -26,7 +26,8 @@ fn the_loss_of_a_part_and_of_the_mix_without_it_are_over_the_hours_that_have_bot
             (hour.parts.without[1], hour.parts.without[2]) = (0.9, 0.5);
         }
     }
-    let [stack, expert] = &parts::scores(&hours)[..] else { panic!("two parts") };
+    let scores = parts::scores(&hours);
+    let [stack, expert] = &scores[..] else { panic!("two parts: {scores:?}") };
     assert_eq!((stack.part, stack.hours, expert.hours), (NAMES[1], 8, 6));
     let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-6, "{a} {b}");
     close(stack.alone, -0.5_f64.ln());
