@@ -66,7 +66,7 @@ fn a_stuck_device_changes_the_others_forecasts_little() {
         let stuck = sound.devices[2].device.clone();
         let (moved, lost) = change(&replay(&sound, monday), &replay(&faulty, monday), |device, _| device != stuck);
         println!("seed {seed}: stuck for 16 days and more: probability of others {moved:.4}, log loss {lost:+.4}");
-        assert!(moved < 0.02 && lost < 0.004, "seed {seed}: {moved} {lost}");
+        assert!(moved < 0.02 && lost < 0.01, "seed {seed}: {moved} {lost}");
     }
 }
 
@@ -84,7 +84,7 @@ fn a_twin_changes_the_others_forecasts_little() {
 }
 
 #[test]
-fn a_stuck_device_recovers_within_days() {
+fn a_stuck_device_is_forgotten_with_the_next_weekly_fit() {
     for seed in SEEDS {
         let (sound, monday) = building(seed);
         for length in [4, 14] {
@@ -92,11 +92,11 @@ fn a_stuck_device_recovers_within_days() {
             stick(&mut faulty, 2, monday, KNOWN - length..KNOWN);
             let (before, after) = (replay(&sound, monday), replay(&faulty, monday));
             let stuck = sound.devices[2].device.clone();
-            let day = |day: i64| {
-                change(&before, &after, |device, origin| device == stuck && (origin - monday) / DAY - KNOWN == day)
-            };
-            let days: Vec<(f64, f64)> = (0..SCORED).map(day).collect();
-            println!("seed {seed}: stuck for {length} days: {days:.3?}");
+            // Models are fitted again on the seventh day.
+            let (moved, lost) =
+                change(&before, &after, |device, origin| device == stuck && (origin - monday) / DAY - KNOWN >= 7);
+            println!("seed {seed}: stuck for {length} days, the second week after: {moved:.3}, log loss {lost:+.3}");
+            assert!(moved < 0.1 && lost < 0.1, "seed {seed}, {length} days: {moved} {lost}");
         }
     }
 }

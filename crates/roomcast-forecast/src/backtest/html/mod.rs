@@ -18,7 +18,7 @@ use super::numbers::percent;
 use super::report::Report;
 use super::text::duration;
 use super::verdict::Standing;
-use super::worst_days::{self, WorstRoomDay};
+use super::worst_days::WorstRoomDay;
 
 /// Returns the page.
 pub fn page(report: &Report) -> String {
@@ -262,7 +262,10 @@ fn site_days(report: &Report) -> Markup {
         @if !report.worst_days.is_empty() {
             section {
                 h2 { "The worst days" }
-                p.note { (worst_days::CHOICE) " Each has a likely reason." }
+                p.note {
+                    "The eight days of highest log loss among those that lost at least a quarter more than all days of the \
+                     same type, with a likely reason. Some lose so much by chance."
+                }
                 (tables::days(&report.worst_days))
             }
         }
@@ -275,8 +278,9 @@ fn room_days(report: &Report) -> Markup {
             section {
                 h2 { "The worst days of single rooms" }
                 p.note {
-                    (worst_days::CHOICE) " Days without motion in any room are left out. Bars are probabilities by hour of \
-                     day; the upper line is 100\u{a0}%. Filled squares are hours with motion."
+                    "The twelve days of highest log loss among all rooms: of many days some lose so much by chance. Days \
+                     without motion in any room are left out. Bars are probabilities by hour of day; the upper line is \
+                     100\u{a0}%. Filled squares are hours with motion."
                 }
                 div.cards { @for (at, day) in report.worst_room_days.iter().enumerate() { (card(at, day)) } }
             }

@@ -1,13 +1,10 @@
 //! The days with the worst forecasts, and a likely reason for each.
 
-mod noise;
-
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use self::noise::{Surprise, is_beyond_noise};
 use super::ScoredHour;
 use crate::measures::loss::log_loss;
 
@@ -15,9 +12,8 @@ use crate::measures::loss::log_loss;
 const MAX_DAYS: usize = 8;
 /// Largest number of days of single rooms that are listed.
 const MAX_ROOM_DAYS: usize = 12;
-/// How the days are chosen, in words.
-pub(super) const CHOICE: &str = "Days whose log loss is beyond noise: if the probabilities were right, fewer than one report in twenty would hold such \
-     a day by chance. How much days of this site differ by themselves is taken into account.";
+/// Multiple of the log loss of all days of its type from which a day of the site is listed.
+const UNUSUAL_RATIO: f64 = 1.25;
 /// Fewest rooms that can show that a whole building was empty.
 const MIN_ROOMS: usize = 3;
 /// Fewest hours that count as a day.
@@ -78,7 +74,6 @@ impl WorstRoomDay {
 struct RoomDay {
     off: bool,
     loss: f64,
-    surprise: Surprise,
     forecasts: f64,
     silent: f64,
     weeks: u16,
@@ -116,7 +111,6 @@ impl Days {
             let hour = usize::from(scored.hour_of_day);
             day.off = scored.off;
             day.loss += log_loss(scored.probability.into(), scored.actual);
-            day.surprise.add(scored.probability.into(), scored.actual);
             day.forecasts += 1.0;
             day.silent += f64::from(u8::from(scored.silent));
             day.weeks = day.weeks.max(scored.weeks);
@@ -128,7 +122,7 @@ impl Days {
         days
     }
 
-    /// Returns the worst days of the whole site by log loss, worst first; only days beyond noise.
+    /// Returns the worst days of the whole site by log loss, worst first; only days clearly worse than usual.
     fn of_site(&self) -> Vec<WorstDay> {
         // Compared within the day type: weekends in offices are easy, so every workday would look bad.
         let usual = [false, true].map(|off| {
@@ -136,9 +130,6 @@ impl Days {
             let (loss, n) = same.fold((0.0, 0.0), |(loss, n), room| (loss + room.loss, n + room.forecasts));
             loss / n
         });
-        let surprises: Vec<Surprise> =
-            self.0.values().map(|rooms| noise::sum(rooms.values().map(|r| &r.surprise))).collect();
-        let beyond = is_beyond_noise(surprises.iter());
         let day = |(&day, rooms): (&i32, &BTreeMap<u32, RoomDay>)| {
             let off = rooms.values().next().filter(|_| rooms.values().any(RoomDay::is_whole))?.off;
             let sum = |of: fn(&RoomDay) -> f64| rooms.values().map(of).sum::<f64>();
@@ -154,22 +145,18 @@ impl Days {
                 why: why_day(off, deserted(rooms), predicted, actual),
             })
         };
-        let chosen = self.0.iter().zip(beyond).filter_map(|(entry, beyond)| beyond.then_some(entry));
-        let mut days: Vec<_> = chosen.filter_map(day).collect();
+        let mut days: Vec<_> = self.0.iter().filter_map(day).filter(|day| day.times_usual >= UNUSUAL_RATIO).collect();
         days.sort_by(|a, b| b.log_loss.total_cmp(&a.log_loss));
         days.truncate(MAX_DAYS);
         days
     }
 
-    /// Returns the worst days of single rooms by log loss, worst first; only days beyond noise. It leaves out parts of
-    /// days, and days on which no room saw motion, which [`Days::of_site`] lists.
+    /// Returns the worst days of single rooms by log loss, worst first. It leaves out parts of days, and days on which
+    /// no room saw motion, which [`Days::of_site`] lists.
     fn of_rooms(&self, name: impl Fn(u32) -> String) -> Vec<WorstRoomDay> {
         let days = self.0.iter().filter(|(_, rooms)| !deserted(rooms));
         let rooms = days.flat_map(|(&day, rooms)| rooms.iter().map(move |(&device, room)| (day, device, room)));
-        let whole: Vec<_> = rooms.filter(|(.., room)| room.is_whole()).collect();
-        let beyond = is_beyond_noise(whole.iter().map(|(.., room)| &room.surprise));
-        let mut worst: Vec<_> =
-            whole.into_iter().zip(beyond).filter_map(|(room, beyond)| beyond.then_some(room)).collect();
+        let mut worst: Vec<_> = rooms.filter(|(.., room)| room.is_whole()).collect();
         worst.sort_by(|(.., a), (.., b)| b.log_loss().total_cmp(&a.log_loss()));
         worst.truncate(MAX_ROOM_DAYS);
         let entry = |(day, device, room): (i32, u32, &RoomDay)| WorstRoomDay {
