@@ -20,9 +20,7 @@ def off(times: pl.Series) -> pl.Series:
     return (times.dt.weekday() >= 6).cast(pl.UInt8)
 
 
-def main() -> None:
-    options = arguments(__doc__)
-    hours = grid(options.readings, options.origin)
+def forecaster(jobs: int) -> MLForecast:
     model = lgb.LGBMRegressor(
         objective="binary",
         n_estimators=200,
@@ -31,11 +29,11 @@ def main() -> None:
         min_child_samples=100,
         colsample_bytree=0.8,
         max_bin=63,
-        n_jobs=options.jobs,
+        n_jobs=jobs,
         random_state=1,
         verbosity=-1,
     )
-    forecaster = MLForecast(
+    return MLForecast(
         models={"probability": model},
         freq="1h",
         lags=[DAY * day for day in (1, 2, 3, 4, 5, 6, 7, 14)],
@@ -50,10 +48,16 @@ def main() -> None:
             WEEK: [SeasonalRollingMean(season_length=WEEK, window_size=4, min_samples=1)],
         },
         date_features=["hour", "weekday", off],
-        num_threads=options.jobs,
+        num_threads=jobs,
     )
-    forecaster.fit(hours, id_col="device", time_col="hour", target_col="occupied", dropna=False, as_numpy=True)
-    write(options.forecast, forecaster.predict(HORIZON))
+
+
+def main() -> None:
+    options = arguments(__doc__)
+    model = forecaster(options.jobs)
+    hours = grid(options.readings, options.origin)
+    model.fit(hours, id_col="device", time_col="hour", target_col="occupied", dropna=False, as_numpy=True)
+    write(options.forecast, model.predict(HORIZON))
 
 
 if __name__ == "__main__":

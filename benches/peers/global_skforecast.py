@@ -16,6 +16,8 @@ from skforecast.recursive import ForecasterRecursiveMultiSeries
 from hours import HORIZON, arguments, grid, write
 
 DAY, WEEK = 24, 168
+# Hours before the first that it can learn from.
+REACH = 14 * DAY
 
 
 def calendar(times: pd.DatetimeIndex) -> pd.DataFrame:
@@ -24,12 +26,9 @@ def calendar(times: pd.DatetimeIndex) -> pd.DataFrame:
     return pd.DataFrame(columns, index=times).astype("int16")
 
 
-def main() -> None:
-    options = arguments(__doc__)
-    hours = grid(options.readings, options.origin)
-    # A day more of the calendar than of readings.
-    start = hours["hour"].min()
-    everything = calendar(pd.date_range(start, options.origin + pd.Timedelta(hours=HORIZON - 1), freq="h"))
+def prepared(hours: pl.DataFrame, jobs: int) -> tuple[ForecasterRecursiveMultiSeries, dict, dict]:
+    """A forecaster that is not fitted, the series by device, and their calendar."""
+    everything = calendar(pd.date_range(hours["hour"].min(), hours["hour"].max(), freq="h"))
     series, known = {}, {}
     for (device,), one in hours.partition_by("device", as_dict=True, maintain_order=True).items():
         index = pd.date_range(one["hour"][0], periods=one.height, freq="h")
@@ -43,7 +42,7 @@ def main() -> None:
         min_child_samples=100,
         colsample_bytree=0.8,
         max_bin=63,
-        n_jobs=options.jobs,
+        n_jobs=jobs,
         random_state=1,
         verbosity=-1,
     )
@@ -53,9 +52,15 @@ def main() -> None:
         window_features=RollingFeatures(stats=["mean", "mean"], window_sizes=[DAY, WEEK]),
         encoding="ordinal",
     )
+    return forecaster, series, known
+
+
+def main() -> None:
+    options = arguments(__doc__)
+    forecaster, series, known = prepared(grid(options.readings, options.origin), options.jobs)
     warnings.simplefilter("ignore")
     forecaster.fit(series=series, exog=known, suppress_warnings=True)
-    ahead = everything.loc[everything.index >= options.origin]
+    ahead = calendar(pd.date_range(options.origin, periods=HORIZON, freq="h"))
     made = forecaster.predict(HORIZON, exog={device: ahead for device in series}, suppress_warnings=True)
     forecast = pl.from_pandas(made.reset_index(names="hour"))
     write(options.forecast, forecast.rename({"level": "device", "pred": "probability"}))

@@ -1,10 +1,12 @@
 //! `roomcast backtest`, from outside.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
 use assert_cmd::Command;
+use polars::prelude::{AnyValue, Column, ParquetReader, SerReader};
 use predicates::prelude::*;
 use serde_json::Value;
 
@@ -109,6 +111,114 @@ fn one_room_is_forecast_as_it_is_among_all() {
     let same = rooms.iter().find(|room| room["label"] == "device_2").expect("the room");
     assert_eq!(one["by_device"].as_array().map(Vec::len), Some(1));
     assert_eq!(loss(&one["overall"]), loss(same));
+}
+
+/// The columns of a file of scored hours as text, by name.
+type Columns = BTreeMap<String, Vec<String>>;
+
+fn csv(file: &Path) -> Columns {
+    let text = fs::read_to_string(file).expect("the file");
+    let mut rows = text.lines().map(|line| line.split(',').map(String::from).collect::<Vec<_>>());
+    let names = rows.next().expect("a header");
+    let rows: Vec<_> = rows.collect();
+    let column = |(at, name): (usize, String)| (name, rows.iter().map(|row| row[at].clone()).collect());
+    names.into_iter().enumerate().map(column).collect()
+}
+
+fn parquet(file: &Path) -> Columns {
+    let frame = ParquetReader::new(fs::File::open(file).expect("the file")).finish().expect("Parquet");
+    let text = |value: AnyValue| match value {
+        AnyValue::Null => String::new(),
+        AnyValue::Float32(number) => number.to_string(),
+        AnyValue::Datetime(time, ..) => {
+            let utc = chrono::DateTime::from_timestamp_millis(time).expect("a time");
+            utc.format("%Y-%m-%dT%H:%M:%S").to_string()
+        }
+        other => other.str_value().into_owned(),
+    };
+    let column = |column: &Column| {
+        let values = (0..column.len()).map(|row| text(column.get(row).expect("a value")));
+        (column.name().to_string(), values.collect())
+    };
+    frame.columns().iter().map(column).collect()
+}
+
+/// Log loss, Brier score and accuracy of the rows that have a probability, from their definitions.
+fn scored_again(columns: &Columns, probability: &str, state: &str) -> [f64; 3] {
+    let rows = columns[probability].iter().zip(&columns[state]).zip(&columns["truth"]);
+    let mut sums = [0.0; 3];
+    let mut count = 0.0;
+    for ((probability, state), truth) in rows.filter(|((probability, _), _)| !probability.is_empty()) {
+        let p = f64::from(probability.parse::<f32>().expect("a probability"));
+        let of_truth = if truth == "1" { p } else { 1.0 - p };
+        let right = f64::from(u8::from(state == truth));
+        for (sum, part) in sums.iter_mut().zip([-of_truth.ln(), (1.0 - of_truth).powi(2), right]) {
+            *sum += part;
+        }
+        count += 1.0;
+    }
+    sums.map(|sum| sum / count)
+}
+
+#[test]
+fn the_scores_of_the_report_follow_from_the_file_of_cases() {
+    let place = tempfile::tempdir().expect("a directory");
+    let [as_csv, as_parquet] = ["cases.csv", "cases.parquet"].map(|name| place.path().join(name));
+    fs::write(&as_csv, "old").expect("a file");
+    let plan = "--from 2016-08-22 --to 2016-08-26 --refit 7d --every 12h";
+    let report = json(&format!("{plan} --cases {}", as_csv.display()));
+    let columns = csv(&as_csv);
+    assert_eq!(report["setup"]["hours"].as_u64(), Some(columns["time"].len() as u64));
+    assert_eq!(&columns["origin"][0], "2016-08-22T00:00:00");
+    let number = |value: &Value| value.as_f64().expect("a number");
+    for forecaster in report["overall"]["forecasters"].as_array().expect("forecasters") {
+        let name = forecaster["forecaster"].as_str().expect("a name").replace([' ', '-'], "_");
+        let (probability, state) = match name.as_str() {
+            "model" => ("probability".to_owned(), "state".to_owned()),
+            rule => (rule.to_owned(), format!("{rule}_state")),
+        };
+        let again = scored_again(&columns, &probability, &state);
+        for (again, score) in again.into_iter().zip(["log_loss", "brier", "accuracy"]) {
+            assert!((again - number(&forecaster[score])).abs() < 1e-9, "{name} {score}: {again} {forecaster}");
+        }
+    }
+    let parts = report["parts"].as_array().expect("parts");
+    assert!(parts.len() > 1, "{parts:?}");
+    for part in parts {
+        let name = part["part"].as_str().expect("a name");
+        let again = |column: String| scored_again(&columns, &column, "state")[0];
+        assert!((again(format!("part_{name}")) - number(&part["alone"])).abs() < 1e-9, "{part}");
+        if part["mixed"].is_object() {
+            let without = again(format!("without_{name}"));
+            assert!((without - number(&part["mixed"]["without"])).abs() < 1e-9, "{part}");
+            let saved = 1.0 - number(&part["mixed"]["model"]) / without;
+            assert!((saved - number(&part["mixed"]["saved"]["value"])).abs() < 1e-9, "{part}");
+        }
+    }
+    assert!(parts.iter().any(|part| part["mixed"].is_object()), "{parts:?}");
+    stdout(&mut roomcast(&format!("{plan} --cases {}", as_parquet.display())));
+    assert!(parquet(&as_parquet) == columns, "the same in Parquet");
+    // One device alone has the same rows, in a file of its own.
+    let one = place.path().join("one.csv");
+    stdout(&mut roomcast(&format!("{plan} --device device_2 --cases {}", one.display())));
+    let rows = |file: &Path, device: &str| {
+        let text = fs::read_to_string(file).expect("the file");
+        text.lines().filter(|line| line.contains(device)).map(String::from).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&one, ","), [rows(&as_csv, "origin,"), rows(&as_csv, ",device_2,")].concat());
+    assert_eq!(fs::read_dir(place.path()).expect("a directory").count(), 3, "nothing is left beside them");
+}
+
+#[test]
+fn cases_that_cannot_be_made_leave_the_old_file() {
+    let place = tempfile::tempdir().expect("a directory");
+    let file = place.path().join("cases.csv");
+    fs::write(&file, "old").expect("a file");
+    let line = format!("--from 2020-01-01 --to 2020-01-02 --cases {}", file.display());
+    roomcast(&line).assert().code(1).stderr(predicate::str::contains("nothing to score"));
+    assert_eq!(fs::read_to_string(&file).expect("the file"), "old");
+    assert_eq!(fs::read_dir(place.path()).expect("a directory").count(), 1);
+    roomcast("--cases -").assert().code(1).stderr(predicate::str::contains("--cases needs a file"));
 }
 
 #[test]

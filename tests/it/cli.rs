@@ -241,6 +241,36 @@ fn help_man_pages_and_completions_cover_every_subcommand() {
 }
 
 #[test]
+fn inspect_says_what_is_suspicious_and_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("readings.csv");
+    let mut rows = "time,device,device_activated\n".to_owned();
+    for day in 4..=29 {
+        for hour in [9, 10, 14] {
+            rows += &format!("2016-07-{day:02} {hour:02}:00:00,room_1,1\n");
+        }
+        // Three days in every hour, not only when the room is in use.
+        for hour in 0..24 {
+            if (18..=20).contains(&day) || hour == 11 {
+                rows += &format!("2016-07-{day:02} {hour:02}:30:00,room_2,1\n");
+            }
+        }
+    }
+    std::fs::write(&file, rows).unwrap();
+    let file = file.to_str().unwrap();
+    let said = text(&roomcast(&["inspect", file]).stdout);
+    let notice = "\nstuck on\n  room_2 has readings in every hour of 3 days, from 2016-07-18 to 2016-07-20\n  to do: look at the sensor";
+    assert!(said.contains(notice) && said.contains("  stuck on\n"), "{said}");
+    let json: serde_json::Value = serde_json::from_slice(&roomcast(&["inspect", "--json", file]).stdout).unwrap();
+    let notices = json["notices"].as_array().unwrap();
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    let of = |name: &str| notices[0][name].clone();
+    let expected = serde_json::json!(["stuck", ["room_2"], "2016-07-18", "2016-07-20"]);
+    assert_eq!(serde_json::json!([of("kind"), of("devices"), of("from"), of("to")]), expected);
+    assert!(of("advice").as_str().is_some_and(|advice| advice.starts_with("look at the sensor")), "{notices:?}");
+}
+
+#[test]
 fn inspect_of_a_file_of_which_every_row_was_refused_fails() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("bad.csv");

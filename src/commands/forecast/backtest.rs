@@ -12,11 +12,12 @@ use super::ledger::LedgerArgs;
 use crate::commands::arguments::{SiteArgs, values};
 use crate::commands::output::{print, print_json};
 use crate::commands::progress;
+use roomcast_forecast::backtest::cases::CaseWriter;
 use roomcast_forecast::backtest::ledger::{self, Ledger};
 use roomcast_forecast::backtest::report::Report;
 use roomcast_forecast::backtest::{self, BacktestPlan, ScoredHour, html, learning_curve, text};
-use roomcast_forecast::calendar::Calendar;
-use roomcast_forecast::files;
+use roomcast_forecast::calendar::{Calendar, Timestamp};
+use roomcast_forecast::files::{self, Output};
 use roomcast_forecast::readings::Readings;
 
 /// Score forecasts of past days beside simple rules.
@@ -49,6 +50,9 @@ pub struct BacktestArgs {
     /// File of the report as one self-contained HTML page
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// File of every scored hour, to score it again: Parquet if the name ends in .parquet, else CSV
+    #[arg(long, value_name = "FILE")]
+    cases: Option<PathBuf>,
     /// Print the report as JSON instead of tables
     #[arg(long)]
     json: bool,
@@ -64,9 +68,10 @@ pub struct BacktestArgs {
 /// # Errors
 /// Returns an error when readings cannot be read or are too few, a device is unknown, or an output cannot be written.
 pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
-    if let Some(page) = &args.html {
-        files::check(page)?;
-        ensure!(page.as_os_str() != "-", "--html needs a file, because the scores go to standard output");
+    for (option, file) in [("--html", &args.html), ("--cases", &args.cases)] {
+        let Some(file) = file else { continue };
+        files::check(file)?;
+        ensure!(file.as_os_str() != "-", "{option} needs a file, because the scores go to standard output");
     }
     let inputs = args.site.inputs();
     let calendar = inputs.site.calendar()?;
@@ -76,7 +81,6 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
     let plan = plan(args, &readings, &calendar)?;
     check_known(&readings, &args.device, "")?;
     let compared = args.ledger.plan(&inputs.site, &readings)?;
-    let wanted = |hour: &ScoredHour| args.device.is_empty() || args.device.contains(&name(&readings, hour));
     let bar = progress::bar("all history", Some(0));
     let step = |label: &str, done: usize, total: usize| {
         bar.set_length(total as u64);
@@ -86,17 +90,21 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
         }
         bar.set_position(done as u64);
     };
-    let mut cases = backtest::run(&readings, &calendar, &plan, &|done, total| step("all history", done, total))?;
-    cases.retain(wanted);
+    let mut output = args.cases.as_deref().map(Output::create).transpose()?;
+    let progress = |done, total| step("all history", done, total);
+    let cases = replay(args, &readings, &calendar, &plan, &progress, output.as_mut())?;
     let Some(mut report) = Report::new(&readings, &calendar, &plan, &cases) else {
         bail!("nothing to score: no hour of these devices between the origins and the last reading");
     };
+    if let Some(output) = output {
+        output.finish()?;
+    }
     if let Some(compared) = compared {
         let earlier = ledger::prior(&plan, &calendar);
         let mut earlier = ledger::replay_earlier(&readings, &calendar, &earlier, &|done, total| {
             step("the days before", done, total);
         })?;
-        earlier.retain(wanted);
+        earlier.retain(|hour| is_wanted(args, &readings, hour));
         report.ledger = Ledger::new(&readings, &calendar, &compared, &earlier, &cases);
     }
     if args.learning_curve {
@@ -116,8 +124,36 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
     print(tables)
 }
 
-fn name(readings: &Readings, hour: &ScoredHour) -> String {
-    readings.devices[hour.device as usize].device.clone()
+/// Replays the past and returns the hours of the wanted devices, which go into the file of cases as they are made.
+fn replay(
+    args: &BacktestArgs,
+    readings: &Readings,
+    calendar: &Calendar,
+    plan: &BacktestPlan,
+    progress: &(dyn Fn(usize, usize) + Sync),
+    output: Option<&mut Output>,
+) -> anyhow::Result<Vec<ScoredHour>> {
+    let mut writer = match (&args.cases, output) {
+        (Some(file), Some(output)) => Some(CaseWriter::new(file, readings, calendar, output)?),
+        _ => None,
+    };
+    let mut cases = Vec::new();
+    backtest::run_each(readings, calendar, plan, progress, |mut hours| {
+        hours.retain(|hour| is_wanted(args, readings, hour));
+        if let Some(writer) = &mut writer {
+            writer.write(hours.iter()).context("cannot write --cases")?;
+        }
+        cases.extend(hours);
+        Ok::<_, anyhow::Error>(())
+    })?;
+    if let Some(writer) = writer {
+        writer.finish().context("cannot write --cases")?;
+    }
+    Ok(cases)
+}
+
+fn is_wanted(args: &BacktestArgs, readings: &Readings, hour: &ScoredHour) -> bool {
+    args.device.is_empty() || args.device.contains(&readings.devices[hour.device as usize].device)
 }
 
 /// Plans the origins and fits. Without arguments the origins are in the last third of the readings' days.

@@ -1,5 +1,6 @@
 //! `roomcast inspect`: describes readings before training.
 
+use std::collections::HashSet;
 use std::fmt::{self, Write};
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ use crate::commands::output::{print, print_json};
 use roomcast_forecast::calendar::public_holidays::{self, Country};
 use roomcast_forecast::calendar::{Calendar, MAX_PRESENCE_HOURS};
 use roomcast_forecast::hourly::{Hourly, Status};
+use roomcast_forecast::readings::notices::{self, Kind, Notice};
 use roomcast_forecast::readings::silent_days::{Proposal, Workdays};
 use roomcast_forecast::readings::{self, DeviceProfile, Profile, ReadOptions, ReadSummary, Readings};
 use roomcast_forecast::table::table;
@@ -52,6 +54,8 @@ struct Report {
     profile: Profile,
     /// Devices that have been silent for longer than their habits explain, at the end of the data.
     silent: Vec<String>,
+    /// What is suspicious, and what to do.
+    notices: Vec<Notice>,
     #[serde(skip_serializing_if = "Option::is_none")]
     holidays: Option<Holidays>,
 }
@@ -80,7 +84,8 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let profile = readings::profile(&readings, &calendar);
     let holidays = holidays(args, &readings, &profile, &calendar);
     let silent = silent(&readings, &calendar);
-    let report = Report { fingerprint: readings.fingerprint(), summary, profile, silent, holidays };
+    let notices = notices::notices(&readings, &profile, &calendar);
+    let report = Report { fingerprint: readings.fingerprint(), summary, profile, silent, notices, holidays };
 
     if args.json {
         print_json(&report)?;
@@ -140,6 +145,7 @@ fn text(report: &Report, out: &mut String) -> fmt::Result {
     devices(report, out)?;
     day(profile, out)?;
     silent_workdays(profile, out)?;
+    advice(&report.notices, out)?;
     holidays.as_ref().map_or(Ok(()), |holidays| proposal(holidays, out))
 }
 
@@ -176,14 +182,19 @@ fn strays(summary: &ReadSummary, out: &mut String) -> fmt::Result {
     summary.strays.iter().try_for_each(|stray| writeln!(out, "  {stray}"))
 }
 
-fn devices(Report { profile, silent, .. }: &Report, out: &mut String) -> fmt::Result {
+fn devices(report: &Report, out: &mut String) -> fmt::Result {
+    let profile = &report.profile;
+    let noticed: HashSet<(Kind, &str)> = report
+        .notices
+        .iter()
+        .flat_map(|notice| notice.devices.iter().map(|device| (notice.kind, device.as_str())))
+        .collect();
     let note = |device: &DeviceProfile| {
-        let notes = [
-            (device.chattering, "chattering"),
-            (device.stuck, "stuck on"),
-            (silent.contains(&device.device), "silent"),
-        ];
-        notes.into_iter().filter(|(is_so, _)| *is_so).map(|(_, word)| word).collect::<Vec<_>>().join(", ")
+        let is = |kind: Kind| noticed.contains(&(kind, device.device.as_str())).then(|| kind.label());
+        let stuck = device.stuck.then(|| Kind::Stuck.label()).or_else(|| is(Kind::Stuck));
+        let chattering = device.chattering.then(|| Kind::Chattering.label()).or_else(|| is(Kind::Chattering));
+        let silent = report.silent.contains(&device.device).then_some("silent");
+        [stuck, chattering, is(Kind::Twins), silent].into_iter().flatten().collect::<Vec<_>>().join(", ")
     };
     let header = [
         "device",
@@ -239,6 +250,23 @@ fn silent_workdays(profile: &Profile, out: &mut String) -> fmt::Result {
     }
     writeln!(out, "\nworkdays without a reading of any device (holidays?)")?;
     profile.silent_workdays.iter().try_for_each(|date| writeln!(out, "  {}", date.format("%Y-%m-%d %A")))
+}
+
+/// Says what is suspicious, and what to do about it.
+fn advice(notices: &[Notice], out: &mut String) -> fmt::Result {
+    for same in notices.chunk_by(|a, b| a.kind == b.kind) {
+        writeln!(out, "\n{}", same[0].kind.label())?;
+        for Notice { devices, from, to, finding, .. } in same.iter().take(MAX_LISTED) {
+            let who = if devices.is_empty() { "the site".to_owned() } else { list(devices.iter()) };
+            let days = if from == to { format!("on {from}") } else { format!("from {from} to {to}") };
+            writeln!(out, "  {who} {finding}, {days}")?;
+        }
+        if same.len() > MAX_LISTED {
+            writeln!(out, "  and {} more; --json has all", same.len() - MAX_LISTED)?;
+        }
+        writeln!(out, "  to do: {}", same[0].advice)?;
+    }
+    Ok(())
 }
 
 /// Says which silent days are public holidays and which options add them.

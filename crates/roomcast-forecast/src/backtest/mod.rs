@@ -2,15 +2,17 @@
 //!
 //! [`run`] makes one [`ScoredHour`] per device, origin and target hour, with the forecasts of the model and of every
 //! simple rule in [`baselines`]. [`report::Report`] holds their scores ([`scores`]) and confidence intervals of the
-//! differences ([`skill`]). [`text`] writes it as tables, [`html`] as a page.
+//! differences ([`skill`]). [`text`] writes it as tables, [`html`] as a page. [`cases`] writes the hours themselves.
 
 pub mod baselines;
+pub mod cases;
 pub mod groups;
 pub mod html;
 pub mod learning_curve;
 pub mod ledger;
 mod numbers;
 pub mod outcomes;
+pub mod parts;
 pub mod report;
 pub mod scores;
 pub mod skill;
@@ -30,7 +32,8 @@ use rayon::prelude::*;
 
 use crate::calendar::{Calendar, HOUR, Hour, Timestamp};
 use crate::features::SiteRates;
-use crate::forecast::{self, DeviceForecast};
+use crate::forecast::DeviceForecast;
+use crate::forecast::parts::{PartChances, forecast};
 use crate::hourly::{Hourly, State};
 use crate::model::Source;
 use crate::model::fit::{self, TrainError};
@@ -127,6 +130,8 @@ pub struct ScoredHour {
     pub baselines: [f32; baselines::COUNT],
     /// States of the simple rules.
     pub baseline_states: [bool; baselines::COUNT],
+    /// Probabilities of the parts of the model's forecast.
+    pub parts: PartChances,
     /// Whole weeks of the device's history before the origin.
     pub weeks: u16,
     /// The source of the model's forecast.
@@ -189,8 +194,26 @@ impl BacktestPlan {
     }
 }
 
-/// Replays the past and returns one scored hour per device, origin and target hour. A device counts once it has a
-/// reading before the origin; the target hours end with the last reading.
+/// Replays the past as [`run_each`], with all hours at once.
+///
+/// # Errors
+/// As [`run_each`].
+pub fn run(
+    readings: &Readings,
+    calendar: &Calendar,
+    plan: &BacktestPlan,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Vec<ScoredHour>, BacktestError> {
+    let mut hours = Vec::new();
+    run_each(readings, calendar, plan, progress, |more| {
+        hours.extend(more);
+        Ok::<_, BacktestError>(())
+    })?;
+    Ok(hours)
+}
+
+/// Replays the past and passes on one scored hour per device, origin and target hour, in parts of some origins as they
+/// are made. A device counts once it has a reading before the origin; the target hours end with the last reading.
 ///
 /// Models are fitted on readings before the origin of the fit, forecasts made from readings before their own origin.
 /// `progress` gets the number of steps (fits and origins) done and in all, from any thread. Hours are ordered by
@@ -198,42 +221,46 @@ impl BacktestPlan {
 ///
 /// # Errors
 /// [`BacktestError`] when a step is not positive, there are no readings, no origins or nothing to score, or a fit or a
-/// forecast fails.
-pub fn run(
+/// forecast fails; the error of `each`, after which nothing more is made.
+pub fn run_each<E: From<BacktestError>>(
     readings: &Readings,
     calendar: &Calendar,
     plan: &BacktestPlan,
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<Vec<ScoredHour>, BacktestError> {
+    mut each: impl FnMut(Vec<ScoredHour>) -> Result<(), E>,
+) -> Result<(), E> {
     for (step, what) in [(plan.every, "the step between origins"), (plan.refit, "the time between refits")] {
         if step <= 0 {
-            return Err(BacktestError::Step(what));
+            return Err(BacktestError::Step(what).into());
         }
     }
     let (first, last) = readings.span().ok_or(BacktestError::NoReadings)?;
     let time = |instant| calendar.format(instant);
     let folds = plan.folds(calendar);
     if folds.is_empty() {
-        return Err(BacktestError::NoOrigins { from: time(plan.from), to: time(plan.to) });
+        return Err(BacktestError::NoOrigins { from: time(plan.from), to: time(plan.to) }.into());
     }
     let truth = Hourly::new(readings, calendar, calendar.start(calendar.hour(last) + 1));
     let total = folds.len() + folds.iter().map(|fold| fold.origins.len()).sum::<usize>();
     let done = AtomicUsize::new(0);
     let tick = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
-    let mut hours = Vec::new();
+    let mut is_empty = true;
     // A thread that waits inside one fit may begin another. Groups bound the number of folds that hold memory at once.
     for group in folds.chunks(rayon::current_num_threads()) {
         let parts: Vec<Vec<ScoredHour>> = group
             .par_iter()
             .map(|fold| replay(readings, calendar, plan, &truth, fold, &tick))
             .collect::<Result<_, _>>()?;
-        hours.extend(parts.into_iter().flatten());
+        for hours in parts.into_iter().filter(|hours| !hours.is_empty()) {
+            is_empty = false;
+            each(hours)?;
+        }
     }
-    if hours.is_empty() {
+    if is_empty {
         let (from, to) = (time(plan.from), time(plan.to));
-        return Err(BacktestError::NothingToScore { first: time(first), last: time(last), from, to });
+        return Err(BacktestError::NothingToScore { first: time(first), last: time(last), from, to }.into());
     }
-    Ok(hours)
+    Ok(())
 }
 
 fn replay(
@@ -254,7 +281,10 @@ fn replay(
     for &origin in &fold.origins {
         let hourly = Hourly::new(&plan.remembered(readings, origin), calendar, origin);
         let site_rates = SiteRates::new(&hourly);
-        let forecasts = forecast::forecast_all(&hourly, &site_rates, &models)
+        let devices = (0..hourly.devices.len()).into_par_iter();
+        let forecasts: Vec<_> = devices
+            .map(|device| forecast(&hourly, &site_rates, device, &models))
+            .collect::<Result<_, _>>()
             .map_err(|source| BacktestError::Forecast { origin: calendar.format(origin), source })?;
         compare(readings, truth, &hourly, &forecasts, &mut hours);
         tick();
@@ -267,16 +297,16 @@ fn compare(
     readings: &Readings,
     truth: &Hourly,
     hourly: &Hourly,
-    forecasts: &[DeviceForecast],
+    forecasts: &[(DeviceForecast, Vec<PartChances>)],
     hours: &mut Vec<ScoredHour>,
 ) {
     let rule_forecasts = baselines::rule_forecasts(hourly);
-    for ((forecast, rule_forecasts), known) in forecasts.iter().zip(&rule_forecasts).zip(&hourly.devices) {
+    for (((forecast, parts), rule_forecasts), known) in forecasts.iter().zip(&rule_forecasts).zip(&hourly.devices) {
         let position = readings.devices.binary_search_by(|d| d.device.cmp(&forecast.device));
         let (Ok(device), Some(at)) = (position, truth.position(&forecast.device)) else { continue };
         let real = &truth.devices[at];
         let since = known.times.first().map_or(0, |first| hourly.origin - first);
-        for (lead, (model, rules)) in (1..).zip(forecast.hours.iter().zip(rule_forecasts)) {
+        for (lead, ((model, &parts), rules)) in (1..).zip(forecast.hours.iter().zip(parts).zip(rule_forecasts)) {
             if model.hour >= truth.end {
                 break;
             }
@@ -296,6 +326,7 @@ fn compare(
                 silent: state == State::Unobserved,
                 baselines: rules.probabilities,
                 baseline_states: rules.states,
+                parts,
                 weeks: (since / (7 * 24 * HOUR)).min(i64::from(u16::MAX)) as u16,
                 source: forecast.source,
             });

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::groups::{self, Group, Room};
 use super::ledger::Ledger;
+use super::parts::{self, PartScores};
 use super::skill::{self, Skill};
 use super::verdict::Verdict;
 use super::worst_days::{self, WorstDay, WorstRoomDay};
@@ -29,6 +30,8 @@ pub struct Report {
     pub silent: Option<Group>,
     /// Skill of the model against each simple rule, over all hours.
     pub skill: Vec<Skill>,
+    /// What each part of the model's forecast is worth.
+    pub parts: Vec<PartScores>,
     /// Scores by position of the hour after the origin.
     pub by_lead: Vec<Group>,
     /// Scores by local hour of day.
@@ -112,6 +115,7 @@ impl Report {
             live,
             silent,
             skill,
+            parts: parts::scores(hours),
             by_lead: groups::by_lead(hours),
             by_hour: groups::by_hour(hours),
             by_weeks: groups::by_weeks(hours),

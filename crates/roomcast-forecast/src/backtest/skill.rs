@@ -102,10 +102,7 @@ pub(crate) fn skills<'a>(hours: impl IntoIterator<Item = &'a ScoredHour>, rules:
     }
     let days: Vec<_> = by_day.into_values().collect();
     let all = total(days.iter(), rules);
-    let mut random = ChaCha8Rng::seed_from_u64(0);
-    let draws = if days.len() < MIN_DAYS { 0 } else { BOOTSTRAP_DRAWS };
-    let drawn: Vec<_> =
-        (0..draws).map(|_| total((0..days.len()).map(|_| &days[random.random_range(0..days.len())]), rules)).collect();
+    let drawn: Vec<_> = draws(days.len()).map(|draw| total(draw.iter().map(|&day| &days[day]), rules)).collect();
     let skill = |(at, &rule): (usize, &usize)| {
         let [log_loss, brier, accuracy, f1] = std::array::from_fn(|measure| Interval {
             value: all[at][measure],
@@ -114,6 +111,30 @@ pub(crate) fn skills<'a>(hours: impl IntoIterator<Item = &'a ScoredHour>, rules:
         Skill { baseline: baselines::NAMES[rule], log_loss, brier, accuracy, f1 }
     };
     rules.iter().enumerate().map(skill).collect()
+}
+
+/// Returns the share of the log loss `theirs` that `ours` saves, over hours of (local day, `ours`, `theirs`).
+pub(crate) fn saved(hours: impl Iterator<Item = (i32, f64, f64)>) -> Interval {
+    let mut by_day: BTreeMap<i32, [f64; 2]> = BTreeMap::new();
+    for (day, ours, theirs) in hours {
+        let sums = by_day.entry(day).or_default();
+        sums[0] += ours;
+        sums[1] += theirs;
+    }
+    let days: Vec<_> = by_day.into_values().collect();
+    let share = |days: &mut dyn Iterator<Item = &[f64; 2]>| {
+        let [ours, theirs] = days.fold([0.0; 2], |sums, day| [sums[0] + day[0], sums[1] + day[1]]);
+        loss::skill(ours, theirs)
+    };
+    let drawn = draws(days.len()).map(|draw| share(&mut draw.iter().map(|&day| &days[day]))).collect();
+    Interval { value: share(&mut days.iter()), interval: percentiles(drawn) }
+}
+
+/// Returns the days of each draw of the bootstrap, the same for the same number of days; no draws for few days.
+fn draws(days: usize) -> impl Iterator<Item = Vec<usize>> {
+    let mut random = ChaCha8Rng::seed_from_u64(0);
+    let draws = if days < MIN_DAYS { 0 } else { BOOTSTRAP_DRAWS };
+    (0..draws).map(move |_| (0..days).map(|_| random.random_range(0..days)).collect())
 }
 
 /// Returns the differences to each rule over some days.

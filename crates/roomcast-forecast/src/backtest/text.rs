@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use super::groups::Group;
 use super::ledger::words;
 use super::numbers::{interval, number, percent};
+use super::parts::{Mixed, PartScores};
 use super::report::Report;
 use super::scores::{COLUMNS, Score};
 use super::skill::Skill;
@@ -42,6 +43,7 @@ pub fn write(report: &Report, all_rooms: bool, out: &mut impl Write) -> io::Resu
         scores(part, out)?;
     }
     skill(report, out)?;
+    parts(&report.parts, out)?;
     writeln!(
         out,
         "\nby lead, hours{}",
@@ -77,6 +79,36 @@ fn skill(report: &Report, out: &mut impl Write) -> io::Result<()> {
 pub(super) fn skill_cells(skill: &Skill) -> Vec<String> {
     let differences = [skill.log_loss, skill.brier, skill.accuracy, skill.f1].map(interval);
     std::iter::once(skill.baseline.to_owned()).chain(differences).collect()
+}
+
+/// The header of a table of parts, besides the part's name.
+pub(super) const PART_HEADER: [&str; 7] =
+    ["hours", "alone", "model", "mixed hours", "without it", "model", "saved by it, %"];
+
+fn parts(parts: &[PartScores], out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "\nlog loss of each part of the model alone, and of the mix without it")?;
+    let header: Vec<&str> = std::iter::once("part").chain(PART_HEADER).collect();
+    out.write_all(table(&header, &parts.iter().map(part_cells).collect::<Vec<_>>(), 1).as_bytes())
+}
+
+/// Returns the part's name, its log losses, and what it saves.
+pub(super) fn part_cells(part: &PartScores) -> Vec<String> {
+    let mixed = |of: fn(&Mixed) -> String| part.mixed.as_ref().map_or_else(|| "–".to_owned(), of);
+    vec![
+        part.part.to_owned(),
+        part.hours.to_string(),
+        loss(part.alone),
+        loss(part.model),
+        mixed(|mixed| mixed.hours.to_string()),
+        mixed(|mixed| loss(mixed.without)),
+        mixed(|mixed| loss(mixed.model)),
+        mixed(|mixed| interval(mixed.saved)),
+    ]
+}
+
+/// Formats a log loss of a part: parts differ in the fourth digit.
+fn loss(loss: f64) -> String {
+    format!("{loss:.4}")
 }
 
 /// Writes the model next to the best simple rule, one row per group.

@@ -7,6 +7,7 @@
 mod active_period;
 mod file;
 pub mod names;
+pub mod notices;
 mod order;
 mod presence;
 mod profile;

@@ -9,7 +9,7 @@ use crate::calendar::Calendar;
 use crate::calendar::public_holidays::Country;
 
 /// Most workdays in a row without a reading that may be public holidays. A longer silence is a closure or an outage.
-const LONGEST_PAUSE: usize = 2;
+pub(super) const LONGEST_PAUSE: usize = 2;
 
 /// The workdays of a site, by whether any room had a reading.
 #[derive(Debug, Clone, PartialEq, Eq)]

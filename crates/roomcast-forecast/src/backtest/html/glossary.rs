@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 /// Terms and their explanations.
-const ENTRIES: [(&str, &str); 9] = [
+const ENTRIES: [(&str, &str); 10] = [
     (
         "Forecast hour",
         "One room, one origin, one of the 24 hours after it. Models are fitted on readings before their refit. \
@@ -27,6 +27,12 @@ const ENTRIES: [(&str, &str); 9] = [
         "Intervals",
         "Whole days are drawn with replacement 1,000 times, the same for model and rule. The intervals hold for other \
          days of this building, not for other buildings.",
+    ),
+    (
+        "Parts of the model",
+        "The kernel rate is a decayed rate of the hour of the week. The stack, fitted at this site, begins with it. The \
+         corrected stack has shipped memories of other lengths. The shipped layers were learned from other buildings. \
+         The expert is a LightGBM of the one device. The model is their mean, in log-odds; the last two count as one.",
     ),
     (
         "Silent sensor",

@@ -39,11 +39,12 @@ pub fn page(report: &Report) -> String {
                 @if let Some(ledger) = &report.ledger { (ledger::section(ledger)) }
                 (scores(report))
                 section.pair { (skill(report)) (reliability(report)) }
+                (parts(report))
                 section.pair { (lead(report)) (hours(report)) }
                 section { (heat_map(report)) }
                 section.pair { (hard_rooms(report)) div { (history(report)) } }
-                (worst_days(report))
-                (worst_room_days(report))
+                (site_days(report))
+                (room_days(report))
                 (glossary::section())
                 (footer(report))
             } }
@@ -91,9 +92,29 @@ fn standing_mark(what: &str, standing: Standing) -> Markup {
     html! { span class={ "chip " (class) } { (mark) " " (what) ": " (words) } }
 }
 
-/// Keeps lines from breaking before a percent sign or inside a rule's name.
-fn unbroken(text: &str) -> String {
-    text.replace(" %", "\u{a0}%").replace("hour-of-week", "hour\u{2011}of\u{2011}week")
+/// Keeps lines from breaking before a percent sign, inside a rule's name, or inside an option of the command line.
+fn unbroken(text: &str) -> Markup {
+    let words = |text: &str| text.replace(" %", "\u{a0}%").replace("hour-of-week", "hour\u{2011}of\u{2011}week");
+    html! {
+        @for (option, rest) in options(text) {
+            @if !option.is_empty() { span.option { (option) } }
+            (words(rest))
+        }
+    }
+}
+
+/// Divides a text before and after each option such as `--json`: pairs of an option, at first empty, and the text that
+/// follows it.
+fn options(text: &str) -> Vec<(&str, &str)> {
+    let starts = text.match_indices("--").map(|(at, _)| at);
+    let begins: Vec<usize> = std::iter::once(0).chain(starts).collect();
+    let ends = begins[1..].iter().copied().chain([text.len()]);
+    let divide = |(at, (begin, end)): (usize, (&usize, usize))| {
+        let part = &text[*begin..end];
+        let name = |c: char| c == '-' || c.is_ascii_alphanumeric();
+        part.split_at(if at == 0 { 0 } else { part.find(|c| !name(c)).unwrap_or(part.len()) })
+    };
+    begins.iter().zip(ends).enumerate().map(divide).collect()
 }
 
 /// Formats a number with thin spaces between thousands.
@@ -117,6 +138,19 @@ fn scores(report: &Report) -> Markup {
                 @let hours = thousands(part.model().hours as u64);
                 (details(&format!("Only hours with a {} sensor ({hours})", part.label), &tables::scores(part)))
             }
+        }
+    }
+}
+
+fn parts(report: &Report) -> Markup {
+    html! {
+        section {
+            h2 { "What is each part worth?" }
+            p.note {
+                "The log loss of each part of the model by itself, and of the mix without it, each beside that of the model \
+                 over the same hours. The kernel rate is not mixed: the stack begins with it."
+            }
+            (tables::parts(&report.parts))
         }
     }
 }
@@ -225,13 +259,14 @@ fn history(report: &Report) -> Markup {
     }
 }
 
-fn worst_days(report: &Report) -> Markup {
+fn site_days(report: &Report) -> Markup {
     html! {
         @if !report.worst_days.is_empty() {
             section {
                 h2 { "The worst days" }
                 p.note {
-                    "Days whose log loss was clearly higher than that of other days of the same type, with a likely reason."
+                    "The eight days of highest log loss among those that lost at least a quarter more than all days of the \
+                     same type, with a likely reason. Some lose so much by chance."
                 }
                 (tables::days(&report.worst_days))
             }
@@ -239,14 +274,15 @@ fn worst_days(report: &Report) -> Markup {
     }
 }
 
-fn worst_room_days(report: &Report) -> Markup {
+fn room_days(report: &Report) -> Markup {
     html! {
         @if !report.worst_room_days.is_empty() {
             section {
                 h2 { "The worst days of single rooms" }
                 p.note {
-                    "Bars are probabilities by hour of day; the upper line is 100\u{a0}%. Filled squares are hours with \
-                     motion. Days without motion in any room are left out."
+                    "The twelve days of highest log loss among all rooms: of many days some lose so much by chance. Days \
+                     without motion in any room are left out. Bars are probabilities by hour of day; the upper line is \
+                     100\u{a0}%. Filled squares are hours with motion."
                 }
                 div.cards { @for (at, day) in report.worst_room_days.iter().enumerate() { (card(at, day)) } }
             }
@@ -295,4 +331,19 @@ fn figure(heading: &str, note: &str, chart: &Markup, table: &Markup) -> Markup {
 
 fn details(summary: &str, content: &Markup) -> Markup {
     html! { details { summary { (summary) } (content) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unbroken;
+
+    #[test]
+    fn options_are_not_broken_over_lines_and_nothing_else_changes() {
+        let whole = |text: &str| unbroken(text).into_string();
+        let expected = "More history (<span class=\"option\">--learning-curve</span>). 5\u{a0}% <span \
+                        class=\"option\">--cost-miss</span>, <span class=\"option\">--json</span>";
+        assert_eq!(whole("More history (--learning-curve). 5 % --cost-miss, --json"), expected);
+        assert_eq!(whole("<b> – a-b"), "&lt;b&gt; – a-b");
+        assert_eq!(whole(""), "");
+    }
 }

@@ -5,10 +5,11 @@ use maud::{Markup, html};
 use super::unbroken;
 use crate::backtest::groups::{Group, Room};
 use crate::backtest::numbers::{number, percent};
+use crate::backtest::parts::PartScores;
 use crate::backtest::report::Reliability;
 use crate::backtest::scores::{COLUMNS, Column, Score};
 use crate::backtest::skill::Skill;
-use crate::backtest::text::skill_cells;
+use crate::backtest::text::{PART_HEADER, part_cells, skill_cells};
 use crate::backtest::worst_days::WorstDay;
 
 /// Most rows in a table; thousands of rooms would make a page that no browser opens.
@@ -70,6 +71,12 @@ pub fn groups<'a>(label: &str, groups: impl ExactSizeIterator<Item = &'a Group>,
 pub fn skill(skills: &[Skill]) -> Markup {
     let header = ["rule", "log loss saved, %", "Brier saved, %", "accuracy, points", "F1, points"];
     table(&header, skills.iter().map(skill_cells), 0)
+}
+
+/// Returns what each part of the model is worth.
+pub fn parts(parts: &[PartScores]) -> Markup {
+    let header: Vec<&str> = std::iter::once("part").chain(PART_HEADER).collect();
+    table(&header, parts.iter().map(part_cells), 0)
 }
 
 /// Returns the bins of reliability diagrams.

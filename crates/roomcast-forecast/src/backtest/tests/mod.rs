@@ -1,5 +1,6 @@
 mod baselines;
 mod ledger;
+mod parts;
 mod replay;
 mod scores;
 
