@@ -8,12 +8,12 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// The generator of one decision.
-pub(super) type Dice = ChaCha8Rng;
+pub(crate) type Dice = ChaCha8Rng;
 
 /// Kinds of decisions. The numbers are part of the recipe: changing one changes the readings.
 #[derive(Debug, Clone, Copy)]
 #[repr(u64)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     Site = 1,
     Closure = 2,
     SiteMood = 3,
@@ -33,7 +33,7 @@ pub(super) enum Purpose {
 }
 
 /// Returns the generator for `purpose` of `who` at `when`.
-pub(super) fn dice(seed: u64, purpose: Purpose, who: u64, when: i64) -> Dice {
+pub(crate) fn dice(seed: u64, purpose: Purpose, who: u64, when: i64) -> Dice {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..16].copy_from_slice(&(purpose as u64).to_le_bytes());
@@ -43,34 +43,34 @@ pub(super) fn dice(seed: u64, purpose: Purpose, who: u64, when: i64) -> Dice {
 }
 
 /// Draws true with probability `p`.
-pub(super) fn chance(dice: &mut Dice, p: f64) -> bool {
+pub(crate) fn chance(dice: &mut Dice, p: f64) -> bool {
     dice.random::<f64>() < p
 }
 
 /// Draws uniformly from `low` up to `high`.
-pub(super) fn between(dice: &mut Dice, low: f64, high: f64) -> f64 {
+pub(crate) fn between(dice: &mut Dice, low: f64, high: f64) -> f64 {
     low + (high - low) * dice.random::<f64>()
 }
 
 /// Draws a uniform whole number from 0 up to, but not including, `n`.
-pub(super) fn below(dice: &mut Dice, n: usize) -> usize {
+pub(crate) fn below(dice: &mut Dice, n: usize) -> usize {
     ((dice.random::<f64>() * n as f64) as usize).min(n.saturating_sub(1))
 }
 
 /// Draws nearly normally with mean 0 and standard deviation 1. The number is a sum of four uniforms, so that bytes do
 /// not depend on a platform's cosine and no value is further out than 3.5.
-pub(super) fn normal(dice: &mut Dice) -> f64 {
+pub(crate) fn normal(dice: &mut Dice) -> f64 {
     let sum: f64 = (0..4).map(|_| dice.random::<f64>()).sum();
     (sum - 2.0) * 3_f64.sqrt()
 }
 
 /// Draws exponentially with the given mean.
-pub(super) fn exponential(dice: &mut Dice, mean: f64) -> f64 {
+pub(crate) fn exponential(dice: &mut Dice, mean: f64) -> f64 {
     -(1.0 - dice.random::<f64>()).ln() * mean
 }
 
 /// Draws from a Poisson distribution by multiplying uniforms: means here are small.
-pub(super) fn poisson(dice: &mut Dice, mean: f64) -> usize {
+pub(crate) fn poisson(dice: &mut Dice, mean: f64) -> usize {
     let floor = (-mean.clamp(0.0, 50.0)).exp();
     let mut product = dice.random::<f64>();
     let mut n = 0;
@@ -82,7 +82,7 @@ pub(super) fn poisson(dice: &mut Dice, mean: f64) -> usize {
 }
 
 /// Draws the index of one weight in proportion to the weights.
-pub(super) fn weighted(dice: &mut Dice, weights: &[f64]) -> usize {
+pub(crate) fn weighted(dice: &mut Dice, weights: &[f64]) -> usize {
     let mut left = dice.random::<f64>() * weights.iter().sum::<f64>();
     for (i, weight) in weights.iter().enumerate() {
         left -= weight;
@@ -97,7 +97,7 @@ pub(super) fn weighted(dice: &mut Dice, weights: &[f64]) -> usize {
 ///
 /// An AR(1) process x(t) = φ·x(t−1) + √(1−φ²)·ε(t) (Box and Jenkins, 1970), written as its moving average and cut after
 /// 16 steps, so that one step can be computed without all those before it.
-pub(super) fn mood(seed: u64, purpose: Purpose, who: u64, when: i64, phi: f64) -> f64 {
+pub(crate) fn mood(seed: u64, purpose: Purpose, who: u64, when: i64, phi: f64) -> f64 {
     let mut weight = (1.0 - phi * phi).sqrt();
     let mut sum = 0.0;
     for k in 0..16 {

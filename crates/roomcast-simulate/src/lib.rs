@@ -7,13 +7,10 @@
 //!
 //! Time is local wall time without a zone: days have 24 hours.
 
+mod building;
 mod chance;
 mod faults;
-mod meetings;
-mod people;
-mod room;
 mod sensor;
-mod site;
 mod write;
 
 use chrono::{Datelike, NaiveDate};
@@ -21,11 +18,11 @@ use rayon::prelude::*;
 
 use chance::{Purpose, between, chance, dice};
 use faults::Faults;
-use room::Room;
+use building::room::Room;
 use roomcast_forecast::calendar::Timestamp;
 use roomcast_forecast::readings::{DeviceReadings, Readings};
 use sensor::{DAY, Presence, Sensor};
-use site::{FLOOR_ROOMS, day_number, floor_level, site_day};
+use building::site::{FLOOR_ROOMS, day_number, floor_level, site_day};
 pub use write::{Format, Summary, WriteError, write};
 
 /// A building of simulated rooms, one motion sensor in each.

@@ -3,7 +3,7 @@
 use super::chance::{Dice, Purpose, below, between, chance, dice, exponential, weighted};
 
 /// Number of seconds in a day.
-pub(super) const DAY: u32 = 86_400;
+pub(crate) const DAY: u32 = 86_400;
 
 /// Seconds for which a person who enters or leaves is sure to move.
 const DOORWAY_SECONDS: u32 = 45;
@@ -13,7 +13,7 @@ const DOORWAY_RATE: f64 = 110.0;
 
 /// A stretch of a day that a person is in the room.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Presence {
+pub(crate) struct Presence {
     /// First second of the day.
     pub from: u32,
     /// Second after the last.
@@ -33,7 +33,7 @@ impl Presence {
 
 /// The properties of one sensor.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sensor {
+pub(crate) struct Sensor {
     /// Seconds after firing during which the sensor sees nothing (hold-off time).
     blind: u32,
     /// Probability that one movement is reported a second time, 0 to 4 s later.

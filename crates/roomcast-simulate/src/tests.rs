@@ -1,6 +1,6 @@
 use chrono::{Datelike, Days, NaiveDate};
 
-use super::site::is_holiday;
+use super::building::site::is_holiday;
 use super::*;
 
 fn date(year: i32, month: u32, day: u32) -> NaiveDate {

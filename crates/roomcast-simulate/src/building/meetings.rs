@@ -1,7 +1,7 @@
 //! Meetings: series that recur and end, meetings of the day, workshops that fill a room for days.
 
-use super::chance::{Dice, Purpose, between, chance, dice, exponential, mood, normal, poisson, weighted};
-use super::sensor::Presence;
+use crate::chance::{Dice, Purpose, between, chance, dice, exponential, mood, normal, poisson, weighted};
+use crate::sensor::Presence;
 use super::site::{DayKind, SiteDay};
 
 /// Number of days in a term, the stretch of time for which a room's new series are drawn together.
@@ -15,7 +15,7 @@ const START_WEIGHTS: [f64; 12] = [0.4, 0.9, 1.2, 1.1, 0.9, 0.6, 1.2, 1.3, 1.2, 0
 
 /// The bookings of a room.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Bookings {
+pub(crate) struct Bookings {
     /// Mean number of series that begin in a term.
     pub series: f64,
     /// Mean number of groups of meetings of the day on an average working day.
@@ -100,7 +100,7 @@ fn liveliness(people: f64) -> f64 {
 
 /// A room to book: the device and its present habit.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Slot {
+pub(crate) struct Slot {
     pub device: u64,
     /// Number of the habit; its series end with it.
     pub regime: i64,
@@ -199,7 +199,7 @@ mod tests {
     use chrono::{Days, NaiveDate};
 
     use super::*;
-    use crate::site::site_day;
+    use crate::building::site::site_day;
 
     const BUSY: Bookings = Bookings { series: 8.0, ad_hoc: 0.0, length: 1.2, people: 5.0, workshops: 0.0 };
 

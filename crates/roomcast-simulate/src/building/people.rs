@@ -1,7 +1,7 @@
 //! People with a desk: their daily hours, breaks and days of absence.
 
-use super::chance::{Dice, Purpose, between, chance, dice, exponential, normal, poisson};
-use super::sensor::Presence;
+use crate::chance::{Dice, Purpose, between, chance, dice, exponential, normal, poisson};
+use crate::sensor::Presence;
 use super::site::{DayKind, SiteDay};
 
 /// Probability that a holiday of one to three weeks begins in a month, January first.
@@ -9,7 +9,7 @@ const VACATIONS: [f64; 12] = [0.08, 0.12, 0.10, 0.15, 0.14, 0.14, 0.28, 0.34, 0.
 
 /// One person's habits. Times are hours of the day.
 #[derive(Debug, Clone)]
-pub(super) struct Person {
+pub(crate) struct Person {
     /// Identifies the person within the building.
     id: u64,
     arrives: f64,
@@ -111,7 +111,7 @@ mod tests {
     use chrono::{Days, NaiveDate};
 
     use super::*;
-    use crate::site::site_day;
+    use crate::building::site::site_day;
 
     /// Returns the hours in the room on each of the 364 days from Monday, 4 January 2016.
     fn year(id: u64, late: bool) -> Vec<(usize, f64)> {

@@ -2,15 +2,15 @@
 
 use std::iter::repeat_n;
 
-use super::chance::{Dice, Purpose, below, between, chance, dice, exponential, poisson, weighted};
+use crate::chance::{Dice, Purpose, below, between, chance, dice, exponential, poisson, weighted};
 use super::meetings::{Bookings, Slot};
 use super::people::Person;
-use super::sensor::Presence;
+use crate::sensor::Presence;
 use super::site::{DayKind, SiteDay};
 
 /// The use a room was built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     BusyMeeting,
     QuietMeeting,
     Office,
@@ -82,7 +82,7 @@ struct Habit {
 
 /// One room and its uses over the span of a simulation.
 #[derive(Debug, Clone)]
-pub(super) struct Room {
+pub(crate) struct Room {
     device: u64,
     /// The habits from the last to the first; the first in time begins on or before the span's first day.
     habits: Vec<Habit>,
@@ -229,7 +229,7 @@ mod tests {
     use chrono::NaiveDate;
 
     use super::*;
-    use crate::site::day_number;
+    use crate::building::site::day_number;
 
     fn day(year: i32) -> i32 {
         day_number(NaiveDate::from_ymd_opt(year, 3, 1).unwrap())

@@ -2,7 +2,7 @@
 
 use chrono::{Datelike, Days, NaiveDate, Weekday};
 
-use super::chance::{Purpose, between, chance, dice, mood};
+use crate::chance::{Purpose, between, chance, dice, mood};
 
 /// Public holidays, the same dates each year, as (month, day). The whole building is silent.
 const HOLIDAYS: [(u32, u32); 7] = [(1, 1), (5, 1), (8, 15), (10, 3), (11, 1), (12, 25), (12, 26)];
@@ -11,16 +11,16 @@ const HOLIDAYS: [(u32, u32); 7] = [(1, 1), (5, 1), (8, 15), (10, 3), (11, 1), (1
 const WEEKDAYS: [f64; 5] = [0.88, 1.06, 1.13, 1.09, 0.62];
 
 /// Number of rooms on one floor. Floors share a mood of their own and, in large buildings, a name.
-pub(super) const FLOOR_ROOMS: usize = 50;
+pub(crate) const FLOOR_ROOMS: usize = 50;
 
 /// Returns whether a date is a public holiday of the simulated building.
-pub(super) fn is_holiday(date: NaiveDate) -> bool {
+pub(crate) fn is_holiday(date: NaiveDate) -> bool {
     HOLIDAYS.contains(&(date.month(), date.day()))
 }
 
 /// The kind of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DayKind {
+pub(crate) enum DayKind {
     /// An ordinary working day.
     Work,
     /// A working day between a holiday and a weekend, or around the turn of the year.
@@ -33,7 +33,7 @@ pub(super) enum DayKind {
 
 /// One day of the building.
 #[derive(Debug, Clone)]
-pub(super) struct SiteDay {
+pub(crate) struct SiteDay {
     /// Days since 1970-01-01.
     pub day: i32,
     /// Monday 0 to Sunday 6.
@@ -51,7 +51,7 @@ pub(super) struct SiteDay {
 
 /// A calendar month.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Month {
+pub(crate) struct Month {
     /// Months since year 0.
     pub index: i64,
     /// January 0 to December 11.
@@ -69,12 +69,12 @@ fn month(date: NaiveDate) -> Month {
 }
 
 /// Returns the number of days since 1970-01-01.
-pub(super) fn day_number(date: NaiveDate) -> i32 {
+pub(crate) fn day_number(date: NaiveDate) -> i32 {
     date.to_epoch_days()
 }
 
 /// Returns the building's state on a date.
-pub(super) fn site_day(seed: u64, date: NaiveDate) -> SiteDay {
+pub(crate) fn site_day(seed: u64, date: NaiveDate) -> SiteDay {
     let day = day_number(date);
     let weekday = date.weekday().num_days_from_monday() as usize;
     let mut own = dice(seed, Purpose::Site, 0, 0);
@@ -108,7 +108,7 @@ pub(super) fn site_day(seed: u64, date: NaiveDate) -> SiteDay {
 }
 
 /// Returns the level of one floor on a day, mean near 1: the busy and quiet periods of a department.
-pub(super) fn floor_level(seed: u64, floor: usize, site: &SiteDay) -> f64 {
+pub(crate) fn floor_level(seed: u64, floor: usize, site: &SiteDay) -> f64 {
     site.level * (0.14 * mood(seed, Purpose::FloorMood, floor as u64, i64::from(site.day), 0.75)).exp()
 }
 
