@@ -30,6 +30,13 @@ pub(crate) enum Purpose {
     Firing = 15,
     Fault = 16,
     Delivery = 17,
+    Traits = 18,
+    Today = 19,
+    Habits = 20,
+    RoomDay = 21,
+    Household = 22,
+    Wear = 23,
+    Plan = 24,
 }
 
 /// Returns the generator for `purpose` of `who` at `when`.
@@ -79,6 +86,12 @@ pub(crate) fn poisson(dice: &mut Dice, mean: f64) -> usize {
         n += 1;
     }
     n
+}
+
+/// Draws a positive number whose logarithm is uniform from that of `low` up to that of `high`: sites and rooms differ by
+/// factors rather than by amounts.
+pub(crate) fn factor(dice: &mut Dice, low: f64, high: f64) -> f64 {
+    low * (high / low).powf(dice.random::<f64>())
 }
 
 /// Draws the index of one weight in proportion to the weights.

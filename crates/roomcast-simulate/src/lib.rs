@@ -9,25 +9,55 @@
 
 mod building;
 mod chance;
+mod experience;
 mod faults;
+mod life;
 mod sensor;
 mod write;
 
 use chrono::{Datelike, NaiveDate};
 use rayon::prelude::*;
 
+use building::site::{FLOOR_ROOMS, SiteDay, day_number, floor_level, site_day};
 use chance::{Purpose, between, chance, dice};
+pub use experience::{Site, SitePlan, experience_sites, site};
 use faults::Faults;
-use building::room::Room;
-use roomcast_forecast::calendar::Timestamp;
+use life::days::{Days, Today};
+use life::wear::Wear;
+use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::readings::{DeviceReadings, Readings};
 use sensor::{DAY, Presence, Sensor};
-use building::site::{FLOOR_ROOMS, day_number, floor_level, site_day};
 pub use write::{Format, Summary, WriteError, write};
+
+/// The kind of a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Kind {
+    /// One building with rooms of many uses, regular as a timetable: other seeds draw other rooms, not another
+    /// character. Its readings do not depend on the span.
+    #[default]
+    Building,
+    /// Offices for one to ten people, with meeting rooms, corridors and kitchens.
+    Offices,
+    /// Meeting rooms only.
+    MeetingRooms,
+    /// Homes of up to eight rooms.
+    Homes,
+    /// Classrooms with timetables and long breaks, rooms of teachers, corridors.
+    Schools,
+    /// Desks of one person each.
+    Desks,
+}
+
+impl Kind {
+    /// The kinds made like life, each site with a character of its own: all but [`Kind::Building`].
+    pub const LIFELIKE: [Self; 5] = [Self::Offices, Self::MeetingRooms, Self::Homes, Self::Schools, Self::Desks];
+}
 
 /// A building of simulated rooms, one motion sensor in each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Building {
+    /// The kind of site.
+    pub kind: Kind,
     /// The seed that every number follows from.
     pub seed: u64,
     /// Number of devices, at most 2³⁰.
@@ -69,6 +99,9 @@ pub struct Row {
     pub device: u32,
 }
 
+/// Usual share of devices with faults.
+const FAULTS: f64 = 0.1;
+
 /// Number of bits of a packed row that hold the second of the day.
 const SECOND_BITS: u32 = 17;
 
@@ -91,6 +124,18 @@ impl Day {
     }
 }
 
+/// A room of either recipe.
+enum Room {
+    Building(building::room::Room),
+    Life(Box<life::room::Room>, Wear),
+}
+
+/// The state of the whole site on a day.
+enum Weather {
+    Building(SiteDay),
+    Life(Today),
+}
+
 /// A device with its room, its sensor and its faults.
 struct Device {
     id: u64,
@@ -103,7 +148,17 @@ impl Building {
     /// Returns a building with density 1, a tenth of its devices faulty, one reading in two hundred written twice, and
     /// no disorder.
     pub fn new(seed: u64, devices: usize, from: NaiveDate, to: NaiveDate) -> Self {
-        Self { seed, devices, from, to, density: 1.0, faults: 0.1, duplicates: 0.005, disorder: 0.0 }
+        Self {
+            kind: Kind::Building,
+            seed,
+            devices,
+            from,
+            to,
+            density: 1.0,
+            faults: FAULTS,
+            duplicates: 0.005,
+            disorder: 0.0,
+        }
     }
 
     /// Returns the names of the devices, ascending: `device_1` to `device_9`, or in larger buildings, with floors of
@@ -122,8 +177,16 @@ impl Building {
     ///
     /// The devices of a day are made in parallel on rayon's current thread pool.
     pub fn days(&self) -> impl Iterator<Item = Day> + '_ {
-        let devices = self.fit_out();
-        self.from.iter_days().take_while(|date| *date <= self.to).map(move |date| self.day(&devices, date))
+        let mut devices = self.fit_out();
+        let mut life = self.life();
+        let dates = self.from.iter_days().take_while(|date| *date <= self.to);
+        dates.map(move |date| {
+            let weather = match &mut life {
+                Some(days) => Weather::Life(days.step(date)),
+                None => Weather::Building(site_day(self.seed, date)),
+            };
+            self.day(&mut devices, life.as_ref(), &weather, date)
+        })
     }
 
     /// Returns all readings at once, in ascending order, without duplicates or devices that never fired.
@@ -143,40 +206,73 @@ impl Building {
         Readings { devices: devices.collect() }
     }
 
+    /// Returns the calendar that its operator would have made: the weekend, and at about half of the lifelike sites the
+    /// public holidays of the span.
+    pub fn calendar(&self) -> Calendar {
+        let calendar = Calendar::default();
+        match self.life() {
+            Some(days) if days.traits.listed => {
+                let dates = self.from.iter_days().take_while(|date| *date <= self.to);
+                calendar.with_days_off(dates.filter(|&date| days.is_holiday(date)))
+            }
+            _ => calendar,
+        }
+    }
+
+    /// Returns a lifelike site before its first day; none for the kind that is not.
+    fn life(&self) -> Option<Days> {
+        (self.kind != Kind::Building).then(|| Days::draw(self.kind, self.seed))
+    }
+
     /// Draws every device's room, sensor and faults.
     fn fit_out(&self) -> Vec<Device> {
         let (first, last) = (day_number(self.from), day_number(self.to));
         let instant = |day: i32| Timestamp::from(day) * Timestamp::from(DAY);
+        let life = self.life();
+        let room = |id| match &life {
+            Some(days) => Room::Life(Box::new(life::room::Room::draw(self.seed, &days.traits, id, first)), Wear::NEW),
+            None => Room::Building(building::room::Room::draw(self.seed, self.density, id, first, last)),
+        };
         let device = |id| Device {
             id,
-            room: Room::draw(self.seed, self.density, id, first, last),
+            room: room(id),
             sensor: Sensor::of(self.seed, id),
             faults: Faults::draw(self.seed, self.faults, id, instant(first), instant(last + 1)),
         };
         (0..self.devices as u64).into_par_iter().map(device).collect()
     }
 
-    fn day(&self, devices: &[Device], date: NaiveDate) -> Day {
-        let site = site_day(self.seed, date);
+    fn day(&self, devices: &mut [Device], life: Option<&Days>, weather: &Weather, date: NaiveDate) -> Day {
         // Whole floors are made together because they share a level.
-        let floors = devices.par_chunks(FLOOR_ROOMS).enumerate().map(|(floor, devices)| {
-            let level = floor_level(self.seed, floor, &site);
+        let floors = devices.par_chunks_mut(FLOOR_ROOMS).enumerate().map(|(floor, devices)| {
             let mut part = Day { date, occupied: Vec::new(), observed: Vec::new(), rows: Vec::new() };
             let (mut presences, mut edges, mut fires) = (Vec::new(), Vec::new(), Vec::new());
             for device in devices {
                 presences.clear();
                 fires.clear();
-                let (id, when) = (device.id, i64::from(site.day));
-                device.room.spend_day(
-                    self.seed,
-                    &site,
-                    level,
-                    &mut dice(self.seed, Purpose::Day, id, when),
-                    &mut presences,
-                );
+                let (id, when) = (device.id, i64::from(day_number(date)));
+                match (&mut device.room, weather, life) {
+                    (Room::Building(room), Weather::Building(site), _) => {
+                        let level = floor_level(self.seed, floor, site);
+                        room.spend_day(
+                            self.seed,
+                            site,
+                            level,
+                            &mut dice(self.seed, Purpose::Day, id, when),
+                            &mut presences,
+                        );
+                    }
+                    (Room::Life(room, _), Weather::Life(today), Some(days)) => {
+                        room.spend_day(self.seed, &days.traits, today, &mut presences);
+                    }
+                    _ => {}
+                }
                 let firing = &mut dice(self.seed, Purpose::Firing, id, when);
                 device.sensor.fire(&presences, firing, &mut edges, &mut fires);
                 device.faults.apply(part.midnight(), firing, &mut fires);
+                if let (Room::Life(_, wear), Weather::Life(today), Some(days)) = (&mut device.room, weather, life) {
+                    wear.step(self.seed, id, &days.traits, today, self.faults / FAULTS, &mut fires);
+                }
                 part.occupied.push(hours_occupied(&presences));
                 part.observed.push(fires.iter().fold(0, |hours, second| hours | 1 << (second / 3600)));
                 self.deliver(id, when, &fires, &mut part.rows);

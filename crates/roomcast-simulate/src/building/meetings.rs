@@ -1,8 +1,8 @@
 //! Meetings: series that recur and end, meetings of the day, workshops that fill a room for days.
 
+use super::site::{DayKind, SiteDay};
 use crate::chance::{Dice, Purpose, between, chance, dice, exponential, mood, normal, poisson, weighted};
 use crate::sensor::Presence;
-use super::site::{DayKind, SiteDay};
 
 /// Number of days in a term, the stretch of time for which a room's new series are drawn together.
 const TERM_DAYS: i32 = 91;

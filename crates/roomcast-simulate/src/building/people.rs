@@ -1,8 +1,8 @@
 //! People with a desk: their daily hours, breaks and days of absence.
 
+use super::site::{DayKind, SiteDay};
 use crate::chance::{Dice, Purpose, between, chance, dice, exponential, normal, poisson};
 use crate::sensor::Presence;
-use super::site::{DayKind, SiteDay};
 
 /// Probability that a holiday of one to three weeks begins in a month, January first.
 const VACATIONS: [f64; 12] = [0.08, 0.12, 0.10, 0.15, 0.14, 0.14, 0.28, 0.34, 0.15, 0.15, 0.06, 0.22];

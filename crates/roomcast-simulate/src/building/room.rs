@@ -2,11 +2,11 @@
 
 use std::iter::repeat_n;
 
-use crate::chance::{Dice, Purpose, below, between, chance, dice, exponential, poisson, weighted};
 use super::meetings::{Bookings, Slot};
 use super::people::Person;
-use crate::sensor::Presence;
 use super::site::{DayKind, SiteDay};
+use crate::chance::{Dice, Purpose, below, between, chance, dice, exponential, poisson, weighted};
+use crate::sensor::Presence;
 
 /// The use a room was built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
