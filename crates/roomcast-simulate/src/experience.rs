@@ -1,6 +1,6 @@
 //! Many different lifelike sites, to learn from what holds at all of them.
 
-use chrono::{Days, NaiveDate};
+use chrono::NaiveDate;
 use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::readings::Readings;
 
@@ -12,6 +12,10 @@ const ROOMS: (f64, f64) = (1.0, 41.0);
 
 /// Numbers of days of the sites of [`experience_sites`], smallest and largest.
 const DAYS: (f64, f64) = (60.0, 400.0);
+
+/// 2014-01-01, the earliest first day of a site, in days since 1970-01-01, and the number of first days.
+const FIRST_DAY: usize = 16_071;
+const FIRST_DAYS: usize = 3_652;
 
 /// A simulated site, as a forecast sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,14 +46,14 @@ impl SitePlan {
     }
 }
 
-/// Makes a site of a kind, on days that begin on a date drawn from ten years. The same arguments give the same site on
+/// Makes a site of a kind, with a first day drawn from 2014 to 2023. The same arguments give the same site on
 /// any number of threads.
 pub fn site(kind: Kind, seed: u64, rooms: usize, days: u32) -> Site {
-    let first = below(&mut dice(seed, Purpose::Plan, 0, 0), 3650) as u64;
-    let from = NaiveDate::default() + Days::new(15 * 365 + first);
-    let building = Building { kind, ..Building::new(seed, rooms, from, from + Days::new(u64::from(days))) };
+    let date = |day: usize| NaiveDate::from_epoch_days(day as i32).unwrap_or_default();
+    let first = FIRST_DAY + below(&mut dice(seed, Purpose::Plan, 0, 0), FIRST_DAYS);
     // The last day of a building is inclusive.
-    let building = Building { to: building.to - Days::new(1), ..building };
+    let building =
+        Building { kind, ..Building::new(seed, rooms, date(first), date((first + days as usize).max(1) - 1)) };
     Site { readings: building.readings(), calendar: building.calendar() }
 }
 

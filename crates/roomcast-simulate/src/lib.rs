@@ -1,9 +1,12 @@
 //! A seeded building that makes motion-sensor readings at any scale.
 //!
 //! People, meetings and visits occupy rooms; sensors notice some of the movement; faults spoil some of the reports.
-//! Every number follows from the seed, the device and the date. A device's habits therefore depend neither on the
-//! number of threads or devices nor on the span asked for. Only faults are laid over the span, so that each span has
-//! its share of them.
+//! Every number follows from the seed, the device and the date, and does not depend on the number of threads or devices.
+//! Only faults are laid over the span, so that each span has its share of them.
+//!
+//! [`Kind::Building`] is regular, and its habits do not depend on the span. The other kinds are made like life: each site
+//! has a character of its own, and its states last from its first day on. [`statistics`] says how like life they are;
+//! [`site`] and [`experience_sites`] make many of them.
 //!
 //! Time is local wall time without a zone: days have 24 hours.
 
@@ -13,6 +16,7 @@ mod experience;
 mod faults;
 mod life;
 mod sensor;
+pub mod statistics;
 mod write;
 
 use chrono::{Datelike, NaiveDate};
@@ -182,7 +186,7 @@ impl Building {
         let dates = self.from.iter_days().take_while(|date| *date <= self.to);
         dates.map(move |date| {
             let weather = match &mut life {
-                Some(days) => Weather::Life(days.step(date)),
+                Some(days) => Weather::Life(days.step(date, self.density.ln())),
                 None => Weather::Building(site_day(self.seed, date)),
             };
             self.day(&mut devices, life.as_ref(), &weather, date)
@@ -211,11 +215,11 @@ impl Building {
     pub fn calendar(&self) -> Calendar {
         let calendar = Calendar::default();
         match self.life() {
-            Some(days) if days.traits.listed => {
+            Some(days) => {
                 let dates = self.from.iter_days().take_while(|date| *date <= self.to);
-                calendar.with_days_off(dates.filter(|&date| days.is_holiday(date)))
+                calendar.with_days_off(dates.filter(|&date| days.is_listed(date)))
             }
-            _ => calendar,
+            None => calendar,
         }
     }
 

@@ -13,7 +13,7 @@ use crate::commands::output::remark;
 #[cfg(feature = "server")]
 use crate::commands::server::play::PlayArgs;
 use roomcast_forecast::files::Output;
-use roomcast_simulate::{Building, Format, Summary, WriteError, is_in_range, write};
+use roomcast_simulate::{Building, Format, Kind, Summary, WriteError, is_in_range, write};
 
 /// Simulate the readings of a building.
 ///
@@ -21,6 +21,9 @@ use roomcast_simulate::{Building, Format, Summary, WriteError, is_in_range, writ
 /// buildings have floors of 50 rooms, named like `floor_03/room_0127`.
 #[derive(Debug, Clone, Args)]
 pub struct SimulateArgs {
+    /// Kind of site
+    #[arg(long, value_enum, default_value_t = SiteKind::Building)]
+    kind: SiteKind,
     /// Number of devices, one in each room
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     devices: u32,
@@ -57,6 +60,37 @@ pub struct SimulateArgs {
     #[cfg(feature = "server")]
     #[command(flatten)]
     play: PlayArgs,
+}
+
+/// Kind of a simulated site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SiteKind {
+    /// Rooms of many uses, more regular than real ones; the rooms of a seed are the same in any span
+    Building,
+    /// Offices, with meeting rooms, corridors and kitchens. Like the kinds below it is made like life: each seed is a site
+    /// with a character of its own
+    Offices,
+    /// Meeting rooms only
+    MeetingRooms,
+    /// Homes of up to eight rooms
+    Homes,
+    /// Classrooms with timetables and long breaks
+    Schools,
+    /// Desks of one person each
+    Desks,
+}
+
+impl From<SiteKind> for Kind {
+    fn from(kind: SiteKind) -> Kind {
+        match kind {
+            SiteKind::Building => Kind::Building,
+            SiteKind::Offices => Kind::Offices,
+            SiteKind::MeetingRooms => Kind::MeetingRooms,
+            SiteKind::Homes => Kind::Homes,
+            SiteKind::Schools => Kind::Schools,
+            SiteKind::Desks => Kind::Desks,
+        }
+    }
 }
 
 /// Format of a file of readings.
@@ -108,6 +142,7 @@ fn building(args: &SimulateArgs) -> anyhow::Result<Building> {
     }
     ensure!(args.from <= args.to, "the last day, {}, lies before the first, {}", args.to, args.from);
     Ok(Building {
+        kind: args.kind.into(),
         density: args.density,
         faults: args.faults,
         duplicates: args.duplicates,

@@ -54,13 +54,13 @@ impl Days {
         Self { seed, traits, mood, drift, empty: Spell::NONE, outage: Spell::NONE, breaks }
     }
 
-    /// Goes on to a date, the day after the last one, and returns what it is like.
-    pub fn step(&mut self, date: NaiveDate) -> Today {
+    /// Goes on to a date, the day after the last one, and returns what it is like. All log levels are higher by `density`.
+    pub fn step(&mut self, date: NaiveDate, density: f64) -> Today {
         let traits = &self.traits;
         let day = day_number(date);
         let dice = &mut dice(self.seed, Purpose::Today, 0, i64::from(day));
         let weekday = date.weekday().num_days_from_monday() as usize;
-        let mut level = traits.weekdays[weekday] + season(date, traits);
+        let mut level = density + traits.weekdays[weekday] + season(date, traits);
         level += self.mood.step(traits.mood, dice) + self.drift.step(traits.drift, dice);
         if self.empty.step(traits.empty, day, dice) {
             level += traits.empty_level;
@@ -68,8 +68,7 @@ impl Days {
         if self.is_holiday(date) {
             level += traits.holiday_level;
         }
-        let of_year = f64::from(date.ordinal0());
-        if self.breaks.iter().any(|&(first, days)| (of_year - first).rem_euclid(365.0) < days) {
+        if self.is_break(date) {
             level -= 4.0;
         }
         let leave = if chance(dice, 1.0 / 120.0) { between(dice, 12.0, 15.0) } else { 24.0 };
@@ -77,8 +76,20 @@ impl Days {
         Today { day, weekday, level, leave, outage }
     }
 
+    /// Returns whether a date lies in a long break of a school.
+    fn is_break(&self, date: NaiveDate) -> bool {
+        let of_year = f64::from(date.ordinal0());
+        self.breaks.iter().any(|&(first, days)| (of_year - first).rem_euclid(365.0) < days)
+    }
+
+    /// Returns whether a date is in the calendar that the site's operator made: at some sites the public holidays and
+    /// breaks, at others nothing.
+    pub fn is_listed(&self, date: NaiveDate) -> bool {
+        self.traits.listed && (self.is_holiday(date) || self.is_break(date))
+    }
+
     /// Returns whether a date is a public holiday of the site.
-    pub fn is_holiday(&self, date: NaiveDate) -> bool {
+    fn is_holiday(&self, date: NaiveDate) -> bool {
         self.traits.holidays.contains(&(date.month(), date.day()))
     }
 }

@@ -98,7 +98,7 @@ impl Diary {
         let half_hour = if chance(dice, 0.4) { 0.5 } else { 0.0 };
         let start = 7.0 + traits.later + weighted(dice, &START_WEIGHTS) as f64 + half_hour;
         let length = [0.5, 1.0, 1.5, 2.0, 3.0][weighted(dice, &[1.0, 4.0, 2.0, 2.0, 1.0])];
-        let held = log_odds(between(dice, 0.5, 0.92));
+        let held = log_odds(between(dice, 0.65, 0.96));
         let last = day + (7.0 * (2.0 + exponential(dice, self.weeks))).min(1000.0) as i32;
         let parity = chance(dice, 0.3).then(|| i32::from(chance(dice, 0.5)));
         let scatter = 0.1 * traits.disorder;

@@ -33,9 +33,6 @@ pub(crate) struct Person {
     restless: f64,
 }
 
-/// How long a person keeps to coming or not coming.
-const HABIT: Wander = Wander { sd: 1.3, phi: 0.75 };
-
 /// How long a person keeps to coming early or late.
 const HOURS: Wander = Wander { sd: 1.0, phi: 0.6 };
 
@@ -52,10 +49,10 @@ pub(crate) fn probability(log_odds: f64) -> f64 {
 impl Person {
     /// Draws a person of a site.
     pub fn draw(traits: &Traits, dice: &mut Dice) -> Self {
-        let usual = between(dice, 0.75, 0.98);
+        let usual = between(dice, 0.9, 0.99);
         let part_time = chance(dice, 0.2);
         let comes = std::array::from_fn(|_| {
-            let at_home = chance(dice, if part_time { 0.35 } else { 0.12 });
+            let at_home = chance(dice, if part_time { 0.3 } else { 0.06 });
             log_odds(if at_home { between(dice, 0.05, 0.5) } else { usual })
         });
         let disorder = traits.disorder;
@@ -72,14 +69,14 @@ impl Person {
             early: (disorder * between(dice, 0.05, 0.25)).min(0.6),
             evening: disorder * factor(dice, 0.005, 0.1),
             scatter: disorder * factor(dice, 0.3, 1.2),
-            stretch: (factor(dice, 0.7, if desk { 5.0 } else { 3.0 }), disorder * factor(dice, 0.25, 1.3)),
+            stretch: (factor(dice, 1.0, if desk { 6.0 } else { 4.0 }), disorder * factor(dice, 0.25, 1.2)),
             restless: between(dice, 3.0, 8.0),
         }
     }
 
     /// Appends the stretches that the person spends in the room, on a day on which the room has the given log level.
     pub fn spend_day(&mut self, traits: &Traits, today: &Today, level: f64, dice: &mut Dice, out: &mut Vec<Presence>) {
-        let habit = self.habit.step(HABIT, dice);
+        let habit = self.habit.step(traits.habit, dice);
         let hours = self.hours.step(HOURS, dice);
         let away = self.away.step(traits.away, today.day, dice);
         let comes = probability(self.comes[today.weekday] + 1.5 * level.min(0.5) + habit);

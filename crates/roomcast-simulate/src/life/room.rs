@@ -5,7 +5,7 @@ use super::diary::Diary;
 use super::lasting::{Level, Spell};
 use super::people::Person;
 use super::traits::Traits;
-use super::visits::{BEDTIME, DAYTIME, EVENING, MEALTIMES, MORNING_AND_EVENING, Visits};
+use super::visits::{BEDTIME, DAYTIME, EVENING, Hours, MEALTIMES, MORNING_AND_EVENING, Visits};
 use crate::Kind;
 use crate::chance::{Dice, Purpose, below, between, chance, dice, factor, normal, poisson, weighted};
 use crate::sensor::Presence;
@@ -35,10 +35,13 @@ struct Habit {
     visits: Option<Visits>,
 }
 
-/// When the people of a home are out, the same for all of its rooms.
+/// When the people of a home are up and out, the same for all of its rooms.
 #[derive(Debug, Clone, Copy)]
 struct Household {
     number: u64,
+    /// Hours at which the first gets up and the last goes to bed.
+    wakes: f64,
+    sleeps: f64,
     /// Probability of being out in the day, on each weekday.
     out: [f64; 7],
     leaves: f64,
@@ -91,11 +94,11 @@ impl Room {
         if let Some(diary) = &mut self.habit.diary {
             diary.spend_day(traits, today, level, dice, out);
         }
-        let gone = self.household.map_or((24.0, 24.0), |household| household.gone(seed, today));
+        let hours = self.household.map_or(Hours::ALL, |household| household.hours(seed, today));
         if let Some(visits) = self.habit.visits {
-            visits.spend_day(today, traits.later, level, gone, dice, out);
+            visits.spend_day(today, traits.later, level, hours, dice, out);
         }
-        for _ in 0..poisson(dice, traits.night) {
+        for _ in 0..poisson(dice, traits.night * today.level.min(0.0).exp()) {
             let start = between(dice, 0.0, 6.0);
             out.extend(Presence::hours(start, start + 0.03, 40.0));
         }
@@ -120,6 +123,8 @@ impl Household {
         });
         Self {
             number,
+            wakes: between(dice, 5.5, 8.5),
+            sleeps: between(dice, 21.5, 24.5),
             out,
             leaves: between(dice, 7.0, 10.5),
             returns: between(dice, 14.0, 18.5),
@@ -127,16 +132,19 @@ impl Household {
         }
     }
 
-    /// Returns the hours between which nobody is at home on a day.
-    fn gone(self, seed: u64, today: &Today) -> (f64, f64) {
+    /// Returns the hours between which somebody is up, and those between which nobody is at home.
+    fn hours(self, seed: u64, today: &Today) -> Hours {
         let dice = &mut dice(seed, Purpose::Household, self.number, i64::from(today.day));
-        if !chance(dice, self.out[today.weekday]) {
-            let from = between(dice, 9.0, 20.0);
-            return if chance(dice, 0.5) { (from, from + factor(dice, 0.5, 5.0)) } else { (24.0, 24.0) };
+        let weekend = if today.weekday >= 5 { between(dice, 0.0, 3.0) } else { 0.0 };
+        let wakes = self.wakes + weekend * 0.6 + 0.5 * self.scatter * normal(dice);
+        let up = (wakes, self.sleeps + weekend * 0.3 + 0.7 * self.scatter * normal(dice));
+        if chance(dice, self.out[today.weekday]) {
+            let late = if chance(dice, 0.15) { between(dice, 0.5, 5.0) } else { 0.0 };
+            let leaves = self.leaves + weekend + self.scatter * normal(dice);
+            return Hours { up, gone: (leaves, self.returns + late + self.scatter * normal(dice)) };
         }
-        let weekend = if today.weekday >= 5 { between(dice, 0.0, 4.0) } else { 0.0 };
-        let late = if chance(dice, 0.2) { between(dice, 0.5, 5.0) } else { 0.0 };
-        (self.leaves + weekend + self.scatter * normal(dice), self.returns + late + self.scatter * normal(dice))
+        let from = if chance(dice, 0.5) { between(dice, 9.0, 20.0) } else { 24.0 };
+        Hours { up, gone: (from, from + factor(dice, 0.5, 5.0)) }
     }
 }
 
@@ -150,7 +158,7 @@ impl Habit {
             Kind::Desks => Self::desks(traits, 1, dice),
             Kind::MeetingRooms => {
                 let room = weighted(dice, &mix(&[0.5, 0.35, 0.15]));
-                Self::booked(traits, [5.0, 2.0, 0.3][room], [2.4, 1.2, 0.35][room], day, dice)
+                Self::booked(traits, [9.0, 5.0, 1.0][room], [2.6, 1.4, 0.4][room], day, dice)
             }
             Kind::Schools => match weighted(dice, &mix(&[0.7, 0.15, 0.15])) {
                 0 => Self::lessons(traits, dice),
@@ -162,7 +170,7 @@ impl Habit {
                 0 => Self::desks(traits, 1, dice),
                 1 => Self::desks(traits, 2 + below(dice, 2), dice),
                 2 => Self::desks(traits, 4 + below(dice, 7), dice),
-                3 => Self::booked(traits, 3.0, 1.8, day, dice),
+                3 => Self::booked(traits, 6.0, 1.8, day, dice),
                 4 => Self::passed(70.0, 0.012, &DAYTIME, dice),
                 5 => Self::passed(30.0, 0.06, &MEALTIMES, dice),
                 _ => Self::passed(1.0, 0.2, &DAYTIME, dice),
@@ -203,13 +211,13 @@ impl Habit {
 
     fn home(device: u64, dice: &mut Dice) -> Self {
         match device % HOME_ROOMS {
-            0 => Self::passed(14.0, 0.5, &EVENING, dice),
-            1 => Self::passed(14.0, 0.15, &MORNING_AND_EVENING, dice),
-            2 => Self::passed(7.0, 0.25, &BEDTIME, dice),
-            3 => Self::passed(12.0, 0.08, &MORNING_AND_EVENING, dice),
-            4 => Self::passed(25.0, 0.02, &MORNING_AND_EVENING, dice),
+            0 => Self::passed(26.0, 0.9, &EVENING, dice),
+            1 => Self::passed(32.0, 0.3, &MORNING_AND_EVENING, dice),
+            2 => Self::passed(12.0, 0.3, &BEDTIME, dice),
+            3 => Self::passed(25.0, 0.15, &MORNING_AND_EVENING, dice),
+            4 => Self::passed(70.0, 0.02, &MORNING_AND_EVENING, dice),
             5 => Self::passed(6.0, 0.3, &BEDTIME, dice),
-            6 => Self::passed(2.5, 0.8, &DAYTIME, dice),
+            6 => Self::passed(5.0, 1.2, &DAYTIME, dice),
             _ => Self::passed(0.7, 0.3, &EVENING, dice),
         }
     }
