@@ -28,7 +28,7 @@ shared := $(release) --examples
 # cargo-nextest where it is installed. Expanded when used, not on every call of make.
 runner = $(shell cargo nextest --version >/dev/null 2>&1 && echo nextest run || echo test)
 
-.PHONY: help setup build demo test check fmt clippy doc deny advisories dockerfile lint-tools bench bench-peers attack soak install
+.PHONY: help setup build demo test check fmt clippy doc deny advisories dockerfile lint-tools bench bench-peers experience attack soak install
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 13
@@ -82,6 +82,10 @@ bench: setup ## Run the benchmarks
 # SIZE=small for a look at whether everything works.
 bench-peers: build ## Compare with peers and with the limits of the machine, write docs/BENCHMARKS.md
 	benches/peers/all.sh $(SIZE)
+
+# After a change of the simulator, of the stack or of a column; a test fails until then.
+experience: setup ## Learn the shipped layers from simulated sites again (a minute or two)
+	cargo run $(shared) --example experience crates/roomcast-forecast/src/model/mix/experience.bin
 
 attack: build ## Give every reader 20,000 damaged inputs (5 minutes; ATTACK=100000 for more)
 	ROOMCAST_CASES=$(or $(ATTACK),20000) cargo $(runner) $(shared) --test it mutations::

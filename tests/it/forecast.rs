@@ -1,7 +1,7 @@
 //! What a forecast must be whatever the data: bounded, defined from the first day on, right about the clock.
 
 use roomcast_forecast::calendar::{Calendar, HOUR};
-use roomcast_forecast::features::{SiteRates, columns};
+use roomcast_forecast::features::{SiteRates, full_columns};
 use roomcast_forecast::forecast::{DeviceForecast, explain, forecast_all};
 use roomcast_forecast::hourly::{Hourly, Status};
 use roomcast_forecast::model::{Models, Source, fit};
@@ -169,7 +169,7 @@ fn explanations_add_up_to_the_score() {
             let sum: f64 = found.base + found.contributions.iter().map(|c| c.contribution).sum::<f64>();
             assert!((sum - found.score).abs() < 1e-9, "{sum} {}", found.score);
             assert_eq!(found.probability, forecast.hours[hour].probability);
-            assert_eq!(found.contributions.len(), columns().len());
+            assert_eq!(found.contributions.len(), full_columns().len());
         }
     }
 }

@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use roomcast_forecast::features::{SiteRates, Table};
-use roomcast_forecast::forecast::{DeviceForecast, forecast_all};
+use roomcast_forecast::forecast::{DeviceForecast, forecast_all, forecast_in_parts};
 use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::model::mix::Parts;
 use roomcast_forecast::model::rule::Rule;
 use roomcast_forecast::model::{Models, fit, rows};
 use roomcast_forecast::readings::{DeviceReadings, Readings};
@@ -38,13 +39,17 @@ fn scramble(readings: &Readings, origin: Timestamp, seed: u64) -> Readings {
     out
 }
 
-fn ask(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> (Models, Vec<DeviceForecast>) {
+/// The models, the forecasts and the parts that these are a mix of.
+fn ask(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> (Models, Vec<DeviceForecast>, Vec<Vec<Parts>>) {
     let hourly = Hourly::new(readings, calendar, origin);
     let site_rates = SiteRates::new(&hourly);
     let mut models = fit::train(&hourly, &site_rates, &|| ()).unwrap();
     models.threshold = Rule::MostMissed(0.05).threshold(&models.site.out_of_sample);
     let forecasts = forecast_all(&hourly, &site_rates, &models).unwrap();
-    (models, forecasts)
+    let layers = |device: usize| models.layers(&hourly.devices[device].device);
+    let parts = |device| forecast_in_parts(&hourly, &site_rates, device, layers(device)).unwrap().1;
+    let parts = (0..hourly.devices.len()).map(parts).collect();
+    (models, forecasts, parts)
 }
 
 /// Everything a forecast says, with its probabilities to the last bit.
@@ -57,10 +62,11 @@ fn bits(forecasts: &[DeviceForecast]) -> Vec<String> {
 }
 
 fn check(readings: &Readings, calendar: &Calendar, origin: Timestamp, seed: u64) {
-    let (models, forecasts) = ask(readings, calendar, origin);
-    let (same_models, same_forecasts) = ask(&scramble(readings, origin, seed), calendar, origin);
+    let (models, forecasts, parts) = ask(readings, calendar, origin);
+    let (same_models, same_forecasts, same_parts) = ask(&scramble(readings, origin, seed), calendar, origin);
     assert_eq!(bits(&forecasts), bits(&same_forecasts));
     assert_eq!(models, same_models);
+    assert_eq!(parts, same_parts);
 }
 
 proptest! {
@@ -101,7 +107,7 @@ proptest! {
 fn the_experts_of_devices_know_nothing_of_the_future() {
     let (calendar, readings) = (Calendar::default(), building(3, 5, 40));
     let origin = readings.span().unwrap().0 + 35 * 24 * HOUR;
-    let (models, _) = ask(&readings, &calendar, origin);
+    let (models, _, _) = ask(&readings, &calendar, origin);
     assert!(models.devices.values().filter(|model| !model.expert.is_empty()).count() > 1);
     check(&readings, &calendar, origin, 3);
 }

@@ -4,6 +4,7 @@ mod backtest;
 mod batch;
 mod cli;
 mod dashboard;
+mod experience;
 mod forecast;
 mod holidays;
 mod leakage;

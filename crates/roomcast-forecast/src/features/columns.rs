@@ -148,26 +148,34 @@ pub const LINEAR_COLUMNS: [usize; LINEAR_WIDTH] = {
     columns
 };
 
+const fn position(name: &str) -> usize {
+    let mut at = 0;
+    while !same(COLUMNS[at].name.as_bytes(), name.as_bytes()) {
+        at += 1;
+    }
+    at
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
+}
+
+/// Positions of the columns that say how the last days of the type, and this day of the last week, differed from the
+/// prior.
+pub const LAST_PULLS: [usize; 3] = [position("last_day_pull"), position("last_three_pull"), position("lag_7d_pull")];
+
 /// Position of the prior's log-odds, on which every layer builds.
 pub const PRIOR: usize = LINEAR_COLUMNS[0];
 
 /// Position of the target hour's local hour of the day.
-pub const HOUR_OF_DAY: usize = {
-    let mut at = 0;
-    while !matches!(COLUMNS[at].name.as_bytes(), b"hour") {
-        at += 1;
-    }
-    at
-};
+pub const HOUR_OF_DAY: usize = position("hour");
 
 /// Position of the lead.
-pub const LEAD: usize = {
-    let mut at = 0;
-    while !matches!(COLUMNS[at].name.as_bytes(), b"lead") {
-        at += 1;
-    }
-    at
-};
+pub const LEAD: usize = position("lead");
 
 /// Returns the names of the design matrix's columns, in order.
 pub fn columns() -> [&'static str; WIDTH] {

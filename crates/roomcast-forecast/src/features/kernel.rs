@@ -15,7 +15,7 @@ const LEVEL_HALF_LIFE: f64 = 4.0;
 /// Extra weight of the same weekday, on top of that of any day of the same type.
 const SAME_WEEKDAY_WEIGHT: f64 = 0.7;
 /// Weight of each neighbouring hour.
-const NEIGHBOUR_WEIGHT: f64 = 0.2;
+pub(super) const NEIGHBOUR_WEIGHT: f64 = 0.2;
 /// Weight of the site's rate, hours of evidence.
 const SHRINK_HOURS: f64 = 1.5;
 /// Weight with which the level is pulled toward 1, expected hours.

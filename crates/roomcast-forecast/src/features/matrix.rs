@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::columns::WIDTH;
+use super::columns::{COLUMNS, WIDTH};
+use super::memories::{MEMORIES, MEMORY_WIDTH};
 use crate::calendar::{Hour, Timestamp};
 use crate::hourly::HORIZON;
 
@@ -24,7 +25,7 @@ pub struct Row {
 pub struct Matrix {
     /// Number of rows.
     pub rows: usize,
-    /// `WIDTH * rows` values, one column after the other.
+    /// `WIDTH * rows` values, one column after the other. The matrix of a forecast has [`FULL_WIDTH`] columns.
     pub data: Vec<f32>,
 }
 
@@ -34,7 +35,7 @@ impl Matrix {
         &self.data[index * self.rows..(index + 1) * self.rows]
     }
 
-    /// Writes one row into `out` (`WIDTH` values).
+    /// Writes the first columns of one row into `out`.
     pub fn row(&self, row: usize, out: &mut [f32]) {
         for (column, value) in out.iter_mut().enumerate() {
             *value = self.data[column * self.rows + row];
@@ -62,6 +63,14 @@ impl Matrix {
     pub fn tail(&self, from: usize) -> Matrix {
         Matrix::stack(&[(self, from..self.rows)])
     }
+}
+
+/// Number of columns of the matrix of a forecast: those of the design matrix, then [`MEMORIES`].
+pub const FULL_WIDTH: usize = WIDTH + MEMORY_WIDTH;
+
+/// Returns the names of the columns of the matrix of a forecast, in order.
+pub fn full_columns() -> [&'static str; FULL_WIDTH] {
+    std::array::from_fn(|at| if at < WIDTH { COLUMNS[at].name } else { MEMORIES[at - WIDTH] })
 }
 
 /// Returns the 24 rows of a forecast.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inputs::SiteHour;
 use super::kernel::{self, Cell, Weights};
+use super::memories::SiteMemories;
 use super::odds::logit;
 use crate::calendar::LocalHour;
 use crate::hourly::{DeviceHours, HORIZON, Hourly};
@@ -57,6 +58,8 @@ pub(super) struct Shared {
     pub hours: Vec<SiteHour>,
     /// Entry `n` is the logarithm of 1 plus the days of `n` hours.
     pub histories: Vec<f32>,
+    /// What the columns of the shipped layers share.
+    pub memories: SiteMemories,
 }
 
 /// The parts of a [`SiteRates`] that come from its devices; the rest follows from these and the calendar. Vectors have
@@ -108,6 +111,7 @@ impl SiteRates {
                 .map(|((&rate, last_pull), level)| SiteHour { rate, logit: logit(rate), last_pull, level })
                 .collect(),
             histories: (0..rate.len()).map(|hours| (hours as f32 / 24.0).ln_1p()).collect(),
+            memories: SiteMemories::new(hourly, &occupied, &expected),
         };
         SiteRates { occupied, observed, expected, rate, silent_share, lags, shared }
     }

@@ -8,7 +8,8 @@ use polars_time::prelude::SeriesOpsTime;
 use super::columns::{COLUMNS, Value, WIDTH};
 use super::inputs::{MAX_STILL_HOURS, Moment, OriginHour, TargetHour, known};
 use super::kernel::{self, Rates};
-use super::matrix::{Matrix, Row};
+use super::matrix::{FULL_WIDTH, Matrix, Row, horizon};
+use super::memories;
 use super::odds::logit;
 use super::site_rates::{SiteRates, values};
 use crate::calendar::{HOUR, Timestamp};
@@ -86,6 +87,21 @@ impl<'a> Table<'a> {
             }
         }
         Ok(Matrix { rows: rows.len(), data })
+    }
+
+    /// Makes the matrix of a forecast: the design matrix of the hours from the origin on, and beside it the columns of
+    /// the shipped layers.
+    ///
+    /// # Errors
+    /// [`PolarsError`] when the features cannot be built.
+    pub fn full(&self) -> PolarsResult<Matrix> {
+        let mut matrix = self.matrix(&horizon(self.hourly.origin, self.hourly.end))?;
+        let site = &self.site_rates.shared.memories;
+        let more = memories::columns(self.hourly, site, &self.site_rates.lags, &self.values, &self.prior);
+        matrix.data.reserve_exact(more.len());
+        matrix.data.extend(more);
+        debug_assert_eq!(matrix.data.len(), matrix.rows * FULL_WIDTH);
+        Ok(matrix)
     }
 
     /// Returns the values of these target hours of the grid.

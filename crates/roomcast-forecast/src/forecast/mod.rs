@@ -7,8 +7,9 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::calendar::Hour;
-use crate::features::{FLOOR, SiteRates, Table, WIDTH, columns, horizon, sigmoid};
+use crate::features::{FLOOR, FULL_WIDTH, SiteRates, Table, full_columns, sigmoid};
 use crate::hourly::{Hourly, Status};
+use crate::model::mix::Parts;
 use crate::model::{Layers, Models, Source};
 
 /// One hour of a forecast.
@@ -66,22 +67,42 @@ pub fn forecast_with(
     device: usize,
     layers: Layers<'_>,
 ) -> PolarsResult<DeviceForecast> {
+    Ok(forecast_in_parts(hourly, site_rates, device, layers)?.0)
+}
+
+/// Forecasts the same device, and returns the parts of each hour's log-odds beside the forecast.
+///
+/// # Errors
+/// [`PolarsError`](polars::error::PolarsError) when the features cannot be built.
+pub fn forecast_in_parts(
+    hourly: &Hourly,
+    site_rates: &SiteRates,
+    device: usize,
+    layers: Layers<'_>,
+) -> PolarsResult<(DeviceForecast, Vec<Parts>)> {
     let hours_of = &hourly.devices[device];
-    let Layers { device: model, site, threshold } = usable(hourly, layers);
-    let rows = horizon(hourly.origin, hourly.end);
-    let matrix = Table::new(hourly, site_rates, device).matrix(&rows)?;
+    let layers = usable(hourly, layers);
+    let matrix = Table::new(hourly, site_rates, device).full()?;
+    let parts = layers.parts(&matrix, days(hourly, device));
     // The model does not know silence; most silent devices stay silent.
     let alive = if hours_of.status == Status::Silent { site_rates.silent_share } else { 1.0 };
-    let hours = rows
-        .iter()
-        .zip(model.scores(site, &matrix))
-        .map(|(asked, score)| {
-            let probability = sigmoid(score) * alive;
-            let probability = probability.clamp(f64::from(FLOOR), 1.0 - f64::from(FLOOR));
-            HourForecast { hour: asked.hour, probability, occupied: probability >= threshold.0 }
-        })
-        .collect();
-    Ok(DeviceForecast { device: hours_of.device.clone(), status: hours_of.status, source: model.source(), hours })
+    let hours = (hourly.end..).zip(&parts).map(|(hour, parts)| {
+        let probability = sigmoid(parts.mixed) * alive;
+        let probability = probability.clamp(f64::from(FLOOR), 1.0 - f64::from(FLOOR));
+        HourForecast { hour, probability, occupied: probability >= layers.threshold.0 }
+    });
+    let forecast = DeviceForecast {
+        device: hours_of.device.clone(),
+        status: hours_of.status,
+        source: layers.device.source(),
+        hours: hours.collect(),
+    };
+    Ok((forecast, parts))
+}
+
+/// Returns the age of a device's first reading at the origin, in days.
+fn days(hourly: &Hourly, device: usize) -> f64 {
+    f64::from(hourly.end - hourly.devices[device].first) / 24.0
 }
 
 /// Returns the layers to forecast with: those of the baseline when the data are stale.
@@ -146,16 +167,14 @@ pub fn explain_with(
     layers: Layers<'_>,
     hour: Hour,
 ) -> PolarsResult<Explanation> {
-    let forecast = forecast_with(hourly, site_rates, device, layers)?;
+    let (forecast, all_parts) = forecast_in_parts(hourly, site_rates, device, layers)?;
     let at = (hour - hourly.end) as usize;
     polars::prelude::polars_ensure!(at < forecast.hours.len(), ComputeError: "hour {hour} is outside the forecast");
-    let matrix = Table::new(hourly, site_rates, device).matrix(&horizon(hourly.origin, hourly.end)[at..=at])?;
-    let mut row = [0.0; WIDTH];
-    matrix.row(0, &mut row);
-    let mut parts = [0.0; WIDTH];
-    let Layers { device: model, site, .. } = usable(hourly, layers);
-    let base = model.contributions(site, &row, &mut parts);
-    let mut contributions: Vec<Contribution> = columns()
+    let mut row = [0.0; FULL_WIDTH];
+    Table::new(hourly, site_rates, device).full()?.row(at, &mut row);
+    let mut parts = [0.0; FULL_WIDTH];
+    let base = usable(hourly, layers).contributions(&row, days(hourly, device), &mut parts);
+    let mut contributions: Vec<Contribution> = full_columns()
         .into_iter()
         .zip(row)
         .zip(parts)
@@ -165,7 +184,7 @@ pub fn explain_with(
     Ok(Explanation {
         hour,
         probability: forecast.hours[at].probability,
-        score: model.score(site, &row),
+        score: all_parts[at].mixed,
         base,
         silent_share: if forecast.status == Status::Silent { site_rates.silent_share } else { 1.0 },
         contributions,

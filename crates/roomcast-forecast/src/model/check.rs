@@ -40,7 +40,7 @@ pub fn site(model: &SiteModel) -> Result<(), String> {
 /// # Errors
 /// Returns a message that names the fault and the device.
 pub fn device(name: &str, model: &DeviceModel) -> Result<(), String> {
-    finite([model.tree_weight, model.expert.base, model.expert.weight])
+    finite([model.tree_weight, model.expert.base])
         .and_then(|()| finite(model.check.iter().flat_map(|c| [c.prior, c.building, c.device])))
         .and_then(|()| {
             [&model.trees, &model.expert.trees].iter().try_for_each(|trees| trees.check(WIDTH)).map_err(|error| error.0)

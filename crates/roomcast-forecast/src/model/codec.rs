@@ -22,7 +22,7 @@ use crate::model::{DeviceModel, Models, SiteModel};
 
 /// The schema in which models are stored. Raise it with every change of the schema, which includes the fields of the
 /// models: postcard writes no field names.
-pub const SCHEMA: u32 = 6;
+pub const SCHEMA: u32 = 7;
 
 const MAGIC: [u8; 8] = *b"ROOMCAST";
 

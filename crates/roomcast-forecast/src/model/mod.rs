@@ -2,16 +2,16 @@
 //!
 //! A forecast's log-odds are a stack: the prior (a kernel rate, in [`crate::features`]), a linear layer
 //! over all devices, boosted trees over all devices, and boosted trees of the one device. The weight of each layer
-//! is measured on later hours than those it was fitted on. The device's [`expert`] is averaged into the stack.
+//! is measured on later hours than those it was fitted on. A forecast is the [`mix`] of the stack with others.
 
 pub mod check;
 pub mod checksum;
 pub mod codec;
-pub mod expert;
 pub mod fit;
 mod judge;
 pub mod lightgbm;
 pub mod linear;
+pub mod mix;
 pub mod rows;
 pub mod rule;
 mod sample;
@@ -23,12 +23,13 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use self::expert::Expert;
 use self::linear::Linear;
+use self::mix::Parts;
+use self::mix::expert::Expert;
 use self::rule::{OutOfSample, Threshold};
 use self::trees::Trees;
 use crate::calendar::Timestamp;
-use crate::features::{Matrix, PRIOR, WIDTH};
+use crate::features::{FULL_WIDTH, Matrix, PRIOR};
 
 /// The layers that all devices of a site share.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -50,7 +51,7 @@ pub struct DeviceModel {
     pub trees: Trees,
     /// Weight of these trees' step, 0 to 1.
     pub tree_weight: f64,
-    /// Trees of this device beside the stack. Only a device that follows the site has any.
+    /// Trees of this device beside the stack.
     pub expert: Expert,
     /// True when the site's layers are used for this device.
     pub follows_site: bool,
@@ -67,7 +68,7 @@ pub struct Check {
     pub prior: f64,
     /// Log loss of the site's score.
     pub building: f64,
-    /// Log loss of the device's own score: the whole stack, mixed with the expert.
+    /// Log loss of the device's own score: the whole stack.
     pub device: f64,
 }
 
@@ -102,9 +103,9 @@ static NEWCOMER: LazyLock<DeviceModel> = LazyLock::new(|| DeviceModel { follows_
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
-    /// The whole stack with trees of the device's own, on top of it or beside it.
+    /// The mix, with trees of the device's own.
     Model,
-    /// The layers that all devices share.
+    /// The mix, without trees of the device's own.
     Building,
     /// The kernel rate alone.
     Baseline,
@@ -125,9 +126,21 @@ impl Models {
 }
 
 impl Layers<'_> {
-    /// Returns the device's log-odds of every row of a matrix.
+    /// Returns the log-odds of the stack, which is fitted at this site, of every row of a matrix.
     pub fn scores(&self, matrix: &Matrix) -> Vec<f64> {
         self.device.scores(self.site, matrix)
+    }
+
+    /// Returns the parts of the forecast of every row of [`Table::full`](crate::features::Table::full), of a device
+    /// whose first reading is `days` old.
+    pub fn parts(&self, matrix: &Matrix, days: f64) -> Vec<Parts> {
+        mix::parts(self.device, self.site, matrix, days)
+    }
+
+    /// Writes to `out` (zeros) the contribution of each column to [`Parts::mixed`] of a row. Returns the part that
+    /// belongs to no column. The sum of both is the mixed score.
+    pub fn contributions(&self, row: &[f32; FULL_WIDTH], days: f64, out: &mut [f64; FULL_WIDTH]) -> f64 {
+        mix::contributions(self.device, self.site, row, days, out)
     }
 }
 
@@ -156,15 +169,15 @@ impl SiteModel {
 }
 
 impl DeviceModel {
-    /// Returns the device's log-odds for a full row of the design matrix.
+    /// Returns the stack's log-odds for a full row of the design matrix.
     pub fn score(&self, site: &SiteModel, row: &[f32]) -> f64 {
         if !self.follows_site {
             return f64::from(row[PRIOR]);
         }
-        self.expert.mixed(site.score(row) + self.tree_weight * self.trees.score(row), row)
+        site.score(row) + self.tree_weight * self.trees.score(row)
     }
 
-    /// Returns the device's log-odds of every row of a matrix.
+    /// Returns the stack's log-odds of every row of a matrix.
     pub fn scores(&self, site: &SiteModel, matrix: &Matrix) -> Vec<f64> {
         if !self.follows_site {
             return matrix.column(PRIOR).iter().map(|&prior| f64::from(prior)).collect();
@@ -173,35 +186,34 @@ impl DeviceModel {
         for (score, step) in scores.iter_mut().zip(self.trees.scores(&matrix.data, matrix.rows)) {
             *score += self.tree_weight * step;
         }
-        self.expert.mix_into(&mut scores, matrix);
         scores
     }
 
-    /// Writes to `out` (zeros, one per column) the contribution of each column to [`DeviceModel::score`]. Returns the
-    /// part that belongs to no column. The sum of both is the score.
-    pub fn contributions(&self, site: &SiteModel, row: &[f32], out: &mut [f64; WIDTH]) -> f64 {
+    /// Adds to `out` (one value per column) the contribution of each column to [`DeviceModel::score`]. Returns the part
+    /// that belongs to no column. The sum of both is the score.
+    fn contributions(&self, site: &SiteModel, row: &[f32], out: &mut [f64]) -> f64 {
         if !self.follows_site {
             out[PRIOR] += f64::from(row[PRIOR]);
             return 0.0;
         }
         let mut base = site.linear.contributions(row, out);
         for (trees, weight) in [(&site.trees, site.tree_weight), (&self.trees, self.tree_weight)] {
-            let mut parts = [0.0; WIDTH];
+            let mut parts = vec![0.0; out.len()];
             base += weight * trees.contributions(row, &mut parts);
             for (sum, part) in out.iter_mut().zip(parts) {
                 *sum += weight * part;
             }
         }
-        self.expert.mix_contributions(base, row, out)
+        base
     }
 
     /// Returns the source of this device's forecast.
     pub fn source(&self) -> Source {
         let has_trees = (self.tree_weight > 0.0 && !self.trees.is_empty()) || !self.expert.is_empty();
         match (self.follows_site, has_trees) {
-            (false, _) => Source::Baseline,
-            (true, true) => Source::Model,
+            (_, true) => Source::Model,
             (true, false) => Source::Building,
+            (false, false) => Source::Baseline,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{Registry, RegistryError};
 use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::features::WIDTH;
 use roomcast_forecast::model::checksum::sha256;
-use roomcast_forecast::model::expert::Expert;
+use roomcast_forecast::model::mix::expert::Expert;
 use roomcast_forecast::model::trees::Trees;
 use roomcast_forecast::model::{Check, DeviceModel, Models, SiteModel};
 use roomcast_forecast::model::{codec, lightgbm};
@@ -28,7 +28,7 @@ fn models() -> Models {
     let device = DeviceModel {
         trees: trees(0.75),
         tree_weight: 0.5,
-        expert: Expert { trees: trees(1.25), base: -1.5, weight: 0.125 },
+        expert: Expert { trees: trees(1.25), base: -1.5 },
         follows_site: true,
         check: Some(Check { rows: 100, prior: 0.5, building: 0.4, device: 0.3 }),
     };

@@ -4,9 +4,9 @@ use super::boosting::{TrainError, device_parameters, expert_parameters, grow};
 use crate::calendar::Hour;
 use crate::features::{Matrix, PRIOR, SiteRates, Table, sigmoid};
 use crate::hourly::Hourly;
-use crate::model::expert::Expert;
 use crate::model::judge::{Judge, mix};
 use crate::model::lightgbm::{self, Parameters};
+use crate::model::mix::expert::Expert;
 use crate::model::rule::OutOfSample;
 use crate::model::sample::{Sample, samples, screening_rows};
 use crate::model::{Check, DeviceModel, SiteModel, rows, screening};
@@ -36,8 +36,8 @@ pub(super) struct Candidate {
     pub(super) trees: Option<usize>,
 }
 
-/// Fits a device's own trees before the cut, on top of the site's score as fitted there, and judges them after it,
-/// mixed with its expert as fitted there. Fits the expert again on everything: it needs nothing of the site's layers.
+/// Fits a device's own trees before the cut, on top of the site's score as fitted there, and judges them after it. Fits
+/// its expert on everything: it needs nothing of the site's layers, and no judge.
 pub(super) fn judge_device(
     hourly: &Hourly,
     site_rates: &SiteRates,
@@ -76,15 +76,12 @@ pub(super) fn judge_device(
                 count = Some(trees);
             }
         }
-        let days = |end: Hour| f64::from(end - hourly.devices[device].first) / 24.0;
-        let early = fit_expert(&own, own.before, &rest, days(cut))?;
-        early.mix_into(&mut best, &own.matrix.tail(own.before));
         losses = judge.losses(&best);
-        model.expert = fit_expert(&own, own.rows(), &rest, days(hourly.end))?;
+        model.expert = fit_expert(&own, &rest)?;
     }
     let rows = base.len() as u32;
     if judge.gain(&prior_losses, &losses) <= LEAVE_LOSS {
-        model = DeviceModel::default();
+        model = DeviceModel { expert: model.expert, ..Default::default() };
         count = None;
         best.clone_from(&prior);
         losses.clone_from(&prior_losses);
@@ -118,17 +115,17 @@ fn grow_own(
     Ok((trees.len(), trees.scores(&after.data, after.rows)))
 }
 
-/// Fits an expert on the first rows of a sample and all of the `rest`, from so many days.
+/// Fits an expert on all rows of a device.
 ///
 /// Every row counts the same: a long memory is what the stack lacks.
-fn fit_expert(own: &Sample, first: usize, rest: &Sample, days: f64) -> Result<Expert, TrainError> {
-    let matrix = Matrix::stack(&[(&own.matrix, 0..first), (&rest.matrix, 0..rest.rows())]);
-    let labels = [&own.labels[..first], &rest.labels].concat();
+fn fit_expert(own: &Sample, rest: &Sample) -> Result<Expert, TrainError> {
+    let matrix = Matrix::stack(&[(&own.matrix, 0..own.rows()), (&rest.matrix, 0..rest.rows())]);
+    let labels = [&own.labels[..], &rest.labels].concat();
     let occupied = labels.iter().filter(|&&label| label > 0.5).count() as f64;
     let base = (occupied / (labels.len() as f64 - occupied)).ln();
     let (weights, start) = (vec![1.0; labels.len()], vec![base; labels.len()]);
     let trees = grow(lightgbm::fit(samples(&matrix, &labels, &weights, &start), None, &expert_parameters()))?;
-    Ok(if trees.is_empty() { Expert::default() } else { Expert { trees, base, weight: Expert::weight(days) } })
+    Ok(if trees.is_empty() { Expert::default() } else { Expert { trees, base } })
 }
 
 /// Fits a device's own trees, in the chosen number, on everything and on top of the site's final score.

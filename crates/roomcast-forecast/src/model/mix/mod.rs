@@ -1,0 +1,123 @@
+//! The mix: a forecast is the mean, in log-odds, of forecasters that err differently.
+//!
+//! | part | what it knows |
+//! |---|---|
+//! | `stack` | the layers fitted at this site |
+//! | `corrected` | the stack with a shipped correction: memories of other lengths than its own |
+//! | `shipped` | layers learned from other buildings; nothing of them is fitted here |
+//! | `expert` | trees of the one device, which know nothing of the stack |
+//!
+//! The last two count as one, shared by age: a new device gets the shipped layers, an old one mostly its expert. The
+//! weights are not fitted: weights chosen on a month of forecasts were worse the more they followed it.
+
+pub mod expert;
+pub mod learn;
+mod ridge;
+pub mod shipped;
+
+use serde::Serialize;
+
+use self::shipped::Shipped;
+use super::{DeviceModel, SiteModel, Source};
+use crate::features::{FULL_WIDTH, HOUR_OF_DAY, LEAD, Matrix};
+
+/// Days from a device's first reading at which its expert and the shipped layers count the same.
+const HALF_SHARE_DAYS: f64 = 100.0;
+/// Lead, in hours, at which the other parts count half in a day that has begun: the stack has learned what the hours of
+/// such a day say about the next ones.
+const HALF_LEAD_HOURS: f64 = 3.0;
+
+/// The forecasters behind one probability, in log-odds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Parts {
+    /// The layers fitted at this site.
+    pub stack: f64,
+    /// The same with the shipped correction.
+    pub corrected: f64,
+    /// The shipped layers alone.
+    pub shipped: f64,
+    /// The device's expert; `None` without one.
+    pub expert: Option<f64>,
+    /// The mix of all.
+    pub mixed: f64,
+}
+
+/// Weights of the parts of one row in its score; the stack counts in the correction too.
+#[derive(Debug, Clone, Copy)]
+struct Shares {
+    stack: f64,
+    correction: f64,
+    shipped: f64,
+    expert: f64,
+}
+
+impl Shares {
+    /// Returns the weights in the forecast of a local hour of the day with a lead, for a device whose first reading is
+    /// so many days old.
+    fn new(has_expert: bool, days: f64, hour: f32, lead: f32) -> Shares {
+        // With a longer lead than the hours of its day so far, a target hour lies in a day that has not begun.
+        let lead = f64::from(lead);
+        let whole = if lead > f64::from(hour) { 1.0 } else { lead / (lead + HALF_LEAD_HOURS) };
+        let own = if has_expert { days / (HALF_SHARE_DAYS + days) } else { 0.0 };
+        let third = whole / 3.0;
+        Shares { stack: 1.0 - third, correction: third, shipped: third * (1.0 - own), expert: third * own }
+    }
+}
+
+/// Returns the parts of the forecast of every row of the matrix of a forecast. The first reading of the device is
+/// `days` old.
+///
+/// The baseline is one part alone.
+pub(super) fn parts(device: &DeviceModel, site: &SiteModel, matrix: &Matrix, days: f64) -> Vec<Parts> {
+    let stack = device.scores(site, matrix);
+    if device.source() == Source::Baseline {
+        let alone = |stack| Parts { stack, corrected: stack, shipped: stack, expert: None, mixed: stack };
+        return stack.into_iter().map(alone).collect();
+    }
+    let (corrections, shipped) = (Shipped::get().corrections(matrix), Shipped::get().scores(matrix));
+    let expert = (!device.expert.is_empty()).then(|| device.expert.scores(matrix));
+    let part = |row: usize| {
+        let expert = expert.as_ref().map(|expert| expert[row]);
+        let value = |column: usize| matrix.column(column)[row];
+        let shares = Shares::new(expert.is_some(), days, value(HOUR_OF_DAY), value(LEAD));
+        let mixed = shares.stack * stack[row]
+            + shares.correction * corrections[row]
+            + shares.shipped * shipped[row]
+            + shares.expert * expert.unwrap_or(0.0);
+        Parts { stack: stack[row], corrected: stack[row] + corrections[row], shipped: shipped[row], expert, mixed }
+    };
+    (0..matrix.rows).map(part).collect()
+}
+
+/// Adds to `out` the contribution of each column to the mixed score of a row of the matrix of a forecast. Returns the
+/// part that belongs to no column. The sum of both is [`Parts::mixed`].
+pub(super) fn contributions(
+    device: &DeviceModel,
+    site: &SiteModel,
+    row: &[f32; FULL_WIDTH],
+    days: f64,
+    out: &mut [f64; FULL_WIDTH],
+) -> f64 {
+    if device.source() == Source::Baseline {
+        return device.contributions(site, row, out);
+    }
+    let shares = Shares::new(!device.expert.is_empty(), days, row[HOUR_OF_DAY], row[LEAD]);
+    let mut base = 0.0;
+    let mut add = |share: f64, part: &dyn Fn(&mut [f64; FULL_WIDTH]) -> f64| {
+        let mut parts = [0.0; FULL_WIDTH];
+        base += share * part(&mut parts);
+        for (out, part) in out.iter_mut().zip(parts) {
+            *out += share * part;
+        }
+    };
+    add(shares.stack, &|out| device.contributions(site, row, out));
+    add(shares.correction, &|out| Shipped::get().correction_contributions(row, out));
+    add(shares.shipped, &|out| Shipped::get().contributions(row, out));
+    if shares.expert > 0.0 {
+        add(shares.expert, &|out| device.expert.contributions(row, out));
+    }
+    base
+}
+
+#[cfg(test)]
+mod tests;

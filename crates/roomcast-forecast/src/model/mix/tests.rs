@@ -1,0 +1,70 @@
+use super::expert::Expert;
+use super::*;
+use crate::features::PRIOR;
+use crate::model::trees::Trees;
+
+fn trees(leaf: f64) -> Trees {
+    let text = format!(
+        "\nTree=0\nnum_leaves=2\nsplit_feature=15\nthreshold=0.5\ndecision_type=10\nleft_child=-1\nright_child=-2\n\
+         leaf_value=-0.3 {leaf}\n"
+    );
+    Trees::parse(&text, FULL_WIDTH).unwrap()
+}
+
+/// Returns rows of the matrix of a forecast, some values of which are not known.
+fn rows() -> Matrix {
+    let value = |at: usize| if at % 29 == 7 { f32::NAN } else { ((at * 7) % 11) as f32 / 3.0 - 1.5 };
+    Matrix { rows: 24, data: (0..24 * FULL_WIDTH).map(value).collect() }
+}
+
+#[test]
+fn the_shares_follow_age_and_lead() {
+    let shares = |has_expert, days, hour, lead| {
+        let Shares { stack, correction, shipped, expert } = Shares::new(has_expert, days, hour, lead);
+        assert!((stack + shipped + expert - 1.0).abs() < 1e-12);
+        [correction, shipped, expert].map(|share| (share * 1e6).round() as i64)
+    };
+    // A day that has not begun, of devices that are new, a hundred days old, and old without an expert.
+    assert_eq!(shares(true, 0.0, 0.0, 1.0), [333_333, 333_333, 0]);
+    assert_eq!(shares(true, 100.0, 23.0, 24.0), [333_333, 166_667, 166_667]);
+    assert_eq!(shares(false, 900.0, 5.0, 18.0), [333_333, 333_333, 0]);
+    // The next hour and the one after two more of a day that has begun.
+    assert_eq!(shares(true, 100.0, 12.0, 1.0), [83_333, 41_667, 41_667]);
+    assert_eq!(shares(true, 100.0, 15.0, 3.0), [166_667, 83_333, 83_333]);
+}
+
+#[test]
+fn contributions_add_up_to_the_mix_of_the_parts() {
+    let (matrix, site) = (rows(), SiteModel::default());
+    let with = |follows_site, expert| DeviceModel { follows_site, expert, ..DeviceModel::default() };
+    let expert = || Expert { trees: trees(0.7), base: -1.25 };
+    for (device, days) in [
+        (with(true, Expert::default()), 3.0),
+        (with(true, expert()), 60.0),
+        (with(false, expert()), 300.0),
+        (with(false, Expert::default()), 300.0),
+    ] {
+        for (at, part) in parts(&device, &site, &matrix, days).into_iter().enumerate() {
+            let mut row = [0.0; FULL_WIDTH];
+            matrix.row(at, &mut row);
+            let mut out = [0.0; FULL_WIDTH];
+            let base = contributions(&device, &site, &row, days, &mut out);
+            assert!((base + out.iter().sum::<f64>() - part.mixed).abs() < 1e-9, "{device:?}: {part:?}");
+            assert_eq!(part.stack.to_bits(), device.score(&site, &row).to_bits());
+            assert_eq!(part.expert.is_some(), !device.expert.is_empty());
+        }
+    }
+}
+
+#[test]
+fn the_baseline_is_the_rate_alone() {
+    let matrix = rows();
+    let parts = parts(&DeviceModel::default(), &SiteModel::default(), &matrix, 100.0);
+    for (parts, &prior) in parts.iter().zip(matrix.column(PRIOR)) {
+        let Parts { stack, corrected, shipped, expert, mixed } = *parts;
+        let prior = f64::from(prior);
+        assert!(
+            [stack, corrected, shipped, mixed].iter().all(|part| part.total_cmp(&prior).is_eq()) && expert.is_none()
+        );
+    }
+}
