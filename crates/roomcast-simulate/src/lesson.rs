@@ -1,6 +1,6 @@
 //! Learns the layers that the program is shipped with from many simulated sites.
 
-use roomcast_forecast::calendar::{HOUR, Timestamp};
+use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use roomcast_forecast::model::fit::TrainError;
 use roomcast_forecast::model::mix::learn::{JUDGED_DAYS, Lesson, learn};
 use roomcast_forecast::model::mix::shipped::Shipped;
@@ -20,16 +20,19 @@ const MIN_HISTORY: f64 = 10.0;
 /// # Errors
 /// Returns [`TrainError`] when LightGBM or Polars fails.
 pub fn experience() -> Result<Shipped, TrainError> {
-    let plans = experience_sites(SITES, SEED);
-    learn(SITES, |site| lesson(&plans[site]))
+    let n: usize = std::env::var("XN").map_or(SITES, |n| n.parse().unwrap());
+    let plans = experience_sites(n, SEED);
+    learn(n, |site| lesson(&plans[site], site % 2 == 0))
 }
 
 /// Returns a site to learn from. It is fitted after a part of its history, so that sites of a few weeks are among them.
-fn lesson(plan: &SitePlan) -> Lesson {
+/// Whoever operates it need not have told its days off.
+fn lesson(plan: &SitePlan, knows_days_off: bool) -> Lesson {
     const DAY: Timestamp = 24 * HOUR;
     let site = plan.build();
     let start = site.readings.span().map_or(0, |(first, _)| first - first.rem_euclid(DAY));
     let longest = f64::from(plan.days) - JUDGED_DAYS as f64;
     let history = factor(&mut dice(plan.seed, Purpose::Plan, 2, 0), MIN_HISTORY, longest) as i64;
-    Lesson { readings: site.readings, calendar: site.calendar, start, history }
+    let calendar = if knows_days_off { site.calendar } else { Calendar::default() };
+    Lesson { readings: site.readings, calendar, start, history }
 }
