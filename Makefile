@@ -83,9 +83,9 @@ bench: setup ## Run the benchmarks
 bench-peers: build ## Compare with peers and with the limits of the machine, write docs/BENCHMARKS.md
 	benches/peers/all.sh $(SIZE)
 
-# After a change of the simulator, of the stack or of a column; a test fails until then.
-experience: setup ## Learn the shipped layers from simulated sites again (a minute or two)
-	cargo run $(shared) --example experience crates/roomcast-forecast/src/model/mix/experience.bin
+# After a change of the simulator, of hourly, of the stack or of a column; a test fails until then.
+experience: build ## Learn the shipped layers from simulated sites again (two minutes)
+	$(CARGO_TARGET_DIR)/release/examples/experience crates/roomcast-forecast/src/model/mix/experience.bin
 
 attack: build ## Give every reader 20,000 damaged inputs (5 minutes; ATTACK=100000 for more)
 	ROOMCAST_CASES=$(or $(ATTACK),20000) cargo $(runner) $(shared) --test it mutations::

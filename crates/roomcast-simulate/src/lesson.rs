@@ -20,9 +20,8 @@ const MIN_HISTORY: f64 = 10.0;
 /// # Errors
 /// Returns [`TrainError`] when LightGBM or Polars fails.
 pub fn experience() -> Result<Shipped, TrainError> {
-    let n: usize = std::env::var("XN").map_or(SITES, |n| n.parse().unwrap());
-    let plans = experience_sites(n, SEED);
-    learn(n, |site| lesson(&plans[site], site % 2 == 0))
+    let plans = experience_sites(SITES, SEED);
+    learn(SITES, |site| lesson(&plans[site], site % 2 == 0))
 }
 
 /// Returns a site to learn from. It is fitted after a part of its history, so that sites of a few weeks are among them.
