@@ -1,6 +1,6 @@
 use super::expert::Expert;
 use super::*;
-use crate::features::PRIOR;
+use crate::features::{PRIOR, WIDTH};
 use crate::model::trees::Trees;
 
 fn trees(leaf: f64) -> Trees {
@@ -13,7 +13,10 @@ fn trees(leaf: f64) -> Trees {
 
 /// Returns rows of the matrix of a forecast, some values of which are not known.
 fn rows() -> Matrix {
-    let value = |at: usize| if at % 29 == 7 { f32::NAN } else { ((at * 7) % 11) as f32 / 3.0 - 1.5 };
+    let value = |at: usize| match at >= 24 * WIDTH && at % 29 == 7 {
+        true => f32::NAN,
+        false => ((at * 7) % 11) as f32 / 3.0 - 1.5,
+    };
     Matrix { rows: 24, data: (0..24 * FULL_WIDTH).map(value).collect() }
 }
 
