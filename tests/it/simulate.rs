@@ -51,6 +51,24 @@ fn threads_change_no_byte() {
 }
 
 #[test]
+fn each_kind_is_another_site() {
+    let made = |kind: &str, threads: &str| {
+        let line = format!("simulate {kind} --devices 60 --to 2016-07-12");
+        stdout(roomcast(&line).env("RAYON_NUM_THREADS", threads))
+    };
+    let mut sites: Vec<Vec<u8>> = Vec::new();
+    for kind in ["building", "offices", "meeting-rooms", "homes", "schools", "desks"] {
+        let site = made(&format!("--kind {kind}"), "1");
+        assert!(site.len() > 50_000, "{kind}: {} bytes", site.len());
+        assert!(site == made(&format!("--kind {kind}"), "3"), "{kind}");
+        assert!(!sites.contains(&site), "{kind}");
+        sites.push(site);
+    }
+    assert!(sites[0] == made("", "2"), "without --kind");
+    roomcast("simulate --kind castle").assert().code(2).stderr(predicate::str::contains("meeting-rooms"));
+}
+
+#[test]
 fn csv_and_parquet_hold_the_same_readings() {
     let place = tempfile::tempdir().unwrap();
     let files = ["a.csv", "a.parquet", "parquet-by-option"].map(|name| place.path().join(name));

@@ -207,13 +207,13 @@ impl Building {
         let devices = self.names().into_par_iter().zip(times).filter_map(|(device, mut times)| {
             times.sort_unstable();
             times.dedup();
-            (!times.is_empty()).then_some(DeviceReadings { device, times: times.into(), ..DeviceReadings::default() })
+            (!times.is_empty()).then_some(DeviceReadings { device, times: times.into() })
         });
         Readings { devices: devices.collect() }
     }
 
     /// Returns the calendar that its operator would have made: the weekend, and at about half of the lifelike sites the
-    /// public holidays of the span.
+    /// public holidays of the span, at most schools the breaks too.
     pub fn calendar(&self) -> Calendar {
         let calendar = Calendar::default();
         match self.life() {
@@ -275,9 +275,15 @@ impl Building {
                 }
                 let firing = &mut dice(self.seed, Purpose::Firing, id, when);
                 device.sensor.fire(&presences, firing, &mut edges, &mut fires);
+                let silent = match (&mut device.room, weather, life) {
+                    (Room::Life(_, wear), Weather::Life(today), Some(days)) => {
+                        wear.step(self.seed, id, &days.traits, today, self.faults / FAULTS, &mut fires)
+                    }
+                    _ => false,
+                };
                 device.faults.apply(part.midnight(), firing, &mut fires);
-                if let (Room::Life(_, wear), Weather::Life(today), Some(days)) = (&mut device.room, weather, life) {
-                    wear.step(self.seed, id, &days.traits, today, self.faults / FAULTS, &mut fires);
+                if silent {
+                    fires.clear();
                 }
                 part.occupied.push(hours_occupied(&presences));
                 part.observed.push(fires.iter().fold(0, |hours, second| hours | 1 << (second / 3600)));

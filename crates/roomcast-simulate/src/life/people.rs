@@ -49,7 +49,7 @@ pub(crate) fn probability(log_odds: f64) -> f64 {
 impl Person {
     /// Draws a person of a site.
     pub fn draw(traits: &Traits, dice: &mut Dice) -> Self {
-        let usual = between(dice, 0.9, 0.99);
+        let usual = between(dice, 0.93, 0.99);
         let part_time = chance(dice, 0.2);
         let comes = std::array::from_fn(|_| {
             let at_home = chance(dice, if part_time { 0.3 } else { 0.06 });

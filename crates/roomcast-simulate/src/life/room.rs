@@ -187,7 +187,7 @@ impl Habit {
 
     fn booked(traits: &Traits, series: f64, ad_hoc: f64, day: i32, dice: &mut Dice) -> Self {
         let taste = factor(dice, 0.5, 1.6);
-        let diary = Diary::meetings(traits, series * factor(dice, 0.3, 1.8), ad_hoc * taste, day, dice);
+        let diary = Diary::meetings(traits, series * factor(dice, 0.8, 2.5), ad_hoc * taste, day, dice);
         Self {
             people: Vec::new(),
             diary: Some(diary),

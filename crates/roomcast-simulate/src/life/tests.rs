@@ -71,7 +71,7 @@ fn sites_are_like_real_ones() {
         assert!(low[n] < real && real < high[n], "{}: {} to {}", NAMES[n], low[n], high[n]);
     }
     assert!(wrong.is_empty(), "unlike real sites: {wrong:?}");
-    assert!(lacking >= 8, "the comparison would also accept the regular building: {lacking}");
+    assert!(lacking >= 6, "the comparison would also accept the regular building: {lacking}");
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn kinds_have_their_character() {
 fn density_sets_how_much_rooms_are_used() {
     for kind in Kind::LIFELIKE {
         let hours = |density| {
-            let building = Building { density, ..spring(kind, 5, 20) };
+            let building = Building { density, faults: 0.0, ..spring(kind, 5, 20) };
             building.days().flat_map(|day| day.observed).map(u32::count_ones).sum::<u32>()
         };
         let usual = hours(1.0);
@@ -161,24 +161,23 @@ fn days_off_are_quiet_where_the_calendar_knows_them() {
     let year =
         |seed| Building { kind: Kind::Offices, ..Building::new(seed, 12, date("2023-01-01"), date("2023-12-31")) };
     let mut known = 0;
+    let (mut holidays, mut others) = ((0, 0), (0, 0));
     for building in (0..20).map(year) {
-        let calendar = building.calendar();
-        let off: Vec<NaiveDate> = calendar.days_off().collect();
-        known += usize::from(!off.is_empty());
-        let level = |holiday: bool| {
-            let days = building.days().filter(|day| day.date.weekday().num_days_from_monday() < 5);
-            let hours: Vec<u32> = days
-                .filter(|day| off.contains(&day.date) == holiday)
-                .map(|day| day.observed.iter().map(|set| set.count_ones()).sum())
-                .collect();
-            f64::from(hours.iter().sum::<u32>()) / hours.len() as f64
-        };
-        if !off.is_empty() {
-            assert!((5..20).contains(&off.len()), "{off:?}");
-            assert!(level(true) < 0.5 * level(false), "seed {}: {} {}", building.seed, level(true), level(false));
+        let off: Vec<NaiveDate> = building.calendar().days_off().collect();
+        if off.is_empty() {
+            continue;
+        }
+        known += 1;
+        assert!((3..19).contains(&off.len()), "{off:?}");
+        for day in building.days().filter(|day| day.date.weekday().num_days_from_monday() < 5) {
+            let (hours, days) = if off.contains(&day.date) { &mut holidays } else { &mut others };
+            *hours += day.observed.iter().map(|set| set.count_ones()).sum::<u32>();
+            *days += 1;
         }
     }
     assert!((4..17).contains(&known), "{known} of 20");
+    let level = |(hours, days): (u32, u32)| f64::from(hours) / f64::from(days);
+    assert!(level(holidays) < 0.4 * level(others), "{} {}", level(holidays), level(others));
 }
 
 #[test]

@@ -72,7 +72,7 @@ impl Traits {
         let dice = &mut dice(seed, Purpose::Traits, kind as u64, 0);
         let homes = kind == Kind::Homes;
         let (saturday, sunday) = weekend(kind, dice);
-        let slope = between(dice, 0.0, 2.2);
+        let slope = between(dice, 0.3, 2.6);
         let pattern = [-0.02, 0.04, 0.05, 0.03, -0.12];
         let weekdays = std::array::from_fn(|day| match day {
             5 => saturday,
@@ -83,9 +83,9 @@ impl Traits {
             if chance(dice, probability) { factor(dice, low, high) } else { 0.0 }
         };
         let empty = match kind {
-            Kind::Offices => Spells { begin: factor(dice, 0.012, 0.06), days: (1.0, between(dice, 1.0, 3.5)) },
+            Kind::Offices => Spells { begin: factor(dice, 0.015, 0.065), days: (1.0, between(dice, 1.0, 3.5)) },
             Kind::Homes => Spells { begin: factor(dice, 0.004, 0.02), days: (1.0, between(dice, 2.0, 5.0)) },
-            _ => Spells { begin: factor(dice, 0.004, 0.025), days: (1.0, between(dice, 1.0, 3.0)) },
+            _ => Spells { begin: factor(dice, 0.003, 0.015), days: (1.0, between(dice, 1.0, 3.0)) },
         };
         let count = 4 + (between(dice, 0.0, 7.0) as usize);
         let mut holidays = vec![(1, 1), (12, 25)];
@@ -94,23 +94,23 @@ impl Traits {
             kind,
             weekdays,
             later: 0.7 * normal(dice),
-            mood: Wander { sd: factor(dice, 0.2, 0.6), phi: between(dice, 0.2, 0.7) },
+            mood: Wander { sd: factor(dice, 0.3, 0.95), phi: between(dice, 0.0, 0.3) },
             drift: Wander { sd: factor(dice, 0.05, 0.3), phi: between(dice, 0.96, 0.99) },
-            room_mood: Wander { sd: factor(dice, 0.25, 0.75), phi: between(dice, 0.6, 0.92) },
-            room_drift: Wander { sd: factor(dice, 0.25, 0.85), phi: between(dice, 0.97, 0.99) },
-            habit: Wander { sd: factor(dice, 0.7, 2.5), phi: between(dice, 0.7, 0.93) },
-            disorder: factor(dice, 0.25, 1.1),
+            room_mood: Wander { sd: factor(dice, 0.1, 0.35), phi: between(dice, 0.1, 0.6) },
+            room_drift: Wander { sd: factor(dice, 0.3, 1.4), phi: between(dice, 0.97, 0.99) },
+            habit: Wander { sd: factor(dice, 0.7, 2.4), phi: between(dice, 0.7, 0.93) },
+            disorder: factor(dice, 0.2, 0.7),
             empty,
             empty_level: -between(dice, 2.0, 5.0),
-            idle: Spells { begin: rare(dice, 0.9, 0.002, 0.016), days: (2.0, between(dice, 4.0, 8.0)) },
-            away: Spells { begin: factor(dice, 0.006, 0.02), days: (1.0, between(dice, 3.0, 7.0)) },
-            outage: Spells { begin: rare(dice, 0.4, 0.0005, 0.004), days: (0.5, between(dice, 2.0, 10.0)) },
-            silence: Spells { begin: rare(dice, 0.5, 0.0003, 0.003), days: (1.0, between(dice, 5.0, 25.0)) },
+            idle: Spells { begin: factor(dice, 0.01, 0.05), days: (2.0, between(dice, 3.0, 5.0)) },
+            away: Spells { begin: factor(dice, 0.006, 0.02), days: (1.0, between(dice, 3.0, 5.5)) },
+            outage: Spells { begin: rare(dice, 0.3, 0.0005, 0.004), days: (0.5, between(dice, 2.0, 10.0)) },
+            silence: Spells { begin: rare(dice, 0.4, 0.0003, 0.003), days: (1.0, between(dice, 4.0, 12.0)) },
             stuck: Spells { begin: rare(dice, 0.35, 0.0005, 0.01), days: (0.5, between(dice, 1.0, 4.0)) },
-            night: if homes { factor(dice, 0.01, 0.15) } else { factor(dice, 0.001, 0.06) },
+            night: if homes { factor(dice, 0.01, 0.15) } else { factor(dice, 0.0015, 0.07) },
             change: factor(dice, 0.0015, 0.008),
             holidays,
-            listed: chance(dice, 0.5),
+            listed: chance(dice, if kind == Kind::Schools { 0.75 } else { 0.5 }),
             holiday_level: if homes { between(dice, -0.2, 0.2) } else { -between(dice, 2.0, 6.0) },
             summer: if homes { -between(dice, 0.0, 0.4) } else { -factor(dice, 0.05, 0.8) },
             new_year: if homes { -between(dice, 0.0, 0.5) } else { -factor(dice, 0.3, 3.0) },
@@ -122,10 +122,10 @@ impl Traits {
 fn weekend(kind: Kind, dice: &mut Dice) -> (f64, f64) {
     let (low, high): (f64, f64) = match kind {
         Kind::Homes => (0.9, 1.4),
-        Kind::Desks => (0.01, 0.25),
+        Kind::Desks => (0.006, 0.15),
         Kind::Schools => (0.005, 0.1),
         Kind::MeetingRooms => (0.005, 0.15),
-        Kind::Building | Kind::Offices => (0.01, 0.2),
+        Kind::Building | Kind::Offices => (0.006, 0.15),
     };
     let saturday = factor(dice, low, high).ln();
     (saturday, saturday + 0.3 * normal(dice))
