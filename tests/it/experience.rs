@@ -7,7 +7,7 @@ use roomcast_forecast::hourly::{Hourly, State};
 use roomcast_forecast::measures::loss::log_odds_loss;
 use roomcast_forecast::model::mix::shipped::BYTES;
 use roomcast_forecast::model::{Models, Source, fit};
-use roomcast_forecast::readings::{DeviceReadings, Readings};
+use roomcast_forecast::readings::{DeviceReadings, Readings, Times};
 use roomcast_simulate::Kind;
 
 const DAY: i64 = 24 * HOUR;
@@ -69,6 +69,7 @@ fn office(name: &str, start: Timestamp, days: i64) -> DeviceReadings {
     DeviceReadings {
         device: name.into(),
         times: (0..days * 24).filter(used).map(|hour| start + hour * HOUR + 60).collect(),
+        offs: Times::default(),
     }
 }
 
@@ -93,8 +94,12 @@ fn new_stuck_and_still_devices_get_sensible_forecasts() {
     let mut devices: Vec<_> = ["a", "b", "c", "d"].map(|name| office(name, monday, days)).to_vec();
     devices.push(office("new", origin - 7 * DAY, 5));
     let stuck = (0..days * 24).map(|hour| monday + hour * HOUR + 5).collect();
-    devices.push(DeviceReadings { device: "stuck".into(), times: stuck });
-    devices.push(DeviceReadings { device: "still".into(), times: vec![monday + 10 * HOUR].into() });
+    devices.push(DeviceReadings { device: "stuck".into(), times: stuck, offs: Times::default() });
+    devices.push(DeviceReadings {
+        device: "still".into(),
+        times: vec![monday + 10 * HOUR].into(),
+        offs: Times::default(),
+    });
     let (models, forecasts) = forecasts(devices, origin);
     let of = |name: &str| forecasts.iter().find(|forecast| forecast.device == name).unwrap();
     let at = |name: &str, hour: usize| of(name).hours[hour].probability;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use roomcast_forecast::backtest::{BacktestPlan, ScoredHour, run};
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use roomcast_forecast::measures::loss::log_loss;
-use roomcast_forecast::readings::{DeviceReadings, Readings};
+use roomcast_forecast::readings::{DeviceReadings, Readings, Times};
 
 const DAY: i64 = 24 * HOUR;
 /// Days before the first origin, and days forecast.
@@ -76,7 +76,7 @@ fn a_twin_changes_the_others_forecasts_little() {
         let (sound, monday) = building(seed);
         let mut faulty = sound.clone();
         let times = faulty.devices[3].times.iter().map(|time| time + 3).collect();
-        faulty.devices.push(DeviceReadings { device: "twin".into(), times });
+        faulty.devices.push(DeviceReadings { device: "twin".into(), times, offs: Times::default() });
         let (moved, lost) = change(&replay(&sound, monday), &replay(&faulty, monday), |_, _| true);
         println!("seed {seed}: twin: probability of others {moved:.4}, log loss {lost:+.4}");
         assert!(moved < 0.02 && lost < 0.004, "seed {seed}: {moved} {lost}");

@@ -31,7 +31,7 @@ pub use lesson::experience;
 use life::days::{Days, Today};
 use life::wear::Wear;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
-use roomcast_forecast::readings::{DeviceReadings, Readings};
+use roomcast_forecast::readings::{DeviceReadings, Readings, Times};
 use sensor::{DAY, Presence, Sensor};
 pub use write::{Format, Summary, WriteError, write};
 
@@ -207,7 +207,7 @@ impl Building {
         let devices = self.names().into_par_iter().zip(times).filter_map(|(device, mut times)| {
             times.sort_unstable();
             times.dedup();
-            (!times.is_empty()).then_some(DeviceReadings { device, times: times.into() })
+            (!times.is_empty()).then_some(DeviceReadings { device, times: times.into(), offs: Times::default() })
         });
         Readings { devices: devices.collect() }
     }

@@ -16,7 +16,7 @@ use roomcast_forecast::backtest::cases::CaseWriter;
 use roomcast_forecast::backtest::ledger::{self, Ledger};
 use roomcast_forecast::backtest::report::Report;
 use roomcast_forecast::backtest::{self, BacktestPlan, ScoredHour, html, learning_curve, text};
-use roomcast_forecast::calendar::{Calendar, Timestamp};
+use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::files::{self, Output};
 use roomcast_forecast::readings::Readings;
 

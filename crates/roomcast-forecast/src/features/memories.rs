@@ -232,7 +232,7 @@ mod tests {
     use super::*;
     use crate::calendar::{Calendar, HOUR};
     use crate::features::{SiteRates, Table, WIDTH};
-    use crate::readings::{DeviceReadings, Readings};
+    use crate::readings::{DeviceReadings, Readings, Times};
 
     /// Two rooms over five weeks: one used at varying hours of its workdays, one each day at noon.
     fn readings(calendar: &Calendar) -> (Readings, i64) {
@@ -243,7 +243,7 @@ mod tests {
         };
         let office = (0..35 * 24).filter(used).map(|hour| monday + hour * HOUR + 60).collect();
         let lobby = (0..35).map(|day| monday + (24 * day + 12) * HOUR).collect();
-        let device = |name: &str, times| DeviceReadings { device: name.into(), times };
+        let device = |name: &str, times| DeviceReadings { device: name.into(), times, offs: Times::default() };
         (Readings { devices: vec![device("lobby", lobby), device("office", office)] }, monday)
     }
 

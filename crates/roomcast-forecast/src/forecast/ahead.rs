@@ -49,7 +49,7 @@ mod tests {
     use crate::calendar::{HOUR, Hour};
     use crate::hourly::Status;
     use crate::model::Source;
-    use crate::readings::DeviceReadings;
+    use crate::readings::{DeviceReadings, Times};
 
     #[test]
     fn hours_that_the_present_reaches_are_its_own_and_keep_their_source() {
@@ -79,7 +79,8 @@ mod tests {
         let present = monday + 28 * 24 * HOUR + 10 * HOUR;
         let hours = (0..29 * 24).filter(|hour| (9..17).contains(&(hour % 24)));
         let times = hours.map(|hour| monday + hour * HOUR).filter(|&time| time < present).collect();
-        let readings = Readings { devices: vec![DeviceReadings { device: "office".into(), times }] };
+        let readings =
+            Readings { devices: vec![DeviceReadings { device: "office".into(), times, offs: Times::default() }] };
         let hourly = Hourly::unless_stale(&readings, &calendar, present, None);
         let origin = monday + 29 * 24 * HOUR;
         let later = forecast_all(&readings, &calendar, origin, &hourly, &Models::default()).unwrap();

@@ -8,7 +8,7 @@ fn readings(rooms: &[Vec<Vec<i64>>]) -> Readings {
     let devices = rooms.iter().enumerate().map(|(room, days)| {
         let days = days.iter().zip(0..);
         let times = days.flat_map(|(hours, day)| hours.iter().map(move |hour| monday + day * 86_400 + hour * 3600 + 7));
-        DeviceReadings { device: format!("room_{room}"), times: times.collect() }
+        DeviceReadings { device: format!("room_{room}"), times: times.collect(), offs: Default::default() }
     });
     Readings { devices: devices.collect() }
 }

@@ -5,8 +5,9 @@ use crate::calendar::HOUR;
 use crate::decisions::blocks::BlockRule;
 use crate::decisions::promise::{Promise, Scope};
 use crate::decisions::timetable::Timetables;
+use crate::forecast::parts::PartChances;
 use crate::model::Source;
-use crate::readings::{DeviceReadings, Readings};
+use crate::readings::{DeviceReadings, Readings, Times};
 
 const DAY: i64 = 24 * HOUR;
 
@@ -37,8 +38,9 @@ fn replayed(
     told: impl Fn(u64, i64, i64) -> f64,
     used: impl Fn(u64, i64, i64) -> bool,
 ) -> (Readings, Vec<ScoredHour>) {
-    let mut devices: Vec<DeviceReadings> =
-        (0..rooms).map(|room| DeviceReadings { device: format!("room_{room}"), times: Vec::new().into() }).collect();
+    let mut devices: Vec<DeviceReadings> = (0..rooms)
+        .map(|room| DeviceReadings { device: format!("room_{room}"), times: Vec::new().into(), offs: Times::default() })
+        .collect();
     let mut hours = Vec::new();
     for day in 0..2 * DAYS {
         for room in 0..rooms {
@@ -64,6 +66,7 @@ fn replayed(
                     baseline_states: [false; baselines::COUNT],
                     weeks: 9,
                     source: Source::Model,
+                    parts: PartChances::default(),
                 });
             }
         }

@@ -75,7 +75,7 @@ pub fn notices(readings: &Readings, profile: &Profile, calendar: &Calendar) -> V
 mod tests {
     use super::*;
     use crate::calendar::{HOUR, Timestamp};
-    use crate::readings::{DeviceReadings, profile};
+    use crate::readings::{DeviceReadings, Times, profile};
 
     /// Midnight of a Monday.
     const MONDAY: Timestamp = 1_467_590_400; // 2016-07-04
@@ -90,7 +90,7 @@ mod tests {
             let times = used.flat_map(|hour| {
                 (0..1 + dice(hour + 1) as i64 % 5).map(move |n| MONDAY + hour * HOUR + 600 * n + room as i64)
             });
-            DeviceReadings { device: format!("room_{room}"), times: times.collect() }
+            DeviceReadings { device: format!("room_{room}"), times: times.collect(), offs: Times::default() }
         });
         Readings { devices: devices.collect() }
     }
