@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::calendar::Timestamp;
 
 pub use file::{Collected, Counts, FileRow, FileSummary, MAX_REFUSALS, ReadError, ReadOptions, ReadSummary, Refusal};
-pub use file::{Stray, apart, field, read, read_with, rows, write_parquet};
+pub use file::{FRAME, Stray, apart, field, read, read_arrow, read_with, rows, write_parquet};
 pub use order::in_order;
 pub use profile::{DeviceProfile, Profile, profile};
 pub use times::Times;

@@ -1,9 +1,10 @@
 //! Reading of files, row by row, and writing.
 //!
-//! [`csv`] and [`parquet`] find the cells of a row, [`field`] reads them, and a [`sink`] takes the row or its error:
+//! [`csv`], [`parquet`] and [`arrow`] find the cells of a row, [`field`] reads them, and a [`sink`] takes the row or its error:
 //! [`collect`] makes readings of them, [`rows`](mod@rows) passes them on, and [`apart`] sends them to another process.
 
 pub mod apart;
+mod arrow;
 mod collect;
 mod csv;
 mod error;
@@ -27,6 +28,7 @@ use crate::calendar::Calendar;
 use collect::Collector;
 use sink::Sink;
 
+pub use arrow::{FRAME, read_arrow};
 pub use collect::{Collected, ReadOptions};
 pub use error::ReadError;
 pub use rows::{FileRow, rows};
