@@ -1,7 +1,7 @@
 //! The compiled part of the Python package `roomcast`: readings, models and backtests of the crate `roomcast-forecast`.
 //!
 //! `python/roomcast` holds the classes that users see, with their documentation. Here arguments are read, the library is
-//! called without Python's lock, and results are handed out as Arrow tables ([`table`]).
+//! called without Python's lock, and results are handed out as Arrow tables (`table`).
 
 mod backtest;
 mod errors;
