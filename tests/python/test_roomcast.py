@@ -119,6 +119,26 @@ class SameBits(unittest.TestCase):
             part = in_python(forecaster, origin, devices=["device_2"])
             self.assertEqual(part, [hour for hour in expected if hour[0] == "device_2"])
 
+    def test_an_empty_site_whose_sensors_report_that_they_live(self):
+        table = rows()
+        moved = [(time, name, "1") for time, name in zip(table["time"], table["device"]) if time < "2016-08-12"]
+        hours = (datetime(2016, 8, 12) + timedelta(hours=hour) for hour in range(13 * 24))
+        alive = [*moved, *((str(hour), "device_1", "0") for hour in hours)]
+        columns = lambda rows: dict(zip(("time", "device", "device_activated"), map(list, zip(*rows))))  # noqa: E731
+        with tempfile.TemporaryDirectory() as folder:
+            data, saved = Path(folder, "alive.csv"), Path(folder, "saved")
+            data.write_text("time,device,device_activated\n" + "".join(",".join(row) + "\n" for row in alive))
+            expected = command_line(data=data)
+            forecaster = Forecaster().fit(columns(alive), until=ORIGIN)
+            forecaster.save(saved)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                self.assertEqual(in_python(forecaster), expected)
+                self.assertEqual(in_python(Forecaster.load(saved)), expected)
+        silent = Forecaster().fit(columns(moved), until=ORIGIN)
+        with self.assertWarnsRegex(RoomcastWarning, "since 2016-08-11 .*hour-of-week rate"):
+            self.assertNotEqual(in_python(silent), expected)
+
     def test_a_backtest(self):
         options = {"--from": "2016-08-20", "--to": "2016-08-22", "--every": "12h", "--refit": "2d"}
         expected = json.loads(run("backtest", "--input", DATA, "--json", *(part for pair in options.items() for part in pair)))

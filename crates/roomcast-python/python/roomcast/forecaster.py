@@ -256,7 +256,8 @@ class Forecaster:
                 models, readings = archive.read("models.bin"), archive.read("readings.parquet")
             if about["format"] != FORMAT:
                 raise ModelFileError(f"{os.fspath(path)}: format {about['format']} where {FORMAT} is expected")
-            forecaster = cls(**about["settings"])
+            lists = {name: tuple(value) for name, value in about["settings"].items() if isinstance(value, list)}
+            forecaster = cls(**{**about["settings"], **lists})
             heard = about["heard"]
         except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise ModelFileError(f"{os.fspath(path)}: not a saved forecaster: {error}") from error
