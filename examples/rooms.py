@@ -66,7 +66,7 @@ reliability = (
 figure, (heat, loss, calibration) = plt.subplots(1, 3, figsize=(15, 4), layout="constrained")
 devices = table.columns[1:]
 heat.imshow(table.select(devices).to_numpy().T, aspect="auto", cmap="YlOrRd", vmin=0, vmax=1)
-heat.set(title=f"Chance that a room is occupied, 24 hours from {table['time'][0]}", xlabel="hour", yticks=range(len(devices)))
+heat.set(title=f"Chance that a room is occupied, {table['time'][0]:%d %B}", xlabel="hour", yticks=range(len(devices)))
 heat.set_yticklabels(devices)
 loss.plot(by_lead["lead"], by_lead["model"], label="Roomcast")
 loss.plot(by_lead["lead"], by_lead["rate"], label="hour-of-week rate")
