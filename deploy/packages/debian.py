@@ -39,7 +39,7 @@ class Package:
         for name, entry in help_files.items():
             name = f"usr/{name}".replace("/site-functions/", "/vendor-completions/")
             tree[name + ".gz" if "/man/" in name else name] = Entry(gz(entry.content)) if "/man/" in name else entry
-        tree["lib/systemd/system/roomcast.service"] = self._template("roomcast.service")
+        tree["usr/lib/systemd/system/roomcast.service"] = self._template("roomcast.service")
         tree["usr/share/roomcast/roomcast.env"] = self._template("roomcast.env")
         tree[f"{documents}/copyright"] = Entry(_template("copyright").replace("@MIT@", _paragraph(mit)).encode())
         tree[f"{documents}/changelog.gz"] = Entry(gz(self._changelog().encode()))
