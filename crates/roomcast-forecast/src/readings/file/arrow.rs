@@ -181,7 +181,8 @@ mod tests {
         let found = message(records(vec![("when", texts(&["a"])), ("device", texts(&["a"]))]));
         assert!(found.starts_with("data frame: the header has no column \"time\""), "{found}");
         let fields = batch(texts(&["a"])).fields().to_vec();
-        let mut failing = std::iter::once(Err(polars_err!(ComputeError: "the disk is gone")));
+        let mut failing =
+            std::iter::once::<PolarsResult<Box<dyn Array>>>(Err(polars_err!(ComputeError: "the disk is gone")));
         let error = read_arrow(&fields, &mut failing, &ReadOptions::default(), &Calendar::default()).unwrap_err();
         assert_eq!(error.to_string(), "data frame: cannot be read as Arrow: the disk is gone");
     }
