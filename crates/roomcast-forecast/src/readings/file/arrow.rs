@@ -132,7 +132,7 @@ mod tests {
         let wall = calendar.wall(expected).and_utc().timestamp();
         let seconds = PrimitiveArray::<i64>::from_vec(vec![wall, wall + 60]);
         let key = PrimitiveArray::<i8>::from_vec(vec![1, 0]);
-        let category = DictionaryArray::try_from_keys(key, texts(&["garage", "office"])).unwrap();
+        let category = DictionaryArray::try_from_keys(key, texts(&["garage", "office"]), false).unwrap();
         for time in [
             days(TimeUnit::Nanoseconds, None, wall),
             days(TimeUnit::Microseconds, Some("Europe/Berlin"), expected),
