@@ -28,7 +28,7 @@ shared := $(release) --examples
 # cargo-nextest where it is installed. Expanded when used, not on every call of make.
 runner = $(shell cargo nextest --version >/dev/null 2>&1 && echo nextest run || echo test)
 
-.PHONY: help setup build demo test check fmt clippy doc deny advisories dockerfile lint-tools bench bench-peers bench-buildings experience attack soak install
+.PHONY: help setup build demo test check fmt clippy doc deny advisories dockerfile lint-tools bench bench-peers bench-buildings experience attack soak install python dist image
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 13
@@ -39,12 +39,25 @@ setup: ## Install what is missing to build (compiler, libclang, cmake)
 build: setup ## Build the release binary
 	cargo build $(shared) --bins
 
+# The same features as the binary: Polars is not compiled again. Neither Python nor its headers are needed.
+python: build ## Build the Python module
+	cargo build $(shared) --lib
+
+dist: python ## Pack wheel, tarball and Debian package into dist/
+	deploy/packages/pack --target $(CARGO_TARGET_DIR)
+
+# From the tarball in seconds where there is one, else from source.
+image: ## Build the container image
+	docker build -t roomcast --build-arg BINARY=$(if $(wildcard dist/roomcast-*-linux.tar.gz),tarball,source) .
+
 demo: build ## Forecast a day from the sample data and show it as a heat map
 	$(roomcast) predict --show --probabilities '2016-08-24 23:59:59' data/device_activations.csv $(FORECAST)
 
-# Documentation, page, fuzz, Spark and deployment tests first, so that the runner's summary of all others closes the output.
-test: build ## Run all tests
+# Documentation, package, page, fuzz, Spark and deployment tests first, so that the runner's summary of all others closes the output.
+test: dist ## Run all tests
 	cargo test $(release) --doc
+	scripts/python-test
+	scripts/dist-test
 	scripts/page-test
 	scripts/api-fuzz
 	scripts/spark-test

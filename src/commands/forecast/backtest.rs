@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use chrono::{Days, NaiveTime};
 use clap::Args;
 
 use super::check_known;
@@ -158,19 +157,9 @@ fn is_wanted(args: &BacktestArgs, readings: &Readings, hour: &ScoredHour) -> boo
 
 /// Plans the origins and fits. Without arguments the origins are in the last third of the readings' days.
 fn plan(args: &BacktestArgs, readings: &Readings, calendar: &Calendar) -> anyhow::Result<BacktestPlan> {
-    let (first, last) = readings.active_period(calendar.latest()).context("there are no readings")?;
-    let midnight = |date: chrono::NaiveDate| calendar.instant(date.and_time(NaiveTime::MIN));
-    let (begin, end) = (calendar.wall(first).date(), calendar.wall(last).date());
-    let days = (end - begin).num_days().max(0) as u64;
-    let from = match values::time("--from", args.from.as_deref(), calendar)? {
-        Some(from) => from,
-        None if days < 2 => {
-            bail!("the readings span less than two whole days, which is too little to fit models and to score them")
-        }
-        None => midnight(begin + Days::new((days * 2).div_ceil(3).min(days - 1))),
-    };
-    let to =
-        values::time("--to", args.to.as_deref(), calendar)?.unwrap_or_else(|| midnight(end - Days::new(1)).max(from));
+    let time = |option, text: &Option<String>| values::time(option, text.as_deref(), calendar);
+    let origins = (time("--from", &args.from)?, time("--to", &args.to)?);
     let seconds = |duration: Duration| duration.as_secs() as i64;
-    Ok(BacktestPlan { from, to, every: seconds(args.every), refit: seconds(args.refit), history: None })
+    let steps = (seconds(args.every), seconds(args.refit));
+    Ok(BacktestPlan::new(readings, calendar, calendar.latest(), origins, steps)?)
 }

@@ -26,7 +26,7 @@ mod tests;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use chrono::TimeDelta;
+use chrono::{Days, NaiveDate, NaiveTime, TimeDelta};
 use polars::error::PolarsError;
 use rayon::prelude::*;
 
@@ -60,6 +60,9 @@ pub enum BacktestError {
     /// There are no readings.
     #[error("there are no readings")]
     NoReadings,
+    /// The readings are too few to choose origins.
+    #[error("the readings span less than two whole days, which is too little to fit models and to score them")]
+    TooShort,
     /// A step is zero or negative.
     #[error("{0} must be positive")]
     Step(&'static str),
@@ -163,6 +166,32 @@ struct Fold {
 }
 
 impl BacktestPlan {
+    /// Plans origins. Without `from` the first is the midnight after two thirds of the readings' days; without `to` the
+    /// last is the midnight of the last day that the readings cover as a whole. `latest` is the latest instant that a
+    /// reading can have now.
+    ///
+    /// # Errors
+    /// [`BacktestError`] when there are no readings, or too few to choose a first origin.
+    pub fn new(
+        readings: &Readings,
+        calendar: &Calendar,
+        latest: Timestamp,
+        (from, to): (Option<Timestamp>, Option<Timestamp>),
+        (every, refit): (i64, i64),
+    ) -> Result<BacktestPlan, BacktestError> {
+        let (first, last) = readings.active_period(latest).ok_or(BacktestError::NoReadings)?;
+        let midnight = |date: NaiveDate| calendar.instant(date.and_time(NaiveTime::MIN));
+        let (begin, end) = (calendar.wall(first).date(), calendar.wall(last).date());
+        let days = (end - begin).num_days().max(0) as u64;
+        let from = match from {
+            Some(from) => from,
+            None if days < 2 => return Err(BacktestError::TooShort),
+            None => midnight(begin + Days::new((days * 2).div_ceil(3).min(days - 1))),
+        };
+        let to = to.unwrap_or_else(|| midnight(end - Days::new(1)).max(from));
+        Ok(BacktestPlan { from, to, every, refit, history: None })
+    }
+
     /// Returns all origins, ascending.
     pub fn origins(&self, calendar: &Calendar) -> Vec<Timestamp> {
         let start = calendar.wall(self.from);

@@ -1,10 +1,11 @@
 //! Reading of files, row by row, and writing.
 //!
 //! A [`source`] is opened and unpacked, [`sniff`] finds the layout of a text, and its [`shape`] finds the cells of a row, as
-//! [`parquet`] does. [`field`] reads them, and a [`sink`] takes the row or its error: [`collect`](mod@collect) makes readings
-//! of them, [`rows`](mod@rows) passes them on, and [`apart`] sends them to another process.
+//! [`parquet`] and [`arrow`] do. [`field`] reads them, and a [`sink`] takes the row or its error: [`collect`](mod@collect) makes
+//! readings of them, [`rows`](mod@rows) passes them on, and [`apart`] sends them to another process.
 
 pub mod apart;
+mod arrow;
 mod collect;
 mod csv;
 mod error;
@@ -33,6 +34,7 @@ use sink::Sink;
 use source::Content;
 use source::sheet::Sheet;
 
+pub use arrow::{FRAME, read_arrow};
 pub use collect::{Collected, ReadOptions, collect};
 pub use error::ReadError;
 pub use rows::{FileRow, rows};

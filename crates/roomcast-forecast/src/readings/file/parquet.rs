@@ -22,7 +22,7 @@ const BATCH_ROWS: usize = 1 << 20;
 type Cells<'a, T> = Box<dyn Iterator<Item = Result<T, Problem>> + 'a>;
 
 /// An error of polars in a damaged file, or an error of the sink.
-enum Failure<E> {
+pub(super) enum Failure<E> {
     Sink(E),
     Polars(PolarsError),
 }
@@ -95,16 +95,28 @@ fn batches<S: Sink>(file: &File, layout: &Layout, calendar: &Calendar, into: &mu
             .finish()?;
         let series = [batch.column(&columns[0])?, batch.column(&columns[1])?, batch.column(&columns[2])?]
             .map(Column::as_materialized_series);
-        let [time, device, activated] = series;
-        let cells = times(time, layout, &mut clock)?.zip(devices(device)?).zip(motions(activated, layout)?);
-        for (row, ((time, device), motion)) in cells.enumerate() {
-            let read = time.and_then(|time| Ok((time, into.device(device?.as_ref())?, motion?)));
-            let result = match read {
-                Ok((time, device, motion)) => into.accept(time, device, motion),
-                Err(problem) => into.refuse((rows.start + row) as u64 + 1, problem, || payload(series, row)),
-            };
-            result.map_err(Failure::Sink)?;
-        }
+        each_row(series, rows.start, layout, &mut clock, into)?;
+    }
+    Ok(())
+}
+
+/// Passes the rows of a batch to a sink. `first` is the number of rows before the batch.
+pub(super) fn each_row<S: Sink>(
+    series: [&Series; 3],
+    first: usize,
+    layout: &Layout,
+    clock: &mut Clock<'_>,
+    into: &mut S,
+) -> Result<(), Failure<S::Error>> {
+    let [time, device, activated] = series;
+    let cells = times(time, layout, clock)?.zip(devices(device)?).zip(motions(activated, layout)?);
+    for (row, ((time, device), motion)) in cells.enumerate() {
+        let read = time.and_then(|time| Ok((time, into.device(device?.as_ref())?, motion?)));
+        let result = match read {
+            Ok((time, device, motion)) => into.accept(time, device, motion),
+            Err(problem) => into.refuse((first + row) as u64 + 1, problem, || payload(series, row)),
+        };
+        result.map_err(Failure::Sink)?;
     }
     Ok(())
 }
@@ -136,7 +148,12 @@ fn ranges(groups: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
 /// # Errors
 /// [`ReadError::Header`] when a column is missing or occurs twice, [`ReadError::ColumnType`] when its type cannot be
 /// read.
-fn columns(schema: &ArrowSchema, layout: &Layout, calendar: &Calendar, file: &str) -> Result<[String; 3], ReadError> {
+pub(super) fn columns(
+    schema: &ArrowSchema,
+    layout: &Layout,
+    calendar: &Calendar,
+    file: &str,
+) -> Result<[String; 3], ReadError> {
     let names: Vec<String> = schema.iter_names().map(|name| name.to_string()).collect();
     let given = [&layout.columns.time, &layout.columns.device, &layout.columns.value];
     let roles = [Role::Time, Role::Device, Role::Value];

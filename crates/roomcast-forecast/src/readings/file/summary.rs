@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::arrow::FRAME;
 use super::error::Snippet;
 use super::field::Problem;
 use crate::calendar::{Calendar, Timestamp};
@@ -18,7 +19,7 @@ pub const MAX_REFUSALS: usize = 20;
 pub struct Refusal {
     /// The file as it was named, `-` for standard input.
     pub file: String,
-    /// The first line of the row, from 1; in a Parquet file the row, from 1.
+    /// The first line of the row, from 1; in a Parquet file or a data frame the row, from 1.
     pub line: u64,
     /// The invalid column; `None` when the row as a whole does not fit the header.
     pub column: Option<&'static str>,
@@ -53,8 +54,12 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = if super::is_parquet(Path::new(&self.file)) { "row" } else { "line" };
-        write!(f, "{}: {unit} {}", self.file, self.line)?;
+        match (self.file == FRAME, super::is_parquet(Path::new(&self.file))) {
+            // The libraries of data frames count rows from 0.
+            (true, _) => write!(f, "{FRAME}: row {} (the first is 0)", self.line - 1)?,
+            (_, true) => write!(f, "{}: row {}", self.file, self.line)?,
+            _ => write!(f, "{}: line {}", self.file, self.line)?,
+        }
         match self.header.as_deref().or(self.column) {
             Some(column) => write!(f, ", column {column}: expected {}, found {:?}", self.expected, self.found),
             None => write!(f, ": expected {}, found {}", self.expected, self.found),

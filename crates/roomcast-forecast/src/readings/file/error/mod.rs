@@ -134,6 +134,14 @@ pub enum ReadError {
         /// The reader's message.
         message: String,
     },
+    /// The library that holds a data frame does not give out its rows.
+    #[error("{file}: cannot be read as Arrow: {message}")]
+    Arrow {
+        /// The name of the data frame.
+        file: String,
+        /// The message of the library.
+        message: String,
+    },
     /// The process that read the file reported an error; see [`super::apart`].
     #[error("{message}")]
     Apart {
