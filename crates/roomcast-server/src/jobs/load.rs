@@ -253,7 +253,7 @@ fn read_changes(site: &Site) {
                 site.serving.set_trouble(|trouble| trouble.store = None);
             }
             if let Ok(old) = site.snapshot()
-                && !changes.is_empty()
+                && !changes.devices.is_empty()
             {
                 let extended = old.extended(&changes.devices, &site.calendar);
                 // Readings that this or another query has already returned are no news.
