@@ -117,13 +117,15 @@ fn a_planted_saving_is_found() {
     let ledgers: Vec<Ledger> = (0..100).map(found).collect();
     let near = ledgers.iter().filter(|of| (of.schedule().saved.value - planted).abs() <= 0.02).count();
     assert!(near >= 90, "{near} of 100 within 2 points of {planted}");
-    let kept = ledgers.iter().filter(|of| of.is_kept()).count();
-    assert!(kept >= 90, "{kept} of 100 keep the promise");
-    // No policy is on for fewer hours than the one that knew what came, and it misses nothing.
+    // About 33 misses are expected in each, so chance alone breaks a tenth of tolerance; their mean shows the promise.
+    let missed = ledgers.iter().map(|of| of.schedule().missed_share.value).sum::<f64>() / ledgers.len() as f64;
+    assert!((0.04..=0.052).contains(&missed), "{missed} missed of 0.05");
+    // Hindsight and, without a preheat, turning on at motion miss nothing; each occupied hour is either on or missed.
     for of in &ledgers {
         let [_, reactive, schedule, hindsight] = &of.policies[..] else { panic!("four policies") };
         assert_eq!((hindsight.missed_hours, hindsight.empty_hours_on, reactive.missed_hours), (0.0, 0.0, 0.0));
-        assert!(hindsight.hours_on + schedule.missed_hours - 1e-6 >= schedule.hours_on - schedule.empty_hours_on);
+        let on = schedule.hours_on - schedule.empty_hours_on;
+        assert!((on + schedule.missed_hours - of.occupied_hours).abs() < 1e-6);
     }
 }
 
