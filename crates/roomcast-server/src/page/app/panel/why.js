@@ -5,10 +5,10 @@ import { likelihood, percent } from '../core/words.js';
 import { table } from './pieces.js';
 
 const REASONS = [
-  ['the room’s usual rate at this hour', /^(prior|hour|hour_before|hour_after)$/],
-  ['the use of the room on the last days', /^(recent_shift|last_day|last_day_pull|last_three_pull|lag_1d|lag_2d|share_day|share_week)$/],
+  ['the room’s usual rate at this hour', /^(prior|hour|hour_before|hour_after|rate_(14|56|120)d)$/],
+  ['the use of the room on the last days', /^(recent_shift|last_day|last_day_pull|last_three_pull|last_day_(around|level)|lag_1d|lag_1d_pull|lag_2d|level_[137]d|rate_[37]d|share_day|share_week)$/],
   ['the same hour one and two weeks ago', /^(lag_7d|lag_7d_pull|lag_14d)$/],
-  ['the day of the week', /^(weekday|weekday_shift)$/],
+  ['the day of the week', /^(weekday|weekday_shift|weekday_(28|84)d)$/],
   ['weekends, holidays and closures', /^(off|off_before|off_after|special)$/],
   ['the rest of the building', /^(building_|others_pull)/],
   ['the general use of the room', /^device_level$/],
