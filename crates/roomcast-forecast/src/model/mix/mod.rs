@@ -143,7 +143,7 @@ pub(super) fn contributions(
     add(shares.stack, &|out| device.contributions(site, row, out));
     add(shares.correction, &|out| Shipped::get().correction_contributions(row, out));
     add(shares.shipped, &|out| Shipped::get().contributions(row, out));
-    if shares.expert > 0.0 {
+    if !device.expert.is_empty() {
         add(shares.expert, &|out| device.expert.contributions(row, out));
     }
     base
