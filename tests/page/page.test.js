@@ -253,6 +253,13 @@ test('the plan is shown first, and it is the API’s schedule', async () => {
       assert.equal(/, on from /.test(label), isOn, `${device} ${from}: ${label}`);
     }
   }
+  // What the plan promises, in the words for where the promise comes from.
+  await page.getByRole('button', { name: 'Latest' }).click();
+  const { promise } = await server.get('/schedule?preheat=45m&setback_after=30m');
+  const words = { assumed: 'if the chances are right', training: 'going by hours held back in training', forecasts: `it missed ${percent(promise.lately.missed_share ?? 0)} of` };
+  await page.locator('#lead').filter({ hasText: `all but ${percent(promise.max_missed)} of the hours in use` }).filter({ hasText: words[promise.source] }).waitFor();
+  await page.goBack();
+  await page.getByRole('heading', { level: 1, name: /^Wednesday 24 August 2016/ }).waitFor();
   // The first to switch on comes first.
   const starts = new Map(devices.map(({ device, blocks }) => [device, blocks[0]?.start ?? '~']));
   const shown = await page.locator('#grid-body [role=rowheader]').allInnerTexts();

@@ -49,7 +49,7 @@ async function load(quiet = false) {
     failed = false;
     showError(null);
     Object.assign(state, { models, alerts });
-    accept(forecast, roomsOf(forecast), blocks);
+    accept(forecast, roomsOf(forecast), [blocks]);
   } catch (problem) {
     if (mine === run && problem.status !== 401) {
       failed = true;
@@ -91,7 +91,7 @@ async function renew(minutely = false) {
     showError(null);
     Object.assign(state, { models, alerts: told.alerts });
     const renewed = new Map(parts.flatMap(roomsOf).map((row) => [row.name, row]));
-    accept(parts.at(-1) ?? state.forecast, state.rooms.map((row) => renewed.get(row.name) ?? row), blocks.flat(), [...renewed.values()]);
+    accept(parts.at(-1) ?? state.forecast, state.rooms.map((row) => renewed.get(row.name) ?? row), blocks, [...renewed.values()]);
   } catch (problem) {
     // Among others, of a room that is no longer there.
     if (mine === run && problem.status !== 401) load(true);

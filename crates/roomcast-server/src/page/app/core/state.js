@@ -35,6 +35,8 @@ export const state = {
   alerts: [],
   /** `plan` (when to switch on) or `chances` (the heat map). */
   board: 'plan',
+  /** What the plan promises, as `/schedule` says it. */
+  promise: null,
   rooms: [],
   /** The same by name. */
   named: new Map(),

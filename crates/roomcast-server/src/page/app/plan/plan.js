@@ -1,23 +1,25 @@
 // The plan: when to switch each room on and off, from the blocks of `/schedule`.
 
 import { count, plural, prefers, sum } from '../core/tools.js';
-import { clock, date, HOUR, shift, stamp } from '../core/words.js';
+import { clock, date, HOUR, percent, shift, stamp } from '../core/words.js';
 import { get, getChanged } from '../core/api.js';
 import { isPlan, route, state } from '../core/state.js';
 
 /** How long before its use a room is switched on, and how long after it stays on. */
 export const lead = () => ({ preheat: `${prefers('preheat', '45')}m`, setback_after: `${prefers('setback', '30')}m` });
 
-/** The blocks of rooms, by default of all, at the origin that is asked for; none where the chances are shown. */
+/** The schedule of rooms, by default of all, at the origin that is asked for; of none where the chances are shown. */
 export async function getPlan(device = []) {
-  if (!isPlan()) return [];
+  if (!isPlan()) return { devices: [], promise: null };
   const wanted = { ...lead(), at: route.at, device };
   const isRepeated = !route.at && !device.length;
-  return (await (isRepeated ? getChanged(`/schedule?${new URLSearchParams(lead())}`) : get('/schedule', wanted))).devices;
+  return isRepeated ? getChanged(`/schedule?${new URLSearchParams(lead())}`) : get('/schedule', wanted);
 }
 
-/** Gives each room its blocks. */
-export function plan(rooms, devices) {
+/** Keeps the promise of the plan, and gives each room its blocks. */
+export function plan(rooms, answers) {
+  state.promise = answers.at(-1)?.promise ?? null;
+  const devices = answers.flatMap((answer) => answer.devices);
   const blocks = new Map(devices.map((each) => [each.device, each.blocks]));
   const hours = state.starts.map((start, hour) => [stamp(start), stamp(state.starts[hour + 1] ?? shift(start, HOUR))]);
   for (const row of rooms) {
@@ -72,3 +74,15 @@ export function planTable() {
 }
 
 export const planFile = () => `plan_${state.starts[0].slice(0, 10)}.csv`;
+
+const KEPT = { kept: 'the promise was kept', broken: 'the promise was not kept', unproven: 'too few hours to tell whether the promise is kept' };
+
+/** What the plan promises, and how well that was kept; nothing where it follows a fixed rule. */
+export function promised() {
+  const { max_missed: most, source, kept, lately } = state.promise ?? {};
+  if (most === undefined) return '';
+  const aim = `The plan is on for all but ${percent(most)} of the hours in use`;
+  if (source === 'assumed') return `${aim} if the chances are right. No day has been checked yet.`;
+  if (source === 'training' || !lately?.days) return `${aim}, going by hours held back in training. Too few days have passed to check it.`;
+  return `${aim}. In the last ${plural(lately.days, 'day')} it missed ${percent(lately.missed_share ?? 0)} of ${plural(lately.occupied_hours, 'hour')}: ${KEPT[kept]}.`;
+}

@@ -3,14 +3,14 @@
 import { $, announce, count, h, plural, sum, tell } from '../core/tools.js';
 import { bare, clock, date, DAY, percent, sentence, shift, stamp } from '../core/words.js';
 import { FILTERS, go, isPlan, originOf, route, state, tally } from '../core/state.js';
-import { planHeadline } from '../plan/plan.js';
+import { planHeadline, promised } from '../plan/plan.js';
 
 export function showHead() {
   const head = headline();
   announce($('headline'), head);
   document.title = `${head} · Roomcast`;
   const until = state.forecast.data_until;
-  announce($('lead'), [...untrained(), until ? `Made from readings until ${date(until, 'year')}, ${clock(until)}.` : '', route.at || state.forecast.stale ? '' : trust()].filter(Boolean).join(' '));
+  announce($('lead'), [...untrained(), until ? `Made from readings until ${date(until, 'year')}, ${clock(until)}.` : '', route.at || state.forecast.stale ? '' : isPlan() ? promised() || trust() : trust()].filter(Boolean).join(' '));
   const failing = state.models?.error;
   $('open-model').hidden = false;
   $('open-model').textContent = failing ? 'Model health: problem' : 'Model health';
