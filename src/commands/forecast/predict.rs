@@ -105,8 +105,11 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
         bail!("the last reading, at {data_until}, is older than --max-age at {}", calendar.format(origin));
     }
     check_known(&readings, &args.device, " before the timestamp")?;
-    // Of what is yet to come nothing is known. A file may be from a place whose clocks are ahead of this machine's.
-    let known_until = origin.min(calendar.now().max(last + 1));
+    // Of hours that are yet to begin nothing is known. In the running hour the origin stands, as on a server, which rounds it
+    // up. A file may be from a place whose clocks are ahead of this machine's.
+    let present = calendar.now().max(last + 1);
+    let is_ahead = calendar.next_hour(origin) > calendar.next_hour(present);
+    let known_until = if is_ahead { present } else { origin };
     let hourly = Hourly::unless_stale(&readings, &calendar, known_until, summary.heard);
     if let Some(since) = hourly.stale {
         let (devices, days) = (readings.devices.len(), (origin - since) / (24 * HOUR));
