@@ -237,7 +237,7 @@ fn mistakes_are_said_before_any_work() {
         roomcast(line).assert().code(code).stdout("").stderr(predicate::str::contains(words));
     };
     fails("--every 5", 2, "such as 6h");
-    fails("--from tomorrow", 1, "cannot read --from");
+    fails("--from someday", 1, "cannot read --from");
     fails("--from 2016-08-20 --to 2016-08-19", 1, "there is no origin");
     fails("--from 2020-01-01 --to 2020-01-02", 1, "nothing to score");
     fails("--device device_x", 1, "device_x");

@@ -75,7 +75,7 @@ impl Feed {
 
     /// Records that a forecast was published. Says so the first time.
     fn published(&mut self, forecast: &SiteForecast) {
-        if self.said != Some(Said::Published) {
+        if self.said != Some(Said::Published) && !forecast.forecasts.is_empty() {
             let (rooms, target) = (forecast.forecasts.len(), &self.target);
             tracing::info!(target: START, rooms, "the first forecast is published to {target}");
             self.said = Some(Said::Published);
