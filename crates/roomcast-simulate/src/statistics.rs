@@ -293,26 +293,24 @@ fn unpredictability(devices: &[Device]) -> Option<f64> {
     let decay = 0.5_f64.powf(1.0 / HALF_LIFE_DAYS);
     let (mut loss, mut entropy) = (0.0, 0.0);
     for device in devices {
-        // Sums of weights of occupied and of all hours, by day type.
-        let mut occupied = [[0.0; 24]; 2];
+        // Sums of weights of occupied hours, by hour of day and day type, and of days.
+        let mut occupied = [[0.0; 2]; 24];
         let mut weight = [0.0; 2];
         let (mut hours, mut scored) = (0.0, 0.0);
         for (n, day) in device.days.iter().enumerate() {
             let off = usize::from(day.off);
-            let level = occupied[off].iter().sum::<f64>() / f64::max(24.0 * weight[off], 1.0);
-            for hour in 0..24 {
+            let level = occupied.iter().map(|sums| sums[off]).sum::<f64>() / f64::max(24.0 * weight[off], 1.0);
+            for (hour, sums) in occupied.iter_mut().enumerate() {
                 let is = f64::from(day.hours >> hour & 1);
                 if n >= WARM_UP_DAYS {
-                    let rate = (occupied[off][hour] + SHRINK_HOURS * level) / (weight[off] + SHRINK_HOURS);
+                    let rate = (sums[off] + SHRINK_HOURS * level) / (weight[off] + SHRINK_HOURS);
                     let rate = rate.clamp(FLOOR, 1.0 - FLOOR);
                     loss -= is * rate.ln() + (1.0 - is) * (1.0 - rate).ln();
                     hours += is;
                     scored += 1.0;
                 }
-                for off in 0..2 {
-                    occupied[off][hour] *= decay;
-                }
-                occupied[off][hour] += is;
+                *sums = sums.map(|sum| sum * decay);
+                sums[off] += is;
             }
             weight = weight.map(|weight| weight * decay);
             weight[off] += 1.0;

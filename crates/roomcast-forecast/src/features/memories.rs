@@ -149,9 +149,9 @@ struct Sums {
 
 impl Sums {
     fn add(&mut self, value: f32, weights: &[f32; LANES]) {
-        for lane in 0..LANES {
-            self.occupied[lane] += value * weights[lane];
-            self.observed[lane] += weights[lane];
+        for (lane, weight) in weights.iter().enumerate() {
+            self.occupied[lane] += value * weight;
+            self.observed[lane] += weight;
         }
     }
 

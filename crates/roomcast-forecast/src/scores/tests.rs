@@ -108,8 +108,7 @@ fn scores_outlive_the_process() {
 
 #[test]
 fn scores_of_the_version_before_are_read_without_outcomes() {
-    let mut scores = Scores::default();
-    scores.kept = (Some(MIDNIGHT + 3), Some(MIDNIGHT));
+    let mut scores = Scores { kept: (Some(MIDNIGHT + 3), Some(MIDNIGHT)), ..Scores::default() };
     scores.calibration.add(3, 0.5, true);
     let body = postcard::to_allocvec(&(&scores.devices, &scores.calibration, &scores.kept)).unwrap();
     assert_eq!(Scores::parse(&[b"roomcast scores 1\n", body.as_slice()].concat()), Ok(scores));

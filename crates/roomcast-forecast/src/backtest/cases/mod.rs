@@ -30,7 +30,7 @@ pub struct CaseWriter<'a> {
 }
 
 enum Form<'a> {
-    Csv(csv::Writer<BufWriter<&'a mut dyn Write>>),
+    Csv(Box<csv::Writer<BufWriter<&'a mut dyn Write>>>),
     Parquet { writer: Box<polars::io::parquet::write::BatchedWriter<&'a mut dyn Write>>, hours: Vec<ScoredHour> },
 }
 
@@ -52,7 +52,7 @@ impl<'a> CaseWriter<'a> {
         } else {
             let mut writer = csv::Writer::from_writer(BufWriter::new(output));
             writer.write_record(columns().iter().map(|column| column.name())).map_err(failed)?;
-            Form::Csv(writer)
+            Form::Csv(Box::new(writer))
         };
         Ok(CaseWriter { readings, calendar, form })
     }

@@ -90,7 +90,7 @@ impl<'de> Visitor<'de> for Fields {
 
 fn is_likely_state(key: &str) -> bool {
     let is = |known: &&str| known.eq_ignore_ascii_case(key);
-    STATE_NAMES.iter().chain(&LIKELY_STATE_NAMES).any(|known| is(known))
+    STATE_NAMES.iter().chain(&LIKELY_STATE_NAMES).any(is)
         || key.len() >= MIN_MISSPELT_BYTES && closest(key, STATE_NAMES.into_iter()).is_some()
 }
 
