@@ -58,16 +58,16 @@ enum Action {
     Pack {
         #[command(flatten)]
         at: StoreArgs,
-        /// Number of days up to now that are not packed
+        /// Number of days up to the last reading that are not packed
         #[arg(long, value_name = "N", default_value_t = 7)]
         days: u32,
     },
-    /// Delete readings, and refused rows, that are older than a number of days
+    /// Delete readings, and refused rows, that are a number of days older than the last reading
     #[command(after_help = "Example:\n  roomcast store retain --store readings.db --days 730")]
     Retain {
         #[command(flatten)]
         at: StoreArgs,
-        /// Number of days to keep
+        /// Number of days up to the last reading to keep
         #[arg(long, value_name = "N")]
         days: u32,
     },
@@ -96,7 +96,7 @@ pub fn run(args: &StoreCommand) -> anyhow::Result<()> {
         Action::Hours { at, days, file } => {
             files::check(file)?;
             let opened = at.open()?;
-            let from = days.map(|days| anyhow::Ok(days_ago(last_heard(&opened)?, days))).transpose()?;
+            let from = days.map(|days| days_back(&opened, days)).transpose()?;
             let hours = opened.wait(opened.store.hours(from)).context("cannot read the store")?;
             if hours.is_empty() {
                 remark("the store has no readings in these days");
@@ -111,13 +111,13 @@ pub fn run(args: &StoreCommand) -> anyhow::Result<()> {
         }
         Action::Pack { at, days } => {
             let opened = at.open()?;
-            let before = days_ago(opened.calendar.now(), *days);
+            let before = days_back(&opened, *days)?;
             let packed = opened.wait(opened.store.pack(before)).context("cannot pack the store")?;
             print(format!("{packed} readings packed\n"))
         }
         Action::Retain { at, days } => {
             let opened = at.open()?;
-            let from = days_ago(opened.calendar.now(), *days);
+            let from = days_back(&opened, *days)?;
             let dropped = opened.wait(opened.store.retain(from)).context("cannot delete readings")?;
             print(format!("{dropped} readings dropped\n"))
         }
@@ -166,14 +166,11 @@ fn csv_of(hours: &[HourCount], calendar: &Calendar) -> anyhow::Result<Vec<u8>> {
     Ok(out.into_inner()?)
 }
 
-fn days_ago(now: Timestamp, days: u32) -> Timestamp {
-    now - i64::from(days) * DAY
-}
-
-/// Returns the present, or the last event of a store of the past: one that was filled from old files has last days too.
-fn last_heard(opened: &OpenStore) -> anyhow::Result<Timestamp> {
+/// Returns the instant some days before the present, or before the last event of a store of the past. A store that was
+/// filled from old files has days too, and is not emptied because of its age.
+fn days_back(opened: &OpenStore, days: u32) -> anyhow::Result<Timestamp> {
     let now = opened.calendar.now();
     let heard = opened.wait(opened.store.heard()).context("cannot read the store")?;
     let last = heard.into_iter().map(|(_, time)| time).filter(|time| *time <= now).max();
-    Ok(last.unwrap_or(now))
+    Ok(last.unwrap_or(now) - i64::from(days) * DAY)
 }
