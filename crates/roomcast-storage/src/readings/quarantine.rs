@@ -14,10 +14,10 @@ pub(super) const MAX_BYTES: i64 = 64 << 20;
 /// Maximum number of bytes of one batch. A database grows by the bytes of one transaction before it can reuse room.
 const MAX_BATCH_BYTES: i64 = 16 << 20;
 
-/// Most rows that one step drops, and rows dropped in a batch after which no further step is made. A store made before
-/// the limits existed shrinks little by little, so no batch waits long for it.
+/// Most rows that one step drops, and rows that a batch drops beyond those it adds. A store made before the limits existed
+/// shrinks little by little, so no batch waits long for it, and no batch adds more than it drops.
 const MAX_DROP_ROWS: i64 = 5000;
-pub(super) const MAX_BATCH_DROPS: u64 = 20_000;
+const MAX_EXTRA_DROPS: u64 = 20_000;
 
 /// Longest payload and reason kept, in bytes. The longest payload that a source hands on fits.
 const MAX_PAYLOAD_BYTES: usize = 16 * 1024;
@@ -56,6 +56,11 @@ impl QuarantineSize {
     pub(super) fn new((rows, bytes, dropped): (i64, i64, i64)) -> Self {
         Self { rows: rows.max(0) as u64, bytes: bytes.max(0) as u64, dropped: dropped.max(0) as u64 }
     }
+}
+
+/// Returns the number of dropped rows after which a batch that adds rows makes no further step.
+pub(super) fn most_drops(added: usize) -> u64 {
+    MAX_EXTRA_DROPS + added as u64
 }
 
 /// Returns how many of the oldest rows to drop next; `None` when the quarantine is within its limits.

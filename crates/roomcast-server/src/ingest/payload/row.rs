@@ -17,8 +17,9 @@ pub(crate) const STATE_NAMES: [&str; 3] = ["device_activated", "activated", "sta
 /// Names under which other programs send it. They are not taken for it, because a row may have them for other things.
 const LIKELY_STATE_NAMES: [&str; 6] = ["value", "occupied", "occupancy", "presence", "motion", "active"];
 
-/// Length of a name from which a similar one is taken for a misspelt one. Many short names are similar.
-const MIN_MISSPELT_BYTES: usize = 8;
+/// Lengths of names of which a similar one is taken for a misspelt one. Many short names are similar, and to compare long ones
+/// would take time and find nothing.
+const MISSPELT_BYTES: std::ops::RangeInclusive<usize> = 8..=32;
 
 /// One row in JSON. Fields of other names are ignored, as columns of a CSV are, unless one of them may be the state and
 /// there is no other: without a state a row says that there was motion.
@@ -91,7 +92,7 @@ impl<'de> Visitor<'de> for Fields {
 fn is_likely_state(key: &str) -> bool {
     let is = |known: &&str| known.eq_ignore_ascii_case(key);
     STATE_NAMES.iter().chain(&LIKELY_STATE_NAMES).any(is)
-        || key.len() >= MIN_MISSPELT_BYTES && closest(key, STATE_NAMES.into_iter()).is_some()
+        || MISSPELT_BYTES.contains(&key.len()) && closest(key, STATE_NAMES.into_iter()).is_some()
 }
 
 fn set<T, E: de::Error>(field: &mut Option<T>, value: T, name: &'static str) -> Result<(), E> {

@@ -6,7 +6,7 @@ use super::PostgresStore;
 use crate::postgres::{AdvisoryLock, lock};
 use crate::readings::batch::{Quarantined, QuarantinedRow};
 use crate::readings::plan::Plan;
-use crate::readings::quarantine::{MAX_BATCH_DROPS, QuarantineSize, Reject, excess, growth};
+use crate::readings::quarantine::{QuarantineSize, Reject, excess, growth, most_drops};
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 
 /// Bytes written after which the table is vacuumed.
@@ -49,7 +49,7 @@ pub(super) async fn write(connection: &mut PgConnection, plan: &Plan<'_>) -> Res
             .fetch_one(&mut *connection)
             .await?;
     let mut dropped = plan.dropped;
-    while dropped - plan.dropped < MAX_BATCH_DROPS {
+    while dropped - plan.dropped < most_drops(refused.len()) {
         let Some(most) = excess(rows, bytes) else { break };
         let oldest = removal("id IN (SELECT id FROM quarantine ORDER BY id LIMIT $1)");
         let oldest = sqlx::query_as(AssertSqlSafe(oldest)).bind(most).fetch_one(&mut *connection);

@@ -5,7 +5,7 @@ use sqlx::{Row, SqliteConnection};
 use super::SqliteStore;
 use crate::readings::batch::{Quarantined, QuarantinedRow};
 use crate::readings::plan::Plan;
-use crate::readings::quarantine::{MAX_BATCH_DROPS, QuarantineSize, Reject, excess, growth};
+use crate::readings::quarantine::{QuarantineSize, Reject, excess, growth, most_drops};
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 
 /// Writes refused rows. Returns the number of rows dropped to make room.
@@ -34,7 +34,7 @@ pub(super) async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>) ->
     let (rows, bytes) = growth(&plan.refused, &written);
     let (mut rows, mut bytes) = resize(connection, rows, bytes, plan.dropped).await?;
     let mut dropped = plan.dropped;
-    while dropped - plan.dropped < MAX_BATCH_DROPS {
+    while dropped - plan.dropped < most_drops(plan.refused.len()) {
         let Some(most) = excess(rows, bytes) else { break };
         let oldest = "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine ORDER BY id LIMIT ?)
                       RETURNING octet_length(payload) + octet_length(reason)";

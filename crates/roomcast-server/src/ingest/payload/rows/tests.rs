@@ -72,7 +72,7 @@ fn rows_that_are_no_events_are_told_apart() {
 fn fields_and_columns_that_say_something_else_are_ignored() {
     let expected = [
         event("hall", "2016-07-01 05:35:00", Kind::Motion),
-        event("hall", "2016-07-01 05:36:00", Kind::Rest),
+        event("hall", "2016-07-01 05:36:00", Kind::Off),
         event("hall", "2016-07-01 05:37:00", Kind::Motion),
     ];
     let ndjson = r#"{"time":"2016-07-01 05:35:00","device":"hall","battery":91,"site":{"floor":[3]}}
