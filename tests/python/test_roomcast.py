@@ -41,15 +41,17 @@ def run(*arguments: object) -> str:
 
 def command_line(*options: object, data: object = DATA, origin: str = ORIGIN) -> list[tuple[str, float, int]]:
     """Returns device, probability and state of a forecast of the command line, by time, then device."""
-    forecast = json.loads(run("predict", origin, data, "-", "--format", "json", *options))
-    hours = [[(d["device"], h["probability"], h["activation_predicted"]) for h in d["hours"]] for d in forecast["devices"]]
+    forecast = json.loads(run("predict", origin, data, "-", "--json", *options))
+    hours = [[(d["device"], h["probability"], h["state"]) for h in d["hours"]] for d in forecast["devices"]]
     return [hour for at in zip(*hours) for hour in at]
 
 
 def in_python(forecaster: Forecaster, origin: str = ORIGIN, **arguments: object) -> list[tuple[str, float, int]]:
     chances, states = forecaster.predict_proba(origin, **arguments), forecaster.predict(origin, **arguments)
     chances, states = chances.to_dict(), states.to_dict()
-    return list(zip(chances["device"], chances["probability"], states["activation_predicted"]))
+    # The command line prints six digits.
+    probabilities = [math.floor(chance * 1e6 + 0.5) / 1e6 for chance in chances["probability"]]
+    return list(zip(chances["device"], probabilities, states["state"]))
 
 
 def rows() -> dict[str, list[str]]:
