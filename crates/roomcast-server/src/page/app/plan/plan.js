@@ -18,7 +18,7 @@ export async function getPlan(device = []) {
 
 /** Keeps the promise of the plan, and gives each room its blocks. */
 export function plan(rooms, answers) {
-  state.promise = answers.at(-1)?.promise ?? null;
+  if (answers.length) state.promise = answers.at(-1).promise;
   const devices = answers.flatMap((answer) => answer.devices);
   const blocks = new Map(devices.map((each) => [each.device, each.blocks]));
   const hours = state.starts.map((start, hour) => [stamp(start), stamp(state.starts[hour + 1] ?? shift(start, HOUR))]);
