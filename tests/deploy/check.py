@@ -326,8 +326,8 @@ class Image(unittest.TestCase):
             self.put(Path(library), library)
         for copied in self.of("COPY"):
             *options, source, target = copied.split()
-            from_build = {"/opt/roomcast/target/release/roomcast": ROOMCAST}.get(source, Path(source))
-            self.put(from_build if "--from=build" in options else ROOT / source, target)
+            from_binary = {"/usr/local/bin/roomcast": ROOMCAST}.get(source, Path(source))
+            self.put(from_binary if "--from=binary" in options else ROOT / source, target)
         if os.geteuid() != 0:
             self.skipTest("only root can change the root directory")
         [user] = {line.split(":")[0] for line in self.of("USER")}
