@@ -51,7 +51,7 @@ def in_python(forecaster: Forecaster, origin: str = ORIGIN, **arguments: object)
     chances, states = chances.to_dict(), states.to_dict()
     # The command line prints six digits.
     probabilities = [math.floor(chance * 1e6 + 0.5) / 1e6 for chance in chances["probability"]]
-    return list(zip(chances["device"], probabilities, states["state"]))
+    return list(zip(chances["device"], probabilities, states["activation_predicted"]))
 
 
 def rows() -> dict[str, list[str]]:

@@ -92,7 +92,7 @@ impl Backtest {
             .flags("occupied", hours().map(|hour| hour.actual))
             .flags("silent", hours().map(|hour| hour.silent))
             .numbers("probability", hours().map(|hour| f64::from(hour.probability)))
-            .small("state", hours().map(|hour| i8::from(hour.occupied)));
+            .small("activation_predicted", hours().map(|hour| i8::from(hour.occupied)));
         for (at, name) in baselines::NAMES.iter().enumerate() {
             let column = name.replace([' ', '-'], "_");
             table = table.numbers(&column, hours().map(|hour| f64::from(hour.baselines[at])));

@@ -145,7 +145,7 @@ impl Model {
         if probabilities {
             table.numbers("probability", rows().map(|(_, hour)| hour.probability))
         } else {
-            table.small("state", rows().map(|(_, hour)| i8::from(hour.occupied)))
+            table.small("activation_predicted", rows().map(|(_, hour)| i8::from(hour.occupied)))
         }
     }
 }

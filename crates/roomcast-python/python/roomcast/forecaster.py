@@ -147,7 +147,7 @@ class Forecaster:
             devices: Devices to forecast; without it, all.
 
         Returns:
-            The columns ``time``, ``device`` and ``state`` (1 or 0), ordered by time, then device.
+            The columns ``time``, ``device`` and ``activation_predicted`` (1 or 0), ordered by time, then device.
         """
         return self._forecast(at, readings, devices, probabilities=False)
 
