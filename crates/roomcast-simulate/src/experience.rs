@@ -26,7 +26,7 @@ pub struct Site {
     pub calendar: Calendar,
 }
 
-/// What a site is made from.
+/// The parameters from which a site is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SitePlan {
     /// The kind of site.

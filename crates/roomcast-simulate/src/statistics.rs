@@ -1,4 +1,4 @@
-//! What the use of a site is like, in a few numbers. They tell whether simulated sites are like real ones.
+//! Statistics of the use of a site. They tell whether simulated sites are like real ones.
 //!
 //! A day of a device is known from its first to its last reading. A workday is a day that the calendar does not have
 //! off; hours are those with at least one reading.

@@ -23,7 +23,7 @@ const LATEST: Timestamp = 7_289_654_399;
 /// States of a sensor that are looked at for its class, the latest first. Attributes are the same in nearly all of them.
 const LOOKED_AT: i64 = 20;
 
-/// What the recorder kept.
+/// The states that the recorder kept.
 pub struct History {
     /// In order of device, then time.
     pub edges: Vec<Edge>,

@@ -1,4 +1,4 @@
-//! What each part of the model's forecast is worth: alone, and to the mix of all.
+//! Scores of each part of the model's forecast: alone, and to the mix of all.
 
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ pub struct PartScores {
     pub mixed: Option<Mixed>,
 }
 
-/// What a part adds to the mix of the others.
+/// The gain of a part in the mix of the others.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Mixed {
     /// Number of hours for which the part is mixed with others.

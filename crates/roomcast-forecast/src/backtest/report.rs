@@ -30,7 +30,7 @@ pub struct Report {
     pub silent: Option<Group>,
     /// Skill of the model against each simple rule, over all hours.
     pub skill: Vec<Skill>,
-    /// What each part of the model's forecast is worth.
+    /// Scores of each part of the model's forecast.
     pub parts: Vec<PartScores>,
     /// Scores by position of the hour after the origin.
     pub by_lead: Vec<Group>,
@@ -50,7 +50,7 @@ pub struct Report {
     pub worst_room_days: Vec<WorstRoomDay>,
     /// Scores of the same hours forecast with less history, if requested; the last entry has all of it.
     pub learning_curve: Vec<Group>,
-    /// What ways to decide when rooms are on were worth, if requested.
+    /// The comparison of ways to decide when rooms are on, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<Ledger>,
 }

@@ -19,7 +19,7 @@ pub struct Block {
     pub peak: f64,
 }
 
-/// What a room needs besides the hours of its use.
+/// The time that a room needs besides the hours of its use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BlockRule {
     /// Seconds from the start of a block to its first occupied hour.

@@ -18,7 +18,7 @@ pub struct RoomPlan<'a> {
     pub hours_on: f64,
     /// Hours that the room is expected in use: the sum of the probabilities.
     pub hours_expected: f64,
-    /// What the room missed lately, if the promise holds for each room.
+    /// The hours that the room missed lately, if the promise holds for each room.
     pub lately: Option<Lately>,
 }
 

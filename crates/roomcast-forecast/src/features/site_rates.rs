@@ -58,7 +58,7 @@ pub(super) struct Shared {
     pub hours: Vec<SiteHour>,
     /// Entry `n` is the logarithm of 1 plus the days of `n` hours.
     pub histories: Vec<f32>,
-    /// What the columns of the shipped layers share.
+    /// Sums that the columns of the shipped layers share.
     pub memories: SiteMemories,
 }
 

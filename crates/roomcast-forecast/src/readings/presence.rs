@@ -14,7 +14,7 @@
 use super::{DeviceReadings, Times};
 use crate::calendar::{Calendar, HOUR, Timestamp};
 
-/// What the edges of a device before an instant say.
+/// The presence that the edges of a device before an instant show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Presence {
     /// Instants of motion: strictly ascending.

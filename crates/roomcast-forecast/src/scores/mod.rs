@@ -57,7 +57,7 @@ pub struct Scores {
     calibration: Week,
     /// The last hour whose forecasts at its beginning are kept, and the last midnight whose forecasts are.
     kept: (Option<Hour>, Option<Hour>),
-    /// What came of the forecasts made at midnight.
+    /// Outcomes of the forecasts made at midnight.
     outcomes: Outcomes,
 }
 

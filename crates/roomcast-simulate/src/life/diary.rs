@@ -1,4 +1,4 @@
-//! What a room is booked for: series of meetings or lessons, meetings of the day, workshops.
+//! Bookings of a room: series of meetings or lessons, meetings of the day, workshops.
 
 use super::days::Today;
 use super::lasting::{Spell, Spells};

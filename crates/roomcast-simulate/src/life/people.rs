@@ -17,7 +17,7 @@ pub(crate) struct Person {
     lunch: (f64, f64),
     /// Log-odds of coming on each weekday of level 1.
     comes: [f64; 7],
-    /// What stays the same for some days in a row: coming or not, and coming early or late.
+    /// The habit that stays the same for some days in a row: coming or not, and coming early or late.
     habit: Level,
     hours: Level,
     away: Spell,

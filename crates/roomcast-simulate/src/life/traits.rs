@@ -1,4 +1,4 @@
-//! What makes one site different from another, drawn from ranges as wide as those of real sites.
+//! Traits that make one site different from another, drawn from ranges as wide as those of real sites.
 
 use super::lasting::{Spells, Wander};
 use crate::Kind;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::POLICIES;
 use crate::decisions::policies::Sums;
 
-/// What rooms draw while they are on, and what that costs.
+/// The power that rooms draw while they are on, and its price.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Power {
     /// The power of rooms without one of their own, kW.
@@ -29,7 +29,7 @@ pub struct Energy {
     pub price: Option<f64>,
     /// The energy of each policy.
     pub policies: Vec<PolicyEnergy>,
-    /// What this estimate leaves out.
+    /// The effects that this estimate leaves out.
     pub caution: &'static str,
 }
 
@@ -44,7 +44,7 @@ pub struct PolicyEnergy {
     pub cost: Option<f64>,
 }
 
-/// What the estimate does not know.
+/// The effects that the estimate does not know.
 const CAUTION: &str = "An estimate: each room draws its given power whenever it is on. The weather, the heat that a room \
                        keeps, and what is drawn while it is off are not known.";
 

@@ -34,12 +34,12 @@ const CURVE: [f64; 16] = [0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0
 /// Factor on the promised share up to which a promise counts as kept.
 const TOLERANCE: f64 = 1.1;
 
-/// What to compare.
+/// The policies to compare.
 #[derive(Debug, Clone)]
 pub struct LedgerPlan {
     /// The timetables.
     pub timetables: Timetables,
-    /// What the rooms need besides the hours of their use.
+    /// The rule of blocks: the time that rooms need besides the hours of their use.
     pub rule: BlockRule,
     /// The promise of the schedule.
     pub promise: Promise,
@@ -50,7 +50,7 @@ pub struct LedgerPlan {
 /// The policies, in the order of [`Ledger::policies`].
 pub const POLICIES: [&str; 4] = ["timetable", "reactive", "schedule", "hindsight"];
 
-/// What the policies were worth.
+/// The results of the policies.
 #[derive(Debug, Clone, Serialize)]
 pub struct Ledger {
     /// The comparison of the schedule with the timetable in words.

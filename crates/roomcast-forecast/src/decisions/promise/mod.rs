@@ -31,7 +31,7 @@ const PROOF: (u32, f64) = (14, 5.0);
 /// Factor on the promised share up to which chance explains what was missed.
 const TOLERANCE: f64 = 1.1;
 
-/// What a promise holds for.
+/// The rooms for which a promise holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
@@ -47,7 +47,7 @@ pub enum Scope {
 pub struct Promise {
     /// The share, 0 to 1.
     pub max_missed: f64,
-    /// What it holds for.
+    /// The rooms for which it holds.
     pub scope: Scope,
 }
 
@@ -129,7 +129,7 @@ pub struct Standing {
     /// The promise.
     #[serde(flatten)]
     pub promise: Promise,
-    /// What the threshold was set on.
+    /// The data on which the threshold was set.
     pub source: Source,
     /// The hours of the last days.
     pub lately: Lately,

@@ -21,7 +21,7 @@ const MAX_SCORE: f64 = 7.0;
 /// The layers that the program is shipped with.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Shipped {
-    /// What the stack forgets: a step on top of its score.
+    /// The correction of the stack: a step on top of its score.
     pub(super) correction: Weights,
     /// The linear layer of a forecast that needs no training at the site. It begins at the prior.
     pub(super) linear: Weights,

@@ -82,7 +82,7 @@ enum Kind {
     Device = b'D',
     /// A [`RefusedRow`].
     Refused = b'X',
-    /// What the columns were taken for.
+    /// The roles that the columns were given.
     Taken = b'T',
     /// The reason the file cannot be read.
     Failed = b'F',

@@ -27,7 +27,7 @@ pub struct Problem {
     pub column: Option<&'static str>,
     pub expected: Cow<'static, str>,
     pub found: String,
-    /// What to do, where it is not to correct the row.
+    /// The remedy, where it is not to correct the row.
     pub hint: Option<&'static str>,
     /// The file's own name of the column, where it is another.
     pub header: Option<String>,

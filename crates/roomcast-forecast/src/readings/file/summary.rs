@@ -30,7 +30,7 @@ pub struct Refusal {
     /// The file's own name of the column, where it is another.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<String>,
-    /// What to do, where it is not to correct the row.
+    /// The remedy, where it is not to correct the row.
     #[serde(skip)]
     hint: Option<&'static str>,
     #[serde(skip)]
@@ -99,7 +99,7 @@ pub struct FileSummary {
     pub counts: Counts,
     /// The first [`MAX_REFUSALS`] refused rows.
     pub refusals: Vec<Refusal>,
-    /// What the columns were taken for, unless they are the contract's own.
+    /// The roles that the columns were given, unless they are the contract's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub taken: Option<String>,
     /// The latest row of any sensor, motion or none, before [`super::ReadOptions::until`].

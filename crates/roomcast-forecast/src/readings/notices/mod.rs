@@ -1,4 +1,4 @@
-//! What is suspicious in readings, and what to do about it.
+//! Notices of suspicious readings, each with a remedy.
 //!
 //! A notice is advice to a person. Forecasts do not read notices.
 
@@ -17,7 +17,7 @@ use crate::calendar::Calendar;
 /// Something suspicious in the readings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Notice {
-    /// What it is.
+    /// The kind of the notice.
     pub kind: Kind,
     /// The devices concerned; none when it is the whole site.
     pub devices: Vec<String>,
@@ -25,13 +25,13 @@ pub struct Notice {
     pub from: NaiveDate,
     /// The last local day concerned.
     pub to: NaiveDate,
-    /// What was found, as a sentence without its subject.
+    /// The finding, as a sentence without its subject.
     pub finding: String,
-    /// What to do.
+    /// The remedy.
     pub advice: &'static str,
 }
 
-/// What a notice is about.
+/// The subject of a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {

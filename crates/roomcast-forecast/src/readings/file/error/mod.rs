@@ -121,7 +121,7 @@ pub enum ReadError {
     Layout {
         /// The file as it was named.
         file: String,
-        /// What does not fit.
+        /// The part that does not fit.
         what: String,
         /// The remedy.
         hint: String,

@@ -44,7 +44,7 @@ pub fn time(record: &ByteRecord, column: &TimeColumn, clock: &mut Clock<'_>) -> 
     }
 }
 
-/// What a cell says of its room.
+/// The statement of a cell about its room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Value {
     Occupied,

@@ -20,7 +20,7 @@ pub struct Roles {
     pub rooms: Option<Vec<usize>>,
 }
 
-/// What the cells of a column are.
+/// The kind of the cells of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cells {
     /// States such as 1, 0, on and off.

@@ -138,7 +138,7 @@ const VALUE: &[&str] = &[
     "personnes",
 ];
 
-/// What a column holds.
+/// The role of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Time,

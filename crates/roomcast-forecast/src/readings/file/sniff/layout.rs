@@ -1,4 +1,4 @@
-//! What a caller says about the layout of a file. What it leaves open is found from the file's beginning.
+//! The layout of a file as far as a caller gives it. The rest is found from the file's beginning.
 
 use std::str::FromStr;
 

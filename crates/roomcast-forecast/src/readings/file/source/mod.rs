@@ -22,7 +22,7 @@ const HEAD_BYTES: usize = 8;
 /// A text, and its bytes that were read already.
 pub type Peeked<R> = io::Chain<Cursor<Vec<u8>>, R>;
 
-/// What a source holds.
+/// The content of a source.
 pub enum Content<'a> {
     /// Text in UTF-8, without a mark at its beginning.
     Text(Box<dyn Read + 'a>),
