@@ -81,7 +81,7 @@ const KEPT = { kept: 'the promise was kept', broken: 'the promise was not kept',
 export function promised() {
   const { max_missed: most, source, kept, lately } = state.promise ?? {};
   if (most === undefined) return '';
-  const aim = `The plan is on for all but ${percent(most)} of the hours in use`;
+  const aim = `The plan aims to be on for all but ${percent(most)} of the hours in use`;
   if (source === 'assumed') return `${aim} if the chances are right. No day has been checked yet.`;
   if (source === 'training' || !lately?.days) return `${aim}, going by hours held back in training. Too few days have passed to check it.`;
   return `${aim}. In the last ${plural(lately.days, 'day')} it missed ${percent(lately.missed_share ?? 0)} of ${plural(lately.occupied_hours, 'hour')}: ${KEPT[kept]}.`;
