@@ -161,7 +161,10 @@ impl Sink for Collector<'_> {
     }
 
     fn taken(&mut self, remark: &str) {
-        self.summary.taken = Some(remark.to_owned());
+        self.summary.taken = match self.summary.taken.take() {
+            None => Some(remark.to_owned()),
+            Some(before) => Some(format!("{before}; {remark}")),
+        };
     }
 
     /// Returns [`ReadError::BadRow`] unless bad rows are to be skipped.

@@ -38,6 +38,7 @@ pub use arrow::{FRAME, read_arrow};
 pub use collect::{Collected, ReadOptions, collect};
 pub use error::ReadError;
 pub use rows::{FileRow, rows};
+pub use sniff::is_value_name;
 pub use sniff::{Columns, Delimiter, Layout, TimeForm};
 pub use source::places::files;
 pub use source::sheet;

@@ -3,8 +3,11 @@
 mod columns;
 pub mod header;
 mod layout;
+mod levels;
+mod pattern;
 mod remark;
 mod time;
+mod titles;
 
 use csv::ByteRecord;
 
@@ -15,7 +18,7 @@ use crate::calendar::{Calendar, HOUR, Timestamp};
 use columns::Roles;
 use time::Forms;
 
-pub use header::contract_columns as find_contract;
+pub use header::{contract_columns as find_contract, is_value_name};
 pub use layout::{Columns, Delimiter, Layout};
 pub use time::{TimeForm, units_per_second};
 
@@ -53,6 +56,13 @@ pub struct TimeColumn {
     pub form: TimeForm,
 }
 
+impl TimeColumn {
+    /// Returns the column as `--columns` takes it.
+    fn name(&self, names: &[String]) -> String {
+        self.clock.map_or_else(|| names[self.at].clone(), |clock| format!("{}+{}", names[self.at], names[clock]))
+    }
+}
+
 /// The arrangement of readings in rows.
 #[derive(Debug)]
 pub enum Shape {
@@ -74,6 +84,8 @@ struct Sample<'a> {
     delimiter: u8,
     skip: usize,
     has_header: bool,
+    /// Rows above the header that are left out.
+    titles: usize,
     names: Vec<String>,
     rows: Vec<ByteRecord>,
     /// Line of the first row.
@@ -104,6 +116,9 @@ pub fn sniff(
     let time = TimeColumn { at: roles.time, clock: roles.clock, form };
     let (shape, occupied_above) = match roles.rooms {
         Some(rooms) => {
+            if layout.occupied_above.is_none() {
+                levels::check(&sample, &time.name(&sample.names), &rooms)?;
+            }
             let length = sample.length(&time, &mut clock);
             if length == 0 && layout.interval_end {
                 let what = "the rows have no even distance, so the beginning of an interval is not known".to_owned();
@@ -120,9 +135,9 @@ pub fn sniff(
         }
         None => (Shape::Long { device: roles.device, value: roles.value }, layout.occupied_above),
     };
-    let Sample { delimiter, skip, names, rows, .. } = sample;
+    let Sample { delimiter, skip, titles, names, rows, .. } = sample;
     let mut taken = Taken { delimiter, skip, names, time, shape, occupied_above, remark: String::new() };
-    taken.remark = remark::describe(&taken, rows.first(), calendar);
+    taken.remark = remark::describe(&taken, rows.first(), titles, calendar);
     Ok(Some(taken))
 }
 
@@ -141,7 +156,9 @@ fn is_contract(sample: &[u8], clock: &mut Clock<'_>, file: &str) -> Result<bool,
         }
         others.push(ByteRecord::from(vec![cell]));
     }
-    Ok(matches!(time::form(others.iter().map(|cell| &cell[0]), clock), Forms::Unknown))
+    let has_pattern = |cell: &ByteRecord| std::str::from_utf8(&cell[0]).is_ok_and(|text| !pattern::of(text).is_empty());
+    let form = time::form(others.iter().map(|cell| &cell[0]), clock);
+    Ok(matches!(form, Forms::Unknown) && !others.first().is_some_and(has_pattern))
 }
 
 impl<'a> Sample<'a> {
@@ -157,21 +174,31 @@ impl<'a> Sample<'a> {
             [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', byte, b'\r' | b'\n', ..] => Some(*byte),
             _ => None,
         };
-        let found = || named.unwrap_or_else(|| delimiter(bytes, file));
-        let delimiter = layout.delimiter.map_or_else(found, |delimiter| delimiter.0);
+        let given = layout.delimiter.map(|delimiter| delimiter.0).or(named);
+        let header = titles::find(bytes, given, clock, file);
+        let found = || header.map_or_else(|| delimiter(bytes, file), |(delimiter, _)| delimiter);
+        let delimiter = given.unwrap_or_else(found);
         let mut input = Records::new(bytes, delimiter);
-        let mut skip = 0;
-        if named.is_some() {
+        let skip = header.map_or(usize::from(named.is_some()), |(_, above)| above);
+        for _ in 0..skip {
             input.next(file)?;
-            skip += 1;
         }
+        let titles = skip - usize::from(named.is_some());
         if !input.next(file)? {
             return Err(ReadError::Empty { file: file.to_owned() });
         }
         let mut is_time = |cell: &[u8]| !matches!(time::form(std::iter::once(cell), clock), Forms::Unknown);
         let has_header = !input.record.iter().any(&mut is_time);
-        let mut sample =
-            Sample { file, delimiter, skip, has_header, names: Vec::new(), rows: Vec::new(), line: input.line() };
+        let mut sample = Sample {
+            file,
+            delimiter,
+            skip,
+            has_header,
+            titles,
+            names: Vec::new(),
+            rows: Vec::new(),
+            line: input.line(),
+        };
         if has_header {
             sample.names = input.record.iter().map(|cell| String::from_utf8_lossy(trim(cell)).into_owned()).collect();
             sample.skip += 1;
@@ -215,21 +242,18 @@ impl<'a> Sample<'a> {
                 (
                     format!("{place}: {shown:?} is {day} (day first) or {month} (month first), and no row tells which"),
                     drawn("a day above 12 in some row"),
-                    "say which: --time-format day-first or --time-format month-first",
+                    "say which: --time-format day-first or --time-format month-first".to_owned(),
                 )
             }
             Forms::Mixed => (
                 format!("{place}: some rows are only times with the day first, others only with the month first"),
                 drawn("one order of day and month in all rows"),
-                "correct the rows, or say which to keep: --time-format day-first or month-first, with --skip-bad-rows",
+                "correct the rows, or say which to keep: --time-format day-first or month-first, with --skip-bad-rows"
+                    .to_owned(),
             ),
-            Forms::Unknown => (
-                format!("{place}: expected a time, found {shown:?}"),
-                drawn("a time"),
-                "describe the times, such as --time-format '%d/%b/%Y %H:%M:%S', or name their column: --columns time=NAME",
-            ),
+            Forms::Unknown => (format!("{place}: expected a time, found {shown:?}"), drawn("a time"), time_hint(first)),
         };
-        Err(ReadError::Ambiguous { file: self.file.to_owned(), what, drawn, hint: hint.to_owned() })
+        Err(ReadError::Ambiguous { file: self.file.to_owned(), what, drawn, hint })
     }
 
     /// Returns the seconds between most rows; 0 where at most half of the rows are that far apart, or more than a
@@ -260,6 +284,19 @@ pub fn join(row: &ByteRecord, at: usize, clock: Option<usize>) -> Option<Vec<u8>
     // A spreadsheet gives a date with the time of midnight.
     let date = time.split(|byte| *byte == b' ').next().unwrap_or_default();
     Some([date, b" ", trim(row.get(clock)?)].concat())
+}
+
+/// Returns the advice for a time of no known form, with the patterns that read it.
+fn time_hint(cell: &[u8]) -> String {
+    let patterns = std::str::from_utf8(cell).map(pattern::of).unwrap_or_default();
+    match &patterns[..] {
+        [] => {
+            "describe the times, such as --time-format '%d/%b/%Y %H:%M:%S', or name their column: --columns time=NAME"
+                .into()
+        }
+        [one] => format!("describe the times: --time-format '{one}'"),
+        [one, two, ..] => format!("say which: --time-format '{one}' or --time-format '{two}'"),
+    }
 }
 
 /// Returns the separator that gives most rows as many fields as the first, and most of them.
