@@ -222,6 +222,43 @@ fn explain_names_what_drove_an_hour() {
 }
 
 #[test]
+fn inspect_says_each_cause_of_refused_rows_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("utc.csv");
+    let row = |at: i64| format!("2016-08-31T{:02}:{:02}:00Z,a,1\n", at / 60, at % 60);
+    let rows: String = (0..300).map(row).collect();
+    std::fs::write(&file, format!("time,device,device_activated\n{rows}2016-08-31T09:00:00Z,a\n")).unwrap();
+    let file = file.to_str().unwrap();
+    let output = roomcast(&["inspect", "--skip-bad-rows", file]);
+    let (said, error) = (text(&output.stdout), text(&output.stderr));
+    let cause = format!(
+        "\nrefused rows\n{file}: line 2, column time: expected a local time without UTC offset, or the site's time zone \
+         (--timezone), found \"2016-08-31T00:00:00Z\", and 299 more like it\n  hint: name the site's time zone, such as \
+         --timezone Europe/Berlin\n{file}: line 302: expected 3 fields, found 2 fields\n"
+    );
+    assert!(said.contains(&cause), "{said}");
+    assert!(output.status.code() == Some(1) && error.contains("every row was refused (301 of 301)"), "{error}");
+    ok(&["inspect", file, "--timezone", "Europe/Berlin"]);
+    // Rows that are read, but none of them a reading.
+    std::fs::write(file, "time,device,people\n2016-08-31 10:00:00,a,3\n2016-08-31 11:00:00,a,unavailable\n").unwrap();
+    let error = fails(&["inspect", file], 1);
+    assert!(error.contains("there are no readings: 1 of 2 rows were refused"), "{error}");
+}
+
+#[test]
+fn inspect_joins_workdays_without_readings() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("years.csv");
+    let days = |month: u32| (1..=30).map(move |day| format!("2016-{month:02}-{day:02} 10:00:00,a,1\n"));
+    let rows: String = days(6).chain(days(9)).filter(|row| !row.starts_with("2016-06-15")).collect();
+    std::fs::write(&file, format!("time,device,device_activated\n{rows}")).unwrap();
+    let said = ok(&["inspect", file.to_str().unwrap()]);
+    let listed = "(holidays?)\n  2016-06-15 Wednesday\n  2016-07-01 to 2016-08-31, 44 workdays\n";
+    assert!(said.contains(listed), "{said}");
+    assert!(said.contains(" of the room hours from each first reading to the end\n"), "{said}");
+}
+
+#[test]
 fn help_man_pages_and_completions_cover_every_subcommand() {
     let help = ok(&["--help"]);
     for name in

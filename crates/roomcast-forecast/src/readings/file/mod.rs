@@ -42,7 +42,7 @@ pub use sniff::is_value_name;
 pub use sniff::{Columns, Delimiter, Layout, TimeForm};
 pub use source::places::files;
 pub use source::sheet;
-pub use summary::{Counts, FileSummary, MAX_REFUSALS, ReadSummary, Refusal, Stray};
+pub use summary::{Cause, Counts, FileSummary, MAX_REFUSALS, ReadSummary, Refusal, Stray};
 pub use write::write_parquet;
 
 /// Reads the readings of one or several files.

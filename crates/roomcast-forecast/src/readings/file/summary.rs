@@ -44,6 +44,16 @@ impl Refusal {
         Self { file: file.to_owned(), line, column, expected: expected.into_owned(), found, header, hint, snippet }
     }
 
+    /// Returns the remedy, where it is not to correct the row.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint
+    }
+
+    /// Returns whether another row was refused for the same reason.
+    fn is_like(&self, other: &Refusal) -> bool {
+        (self.column, &self.header, &self.expected) == (other.column, &other.header, &other.expected)
+    }
+
     /// Returns the message with the line, a caret under the field, and what to do.
     pub(super) fn in_full(&self) -> String {
         let drawn = self.snippet.as_ref().map(|snippet| "\n".to_owned() + &snippet.draw(self.line, &self.expected));
@@ -65,6 +75,15 @@ impl fmt::Display for Refusal {
             None => write!(f, ": expected {}, found {}", self.expected, self.found),
         }
     }
+}
+
+/// Rows that were refused for one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// The first of them.
+    pub first: Refusal,
+    /// Number of these rows.
+    pub rows: u64,
 }
 
 /// Counts of an input's rows.
@@ -99,12 +118,32 @@ pub struct FileSummary {
     pub counts: Counts,
     /// The first [`MAX_REFUSALS`] refused rows.
     pub refusals: Vec<Refusal>,
+    /// The refused rows by reason, the first [`MAX_REFUSALS`] reasons.
+    #[serde(skip)]
+    pub causes: Vec<Cause>,
     /// The roles that the columns were given, unless they are the contract's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub taken: Option<String>,
     /// The latest row of any sensor, motion or none, before [`super::ReadOptions::until`].
     #[serde(skip)]
     pub heard: Option<Timestamp>,
+}
+
+impl FileSummary {
+    /// Counts a refused row.
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        self.counts.rows += 1;
+        self.counts.refused += 1;
+        let is_full = self.causes.len() == MAX_REFUSALS;
+        match self.causes.iter_mut().find(|cause| cause.first.is_like(&refusal)) {
+            Some(cause) => cause.rows += 1,
+            None if is_full => {}
+            None => self.causes.push(Cause { first: refusal.clone(), rows: 1 }),
+        }
+        if self.refusals.len() < MAX_REFUSALS {
+            self.refusals.push(refusal);
+        }
+    }
 }
 
 /// Readings of a device that are far from those of its site, or ahead of the clock.
