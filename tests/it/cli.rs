@@ -259,6 +259,25 @@ fn inspect_joins_workdays_without_readings() {
 }
 
 #[test]
+fn predict_refuses_a_name_that_promises_another_format() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let input = sample();
+    let predict = |output: &str| ["predict", "2016-08-25", input.to_str().unwrap(), output].map(String::from);
+    let args = predict(&path("forecast.xlsx"));
+    let error = fails(&args.each_ref().map(String::as_str), 1);
+    assert!(error.contains("cannot be written as .xlsx") && error.contains("hint: let its name end in .csv or .json"));
+    assert!(!Path::new(&path("forecast.xlsx")).exists());
+    for name in ["forecast.CSV", "forecast"] {
+        ok(&predict(&path(name)).each_ref().map(String::as_str));
+        assert!(std::fs::read_to_string(path(name)).unwrap().starts_with("time,device,"), "{name}");
+    }
+    let args = predict(&path("forecast.txt"));
+    ok(&[&args.each_ref().map(String::as_str)[..], &["--json"]].concat());
+    assert!(std::fs::read_to_string(path("forecast.txt")).unwrap().starts_with('{'));
+}
+
+#[test]
 fn help_man_pages_and_completions_cover_every_subcommand() {
     let help = ok(&["--help"]);
     for name in
