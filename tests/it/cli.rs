@@ -209,7 +209,10 @@ fn explain_names_what_drove_an_hour() {
     let input = sample();
     let said = ok(&["explain", "--input", input.to_str().unwrap(), "device_2", "2016-08-25 10:20:00"]);
     let begins = "device_2, 2016-08-25 10:00:00, as forecast at 2016-08-25 00:00:00: ";
-    assert!(said.starts_with(begins) && said.contains("prior"), "{said}");
+    assert!(said.starts_with(begins) && said.contains("\nThe room is usually in use "), "{said}");
+    assert!(said.contains("\nThe chance is raised most by ") && !said.contains("prior"), "{said}");
+    let all = ok(&["explain", "--input", input.to_str().unwrap(), "device_2", "2016-08-25 10:20:00", "--all"]);
+    assert!(all.starts_with(begins) && all.contains("  prior  ") && all.lines().count() > 20, "{all}");
     let json = ok(&["explain", "--input", input.to_str().unwrap(), "device_2", "2016-08-25 10:20:00", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["hour"], "2016-08-25T10:00:00");
@@ -219,6 +222,25 @@ fn explain_names_what_drove_an_hour() {
     assert_eq!(ok(&explain(&["device_2", "2016-08-25 10:20:00", "--at", "2016-08-25"])), said);
     let error = fails(&explain(&["kitchen", "2016-08-25 10:00:00"]), 1);
     assert!(error.contains("hint: there are device_1, device_2,") && error.contains("and 2 more"), "{error}");
+}
+
+#[test]
+fn predict_refuses_a_name_that_promises_another_format() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let input = sample();
+    let predict = |output: &str| ["predict", "2016-08-25", input.to_str().unwrap(), output].map(String::from);
+    let args = predict(&path("forecast.xlsx"));
+    let error = fails(&args.each_ref().map(String::as_str), 1);
+    assert!(error.contains("cannot be written as .xlsx") && error.contains("hint: let its name end in .csv or .json"));
+    assert!(!Path::new(&path("forecast.xlsx")).exists());
+    for name in ["forecast.CSV", "forecast"] {
+        ok(&predict(&path(name)).each_ref().map(String::as_str));
+        assert!(std::fs::read_to_string(path(name)).unwrap().starts_with("time,device,"), "{name}");
+    }
+    let args = predict(&path("forecast.txt"));
+    ok(&[&args.each_ref().map(String::as_str)[..], &["--json"]].concat());
+    assert!(std::fs::read_to_string(path("forecast.txt")).unwrap().starts_with('{'));
 }
 
 #[test]
@@ -256,25 +278,6 @@ fn inspect_joins_workdays_without_readings() {
     let listed = "(holidays?)\n  2016-06-15 Wednesday\n  2016-07-01 to 2016-08-31, 44 workdays\n";
     assert!(said.contains(listed), "{said}");
     assert!(said.contains(" of the room hours from each first reading to the end\n"), "{said}");
-}
-
-#[test]
-fn predict_refuses_a_name_that_promises_another_format() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-    let input = sample();
-    let predict = |output: &str| ["predict", "2016-08-25", input.to_str().unwrap(), output].map(String::from);
-    let args = predict(&path("forecast.xlsx"));
-    let error = fails(&args.each_ref().map(String::as_str), 1);
-    assert!(error.contains("cannot be written as .xlsx") && error.contains("hint: let its name end in .csv or .json"));
-    assert!(!Path::new(&path("forecast.xlsx")).exists());
-    for name in ["forecast.CSV", "forecast"] {
-        ok(&predict(&path(name)).each_ref().map(String::as_str));
-        assert!(std::fs::read_to_string(path(name)).unwrap().starts_with("time,device,"), "{name}");
-    }
-    let args = predict(&path("forecast.txt"));
-    ok(&[&args.each_ref().map(String::as_str)[..], &["--json"]].concat());
-    assert!(std::fs::read_to_string(path("forecast.txt")).unwrap().starts_with('{'));
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! [`Table::full`] adds [`MEMORIES`], the columns of the shipped layers, for a forecast.
 
 mod columns;
+mod glossary;
 mod inputs;
 mod kernel;
 mod matrix;
@@ -17,6 +18,7 @@ mod table;
 
 pub use columns::{COLUMNS, Column, HOUR_OF_DAY, LAST_PULLS, LEAD, LINEAR_COLUMNS, LINEAR_WIDTH, PRIOR, WIDTH};
 pub use columns::{columns, expert_columns, monotone, own_columns, penalties};
+pub use glossary::{GLOSSARY, Reason, reason};
 pub use kernel::growth;
 pub use matrix::{FULL_WIDTH, Matrix, Row, full_columns, horizon};
 pub use memories::{MEMORIES, MEMORY_WIDTH, transferable};
