@@ -63,6 +63,11 @@ pub fn long(header: &str, row: impl Fn(&Reading) -> String) -> String {
     std::iter::once(format!("{header}\n")).filter(|header| header != "\n").chain(rows).collect()
 }
 
+/// Encodes a text of one byte a character.
+fn latin(text: &str) -> Vec<u8> {
+    text.chars().map(|character| character as u8).collect()
+}
+
 fn plain(reading: &Reading) -> String {
     reading.wall.format("%Y-%m-%d %H:%M:%S").to_string()
 }
@@ -168,6 +173,24 @@ fn separators_and_headers() -> Vec<Case> {
             long("Horodatage;Salle;État", |r| format!("{};{};occupé", r.wall.format("%d/%m/%Y %H:%M:%S"), r.name())),
             &[],
             "read `Horodatage` as time (day first), `Salle` as device, `État` as state",
+        ),
+        file(
+            "Windows-1252",
+            latin(&long("Horodatage;Salle;État", |r| format!("{};{};occupé", plain(r), r.name()))),
+            &[],
+            "`État` as state; `;` between; windows-1252",
+        ),
+        file(
+            "the contract in Windows-1252",
+            latin(&long("time,device,device_activated,note", |r| format!("{},{},1,Küche", plain(r), r.name()))),
+            &[],
+            "read as windows-1252",
+        ),
+        file(
+            "an old Macintosh's own letters",
+            latin(&long("Horodatage;Salle;Etat", |r| format!("{};{};occup\u{8e}", plain(r), r.name()))),
+            &["--encoding", "macintosh"],
+            "macintosh",
         ),
         file(
             "date and time of day apart",
