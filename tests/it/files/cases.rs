@@ -30,6 +30,8 @@ pub enum Input {
     HomeAssistant {
         is_new: bool,
     },
+    /// A database that Home Assistant itself wrote.
+    OwnHomeAssistant,
 }
 
 impl Case {
@@ -52,6 +54,9 @@ impl Case {
                 let path = directory.join("home-assistant_v2.db");
                 home_assistant::write(&path, *is_new);
                 vec![path]
+            }
+            Input::OwnHomeAssistant => {
+                vec![put("home-assistant_v2.db", &pack::gunzip(include_bytes!("home-assistant_v2.db.gz")))]
             }
         }
     }
@@ -268,6 +273,7 @@ fn states() -> Vec<Case> {
         file("a sensor that is gone", gone, &[], "`entity_id` as device, `state` as state"),
         case("Home Assistant's database", Input::HomeAssistant { is_new: true }),
         case("Home Assistant's old database", Input::HomeAssistant { is_new: false }),
+        case("a database that Home Assistant wrote", Input::OwnHomeAssistant),
     ];
     cases.into_iter().map(|case| Case { has_offs: true, ..case }).collect()
 }
