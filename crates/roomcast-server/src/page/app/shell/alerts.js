@@ -13,6 +13,7 @@ const KINDS = {
   disconnected: [(n) => `${plural(n, 'connection')} lost`, 'The server cannot reach these addresses. It tries again by itself. Brokers keep readings for it, within their limits.'],
   messages_too_large: [(n) => `${plural(n, 'topic')} with messages too large`, 'The server skipped messages over 16 MiB in the last 24 hours. Any readings in them are lost. Configure the sender to send smaller messages.'],
   silent_sensors: [(n) => `${plural(n, 'sensor')} silent`, 'These sensors have reported no motion for far longer than usual, or their gateway reports them as gone. Check the battery and the position.', true],
+  stuck_sensors: [(n) => `${plural(n, 'sensor')} stuck`, 'In the last four weeks these sensors were on for longer than anybody stays, again and again. They hang, or their “off” is lost. Their hours in use may be false.', true],
   chattering_sensors: [(n) => `${plural(n, 'sensor')} chattering`, 'These sensors fire far more often than the others. They may be loose or badly placed. Their hours in use may be false.', true],
   worse_than_baseline: [(n) => `${plural(n, 'room')} forecast worse than the usual rate`, 'The forecasts of two weeks were worse than the rooms’ usual rates, by more than chance explains. The next retraining fits these rooms again.', true],
   retraining_failed: [() => 'The last retraining failed', 'The current models stay in use. The server’s log names the reason.'],
