@@ -7,12 +7,13 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 
-use super::{models, unknown};
+use super::{known, models, unknown};
 use crate::commands::arguments::{SiteArgs, values};
 use crate::commands::output::{print, print_json};
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::forecast::{self, Explanation};
-use roomcast_forecast::hourly::{HORIZON, Hourly};
+use roomcast_forecast::hourly::HORIZON;
+use roomcast_forecast::model::Models;
 
 /// Arguments of `roomcast explain`.
 #[derive(Debug, Args)]
@@ -54,17 +55,20 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
     let target = calendar.hour(values::moment(&args.hour, &calendar).context("cannot read the hour")?);
     let midnight = || calendar.start(target - i32::from(calendar.local(target).hour));
     let origin = values::time("--at", args.at.as_deref(), &calendar)?.unwrap_or_else(midnight);
-    let (readings, _) = inputs.read(&calendar, Some(origin))?;
-    let hourly = Hourly::new(&readings, &calendar, origin);
+    let (readings, summary) = inputs.read(&calendar, Some(origin))?;
+    let hourly = known::grid(&readings, &calendar, origin, summary.heard);
     let Some(device) = hourly.position(&args.device) else {
         let known = hourly.devices.iter().map(|d| d.device.as_str());
         return Err(unknown(&args.device, known, &format!(" before {}", calendar.format(origin))));
     };
-    if !(hourly.end..hourly.end + HORIZON as i32).contains(&target) {
-        bail!("{} is not among the {HORIZON} hours after {}", args.hour, calendar.format(origin));
+    if !(calendar.next_hour(origin)..hourly.end + HORIZON as i32).contains(&target) {
+        bail!("{} is not among the {HORIZON} hours after {}", args.hour, calendar.format(hourly.origin));
     }
     let rates = SiteRates::new(&hourly);
-    let models = models(args.models.as_deref(), &hourly, &rates)?;
+    let models = match hourly.stale {
+        Some(_) => Models::default(),
+        None => models(args.models.as_deref(), &hourly, &rates)?,
+    };
     let explanation =
         forecast::explain(&hourly, &rates, device, &models, target).context("cannot build the features")?;
     if !args.json {

@@ -3,6 +3,7 @@
 mod backtest;
 mod explain;
 mod heatmap;
+mod known;
 mod ledger;
 mod predict;
 mod schedule;

@@ -8,15 +8,14 @@ use clap::builder::Resettable;
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 
-use super::{check_known, heatmap, models};
+use super::{check_known, heatmap, known, models};
 use crate::commands::arguments::{RuleArgs, SiteArgs, values};
 use crate::commands::output::{print, remark};
 use crate::commands::{progress, wrong_usage};
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::files;
-use roomcast_forecast::forecast::{self, DeviceForecast, ahead, write};
-use roomcast_forecast::hourly::{HORIZON, Hourly};
+use roomcast_forecast::forecast::{DeviceForecast, write};
 use roomcast_forecast::model::Models;
 use roomcast_forecast::model::rule::Rule;
 use roomcast_storage::inputs::Inputs;
@@ -105,12 +104,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
         bail!("the last reading, at {data_until}, is older than --max-age at {}", calendar.format(origin));
     }
     check_known(&readings, &args.device, " before the timestamp")?;
-    // Of hours that are yet to begin nothing is known. In the running hour the origin stands, as on a server, which rounds it
-    // up. A file may be from a place whose clocks are ahead of this machine's.
-    let present = calendar.now().max(last + 1);
-    let is_ahead = calendar.next_hour(origin) > calendar.next_hour(present);
-    let known_until = if is_ahead { present } else { origin };
-    let hourly = Hourly::unless_stale(&readings, &calendar, known_until, summary.heard);
+    let hourly = known::grid(&readings, &calendar, origin, summary.heard);
     if let Some(since) = hourly.stale {
         let (devices, days) = (readings.devices.len(), (origin - since) / (24 * HOUR));
         remark(&format!(
@@ -127,15 +121,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     if !matches!(rule, Rule::Fixed(_)) {
         remark(&format!("an hour counts as occupied from a probability of {:.2} on", models.threshold.0));
     }
-    let mut forecasts = forecast::forecast_all(&hourly, &rates, &models).context("cannot build the features")?;
-    if calendar.next_hour(origin) > hourly.end {
-        let later = ahead::forecast_all(&readings, &calendar, origin, &hourly, &models);
-        forecasts = ahead::joined(&forecasts, later.context("cannot build the features")?);
-        if hourly.stale.is_none() {
-            let reach = calendar.format(calendar.start(hourly.end + HORIZON as i32));
-            remark(&format!("from {reach} on, which is more than {HORIZON} hours ahead, it is each room's usual rate"));
-        }
-    }
+    let mut forecasts = known::forecasts(&readings, &calendar, origin, &hourly, &rates, &models)?;
     forecasts.retain(|f| args.device.is_empty() || args.device.contains(&f.device));
     let Some(output) = output else {
         print(heatmap::draw(&forecasts, &calendar).trim_start_matches('\n'))?;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
-use super::{check_known, models};
-use crate::commands::arguments::{BlockArgs, PromiseScope, RuleArgs, SiteArgs};
+use super::{check_known, known, models};
+use crate::commands::arguments::{BlockArgs, PromiseScope, RuleArgs, SiteArgs, values};
 use crate::commands::output::{self, remark};
 use crate::commands::progress;
 use roomcast_forecast::backtest::outcomes;
@@ -16,15 +16,14 @@ use roomcast_forecast::decisions::promise::{self, Method, Scope};
 use roomcast_forecast::decisions::{ics, plan, write};
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::files;
-use roomcast_forecast::forecast;
-use roomcast_forecast::hourly::Hourly;
 use roomcast_forecast::model::Models;
 use roomcast_forecast::readings::Readings;
 
 /// Arguments of `roomcast schedule`.
 #[derive(Debug, Args)]
 pub struct ScheduleArgs {
-    /// Time of the schedule, local, such as '2016-08-31 23:59:59', or now. Readings at or after it are not used
+    /// Time of the schedule, local: a time such as '2016-08-31 23:59:59', a date for its midnight, now, today or tomorrow.
+    /// Readings at or after it are not used
     #[arg(value_name = "TIMESTAMP")]
     timestamp: String,
     #[command(flatten)]
@@ -73,17 +72,14 @@ pub enum Format {
 pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
     let inputs = args.site.inputs();
     let calendar = inputs.site.calendar()?;
-    let origin = match args.timestamp.as_str() {
-        "now" => calendar.now(),
-        text => calendar.parse(text).context("cannot read the timestamp")?,
-    };
+    let origin = values::moment(&args.timestamp, &calendar).context("cannot read the timestamp")?;
     files::check(&args.output)?;
     let (readings, summary) = inputs.read(&calendar, Some(origin))?;
     if readings.active_period(origin).is_none() {
         bail!("no reading before {}", calendar.format(origin));
     }
     check_known(&readings, &args.device, " before the timestamp")?;
-    let hourly = Hourly::unless_stale(&readings, &calendar, origin, summary.heard);
+    let hourly = known::grid(&readings, &calendar, origin, summary.heard);
     if hourly.stale.is_some() {
         remark("all sensors have been silent for long: the schedule follows the hour-of-week rate");
     }
@@ -92,10 +88,10 @@ pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
         Some(_) => Models::default(),
         None => models(args.models.as_deref(), &hourly, &rates)?,
     };
-    let mut forecasts = forecast::forecast_all(&hourly, &rates, &models).context("cannot build the features")?;
+    let mut forecasts = known::forecasts(&readings, &calendar, origin, &hourly, &rates, &models)?;
     forecasts.retain(|forecast| args.device.is_empty() || args.device.contains(&forecast.device));
     let method = args.rule.method(args.promise.into());
-    let record = record(method, &readings, &calendar, origin)?;
+    let record = record(method, &readings, &calendar, hourly.origin)?;
     let rooms = forecasts.iter().map(|forecast| forecast.device.as_str());
     let today = plan::today(origin, &calendar);
     let thresholds = promise::thresholds(method, &record, &models.site.out_of_sample, today, rooms);
@@ -103,7 +99,7 @@ pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
     let rooms = plan::plan(&forecasts, &thresholds, &rule, origin, &calendar);
     let bytes = match args.format {
         Format::Text => {
-            let from = calendar.wall(calendar.start(hourly.end)).format("%A %Y-%m-%d %H:%M");
+            let from = calendar.wall(calendar.start(calendar.next_hour(origin))).format("%A %Y-%m-%d %H:%M");
             format!("24 hours from {from}\n\n{}", write::text(&rooms, &thresholds, &calendar)).into_bytes()
         }
         Format::Json => {
