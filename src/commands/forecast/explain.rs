@@ -13,11 +13,12 @@ use crate::commands::output::{print, print_json};
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::forecast::{self, Explanation};
 use roomcast_forecast::hourly::{HORIZON, Hourly};
+use roomcast_forecast::rooms::Level;
 
 /// Arguments of `roomcast explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// Device to explain
+    /// Device to explain, or with --rooms a room
     device: String,
     /// Hour to explain, local time, such as '2016-08-25 10:00:00'
     hour: String,
@@ -54,7 +55,8 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
     let target = calendar.hour(values::moment(&args.hour, &calendar).context("cannot read the hour")?);
     let midnight = || calendar.start(target - i32::from(calendar.local(target).hour));
     let origin = values::time("--at", args.at.as_deref(), &calendar)?.unwrap_or_else(midnight);
-    let (readings, _) = inputs.read(&calendar, Some(origin))?;
+    let site = inputs.read_site(&calendar, Some(origin))?;
+    let readings = site.at(Level::Room, &calendar);
     let hourly = Hourly::new(&readings, &calendar, origin);
     let Some(device) = hourly.position(&args.device) else {
         let known = hourly.devices.iter().map(|d| d.device.as_str());
@@ -64,7 +66,7 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
         bail!("{} is not among the {HORIZON} hours after {}", args.hour, calendar.format(origin));
     }
     let rates = SiteRates::new(&hourly);
-    let models = models(args.models.as_deref(), &hourly, &rates)?;
+    let models = models(args.models.as_deref(), &site.rooms, Level::Room, &hourly, &rates)?;
     let explanation =
         forecast::explain(&hourly, &rates, device, &models, target).context("cannot build the features")?;
     if !args.json {
