@@ -65,7 +65,8 @@ fn a_schedule_takes_dates_and_days_to_come_as_a_forecast_does() {
         assert!(output.status.success(), "{error}");
         (String::from_utf8(output.stdout).expect("text"), error)
     };
-    let plan = |at: &str, input: &str| run(&["schedule", at, "--input", input, "--threshold", "0.5", "--format", "json"]).0;
+    let plan =
+        |at: &str, input: &str| run(&["schedule", at, "--input", input, "--threshold", "0.5", "--format", "json"]).0;
     assert_eq!(plan("2016-08-25", DATA), plan("2016-08-25 00:00:00", DATA));
 
     // A room that is used from 9 to 17 every day, until now.

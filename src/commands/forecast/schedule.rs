@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
-use super::{check_known, known, models};
-use crate::commands::arguments::{BlockArgs, PromiseScope, RuleArgs, SiteArgs, values};
+use super::check_known;
+use super::series::{Plan, Series, check_level, known_until};
+use crate::commands::arguments::{BlockArgs, LevelArg, PromiseScope, RuleArgs, SiteArgs, values};
 use crate::commands::output::{self, remark};
 use crate::commands::progress;
 use roomcast_forecast::backtest::outcomes;
@@ -14,9 +15,8 @@ use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::decisions::outcomes::Outcomes;
 use roomcast_forecast::decisions::promise::{self, Method, Scope};
 use roomcast_forecast::decisions::{ics, plan, write};
-use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::files;
-use roomcast_forecast::model::Models;
+use roomcast_forecast::model::rule::{Rule, Threshold};
 use roomcast_forecast::readings::Readings;
 
 /// Arguments of `roomcast schedule`.
@@ -32,9 +32,12 @@ pub struct ScheduleArgs {
     /// readings before the timestamp
     #[arg(long, value_name = "PLACE")]
     models: Option<PathBuf>,
-    /// Device to plan for; without it, all (repeatable)
+    /// Device to plan for; without it, all (repeatable). With --rooms a room, and with --level a floor or building
     #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
+    /// Level to plan for, such as floor for plant that serves a whole floor
+    #[arg(long, value_enum, default_value_t)]
+    level: LevelArg,
     #[command(flatten)]
     blocks: BlockArgs,
     #[command(flatten)]
@@ -74,21 +77,21 @@ pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
     let calendar = inputs.site.calendar()?;
     let origin = values::moment(&args.timestamp, &calendar).context("cannot read the timestamp")?;
     files::check(&args.output)?;
-    let (readings, summary) = inputs.read(&calendar, Some(origin))?;
-    if readings.active_period(origin).is_none() {
+    let site = inputs.read_site(&calendar, Some(origin))?;
+    if site.sensors.active_period(origin).is_none() {
         bail!("no reading before {}", calendar.format(origin));
     }
-    check_known(&readings, &args.device, " before the timestamp")?;
-    let hourly = known::grid(&readings, &calendar, origin, summary.heard);
+    let (level, models) = (args.level.into(), args.models.as_deref());
+    check_level(level, &site.rooms)?;
+    check_known(&site.at(level, &calendar), &args.device, " before the timestamp")?;
+    // The states are those of the schedule's own thresholds, which it finds below.
+    let rule = Rule::Fixed(Threshold::default().0);
+    let known_until = known_until(&site.sensors, &calendar, origin);
+    let plan = Plan { site: &site, calendar: &calendar, models, rule, origin, known_until };
+    let Series { mut forecasts, readings, hourly, models } = plan.forecast(level)?;
     if hourly.stale.is_some() {
         remark("all sensors have been silent for long: the schedule follows the hour-of-week rate");
     }
-    let rates = SiteRates::new(&hourly);
-    let models = match hourly.stale {
-        Some(_) => Models::default(),
-        None => models(args.models.as_deref(), &hourly, &rates)?,
-    };
-    let mut forecasts = known::forecasts(&readings, &calendar, origin, &hourly, &rates, &models)?;
     forecasts.retain(|forecast| args.device.is_empty() || args.device.contains(&forecast.device));
     let method = args.rule.method(args.promise.into());
     let record = record(method, &readings, &calendar, hourly.origin)?;

@@ -65,7 +65,9 @@ fn a_sensor_that_stays_on_is_an_alert_until_it_has_behaved_for_weeks() {
     let calendar = Calendar::default();
     let midnight = start() - 8 * 3600;
     let send = |days: std::ops::Range<i64>, hall: [i64; 2]| {
-        let row = |day: i64, hour: i64, rest: &str| format!("{},{rest}\n", calendar.format(midnight + day * 86_400 + hour * 3600));
+        let row = |day: i64, hour: i64, rest: &str| {
+            format!("{},{rest}\n", calendar.format(midnight + day * 86_400 + hour * 3600))
+        };
         let rows = days.flat_map(|day| {
             let [on, off] = hall;
             [row(day, 9, "loft,1"), row(day, 12, "loft,0"), row(day, on, "hall,1"), row(day, off, "hall,0")]

@@ -44,6 +44,7 @@ fn about(calendar: &Calendar) -> TrainingInfo<'_> {
         last_reading: 1_470_873_598,
         readings: 7,
         fingerprint: sha256(b"readings"),
+        rooms: None,
         training: Duration::from_millis(1500),
     }
 }

@@ -17,6 +17,7 @@ mod sink;
 mod sniff;
 mod source;
 mod summary;
+mod table;
 mod words;
 mod write;
 
@@ -43,6 +44,7 @@ pub use source::encoding::Encoding;
 pub use source::places::files;
 pub use source::sheet;
 pub use summary::{Counts, FileSummary, MAX_REFUSALS, ReadSummary, Refusal, Stray};
+pub(crate) use table::each_record;
 pub use write::write_parquet;
 
 /// Reads the readings of one or several files.

@@ -70,7 +70,8 @@ impl Encoding {
     pub fn windows(sample: &[u8]) -> Option<Encoding> {
         // The last character may be cut.
         let is_utf8 = std::str::from_utf8(sample).map_or_else(|error| error.error_len().is_none(), |_| true);
-        let is_written = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~' | 0x80 | 0x85 | 0x91..=0x97 | 0xa0..);
+        let is_written =
+            |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~' | 0x80 | 0x85 | 0x91..=0x97 | 0xa0..);
         let has_utf8 = || sample.utf8_chunks().any(|chunk| !chunk.valid().is_ascii());
         (!is_utf8 && sample.iter().all(is_written) && !has_utf8()).then_some(Encoding(WINDOWS_1252))
     }
