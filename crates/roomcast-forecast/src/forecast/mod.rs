@@ -1,8 +1,11 @@
 //! Forecasts: 24 probabilities and states per device, from a model and a history.
 
 pub mod ahead;
+mod coherent;
 pub mod parts;
 pub mod write;
+
+pub use coherent::coherent;
 
 use polars::prelude::PolarsResult;
 use rayon::prelude::*;

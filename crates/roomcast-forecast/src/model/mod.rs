@@ -30,6 +30,7 @@ use self::rule::{OutOfSample, Threshold};
 use self::trees::Trees;
 use crate::calendar::Timestamp;
 use crate::features::{FULL_WIDTH, ForecastRows, Matrix, PRIOR};
+use crate::rooms::Level;
 
 /// The layers that all devices of a site share.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -83,6 +84,8 @@ pub struct Models {
     pub cutoff: Timestamp,
     /// The lowest probability at which an hour is called occupied.
     pub threshold: Threshold,
+    /// The models of floors and of buildings, where there are any. Each level is a site of its own.
+    pub levels: BTreeMap<Level, Models>,
 }
 
 /// The parts of one device's forecast, besides its history.
@@ -116,6 +119,11 @@ impl Models {
     /// readings before `cutoff`.
     pub fn habit(devices: impl Iterator<Item = String>, cutoff: Timestamp) -> Models {
         Models { devices: devices.map(|name| (name, DeviceModel::default())).collect(), cutoff, ..Models::default() }
+    }
+
+    /// Returns the models of a level; `None` where there are none.
+    pub fn of_level(&self, level: Level) -> Option<&Models> {
+        if level == Level::Room { Some(self) } else { self.levels.get(&level) }
     }
 
     /// Returns the parts of a device's forecast.
