@@ -1,6 +1,6 @@
 //! Columns of levels in a table of rooms. A level is above 0 also where nobody is, so it needs a threshold.
 
-use super::Sample;
+use super::sample::Sample;
 use crate::readings::file::error::ReadError;
 use crate::readings::file::field::{number, state};
 use crate::readings::names;

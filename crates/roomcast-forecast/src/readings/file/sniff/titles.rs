@@ -3,7 +3,8 @@
 use csv::ByteRecord;
 
 use super::header::{self, Found, Role};
-use super::{DELIMITERS, time};
+use super::sample::DELIMITERS;
+use super::time;
 use crate::readings::file::field::{Clock, trim};
 use crate::readings::file::source::Records;
 
