@@ -90,7 +90,9 @@ impl<'de> Visitor<'de> for Fields {
                     likely = Some(key.to_owned());
                 }
                 _ if activated.is_none() => {}
-                _ => drop(map.next_value::<IgnoredAny>()?),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
             }
         }
         let motion = match (activated, state, likely) {
@@ -247,11 +249,6 @@ fn is_likely_state(key: &str) -> bool {
     let is = |known: &&str| known.eq_ignore_ascii_case(key);
     STATE_NAMES.iter().chain(&LIKELY_STATE_NAMES).any(is)
         || MISSPELT_BYTES.contains(&key.len()) && closest(key, STATE_NAMES.into_iter()).is_some()
-}
-
-/// Returns whether a value is a number, also one in quotes.
-fn is_number(value: &Value) -> bool {
-    value.is_number() || value.as_str().is_some_and(|text| field::number(text.as_bytes()).is_some())
 }
 
 fn set<T, E: de::Error>(field: &mut Option<T>, value: T, name: &'static str) -> Result<(), E> {
