@@ -17,6 +17,7 @@ export PATH := $(cache)/bin:$(PATH):$(HOME)/.cargo/bin
 PREFIX ?= $(HOME)/.local
 FORECAST ?= forecast.csv
 roomcast := $(CARGO_TARGET_DIR)/release/roomcast
+version := $(shell sed -n '0,/^version = "\(.*\)"/s//\1/p' Cargo.toml)
 
 # CI must not resolve the dependencies anew.
 locked := $(if $(CI),--locked)
@@ -51,7 +52,7 @@ dist-test: ## Test the packages of dist/ on a bare Debian (needs root)
 
 # From the tarball in seconds where there is one, else from source.
 image: ## Build the container image
-	docker build -t roomcast --build-arg BINARY=$(if $(wildcard dist/roomcast-*-linux.tar.gz),tarball,source) .
+	docker build -t roomcast -t roomcast:$(version) --build-arg BINARY=$(if $(wildcard dist/roomcast-*-linux.tar.gz),tarball,source) .
 
 demo: build ## Forecast a day from the sample data and show it as a heat map
 	$(roomcast) predict --show --probabilities '2016-08-24 23:59:59' data/device_activations.csv $(FORECAST)
