@@ -44,7 +44,7 @@ build: setup ## Build the release binary
 python: build ## Build the Python module
 	cargo build $(shared) --lib
 
-dist: python ## Pack wheel, tarball and Debian package into dist/
+dist: python ## Pack wheel, tarball, Debian package and Home Assistant app into dist/
 	deploy/packages/pack --target $(CARGO_TARGET_DIR)
 
 dist-test: ## Test the packages of dist/ on a bare Debian (needs root)
@@ -90,8 +90,8 @@ deny: lint-tools ## Check licences, sources and bans of the dependencies
 advisories: lint-tools ## Check the dependencies against known vulnerabilities (needs the network)
 	scripts/advisories
 
-dockerfile: lint-tools ## Lint the Dockerfile
-	hadolint Dockerfile
+dockerfile: lint-tools ## Lint the Dockerfiles
+	hadolint Dockerfile deploy/home-assistant/Dockerfile
 
 # Against the forge's schema, and for what an attacker could use: unpinned actions, wide permissions, injected text.
 workflows: lint-tools ## Lint the workflows of .github
