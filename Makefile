@@ -102,7 +102,7 @@ bench: setup ## Run the benchmarks
 	cargo bench $(strip $(locked))
 
 # SIZE=small for a look at whether everything works.
-bench-peers: build ## Compare with peers and with the limits of the machine, write docs/BENCHMARKS.md
+bench-peers: dist ## Compare with peers and with the limits of the machine, write docs/BENCHMARKS.md
 	benches/peers/all.sh $(SIZE)
 
 # DATA=folder of the readings that benches/peers/windows.py names; WORK=folder keeps the peers' forecasts.
