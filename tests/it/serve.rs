@@ -6,6 +6,7 @@ mod connections;
 mod faults;
 mod jobs;
 mod reload;
+mod rooms;
 
 use client::{Server, registry, roomcast, sample};
 use serde_json::{Value, json};
