@@ -8,7 +8,7 @@ use clap::builder::Resettable;
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 
-use super::series::{Plan, Series, check_level};
+use super::series::{Plan, Series, check_level, known_until};
 use super::{check_known, heatmap};
 use crate::commands::arguments::{LevelArg, RuleArgs, SiteArgs, values};
 use crate::commands::output::{print, remark};
@@ -16,7 +16,6 @@ use crate::commands::{progress, wrong_usage};
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use roomcast_forecast::files;
 use roomcast_forecast::forecast::{DeviceForecast, write};
-use roomcast_forecast::hourly::HORIZON;
 use roomcast_forecast::model::rule::Rule;
 use roomcast_forecast::rooms::Level;
 use roomcast_storage::inputs::Inputs;
@@ -107,11 +106,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     if args.max_age.is_some_and(|age| origin - last > age.as_secs() as i64) {
         bail!("the last reading, at {data_until}, is older than --max-age at {}", calendar.format(origin));
     }
-    // Of hours that are yet to begin nothing is known. In the running hour the origin stands, as on a server, which rounds it
-    // up. A file may be from a place whose clocks are ahead of this machine's.
-    let present = calendar.now().max(last + 1);
-    let is_ahead = calendar.next_hour(origin) > calendar.next_hour(present);
-    let known_until = if is_ahead { present } else { origin };
+    let known_until = known_until(&site.sensors, &calendar, origin);
     let rule = args.rule.rule();
     let (level, models) = (args.level.into(), args.models.as_deref());
     let plan = Plan { site: &site, calendar: &calendar, models, rule, origin, known_until };
@@ -126,10 +121,6 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     }
     if !matches!(rule, Rule::Fixed(_)) {
         remark(&format!("an hour counts as occupied from a probability of {:.2} on", models.threshold.0));
-    }
-    if calendar.next_hour(origin) > hourly.end && hourly.stale.is_none() {
-        let reach = calendar.format(calendar.start(hourly.end + HORIZON as i32));
-        remark(&format!("from {reach} on, which is more than {HORIZON} hours ahead, it is each {level}'s usual rate"));
     }
     forecasts.retain(|f| args.device.is_empty() || args.device.contains(&f.device));
     let Some(output) = output else {

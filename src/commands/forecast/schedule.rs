@@ -6,8 +6,8 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
 use super::check_known;
-use super::series::{Plan, Series, check_level};
-use crate::commands::arguments::{BlockArgs, LevelArg, PromiseScope, RuleArgs, SiteArgs};
+use super::series::{Plan, Series, check_level, known_until};
+use crate::commands::arguments::{BlockArgs, LevelArg, PromiseScope, RuleArgs, SiteArgs, values};
 use crate::commands::output::{self, remark};
 use crate::commands::progress;
 use roomcast_forecast::backtest::outcomes;
@@ -22,7 +22,8 @@ use roomcast_forecast::readings::Readings;
 /// Arguments of `roomcast schedule`.
 #[derive(Debug, Args)]
 pub struct ScheduleArgs {
-    /// Time of the schedule, local, such as '2016-08-31 23:59:59', or now. Readings at or after it are not used
+    /// Time of the schedule, local: a time such as '2016-08-31 23:59:59', a date for its midnight, now, today or tomorrow.
+    /// Readings at or after it are not used
     #[arg(value_name = "TIMESTAMP")]
     timestamp: String,
     #[command(flatten)]
@@ -74,10 +75,7 @@ pub enum Format {
 pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
     let inputs = args.site.inputs();
     let calendar = inputs.site.calendar()?;
-    let origin = match args.timestamp.as_str() {
-        "now" => calendar.now(),
-        text => calendar.parse(text).context("cannot read the timestamp")?,
-    };
+    let origin = values::moment(&args.timestamp, &calendar).context("cannot read the timestamp")?;
     files::check(&args.output)?;
     let site = inputs.read_site(&calendar, Some(origin))?;
     if site.sensors.active_period(origin).is_none() {
@@ -88,14 +86,15 @@ pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
     check_known(&site.at(level, &calendar), &args.device, " before the timestamp")?;
     // The states are those of the schedule's own thresholds, which it finds below.
     let rule = Rule::Fixed(Threshold::default().0);
-    let plan = Plan { site: &site, calendar: &calendar, models, rule, origin, known_until: origin };
+    let known_until = known_until(&site.sensors, &calendar, origin);
+    let plan = Plan { site: &site, calendar: &calendar, models, rule, origin, known_until };
     let Series { mut forecasts, readings, hourly, models } = plan.forecast(level)?;
     if hourly.stale.is_some() {
         remark("all sensors have been silent for long: the schedule follows the hour-of-week rate");
     }
     forecasts.retain(|forecast| args.device.is_empty() || args.device.contains(&forecast.device));
     let method = args.rule.method(args.promise.into());
-    let record = record(method, &readings, &calendar, origin)?;
+    let record = record(method, &readings, &calendar, hourly.origin)?;
     let rooms = forecasts.iter().map(|forecast| forecast.device.as_str());
     let today = plan::today(origin, &calendar);
     let thresholds = promise::thresholds(method, &record, &models.site.out_of_sample, today, rooms);
@@ -103,7 +102,7 @@ pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
     let rooms = plan::plan(&forecasts, &thresholds, &rule, origin, &calendar);
     let bytes = match args.format {
         Format::Text => {
-            let from = calendar.wall(calendar.start(hourly.end)).format("%A %Y-%m-%d %H:%M");
+            let from = calendar.wall(calendar.start(calendar.next_hour(origin))).format("%A %Y-%m-%d %H:%M");
             format!("24 hours from {from}\n\n{}", write::text(&rooms, &thresholds, &calendar)).into_bytes()
         }
         Format::Json => {

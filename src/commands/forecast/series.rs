@@ -5,10 +5,11 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use super::models;
+use crate::commands::output::remark;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::forecast::{self, DeviceForecast, ahead, coherent};
-use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::hourly::{HORIZON, Hourly};
 use roomcast_forecast::model::Models;
 use roomcast_forecast::model::rule::Rule;
 use roomcast_forecast::readings::Readings;
@@ -43,6 +44,12 @@ impl Plan<'_> {
     pub fn forecast(&self, level: Level) -> anyhow::Result<Series> {
         check_level(level, &self.site.rooms)?;
         let mut wanted = self.of_level(level)?;
+        if self.calendar.next_hour(self.origin) > wanted.hourly.end && wanted.hourly.stale.is_none() {
+            let reach = self.calendar.format(self.calendar.start(wanted.hourly.end + HORIZON as i32));
+            remark(&format!(
+                "from {reach} on, which is more than {HORIZON} hours ahead, it is each {level}'s usual rate"
+            ));
+        }
         if level == Level::Room {
             return Ok(wanted);
         }
@@ -79,6 +86,16 @@ impl Plan<'_> {
         }
         Ok(Series { forecasts, readings, hourly, models })
     }
+}
+
+/// Returns the end of what is known of a time: the time itself, or the present if it is yet to come.
+pub fn known_until(sensors: &Readings, calendar: &Calendar, origin: Timestamp) -> Timestamp {
+    // Of hours that are yet to begin nothing is known. In the running hour the origin stands, as on a server, which rounds it
+    // up. A file may be from a place whose clocks are ahead of this machine's.
+    let last = sensors.active_period(origin).map_or(Timestamp::MIN, |(_, last)| last);
+    let present = calendar.now().max(last.saturating_add(1));
+    let is_ahead = calendar.next_hour(origin) > calendar.next_hour(present);
+    if is_ahead { present } else { origin }
 }
 
 /// Checks that the table of rooms has a level. Without buildings of its own, the whole site is one.

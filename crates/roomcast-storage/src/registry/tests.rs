@@ -50,6 +50,16 @@ fn about(calendar: &Calendar) -> TrainingInfo<'_> {
 }
 
 #[test]
+fn a_file_beside_the_models_may_be_the_first_of_a_registry() {
+    let place = tempfile::tempdir().unwrap();
+    let registry = Registry::open(&place.path().join("not/yet"));
+    assert_eq!(registry.read_beside("live-scores").unwrap(), None);
+    registry.write_beside("live-scores", b"scores").unwrap();
+    assert_eq!(registry.read_beside("live-scores").unwrap().as_deref(), Some(&b"scores"[..]));
+    assert!(registry.is_empty());
+}
+
+#[test]
 fn models_come_back_from_their_bytes() {
     for models in [models(), Models { cutoff: 1, ..Default::default() }] {
         assert_eq!(codec::decode(&codec::encode(&models).unwrap()), Ok(models));
