@@ -6,7 +6,7 @@ import { between, lasting, moment } from '../core/words.js';
 import { go, route, state } from '../core/state.js';
 
 /** Kinds whose examples are rooms, and kinds that have none. */
-const OF_ROOMS = ['silent_sensors', 'chattering_sensors', 'worse_than_baseline'];
+const OF_ROOMS = ['silent_sensors', 'stuck_sensors', 'chattering_sensors', 'worse_than_baseline'];
 const WITHOUT_NAMES = ['data_late', 'model_old'];
 
 /** Draws the alerts. Open ones stay open, and unchanged ones are not drawn again. */
