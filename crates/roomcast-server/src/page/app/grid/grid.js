@@ -13,7 +13,7 @@ import { isMidnight, midnight, roomRow, rowOf } from './rows.js';
 /** Where the keyboard is: a row's key and a column, 0 the name, 1 to 24 the hours, then hours and first. */
 export const cursor = { key: null, column: 0 };
 export const SUM = '\nall';
-export const drawn = new Map();
+const drawn = new Map();
 export let rowHeight = 34;
 
 export function showRows() {

@@ -30,7 +30,7 @@ export function rowOf(row, position, title, short = title) {
 }
 
 /** How many rooms are on, or expected in use. */
-export const counted = (n, size) => t(isPlan() ? 'count.on' : 'count.used', { shown: n, n: size });
+const counted = (n, size) => t(isPlan() ? 'count.on' : 'count.used', { shown: n, n: size });
 
 /** What is shown is part of what is read out. */
 function side(column, text, said) {

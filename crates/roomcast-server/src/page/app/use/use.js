@@ -1,6 +1,6 @@
 // The use of rooms over weeks: who uses which share of the working hours, and which room is never used.
 
-import { collator, count, decimal, t } from '../core/language.js';
+import { collator, decimal, t } from '../core/language.js';
 import { $, h, save } from '../core/tools.js';
 import { date, percent, weekday } from '../core/words.js';
 import { ask, get } from '../core/api.js';
