@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::groups::Group;
 use super::ledger::words;
+use super::levels::Independence;
 use super::numbers::{interval, number, percent};
 use super::parts::{Mixed, PartScores};
 use super::report::Report;
@@ -42,6 +43,7 @@ pub fn write(report: &Report, all_rooms: bool, out: &mut impl Write) -> io::Resu
         writeln!(out, "\n{what}: {} hours", part.model().hours)?;
         scores(part, out)?;
     }
+    report.independence.iter().try_for_each(|found| independence(found, out))?;
     skill(report, out)?;
     parts(&report.parts, out)?;
     writeln!(
@@ -58,6 +60,25 @@ pub fn write(report: &Report, all_rooms: bool, out: &mut impl Write) -> io::Resu
     }
     rooms(report, all_rooms, out)?;
     report.ledger.iter().try_for_each(|ledger| words::write(ledger, all_rooms, out))
+}
+
+/// Writes a level's own forecast beside the product over its rooms.
+fn independence(found: &Independence, out: &mut impl Write) -> io::Result<()> {
+    let level = found.level;
+    writeln!(
+        out,
+        "\n{level}s beside the product 1 − ∏(1 − p) over their rooms, {} hours; the own forecast saves {} % of the log loss",
+        found.hours,
+        interval(found.saved)
+    )?;
+    let header = ["", "log loss", "mean gap", "cal. error"];
+    let row = |name: &str, numbers: [f64; 3]| {
+        std::iter::once(name.to_owned()).chain(numbers.map(|value| number(Some(value)))).collect()
+    };
+    let own = [found.log_loss, found.calibration_gap, found.calibration_error];
+    let product = [found.product_log_loss, found.product_calibration_gap, found.product_calibration_error];
+    let rows: [Vec<String>; 2] = [row("own forecast", own), row("product", product)];
+    out.write_all(table(&header, &rows, 1).as_bytes())
 }
 
 fn scores(group: &Group, out: &mut impl Write) -> io::Result<()> {

@@ -60,6 +60,9 @@ pub(super) struct Shared {
     pub histories: Vec<f32>,
     /// Sums that the columns of the shipped layers share.
     pub memories: SiteMemories,
+    /// The grid position of the midnight at which the day of the first hour to forecast has begun, and the same sums as of
+    /// then; `None` for a forecast from midnight on.
+    pub midnight: Option<(usize, SiteMemories)>,
 }
 
 /// The parts of a [`SiteRates`] that come from its devices; the rest follows from these and the calendar. Vectors have
@@ -105,13 +108,19 @@ impl SiteRates {
         let pull = |(&at, rate): (&IdxSize, &f32)| busy(at as usize).map_or(0.0, |y| y - rate);
         let pulls = lags.same_type[0].iter().zip(&rate).map(pull);
         let hours = rate.iter().zip(pulls).zip(level);
+        let past = occupied.len();
+        let begun = |local: &LocalHour| hourly.locals.get(past).is_some_and(|next| next.day == local.day);
+        let midnight = hourly.locals[..past].iter().rposition(|local| !begun(local)).map(|before| before + 1);
+        let midnight = midnight.filter(|&midnight| midnight < past);
+        let memories = |past: usize| SiteMemories::new(hourly, &occupied[..past], &expected[..past]);
         let shared = Shared {
             weights: kernel::weights(&hourly.locals, hourly.last_known_day()),
             hours: hours
                 .map(|((&rate, last_pull), level)| SiteHour { rate, logit: logit(rate), last_pull, level })
                 .collect(),
             histories: (0..rate.len()).map(|hours| (hours as f32 / 24.0).ln_1p()).collect(),
-            memories: SiteMemories::new(hourly, &occupied, &expected),
+            memories: memories(past),
+            midnight: midnight.map(|midnight| (midnight, memories(midnight))),
         };
         SiteRates { occupied, observed, expected, rate, silent_share, lags, shared }
     }

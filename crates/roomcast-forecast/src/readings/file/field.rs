@@ -6,6 +6,7 @@ use std::fmt;
 use chrono::{DateTime, NaiveDate};
 
 use super::error::Snippet;
+use super::source::encoding;
 use super::words;
 use crate::calendar::{Calendar, HOUR, TimeError, Timestamp};
 
@@ -114,7 +115,7 @@ pub fn name(cell: &[u8]) -> Result<&str, Problem> {
         _ if cell.is_empty() => refused("a device name"),
         _ if cell.len() > MAX_NAME_BYTES => refused("a device name of at most 256 bytes"),
         _ if cell.contains(&0) => refused("a device name without NUL bytes"),
-        Err(_) => refused("a device name in UTF-8"),
+        Err(_) => Err(Problem { hint: Some(encoding::HINT), ..Problem::new(1, "a device name in UTF-8", cell) }),
         Ok(text) if text.chars().any(char::is_control) => refused("a device name without control characters"),
         Ok(text) => Ok(text),
     }

@@ -17,6 +17,7 @@ mod sink;
 mod sniff;
 mod source;
 mod summary;
+mod table;
 mod words;
 mod write;
 
@@ -39,15 +40,17 @@ pub use collect::{Collected, ReadOptions, collect};
 pub use error::ReadError;
 pub use rows::{FileRow, rows};
 pub use sniff::{Columns, Delimiter, Layout, TimeForm};
+pub use source::encoding::Encoding;
 pub use source::places::files;
 pub use source::sheet;
 pub use summary::{Counts, FileSummary, MAX_REFUSALS, ReadSummary, Refusal, Stray};
+pub(crate) use table::each_record;
 pub use write::write_parquet;
 
 /// Reads the readings of one or several files.
 ///
 /// A directory stands for the files in it, and `-` for standard input. A file named `….parquet` is Parquet. Any other file
-/// is text in UTF-8 or UTF-16, perhaps packed by gzip or zstd, or an Excel workbook. The contract's own layout is CSV with a
+/// is text in UTF-8, UTF-16 or Windows-1252, perhaps packed by gzip or zstd, or an Excel workbook. The contract's own layout is CSV with a
 /// header that names at least `time`, `device` and `device_activated`, in any order and any case:
 ///
 /// - `time`: local wall time as [`Calendar::parse`] reads it; fractions of seconds are cut off;

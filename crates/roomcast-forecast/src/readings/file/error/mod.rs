@@ -152,7 +152,7 @@ pub enum ReadError {
 
 impl ReadError {
     /// Converts an error of opening or reading a file.
-    pub(super) fn io(file: &str, source: io::Error) -> Self {
+    pub(crate) fn io(file: &str, source: io::Error) -> Self {
         let file = file.to_owned();
         match source.kind() {
             io::ErrorKind::NotFound => ReadError::Missing { file },
