@@ -10,8 +10,8 @@ use std::ops::Range;
 use super::columns::{COLUMNS, WIDTH};
 use super::inputs::{known, mean};
 use super::kernel::{NEIGHBOUR_WEIGHT, growth};
+use super::lags::Lags;
 use super::odds::logit;
-use super::site_rates::Lags;
 use crate::calendar::LocalHour;
 use crate::hourly::{HORIZON, Hourly};
 

@@ -9,6 +9,7 @@
 mod columns;
 mod inputs;
 mod kernel;
+mod lags;
 mod matrix;
 mod memories;
 mod odds;

@@ -1,11 +1,13 @@
 //! Errors of reading an input. Every message names the file; most end in a line `hint: …`.
 
+mod problem;
+mod refusal;
 mod snippet;
 
 use std::io;
 
-use super::summary::Refusal;
-
+pub use problem::{COLUMNS, Problem, excerpt};
+pub use refusal::{FRAME, Refusal};
 pub use snippet::Snippet;
 
 /// Reasons an input cannot be read.
