@@ -145,3 +145,23 @@ fn a_store_takes_what_a_forecast_reads() {
         assert_eq!(stored(case(name), at + 1), (0, 0), "{name}");
     }
 }
+
+#[test]
+fn an_unclosed_quote_costs_one_row() {
+    let place = tempfile::tempdir().unwrap();
+    let row = |n: usize| format!("2016-07-{:02} 10:{:02}:{:02},device_{},1", 1 + n / 3600, n / 60 % 60, n % 60, n % 3);
+    let mut lines: Vec<String> = (0..10_000).map(row).collect();
+    lines[499] = lines[499].replace(",device", ",\"device");
+    for (at, header) in ["time,device,device_activated", "ts,sensor_id,value"].iter().enumerate() {
+        let (file, store) = (place.path().join("a.csv"), place.path().join(format!("{at}.db")));
+        std::fs::write(&file, format!("{header}\n{}\n", lines.join("\n"))).unwrap();
+        let (file, store) = (file.to_str().unwrap(), store.to_str().unwrap());
+        let output = roomcast(&["import", "--store", store, "--json", file], None);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let counts: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&counts[0]["stored"], &counts[0]["refused"]), (&9999.into(), &1.into()), "{header}");
+        let report = roomcast(&["inspect", "--json", file], None);
+        let report: Value = serde_json::from_slice(&report.stdout).unwrap();
+        assert_eq!(report["files"][0]["refusals"][0]["line"], 501, "{header}");
+    }
+}

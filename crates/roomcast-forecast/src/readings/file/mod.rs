@@ -40,7 +40,7 @@ pub use error::ReadError;
 pub use rows::{FileRow, rows};
 pub use sniff::{Columns, Delimiter, Layout, TimeForm};
 pub use source::places::files;
-pub use source::sheet;
+pub use source::{Records, sheet};
 pub use summary::{Counts, FileSummary, MAX_REFUSALS, ReadSummary, Refusal, Stray};
 pub use write::write_parquet;
 

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::row::{Value, check_width, in_column, in_line, time, value};
+use super::row::{Value, check_width, in_column, in_line, is_row, time, value};
 use crate::calendar::{Calendar, HOUR, Timestamp};
 use crate::readings::file::field::{Clock, Problem, trim};
 use crate::readings::file::sink::{Sink, as_object};
@@ -44,11 +44,11 @@ pub fn read<S: Sink>(
     into: &mut S,
 ) -> Result<(), S::Error> {
     let mut clock = Clock::new(calendar);
-    while input.next(into.file())? {
+    while input.next(into.file(), |record| is_row(record, taken, &mut clock))? {
         let time = match row(&input, taken, &mut clock) {
             Ok(time) => time,
             Err(problem) => {
-                into.refuse(input.line(), problem, || input.text(taken.delimiter))?;
+                into.refuse(input.line(), problem, || input.text())?;
                 continue;
             }
         };

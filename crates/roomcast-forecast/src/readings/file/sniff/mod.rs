@@ -129,12 +129,13 @@ pub fn sniff(
 /// Returns whether a text has the contract's header, and times in its form or in none that is known.
 fn is_contract(sample: &[u8], clock: &mut Clock<'_>, file: &str) -> Result<bool, ReadError> {
     let mut input = Records::new(sample, b',');
-    if !input.next(file)? {
+    if !input.header(file)? {
         return Err(ReadError::Empty { file: file.to_owned() });
     }
     let Some([time, ..]) = find_contract(&input.record) else { return Ok(false) };
+    let width = input.record.len();
     let mut others: Vec<ByteRecord> = Vec::new();
-    while matches!(input.next(file), Ok(true)) {
+    while matches!(input.next(file, |record| record.len() == width), Ok(true)) {
         let cell = input.record.get(time).unwrap_or_default();
         if std::str::from_utf8(trim(cell)).is_ok_and(|text| time::is_iso(text, clock)) {
             return Ok(true);
@@ -162,10 +163,10 @@ impl<'a> Sample<'a> {
         let mut input = Records::new(bytes, delimiter);
         let mut skip = 0;
         if named.is_some() {
-            input.next(file)?;
+            input.header(file)?;
             skip += 1;
         }
-        if !input.next(file)? {
+        if !input.header(file)? {
             return Err(ReadError::Empty { file: file.to_owned() });
         }
         let mut is_time = |cell: &[u8]| !matches!(time::form(std::iter::once(cell), clock), Forms::Unknown);
@@ -179,7 +180,8 @@ impl<'a> Sample<'a> {
             sample.names = (1..=input.record.len()).map(|at| at.to_string()).collect();
             sample.rows.push(input.record.clone());
         }
-        while matches!(input.next(file), Ok(true)) {
+        let width = sample.names.len();
+        while matches!(input.next(file, |record| record.len() == width), Ok(true)) {
             if sample.rows.is_empty() {
                 sample.line = input.line();
             }
@@ -268,7 +270,7 @@ fn delimiter(bytes: &[u8], file: &str) -> u8 {
         let mut input = Records::new(bytes, delimiter);
         let (mut width, mut even) = (0, 0);
         for _ in 0..DELIMITER_ROWS {
-            if !matches!(input.next(file), Ok(true)) {
+            if !matches!(input.next(file, |record| record.len() == width), Ok(true)) {
                 break;
             }
             width = if width == 0 { input.record.len() } else { width };

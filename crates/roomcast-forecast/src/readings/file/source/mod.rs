@@ -5,6 +5,7 @@ mod packed;
 pub mod places;
 mod records;
 pub mod sheet;
+mod tape;
 mod utf16;
 
 use std::io::{self, Cursor, Read};
