@@ -61,9 +61,14 @@ fn files_of_every_shape_give_one_forecast_to_the_last_bit() {
     };
     let (pulses, edges) = (own(&cases[0]), own(&cases::contract_edges()));
     assert_ne!(pulses, edges);
+    let intervals = own(&cases::contract_intervals());
     let mut wrong = Vec::new();
     for (at, case) in cases.iter().enumerate().skip(1) {
-        let expected = if case.has_offs { &edges } else { &pulses };
+        let expected = match case.has_offs {
+            true => &edges,
+            false if case.name.contains("wide") => &intervals,
+            false => &pulses,
+        };
         match forecast(&place.path().join(at.to_string()), case) {
             Ok((devices, _)) if devices != *expected => wrong.push(format!("{}: another forecast", case.name)),
             Ok((_, said)) if !said.contains(case.said) => wrong.push(format!("{}: it says {said}", case.name)),
@@ -141,8 +146,12 @@ fn a_store_takes_what_a_forecast_reads() {
     let case = |name: &str| cases.iter().find(|case| case.name == name).unwrap();
     assert_eq!(stored(&cases[0], 0), (readings::all().len() as u64, 0));
     // What is there already is not stored again, whatever file it comes from.
-    for (at, name) in ["German headers", "epoch milliseconds", "wide", "workbook", "directory"].iter().enumerate() {
+    for (at, name) in ["German headers", "epoch milliseconds", "workbook", "directory"].iter().enumerate() {
         assert_eq!(stored(case(name), at + 1), (0, 0), "{name}");
+    }
+    assert_eq!(stored(&cases::contract_intervals(), 5), (readings::all().len() as u64, 0));
+    for (at, name) in ["wide", "wide with ends", "workbook with a wide table"].iter().enumerate() {
+        assert_eq!(stored(case(name), at + 6), (0, 0), "{name}");
     }
 }
 

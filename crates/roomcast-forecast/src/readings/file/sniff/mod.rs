@@ -25,6 +25,9 @@ const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// Most rows that are looked at for the separator.
 const DELIMITER_ROWS: usize = 50;
 
+/// Number of rows from whose distance the length of intervals is found.
+const LENGTH_ROWS: usize = 9;
+
 /// Seconds of the longest interval. Rows that are further apart are not intervals.
 const MAX_LENGTH: Timestamp = 24 * HOUR;
 
@@ -80,7 +83,8 @@ struct Sample<'a> {
     line: u64,
 }
 
-/// Finds the layout of a text. Returns `None` for the contract's own.
+/// Finds the layout of a text. Returns `None` for the contract's own. Rows at or after `until` say nothing about the columns and
+/// the form of times, unless the rows before it leave these open.
 ///
 /// # Errors
 /// [`ReadError`] for a text without rows, columns that cannot be told, and times that can be read in two ways.
@@ -89,6 +93,7 @@ pub fn sniff(
     is_whole: bool,
     layout: &Layout,
     calendar: &Calendar,
+    until: Option<Timestamp>,
     file: &str,
 ) -> Result<Option<Taken>, ReadError> {
     let mut clock = Clock::new(calendar);
@@ -96,20 +101,18 @@ pub fn sniff(
         return Ok(None);
     }
     let sample = Sample::read(sample, is_whole, layout, &mut clock, file)?;
-    let roles = Roles::find(&sample, layout, &mut clock)?;
-    let form = match &layout.time_format {
-        Some(form) => form.clone(),
-        None => sample.form(&roles, &mut clock)?,
-    };
+    let mut found = sample.roles(layout, &mut clock);
+    if let Some(until) = until {
+        let past = sample.before(until, layout, &mut clock);
+        if let Some(Ok(known)) = past.map(|past| past.roles(layout, &mut clock)) {
+            found = Ok(known);
+        }
+    }
+    let (roles, form) = found?;
     let time = TimeColumn { at: roles.time, clock: roles.clock, form };
     let (shape, occupied_above) = match roles.rooms {
         Some(rooms) => {
-            let length = sample.length(&time, &mut clock);
-            if length == 0 && layout.interval_end {
-                let what = "the rows have no even distance, so the beginning of an interval is not known".to_owned();
-                let hint = "leave out --interval-end".to_owned();
-                return Err(ReadError::Layout { file: file.to_owned(), what, hint });
-            }
+            let length = sample.length(&time, until, &mut clock);
             let shape = Shape::Wide { rooms, length, is_end: layout.interval_end };
             (shape, Some(layout.occupied_above.unwrap_or(0.0)))
         }
@@ -194,6 +197,29 @@ impl<'a> Sample<'a> {
         Ok(sample)
     }
 
+    /// Finds the columns and the form of the times.
+    fn roles(&self, layout: &Layout, clock: &mut Clock<'_>) -> Result<(Roles, TimeForm), ReadError> {
+        let roles = Roles::find(self, layout, clock)?;
+        let form = match &layout.time_format {
+            Some(form) => form.clone(),
+            None => self.form(&roles, clock)?,
+        };
+        Ok((roles, form))
+    }
+
+    /// Returns the sample without the rows that may be at or after `until`, whatever the form of their times; `None` if no row
+    /// is left.
+    fn before(&self, until: Timestamp, layout: &Layout, clock: &mut Clock<'_>) -> Option<Sample<'a>> {
+        let roles = Roles::find(self, layout, clock).ok()?;
+        let form = layout.time_format.as_ref();
+        let is_before = |row: &&ByteRecord| {
+            join(row, roles.time, roles.clock).is_some_and(|cell| time::is_before(&cell, form, until, clock))
+        };
+        let rows: Vec<ByteRecord> = self.rows.iter().filter(is_before).cloned().collect();
+        let names = self.names.clone();
+        (!rows.is_empty()).then_some(Sample { names, rows, ..*self })
+    }
+
     /// Returns the cells of a column, those that are there.
     fn cells(&self, column: usize) -> impl Iterator<Item = &[u8]> {
         self.rows.iter().filter_map(move |row| row.get(column)).map(trim)
@@ -234,11 +260,13 @@ impl<'a> Sample<'a> {
         Err(ReadError::Ambiguous { file: self.file.to_owned(), what, drawn, hint: hint.to_owned() })
     }
 
-    /// Returns the seconds between most rows; 0 where at most half of the rows are that far apart, or more than a
-    /// day.
-    fn length(&self, time: &TimeColumn, clock: &mut Clock<'_>) -> Timestamp {
+    /// Returns the seconds between most of the first rows before `until`; 0 where at most half of them are that far apart, or
+    /// more than a day. Rows further down do not count: a later row must not change an earlier one.
+    fn length(&self, time: &TimeColumn, until: Option<Timestamp>, clock: &mut Clock<'_>) -> Timestamp {
         let times = self.rows.iter().filter_map(|row| join(row, time.at, time.clock));
-        let mut times: Vec<Timestamp> = times.filter_map(|cell| time.form.read(&cell, clock).ok()).collect();
+        let times = times.filter_map(|cell| time.form.read(&cell, clock).ok());
+        let times = times.filter(|&time| until.is_none_or(|until| time < until));
+        let mut times: Vec<Timestamp> = times.take(LENGTH_ROWS).collect();
         times.sort_unstable();
         times.dedup();
         let mut steps: Vec<Timestamp> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
