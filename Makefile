@@ -28,7 +28,7 @@ shared := $(release) --examples
 # cargo-nextest where it is installed. Expanded when used, not on every call of make.
 runner = $(shell cargo nextest --version >/dev/null 2>&1 && echo nextest run || echo test)
 
-.PHONY: help setup build demo test check fmt clippy doc deny advisories dockerfile lint-tools bench bench-peers bench-buildings experience attack soak install python dist image
+.PHONY: help setup build demo test check fmt clippy doc deny advisories dockerfile workflows lint-tools bench bench-peers bench-buildings experience attack soak install python dist dist-test image
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 13
@@ -45,6 +45,9 @@ python: build ## Build the Python module
 
 dist: python ## Pack wheel, tarball and Debian package into dist/
 	deploy/packages/pack --target $(CARGO_TARGET_DIR)
+
+dist-test: ## Test the packages of dist/ on a bare Debian (needs root)
+	scripts/dist-test
 
 # From the tarball in seconds where there is one, else from source.
 image: ## Build the container image
@@ -64,7 +67,7 @@ test: dist ## Run all tests
 	scripts/deploy-check
 	cargo $(runner) $(shared) --lib --bins --tests --no-fail-fast
 
-check: fmt deny dockerfile clippy doc ## Check format, lints, documentation, licences and Dockerfile
+check: fmt deny dockerfile workflows clippy doc ## Check format, lints, documentation, licences, Dockerfiles and workflows
 
 lint-tools:
 	@scripts/setup lint
@@ -88,6 +91,11 @@ advisories: lint-tools ## Check the dependencies against known vulnerabilities (
 
 dockerfile: lint-tools ## Lint the Dockerfile
 	hadolint Dockerfile
+
+# Against the forge's schema, and for what an attacker could use: unpinned actions, wide permissions, injected text.
+workflows: lint-tools ## Lint the workflows of .github
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	zizmor --offline --no-progress .github/workflows
 
 bench: setup ## Run the benchmarks
 	cargo bench $(strip $(locked))

@@ -18,6 +18,7 @@ mod publish;
 mod readings;
 mod registry;
 mod retrain;
+mod rooms;
 mod schedule;
 mod serve;
 mod shared;

@@ -208,8 +208,9 @@ fn a_bad_row_is_named_by_file_line_and_column() {
     let long = row(&format!("2016-07-01 04:00:00,{},1", "x".repeat(300)));
     assert!(long.contains("expected a device name of at most 256 bytes, found \"xxx"), "{long}");
     assert!(long.len() < 600, "{long}");
-    let latin = refusal([HEADER.as_bytes(), b"2016-07-01 04:00:00,caf\xe9,1\n"].concat());
+    let latin = refusal([HEADER.as_bytes(), b"2016-07-01 04:00:00,caf\x82,1\n"].concat());
     assert!(latin.contains("line 2, column device: expected a device name in UTF-8"), "{latin}");
+    assert!(latin.contains("hint: the file is not in UTF-8: say what it is in, such as --encoding"), "{latin}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub mod groups;
 pub mod html;
 pub mod learning_curve;
 pub mod ledger;
+pub mod levels;
 mod numbers;
 pub mod outcomes;
 pub mod parts;

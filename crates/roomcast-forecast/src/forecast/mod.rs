@@ -1,8 +1,11 @@
 //! Forecasts: 24 probabilities and states per device, from a model and a history.
 
 pub mod ahead;
+mod coherent;
 pub mod parts;
 pub mod write;
+
+pub use coherent::coherent;
 
 use polars::prelude::PolarsResult;
 use rayon::prelude::*;
@@ -84,8 +87,8 @@ pub fn forecast_in_parts(
 ) -> PolarsResult<(DeviceForecast, Vec<Parts>)> {
     let hours_of = &hourly.devices[device];
     let layers = usable(hourly, layers);
-    let matrix = Table::new(hourly, site_rates, device).full()?;
-    let parts = layers.parts(&matrix, days(hourly, device));
+    let rows = Table::new(hourly, site_rates, device).forecast()?;
+    let parts = layers.parts(&rows, days(hourly, device));
     // The model does not know silence; most silent devices stay silent.
     let alive = if hours_of.status == Status::Silent { site_rates.silent_share } else { 1.0 };
     let hours = (hourly.end..).zip(&parts).map(|(hour, parts)| {
@@ -173,10 +176,11 @@ pub fn explain_with(
     let (forecast, all_parts) = forecast_in_parts(hourly, site_rates, device, layers)?;
     let at = (hour - hourly.end) as usize;
     polars::prelude::polars_ensure!(at < forecast.hours.len(), ComputeError: "hour {hour} is outside the forecast");
+    let rows = Table::new(hourly, site_rates, device).forecast()?;
     let mut row = [0.0; FULL_WIDTH];
-    Table::new(hourly, site_rates, device).full()?.row(at, &mut row);
+    rows.now.row(at, &mut row);
     let mut parts = [0.0; FULL_WIDTH];
-    let base = usable(hourly, layers).contributions(&row, days(hourly, device), &mut parts);
+    let base = usable(hourly, layers).contributions(&rows, at, days(hourly, device), &mut parts);
     let mut contributions: Vec<Contribution> = full_columns()
         .into_iter()
         .zip(row)

@@ -26,6 +26,9 @@ const MAX_MODEL_AGE: i64 = 30 * 24 * HOUR;
 const SILENCE_WINDOW_HOURS: usize = 28 * 24;
 const MIN_USUAL_SILENCE: i64 = 6 * HOUR;
 
+/// Time in which a sensor is on for too long again and again, so that it counts as stuck.
+const STUCK_WINDOW: i64 = 28 * 24 * HOUR;
+
 /// Time without motion after which forecasts query whether the sensors are alive.
 const LIVENESS_QUERY_DELAY: i64 = 24 * HOUR;
 
@@ -92,6 +95,7 @@ struct DataFindings {
     snapshot: Weak<Snapshot>,
     present: Timestamp,
     silent: Vec<String>,
+    stuck: Vec<String>,
     chattering: Vec<String>,
     strays: Vec<String>,
     /// See [`usual_silence`].
@@ -102,13 +106,16 @@ impl DataFindings {
     fn of(site: &Site, snapshot: &Arc<Snapshot>, present: Timestamp) -> DataFindings {
         let hourly = &snapshot.grid(present, &site.calendar).hourly;
         let silent = hourly.devices.iter().filter(|device| device.status == Status::Silent);
-        let chattering = snapshot.history.profile(&site.calendar).devices.iter().filter(|device| device.chattering);
+        let devices = &snapshot.history.profile(&site.calendar).devices;
+        let stuck = devices.iter().filter(|device| device.stuck_since.is_some_and(|at| present - at < STUCK_WINDOW));
+        let chattering = devices.iter().filter(|device| device.chattering);
         let strays = snapshot.history.readings.strays(site.calendar.now() + MAX_CLOCK_SKEW);
         let strays = Stray::of(&strays, &site.calendar);
         DataFindings {
             snapshot: Arc::downgrade(snapshot),
             present,
             silent: silent.map(|device| device.device.clone()).collect(),
+            stuck: stuck.map(|device| device.device.clone()).collect(),
             strays: strays.map(|stray| stray.to_string()).collect(),
             chattering: chattering.map(|device| device.device.clone()).collect(),
             usual_silence: usual_silence(hourly, snapshot.history.span.map_or(0, |(first, last)| last - first)),
@@ -159,6 +166,7 @@ fn find_problems(
     let is_old = snapshot.loaded.manifest.is_some() && data.present - snapshot.loaded.models.cutoff > MAX_MODEL_AGE;
     vec![
         (Kind::SilentSensors, silent),
+        (Kind::StuckSensors, data.stuck.clone()),
         (Kind::ChatteringSensors, data.chattering.clone()),
         (Kind::WorseThanBaseline, worse),
         (Kind::InputUnreadable, trouble.readings.into_iter().collect()),

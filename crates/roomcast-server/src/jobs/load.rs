@@ -139,6 +139,7 @@ fn train(site: &Site, history: &History) -> Option<Loaded> {
         last_reading,
         readings: history.count,
         fingerprint: history.readings.fingerprint(),
+        rooms: None,
         training: watch.elapsed(),
     };
     tracing::info!(target: START, seconds = watch.elapsed().as_secs_f64(), "models are trained");

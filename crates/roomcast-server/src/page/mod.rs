@@ -1,6 +1,8 @@
 //! Pages and files embedded in the binary: the web page, the API page, `/openapi.json`.
 
 pub mod bundle;
+#[cfg(test)]
+mod words;
 
 use std::io::Read as _;
 use std::sync::{LazyLock, OnceLock};
@@ -28,6 +30,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
+const JSON: &str = "application/json";
 
 macro_rules! modules {
     ($($name:literal)*) => {
@@ -36,14 +39,22 @@ macro_rules! modules {
 }
 
 /// The modules of the page itself.
-pub(crate) const PAGE: [Module; 15] = modules!(
-    "app" "core/api" "core/state" "core/tools" "core/words" "grid/grid" "grid/hindsight" "grid/keys" "grid/onboarding"
-    "panel/panel" "plan/plan" "shell/alerts" "shell/head" "shell/live" "shell/login"
+pub(crate) const PAGE: [Module; 22] = modules!(
+    "app" "core/api" "core/language" "core/state" "core/tools" "core/words" "grid/grid" "grid/hindsight" "grid/keys"
+    "grid/onboarding" "panel/panel" "plan/facts" "plan/plan" "plan/week" "shell/alerts" "shell/controls" "shell/head" "shell/live" "shell/load"
+    "shell/login" "shell/settings" "shell/trust"
 );
 
 /// The modules of the panel, which a browser fetches with the first panel.
-pub(crate) const PANEL: [Module; 6] =
-    modules!("panel/model" "panel/pieces" "panel/room" "panel/schedule" "panel/weeks" "panel/why");
+pub(crate) const PANEL: [Module; 7] =
+    modules!("panel/explore" "panel/model" "panel/pieces" "panel/room" "panel/schedule" "panel/weeks" "panel/why");
+
+/// The sentences of the page in each of its languages; a browser fetches those of one.
+pub(crate) const WORDS: [(&str, &str); 3] = [
+    ("/words/en.json", include_str!("app/words/en.json")),
+    ("/words/de.json", include_str!("app/words/de.json")),
+    ("/words/fr.json", include_str!("app/words/fr.json")),
+];
 
 /// Path, in the list of files, of the page as a server without tokens sends it. This page asks for no token.
 const OPEN_PAGE: &str = "/ without sign-in";
@@ -61,7 +72,7 @@ struct File {
 /// Path, in the list of files, of the API's description at a site with a time zone.
 const ZONED_OPENAPI: &str = "/openapi.json with a zone";
 
-static FILES: LazyLock<[File; 12]> = LazyLock::new(|| {
+static FILES: LazyLock<[File; 15]> = LazyLock::new(|| {
     const INDEX: &str = include_str!("app/index.html");
     [
         own("/", HTML, INDEX),
@@ -69,13 +80,16 @@ static FILES: LazyLock<[File; 12]> = LazyLock::new(|| {
         own("/page.js", SCRIPT, &bundle::script(&PAGE, "/panel.js")),
         own("/panel.js", SCRIPT, &bundle::script(&PANEL, "/page.js")),
         own("/style.css", STYLE, &bundle::style(include_str!("app/style.css"))),
+        own(WORDS[0].0, JSON, WORDS[0].1),
+        own(WORDS[1].0, JSON, WORDS[1].1),
+        own(WORDS[2].0, JSON, WORDS[2].1),
         own("/docs", HTML, include_str!("docs/index.html")),
         own("/docs.js", SCRIPT, include_str!("docs/docs.js")),
         own("/docs.css", STYLE, include_str!("docs/docs.css")),
         vendored("/swagger-ui.js", SCRIPT, include_bytes!("docs/vendor/swagger-ui-bundle.js.gz")),
         vendored("/swagger-ui.css", STYLE, include_bytes!("docs/vendor/swagger-ui.css.gz")),
-        own("/openapi.json", "application/json", &super::openapi::json(false)),
-        own(ZONED_OPENAPI, "application/json", &super::openapi::json(true)),
+        own("/openapi.json", JSON, &super::openapi::json(false)),
+        own(ZONED_OPENAPI, JSON, &super::openapi::json(true)),
     ]
 });
 

@@ -18,6 +18,9 @@ const MAX_EXAMPLES: usize = 20;
 pub enum Kind {
     /// Sensors without motion for far longer than usual, and sensors that their gateway reports as offline.
     SilentSensors,
+    /// Sensors that in the last 28 days were on for longer than somebody stays, again and again: stuck, or their `off` is
+    /// lost.
+    StuckSensors,
     /// Sensors that fire far more often than the others.
     ChatteringSensors,
     /// Devices whose forecasts did worse than the baseline by more than chance explains.
@@ -43,7 +46,7 @@ pub enum Kind {
 }
 
 /// All kinds, in the order in which they are shown, with their names in metrics.
-const KINDS: [(Kind, &str); 12] = [
+const KINDS: [(Kind, &str); 13] = [
     (Kind::DataLate, "data_late"),
     (Kind::InputUnreadable, "input_unreadable"),
     (Kind::RowsRefused, "rows_refused"),
@@ -51,6 +54,7 @@ const KINDS: [(Kind, &str); 12] = [
     (Kind::Disconnected, "disconnected"),
     (Kind::MessagesTooLarge, "messages_too_large"),
     (Kind::SilentSensors, "silent_sensors"),
+    (Kind::StuckSensors, "stuck_sensors"),
     (Kind::ChatteringSensors, "chattering_sensors"),
     (Kind::WorseThanBaseline, "worse_than_baseline"),
     (Kind::RetrainingFailed, "retraining_failed"),

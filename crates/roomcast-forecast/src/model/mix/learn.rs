@@ -140,9 +140,9 @@ fn rows(lesson: &Lesson, site: u64) -> Result<Vec<Row>, TrainError> {
             for device in 0..hourly.devices.len() {
                 let name = &hourly.devices[device].device;
                 let Some(real) = truth.position(name).map(|at| &truth.devices[at]) else { continue };
-                let full = Table::new(&hourly, &site_rates, device).full()?;
+                let now = Table::new(&hourly, &site_rates, device).forecast()?.now;
                 let layers = models.layers(name);
-                let stack = layers.device.scores(layers.site, &full);
+                let stack = layers.device.scores(layers.site, &now);
                 for (row, stack) in stack.into_iter().enumerate() {
                     let hour = hourly.end + row as i32;
                     let dice = hash(hash(site << 40 ^ (device as u64) << 20 ^ hour as u64) ^ origin as u64);
@@ -151,7 +151,7 @@ fn rows(lesson: &Lesson, site: u64) -> Result<Vec<Row>, TrainError> {
                         continue;
                     }
                     let mut columns = [0.0; FULL_WIDTH];
-                    full.row(row, &mut columns);
+                    now.row(row, &mut columns);
                     out.push(Row { columns, occupied: state == State::Occupied, stack: late.then_some(stack) });
                 }
             }

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::error::ReadError;
+use super::error::{ReadError, Refusal};
 use super::field::{self, Problem};
 use super::sink::Sink;
 use super::sniff::Layout;
-use super::summary::{Counts, FileSummary, MAX_REFUSALS, Refusal};
+use super::summary::{Counts, FileSummary, MAX_REFUSALS};
 use crate::calendar::Timestamp;
 use crate::readings::order::in_order;
 use crate::readings::{DeviceReadings, Readings};

@@ -2,8 +2,9 @@
 
 use super::header::{self, Found, Role};
 use super::layout::Layout;
+use super::sample::Sample;
+use super::taken::join;
 use super::time::{self, Forms};
-use super::{Sample, join};
 use crate::readings::file::error::ReadError;
 use crate::readings::file::field::{Clock, excerpt, name, number, state};
 use crate::readings::file::words::{is_absent, is_blank};

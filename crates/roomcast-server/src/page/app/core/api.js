@@ -1,5 +1,6 @@
 // Requests to the server.
 
+import { has, t } from './language.js';
 import { tell } from './tools.js';
 
 /** Whether the server has no tokens, so that the page needs no sign-in; the server marks the document. */
@@ -18,11 +19,13 @@ export const token = {
   },
 };
 
-/** A failed request: the problem document of the server, or the closest to one. */
+/** A failed request in words of the page, by the code of the server's problem document. `detail` is what the server says, in English. */
 export class Problem extends Error {
-  constructor({ title, hint, detail, status }) {
-    super(title || `The server answered with status ${status}`);
-    this.hint = hint || detail || '';
+  constructor({ code = 'status', status, detail, hint, ...values }) {
+    const known = has(`problem.${code}`) ? code : 'status';
+    super(t(`problem.${known}`, { status, ...values }));
+    this.hint = has(`problem.${known}.hint`) ? t(`problem.${known}.hint`) : '';
+    this.detail = [detail, hint].filter(Boolean).join('. ');
     this.status = status;
   }
 }
@@ -38,7 +41,7 @@ export async function ask(path, parameters = {}, { secret = token.get(), tag = n
   const headers = { ...authorization(secret), ...(tag ? { 'If-None-Match': tag } : {}) };
   const address = query.size ? `${path}?${query}` : path;
   const answer = await fetch(address, { headers }).catch(() => {
-    throw new Problem({ title: 'The server does not answer', hint: 'It may be restarting. This page tries again every minute.' });
+    throw new Problem({ code: 'unreachable' });
   });
   if (answer.ok || (tag && answer.status === 304)) return answer;
   if ((answer.status === 429 || answer.status === 503) && patience > 0) {

@@ -17,7 +17,7 @@ async function fetchParts() {
     made = await import('/panel.js');
     showPanel();
   } catch {
-    showError(new Problem({ title: 'A part of this page could not be loaded', hint: 'Reload the page.' }));
+    showError(new Problem({ code: 'part' }));
   } finally {
     fetching = false;
   }
@@ -30,7 +30,7 @@ export function showPanel() {
   if (!state.forecast) return;
   const row = state.rooms.find((each) => each.name === route.room);
   const kind = route.view ?? (row ? 'room' : null);
-  if (route.room && !row) showError(new Problem({ title: `There is no room ${route.room} in this forecast.` }));
+  if (route.room && !row) showError(new Problem({ code: 'no_room', room: route.room }));
   if (kind && !made) {
     fetchParts();
     return;
