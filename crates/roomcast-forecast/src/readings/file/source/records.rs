@@ -115,7 +115,7 @@ impl<R: Read> Records<R> {
         while end < after.byte() {
             last = end;
             end = self.input.get_ref().line_end(end).min(after.byte());
-            is_torn = is_torn || self.read_alone(last, end, 0)? && is_row(&self.record);
+            is_torn = is_torn || self.read_alone(last, end, self.from)? && is_row(&self.record);
         }
         if is_torn {
             self.torn = Some(Torn { at: start, line: self.from + blank, end: last });

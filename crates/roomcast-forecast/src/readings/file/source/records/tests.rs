@@ -59,9 +59,9 @@ fn rows_longer_than_the_limit_are_errors_and_unclosed_quotes_are_not() {
 fn every_line_is_read_a_few_times_at_most() {
     // Each line alone leaves a quote open until the end of the text.
     for (text, width) in [("x\",\"\n", 2), ("x\",\"\n", 3), ("\"\n\"\n", 1), ("1,\"\n2\"\n", 2), ("1,\"\n2\"\n", 3)] {
-        let text = text.repeat((8 << 20) / text.len());
+        let text = text.repeat((2 << 20) / text.len());
         let begun = Instant::now();
-        assert!(read(text.as_bytes(), width, MAX_ROW_BYTES).unwrap().len() > 1000);
+        assert!(read(text.as_bytes(), width, 1 << 20).unwrap().len() > 1000);
         assert!(begun.elapsed() < Duration::from_secs(30), "{:?} {:?}", &text[..6], begun.elapsed());
     }
 }
