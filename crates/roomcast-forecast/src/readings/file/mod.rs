@@ -44,7 +44,7 @@ pub use sniff::is_value_name;
 pub use sniff::{Columns, Delimiter, Layout, TimeForm};
 pub use source::encoding::Encoding;
 pub use source::places::files;
-pub use source::sheet;
+pub use source::{Records, sheet};
 pub use summary::{Cause, Counts, FileSummary, MAX_REFUSALS, ReadSummary, Stray};
 pub(crate) use table::each_record;
 pub use write::write_parquet;

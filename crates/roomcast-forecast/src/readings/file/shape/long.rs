@@ -4,7 +4,7 @@ use std::io::Read;
 
 use csv::ByteRecord;
 
-use super::row::{Value, check_width, in_column, in_line, time, value};
+use super::row::{Value, check_width, in_column, in_line, is_row, time, value};
 use crate::calendar::{Calendar, Timestamp};
 use crate::readings::file::field::{Clock, Problem, number, trim};
 use crate::readings::file::sink::{Sink, as_object};
@@ -30,7 +30,7 @@ pub fn read<S: Sink>(
     let mut clock = Clock::new(calendar);
     let has_entities = taken.occupied_above.is_none() && taken.names[columns.0].eq_ignore_ascii_case(ENTITY);
     let mut left_out: u64 = 0;
-    while input.next(into.file())? {
+    while input.next(into.file(), |record| is_row(record, taken, &mut clock))? {
         if has_entities && is_of_other_sensor(&input.record, columns) {
             left_out += 1;
             continue;
@@ -80,7 +80,7 @@ fn row(
 fn payload(input: &Records<impl Read>, taken: &Taken, (device, state): (usize, Option<usize>)) -> String {
     let record = &input.record;
     if record.len() != taken.names.len() {
-        return input.text(taken.delimiter);
+        return input.text();
     }
     let cell = |at: Option<usize>| at.map_or("1".into(), |at| String::from_utf8_lossy(&record[at]));
     as_object([cell(Some(taken.time.at)), cell(Some(device)), cell(state)])

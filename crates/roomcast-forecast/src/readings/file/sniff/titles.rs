@@ -35,7 +35,7 @@ fn above_header(bytes: &[u8], separator: u8, clock: &mut Clock<'_>, file: &str) 
     let mut is_time = |cell: &[u8]| !matches!(time::form(std::iter::once(cell), clock), time::Forms::Unknown);
     let (mut before, mut widest) = (ByteRecord::new(), 0);
     for at in 0..=MAX_TITLES + 1 {
-        if !matches!(input.next(file), Ok(true)) {
+        if !matches!(input.header(file), Ok(true)) {
             return None;
         }
         let row = &input.record;
