@@ -6,6 +6,8 @@ mod connections;
 mod faults;
 mod jobs;
 mod reload;
+mod rooms;
+mod sign_in;
 
 use client::{Server, registry, roomcast, sample};
 use serde_json::{Value, json};

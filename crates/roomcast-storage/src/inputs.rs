@@ -111,12 +111,31 @@ impl Inputs {
     /// # Errors
     /// Returns the errors of [`Inputs::read`] and [`SiteConfig::rooms`].
     pub fn read_site(&self, calendar: &Calendar, until: Option<Timestamp>) -> anyhow::Result<SiteReadings> {
-        let rooms = self.site.rooms(calendar)?;
+        let rooms = match self.site.rooms {
+            Some(_) => self.site.rooms(calendar)?,
+            None => self.rooms_of_stores(calendar)?,
+        };
         let (sensors, summary) = self.read(calendar, until)?;
         if let Some(path) = &self.site.rooms {
             say_rooms(&path.to_string_lossy(), &rooms, &sensors);
         }
         Ok(SiteReadings { sensors, rooms, summary, until })
+    }
+
+    /// Returns the table of rooms of the first store that has one; an empty one where none has.
+    fn rooms_of_stores(&self, calendar: &Calendar) -> anyhow::Result<Rooms> {
+        for path in &self.paths {
+            let Some(url) = path.to_str().filter(|url| store::is_store(url)) else { continue };
+            if is_home_assistant(path)? {
+                continue;
+            }
+            let read = async { store::open_existing(url, calendar).await?.rooms().await };
+            let (rooms, _) = wait(read)?.context("cannot read the rooms")?;
+            if !rooms.is_empty() {
+                return Ok(rooms);
+            }
+        }
+        Ok(Rooms::default())
     }
 
     /// Reads the readings before `until`, or all of them without it. Logs unusual findings.

@@ -105,16 +105,24 @@ struct DataFindings {
 impl DataFindings {
     fn of(site: &Site, snapshot: &Arc<Snapshot>, present: Timestamp) -> DataFindings {
         let hourly = &snapshot.grid(present, &site.calendar).hourly;
-        let silent = hourly.devices.iter().filter(|device| device.status == Status::Silent);
-        let devices = &snapshot.history.profile(&site.calendar).devices;
+        let is_silent = |hourly: &Hourly| -> Vec<String> {
+            let silent = hourly.devices.iter().filter(|device| device.status == Status::Silent);
+            silent.map(|device| device.device.clone()).collect()
+        };
+        // A room of several sensors lives when one of them does.
+        let silent = match snapshot.history.rooms.is_empty() {
+            true => is_silent(hourly),
+            false => is_silent(&snapshot.sensors(present, &site.calendar)),
+        };
+        let devices = &snapshot.history.sensor_profile(&site.calendar).devices;
         let stuck = devices.iter().filter(|device| device.stuck_since.is_some_and(|at| present - at < STUCK_WINDOW));
         let chattering = devices.iter().filter(|device| device.chattering);
-        let strays = snapshot.history.readings.strays(site.calendar.now() + MAX_CLOCK_SKEW);
+        let strays = snapshot.history.sensors.strays(site.calendar.now() + MAX_CLOCK_SKEW);
         let strays = Stray::of(&strays, &site.calendar);
         DataFindings {
             snapshot: Arc::downgrade(snapshot),
             present,
-            silent: silent.map(|device| device.device.clone()).collect(),
+            silent,
             stuck: stuck.map(|device| device.device.clone()).collect(),
             strays: strays.map(|stray| stray.to_string()).collect(),
             chattering: chattering.map(|device| device.device.clone()).collect(),
@@ -138,7 +146,10 @@ impl AlertMonitor {
         let refused = counts.map_or_else(Vec::new, |counts| self.refusals.update(counts, watch));
         let arriving = counts.is_some_and(|counts| self.arrivals.update(counts, watch));
         let found = find_problems(site, snapshot, &self.findings, arriving, refused);
-        let has_changed = site.alerts.set(found, Calendar::utc_now());
+        let history = &snapshot.history;
+        let room_of = |sensor: &str| history.room_of(sensor, present).map(str::to_owned);
+        let room_of = (!history.rooms.is_empty()).then_some(&room_of as &dyn Fn(&str) -> Option<String>);
+        let has_changed = site.alerts.set(found, room_of, Calendar::utc_now());
         if has_changed {
             site.events.alerts();
         }
