@@ -17,6 +17,8 @@ export PATH := $(cache)/bin:$(PATH):$(HOME)/.cargo/bin
 PREFIX ?= $(HOME)/.local
 FORECAST ?= forecast.csv
 roomcast := $(CARGO_TARGET_DIR)/release/roomcast
+# On a machine without Rust, the tarball that `make dist` has packed elsewhere does for the demo.
+packed := $(if $(shell PATH='$(PATH)' command -v cargo),,$(firstword $(wildcard dist/roomcast-*-linux.tar.gz)))
 version := $(shell sed -n '0,/^version = "\(.*\)"/s//\1/p' Cargo.toml)
 
 # CI must not resolve the dependencies anew.
@@ -54,8 +56,9 @@ dist-test: ## Test the packages of dist/ on a bare Debian (needs root)
 image: ## Build the container image
 	docker build -t roomcast -t roomcast:$(version) --build-arg BINARY=$(if $(wildcard dist/roomcast-*-linux.tar.gz),tarball,source) .
 
-demo: build ## Forecast a day from the sample data and show it as a heat map
-	$(roomcast) predict --show --probabilities '2016-08-24 23:59:59' data/device_activations.csv $(FORECAST)
+demo: $(if $(packed),,build) ## Forecast a day from the sample data and show it as a heat map
+	$(if $(packed),mkdir -p '$(cache)/packed' && tar -C '$(cache)/packed' --strip-components 1 -xf '$(packed)')
+	$(if $(packed),$(cache)/packed/bin/roomcast,$(roomcast)) predict --show --probabilities '2016-08-24 23:59:59' data/device_activations.csv $(FORECAST)
 
 # Documentation, package, page, fuzz, Spark and deployment tests first, so that the runner's summary of all others closes the output.
 test: dist ## Run all tests

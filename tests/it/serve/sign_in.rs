@@ -10,7 +10,7 @@ fn requests_of_the_sign_in_proxy_may_read_and_nothing_else() {
         assert_eq!(server.ask("GET", path, &[], b"").status, 200, "{path}");
     }
     let page = server.ask("GET", "/", &["X-Ingress-Path: /api/hassio_ingress/abc"], b"").text();
-    assert!(page.contains("<html data-open"), "the page must not ask for a token");
+    assert!(page.contains("data-open"), "the page must not ask for a token");
     for path in ["/readings", "/models/reload"] {
         let refused = server.ask("POST", path, &["Content-Type: application/json"], b"[]");
         assert_eq!((refused.status, refused.code().as_str()), (403, "forbidden"), "{path}");

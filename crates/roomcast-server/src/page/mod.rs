@@ -40,10 +40,11 @@ macro_rules! modules {
 }
 
 /// The modules of the page itself.
-pub(crate) const PAGE: [Module; 22] = modules!(
-    "app" "core/api" "core/language" "core/state" "core/tools" "core/words" "grid/grid" "grid/hindsight" "grid/keys"
-    "grid/onboarding" "panel/panel" "plan/facts" "plan/plan" "plan/week" "shell/alerts" "shell/controls" "shell/head" "shell/live" "shell/load"
-    "shell/login" "shell/settings" "shell/trust"
+pub(crate) const PAGE: [Module; 26] = modules!(
+    "app" "core/api" "core/groups" "core/language" "core/state" "core/tools" "core/words" "grid/grid" "grid/hindsight"
+    "grid/keys" "grid/onboarding" "grid/rows" "panel/panel" "plan/facts" "plan/plan" "plan/week" "shell/alerts"
+    "shell/controls" "shell/extras" "shell/head" "shell/live" "shell/load" "shell/login" "shell/settings"
+    "shell/trust" "use/use"
 );
 
 /// The modules of the panel, which a browser fetches with the first panel.
@@ -74,10 +75,9 @@ struct File {
 const ZONED_OPENAPI: &str = "/openapi.json with a zone";
 
 static FILES: LazyLock<[File; 15]> = LazyLock::new(|| {
-    const INDEX: &str = include_str!("app/index.html");
     [
-        own("/", HTML, INDEX),
-        own(OPEN_PAGE, HTML, &INDEX.replacen("<html", "<html data-open", 1)),
+        own("/", HTML, &index("")),
+        own(OPEN_PAGE, HTML, &index("data-open ")),
         own("/page.js", SCRIPT, &bundle::script(&PAGE, "./panel.js")),
         own("/panel.js", SCRIPT, &bundle::script(&PANEL, "./page.js")),
         own("/style.css", STYLE, &bundle::style(include_str!("app/style.css"))),
@@ -93,6 +93,15 @@ static FILES: LazyLock<[File; 15]> = LazyLock::new(|| {
         own(ZONED_OPENAPI, JSON, &super::openapi::json(true)),
     ]
 });
+
+/// Returns the page with marks for its script. It names the operations that the page shows as far as the server has them.
+fn index(marks: &str) -> String {
+    let shown = ["/ledger", "/rooms", "/utilisation"];
+    let operations: Vec<String> =
+        super::openapi::operations().into_iter().flat_map(|(_, each)| each).map(|each| each.path).collect();
+    let served: Vec<&str> = shown.into_iter().filter(|path| operations.iter().any(|each| each == path)).collect();
+    include_str!("app/index.html").replacen("<html ", &format!("<html {marks}data-api=\"{}\" ", served.join(" ")), 1)
+}
 
 /// Returns a file of ours, compressed once for all clients, so at the best level.
 fn own(path: &'static str, media: &'static str, text: &str) -> File {

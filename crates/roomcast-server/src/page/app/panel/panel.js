@@ -2,7 +2,8 @@
 
 import { $ } from '../core/tools.js';
 import { Problem } from '../core/api.js';
-import { arrange, route, state } from '../core/state.js';
+import { arrange } from '../core/groups.js';
+import { route, state } from '../core/state.js';
 import { focusCursor, redraw } from '../grid/grid.js';
 import { showError } from '../shell/head.js';
 
