@@ -73,7 +73,7 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
     let rates = SiteRates::new(&hourly);
     let models = match hourly.stale {
         Some(_) => Models::default(),
-        None => models(args.models.as_deref(), &site.rooms, Level::Room, &hourly, &rates)?,
+        None => models(args.models.as_deref(), &site.rooms, Level::Room, (&hourly, &rates), &calendar)?,
     };
     let explanation =
         forecast::explain(&hourly, &rates, device, &models, target).context("cannot build the features")?;
