@@ -23,9 +23,10 @@ use crate::page::bundle::Module;
 use crate::problem::Problem;
 use crate::state::site::Site;
 
-/// The content security policy of the page, which allows only its own script, style and requests.
+/// The content security policy of the page, which allows only its own script, style and requests. Pages of the same
+/// origin may frame it, as Home Assistant's ingress does.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -39,10 +40,11 @@ macro_rules! modules {
 }
 
 /// The modules of the page itself.
-pub(crate) const PAGE: [Module; 22] = modules!(
-    "app" "core/api" "core/language" "core/state" "core/tools" "core/words" "grid/grid" "grid/hindsight" "grid/keys"
-    "grid/onboarding" "panel/panel" "plan/facts" "plan/plan" "plan/week" "shell/alerts" "shell/controls" "shell/head" "shell/live" "shell/load"
-    "shell/login" "shell/settings" "shell/trust"
+pub(crate) const PAGE: [Module; 26] = modules!(
+    "app" "core/api" "core/groups" "core/language" "core/state" "core/tools" "core/words" "grid/grid" "grid/hindsight"
+    "grid/keys" "grid/onboarding" "grid/rows" "panel/panel" "plan/facts" "plan/plan" "plan/week" "shell/alerts"
+    "shell/controls" "shell/extras" "shell/head" "shell/live" "shell/load" "shell/login" "shell/settings"
+    "shell/trust" "use/use"
 );
 
 /// The modules of the panel, which a browser fetches with the first panel.
@@ -56,7 +58,7 @@ pub(crate) const WORDS: [(&str, &str); 3] = [
     ("/words/fr.json", include_str!("app/words/fr.json")),
 ];
 
-/// Path, in the list of files, of the page as a server without tokens sends it. This page asks for no token.
+/// Path, in the list of files, of the page for clients that need no token. This page asks for none.
 const OPEN_PAGE: &str = "/ without sign-in";
 
 /// A file, its type, and a tag that changes with its content. It is embedded compressed, and decompressed once a client
@@ -73,12 +75,11 @@ struct File {
 const ZONED_OPENAPI: &str = "/openapi.json with a zone";
 
 static FILES: LazyLock<[File; 15]> = LazyLock::new(|| {
-    const INDEX: &str = include_str!("app/index.html");
     [
-        own("/", HTML, INDEX),
-        own(OPEN_PAGE, HTML, &INDEX.replacen("<html", "<html data-open", 1)),
-        own("/page.js", SCRIPT, &bundle::script(&PAGE, "/panel.js")),
-        own("/panel.js", SCRIPT, &bundle::script(&PANEL, "/page.js")),
+        own("/", HTML, &index("")),
+        own(OPEN_PAGE, HTML, &index("data-open ")),
+        own("/page.js", SCRIPT, &bundle::script(&PAGE, "./panel.js")),
+        own("/panel.js", SCRIPT, &bundle::script(&PANEL, "./page.js")),
         own("/style.css", STYLE, &bundle::style(include_str!("app/style.css"))),
         own(WORDS[0].0, JSON, WORDS[0].1),
         own(WORDS[1].0, JSON, WORDS[1].1),
@@ -92,6 +93,15 @@ static FILES: LazyLock<[File; 15]> = LazyLock::new(|| {
         own(ZONED_OPENAPI, JSON, &super::openapi::json(true)),
     ]
 });
+
+/// Returns the page with marks for its script. It names the operations that the page shows as far as the server has them.
+fn index(marks: &str) -> String {
+    let shown = ["/ledger", "/rooms", "/utilisation"];
+    let operations: Vec<String> =
+        super::openapi::operations().into_iter().flat_map(|(_, each)| each).map(|each| each.path).collect();
+    let served: Vec<&str> = shown.into_iter().filter(|path| operations.iter().any(|each| each == path)).collect();
+    include_str!("app/index.html").replacen("<html ", &format!("<html {marks}data-api=\"{}\" ", served.join(" ")), 1)
+}
 
 /// Returns a file of ours, compressed once for all clients, so at the best level.
 fn own(path: &'static str, media: &'static str, text: &str) -> File {
@@ -113,7 +123,7 @@ fn vendored(path: &'static str, media: &'static str, gzip: &'static [u8]) -> Fil
 pub async fn page(request: HttpRequest, access: Data<Access>, site: Data<Site>) -> Result<HttpResponse, Problem> {
     // The router has matched a path of the list, whatever its spelling.
     match request.match_pattern().as_deref() {
-        Some("/") if access.tokens.is_empty() => file(&request, OPEN_PAGE),
+        Some("/") if access.tokens.is_empty() || access.is_signed_in(&request) => file(&request, OPEN_PAGE),
         Some("/openapi.json") if site.calendar.zone().is_some() => file(&request, ZONED_OPENAPI),
         path => file(&request, path.unwrap_or_default()),
     }

@@ -9,7 +9,7 @@ use super::{PAGE, PANEL, WORDS};
 const INDEX: &str = include_str!("app/index.html");
 
 /// Prefixes of keys that modules put together from names of the API.
-const FAMILIES: [&str; 18] = [
+const FAMILIES: [&str; 19] = [
     "alert.",
     "column.",
     "fact.",
@@ -26,6 +26,7 @@ const FAMILIES: [&str; 18] = [
     "source.",
     "theme.",
     "trust.",
+    "use.column.",
     "was.",
     "why.",
 ];

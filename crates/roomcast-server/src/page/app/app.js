@@ -6,15 +6,18 @@
 import { t, translate } from './core/language.js';
 import { $, prefer, prefers, save, when } from './core/tools.js';
 import { wallOf } from './core/words.js';
-import { isOpen, token } from './core/api.js';
-import { closePanel, go, groupable, readRoute, route, state } from './core/state.js';
+import { isOpen, serves, token } from './core/api.js';
+import { groupable } from './core/groups.js';
+import { closePanel, go, readRoute, route, state } from './core/state.js';
 import { showFacts } from './plan/facts.js';
 import { planFile, planTable } from './plan/plan.js';
 import { showWeek } from './plan/week.js';
+import { downloadUse, searchUse, showUse } from './use/use.js';
 import { showAlerts } from './shell/alerts.js';
 import { drawAll, draw, focusCursor, showRows } from './grid/grid.js';
 import { hideTip, listenToGrid } from './grid/keys.js';
 import { showFilters, showTimes, step } from './shell/controls.js';
+import { fetchBeside } from './shell/extras.js';
 import { showHead } from './shell/head.js';
 import { load, renew } from './shell/load.js';
 import { showPanel } from './panel/panel.js';
@@ -44,16 +47,20 @@ function showAll() {
   showTimes();
   showRows();
   showPanel();
+  showUse();
 }
 
-/** Shows the plan or the chances; the plan's blocks are fetched when it is shown. */
+const BOARDS = ['plan', 'chances', 'use'];
+
+/** Shows the plan, the chances or the use of rooms; the plan's blocks are fetched when it is shown. */
 function showBoard(board, fetches = true) {
   state.board = board;
   prefer('board', board);
-  document.body.classList.toggle('plan', board === 'plan');
-  for (const each of ['plan', 'chances']) $(`show-${each}`).setAttribute('aria-pressed', String(each === board));
-  ['hours', 'first'].forEach((order, at) => { $('sort').options[at + 1].textContent = t(`sort.${order}.${board}`); });
+  for (const each of BOARDS) document.body.classList.toggle(each, board === each);
+  for (const each of BOARDS) $(`show-${each}`).setAttribute('aria-pressed', String(each === board));
+  ['hours', 'first'].forEach((order, at) => { $('sort').options[at + 1].textContent = t(`sort.${order}.${board === 'plan' ? 'plan' : 'chances'}`); });
   $('sort').value = prefers(`sort-${board}`, board === 'plan' ? 'first' : 'name');
+  showUse();
   if (fetches) load(true);
 }
 
@@ -70,6 +77,9 @@ function listenToPlan() {
   }
   $('show-plan').addEventListener('click', () => showBoard('plan'));
   $('show-chances').addEventListener('click', () => showBoard('chances'));
+  $('show-use').addEventListener('click', () => showBoard('use'));
+  $('show-use').hidden = !serves('/utilisation');
+  $('download-use').addEventListener('click', downloadUse);
   $('print').addEventListener('click', () => print());
   $('download-plan').addEventListener('click', () => save(new Blob([planTable()], { type: 'text/csv' }), planFile()));
   addEventListener('beforeprint', drawAll);
@@ -78,6 +88,9 @@ function listenToPlan() {
 
 function listenToControls() {
   $('theme').addEventListener('click', nextTheme);
+  $('alerts-more').addEventListener('click', () => {
+    $('alerts-more').setAttribute('aria-expanded', String($('alerts').classList.toggle('open')));
+  });
   $('home').addEventListener('click', (event) => { event.preventDefault(); go({ at: null, room: null, hour: null, view: null }); });
   $('open-model').addEventListener('click', () => (route.view ? closePanel() : go({ view: 'model', room: null, hour: null })));
   $('sign-out').addEventListener('click', signOut);
@@ -85,7 +98,7 @@ function listenToControls() {
   $('login').addEventListener('cancel', (event) => event.preventDefault());
   document.querySelector('.skip').addEventListener('click', (event) => { event.preventDefault(); focusCursor(); });
   $('tools').addEventListener('submit', (event) => event.preventDefault());
-  $('search').addEventListener('input', showRows);
+  $('search').addEventListener('input', () => { showRows(); searchUse(); });
   $('sort').addEventListener('change', () => { prefer(`sort-${state.board}`, $('sort').value); showRows(); });
   $('show').addEventListener('change', showRows);
   $('group').addEventListener('change', () => { prefer('group', $('group').checked); showRows(); });
@@ -99,6 +112,8 @@ function listenToControls() {
   when('route', follow);
   when('reload', () => load());
   when('accepted', showAll);
+  when('beside', () => { showFacts(); showWeek(); });
+  when('week', () => fetchBeside(true));
   when('changes', () => renew());
   when('signed-out', signIn);
   addEventListener('keydown', onEscape);
@@ -137,7 +152,8 @@ export function start() {
   translate();
   offerLanguages();
   applyTheme();
-  showBoard(prefers('board', 'plan'), false);
+  const board = prefers('board', 'plan');
+  showBoard(board === 'use' && !serves('/utilisation') ? 'plan' : board, false);
   $('more').open = !isNarrow();
   $('numbers').checked = prefers('numbers', false);
   applyNumbers();

@@ -6,7 +6,7 @@ use super::sample::Sample;
 use super::taken::join;
 use super::time::{self, Forms};
 use crate::readings::file::error::ReadError;
-use crate::readings::file::field::{Clock, excerpt, name, number, state};
+use crate::readings::file::field::{Clock, name, number, state};
 use crate::readings::file::words::{is_absent, is_blank};
 
 /// The positions of columns.
@@ -210,12 +210,15 @@ impl Sample<'_> {
 
     /// Returns the error of a column that is not there, with the columns to choose from.
     fn lacks(&self, role: &'static str) -> ReadError {
-        let first = excerpt(self.names.first().map_or("", String::as_str).as_bytes());
         let hint = match role {
             _ if self.names.iter().any(|name| name.contains('\0')) => {
                 "the file is not plain text; save it as CSV in UTF-8".to_owned()
             }
-            "time" => format!("say which column it is: --columns time={first}"),
+            "time" if self.has_header => {
+                "delete lines above the header, if there are any, or say which column it is: --columns time=NAME"
+                    .to_owned()
+            }
+            "time" => "say which column it is, by its position: --columns time=1".to_owned(),
             _ => {
                 let example = "--columns time=NAME,device=NAME,value=NAME, or, with a column for each room, --columns \
                                time=NAME,room=NAME,room=NAME";

@@ -1,6 +1,7 @@
 // What is shown: the address, the forecast, and which rooms in which order.
 
 import { collator } from './language.js';
+import { serves } from './api.js';
 import { $, sum, tell } from './tools.js';
 import { DAY, HOURS, stamp, wall } from './words.js';
 
@@ -46,7 +47,9 @@ export const state = {
   named: new Map(),
   /** Rows of the grid: `{kind: 'group' | 'room', key, …}`. */
   rows: [],
-  folded: new Set(),
+  /** Groups that were folded or unfolded by hand, and the floors of rooms by name, where the server knows them. */
+  turned: new Set(),
+  floors: new Map(),
   starts: [],
   /** First and last reading of all. */
   from: null,
@@ -93,6 +96,10 @@ function room(about) {
   };
 }
 
+/** With more rooms than this the days to come are fetched when somebody asks for them. */
+const MOST_ROOMS_AHEAD = 2000;
+export const isWeekLarge = () => serves('/ledger') && state.rooms.length > MOST_ROOMS_AHEAD && !state.week;
+
 export const FILTERS = [
   ['all', () => true],
   ['used', (each) => isUsed(each)],
@@ -126,33 +133,13 @@ export function tally(rooms) {
   return state.starts.map((_, hour) => rooms.filter((row) => counts(row, hour)).length);
 }
 
-export function arrange() {
+/** The rooms that are found, in the order that is chosen. */
+export function found() {
   const wanted = $('search').value.trim().toLowerCase();
   const passes = FILTERS.find(([id]) => id === $('show').value)?.[1] ?? FILTERS[0][1];
-  const shown = state.rooms
+  return state.rooms
     .filter((each) => passes(each) && each.name.toLowerCase().includes(wanted))
     .sort(ORDERS[$('sort').value] ?? ORDERS.name);
-  const grouped = $('group').checked && !$('group-field').hidden;
-  state.rows = grouped ? groups(shown) : shown;
-  return shown;
-}
-
-function groups(rooms) {
-  const by = new Map();
-  for (const each of rooms) by.set(each.prefix, [...(by.get(each.prefix) ?? []), each]);
-  const prefixes = [...by.keys()].sort(collator.compare);
-  return prefixes.flatMap((prefix) => {
-    const members = by.get(prefix);
-    const folded = state.folded.has(prefix);
-    const head = { kind: 'group', key: `\n${prefix}`, prefix, folded, size: members.length, tally: tally(members), first: firstOf(members) };
-    return [head, ...(folded ? [] : members)];
-  });
-}
-
-/** Whether grouping says something: several prefixes, and not one for every room. */
-export function groupable() {
-  const prefixes = new Set(state.rooms.map((each) => each.prefix));
-  return prefixes.size > 1 && prefixes.size < state.rooms.length;
 }
 
 /** Whether the forecast is one of now, and not of a day of the past or of a file that ended long ago. */

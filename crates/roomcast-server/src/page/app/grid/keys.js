@@ -3,7 +3,8 @@
 import { t } from '../core/language.js';
 import { $, h } from '../core/tools.js';
 import { capital, date, happened, HOURS, likelihood, percent, span, wall } from '../core/words.js';
-import { arrange, go, isPlan, route, state } from '../core/state.js';
+import { arrange, turn } from '../core/groups.js';
+import { go, isPlan, route, state } from '../core/state.js';
 import { blockOf, when24 } from '../plan/plan.js';
 import { cursor, draw, focusCursor, keyIndex, markCursor, redraw, rowHeight, showRows, SUM } from './grid.js';
 
@@ -50,7 +51,7 @@ function activate(cell) {
   cursor.key = key;
   cursor.column = Number(cell.dataset.column);
   if (row.kind === 'group') {
-    if (!state.folded.delete(row.prefix)) state.folded.add(row.prefix);
+    turn(row.prefix);
     showRows();
     focusCursor();
     return;

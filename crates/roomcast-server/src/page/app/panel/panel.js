@@ -2,7 +2,8 @@
 
 import { $ } from '../core/tools.js';
 import { Problem } from '../core/api.js';
-import { arrange, route, state } from '../core/state.js';
+import { arrange } from '../core/groups.js';
+import { route, state } from '../core/state.js';
 import { focusCursor, redraw } from '../grid/grid.js';
 import { showError } from '../shell/head.js';
 
@@ -14,7 +15,7 @@ async function fetchParts() {
   if (fetching) return;
   fetching = true;
   try {
-    made = await import('/panel.js');
+    made = await import('./panel.js');
     showPanel();
   } catch {
     showError(new Problem({ code: 'part' }));

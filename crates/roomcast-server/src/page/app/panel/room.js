@@ -5,7 +5,7 @@ import { $, h, s } from '../core/tools.js';
 import { clock, DAY, HOUR, HOURS, likelihood, moment, percent, shift, wall, weekday } from '../core/words.js';
 import { device, get } from '../core/api.js';
 import { go, route, state } from '../core/state.js';
-import { oddities } from '../grid/grid.js';
+import { oddities } from '../grid/rows.js';
 import { complaint } from '../shell/head.js';
 import { explore } from './explore.js';
 import { factList, label, later, liveSkill, panelHead, part, skillOf, skillWords } from './pieces.js';

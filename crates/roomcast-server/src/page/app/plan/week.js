@@ -1,9 +1,9 @@
 // The days to come: how many rooms are on each day, and from when to when.
 
-import { count, t } from '../core/language.js';
-import { $, h, sum } from '../core/tools.js';
+import { t } from '../core/language.js';
+import { $, h, sum, tell } from '../core/tools.js';
 import { capital, clock, date, DAY, HOUR, shift, stamp, wall, weekday } from '../core/words.js';
-import { isPlan, quantile, route, state } from '../core/state.js';
+import { isPlan, isWeekLarge, quantile, route, state } from '../core/state.js';
 
 const DAYS = 7;
 
@@ -41,14 +41,19 @@ function dayItem({ day, rooms, hours, from, until }, most) {
   const values = { day: capital(date(day, 'long')), rooms, n: state.rooms.length, from, until };
   const said = t(rooms ? 'week.on' : 'week.off', values);
   return h('li', { tabIndex: 0, 'aria-label': said, title: said, className: [0, 6].includes(new Date(stamp(day)).getUTCDay()) ? 'weekend' : '' },
-    h('strong', {}, weekday(day)), bar, h('span', {}, from ?? '–'), h('span', {}, count(rooms)));
+    h('strong', {}, weekday(day)), bar, h('span', {}, from ?? '–'), h('span', { className: 'many' }, t('rooms', { n: rooms })));
 }
 
 /** Draws the days; nothing before they are known, or for a day of the past. */
 export function showWeek() {
   const box = $('week');
-  box.hidden = !isPlan() || Boolean(route.at) || !state.week || !state.starts.length;
+  box.hidden = !isPlan() || Boolean(route.at) || !state.starts.length || !(state.week || isWeekLarge());
   if (box.hidden) return;
+  if (!state.week) {
+    const ask = h('button', { type: 'button', className: 'link', onclick: () => { ask.disabled = true; tell('week'); } }, t('week.show'));
+    $('week-days').replaceChildren(h('li', { className: 'all' }, ask));
+    return;
+  }
   const days = daysOf(state.week).map(summary);
   const most = Math.max(...days.map((day) => day.hours));
   $('week-days').replaceChildren(...days.map((day) => dayItem(day, most)));

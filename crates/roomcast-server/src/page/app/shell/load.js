@@ -6,6 +6,7 @@ import { stamp } from '../core/words.js';
 import { get, getChanged } from '../core/api.js';
 import { roomsOf, route, state } from '../core/state.js';
 import { getPlan, plan } from '../plan/plan.js';
+import { fetchBeside, fetchFloors } from './extras.js';
 import { showError } from './head.js';
 import { hearAgain, isWatched, listen, takeHeard } from './live.js';
 
@@ -30,12 +31,14 @@ export async function load(quiet = false) {
       getPlan(),
       getChanged('/models'),
       getChanged('/alerts'),
+      fetchFloors(),
     ]);
     if (mine !== run) return;
     failed = false;
     showError(null);
     Object.assign(state, { models, alerts });
     accept(forecast, roomsOf(forecast), [blocks]);
+    fetchBeside();
   } catch (problem) {
     if (mine === run && problem.status !== 401) {
       failed = true;
