@@ -201,8 +201,9 @@ impl Sample<'_> {
         }
         match (states, numbers, texts) {
             (0, 0, 0) => Cells::Blank,
-            _ if texts >= states + numbers => Cells::Texts,
-            (_, 0, _) => Cells::States,
+            (_, 0, _) if texts < states => Cells::States,
+            // Names of rooms may be numbers for the most part.
+            _ if 9 * texts > states + numbers => Cells::Texts,
             _ => Cells::Numbers,
         }
     }
