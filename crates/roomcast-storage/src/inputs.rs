@@ -13,9 +13,7 @@ use crate::areas;
 use crate::home_assistant;
 use crate::readings as store;
 use roomcast_forecast::calendar::{Calendar, MAX_PRESENCE_HOURS, Timestamp, days_off, public_holidays};
-use roomcast_forecast::readings::{
-    self, Collected, DeviceReadings, FileRow, Layout, ReadError, ReadOptions, ReadSummary, Readings,
-};
+use roomcast_forecast::readings::{self, Collected, FileRow, Layout, ReadError, ReadOptions, ReadSummary, Readings};
 use roomcast_forecast::rooms::{Level, Rooms};
 
 /// The configuration of a site: its clock and calendar, and how its files are read.
@@ -121,10 +119,7 @@ impl Inputs {
         if let Some(path) = &self.site.rooms {
             say_rooms(&path.to_string_lossy(), &rooms, &sensors);
         }
-        // An interval without an end lasts at most until the end of the hour of the last reading.
-        let last = sensors.devices.iter().filter_map(DeviceReadings::last).max();
-        let end = last.map_or(Timestamp::MAX, |last| calendar.start(calendar.hour(last) + 1));
-        Ok(SiteReadings { sensors, rooms, summary, end: until.unwrap_or(end) })
+        Ok(SiteReadings { sensors, rooms, summary, until })
     }
 
     /// Returns the table of rooms of the first store that has one; an empty one where none has.
@@ -185,14 +180,17 @@ pub struct SiteReadings {
     pub rooms: Rooms,
     /// The summary of reading.
     pub summary: ReadSummary,
-    /// The origin of the series: no reading is at or after it.
-    end: Timestamp,
+    /// The end of what is known; `None` for all readings.
+    until: Option<Timestamp>,
 }
 
 impl SiteReadings {
     /// Returns the series of a level.
     pub fn at(&self, level: Level, calendar: &Calendar) -> Readings {
-        self.rooms.readings(&self.sensors, level, calendar, self.end)
+        match self.until {
+            Some(until) => self.rooms.readings(&self.sensors, level, calendar, until),
+            None => self.rooms.all_readings(&self.sensors, level, calendar),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::groups::Group;
 use super::ledger::words;
 use super::levels::Independence;
-use super::numbers::{interval, number, percent};
+use super::numbers::{duration, interval, number, percent};
 use super::parts::{Mixed, PartScores};
 use super::report::Report;
 use super::scores::{COLUMNS, Score};
@@ -158,15 +158,4 @@ fn rooms(report: &Report, all: bool, out: &mut impl Write) -> io::Result<()> {
     let note = if shown < worst.len() { format!(", the {shown} worst of {}", worst.len()) } else { String::new() };
     writeln!(out, "\nby room{note}; the rule is the best over all rooms: {}", report.verdict.best_baseline)?;
     groups("room", worst.into_iter().take(shown), report, out)
-}
-
-/// Formats seconds in the largest unit that divides them: `6 hours`, `1 day`, `90 minutes`.
-pub(super) fn duration(seconds: i64) -> String {
-    let (n, unit) = match seconds {
-        s if s % 86_400 == 0 => (s / 86_400, "day"),
-        s if s % 3600 == 0 => (s / 3600, "hour"),
-        s if s % 60 == 0 => (s / 60, "minute"),
-        s => (s, "second"),
-    };
-    if n == 1 { format!("1 {unit}") } else { format!("{n} {unit}s") }
 }

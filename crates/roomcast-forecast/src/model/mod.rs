@@ -29,7 +29,7 @@ use self::mix::expert::Expert;
 use self::rule::{OutOfSample, Threshold};
 use self::trees::Trees;
 use crate::calendar::Timestamp;
-use crate::features::{FULL_WIDTH, Matrix, PRIOR};
+use crate::features::{FULL_WIDTH, ForecastRows, Matrix, PRIOR};
 use crate::rooms::Level;
 
 /// The layers that all devices of a site share.
@@ -139,16 +139,16 @@ impl Layers<'_> {
         self.device.scores(self.site, matrix)
     }
 
-    /// Returns the parts of the forecast of every row of [`Table::full`](crate::features::Table::full), of a device
+    /// Returns the parts of every hour of a forecast ([`Table::forecast`](crate::features::Table::forecast)), of a device
     /// whose first reading is `days` old.
-    pub fn parts(&self, matrix: &Matrix, days: f64) -> Vec<Parts> {
-        mix::parts(self.device, self.site, matrix, days)
+    pub fn parts(&self, rows: &ForecastRows, days: f64) -> Vec<Parts> {
+        mix::parts(self.device, self.site, rows, days)
     }
 
-    /// Writes to `out` (zeros) the contribution of each column to [`Parts::mixed`] of a row. Returns the part that
-    /// belongs to no column. The sum of both is the mixed score.
-    pub fn contributions(&self, row: &[f32; FULL_WIDTH], days: f64, out: &mut [f64; FULL_WIDTH]) -> f64 {
-        mix::contributions(self.device, self.site, row, days, out)
+    /// Writes to `out` (zeros) the contribution of each column to [`Parts::mixed`] of the hour at position `at` of a
+    /// forecast. Returns the part that belongs to no column. The sum of both is the mixed score.
+    pub fn contributions(&self, rows: &ForecastRows, at: usize, days: f64, out: &mut [f64; FULL_WIDTH]) -> f64 {
+        mix::contributions(self.device, self.site, rows, at, days, out)
     }
 }
 

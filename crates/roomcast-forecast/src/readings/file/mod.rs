@@ -30,20 +30,21 @@ use rayon::prelude::*;
 use super::Readings;
 use super::order::merge;
 use crate::calendar::Calendar;
+use crate::files::is_parquet;
 use collect::Collector;
 use sink::Sink;
 use source::Content;
 use source::sheet::Sheet;
 
-pub use arrow::{FRAME, read_arrow};
+pub use arrow::read_arrow;
 pub use collect::{Collected, ReadOptions, collect};
-pub use error::ReadError;
+pub use error::{FRAME, ReadError, Refusal};
 pub use rows::{FileRow, rows};
 pub use sniff::{Columns, Delimiter, Layout, TimeForm};
 pub use source::encoding::Encoding;
 pub use source::places::files;
-pub use source::sheet;
-pub use summary::{Counts, FileSummary, MAX_REFUSALS, ReadSummary, Refusal, Stray};
+pub use source::{Records, sheet};
+pub use summary::{Counts, FileSummary, MAX_REFUSALS, ReadSummary, Stray};
 pub(crate) use table::each_record;
 pub use write::write_parquet;
 
@@ -161,8 +162,4 @@ fn say_all(files: &[FileSummary]) {
         }
     }
     said.into_iter().for_each(|(file, remark, count)| say(file, count, remark));
-}
-
-pub(super) fn is_parquet(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"))
 }
