@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::ingest::Source;
 use crate::ingest::counts::Counts;
-use crate::state::alerts::Kind;
+use crate::state::alerts::{Kind, RoomOf};
 use crate::state::settings::MAX_CLOCK_SKEW;
 use crate::state::site::Site;
 use crate::state::snapshot::{MAX_STORE_SILENCE, Snapshot};
@@ -148,7 +148,7 @@ impl AlertMonitor {
         let found = find_problems(site, snapshot, &self.findings, arriving, refused);
         let history = &snapshot.history;
         let room_of = |sensor: &str| history.room_of(sensor, present).map(str::to_owned);
-        let room_of = (!history.rooms.is_empty()).then_some(&room_of as &dyn Fn(&str) -> Option<String>);
+        let room_of = (!history.rooms.is_empty()).then_some(&room_of as RoomOf<'_>);
         let has_changed = site.alerts.set(found, room_of, Calendar::utc_now());
         if has_changed {
             site.events.alerts();
