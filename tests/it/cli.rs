@@ -240,9 +240,9 @@ fn explain_gives_the_probability_of_predict_whatever_was_heard() {
     };
     let office = || (0..28).filter(|day| day % 7 < 5).flat_map(|day| (9..17).map(move |hour| (day, hour)));
     let motion: String = office().map(|(day, hour)| row(day, hour, "hall,1") + &row(day, hour, "loft,1")).collect();
-    let signs: String = (28..42).map(|day| row(day, 12, "hall,0")).collect();
+    let signs: String = (28..44).map(|day| row(day, 12, "hall,0")).collect();
     let mut found = Vec::new();
-    for (more, hour) in [(String::new(), "2016-08-17 10"), (signs, "2016-08-17 10"), (String::new(), "2016-08-03 10")] {
+    for (more, hour) in [(String::new(), "2016-08-17 10"), (signs, "2016-08-17 10"), (String::new(), "2016-08-02 10")] {
         std::fs::write(&file, format!("time,device,device_activated\n{motion}{more}")).unwrap();
         let (at, hour) = (hour[..10].to_owned(), format!("{hour}:00:00"));
         let forecast = ok(&["predict", &at, input, "-", "--json"]);
