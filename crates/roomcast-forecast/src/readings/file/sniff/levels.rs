@@ -52,7 +52,7 @@ fn levels(sample: &Sample<'_>, column: usize) -> Option<(f64, f64)> {
         }
     }
     let is_level =
-        names::is_level(&sample.names[column]) || least < 0.0 || least >= MIN_LEVEL || (least > 0.0 && !are_whole);
+        names::is_level(&sample.names[column]) || !(0.0..MIN_LEVEL).contains(&least) || (least > 0.0 && !are_whole);
     (!are_states && is_level).then_some((least, most))
 }
 
