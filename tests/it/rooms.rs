@@ -222,7 +222,7 @@ fn schedule_and_backtest_take_levels() {
         (&"floor".into(), report["setup"]["hours"].as_u64()),
         "{found}"
     );
-    assert_eq!(found["log_loss"], report["overall"]["forecasters"][0]["scores"]["log_loss"], "{report}");
+    assert_eq!(found["log_loss"], report["overall"]["forecasters"][0]["log_loss"], "{report}");
     let table = ok(&[&base[..], &["--level", "building"]].concat());
     assert!(table.contains("buildings beside the product 1 − ∏(1 − p) over their rooms"), "{table}");
 }

@@ -10,7 +10,7 @@ use utoipa::openapi::{Content, Ref, Response, ResponseBuilder};
 use utoipa::{OpenApi, Path};
 
 use crate::api::predict::{body, compact};
-use crate::api::{alerts, devices, events, explain, health, metrics, models, predict, readings, schedule};
+use crate::api::{alerts, devices, events, explain, health, metrics, models, predict, readings, rooms, schedule};
 use crate::problem;
 
 /// Declares the operations: the label of each path in metrics, and the handlers of its methods.
@@ -48,6 +48,7 @@ operations! {
     "models": models::list;
     "reload": models::reload;
     "readings": readings::post;
+    "rooms": rooms::get, rooms::put;
     "alerts": alerts::get;
     "healthz": health::healthz;
     "readyz": health::readyz;
@@ -92,6 +93,7 @@ impl Operation {
         (name = "forecasts", description = "The next 24 hours"),
         (name = "devices", description = "Status, history and scores of each sensor"),
         (name = "readings", description = "Readings of the sensors as they arrive"),
+        (name = "rooms", description = "The sensors of each room, floor and building"),
         (name = "models", description = "The models used for forecasts"),
         (name = "server", description = "Health, alerts and metrics of the server"),
     ),

@@ -203,7 +203,7 @@ impl Building {
         let rooms = self.room_names();
         let row = |(at, sensor): (usize, String)| {
             let room = at / self.sensors_per_room;
-            let floor = Some(format!("floor_{}", room / self.floor_rooms + 1));
+            let floor = Some(self.floor_name(room));
             Assignment { sensor, room: rooms[room].clone(), floor, ..Assignment::default() }
         };
         Rooms::new(self.names().into_iter().enumerate().map(row).collect())
@@ -215,10 +215,15 @@ impl Building {
         if self.devices <= 9 {
             return (1..=self.devices).map(|i| format!("device_{i}")).collect();
         }
-        let digits = |n: usize| n.to_string().len();
-        let floor = digits(self.devices.div_ceil(self.floor_rooms)).max(2);
-        let room = digits(self.devices).max(4);
-        (0..self.devices).map(|i| format!("floor_{:0floor$}/room_{:0room$}", i / self.floor_rooms + 1, i + 1)).collect()
+        let room = self.devices.to_string().len().max(4);
+        (0..self.devices).map(|i| format!("{}/room_{:0room$}", self.floor_name(i), i + 1)).collect()
+    }
+
+    /// Returns the name of the floor of a room, by position.
+    fn floor_name(&self, room: usize) -> String {
+        let floors = self.devices.div_ceil(self.floor_rooms).to_string().len();
+        let digits = if self.devices <= 9 { 1 } else { floors.max(2) };
+        format!("floor_{:0digits$}", room / self.floor_rooms + 1)
     }
 
     /// Returns the readings, one day after the other. Only one day at a time is in memory.

@@ -13,9 +13,7 @@ use crate::areas;
 use crate::home_assistant;
 use crate::readings as store;
 use roomcast_forecast::calendar::{Calendar, MAX_PRESENCE_HOURS, Timestamp, days_off, public_holidays};
-use roomcast_forecast::readings::{
-    self, Collected, DeviceReadings, FileRow, Layout, ReadError, ReadOptions, ReadSummary, Readings,
-};
+use roomcast_forecast::readings::{self, Collected, FileRow, Layout, ReadError, ReadOptions, ReadSummary, Readings};
 use roomcast_forecast::rooms::{Level, Rooms};
 
 /// The configuration of a site: its clock and calendar, and how its files are read.
@@ -113,15 +111,31 @@ impl Inputs {
     /// # Errors
     /// Returns the errors of [`Inputs::read`] and [`SiteConfig::rooms`].
     pub fn read_site(&self, calendar: &Calendar, until: Option<Timestamp>) -> anyhow::Result<SiteReadings> {
-        let rooms = self.site.rooms(calendar)?;
+        let rooms = match self.site.rooms {
+            Some(_) => self.site.rooms(calendar)?,
+            None => self.rooms_of_stores(calendar)?,
+        };
         let (sensors, summary) = self.read(calendar, until)?;
         if let Some(path) = &self.site.rooms {
             say_rooms(&path.to_string_lossy(), &rooms, &sensors);
         }
-        // An interval without an end lasts at most until the end of the hour of the last reading.
-        let last = sensors.devices.iter().filter_map(DeviceReadings::last).max();
-        let end = last.map_or(Timestamp::MAX, |last| calendar.start(calendar.hour(last) + 1));
-        Ok(SiteReadings { sensors, rooms, summary, end: until.unwrap_or(end) })
+        Ok(SiteReadings { sensors, rooms, summary, until })
+    }
+
+    /// Returns the table of rooms of the first store that has one; an empty one where none has.
+    fn rooms_of_stores(&self, calendar: &Calendar) -> anyhow::Result<Rooms> {
+        for path in &self.paths {
+            let Some(url) = path.to_str().filter(|url| store::is_store(url)) else { continue };
+            if is_home_assistant(path)? {
+                continue;
+            }
+            let read = async { store::open_existing(url, calendar).await?.rooms().await };
+            let (rooms, _) = wait(read)?.context("cannot read the rooms")?;
+            if !rooms.is_empty() {
+                return Ok(rooms);
+            }
+        }
+        Ok(Rooms::default())
     }
 
     /// Reads the readings before `until`, or all of them without it. Logs unusual findings.
@@ -166,14 +180,17 @@ pub struct SiteReadings {
     pub rooms: Rooms,
     /// The summary of reading.
     pub summary: ReadSummary,
-    /// The origin of the series: no reading is at or after it.
-    end: Timestamp,
+    /// The end of what is known; `None` for all readings.
+    until: Option<Timestamp>,
 }
 
 impl SiteReadings {
     /// Returns the series of a level.
     pub fn at(&self, level: Level, calendar: &Calendar) -> Readings {
-        self.rooms.readings(&self.sensors, level, calendar, self.end)
+        match self.until {
+            Some(until) => self.rooms.readings(&self.sensors, level, calendar, until),
+            None => self.rooms.all_readings(&self.sensors, level, calendar),
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use roomcast_forecast::rooms::Level;
+use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::rooms::{Level, Rooms};
+use roomcast_storage::inputs::SiteConfig;
 
 /// The sensors of the rooms.
 #[derive(Debug, Clone, Default, Args)]
@@ -12,6 +14,16 @@ pub struct RoomsArgs {
     /// Assistant's folder .storage, whose areas are rooms. Without it each device is a room
     #[arg(long, value_name = "FILE", env = "ROOMCAST_ROOMS")]
     pub rooms: Option<PathBuf>,
+}
+
+impl RoomsArgs {
+    /// Returns the table; an empty one where none is given.
+    ///
+    /// # Errors
+    /// Returns the errors of [`SiteConfig::rooms`].
+    pub fn table(&self, calendar: &Calendar) -> anyhow::Result<Rooms> {
+        SiteConfig { rooms: self.rooms.clone(), ..SiteConfig::default() }.rooms(calendar)
+    }
 }
 
 /// The level of a forecast.

@@ -90,8 +90,8 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let holidays = holidays(args, &readings, &profile, &calendar);
     let silent = silent(&readings, &calendar);
     let notices = notices::notices(&readings, &profile, &calendar);
-    let rooms = args.rooms.rooms.as_deref();
-    let rooms = rooms.map(|path| RoomsReport::new(path, &readings, &silent, &calendar)).transpose()?;
+    let table = args.rooms.table(&calendar)?;
+    let rooms = (!table.is_empty()).then(|| RoomsReport::new(&table, &readings, &silent, &calendar));
     let report = Report { fingerprint: readings.fingerprint(), summary, profile, silent, notices, holidays, rooms };
 
     if args.json {

@@ -2,15 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt::{self, Write};
-use std::path::Path;
 
 use serde::Serialize;
 
-use roomcast_forecast::calendar::{Calendar, Timestamp};
+use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::readings::{self, Readings};
-use roomcast_forecast::rooms::Level;
+use roomcast_forecast::rooms::{Level, Rooms};
 use roomcast_forecast::table::table;
-use roomcast_storage::inputs::SiteConfig;
 
 /// How a table of rooms fits the readings.
 #[derive(Debug, Serialize)]
@@ -38,14 +36,9 @@ struct RoomReport {
 
 impl RoomsReport {
     /// Describes the rooms of a table; `silent` are the sensors that are silent at the end of the readings.
-    ///
-    /// # Errors
-    /// Returns the errors of [`SiteConfig::rooms`].
-    pub fn new(path: &Path, sensors: &Readings, silent: &[String], calendar: &Calendar) -> anyhow::Result<RoomsReport> {
-        let rooms = SiteConfig { rooms: Some(path.to_owned()), ..SiteConfig::default() }.rooms(calendar)?;
+    pub fn new(rooms: &Rooms, sensors: &Readings, silent: &[String], calendar: &Calendar) -> RoomsReport {
         let without_readings = rooms.without_readings(sensors);
-        let end = sensors.span().map_or(Timestamp::MAX, |(_, last)| calendar.start(calendar.hour(last) + 1));
-        let profile = readings::profile(&rooms.readings(sensors, Level::Room, calendar, end), calendar);
+        let profile = readings::profile(&rooms.all_readings(sensors, Level::Room, calendar), calendar);
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
         let mut sensors_of: HashMap<&str, Vec<&str>> = HashMap::new();
         for row in rooms.assignments() {
@@ -67,11 +60,11 @@ impl RoomsReport {
                 occupied_hours_per_workday: of.map_or(0.0, |of| of.occupied_hours_per_workday),
             }
         };
-        Ok(RoomsReport {
+        RoomsReport {
             rooms: rooms.rooms().map(&mut room).collect(),
             unassigned: names(&rooms.unassigned(sensors)),
             without_readings: names(&without_readings),
-        })
+        }
     }
 
     /// Writes the rooms as a table, and one line for each kind of sensor that does not fit.

@@ -145,3 +145,30 @@ pub(crate) fn decode_value<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T,
         Err(error) => Err(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn models(names: &[&str]) -> Models {
+        Models::habit(names.iter().map(|name| (*name).to_owned()), 7)
+    }
+
+    #[test]
+    fn floors_and_buildings_come_after_the_rooms_whose_bytes_stay() {
+        let rooms = models(&["Kitchen", "Lab"]);
+        let with = Models {
+            levels: [(Level::Floor, models(&["1", "2"])), (Level::Building, models(&["HQ"]))].into(),
+            ..rooms.clone()
+        };
+        let (plain, packed) = (encode(&rooms).unwrap(), encode(&with).unwrap());
+        assert!(packed.starts_with(&plain) && packed.len() > plain.len());
+        assert_eq!((decode(&plain).unwrap(), decode(&packed).unwrap()), (rooms, with.clone()));
+        for end in plain.len() + 1..packed.len() {
+            assert!(decode(&packed[..end]).is_err(), "{end} bytes of {}", packed.len());
+        }
+        let deep = Models { levels: [(Level::Floor, with)].into(), ..models(&[]) };
+        let error = decode(&encode(&deep).unwrap()).unwrap_err();
+        assert!(error.contains("floors:") && error.contains("bytes too many"), "{error}");
+    }
+}

@@ -23,6 +23,13 @@ struct Part<'a> {
 }
 
 impl Rooms {
+    /// Returns the series of a level from all readings of sensors, up to the end of the hour of the last one.
+    pub fn all_readings(&self, sensors: &Readings, level: Level, calendar: &Calendar) -> Readings {
+        let last = sensors.devices.iter().filter_map(DeviceReadings::last).max();
+        let end = last.map_or(Timestamp::MAX, |last| calendar.start(calendar.hour(last) + 1));
+        self.readings(sensors, level, calendar, end)
+    }
+
     /// Returns the series of a level from readings of sensors, as known at `origin`: only readings before it count.
     /// [`Timestamp::MAX`] is an origin after all of them; the series may then have motion after the last reading, until the
     /// cap of an interval that has no end yet. A series without motion is left out.

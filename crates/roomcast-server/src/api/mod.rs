@@ -9,4 +9,5 @@ pub mod metrics;
 pub mod models;
 pub mod predict;
 pub mod readings;
+pub mod rooms;
 pub mod schedule;

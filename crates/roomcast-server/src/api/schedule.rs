@@ -5,21 +5,22 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::predict::{prefers, resolve, work};
+use super::predict::{at_level, prefers, resolve, work};
 use crate::http::access::auth::CalendarAccess;
 use crate::http::access::tokens::Scope;
 use crate::http::query::{self, Query};
 use crate::problem::{Problem, Reply};
 use crate::state::answer::{ModelRef, utc};
-use crate::state::grid::Forecasts;
 use crate::state::site::Site;
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use roomcast_forecast::decisions::blocks::{self, Block};
 use roomcast_forecast::decisions::ics;
+use roomcast_forecast::decisions::outcomes::Outcomes;
 use roomcast_forecast::decisions::plan::{self, RoomPlan};
 use roomcast_forecast::decisions::promise::{self, Method, Promise, Thresholds};
 use roomcast_forecast::forecast::write;
 use roomcast_forecast::model::rule::Rule;
+use roomcast_forecast::rooms::Level;
 
 /// Longest preheat or setback, seconds.
 const MAX_DURATION: i64 = 12 * HOUR;
@@ -173,6 +174,9 @@ pub struct ScheduleQuery {
     device: Vec<String>,
     /// The instant the forecast is made at; default: as in `GET /predict`
     at: Option<String>,
+    /// What is planned: each `room` (default), or anyone on each `floor` or in each `building` of the table of rooms
+    #[param(pattern = "^(room|floor|building)$")]
+    level: Option<String>,
     /// Time from the start of a block to its first occupied hour, at most 12h; default: none
     #[param(example = "45m")]
     preheat: Option<String>,
@@ -207,7 +211,7 @@ pub struct ScheduleQuery {
 /// A block begins `preheat` before the first occupied hour and ends `setback_after` after the last one. Blocks that
 /// touch are merged. An hour counts as occupied from a probability that keeps a promise: at most `max_missed` of the
 /// occupied hours are missed, by the forecasts of the last 28 days. `promise` says how well that was kept. Costs or a
-/// `threshold` take its place. Days given as closed have no blocks. With `format=ics` or `Accept: text/calendar` the answer is a calendar that clients can subscribe
+/// `threshold` take its place. The thresholds of floors and buildings are set on the hours held back in training. Days given as closed have no blocks. With `format=ics` or `Accept: text/calendar` the answer is a calendar that clients can subscribe
 /// to. An event keeps its UID as long as its first occupied hour stays the same. Times are floating at a site without a
 /// time zone. A token of scope `calendar` gives access to the calendar only.
 #[utoipa::path(
@@ -232,7 +236,7 @@ pub async fn get(
     if !calendar_wanted {
         access.0.check(Scope::Read)?;
     }
-    let snapshot = site.snapshot()?;
+    let (level, rooms, snapshot) = at_level(query.level.as_deref(), &site).await?;
     let (origin, devices) = resolve(query.at.as_deref(), &query.device, &site, &snapshot)?;
     let seconds = |name, text: &Option<String>| query::duration(name, text.as_deref(), MAX_DURATION);
     let rule = blocks::BlockRule {
@@ -245,15 +249,17 @@ pub async fn get(
     let media = if calendar_wanted { "text/calendar; charset=utf-8" } else { "application/json" };
     let bytes = work(move || {
         let calendar = &site.calendar;
-        let Forecasts { grid, cells } = snapshot.forecasts(origin, &devices, calendar, &site.metrics)?;
-        let forecasts = cells.iter().map(|cell| &cell.forecast);
+        let (grid, forecasts) = rooms.of_level(level, origin, &devices, calendar, &site.metrics)?;
         let thresholds = {
             let scores = site.scores.lock();
             let judged = &grid.loaded.models.site.out_of_sample;
-            let rooms = forecasts.clone().map(|forecast| forecast.device.as_str());
-            promise::thresholds(method, scores.outcomes(), judged, plan::today(origin, calendar), rooms)
+            let names = forecasts.iter().map(|forecast| forecast.device.as_str());
+            // Only forecasts of rooms are scored.
+            let none = Outcomes::default();
+            let outcomes = if level == Level::Room { scores.outcomes() } else { &none };
+            promise::thresholds(method, outcomes, judged, plan::today(origin, calendar), names)
         };
-        let rooms = plan::plan(forecasts, &thresholds, &rule, origin, calendar);
+        let rooms = plan::plan(&forecasts, &thresholds, &rule, origin, calendar);
         if calendar_wanted {
             return Ok(ics::calendar(&rooms, grid.made_at, calendar).into_bytes());
         }

@@ -11,6 +11,7 @@ use actix_web::{FromRequest, HttpRequest};
 use percent_encoding::percent_decode_str;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::readings::names::closest;
+use roomcast_forecast::rooms::Level;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -115,6 +116,14 @@ pub fn number(name: &str, text: Option<&str>) -> Result<Option<f64>, Problem> {
         number.ok_or_else(|| Problem::parameter(name, format!("expected a number above 0, found {text:?}")))
     };
     text.map(parse).transpose()
+}
+
+/// Parses the level of a forecast; that of rooms without one.
+///
+/// # Errors
+/// Returns a `Problem` when the text names no level.
+pub fn level(text: Option<&str>) -> Result<Level, Problem> {
+    text.map_or(Ok(Level::Room), |text| text.parse().map_err(|why: String| Problem::parameter("level", why)))
 }
 
 /// Parses a duration of at most `most` seconds, such as `45m`, `1h30m` or `90s`, and returns its seconds; 0 without

@@ -11,7 +11,7 @@ use crate::state::settings::MAX_CLOCK_SKEW;
 use crate::state::site::Site;
 use crate::state::snapshot::{MAX_STORE_SILENCE, Snapshot};
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
-use roomcast_forecast::hourly::{Hourly, State, Status};
+use roomcast_forecast::hourly::{Hourly, Status};
 use roomcast_forecast::readings::Stray;
 
 /// Shortest time between two checks. After a slow check the pause is this many times as long as the check took.
@@ -105,16 +105,24 @@ struct DataFindings {
 impl DataFindings {
     fn of(site: &Site, snapshot: &Arc<Snapshot>, present: Timestamp) -> DataFindings {
         let hourly = &snapshot.grid(present, &site.calendar).hourly;
-        let silent = hourly.devices.iter().filter(|device| device.status == Status::Silent);
-        let devices = &snapshot.history.profile(&site.calendar).devices;
+        let is_silent = |hourly: &Hourly| -> Vec<String> {
+            let silent = hourly.devices.iter().filter(|device| device.status == Status::Silent);
+            silent.map(|device| device.device.clone()).collect()
+        };
+        // A room of several sensors lives when one of them does.
+        let silent = match snapshot.history.rooms.is_empty() {
+            true => is_silent(hourly),
+            false => is_silent(&snapshot.sensors(present, &site.calendar)),
+        };
+        let devices = &snapshot.history.sensor_profile(&site.calendar).devices;
         let stuck = devices.iter().filter(|device| device.stuck_since.is_some_and(|at| present - at < STUCK_WINDOW));
         let chattering = devices.iter().filter(|device| device.chattering);
-        let strays = snapshot.history.readings.strays(site.calendar.now() + MAX_CLOCK_SKEW);
+        let strays = snapshot.history.sensors.strays(site.calendar.now() + MAX_CLOCK_SKEW);
         let strays = Stray::of(&strays, &site.calendar);
         DataFindings {
             snapshot: Arc::downgrade(snapshot),
             present,
-            silent: silent.map(|device| device.device.clone()).collect(),
+            silent,
             stuck: stuck.map(|device| device.device.clone()).collect(),
             strays: strays.map(|stray| stray.to_string()).collect(),
             chattering: chattering.map(|device| device.device.clone()).collect(),
@@ -138,7 +146,10 @@ impl AlertMonitor {
         let refused = counts.map_or_else(Vec::new, |counts| self.refusals.update(counts, watch));
         let arriving = counts.is_some_and(|counts| self.arrivals.update(counts, watch));
         let found = find_problems(site, snapshot, &self.findings, arriving, refused);
-        let has_changed = site.alerts.set(found, Calendar::utc_now());
+        let history = &snapshot.history;
+        let room_of = |sensor: &str| history.room_of(sensor, present).map(str::to_owned);
+        let room_of = (!history.rooms.is_empty()).then_some(&room_of as &dyn Fn(&str) -> Option<String>);
+        let has_changed = site.alerts.set(found, room_of, Calendar::utc_now());
         if has_changed {
             site.events.alerts();
         }
@@ -209,7 +220,7 @@ fn usual_silence(hourly: &Hourly, covered: i64) -> i64 {
     for device in &hourly.devices {
         let offset = (device.first - hourly.first) as usize;
         for (at, state) in device.states.iter().enumerate().skip(hours.saturating_sub(SILENCE_WINDOW_HOURS + offset)) {
-            moved[offset + at] |= *state == State::Occupied;
+            moved[offset + at] |= state.has_motion();
         }
     }
     let recent = &moved[hours.saturating_sub(SILENCE_WINDOW_HOURS)..];

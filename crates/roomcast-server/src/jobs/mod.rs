@@ -9,6 +9,7 @@ pub mod load;
 pub mod periodic;
 mod publishing;
 pub mod retrain;
+pub mod rooms;
 pub mod scheduled;
 mod scoring;
 mod upkeep;

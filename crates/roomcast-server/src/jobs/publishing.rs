@@ -46,8 +46,13 @@ impl Publishing {
         }
         let watch = Instant::now();
         let forecasts = forecasts::of_all(site, snapshot, origin)?;
+        let above = |level| {
+            let (_, made) = snapshot.of_level(level, origin, &[], &site.calendar, &site.metrics)?;
+            Ok::<_, Problem>((level, made))
+        };
+        let above = snapshot.history.rooms.levels().into_iter().map(above).collect::<Result<Vec<_>, _>>()?;
         let (made_at, version) = (Calendar::utc_now(), forecasts.grid.model(&site.calendar).version);
-        publisher.publish(SiteForecast { origin, made_at, version, forecasts: forecasts.devices() });
+        publisher.publish(SiteForecast { origin, made_at, version, forecasts: forecasts.devices(), above });
         let next = Some(Instant::now() + MIN_PAUSE.max(watch.elapsed() * PAUSE_FACTOR));
         *self = Publishing { snapshot: Arc::downgrade(snapshot), origin, first, next };
         Ok(())

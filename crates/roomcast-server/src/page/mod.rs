@@ -23,9 +23,10 @@ use crate::page::bundle::Module;
 use crate::problem::Problem;
 use crate::state::site::Site;
 
-/// The content security policy of the page, which allows only its own script, style and requests.
+/// The content security policy of the page, which allows only its own script, style and requests. Pages of the same
+/// origin may frame it, as Home Assistant's ingress does.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -57,7 +58,7 @@ pub(crate) const WORDS: [(&str, &str); 3] = [
     ("/words/fr.json", include_str!("app/words/fr.json")),
 ];
 
-/// Path, in the list of files, of the page as a server without tokens sends it. This page asks for no token.
+/// Path, in the list of files, of the page for clients that need no token. This page asks for none.
 const OPEN_PAGE: &str = "/ without sign-in";
 
 /// A file, its type, and a tag that changes with its content. It is embedded compressed, and decompressed once a client
@@ -77,8 +78,8 @@ static FILES: LazyLock<[File; 15]> = LazyLock::new(|| {
     [
         own("/", HTML, &index("")),
         own(OPEN_PAGE, HTML, &index("data-open ")),
-        own("/page.js", SCRIPT, &bundle::script(&PAGE, "/panel.js")),
-        own("/panel.js", SCRIPT, &bundle::script(&PANEL, "/page.js")),
+        own("/page.js", SCRIPT, &bundle::script(&PAGE, "./panel.js")),
+        own("/panel.js", SCRIPT, &bundle::script(&PANEL, "./page.js")),
         own("/style.css", STYLE, &bundle::style(include_str!("app/style.css"))),
         own(WORDS[0].0, JSON, WORDS[0].1),
         own(WORDS[1].0, JSON, WORDS[1].1),
@@ -122,7 +123,7 @@ fn vendored(path: &'static str, media: &'static str, gzip: &'static [u8]) -> Fil
 pub async fn page(request: HttpRequest, access: Data<Access>, site: Data<Site>) -> Result<HttpResponse, Problem> {
     // The router has matched a path of the list, whatever its spelling.
     match request.match_pattern().as_deref() {
-        Some("/") if access.tokens.is_empty() => file(&request, OPEN_PAGE),
+        Some("/") if access.tokens.is_empty() || access.is_signed_in(&request) => file(&request, OPEN_PAGE),
         Some("/openapi.json") if site.calendar.zone().is_some() => file(&request, ZONED_OPENAPI),
         path => file(&request, path.unwrap_or_default()),
     }

@@ -285,7 +285,7 @@ mod tests {
         };
         let origin = i64::from(first) * HOUR;
         let forecasts = devices.iter().map(forecast).collect();
-        SiteForecast { origin, made_at: origin + 1, version: "v1".into(), forecasts }
+        SiteForecast { origin, made_at: origin + 1, version: "v1".into(), forecasts, above: Vec::new() }
     }
 
     /// A target that stays connected.

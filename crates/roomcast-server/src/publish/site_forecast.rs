@@ -7,6 +7,7 @@ use roomcast_forecast::calendar::{Calendar, HOUR, Hour, Timestamp};
 use roomcast_forecast::forecast::{DeviceForecast, write};
 use roomcast_forecast::hourly::Status;
 use roomcast_forecast::model::Source;
+use roomcast_forecast::rooms::Level;
 
 /// Longest validity of anything published, in seconds.
 const MAX_VALIDITY: i64 = 2 * HOUR;
@@ -22,6 +23,8 @@ pub struct SiteForecast {
     pub version: String,
     /// One forecast per device, in order of name. All are of the same hours.
     pub forecasts: Vec<DeviceForecast>,
+    /// Those of floors and buildings, where there is a table of rooms.
+    pub above: Vec<(Level, Vec<DeviceForecast>)>,
 }
 
 /// The complete forecast of a device.
@@ -53,6 +56,12 @@ pub struct Rendered<'a> {
 }
 
 impl SiteForecast {
+    /// Returns the forecasts of all levels, rooms first.
+    pub fn all(&self) -> impl Iterator<Item = (Level, &DeviceForecast)> {
+        let above = self.above.iter().flat_map(|(level, made)| made.iter().map(|forecast| (*level, forecast)));
+        self.forecasts.iter().map(|forecast| (Level::Room, forecast)).chain(above)
+    }
+
     /// Returns the first hour that is forecast.
     pub fn first(&self) -> Option<Hour> {
         Some(self.forecasts.first()?.hours.first()?.hour)

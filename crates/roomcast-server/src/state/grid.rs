@@ -12,7 +12,7 @@ use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::forecast::{self, DeviceForecast, write};
 use roomcast_forecast::hourly::Hourly;
-use roomcast_forecast::readings::{DeviceReadings, Readings};
+use roomcast_forecast::readings::Readings;
 
 /// The grid of one origin and the forecasts made from it so far.
 pub struct Grid {
@@ -46,9 +46,9 @@ impl Grid {
         Grid { rates: Arc::new(rates), loaded, basis, made_at: calendar.now(), cells, hourly }
     }
 
-    /// Returns this grid for a history that has grown, and keeps forecasts of devices without new readings. Returns
-    /// `None` when more has changed than the running hour of some devices.
-    pub fn extended(&self, readings: &Readings, changed: &[DeviceReadings], calendar: &Calendar) -> Option<Grid> {
+    /// Returns this grid for a history that has grown, and keeps forecasts of devices that are not among those changed,
+    /// each with its first new reading. Returns `None` when more has changed than the running hour of some devices.
+    pub fn extended(&self, readings: &Readings, changed: &[(String, Timestamp)], calendar: &Calendar) -> Option<Grid> {
         // The end of a silence of the whole site changes every room.
         if self.hourly.stale.is_some() {
             return None;
@@ -58,10 +58,10 @@ impl Grid {
             return None;
         }
         let (mut hourly, mut cells) = (self.hourly.clone(), self.cells.clone());
-        for new in changed.iter().filter(|new| new.first().is_some_and(|first| first < self.hourly.origin)) {
+        for (name, _) in changed.iter().filter(|(_, first)| *first < self.hourly.origin) {
             // A device that never fired is on no grid.
-            let Ok(known) = readings.devices.binary_search_by(|d| d.device.cmp(&new.device)) else { continue };
-            let at = hourly.position(&new.device)?;
+            let Ok(known) = readings.devices.binary_search_by(|d| d.device.cmp(name)) else { continue };
+            let at = hourly.position(name)?;
             let grown = hourly.with_readings(at, &readings.devices[known], calendar)?;
             // Stores may repeat readings they gave before, and not every `off` is news.
             if grown.devices[at].times != hourly.devices[at].times {
@@ -93,6 +93,21 @@ impl Grid {
         metrics.forecasts.add(missing.len() as u64);
         metrics.forecast_nanoseconds.add(watch.elapsed().as_nanos() as u64);
         Ok(devices.iter().filter_map(|&at| self.cells[at].get().cloned()).collect())
+    }
+
+    /// Returns forecasts made on this grid as JSON.
+    ///
+    /// # Errors
+    /// Returns a `Problem` when a value cannot be written as JSON; in practice all can.
+    pub fn render(&self, forecasts: &[DeviceForecast], calendar: &Calendar) -> Result<Vec<u8>, Problem> {
+        let (hourly, model) = (&self.hourly, self.model(calendar));
+        let json = |forecast: &DeviceForecast| {
+            let last = hourly.position(&forecast.device).and_then(|at| hourly.devices[at].times.last().copied());
+            answer::device(forecast, last, &model.version, calendar)
+        };
+        let devices = forecasts.par_iter().map(json).collect::<Result<Vec<_>, _>>().map_err(Problem::internal)?;
+        let devices: Vec<&[u8]> = devices.iter().map(Vec::as_slice).collect();
+        answer::render(hourly, self.made_at, model, &devices, calendar).map_err(Problem::internal)
     }
 
     /// Forecasts one device.
@@ -130,6 +145,7 @@ impl Forecasts {
             return Ok(write::csv(&self.devices(), calendar, true));
         }
         let (grid, model) = (&self.grid, self.grid.model(calendar));
-        answer::render(&grid.hourly, grid.made_at, model, &self.cells, calendar).map_err(Problem::internal)
+        let devices: Vec<&[u8]> = self.cells.iter().map(|cell| cell.json.as_slice()).collect();
+        answer::render(&grid.hourly, grid.made_at, model, &devices, calendar).map_err(Problem::internal)
     }
 }

@@ -1,6 +1,6 @@
 //! Topics and payloads of Home Assistant's MQTT discovery.
 //!
-//! Every room is a device with two entities: a sensor (probability in percent of the hour that begins at or next after
+//! Every room, floor and building is a device with two entities: a sensor (probability in percent of the hour that begins at or next after
 //! the present) and a binary sensor (the state forecast for that hour). The 24 hours are the sensor's attributes.
 
 use serde_json::{Value, json};
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::publish::site_forecast::Rendered;
 use crate::publish::slug;
 use roomcast_forecast::forecast::DeviceForecast;
+use roomcast_forecast::rooms::Level;
 
 /// Seconds after which a state that was not repeated expires; states are repeated every hour.
 const EXPIRY_SECONDS: u32 = 2 * 3600;
@@ -64,9 +65,14 @@ impl Topics {
     }
 
     /// Returns the discovery messages of a device's two entities.
-    pub fn discovery(&self, device: &str, slug: &str) -> [Message; 2] {
+    pub fn discovery(&self, level: Level, device: &str, slug: &str) -> [Message; 2] {
         let id = format!("{}_{slug}", self.node);
         let shown: String = device.chars().take(MAX_NAME_CHARS).collect();
+        let model = match level {
+            Level::Room => "Occupancy forecast",
+            Level::Floor => "Occupancy forecast of a floor",
+            Level::Building => "Occupancy forecast of a building",
+        };
         let common = |name: &str, what: &str| {
             json!({
                 "name": name,
@@ -82,7 +88,7 @@ impl Topics {
                     "identifiers": [id],
                     "name": shown,
                     "manufacturer": "Roomcast",
-                    "model": "Occupancy forecast",
+                    "model": model,
                     "sw_version": env!("CARGO_PKG_VERSION"),
                 },
                 "origin": { "name": "Roomcast", "sw_version": env!("CARGO_PKG_VERSION") },
@@ -151,7 +157,7 @@ mod tests {
     fn a_room_is_a_device_with_two_entities() {
         let topics = Topics::new("homeassistant", "roomcast-forecast");
         let slug = slug::unique("floor 3/ä");
-        let [(sensor_topic, sensor), (binary_topic, binary)] = topics.discovery("floor 3/ä", &slug);
+        let [(sensor_topic, sensor), (binary_topic, binary)] = topics.discovery(Level::Room, "floor 3/ä", &slug);
         assert_eq!(sensor_topic, format!("homeassistant/sensor/roomcast_forecast/{slug}/config"));
         assert_eq!(binary_topic, format!("homeassistant/binary_sensor/roomcast_forecast/{slug}/config"));
         let (sensor, binary): (Value, Value) =
@@ -177,7 +183,7 @@ mod tests {
         let [(state_topic, state), (curve_topic, curve)] =
             topics.states(&forecast.forecasts[0], &slug, "v1", &rendered);
         assert_eq!(state, "{\"occupied\":\"OFF\",\"probability\":12.3}");
-        let discovery = topics.discovery(&name, &slug);
+        let discovery = topics.discovery(Level::Room, &name, &slug);
         assert!(discovery.iter().all(|(_, payload)| payload.len() < 2000));
         assert!(curve.len() < 2000, "{}", curve.len());
         let curve: Value = serde_json::from_str(&curve).unwrap();

@@ -37,13 +37,13 @@ export const authorization = (secret) => (secret ? { Authorization: `Bearer ${se
 
 export const pause = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 
-/** Asks the server. A parameter may have several values. With the `tag` of an answer that is there, only another one is sent. */
+/** Asks the server, under the page's own path: a proxy may have put one in front. A parameter may have several values. With the `tag` of an answer that is there, only another one is sent. */
 export async function ask(path, parameters = {}, { secret = token.get(), tag = null, patience = 2 } = {}) {
   const given = Object.entries(parameters).flatMap(([name, values]) => [values].flat().map((value) => [name, value]));
   const query = new URLSearchParams(given.filter(([, value]) => value));
   const headers = { ...authorization(secret), ...(tag ? { 'If-None-Match': tag } : {}) };
   const address = query.size ? `${path}?${query}` : path;
-  const answer = await fetch(address, { headers }).catch(() => {
+  const answer = await fetch(`.${address}`, { headers }).catch(() => {
     throw new Problem({ code: 'unreachable' });
   });
   if (answer.ok || (tag && answer.status === 304)) return answer;

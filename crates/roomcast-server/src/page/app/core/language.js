@@ -12,7 +12,7 @@ const wishes = [prefers('language', ''), ...navigator.languages].map((tag) => ta
 export const language = wishes.find((wish) => Object.hasOwn(LANGUAGES, wish)) ?? 'en';
 export const locale = LOCALES[language];
 
-const sentences = await fetch(`/words/${language}.json`).then((answer) => answer.json());
+const sentences = await fetch(`./words/${language}.json`).then((answer) => answer.json());
 const rules = new Intl.PluralRules(locale);
 const [whole, tenths] = [0, 1].map((digits) => new Intl.NumberFormat(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits }));
 

@@ -15,7 +15,7 @@ async function fetchParts() {
   if (fetching) return;
   fetching = true;
   try {
-    made = await import('/panel.js');
+    made = await import('./panel.js');
     showPanel();
   } catch {
     showError(new Problem({ code: 'part' }));
