@@ -26,3 +26,4 @@ mod simulate;
 mod soak;
 mod store;
 mod stream;
+mod upgrade;
