@@ -219,7 +219,7 @@ fn a_quote_that_is_never_closed_is_named_where_it_opens() {
     for (row, expected) in [
         (
             "2016-07-01 04:00:00,\"a,1",
-            "line 2: expected 3 fields, found 2 fields, one of them quoted over several lines",
+            "line 2: expected 3 fields, found 2 fields, one of them with a quote that is not closed",
         ),
         ("2016-07-01 04:00:00,a,\"1", "line 2, column device_activated: expected a closing quote on the same line"),
     ] {
@@ -227,7 +227,11 @@ fn a_quote_that_is_never_closed_is_named_where_it_opens() {
         assert!(error.contains(expected), "{error}");
     }
     let error = refusal(format!("{HEADER}2016-07-01 04:00:00,a,1\n\"{}", tail.repeat(250)));
-    assert!(error.starts_with("readings.csv: line 3: the row does not end within 4194304 bytes"), "{error}");
+    let expected =
+        "readings.csv: line 3: expected 3 fields, found 1 fields, one of them with a quote that is not closed";
+    assert!(error.starts_with(expected), "{error}");
+    let error = refusal(format!("{HEADER}2016-07-01 04:00:00,a,1\n\n{}", "x".repeat(6 << 20)));
+    assert!(error.starts_with("readings.csv: line 4: the row does not end within 4194304 bytes"), "{error}");
 }
 
 #[test]

@@ -26,6 +26,13 @@ after(async () => {
   await server?.stop();
 });
 
+test('a name in a table for spreadsheets is no formula', async () => {
+  const source = await readFile(new URL('../../crates/roomcast-server/src/page/app/core/tools.js', import.meta.url));
+  const { field } = await import(`data:text/javascript;base64,${source.toString('base64')}`);
+  assert.deepEqual(['Hall', '=cmd|A1!x', '+1', '-1', '@x', '\t=1', '=a,"b"', 'a=b'].map(field),
+    ['Hall', "'=cmd|A1!x", "'+1", "'-1", "'@x", "'\t=1", '"\'=a,""b"""', 'a=b']);
+});
+
 const open = ({ to = server, ...how } = {}) => openPage(browser, to, how);
 
 test('signs in once, and not with a wrong token', async () => {

@@ -278,6 +278,13 @@ fn states() -> Vec<Case> {
     cases.into_iter().map(|case| Case { has_offs: true, ..case }).collect()
 }
 
+/// The contract's own layout with motion in the last second of each quarter of an hour, as tables of intervals have it.
+pub fn contract_intervals() -> Case {
+    let last = |r: &Reading| plain(&Reading { wall: r.wall + TimeDelta::seconds(899), ..*r });
+    let text = long("time,device,device_activated", |r| format!("{},{},1", last(r), r.name()));
+    file("contract with intervals", text, &[], "")
+}
+
 /// The contract's own layout with both edges.
 pub fn contract_edges() -> Case {
     let text = edges("time,device,device_activated", "1", "0", |r, state| format!("{},{},{state}", plain(r), r.name()));

@@ -12,7 +12,7 @@ use super::lags::Lags;
 use super::memories::SiteMemories;
 use super::odds::logit;
 use crate::calendar::LocalHour;
-use crate::hourly::{DeviceHours, HORIZON, Hourly};
+use crate::hourly::{DeviceHours, HORIZON, Hourly, State};
 
 /// Half-life of the site's rates, days.
 const HALF_LIFE: f64 = 28.0;
@@ -194,7 +194,8 @@ fn silent(hourly: &Hourly, device: &DeviceHours, values: &[f32], prior: &[f32]) 
         *at += day.len();
         Some(*at - day.len()..*at)
     }) {
-        if values[day.clone()].iter().any(|value| value.is_nan()) {
+        let states = &device.states[day.start - skip..day.end - skip];
+        if states.contains(&State::Unobserved) {
             for at in day {
                 sum.add(f64::from(values[at] == 1.0), f64::from(prior[at]));
             }

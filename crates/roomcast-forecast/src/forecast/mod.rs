@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::calendar::Hour;
 use crate::features::{FLOOR, FULL_WIDTH, SiteRates, Table, full_columns, sigmoid};
-use crate::hourly::{Hourly, Status};
+use crate::hourly::{DeviceHours, Hourly, State, Status};
 use crate::model::mix::Parts;
 use crate::model::{Layers, Models, Source};
 
@@ -89,11 +89,9 @@ pub fn forecast_in_parts(
     let layers = usable(hourly, layers);
     let rows = Table::new(hourly, site_rates, device).forecast()?;
     let parts = layers.parts(&rows, days(hourly, device));
-    // The model does not know silence; most silent devices stay silent.
-    let alive = if hours_of.status == Status::Silent { site_rates.silent_share } else { 1.0 };
+    let sensor = Sensor::new(hours_of, site_rates);
     let hours = (hourly.end..).zip(&parts).map(|(hour, parts)| {
-        let probability = sigmoid(parts.mixed) * alive;
-        let probability = probability.clamp(f64::from(FLOOR), 1.0 - f64::from(FLOOR));
+        let probability = sensor.probability(parts.mixed);
         HourForecast { hour, probability, occupied: probability >= layers.threshold.0 }
     });
     let forecast = DeviceForecast {
@@ -103,6 +101,34 @@ pub fn forecast_in_parts(
         hours: hours.collect(),
     };
     Ok((forecast, parts))
+}
+
+/// The state of a sensor at the origin. The model knows the use of rooms, not this.
+struct Sensor {
+    /// Factor on the probability: most silent sensors stay silent.
+    alive: f64,
+    /// True when the sensor has been on for so long that it may be stuck.
+    is_stuck: bool,
+}
+
+impl Sensor {
+    fn new(device: &DeviceHours, site_rates: &SiteRates) -> Sensor {
+        let alive = if device.status == Status::Silent { site_rates.silent_share } else { 1.0 };
+        // The last hour may not be over.
+        let is_stuck = device.states.iter().rev().take(2).any(|state| *state == State::Stuck);
+        Sensor { alive, is_stuck }
+    }
+
+    /// Returns the log-odds of motion from those of the room's use. A stuck sensor stays stuck or is mended, either as
+    /// likely.
+    fn score(&self, score: f64) -> f64 {
+        if self.is_stuck { (2.0 * score.exp()).ln_1p() } else { score }
+    }
+
+    /// Returns the probability of motion from the log-odds of the room's use.
+    fn probability(&self, score: f64) -> f64 {
+        (sigmoid(self.score(score)) * self.alive).clamp(f64::from(FLOOR), 1.0 - f64::from(FLOOR))
+    }
 }
 
 /// Returns the age of a device's first reading at the origin, in days.
@@ -126,7 +152,7 @@ pub struct Explanation {
     pub probability: f64,
     /// The log-odds before silence is taken into account: `base` plus all contributions.
     pub score: f64,
-    /// Log-odds that no feature accounts for.
+    /// Log-odds that no feature accounts for, such as those of a stuck sensor.
     pub base: f64,
     /// Factor on the probability of a silent sensor; 1 for others.
     pub silent_share: f64,
@@ -188,12 +214,14 @@ pub fn explain_with(
         .map(|((feature, value), contribution)| Contribution { feature, value, contribution })
         .collect();
     contributions.sort_by(|a, b| b.contribution.abs().total_cmp(&a.contribution.abs()));
+    let (sensor, mixed) = (Sensor::new(&hourly.devices[device], site_rates), all_parts[at].mixed);
+    let score = sensor.score(mixed);
     Ok(Explanation {
         hour,
         probability: forecast.hours[at].probability,
-        score: all_parts[at].mixed,
-        base,
-        silent_share: if forecast.status == Status::Silent { site_rates.silent_share } else { 1.0 },
+        score,
+        base: base + score - mixed,
+        silent_share: sensor.alive,
         contributions,
     })
 }

@@ -11,7 +11,7 @@ use crate::state::settings::MAX_CLOCK_SKEW;
 use crate::state::site::Site;
 use crate::state::snapshot::{MAX_STORE_SILENCE, Snapshot};
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
-use roomcast_forecast::hourly::{Hourly, State, Status};
+use roomcast_forecast::hourly::{Hourly, Status};
 use roomcast_forecast::readings::Stray;
 
 /// Shortest time between two checks. After a slow check the pause is this many times as long as the check took.
@@ -220,7 +220,7 @@ fn usual_silence(hourly: &Hourly, covered: i64) -> i64 {
     for device in &hourly.devices {
         let offset = (device.first - hourly.first) as usize;
         for (at, state) in device.states.iter().enumerate().skip(hours.saturating_sub(SILENCE_WINDOW_HOURS + offset)) {
-            moved[offset + at] |= *state == State::Occupied;
+            moved[offset + at] |= state.has_motion();
         }
     }
     let recent = &moved[hours.saturating_sub(SILENCE_WINDOW_HOURS)..];

@@ -43,7 +43,7 @@ pub use rows::{FileRow, rows};
 pub use sniff::{Columns, Delimiter, Layout, TimeForm};
 pub use source::encoding::Encoding;
 pub use source::places::files;
-pub use source::sheet;
+pub use source::{Records, sheet};
 pub use summary::{Counts, FileSummary, MAX_REFUSALS, ReadSummary, Stray};
 pub(crate) use table::each_record;
 pub use write::write_parquet;

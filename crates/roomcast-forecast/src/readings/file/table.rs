@@ -42,7 +42,7 @@ fn rows<E: From<ReadError>>(
     let count = |separator: u8| line.iter().filter(|&&byte| byte == separator).count();
     let separator = b",;\t".iter().copied().rev().max_by_key(|&separator| count(separator)).unwrap_or(b',');
     let mut records = Records::new(text, separator);
-    while records.next(file)? {
+    while records.header(file)? {
         take(records.line(), &records.record)?;
     }
     Ok(())

@@ -192,7 +192,7 @@ pub fn state(device: &DeviceHours, hour: Hour, calendar: &Calendar) -> State {
 
 fn letter(state: State) -> char {
     match state {
-        State::Occupied => 'o',
+        State::Occupied | State::Stuck => 'o',
         State::Vacant => 'v',
         State::Unobserved => 'u',
     }

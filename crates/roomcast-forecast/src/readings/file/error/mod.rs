@@ -72,12 +72,12 @@ pub enum ReadError {
     BadRow(Box<Refusal>),
     /// A row does not end.
     #[error(
-        "{file}: line {line}: the row does not end within {limit} bytes\nhint: look for a quote that is never closed"
+        "{file}: line {line}: the row does not end within {limit} bytes\nhint: look for line ends that are missing, or a quote that is never closed"
     )]
     Endless {
         /// The file as it was named.
         file: String,
-        /// The line at which the last complete row ended.
+        /// The line on which the row begins.
         line: u64,
         /// Most bytes of a row.
         limit: usize,

@@ -16,6 +16,9 @@ const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// Most rows that are looked at for the separator.
 const DELIMITER_ROWS: usize = 50;
 
+/// Number of rows from whose distance the length of intervals is found.
+const LENGTH_ROWS: usize = 9;
+
 /// Seconds of the longest interval. Rows that are further apart are not intervals.
 const MAX_LENGTH: Timestamp = 24 * HOUR;
 
@@ -53,10 +56,10 @@ impl<'a> Sample<'a> {
         let mut input = Records::new(bytes, delimiter);
         let mut skip = 0;
         if named.is_some() {
-            input.next(file)?;
+            input.header(file)?;
             skip += 1;
         }
-        if !input.next(file)? {
+        if !input.header(file)? {
             return Err(ReadError::Empty { file: file.to_owned() });
         }
         let mut is_time = |cell: &[u8]| !matches!(time::form(std::iter::once(cell), clock), Forms::Unknown);
@@ -70,7 +73,8 @@ impl<'a> Sample<'a> {
             sample.names = (1..=input.record.len()).map(|at| at.to_string()).collect();
             sample.rows.push(input.record.clone());
         }
-        while matches!(input.next(file), Ok(true)) {
+        let width = sample.names.len();
+        while matches!(input.next(file, |record| record.len() == width), Ok(true)) {
             if sample.rows.is_empty() {
                 sample.line = input.line();
             }
@@ -126,11 +130,13 @@ impl<'a> Sample<'a> {
         Err(ReadError::Ambiguous { file: self.file.to_owned(), what, drawn, hint: hint.to_owned() })
     }
 
-    /// Returns the seconds between most rows; 0 where at most half of the rows are that far apart, or more than a
-    /// day.
-    pub fn length(&self, time: &TimeColumn, clock: &mut Clock<'_>) -> Timestamp {
+    /// Returns the seconds between most of the first rows before `until`; 0 where at most half of them are that far apart, or
+    /// more than a day. Rows further down do not count: a later row must not change an earlier one.
+    pub fn length(&self, time: &TimeColumn, until: Option<Timestamp>, clock: &mut Clock<'_>) -> Timestamp {
         let times = self.rows.iter().filter_map(|row| join(row, time.at, time.clock));
-        let mut times: Vec<Timestamp> = times.filter_map(|cell| time.form.read(&cell, clock).ok()).collect();
+        let times = times.filter_map(|cell| time.form.read(&cell, clock).ok());
+        let times = times.filter(|&time| until.is_none_or(|until| time < until));
+        let mut times: Vec<Timestamp> = times.take(LENGTH_ROWS).collect();
         times.sort_unstable();
         times.dedup();
         let mut steps: Vec<Timestamp> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -154,7 +160,7 @@ fn delimiter(bytes: &[u8], file: &str) -> u8 {
         let mut input = Records::new(bytes, delimiter);
         let (mut width, mut even) = (0, 0);
         for _ in 0..DELIMITER_ROWS {
-            if !matches!(input.next(file), Ok(true)) {
+            if !matches!(input.next(file, |record| record.len() == width), Ok(true)) {
                 break;
             }
             width = if width == 0 { input.record.len() } else { width };

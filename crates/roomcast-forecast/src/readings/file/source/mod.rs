@@ -6,6 +6,7 @@ mod packed;
 pub mod places;
 mod records;
 pub mod sheet;
+mod tape;
 
 use std::io::{self, Cursor, Read};
 

@@ -53,3 +53,9 @@ export function prefers(name, otherwise) {
     return otherwise;
   }
 }
+
+/** A name as a field of a table. A spreadsheet would compute a name such as `=A1`; after an apostrophe it is text. */
+export function field(name) {
+  const text = /^[=+\-@\t\r]/.test(name) ? `'${name}` : name;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

@@ -1,7 +1,7 @@
 // The plan: when to switch each room on and off, from the blocks of `/schedule`.
 
 import { t } from '../core/language.js';
-import { prefers, sum } from '../core/tools.js';
+import { field, prefers, sum } from '../core/tools.js';
 import { clock, HOUR, percent, shift, stamp, weekday } from '../core/words.js';
 import { get, getChanged } from '../core/api.js';
 import { isPlan, isPresent, route, state } from '../core/state.js';
@@ -68,7 +68,6 @@ export const planSummary = (rooms) => t('plan.hoursOn', { n: Math.round(sum(room
 
 /** The rows shown as a table that a spreadsheet reads: a line for each block. */
 export function planTable() {
-  const field = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const lines = state.rows.filter((row) => row.kind === 'room').flatMap((row) => row.blocks.map((block) =>
     [field(row.name), block.start, block.end, block.occupied_from, block.occupied_until, block.peak_probability].join(',')));
   return ['room,on,off,occupied_from,occupied_until,peak_probability', ...lines].join('\r\n').concat('\r\n');
