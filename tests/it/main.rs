@@ -26,5 +26,5 @@ mod simulate;
 mod soak;
 mod store;
 mod stream;
-mod upgrade;
 mod until;
+mod upgrade;
