@@ -27,3 +27,4 @@ mod soak;
 mod store;
 mod stream;
 mod until;
+mod upgrade;
