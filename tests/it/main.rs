@@ -25,3 +25,4 @@ mod simulate;
 mod soak;
 mod store;
 mod stream;
+mod week;

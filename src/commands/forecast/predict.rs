@@ -16,7 +16,7 @@ use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::files;
 use roomcast_forecast::forecast::{self, DeviceForecast, ahead, write};
-use roomcast_forecast::hourly::{HORIZON, Hourly};
+use roomcast_forecast::hourly::{HORIZON, Hourly, MAX_DAYS};
 use roomcast_forecast::model::Models;
 use roomcast_forecast::model::rule::Rule;
 use roomcast_storage::inputs::Inputs;
@@ -25,10 +25,10 @@ use roomcast_storage::readings;
 /// Variable that names the readings if no argument does.
 const INPUT_VARIABLE: &str = "ROOMCAST_INPUT";
 
-/// Forecast the 24 hours after a time.
+/// Forecast the 24 hours after a time, or up to seven days.
 ///
 /// Without an output the forecast is drawn as a heat map. A time that is yet to come, such as tomorrow, is forecast from
-/// the present: by the models as far as they reach, which is 24 hours, and by each room's usual rate after that.
+/// the present: by the models as far as they reach, which is seven days, and by each room's usual rate after that.
 #[derive(Debug, Args)]
 #[command(mut_arg("input", |input| input.required(false).env(Resettable::Reset)))]
 pub struct PredictArgs {
@@ -47,6 +47,9 @@ pub struct PredictArgs {
     /// readings before the timestamp
     #[arg(long, value_name = "PLACE")]
     models: Option<PathBuf>,
+    /// Days of 24 hours to forecast, 1 to 7
+    #[arg(long, value_name = "DAYS", default_value_t = 1, value_parser = values::days)]
+    days: usize,
     /// Device to forecast; without it, all (repeatable)
     #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
@@ -105,7 +108,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
         bail!("the last reading, at {data_until}, is older than --max-age at {}", calendar.format(origin));
     }
     check_known(&readings, &args.device, " before the timestamp")?;
-    // Of hours that are yet to begin nothing is known. In the running hour the origin stands, as on a server, which rounds it
+    // Nothing is known of hours that are yet to begin. In the running hour the origin stands, as on a server, which rounds it
     // up. A file may be from a place whose clocks are ahead of this machine's.
     let present = calendar.now().max(last + 1);
     let is_ahead = calendar.next_hour(origin) > calendar.next_hour(present);
@@ -127,13 +130,17 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     if !matches!(rule, Rule::Fixed(_)) {
         remark(&format!("an hour counts as occupied from a probability of {:.2} on", models.threshold.0));
     }
+    let is_ahead = calendar.next_hour(origin) > hourly.end;
+    let hourly = hourly.reaching(if is_ahead { MAX_DAYS } else { args.days }, &calendar);
+    let rates = rates.reaching(&hourly);
     let mut forecasts = forecast::forecast_all(&hourly, &rates, &models).context("cannot build the features")?;
-    if calendar.next_hour(origin) > hourly.end {
-        let later = ahead::forecast_all(&readings, &calendar, origin, &hourly, &models);
+    if is_ahead {
+        let later = ahead::forecast_all(&readings, &calendar, origin, args.days, &hourly, &models);
         forecasts = ahead::joined(&forecasts, later.context("cannot build the features")?);
-        if hourly.stale.is_none() {
-            let reach = calendar.format(calendar.start(hourly.end + HORIZON as i32));
-            remark(&format!("from {reach} on, which is more than {HORIZON} hours ahead, it is each room's usual rate"));
+        let reached = hourly.end + hourly.horizon() as i32;
+        if hourly.stale.is_none() && calendar.next_hour(origin) + (HORIZON * args.days) as i32 > reached {
+            let reach = calendar.format(calendar.start(reached));
+            remark(&format!("from {reach} on, which is more than {MAX_DAYS} days ahead, it is each room's usual rate"));
         }
     }
     forecasts.retain(|f| args.device.is_empty() || args.device.contains(&f.device));
@@ -195,5 +202,6 @@ fn closing(forecasts: &[DeviceForecast], calendar: &Calendar, origin: Timestamp,
         Some(path) if path == Path::new("-") => "; written to standard output".into(),
         Some(path) => format!("; written to {}", path.to_string_lossy()),
     };
-    format!("{rooms}, 24 hours from {from}: {expected:.1} room-hours expected in use{place}")
+    let hours = forecasts.first().map_or(0, |forecast| forecast.hours.len());
+    format!("{rooms}, {hours} hours from {from}: {expected:.1} room-hours expected in use{place}")
 }

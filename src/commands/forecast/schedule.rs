@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
 use super::{check_known, models};
-use crate::commands::arguments::{BlockArgs, PromiseScope, RuleArgs, SiteArgs};
+use crate::commands::arguments::{BlockArgs, PromiseScope, RuleArgs, SiteArgs, values};
 use crate::commands::output::{self, remark};
 use crate::commands::progress;
 use roomcast_forecast::backtest::outcomes;
@@ -33,6 +33,9 @@ pub struct ScheduleArgs {
     /// readings before the timestamp
     #[arg(long, value_name = "PLACE")]
     models: Option<PathBuf>,
+    /// Days of 24 hours to plan, 1 to 7
+    #[arg(long, value_name = "DAYS", default_value_t = 1, value_parser = values::days)]
+    days: usize,
     /// Device to plan for; without it, all (repeatable)
     #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
@@ -92,6 +95,8 @@ pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
         Some(_) => Models::default(),
         None => models(args.models.as_deref(), &hourly, &rates)?,
     };
+    let hourly = hourly.reaching(args.days, &calendar);
+    let rates = rates.reaching(&hourly);
     let mut forecasts = forecast::forecast_all(&hourly, &rates, &models).context("cannot build the features")?;
     forecasts.retain(|forecast| args.device.is_empty() || args.device.contains(&forecast.device));
     let method = args.rule.method(args.promise.into());
@@ -104,7 +109,8 @@ pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
     let bytes = match args.format {
         Format::Text => {
             let from = calendar.wall(calendar.start(hourly.end)).format("%A %Y-%m-%d %H:%M");
-            format!("24 hours from {from}\n\n{}", write::text(&rooms, &thresholds, &calendar)).into_bytes()
+            format!("{} hours from {from}\n\n{}", hourly.horizon(), write::text(&rooms, &thresholds, &calendar))
+                .into_bytes()
         }
         Format::Json => {
             let json = write::json(&rooms, &thresholds, &rule, (origin, hourly.stale.is_some()), &calendar);

@@ -11,7 +11,7 @@ use super::kernel::{NEIGHBOUR_WEIGHT, growth};
 use super::odds::logit;
 use super::site_rates::Lags;
 use crate::calendar::LocalHour;
-use crate::hourly::{HORIZON, Hourly};
+use crate::hourly::Hourly;
 
 /// Half-lives of the rates of the day type, days.
 const TYPE_HALF_LIVES: [f64; 5] = [3.0, 7.0, 14.0, 56.0, 120.0];
@@ -119,7 +119,7 @@ impl SiteMemories {
                 }
             }
         }
-        for local in &locals[..locals.len().min(past + HORIZON)] {
+        for local in locals {
             if let Some(off) = off.get_mut((local.day - day0) as usize) {
                 *off = Some(local.off);
             }
@@ -129,7 +129,7 @@ impl SiteMemories {
             let until = ((local.day - day0) as usize).min(days.len());
             (until.saturating_sub(MAX_DAYS_BACK)..until).rev().find(|&day| off[day] == Some(local.off))
         };
-        let last_days: Vec<_> = locals[past..].iter().take(HORIZON).map(last_day).collect();
+        let last_days: Vec<_> = locals[past..].iter().map(last_day).collect();
         let level = |day: &Option<usize>| day.map_or(0.0, |day| days[day].log(BUILDING_SHRINK_HOURS));
         SiteMemories {
             levels: levels.map(|level| level.log(BUILDING_SHRINK_HOURS)),
@@ -199,7 +199,7 @@ pub(super) fn columns(hourly: &Hourly, site: &SiteMemories, lags: &Lags, values:
     }
     let levels = levels.map(|level| level.log(LEVEL_SHRINK_HOURS));
     let state = |at: usize| values.get(at).copied().unwrap_or(f32::NAN);
-    let hours = past..hourly.locals.len().min(past + HORIZON);
+    let hours = past..hourly.locals.len();
     let mut out = vec![0.0; MEMORY_WIDTH * hours.len()];
     for (lead, at) in hours.clone().enumerate() {
         let (local, p) = (&hourly.locals[at], prior[at]);

@@ -95,7 +95,7 @@ impl<'a> Table<'a> {
     /// # Errors
     /// [`PolarsError`] when the features cannot be built.
     pub fn full(&self) -> PolarsResult<Matrix> {
-        let mut matrix = self.matrix(&horizon(self.hourly.origin, self.hourly.end))?;
+        let mut matrix = self.matrix(&horizon(self.hourly))?;
         let site = &self.site_rates.shared.memories;
         let more = memories::columns(self.hourly, site, &self.site_rates.lags, &self.values, &self.prior);
         matrix.data.reserve_exact(more.len());

@@ -11,7 +11,6 @@ use crate::http::access::tokens::Scope;
 use crate::http::query::{self, Query};
 use crate::problem::{Problem, Reply};
 use crate::state::answer::{ModelRef, utc};
-use crate::state::grid::Forecasts;
 use crate::state::site::Site;
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use roomcast_forecast::decisions::blocks::{self, Block};
@@ -173,7 +172,10 @@ pub struct ScheduleQuery {
     device: Vec<String>,
     /// The instant the forecast is made at; default: as in `GET /predict`
     at: Option<String>,
-    /// Time from the start of a block to its first occupied hour, at most 12h; default: none
+    /// Days of 24 hours to plan; default: 1
+    #[param(value_type = Option<usize>, minimum = 1, maximum = 7)]
+    days: Option<String>,
+    /// Time from the start of a block to its first occupied hour, at most 12h; default: the server's, which is none if it was started without one
     #[param(example = "45m")]
     preheat: Option<String>,
     /// Time from the last occupied hour to the end of its block, at most 12h; default: none
@@ -202,7 +204,7 @@ pub struct ScheduleQuery {
     format: Option<String>,
 }
 
-/// Heating or ventilation blocks for the next 24 hours, as JSON or as a calendar
+/// Heating or ventilation blocks for the next 24 hours or up to seven days, as JSON or as a calendar
 ///
 /// A block begins `preheat` before the first occupied hour and ends `setback_after` after the last one. Blocks that
 /// touch are merged. An hour counts as occupied from a probability that keeps a promise: at most `max_missed` of the
@@ -241,19 +243,14 @@ pub async fn get(
         min_run: seconds("min_run", &query.min_run)?,
         closures: site.settings.input.site.closures(),
     };
+    let days = query::days(query.days.as_deref())?;
     let method = method(&query, site.settings.method)?;
     let media = if calendar_wanted { "text/calendar; charset=utf-8" } else { "application/json" };
     let bytes = work(move || {
         let calendar = &site.calendar;
-        let Forecasts { grid, cells } = snapshot.forecasts(origin, &devices, calendar, &site.metrics)?;
-        let forecasts = cells.iter().map(|cell| &cell.forecast);
-        let thresholds = {
-            let scores = site.scores.lock();
-            let judged = &grid.loaded.models.site.out_of_sample;
-            let rooms = forecasts.clone().map(|forecast| forecast.device.as_str());
-            promise::thresholds(method, scores.outcomes(), judged, plan::today(origin, calendar), rooms)
-        };
-        let rooms = plan::plan(forecasts, &thresholds, &rule, origin, calendar);
+        let (grid, forecasts) = snapshot.days(origin, days, &devices, calendar, &site.metrics)?;
+        let thresholds = site.thresholds(method, &grid, forecasts.iter().map(|forecast| forecast.device.as_str()));
+        let rooms = plan::plan(&forecasts, &thresholds, &rule, origin, calendar);
         if calendar_wanted {
             return Ok(ics::calendar(&rooms, grid.made_at, calendar).into_bytes());
         }

@@ -3,10 +3,10 @@
 use polars::prelude::PolarsResult;
 use rayon::prelude::*;
 
-use super::forecasts::{self, BATCH_SIZE};
+use super::forecasts;
 use crate::backoff::Outage;
 use crate::problem::Problem;
-use crate::state::grid::Grid;
+use crate::state::grid::{BATCH_SIZE, Grid};
 use crate::state::loaded::Loaded;
 use crate::state::site::Site;
 use crate::state::snapshot::{History, Snapshot};

@@ -1,7 +1,5 @@
 //! Forecasts in their rendered form: the types of the JSON, and its bytes.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -66,8 +64,8 @@ pub struct DeviceAnswer {
     pub data_until: Option<String>,
     /// The version of the models that made the forecast.
     pub model_version: String,
-    /// The 24 hours, in order.
-    #[schema(min_items = 24, max_items = 24)]
+    /// The hours, in order: 24 for each day.
+    #[schema(min_items = 24, max_items = 168)]
     pub hours: Vec<HourAnswer>,
 }
 
@@ -163,7 +161,7 @@ pub(crate) fn render(
     hourly: &Hourly,
     made_at: Timestamp,
     model: ModelRef,
-    cells: &[Arc<Cell>],
+    devices: &[&[u8]],
     calendar: &Calendar,
 ) -> serde_json::Result<Vec<u8>> {
     let last = hourly.devices.iter().filter_map(|d| d.times.last()).max();
@@ -176,14 +174,14 @@ pub(crate) fn render(
         devices: Vec::new(),
     };
     let mut out = serde_json::to_vec(&head)?;
-    out.reserve_exact(cells.iter().map(|cell| cell.json.len() + 1).sum());
+    out.reserve_exact(devices.iter().map(|json| json.len() + 1).sum());
     // The empty list of devices ends the object: `]}`.
     out.truncate(out.len() - 2);
-    for (at, cell) in cells.iter().enumerate() {
+    for (at, json) in devices.iter().enumerate() {
         if at > 0 {
             out.push(b',');
         }
-        out.extend_from_slice(&cell.json);
+        out.extend_from_slice(json);
     }
     out.extend_from_slice(b"]}");
     Ok(out)

@@ -1,4 +1,4 @@
-//! `GET /predict`: the next 24 hours.
+//! `GET /predict`: the next 24 hours, or up to seven days.
 
 pub mod body;
 pub mod compact;
@@ -26,6 +26,7 @@ use crate::state::cache::{Answer, Form, Key};
 use crate::state::site::Site;
 use crate::state::snapshot::{Snapshot, unknown};
 use roomcast_forecast::calendar::Timestamp;
+use roomcast_forecast::forecast::write;
 
 /// Size below which answers are not compressed.
 const MIN_GZIP_BYTES: usize = 1024;
@@ -40,12 +41,15 @@ pub struct PredictQuery {
     device: Vec<String>,
     /// The instant the forecast is made at: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339
     at: Option<String>,
+    /// Days of 24 hours to forecast; default: 1
+    #[param(value_type = Option<usize>, minimum = 1, maximum = 7)]
+    days: Option<String>,
     /// `json` or `csv`; takes precedence over `Accept`
     #[param(pattern = "^(json|csv)$")]
     format: Option<String>,
 }
 
-/// The next 24 hours of all devices, or of the named ones
+/// The next 24 hours of all devices, or of the named ones; or up to seven days
 ///
 /// `at` is any instant that the history covers. The forecast uses no reading at or after it. Without `at` the forecast is
 /// made at the present time, rounded up to five minutes but not into the next hour. If the last reading is more than 48
@@ -69,10 +73,14 @@ pub async fn get(_: ReadAccess, Query(query): Query<PredictQuery>, request: Http
         Form::Csv => "text/csv; charset=utf-8",
         _ => "application/json",
     };
-    let key = Key { origin, form, devices };
+    let key = Key { origin, form, days: query::days(query.days.as_deref())?, devices };
     let answer = cached(&site, snapshot, key, |site, snapshot, key| {
-        let forecasts = snapshot.forecasts(key.origin, &key.devices, &site.calendar, &site.metrics)?;
-        forecasts.render(key.form == Form::Csv, &site.calendar)
+        let (calendar, as_csv) = (&site.calendar, key.form == Form::Csv);
+        if key.days == 1 {
+            return snapshot.forecasts(key.origin, &key.devices, calendar, &site.metrics)?.render(as_csv, calendar);
+        }
+        let (grid, made) = snapshot.days(key.origin, key.days, &key.devices, calendar, &site.metrics)?;
+        if as_csv { Ok(write::csv(&made, calendar, true)) } else { grid.render(&made, calendar) }
     })
     .await?;
     send(&request, answer, media).await
@@ -157,7 +165,7 @@ pub(crate) async fn cached(
     }
     let site = site.clone();
     work(move || {
-        let _rendering = snapshot.answers.lock_rendering();
+        let _rendering = snapshot.answers.lock_rendering(&key);
         // Another request may have rendered it while this one waited.
         if let Some(answer) = snapshot.answers.get(&key) {
             site.metrics.cache_hits.add(1);
