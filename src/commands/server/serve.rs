@@ -10,7 +10,7 @@ use clap::Args;
 use super::ingest::LiveArgs;
 use super::jobs::{RetrainingArgs, UpkeepArgs};
 use super::targets::TargetArgs;
-use crate::commands::arguments::{RegistryArgs, RuleArgs, SiteArgs};
+use crate::commands::arguments::{BlockArgs, RegistryArgs, RuleArgs, SiteArgs};
 use roomcast_forecast::decisions::promise::Scope;
 use roomcast_server::http::access::auth::Access;
 use roomcast_server::http::access::limits::Limits;
@@ -50,6 +50,8 @@ pub struct ServeArgs {
     registry: RegistryArgs,
     #[command(flatten)]
     rule: RuleArgs,
+    #[command(flatten)]
+    blocks: BlockArgs,
     /// Address and port to listen on [default: 0.0.0.0:5000, with --no-auth 127.0.0.1:5000]
     #[arg(help_heading = HTTP, long, value_name = "ADDRESS", env = "ROOMCAST_BIND")]
     bind: Option<SocketAddr>,
@@ -127,6 +129,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         models: args.registry.models.clone(),
         rule: args.rule.rule(),
         method: args.rule.method(Scope::Site),
+        blocks: args.blocks.rule(&args.site.inputs().site),
         retrain: args.retraining.settings(),
         upkeep: args.live.store.is_some().then(|| args.upkeep.settings()),
     };

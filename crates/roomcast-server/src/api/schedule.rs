@@ -178,10 +178,10 @@ pub struct ScheduleQuery {
     /// Time from the start of a block to its first occupied hour, at most 12h; default: the server's, which is none if it was started without one
     #[param(example = "45m")]
     preheat: Option<String>,
-    /// Time from the last occupied hour to the end of its block, at most 12h; default: none
+    /// Time from the last occupied hour to the end of its block, at most 12h; default: the server's, which is none if it was started without one
     #[param(example = "30m")]
     setback_after: Option<String>,
-    /// Shortest length of a block, at most 12h; default: none
+    /// Shortest length of a block, at most 12h; default: the server's, which is none if it was started without one
     #[param(example = "1h")]
     min_run: Option<String>,
     /// Highest share of the occupied hours that may be missed; the default, at 0.05, unless the server has a rule
@@ -236,12 +236,16 @@ pub async fn get(
     }
     let snapshot = site.snapshot()?;
     let (origin, devices) = resolve(query.at.as_deref(), &query.device, &site, &snapshot)?;
-    let seconds = |name, text: &Option<String>| query::duration(name, text.as_deref(), MAX_DURATION);
+    let usual = &site.settings.blocks;
+    let seconds = |name, text: &Option<String>, usual: i64| match text {
+        Some(text) => query::duration(name, Some(text), MAX_DURATION),
+        None => Ok(usual),
+    };
     let rule = blocks::BlockRule {
-        preheat: seconds("preheat", &query.preheat)?,
-        setback: seconds("setback_after", &query.setback_after)?,
-        min_run: seconds("min_run", &query.min_run)?,
-        closures: site.settings.input.site.closures(),
+        preheat: seconds("preheat", &query.preheat, usual.preheat)?,
+        setback: seconds("setback_after", &query.setback_after, usual.setback)?,
+        min_run: seconds("min_run", &query.min_run, usual.min_run)?,
+        closures: usual.closures.clone(),
     };
     let days = query::days(query.days.as_deref())?;
     let method = method(&query, site.settings.method)?;

@@ -7,6 +7,7 @@ mod alerts;
 mod forecasts;
 pub mod load;
 pub mod periodic;
+mod planning;
 mod publishing;
 pub mod retrain;
 pub mod scheduled;

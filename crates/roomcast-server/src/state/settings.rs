@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use roomcast_forecast::decisions::blocks::BlockRule;
 use roomcast_forecast::decisions::promise::Method;
 use roomcast_forecast::model::rule::Rule;
 use roomcast_forecast::train::schedule::Schedule;
@@ -24,6 +25,8 @@ pub struct Settings {
     pub rule: Rule,
     /// The way to the threshold of schedules that name none.
     pub method: Method,
+    /// The rule of the blocks of schedules that name none.
+    pub blocks: BlockRule,
     /// The schedule and settings of retraining.
     pub retrain: Retraining,
     /// The schedule and settings of the store's upkeep, if there is a store.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::alerts::Alerts;
 use super::events::Events;
+use super::grid::Grid;
 use super::live::Live;
 use super::settings::Settings;
 use super::snapshot::Snapshot;
@@ -12,6 +13,8 @@ use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
 use crate::publish::Publisher;
 use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::decisions::plan;
+use roomcast_forecast::decisions::promise::{self, Method, Thresholds};
 use roomcast_forecast::scores::Scores;
 use roomcast_storage::registry::Registry;
 
@@ -69,6 +72,18 @@ impl Site {
                 .hint("GET /readyz tells when it is loaded")
                 .retry_after(1)
         })
+    }
+
+    /// Returns the thresholds of schedules for some rooms that are made on a grid.
+    pub(crate) fn thresholds<'a>(
+        &self,
+        method: Method,
+        grid: &Grid,
+        rooms: impl IntoIterator<Item = &'a str>,
+    ) -> Thresholds {
+        let scores = self.scores.lock();
+        let judged = &grid.loaded.models.site.out_of_sample;
+        promise::thresholds(method, scores.outcomes(), judged, plan::today(grid.hourly.origin, &self.calendar), rooms)
     }
 }
 

@@ -171,7 +171,8 @@ impl Sender<'_> {
     async fn send_forecast(&mut self, forecast: &SiteForecast) -> Result<(), ClientError> {
         let rendered = forecast.render(&self.feed.calendar);
         let hour = forecast.first();
-        for device in &forecast.forecasts {
+        let now = self.feed.calendar.now();
+        for (device, plan) in forecast.forecasts.iter().zip(&forecast.plans) {
             let slug = slug::unique(&device.device);
             let before = self.sent.get(&device.device).copied();
             if before.is_none() {
@@ -180,7 +181,8 @@ impl Sender<'_> {
                 }
                 self.known.insert(device.device.clone());
             }
-            let states = self.topics.states(device, &slug, &forecast.version, &rendered);
+            let states =
+                self.topics.states((device, plan), &slug, &forecast.version, &rendered, (now, &self.feed.calendar));
             let sums = [&states[0], &states[1]].map(|(_, payload)| self.hasher.hash_one(payload));
             for (message, (at, sum)) in states.into_iter().zip(sums.iter().enumerate()) {
                 if before.is_none_or(|before| before.hour != hour || before.sums[at] != *sum) {
