@@ -10,7 +10,7 @@ use clap::Args;
 use super::ingest::LiveArgs;
 use super::jobs::{RetrainingArgs, UpkeepArgs};
 use super::targets::TargetArgs;
-use crate::commands::arguments::{BlockArgs, RegistryArgs, RuleArgs, SiteArgs};
+use crate::commands::arguments::{BlockArgs, RegistryArgs, RuleArgs, SiteArgs, by_room};
 use roomcast_forecast::decisions::promise::Scope;
 use roomcast_server::http::access::auth::Access;
 use roomcast_server::http::access::limits::Limits;
@@ -52,6 +52,10 @@ pub struct ServeArgs {
     rule: RuleArgs,
     #[command(flatten)]
     blocks: BlockArgs,
+    /// Timetable that the stored schedules are compared with, such as 'mon-fri 06:00-19:00; sat 08:00-12:00', or
+    /// 'ROOM=mon-fri 08:00-17:00' for one room (repeatable); GET /ledger has the result
+    #[arg(long, value_name = "HOURS")]
+    timetable: Vec<String>,
     /// Address and port to listen on [default: 0.0.0.0:5000, with --no-auth 127.0.0.1:5000]
     #[arg(help_heading = HTTP, long, value_name = "ADDRESS", env = "ROOMCAST_BIND")]
     bind: Option<SocketAddr>,
@@ -130,6 +134,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         rule: args.rule.rule(),
         method: args.rule.method(Scope::Site),
         blocks: args.blocks.rule(&args.site.inputs().site),
+        timetables: (!args.timetable.is_empty()).then(|| by_room::timetables(&args.timetable)).transpose()?,
         retrain: args.retraining.settings(),
         upkeep: args.live.store.is_some().then(|| args.upkeep.settings()),
     };

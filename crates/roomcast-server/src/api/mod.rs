@@ -5,6 +5,7 @@ pub mod devices;
 pub mod events;
 pub mod explain;
 pub mod health;
+pub mod ledger;
 pub mod metrics;
 pub mod models;
 pub mod predict;

@@ -5,6 +5,7 @@
 pub mod activations;
 mod alerts;
 mod forecasts;
+mod ledger;
 pub mod load;
 pub mod periodic;
 mod planning;

@@ -13,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
 use crate::publish::Publisher;
 use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::decisions::live::LiveLedger;
 use roomcast_forecast::decisions::plan;
 use roomcast_forecast::decisions::promise::{self, Method, Thresholds};
 use roomcast_forecast::scores::Scores;
@@ -38,6 +39,8 @@ pub struct Site {
     pub publisher: Option<Publisher>,
     /// The scores of past forecasts.
     pub scores: LiveScores,
+    /// Stored schedules and what came of them.
+    ledger: Mutex<LiveLedger>,
     /// The current alerts.
     pub alerts: Alerts,
     /// The listeners of `GET /events`.
@@ -57,6 +60,7 @@ impl Site {
             live,
             publisher,
             scores: LiveScores::default(),
+            ledger: Mutex::default(),
             alerts: Alerts::default(),
             events: Events::default(),
         }
@@ -72,6 +76,11 @@ impl Site {
                 .hint("GET /readyz tells when it is loaded")
                 .retry_after(1)
         })
+    }
+
+    /// Returns the ledger, locked.
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, LiveLedger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the thresholds of schedules for some rooms that are made on a grid.

@@ -97,6 +97,14 @@ fn form(request: &HttpRequest, format: Option<&str>) -> Result<Form, Problem> {
     }
 }
 
+/// Returns whether CSV is wanted rather than JSON, by `?format=`, else by `Accept`.
+///
+/// # Errors
+/// Returns a `Problem` for another format.
+pub fn prefers_csv(request: &HttpRequest, format: Option<&str>) -> Result<bool, Problem> {
+    Ok(form(request, format)? == Form::Csv)
+}
+
 /// Returns whether `Accept` gives a media type a higher weight than JSON.
 pub fn prefers(request: &HttpRequest, media: &str) -> bool {
     Accept::parse(request).is_ok_and(|accept| weight(&accept, media) > weight(&accept, "application/json"))
