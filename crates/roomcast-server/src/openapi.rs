@@ -11,7 +11,7 @@ use utoipa::{OpenApi, Path};
 
 use crate::api::predict::{body, compact};
 use crate::api::{
-    alerts, devices, events, explain, health, ledger, metrics, models, predict, readings, schedule,
+    alerts, devices, events, explain, health, ledger, metrics, models, predict, readings, schedule, utilisation,
 };
 use crate::problem;
 
@@ -43,6 +43,7 @@ operations! {
     "predict": compact::get;
     "schedule": schedule::get;
     "ledger": ledger::get;
+    "utilisation": utilisation::get;
     "explain": explain::get;
     "events": events::get;
     "devices": devices::list;

@@ -11,3 +11,4 @@ pub mod models;
 pub mod predict;
 pub mod readings;
 pub mod schedule;
+pub mod utilisation;
