@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::ingest::LiveArgs;
 use super::jobs::{RetrainingArgs, UpkeepArgs};
-use super::targets::TargetArgs;
+use super::targets::{NotifyArgs, TargetArgs};
 use crate::commands::arguments::{BlockArgs, RegistryArgs, RuleArgs, SiteArgs, by_room};
 use roomcast_forecast::decisions::promise::Scope;
 use roomcast_server::http::access::auth::Access;
@@ -19,6 +19,7 @@ use roomcast_server::http::access::tokens::Tokens;
 use roomcast_server::http::access::uploads::Uploads;
 use roomcast_server::logs::START;
 use roomcast_server::publish::Publisher;
+use roomcast_server::publish::webhook::Notifier;
 use roomcast_server::run::{self, Listen};
 use roomcast_server::state::live::PUBLISHING;
 use roomcast_server::state::settings::Settings;
@@ -105,6 +106,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     targets: TargetArgs,
     #[command(flatten)]
+    notify: NotifyArgs,
+    #[command(flatten)]
     upkeep: UpkeepArgs,
     #[command(flatten)]
     retraining: RetrainingArgs,
@@ -161,6 +164,10 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     for target in &targets {
         tracing::info!(target: START, "forecasts are published to {target}");
     }
+    let hook = args.notify.hook()?;
+    if let Some(hook) = &hook {
+        tracing::info!(target: START, "alerts go to {hook}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(STORE_THREADS)
         .thread_name("store")
@@ -170,7 +177,9 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let live = args.live.open(&runtime, &calendar)?;
     let lease = live.as_ref().map(|live| (live.lease(PUBLISHING), PUBLISHING.duration));
     let publisher = Publisher::start(runtime.handle(), targets, &calendar, lease);
-    let ended = run::run(Site::new(settings, calendar, live, publisher), access, &listen);
+    let mut site = Site::new(settings, calendar, live, publisher);
+    site.notifier = hook.map(|hook| Notifier::start(runtime.handle(), hook));
+    let ended = run::run(site, access, &listen);
     // Readings that are not stored yet are not acknowledged either, so their senders send them again.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::http::access::auth::{Access, admit};
 use crate::http::access::tokens::Scope;
-use crate::metrics::Text;
+use crate::metrics::{HookCounts, Text};
 use crate::problem::Reply;
 use crate::publish::Publisher;
 use crate::state::live::Live;
@@ -38,6 +38,9 @@ pub async fn get(request: HttpRequest, site: Data<Site>, access: Data<Access>) -
     write_scores(&mut text, &site);
     write_ledger(&mut text, &site);
     text.targets(site.publisher.as_ref().map_or(&[], Publisher::counts));
+    if let Some(notifier) = &site.notifier {
+        text.group(HookCounts::ALL, &[("", notifier.counts())]);
+    }
     if let Some(live) = &site.live {
         write_ingest(&mut text, live);
     }

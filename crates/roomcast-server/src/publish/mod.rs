@@ -7,6 +7,7 @@ mod homeassistant;
 mod redis;
 mod site_forecast;
 mod slug;
+pub mod webhook;
 
 use std::fmt::Display;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! Alerts: problems the operator of a site should know, at most one entry per kind.
 
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
@@ -62,7 +63,7 @@ const KINDS: [(Kind, &str); 12] = [
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Alert {
     /// The kind of the problem.
-    kind: Kind,
+    pub(crate) kind: Kind,
     /// Number of devices, servers or models with the problem.
     count: usize,
     /// Time at which the server first found the problem since it was last absent or since the server's start; UTC, RFC
@@ -71,6 +72,14 @@ pub struct Alert {
     /// Names of the first devices, servers or models, in order. For failures, the reasons.
     #[schema(max_items = 20)]
     examples: Vec<String>,
+}
+
+/// One line: the kind, the number, and the examples.
+impl fmt::Display for Alert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = KINDS.iter().find(|(kind, _)| *kind == self.kind).map_or("", |(_, name)| name);
+        write!(f, "{name} ({}): {}", self.count, self.examples.join(", "))
+    }
 }
 
 /// The alerts of the last check.

@@ -12,6 +12,7 @@ use super::snapshot::Snapshot;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
 use crate::publish::Publisher;
+use crate::publish::webhook::Notifier;
 use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::decisions::live::LiveLedger;
 use roomcast_forecast::decisions::plan;
@@ -37,6 +38,8 @@ pub struct Site {
     pub live: Option<Live>,
     /// Publishes forecasts, if targets are configured.
     pub publisher: Option<Publisher>,
+    /// The web hook for alerts, if there is one.
+    pub notifier: Option<Notifier>,
     /// The scores of past forecasts.
     pub scores: LiveScores,
     /// Stored schedules and what came of them.
@@ -59,6 +62,7 @@ impl Site {
             serving: Serving::default(),
             live,
             publisher,
+            notifier: None,
             scores: LiveScores::default(),
             ledger: Mutex::default(),
             alerts: Alerts::default(),
