@@ -17,6 +17,9 @@ export PATH := $(cache)/bin:$(PATH):$(HOME)/.cargo/bin
 PREFIX ?= $(HOME)/.local
 FORECAST ?= forecast.csv
 roomcast := $(CARGO_TARGET_DIR)/release/roomcast
+# On a machine without Rust, the tarball that `make dist` has packed elsewhere does for the demo.
+packed := $(if $(shell PATH='$(PATH)' command -v cargo),,$(firstword $(wildcard dist/roomcast-*-linux.tar.gz)))
+version := $(shell sed -n '0,/^version = "\(.*\)"/s//\1/p' Cargo.toml)
 
 # CI must not resolve the dependencies anew.
 locked := $(if $(CI),--locked)
@@ -28,7 +31,7 @@ shared := $(release) --examples
 # cargo-nextest where it is installed. Expanded when used, not on every call of make.
 runner = $(shell cargo nextest --version >/dev/null 2>&1 && echo nextest run || echo test)
 
-.PHONY: help setup build demo test check fmt clippy doc deny advisories dockerfile lint-tools bench bench-peers bench-buildings experience attack soak install python dist image
+.PHONY: help setup build demo test check fmt clippy doc deny advisories dockerfile workflows lint-tools bench bench-peers bench-buildings experience attack soak install python dist dist-test image
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 13
@@ -43,15 +46,19 @@ build: setup ## Build the release binary
 python: build ## Build the Python module
 	cargo build $(shared) --lib
 
-dist: python ## Pack wheel, tarball and Debian package into dist/
+dist: python ## Pack wheel, tarball, Debian package and Home Assistant app into dist/
 	deploy/packages/pack --target $(CARGO_TARGET_DIR)
+
+dist-test: ## Test the packages of dist/ on a bare Debian (needs root)
+	scripts/dist-test
 
 # From the tarball in seconds where there is one, else from source.
 image: ## Build the container image
-	docker build -t roomcast --build-arg BINARY=$(if $(wildcard dist/roomcast-*-linux.tar.gz),tarball,source) .
+	docker build -t roomcast -t roomcast:$(version) --build-arg BINARY=$(if $(wildcard dist/roomcast-*-linux.tar.gz),tarball,source) .
 
-demo: build ## Forecast a day from the sample data and show it as a heat map
-	$(roomcast) predict --show --probabilities '2016-08-24 23:59:59' data/device_activations.csv $(FORECAST)
+demo: $(if $(packed),,build) ## Forecast a day from the sample data and show it as a heat map
+	$(if $(packed),mkdir -p '$(cache)/packed' && tar -C '$(cache)/packed' --strip-components 1 -xf '$(packed)')
+	$(if $(packed),$(cache)/packed/bin/roomcast,$(roomcast)) predict --show --probabilities '2016-08-24 23:59:59' data/device_activations.csv $(FORECAST)
 
 # Documentation, package, page, fuzz, Spark and deployment tests first, so that the runner's summary of all others closes the output.
 test: dist ## Run all tests
@@ -64,7 +71,7 @@ test: dist ## Run all tests
 	scripts/deploy-check
 	cargo $(runner) $(shared) --lib --bins --tests --no-fail-fast
 
-check: fmt deny dockerfile clippy doc ## Check format, lints, documentation, licences and Dockerfile
+check: fmt deny dockerfile workflows clippy doc ## Check format, lints, documentation, licences, Dockerfiles and workflows
 
 lint-tools:
 	@scripts/setup lint
@@ -86,14 +93,19 @@ deny: lint-tools ## Check licences, sources and bans of the dependencies
 advisories: lint-tools ## Check the dependencies against known vulnerabilities (needs the network)
 	scripts/advisories
 
-dockerfile: lint-tools ## Lint the Dockerfile
-	hadolint Dockerfile
+dockerfile: lint-tools ## Lint the Dockerfiles
+	hadolint Dockerfile deploy/home-assistant/Dockerfile
+
+# Against the forge's schema, and for what an attacker could use: unpinned actions, wide permissions, injected text.
+workflows: lint-tools ## Lint the workflows of .github
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	zizmor --offline --no-progress .github/workflows
 
 bench: setup ## Run the benchmarks
 	cargo bench $(strip $(locked))
 
 # SIZE=small for a look at whether everything works.
-bench-peers: build ## Compare with peers and with the limits of the machine, write docs/BENCHMARKS.md
+bench-peers: dist ## Compare with peers and with the limits of the machine, write docs/BENCHMARKS.md
 	benches/peers/all.sh $(SIZE)
 
 # DATA=folder of the readings that benches/peers/windows.py names; WORK=folder keeps the peers' forecasts.

@@ -75,6 +75,7 @@ fn registry(criterion: &mut Criterion) {
         last_reading: models.cutoff - 1,
         readings: 12_000_000,
         fingerprint: "0".repeat(64),
+        rooms: None,
         training: Duration::from_secs(300),
     };
     let registry = Registry::open(place.path());

@@ -30,6 +30,16 @@ table = forecast.pivot("device", index="time", values="probability")
 print(table)
 
 # %% [markdown]
+# ## When to switch on
+#
+# The plan aims to miss at most 5 % of the occupied hours, as the last 28 days would have it.
+
+# %%
+plan = forecaster.schedule(origin, preheat="45m", setback_after="30m")
+print(plan)
+blocks = plan.blocks.to_polars()
+
+# %% [markdown]
 # ## What drove one hour
 
 # %%
@@ -68,6 +78,12 @@ devices = table.columns[1:]
 heat.imshow(table.select(devices).to_numpy().T, aspect="auto", cmap="YlOrRd", vmin=0, vmax=1)
 heat.set(title=f"Chance that a room is occupied, {table['time'][0]:%d %B}", xlabel="hour", yticks=range(len(devices)))
 heat.set_yticklabels(devices)
+# The frames are the blocks of the plan; hour 0 is the middle of a cell.
+first = table["time"][0]
+for device, start, end in blocks.select("device", "start", "end").iter_rows():
+    left, right = ((time - first).total_seconds() / 3600 - 0.5 for time in (start, end))
+    row = devices.index(device) - 0.45
+    heat.add_patch(plt.Rectangle((left, row), right - left, 0.9, fill=False, edgecolor="black"))
 loss.plot(by_lead["lead"], by_lead["model"], label="Roomcast")
 loss.plot(by_lead["lead"], by_lead["rate"], label="hour-of-week rate")
 loss.set(title="Log loss by lead (lower is better)", xlabel="hours ahead")

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from datetime import date
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import polars as pl
@@ -94,6 +95,29 @@ def differences(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.nd
     return mean(theirs.sum(axis=0)) - mean(ours.sum(axis=0)), *np.percentile(of_draws, [2.5, 97.5], axis=0)
 
 
+def beaten(cases: pl.DataFrame, found: dict[str, tuple[str, pl.Expr]]) -> str:
+    """Says on how many devices the rule that is best on each has the lower log loss, and on how many beyond noise."""
+    rules = {name: found[name] for name in RULES.values()}
+    names = cases["device"].unique().sort().to_list()
+    # One-sided at 5 % for all devices together (Bonferroni).
+    limit = NormalDist().inv_cdf(1.0 - 0.05 / len(names))
+    lower, worse, largest = 0, [], -np.inf
+    for name in names:
+        own = cases.filter(pl.col("device") == name)
+        ours = scores(own, {OURS: found[OURS]})[OURS]
+        best = min(scores(own, rules).values(), key=lambda sums: sums[:, 0].sum())
+        more = (ours - best)[:, 0]
+        errors = more.mean() / (more.std(ddof=1) / np.sqrt(len(more)) or 1.0)
+        lower += more.sum() > 0
+        worse += [f"{name} ({errors:.1f} standard errors)"] if errors > limit else []
+        largest = max(largest, errors)
+    beyond = f"beyond noise on {', '.join(worse)}" if worse else "beyond noise on none"
+    return (
+        f"Of {len(names)} devices the best rule of each has a lower log loss on {lower}, {beyond} (paired by day; {limit:.1f} standard errors for so many "
+        f"devices, the largest is {largest:.1f})."
+    ).replace("-", "−")
+
+
 def signed(value: float, digits: int) -> str:
     return f"{value:+.{digits}f}".replace("-", "−")
 
@@ -135,7 +159,7 @@ def section(options: argparse.Namespace, work: Path) -> str:
         head = ["", "log loss", "Brier", "accuracy", "log loss more than Roomcast’s", "Brier more", "accuracy more, points"]
         ordered = [cells for _, cells, _ in sorted(made, key=lambda row: row[0])]
         days = cases["date"].n_unique()
-        details.append(f"**{window.what[0].upper()}{window.what[1:]}**: {cases.height:,} hours of {days} days, {cases['truth'].mean():.1%} occupied\n\n{table(head, ordered)}")
+        details.append(f"**{window.what[0].upper()}{window.what[1:]}**: {cases.height:,} hours of {days} days, {cases['truth'].mean():.1%} occupied\n\n{table(head, ordered)}\n{beaten(cases, found)}\n")
     if not details:
         sys.exit("none of the buildings is there")
     short = [[f"**{name}**" if name == OURS else name, *(of.get(what, "–") for what in names)] for name, of in summary.items()]

@@ -10,10 +10,11 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
+import first_forecast
 from limits import ROOT, forecasts, limits
 from training import against, growth, table
 
-SECTIONS = ("training", "forecasts", "growth", "limits")
+SECTIONS = ("training", "forecasts", "first", "growth", "limits")
 SIZES = {
     "full": {"devices": 1_000, "sample": 20, "rounds": 3, "sizes": [10, 100, 1_000, 10_000], "weeks": [2, 8, 26, 52], "of": 200, "profiled": 1_000},
     "small": {"devices": 20, "sample": 4, "rounds": 1, "sizes": [10, 20], "weeks": [2, 8], "of": 10, "profiled": 20},
@@ -73,6 +74,8 @@ def main() -> None:
         if "forecasts" in wanted:
             text, served = forecasts(options.forest)
             add("Forecasts: latency and throughput", text)
+        if "first" in wanted:
+            add("Time to the first forecast", first_forecast.table())
         if "growth" in wanted:
             add("Growth", growth(options.roomcast, place, size["sizes"], size["weeks"], size["of"]))
         if "limits" in wanted:

@@ -8,6 +8,7 @@ import subprocess
 import time
 import tomllib
 import uuid
+import zlib
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,22 @@ class Crates:
         }
         serial = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(bill, sort_keys=True))
         return (json.dumps({**bill, "serialNumber": f"urn:uuid:{serial}"}, indent=1) + "\n").encode()
+
+    def audit(self, program: str) -> bytes:
+        """Returns the list of crates that scanners look for in a program, in the form of `cargo auditable`."""
+        crates = list(self.of(program).items())
+        places = {crate: place for place, (crate, _) in enumerate(crates)}
+        entries = []
+        for crate, uses in crates:
+            name, version = self._key(crate)
+            source = "crates.io" if self.packages[crate]["source"] else "local"
+            entry: dict[str, Any] = {"name": name, "version": version, "source": source}
+            if uses:
+                entry["dependencies"] = sorted(places[used] for used in uses)
+            if name == program:
+                entry["root"] = True
+            entries.append(entry)
+        return zlib.compress(json.dumps({"packages": entries, "format": 1}, separators=(",", ":")).encode(), 9)
 
     def licences(self, *programs: str) -> bytes:
         """Returns the licence texts of all crates that are not ours, each text once."""

@@ -12,10 +12,16 @@ ALLOWED = {"libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1", "libpthr
 LOADER = re.compile(r"^ld-linux.*\.so\.\d$")
 
 
-def stripped(program: Path) -> bytes:
-    """Returns a program or library without symbols that only a debugger reads."""
-    with tempfile.NamedTemporaryFile() as output:
-        subprocess.run(["strip", "--strip-unneeded", "-o", output.name, program], check=True)
+# The section in which scanners look for the crates of a program.
+CRATES = ".dep-v0"
+
+
+def stripped(program: Path, crates: bytes) -> bytes:
+    """Returns a program or library without symbols that only a debugger reads, and with the list of its crates."""
+    with tempfile.NamedTemporaryFile() as output, tempfile.NamedTemporaryFile() as section:
+        Path(section.name).write_bytes(crates)
+        command = ["objcopy", "--strip-unneeded", "--add-section", f"{CRATES}={section.name}", program, output.name]
+        subprocess.run(command, check=True)
         return Path(output.name).read_bytes()
 
 

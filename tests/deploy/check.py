@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 import unittest
 import urllib.error
 import urllib.request
@@ -252,6 +253,17 @@ class Monitoring(unittest.TestCase):
             cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
             self.assertFalse(cells & taken, panel["title"])
             taken |= cells
+
+
+class Version(unittest.TestCase):
+    def test_images_are_of_the_version_that_is_built_here(self):
+        version = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+        compose = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())["services"]["roomcast"]["image"]
+        self.assertEqual(compose, f"${{ROOMCAST_IMAGE:-roomcast:{version}}}")
+        chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+        self.assertEqual((chart["version"], chart["appVersion"]), (version, version))
+        images = {pod["spec"]["containers"][0]["image"] for pod in pods(render({}))}
+        self.assertEqual(images, {f"roomcast:{version}"})
 
 
 class Compose(unittest.TestCase):

@@ -217,8 +217,39 @@ fn explain_names_what_drove_an_hour() {
     let error = fails(&explain(&["device_2", "2016-08-25 10:00:00", "--at", "soon"]), 1);
     assert!(error.contains("--at"), "{error}");
     assert_eq!(ok(&explain(&["device_2", "2016-08-25 10:20:00", "--at", "2016-08-25"])), said);
+    let error = fails(&explain(&["device_2", "2016-08-27 10:00:00", "--at", "2016-08-25"]), 1);
+    assert!(error.contains("2016-08-27 10:00:00 is not among the 24 hours after 2016-08-25 00:00:00"), "{error}");
     let error = fails(&explain(&["kitchen", "2016-08-25 10:00:00"]), 1);
     assert!(error.contains("hint: there are device_1, device_2,") && error.contains("and 2 more"), "{error}");
+}
+
+/// Two sensors on workdays of four weeks; then either nothing, or only that they are alive.
+#[test]
+fn explain_gives_the_probability_of_predict_whatever_was_heard() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("readings.csv");
+    let input = file.to_str().unwrap();
+    let row = |day: i64, hour: i64, rest: &str| {
+        let date = chrono::NaiveDate::from_epoch_days(16_986 + day as i32).unwrap();
+        format!("{date} {hour:02}:20:00,{rest}\n")
+    };
+    let office = || (0..28).filter(|day| day % 7 < 5).flat_map(|day| (9..17).map(move |hour| (day, hour)));
+    let motion: String = office().map(|(day, hour)| row(day, hour, "hall,1") + &row(day, hour, "loft,1")).collect();
+    let signs: String = (28..42).map(|day| row(day, 12, "hall,0")).collect();
+    let mut found = Vec::new();
+    for (more, hour) in [(String::new(), "2016-08-17 10"), (signs, "2016-08-17 10"), (String::new(), "2016-08-03 10")] {
+        std::fs::write(&file, format!("time,device,device_activated\n{motion}{more}")).unwrap();
+        let (at, hour) = (hour[..10].to_owned(), format!("{hour}:00:00"));
+        let forecast = ok(&["predict", &at, input, "-", "--json"]);
+        let forecast: serde_json::Value = serde_json::from_str(&forecast).unwrap();
+        let probability = &forecast["devices"][0]["hours"][10]["probability"];
+        let why = ok(&["explain", "--input", input, "hall", &hour, "--json"]);
+        let why: serde_json::Value = serde_json::from_str(&why).unwrap();
+        assert_eq!(&why["probability"], probability, "{at}");
+        found.push(probability.as_f64().unwrap());
+    }
+    // A silence that nobody can judge is not an empty house, and a living sensor says that it is empty.
+    assert!(found[1] < found[0] / 2.0, "{found:?}");
 }
 
 #[test]

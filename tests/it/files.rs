@@ -61,9 +61,14 @@ fn files_of_every_shape_give_one_forecast_to_the_last_bit() {
     };
     let (pulses, edges) = (own(&cases[0]), own(&cases::contract_edges()));
     assert_ne!(pulses, edges);
+    let intervals = own(&cases::contract_intervals());
     let mut wrong = Vec::new();
     for (at, case) in cases.iter().enumerate().skip(1) {
-        let expected = if case.has_offs { &edges } else { &pulses };
+        let expected = match case.has_offs {
+            true => &edges,
+            false if case.name.contains("wide") => &intervals,
+            false => &pulses,
+        };
         match forecast(&place.path().join(at.to_string()), case) {
             Ok((devices, _)) if devices != *expected => wrong.push(format!("{}: another forecast", case.name)),
             Ok((_, said)) if !said.contains(case.said) => wrong.push(format!("{}: it says {said}", case.name)),
@@ -141,7 +146,31 @@ fn a_store_takes_what_a_forecast_reads() {
     let case = |name: &str| cases.iter().find(|case| case.name == name).unwrap();
     assert_eq!(stored(&cases[0], 0), (readings::all().len() as u64, 0));
     // What is there already is not stored again, whatever file it comes from.
-    for (at, name) in ["German headers", "epoch milliseconds", "wide", "workbook", "directory"].iter().enumerate() {
+    for (at, name) in ["German headers", "epoch milliseconds", "workbook", "directory"].iter().enumerate() {
         assert_eq!(stored(case(name), at + 1), (0, 0), "{name}");
+    }
+    assert_eq!(stored(&cases::contract_intervals(), 5), (readings::all().len() as u64, 0));
+    for (at, name) in ["wide", "wide with ends", "workbook with a wide table"].iter().enumerate() {
+        assert_eq!(stored(case(name), at + 6), (0, 0), "{name}");
+    }
+}
+
+#[test]
+fn an_unclosed_quote_costs_one_row() {
+    let place = tempfile::tempdir().unwrap();
+    let row = |n: usize| format!("2016-07-{:02} 10:{:02}:{:02},device_{},1", 1 + n / 3600, n / 60 % 60, n % 60, n % 3);
+    let mut lines: Vec<String> = (0..10_000).map(row).collect();
+    lines[499] = lines[499].replace(",device", ",\"device");
+    for (at, header) in ["time,device,device_activated", "ts,sensor_id,value"].iter().enumerate() {
+        let (file, store) = (place.path().join("a.csv"), place.path().join(format!("{at}.db")));
+        std::fs::write(&file, format!("{header}\n{}\n", lines.join("\n"))).unwrap();
+        let (file, store) = (file.to_str().unwrap(), store.to_str().unwrap());
+        let output = roomcast(&["import", "--store", store, "--json", file], None);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let counts: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&counts[0]["stored"], &counts[0]["refused"]), (&9999.into(), &1.into()), "{header}");
+        let report = roomcast(&["inspect", "--json", file], None);
+        let report: Value = serde_json::from_slice(&report.stdout).unwrap();
+        assert_eq!(report["files"][0]["refusals"][0]["line"], 501, "{header}");
     }
 }

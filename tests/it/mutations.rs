@@ -21,6 +21,7 @@ use roomcast_forecast::features::WIDTH;
 use roomcast_forecast::model::codec::{decode_device, encode_device};
 use roomcast_forecast::model::trees::Trees;
 use roomcast_forecast::readings::{Layout, ReadOptions, read};
+use roomcast_forecast::rooms::Rooms;
 use roomcast_forecast::train::shard::arrow::{Input, Output};
 use roomcast_server::ingest::payload::form::Form;
 use roomcast_server::ingest::payload::message::Reader;
@@ -429,6 +430,23 @@ fn damaged_holidays_are_read_or_refused() {
         std::fs::write(&file, bytes).unwrap();
         let _ = days_off::read(&file);
         std::fs::remove_file(file).unwrap();
+    });
+}
+
+#[test]
+fn damaged_tables_of_rooms_are_read_or_refused() {
+    let plain = "sensor,room,floor,building,from,to\na,Kitchen,1,HQ,,2026-03-01\nb,Kitchen,1,HQ,2026-03-01 12:00:00,\n\"c\",Lab,,,,\n";
+    let other = "Room;to;sensor\nKitchen;2026-03-01T10:00;ä\nLab;;c\n";
+    let packed = pack::gzip(plain.as_bytes());
+    let inputs = [plain.into(), other.into(), packed, pack::utf16(other, true)];
+    for whole in &inputs {
+        assert!(Rooms::parse(&whole[..], "rooms", &Calendar::default()).is_ok());
+    }
+    attack(1000, 1, &inputs, |_, _, _, bytes| {
+        if let Ok(rooms) = Rooms::parse(&bytes[..], "rooms", &Calendar::default()) {
+            let again = Rooms::parse(&rooms.csv(&Calendar::default())[..], "again", &Calendar::default());
+            assert_eq!(again.unwrap(), rooms);
+        }
     });
 }
 

@@ -66,7 +66,7 @@ fn a_stuck_device_changes_the_others_forecasts_little() {
         let stuck = sound.devices[2].device.clone();
         let (moved, lost) = change(&replay(&sound, monday), &replay(&faulty, monday), |device, _| device != stuck);
         println!("seed {seed}: stuck for 16 days and more: probability of others {moved:.4}, log loss {lost:+.4}");
-        assert!(moved < 0.02 && lost < 0.01, "seed {seed}: {moved} {lost}");
+        assert!(moved < 0.02 && lost < 0.004, "seed {seed}: {moved} {lost}");
     }
 }
 

@@ -208,8 +208,9 @@ fn a_bad_row_is_named_by_file_line_and_column() {
     let long = row(&format!("2016-07-01 04:00:00,{},1", "x".repeat(300)));
     assert!(long.contains("expected a device name of at most 256 bytes, found \"xxx"), "{long}");
     assert!(long.len() < 600, "{long}");
-    let latin = refusal([HEADER.as_bytes(), b"2016-07-01 04:00:00,caf\xe9,1\n"].concat());
+    let latin = refusal([HEADER.as_bytes(), b"2016-07-01 04:00:00,caf\x82,1\n"].concat());
     assert!(latin.contains("line 2, column device: expected a device name in UTF-8"), "{latin}");
+    assert!(latin.contains("hint: the file is not in UTF-8: say what it is in, such as --encoding"), "{latin}");
 }
 
 #[test]
@@ -218,7 +219,7 @@ fn a_quote_that_is_never_closed_is_named_where_it_opens() {
     for (row, expected) in [
         (
             "2016-07-01 04:00:00,\"a,1",
-            "line 2: expected 3 fields, found 2 fields, one of them quoted over several lines",
+            "line 2: expected 3 fields, found 2 fields, one of them with a quote that is not closed",
         ),
         ("2016-07-01 04:00:00,a,\"1", "line 2, column device_activated: expected a closing quote on the same line"),
     ] {
@@ -226,7 +227,11 @@ fn a_quote_that_is_never_closed_is_named_where_it_opens() {
         assert!(error.contains(expected), "{error}");
     }
     let error = refusal(format!("{HEADER}2016-07-01 04:00:00,a,1\n\"{}", tail.repeat(250)));
-    assert!(error.starts_with("readings.csv: line 3: the row does not end within 4194304 bytes"), "{error}");
+    let expected =
+        "readings.csv: line 3: expected 3 fields, found 1 fields, one of them with a quote that is not closed";
+    assert!(error.starts_with(expected), "{error}");
+    let error = refusal(format!("{HEADER}2016-07-01 04:00:00,a,1\n\n{}", "x".repeat(6 << 20)));
+    assert!(error.starts_with("readings.csv: line 4: the row does not end within 4194304 bytes"), "{error}");
 }
 
 #[test]

@@ -54,6 +54,7 @@ pub fn save(registry: &Registry, models: &Models, activate: bool) -> Result<Mani
         last_reading: models.cutoff - 1,
         readings: 1000,
         fingerprint: format!("{:064x}", models.cutoff),
+        rooms: None,
         training: Duration::from_millis(250),
     };
     registry.save(models, &about, activate)

@@ -250,6 +250,7 @@ fn from_the_future(models: &Path) -> String {
         last_reading: cutoff - 1,
         readings: 10,
         fingerprint: "0".repeat(64),
+        rooms: None,
         training: Duration::from_secs(1),
     };
     let models = Registry::open(models).save(&Models { cutoff, ..Models::default() }, &about, true);

@@ -2,6 +2,7 @@
 
 use assert_cmd::Command;
 use predicates::prelude::*;
+use roomcast_forecast::calendar::{Calendar, HOUR};
 use serde_json::Value;
 
 /// The shipped readings, July and August 2016.
@@ -54,6 +55,36 @@ fn a_stricter_promise_is_on_longer_and_other_rules_make_none() {
     assert_eq!(hours("--closed 2016-08-25").0, 0.0);
     let closed = stdout("--closed 2016-08-25");
     assert!(closed.contains("7 rooms on for 0.0 hours"), "{closed}");
+}
+
+#[test]
+fn a_schedule_takes_dates_and_days_to_come_as_a_forecast_does() {
+    let run = |args: &[&str]| {
+        let output = assert_cmd::cargo::cargo_bin_cmd!("roomcast").args(args).output().expect("the binary");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{error}");
+        (String::from_utf8(output.stdout).expect("text"), error)
+    };
+    let plan =
+        |at: &str, input: &str| run(&["schedule", at, "--input", input, "--threshold", "0.5", "--format", "json"]).0;
+    assert_eq!(plan("2016-08-25", DATA), plan("2016-08-25 00:00:00", DATA));
+
+    // A room that is used from 9 to 17 every day, until now.
+    let place = tempfile::tempdir().expect("a directory");
+    let file = place.path().join("readings.csv");
+    let now = Calendar::default().now();
+    let midnight = now - now.rem_euclid(86_400);
+    let times = (-30 * 24..24).filter(|hour: &i64| (9..17).contains(&hour.rem_euclid(24)));
+    let times = times.map(|hour| midnight + hour * HOUR).filter(|&time| time < now);
+    let rows: String = times.map(|time| format!("{},hall,1\n", Calendar::default().format(time))).collect();
+    std::fs::write(&file, format!("time,device,device_activated\n{rows}")).expect("a file");
+    let input = file.to_str().expect("a path in UTF-8");
+    let json: Value = serde_json::from_str(&plan("tomorrow", input)).expect("JSON");
+    let tomorrow = Calendar::default().format(midnight + 24 * HOUR);
+    let block = &json["devices"][0]["blocks"][0]["start"];
+    assert!(block.as_str().is_some_and(|start| start.starts_with(&tomorrow[..10])), "{json}");
+    let (text, _) = run(&["schedule", "tomorrow", "--input", input]);
+    assert!(text.contains(&format!("{} 00:00", &tomorrow[..10])), "{text}");
 }
 
 #[test]

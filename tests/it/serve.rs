@@ -6,6 +6,8 @@ mod connections;
 mod faults;
 mod jobs;
 mod reload;
+mod rooms;
+mod sign_in;
 
 use client::{Server, registry, roomcast, sample};
 use serde_json::{Value, json};
@@ -128,19 +130,19 @@ fn devices_and_their_past_are_shown() {
     assert_eq!(all["devices"].as_array().unwrap().len(), 7);
     assert_eq!(
         (&device["device"], &device["status"], &device["readings"]),
-        (&json!("device_2"), &json!("live"), &json!(1502))
+        (&json!("device_2"), &json!("live"), &json!(3831))
     );
     assert!(device["scores"]["rows"].as_u64().unwrap() > 100, "{device}");
     let one = server.get("/devices/device%5f2").json();
     assert_eq!(one["last_reading"], device["last_reading"]);
     let week = one["typical_week"].as_array().unwrap();
     assert_eq!((week.len(), week[0].as_array().unwrap().len()), (7, 24));
-    let past = server.get("/devices/device_2/history?from=2016-08-31+19:00:00&to=2016-09-05+00:00:00").json();
+    let past = server.get("/devices/device_6/history?from=2016-08-31+17:00:00&to=2016-09-05+00:00:00").json();
     assert_eq!(
         past["hours"],
         json!([
-            { "start": "2016-08-31T19:00:00", "state": "occupied" },
-            { "start": "2016-08-31T20:00:00", "state": "occupied" },
+            { "start": "2016-08-31T17:00:00", "state": "vacant" },
+            { "start": "2016-08-31T18:00:00", "state": "occupied" },
         ])
     );
     assert_eq!(server.get("/devices/device_2/history").json()["hours"].as_array().unwrap().len(), 14 * 24);
@@ -294,6 +296,9 @@ fn files_come_with_a_tag_and_a_strict_policy() {
         "/page.js",
         "/panel.js",
         "/style.css",
+        "/words/en.json",
+        "/words/de.json",
+        "/words/fr.json",
         "/docs",
         "/docs.js",
         "/docs.css",

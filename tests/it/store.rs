@@ -7,6 +7,7 @@ mod follow;
 mod full;
 pub mod place;
 pub mod refusal;
+mod rooms;
 mod years;
 
 use rand::{Rng, SeedableRng};

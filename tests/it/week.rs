@@ -19,15 +19,17 @@ fn bits(forecast: &DeviceForecast, hours: usize) -> Vec<(i32, u64, bool)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_first_day_of_a_week_is_the_forecast_of_a_day(seed in 0_u64..1_000, hours in 12 * 24_i64..70 * 24, minutes in 0_i64..60, days in 2_usize..=MAX_DAYS) {
+    fn the_first_day_of_a_week_is_the_forecast_of_a_day(seed in 0_u64..1_000, hours in 12 * 24_i64..70 * 24, minutes in 0_i64..60, at_midnight in any::<bool>(), days in 2_usize..=MAX_DAYS) {
         // Clocks go back on the 30th of October.
         let calendar = Calendar::new(Some(chrono_tz::Europe::Berlin));
         let from = chrono::NaiveDate::from_ymd_opt(2016, 8, 29).unwrap();
         let readings = roomcast_simulate::Building::new(seed, 4, from, from + chrono::Days::new(70)).readings();
         let origin = calendar.instant(from.into()) + hours * HOUR + minutes * 60;
+        // The day after may be of another type.
+        let origin = if at_midnight { calendar.instant(calendar.wall(origin).date().into()) } else { origin };
         let day = Hourly::new(&readings, &calendar, origin);
         let rates = SiteRates::new(&day);
         let models = fit::train(&day, &rates, &|| ()).unwrap();

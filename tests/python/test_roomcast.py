@@ -16,6 +16,8 @@ import time
 import unittest
 import warnings
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import pandas
@@ -178,6 +180,63 @@ class SameBits(unittest.TestCase):
         total = found["base"] + sum(part["contribution"] for part in found["contributions"])
         self.assertAlmostEqual(total, found["score"], places=9)
 
+    def test_a_schedule(self):
+        options = ("--promise", "room", "--preheat", "45m", "--setback-after", "30m", "--min-run", "2h", "--max-missed", "0.1")
+        zone = {"timezone": "Europe/Berlin", "closed": ["2016-08-25"], "open": ["2016-08-26"]}
+        times = {"preheat": "45m", "setback_after": timedelta(minutes=30), "min_run": "2h"}
+        for given, settings, arguments in (
+            ((), {}, {}),
+            (options, {"max_missed": 0.1}, {"promise": "room", **times}),
+            (("--cost-miss", "4", "--cost-waste", "1"), {"cost_miss": 4, "cost_waste": 1}, {}),
+            (("--threshold", "0.3", "--device", "device_2"), {"threshold": 0.3}, {"devices": ["device_2"]}),
+            (("--timezone", "Europe/Berlin", "--closed", "2016-08-25", "--open", "2016-08-26"), zone, {}),
+        ):
+            with self.subTest(given):
+                command = lambda form: run("schedule", ORIGIN, "--input", DATA, "--format", form, *given)  # noqa: E731, B023
+                found = Forecaster(**settings).fit(DATA, until=ORIGIN).schedule(ORIGIN, **arguments)
+                # JSON has all digits of thresholds, peaks and sums.
+                self.assertEqual(found.report, json.loads(command("json")))
+                self.assertIn(str(found).strip(), command("text"))
+                blocks = found.blocks.to_dict()
+                form = lambda time: time.strftime("%Y-%m-%d %H:%M:%S")  # noqa: E731
+                rows = zip(*(map(form, cells) if name not in ("device", "peak_probability") else cells for name, cells in blocks.items()))
+                lines = ["device,start,end,occupied_from,occupied_until,peak_probability"]
+                lines += [",".join([*row[:-1], f"{row[-1]:.6f}"]) for row in rows]
+                self.assertEqual(lines, command("csv").splitlines())
+        with tempfile.TemporaryDirectory() as folder:
+            found.to_ics(Path(folder, "rooms.ics"))
+            events = Path(folder, "rooms.ics").read_text().count("BEGIN:VEVENT")
+            self.assertEqual((events, bool(found.report["devices"])), (len(found.blocks), True))
+        steps = []
+        Forecaster().fit(DATA, until=ORIGIN).schedule(ORIGIN, progress=lambda done, total: steps.append((done, total)))
+        self.assertIn((steps[0][1], steps[0][1]), steps)
+
+    def test_all_digits_of_every_probability(self):
+        """A forecast of the command line has six digits. Its plan has the sum of each room's 24 hours with all of them, and
+        the file of a backtest each hour's."""
+        plan = json.loads(run("schedule", ORIGIN, "--input", DATA, "--format", "json", "--threshold", "0"))
+        chances = Forecaster().fit(DATA, until=ORIGIN).predict_proba(ORIGIN).to_dict()
+        rooms = {name: [] for name in chances["device"]}
+        for name, chance in zip(chances["device"], chances["probability"]):
+            rooms[name].append(chance)
+        # Not sum(), which corrects rounding from Python 3.12 on.
+        found = {name: (reduce(add, hours).hex(), max(hours).hex()) for name, hours in rooms.items()}
+        expected = {
+            room["device"]: (room["hours_expected"].hex(), max(block["peak_probability"] for block in room["blocks"]).hex())
+            for room in plan["devices"]
+        }
+        self.assertEqual(found, expected)
+        with tempfile.TemporaryDirectory() as folder:
+            cases = Path(folder, "cases.parquet")
+            run("backtest", "--input", DATA, "--from", "2016-08-20", "--to", "2016-08-22", "--refit", "2d", "--cases", cases)
+            theirs = polars.read_parquet(cases).select("device", "lead", "probability")
+        ours = Forecaster().fit(DATA).backtest(start="2016-08-20", stop="2016-08-22", refit="2d").hours.to_polars()
+        bits = lambda table: sorted(  # noqa: E731
+            (device, lead, float(chance).hex()) for device, lead, chance in table.select("device", "lead", "probability").iter_rows()
+        )
+        self.assertGreater(len(ours), 300)
+        self.assertEqual(bits(ours), bits(theirs))
+
 
 class Saving(unittest.TestCase):
     def setUp(self):
@@ -280,6 +339,14 @@ class Errors(unittest.TestCase):
             forecaster.predict("tomorrow")
         with self.assertRaisesRegex(SettingError, "not among the 24 hours"):
             forecaster.explain("device_2", "2016-09-02 10:00", at="2016-08-30")
+        with self.assertRaisesRegex(SettingError, "preheat: expected a duration of at most 12h"):
+            forecaster.schedule("2016-09-02 10:00", preheat="13h")
+        with self.assertRaisesRegex(SettingError, "'site' or 'room'"):
+            forecaster.schedule("2016-09-02 10:00", promise="floor")
+        with self.assertRaisesRegex(SettingError, "max_missed"):
+            Forecaster(threshold=0.3).fit(DATA).schedule("2016-09-02 10:00", promise="room")
+        with self.assertRaisesRegex(UnknownDeviceError, "nowhere"):
+            forecaster.schedule("2016-09-02 10:00", devices=["nowhere"])
         with self.assertRaisesRegex(SettingError, "every"):
             forecaster.backtest(every="often")
         with self.assertRaisesRegex(ReadingsError, "no reading before"), self.assertWarns(RoomcastWarning):

@@ -6,7 +6,7 @@ import pandas
 import polars
 import pyarrow
 
-from roomcast import Backtest, Forecaster, Table
+from roomcast import Backtest, Forecaster, Schedule, Table
 
 
 def calls(a: polars.DataFrame, b: pandas.DataFrame, c: pyarrow.Table, d: dict[str, list[str]]) -> None:
@@ -17,6 +17,8 @@ def calls(a: polars.DataFrame, b: pandas.DataFrame, c: pyarrow.Table, d: dict[st
     frame: polars.DataFrame = table.to_polars()
     backtest: Backtest = forecaster.backtest(every=timedelta(hours=6), start=datetime.now().date())
     print(frame, backtest.report["verdict"], forecaster.explain("device_1", "2016-08-25 10:00:00")["probability"])
+    schedule: Schedule = forecaster.schedule(promise="room", preheat=timedelta(minutes=45), min_run="1h")
+    print(schedule, schedule.blocks.to_polars(), schedule.report["promise"])
     forecaster.save("a.roomcast")
     loaded: Forecaster = Forecaster.load("a.roomcast")
     print(loaded.predict(datetime.now()).to_pandas(), len(table))

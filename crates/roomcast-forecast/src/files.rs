@@ -159,6 +159,11 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
+/// Returns whether a file is Parquet by its name.
+pub fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"))
+}
+
 /// Returns the directory of a file.
 pub fn parent(target: &Path) -> &Path {
     match target.parent() {

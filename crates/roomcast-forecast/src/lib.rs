@@ -37,6 +37,7 @@
 //! |---|---|
 //! | [`calendar`] | knows the site's time zone, weekend and days off, and reads the clock |
 //! | [`readings`] | reads files row by row, or takes readings in memory; finds rows of clocks that are wrong |
+//! | [`rooms`] | turns readings of sensors into those of rooms, floors and buildings |
 //! | [`hourly`] | lays readings on a grid: each room and hour is occupied, vacant or unobserved |
 //! | [`features`] | turns the grid into a design matrix; [`features::COLUMNS`] is the table of its columns |
 //! | [`model`] | fits the layers of a forecast ([`model::fit`]) and writes their bytes ([`model::codec`]) |
@@ -82,6 +83,7 @@ pub mod hourly;
 pub mod measures;
 pub mod model;
 pub mod readings;
+pub mod rooms;
 pub mod scores;
 pub mod table;
 pub mod train;

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::calendar::{Calendar, HOUR, Hour};
 use crate::decisions::timetable::Timetable;
-use crate::hourly::{DeviceHours, Hourly, State};
+use crate::hourly::{DeviceHours, Hourly};
 
 /// The working hours of a site that names none.
 pub const DEFAULT_WORK_HOURS: &str = "mon-fri 08:00-18:00";
@@ -176,11 +176,8 @@ pub fn report(hourly: &Hourly, weeks: u32, work: &Timetable, calendar: &Calendar
         let mut counts = Counts { weeks: vec![Count::default(); weeks.max(1) as usize], ..Counts::default() };
         for hour in first.max(device.first)..end {
             counts.hours += 1;
-            let state = device.states[(hour - device.first) as usize];
-            if state == State::Unobserved {
-                continue;
-            }
-            let (local, used) = (hourly.local(hour), state == State::Occupied);
+            let Some(value) = device.states[(hour - device.first) as usize].value() else { continue };
+            let (local, used) = (hourly.local(hour), value > 0.5);
             counts.all.add(used);
             counts.by_weekday[usize::from(local.weekday)].add(used);
             if !local.off {

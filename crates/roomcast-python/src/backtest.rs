@@ -39,7 +39,8 @@ impl Backtest {
         devices: Option<Vec<String>>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Backtest> {
-        let steps = (seconds("every", every)?, seconds("refit", refit)?);
+        let step = |name, text| seconds(name, text, STEP_SECONDS, "from a minute to a thousand years, such as 6h");
+        let steps = (step("every", every)?, step("refit", refit)?);
         let calendar = site.calendar.clone();
         // Replay and truth share one grid: that of the time in which the site was in use.
         let readings = readings.readings.alive(calendar.latest());
@@ -101,17 +102,17 @@ impl Backtest {
     }
 }
 
-fn failed(error: BacktestError) -> PyErr {
+pub fn failed(error: BacktestError) -> PyErr {
     match error {
         BacktestError::Train { .. } | BacktestError::Forecast { .. } => other(error),
         _ => ReadingsError::new_err(error.to_string()),
     }
 }
 
-fn seconds(argument: &str, text: &str) -> PyResult<i64> {
+/// Returns the seconds of an argument such as `6h`, if they are between the bounds.
+pub fn seconds(argument: &str, text: &str, bounds: (u64, u64), expected: &str) -> PyResult<i64> {
     let duration = humantime::parse_duration(text).ok().map(|duration| duration.as_secs());
-    let duration = duration.filter(|seconds| (STEP_SECONDS.0..=STEP_SECONDS.1).contains(seconds));
-    let expected = "expected a duration from a minute to a thousand years, such as 6h";
-    let refused = || SettingError::new_err(format!("{argument}: {expected}; found {text:?}"));
+    let duration = duration.filter(|seconds| (bounds.0..=bounds.1).contains(seconds));
+    let refused = || SettingError::new_err(format!("{argument}: expected a duration {expected}; found {text:?}"));
     duration.map(|seconds| seconds as i64).ok_or_else(refused)
 }

@@ -7,6 +7,7 @@ mod backtest;
 mod errors;
 mod model;
 mod progress;
+mod schedule;
 mod site;
 mod table;
 
@@ -17,6 +18,8 @@ mod _roomcast {
     use crate::backtest::Backtest;
     #[pymodule_export]
     use crate::model::Model;
+    #[pymodule_export]
+    use crate::schedule::schedule;
     #[pymodule_export]
     use crate::site::{Readings, Site};
     #[pymodule_export]

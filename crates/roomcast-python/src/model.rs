@@ -18,10 +18,10 @@ use crate::table::Columns;
 
 /// Models of a site, with the readings that they forecast from.
 #[pyclass(frozen, module = "roomcast._roomcast")]
-pub struct Model(FittedForecaster);
+pub struct Model(pub FittedForecaster);
 
 /// Threshold, cost of a miss, cost of waste, highest share of missed hours: at most one rule of these.
-type RuleArguments = (Option<f64>, Option<f64>, Option<f64>, Option<f64>);
+pub type RuleArguments = (Option<f64>, Option<f64>, Option<f64>, Option<f64>);
 
 #[pymethods]
 impl Model {
@@ -77,12 +77,6 @@ impl Model {
         self.0.models.cutoff
     }
 
-    /// The lowest probability of an hour that counts as occupied.
-    #[getter]
-    fn threshold(&self) -> f64 {
-        self.0.models.threshold.0
-    }
-
     /// Forecasts some devices or all. Returns the table, and since when the whole site has been silent if that makes the
     /// data stale.
     #[pyo3(signature = (origin, devices, probabilities))]
@@ -93,23 +87,8 @@ impl Model {
         devices: Option<BTreeSet<String>>,
         probabilities: bool,
     ) -> PyResult<(Columns, Option<String>)> {
-        let FittedForecaster { calendar, readings, models, .. } = &self.0;
-        if readings.span().is_none_or(|(first, _)| first >= origin) {
-            return Err(ReadingsError::new_err(format!("there is no reading before {}", calendar.format(origin))));
-        }
-        let (forecasts, stale) = py.detach(|| {
-            let hourly = self.0.hourly(origin);
-            (forecast::forecast_all(&hourly, &SiteRates::new(&hourly), models), hourly.stale)
-        });
-        let mut forecasts = forecasts.map_err(other)?;
-        if let Some(devices) = devices {
-            let is_known = |name: &str| forecasts.binary_search_by(|known| known.device.as_str().cmp(name)).is_ok();
-            if let Some(missing) = devices.iter().find(|name| !is_known(name)) {
-                return Err(unknown(missing, forecasts.iter().map(|known| known.device.as_str())));
-            }
-            forecasts.retain(|forecast| devices.contains(&forecast.device));
-        }
-        Ok((self.table(&forecasts, probabilities), stale.map(|since| calendar.format(since))))
+        let (forecasts, stale) = self.forecasts(py, origin, devices)?;
+        Ok((self.table(&forecasts, probabilities), stale.map(|since| self.0.calendar.format(since))))
     }
 
     /// Explains the hour that begins at `start` of a forecast at `origin`, as JSON.
@@ -134,6 +113,32 @@ impl Model {
         self
     }
 
+    /// Forecasts some devices or all; also returns since when the whole site has been silent, if that makes the data stale.
+    pub fn forecasts(
+        &self,
+        py: Python<'_>,
+        origin: Timestamp,
+        devices: Option<BTreeSet<String>>,
+    ) -> PyResult<(Vec<DeviceForecast>, Option<Timestamp>)> {
+        let FittedForecaster { calendar, readings, models, .. } = &self.0;
+        if readings.span().is_none_or(|(first, _)| first >= origin) {
+            return Err(ReadingsError::new_err(format!("there is no reading before {}", calendar.format(origin))));
+        }
+        let (forecasts, stale) = py.detach(|| {
+            let hourly = self.0.hourly(origin);
+            (forecast::forecast_all(&hourly, &SiteRates::new(&hourly), models), hourly.stale)
+        });
+        let mut forecasts = forecasts.map_err(other)?;
+        if let Some(devices) = devices {
+            let is_known = |name: &str| forecasts.binary_search_by(|known| known.device.as_str().cmp(name)).is_ok();
+            if let Some(missing) = devices.iter().find(|name| !is_known(name)) {
+                return Err(unknown(missing, forecasts.iter().map(|known| known.device.as_str())));
+            }
+            forecasts.retain(|forecast| devices.contains(&forecast.device));
+        }
+        Ok((forecasts, stale))
+    }
+
     /// Returns forecasts in the order of the command line's: by time, then device.
     fn table(&self, forecasts: &[DeviceForecast], probabilities: bool) -> Columns {
         let calendar = &self.0.calendar;
@@ -151,7 +156,7 @@ impl Model {
 }
 
 /// Returns the rule of the arguments, and a threshold of 0.5 without any.
-fn decision_rule((threshold, miss, waste, share): RuleArguments) -> PyResult<Rule> {
+pub fn decision_rule((threshold, miss, waste, share): RuleArguments) -> PyResult<Rule> {
     let refuse = |text: &str| Err(SettingError::new_err(text.to_owned()));
     let is_share = |value: f64| (0.0..=1.0).contains(&value);
     match (threshold, miss, waste, share) {

@@ -1,5 +1,6 @@
 //! The site, and readings from files, data frames and lists.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
@@ -18,6 +19,8 @@ use crate::table::Stream;
 #[pyclass(frozen, module = "roomcast._roomcast")]
 pub struct Site {
     pub calendar: Calendar,
+    /// Days that were given as closed: no room is to be on.
+    pub closures: BTreeSet<NaiveDate>,
     skip_bad_rows: bool,
 }
 
@@ -56,7 +59,9 @@ impl Site {
             let weekday = weekday.map_err(|_| refused("weekend", "weekdays such as 'sat'", day))?;
             days[weekday.num_days_from_monday() as usize] = true;
         }
-        let mut calendar = Calendar::new(zone).with_weekend(days).with_days_off(dates("closed", &closed)?);
+        let (closed, open) = (dates("closed", &closed)?, dates("open", &open)?);
+        let closures = closed.iter().filter(|day| !open.contains(day)).copied().collect();
+        let mut calendar = Calendar::new(zone).with_weekend(days).with_days_off(closed);
         if let Some(country) = country {
             calendar = calendar.with_public_holidays(public_holidays::days(country, region).map_err(setting)?);
         } else if region.is_some() {
@@ -66,7 +71,7 @@ impl Site {
         if let Some(path) = &holidays_file {
             calendar = calendar.with_days_off(days_off::read(path).map_err(setting)?);
         }
-        Ok(Site { calendar: calendar.with_working_days(dates("open", &open)?), skip_bad_rows })
+        Ok(Site { calendar: calendar.with_working_days(open), closures, skip_bad_rows })
     }
 
     /// Returns the instant of a local time, or of the midnight that begins a date.
@@ -79,11 +84,6 @@ impl Site {
     /// Returns the site's present instant.
     fn now(&self) -> Timestamp {
         self.calendar.now()
-    }
-
-    /// Returns the local time of an instant.
-    fn format(&self, instant: Timestamp) -> String {
-        self.calendar.format(instant)
     }
 
     /// Returns the instant at which the hour of an instant begins, and the midnight before it.
@@ -149,12 +149,6 @@ impl Site {
 impl Readings {
     fn __len__(&self) -> usize {
         self.readings.len()
-    }
-
-    /// The names of the devices, in order.
-    #[getter]
-    fn devices(&self) -> Vec<&str> {
-        self.readings.devices.iter().map(|device| device.device.as_str()).collect()
     }
 
     /// What reading found, as JSON.

@@ -11,7 +11,7 @@ use utoipa::{OpenApi, Path};
 
 use crate::api::predict::{body, compact};
 use crate::api::{
-    alerts, devices, events, explain, health, ledger, metrics, models, predict, readings, schedule, utilisation,
+    alerts, devices, events, explain, health, ledger, metrics, models, predict, readings, rooms, schedule, utilisation,
 };
 use crate::problem;
 
@@ -52,6 +52,7 @@ operations! {
     "models": models::list;
     "reload": models::reload;
     "readings": readings::post;
+    "rooms": rooms::get, rooms::put;
     "alerts": alerts::get;
     "healthz": health::healthz;
     "readyz": health::readyz;
@@ -96,6 +97,7 @@ impl Operation {
         (name = "forecasts", description = "The next 24 hours"),
         (name = "devices", description = "Status, history and scores of each sensor"),
         (name = "readings", description = "Readings of the sensors as they arrive"),
+        (name = "rooms", description = "The sensors of each room, floor and building"),
         (name = "models", description = "The models used for forecasts"),
         (name = "server", description = "Health, alerts and metrics of the server"),
     ),

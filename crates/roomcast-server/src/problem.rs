@@ -40,6 +40,8 @@ pub enum Code {
     ReloadFailed,
     /// The server was started without a store for readings.
     NoStore,
+    /// The table of rooms is that of the option `--rooms`.
+    RoomsGiven,
     /// The body is larger than allowed.
     BodyTooLarge,
     /// The media type or encoding of the body is not supported.
@@ -85,6 +87,7 @@ impl Code {
             Code::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", "the request took too long"),
             Code::ReloadFailed => (StatusCode::CONFLICT, "reload_failed", "the models could not be reloaded"),
             Code::NoStore => (StatusCode::CONFLICT, "no_store", "the server has no store for readings"),
+            Code::RoomsGiven => (StatusCode::CONFLICT, "rooms_given", "the table of rooms is given by a file"),
             Code::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large"),
             Code::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "the form of the body is not supported")

@@ -8,7 +8,7 @@ use crate::page;
 use crate::problem::{Code, Problem};
 
 /// The files of the page and the API's description: the label of each in metrics, and its path.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 13] = [
     ("openapi", "/openapi.json"),
     ("docs", "/docs"),
     ("docs", "/docs.js"),
@@ -19,6 +19,9 @@ const FILES: [(&str, &str); 10] = [
     ("page", "/page.js"),
     ("page", "/panel.js"),
     ("page", "/style.css"),
+    ("page", "/words/en.json"),
+    ("page", "/words/de.json"),
+    ("page", "/words/fr.json"),
 ];
 
 /// Returns the labels of all routes in metrics; several routes may share one.

@@ -90,7 +90,10 @@ async fn serve(site: Data<Site>, access: Data<Access>, listen: &Listen) -> anyho
 fn announce(address: SocketAddr, listen: &Listen) -> anyhow::Result<()> {
     let scheme = if listen.tls.is_some() { "https" } else { "http" };
     // Not a log line: programs that start a server wait for it, whatever is logged. Nobody may read it any more.
-    let _ = writeln!(std::io::stderr(), "listening on {scheme}://{address}");
+    // A browser cannot open the address that stands for all.
+    let host =
+        if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() };
+    let _ = writeln!(std::io::stderr(), "listening on {scheme}://{host}");
     if let Some(path) = &listen.port_file {
         let write = roomcast_forecast::files::write(path, format!("{}\n", address.port()).as_bytes());
         write.context("cannot write the port file")?;

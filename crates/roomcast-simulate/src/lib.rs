@@ -32,6 +32,7 @@ use life::days::{Days, Today};
 use life::wear::Wear;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::readings::{DeviceReadings, Readings, Times};
+use roomcast_forecast::rooms::{Assignment, Rooms, RoomsError};
 use sensor::{DAY, Presence, Sensor};
 pub use write::{Format, Summary, WriteError, write};
 
@@ -59,15 +60,19 @@ impl Kind {
     pub const LIFELIKE: [Self; 5] = [Self::Offices, Self::MeetingRooms, Self::Homes, Self::Schools, Self::Desks];
 }
 
-/// A building of simulated rooms, one motion sensor in each.
+/// A building of simulated rooms, with one or more motion sensors in each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Building {
     /// The kind of site.
     pub kind: Kind,
     /// The seed that every number follows from.
     pub seed: u64,
-    /// Number of devices, at most 2³⁰.
+    /// Number of rooms, at most 2³⁰ divided by the sensors in each.
     pub devices: usize,
+    /// Number of sensors in each room. The first reports what it would report alone.
+    pub sensors_per_room: usize,
+    /// Number of rooms on a floor. Floors of the regular building have busy and quiet days of their own.
+    pub floor_rooms: usize,
     /// First day.
     pub from: NaiveDate,
     /// Last day, inclusive; no days if it is before the first.
@@ -75,7 +80,7 @@ pub struct Building {
     /// Use of rooms. At 1, an average room is occupied in about a fifth of all hours and its sensor fires about 20
     /// times a day, weekends included.
     pub density: f64,
-    /// Share of devices with faults, 0 to 1.
+    /// Share of sensors with faults, 0 to 1.
     pub faults: f64,
     /// Share of readings that are written twice, 0 to 1.
     pub duplicates: f64,
@@ -88,7 +93,7 @@ pub struct Building {
 pub struct Day {
     /// The date.
     pub date: NaiveDate,
-    /// Hours in which somebody was in the room for at least 20 seconds, whatever the sensor saw: a bit set per device,
+    /// Hours in which somebody was in the room for at least 20 seconds, whatever the sensors saw: a bit set per room,
     /// lowest bit midnight to one.
     pub occupied: Vec<u32>,
     /// Hours with at least one reading, in the same form.
@@ -101,7 +106,7 @@ pub struct Day {
 pub struct Row {
     /// Second of the day, 0 to 86,399.
     pub second: u32,
-    /// Index of the device, from 0.
+    /// Index of the sensor, from 0: those of a room follow each other.
     pub device: u32,
 }
 
@@ -133,7 +138,7 @@ impl Day {
 /// A room of either recipe.
 enum Room {
     Building(building::room::Room),
-    Life(Box<life::room::Room>, Wear),
+    Life(Box<life::room::Room>),
 }
 
 /// The state of the whole site on a day.
@@ -142,13 +147,24 @@ enum Weather {
     Life(Today),
 }
 
-/// A device with its room, its sensor and its faults.
-struct Device {
+/// A room with its sensors.
+struct Furnished {
     id: u64,
     room: Room,
+    mounts: Vec<Mount>,
+}
+
+/// A sensor in its room, with its faults.
+struct Mount {
+    /// The number that its chances follow from; that of the first sensor is the room's.
+    id: u64,
     sensor: Sensor,
     faults: Faults,
+    wear: Wear,
 }
+
+/// Distance of the numbers of two sensors of a room, more than the number of rooms.
+const SENSOR_STEP: u64 = 1 << 40;
 
 impl Building {
     /// Returns a building with density 1, a tenth of its devices faulty, one reading in two hundred written twice, and
@@ -158,6 +174,8 @@ impl Building {
             kind: Kind::Building,
             seed,
             devices,
+            sensors_per_room: 1,
+            floor_rooms: FLOOR_ROOMS,
             from,
             to,
             density: 1.0,
@@ -167,16 +185,45 @@ impl Building {
         }
     }
 
-    /// Returns the names of the devices, ascending: `device_1` to `device_9`, or in larger buildings, with floors of
-    /// 50, names like `floor_03/room_0127`.
+    /// Returns the names of the sensors, ascending: those of the rooms where each has one, otherwise names like
+    /// `device_3/sensor_2`.
     pub fn names(&self) -> Vec<String> {
+        let rooms = self.room_names();
+        let digits = self.sensors_per_room.to_string().len();
+        let of =
+            |room: String| (1..=self.sensors_per_room).map(move |sensor| format!("{room}/sensor_{sensor:0digits$}"));
+        if self.sensors_per_room == 1 { rooms } else { rooms.into_iter().flat_map(of).collect() }
+    }
+
+    /// Returns the table of the building's rooms, their sensors and their floors.
+    ///
+    /// # Errors
+    /// Returns an error when the building is too large for a table.
+    pub fn rooms(&self) -> Result<Rooms, RoomsError> {
+        let rooms = self.room_names();
+        let row = |(at, sensor): (usize, String)| {
+            let room = at / self.sensors_per_room;
+            let floor = Some(self.floor_name(room));
+            Assignment { sensor, room: rooms[room].clone(), floor, ..Assignment::default() }
+        };
+        Rooms::new(self.names().into_iter().enumerate().map(row).collect())
+    }
+
+    /// Returns the names of the rooms, ascending: `device_1` to `device_9`, or in larger buildings with their floors, names
+    /// like `floor_03/room_0127`.
+    pub fn room_names(&self) -> Vec<String> {
         if self.devices <= 9 {
             return (1..=self.devices).map(|i| format!("device_{i}")).collect();
         }
-        let digits = |n: usize| n.to_string().len();
-        let floor = digits(self.devices.div_ceil(FLOOR_ROOMS)).max(2);
-        let room = digits(self.devices).max(4);
-        (0..self.devices).map(|i| format!("floor_{:0floor$}/room_{:0room$}", i / FLOOR_ROOMS + 1, i + 1)).collect()
+        let room = self.devices.to_string().len().max(4);
+        (0..self.devices).map(|i| format!("{}/room_{:0room$}", self.floor_name(i), i + 1)).collect()
+    }
+
+    /// Returns the name of the floor of a room, by position.
+    fn floor_name(&self, room: usize) -> String {
+        let floors = self.devices.div_ceil(self.floor_rooms).to_string().len();
+        let digits = if self.devices <= 9 { 1 } else { floors.max(2) };
+        format!("floor_{:0digits$}", room / self.floor_rooms + 1)
     }
 
     /// Returns the readings, one day after the other. Only one day at a time is in memory.
@@ -197,7 +244,7 @@ impl Building {
 
     /// Returns all readings at once, in ascending order, without duplicates or devices that never fired.
     pub fn readings(&self) -> Readings {
-        let mut times = vec![Vec::new(); self.devices];
+        let mut times = vec![Vec::new(); self.devices * self.sensors_per_room];
         for day in self.days() {
             let midnight = day.midnight();
             for row in day.rows() {
@@ -230,34 +277,37 @@ impl Building {
         (self.kind != Kind::Building).then(|| Days::draw(self.kind, self.seed))
     }
 
-    /// Draws every device's room, sensor and faults.
-    fn fit_out(&self) -> Vec<Device> {
+    /// Draws every room, its sensors and their faults.
+    fn fit_out(&self) -> Vec<Furnished> {
         let (first, last) = (day_number(self.from), day_number(self.to));
         let instant = |day: i32| Timestamp::from(day) * Timestamp::from(DAY);
         let life = self.life();
         let room = |id| match &life {
-            Some(days) => Room::Life(Box::new(life::room::Room::draw(self.seed, &days.traits, id, first)), Wear::NEW),
+            Some(days) => Room::Life(Box::new(life::room::Room::draw(self.seed, &days.traits, id, first))),
             None => Room::Building(building::room::Room::draw(self.seed, self.density, id, first, last)),
         };
-        let device = |id| Device {
+        let mount = |id| Mount {
             id,
-            room: room(id),
             sensor: Sensor::of(self.seed, id),
             faults: Faults::draw(self.seed, self.faults, id, instant(first), instant(last + 1)),
+            wear: Wear::NEW,
         };
-        (0..self.devices as u64).into_par_iter().map(device).collect()
+        let furnished = |id| {
+            let mounts = (0..self.sensors_per_room as u64).map(|sensor| mount(id + sensor * SENSOR_STEP)).collect();
+            Furnished { id, room: room(id), mounts }
+        };
+        (0..self.devices as u64).into_par_iter().map(furnished).collect()
     }
 
-    fn day(&self, devices: &mut [Device], life: Option<&Days>, weather: &Weather, date: NaiveDate) -> Day {
+    fn day(&self, rooms: &mut [Furnished], life: Option<&Days>, weather: &Weather, date: NaiveDate) -> Day {
         // Whole floors are made together because they share a level.
-        let floors = devices.par_chunks_mut(FLOOR_ROOMS).enumerate().map(|(floor, devices)| {
+        let floors = rooms.par_chunks_mut(self.floor_rooms).enumerate().map(|(floor, rooms)| {
             let mut part = Day { date, occupied: Vec::new(), observed: Vec::new(), rows: Vec::new() };
             let (mut presences, mut edges, mut fires) = (Vec::new(), Vec::new(), Vec::new());
-            for device in devices {
+            for furnished in rooms {
                 presences.clear();
-                fires.clear();
-                let (id, when) = (device.id, i64::from(day_number(date)));
-                match (&mut device.room, weather, life) {
+                let (id, when) = (furnished.id, i64::from(day_number(date)));
+                match (&mut furnished.room, weather, life) {
                     (Room::Building(room), Weather::Building(site), _) => {
                         let level = floor_level(self.seed, floor, site);
                         room.spend_day(
@@ -268,26 +318,33 @@ impl Building {
                             &mut presences,
                         );
                     }
-                    (Room::Life(room, _), Weather::Life(today), Some(days)) => {
+                    (Room::Life(room), Weather::Life(today), Some(days)) => {
                         room.spend_day(self.seed, &days.traits, today, &mut presences);
                     }
                     _ => {}
                 }
-                let firing = &mut dice(self.seed, Purpose::Firing, id, when);
-                device.sensor.fire(&presences, firing, &mut edges, &mut fires);
-                let silent = match (&mut device.room, weather, life) {
-                    (Room::Life(_, wear), Weather::Life(today), Some(days)) => {
-                        wear.step(self.seed, id, &days.traits, today, self.faults / FAULTS, &mut fires)
-                    }
-                    _ => false,
-                };
-                device.faults.apply(part.midnight(), firing, &mut fires);
-                if silent {
+                let mut observed = 0;
+                for (sensor, mount) in furnished.mounts.iter_mut().enumerate() {
                     fires.clear();
+                    let firing = &mut dice(self.seed, Purpose::Firing, mount.id, when);
+                    mount.sensor.fire(&presences, firing, &mut edges, &mut fires);
+                    let silent = match (weather, life) {
+                        (Weather::Life(today), Some(days)) => {
+                            let scale = self.faults / FAULTS;
+                            mount.wear.step(self.seed, mount.id, &days.traits, today, scale, &mut fires)
+                        }
+                        _ => false,
+                    };
+                    mount.faults.apply(part.midnight(), firing, &mut fires);
+                    if silent {
+                        fires.clear();
+                    }
+                    observed = fires.iter().fold(observed, |hours, second| hours | 1 << (second / 3600));
+                    let row = id * self.sensors_per_room as u64 + sensor as u64;
+                    self.deliver(mount.id, row, when, &fires, &mut part.rows);
                 }
                 part.occupied.push(hours_occupied(&presences));
-                part.observed.push(fires.iter().fold(0, |hours, second| hours | 1 << (second / 3600)));
-                self.deliver(id, when, &fires, &mut part.rows);
+                part.observed.push(observed);
             }
             part
         });
@@ -301,15 +358,15 @@ impl Building {
         day
     }
 
-    /// Appends a device's readings of a day as packed rows that sort into the order of writing.
-    fn deliver(&self, device: u64, day: i64, fires: &[u32], rows: &mut Vec<u64>) {
-        let dice = &mut dice(self.seed, Purpose::Delivery, device, day);
+    /// Appends the readings of a day of the sensor at position `row` as packed rows that sort into the order of writing.
+    fn deliver(&self, id: u64, row: u64, day: i64, fires: &[u32], rows: &mut Vec<u64>) {
+        let dice = &mut dice(self.seed, Purpose::Delivery, id, day);
         for &second in fires {
             let copies = if chance(dice, self.duplicates) { 2 } else { 1 };
             for _ in 0..copies {
                 let late = if chance(dice, self.disorder) { between(dice, 1.0, 300.0) as u32 } else { 0 };
                 let place = u64::from((second + late).min(DAY - 1));
-                rows.push(place << (SECOND_BITS + DEVICE_BITS) | device << SECOND_BITS | u64::from(second));
+                rows.push(place << (SECOND_BITS + DEVICE_BITS) | row << SECOND_BITS | u64::from(second));
             }
         }
     }

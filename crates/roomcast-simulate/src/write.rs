@@ -60,7 +60,7 @@ pub fn write(
     output: &mut dyn Write,
     mut truth: Option<&mut dyn Write>,
 ) -> Result<Summary, WriteError> {
-    let names = building.names();
+    let (names, rooms) = (building.names(), building.room_names());
     let mut summary = Summary::default();
     let mut buffer = Vec::with_capacity(BUFFER_BYTES + 256);
     if let Some(truth) = &mut truth {
@@ -69,7 +69,7 @@ pub fn write(
     let mut days = building.days().map(|day| {
         summary.add(&day);
         if let Some(truth) = &mut truth {
-            write_truth(&day, &names, &mut buffer, *truth)?;
+            write_truth(&day, &rooms, &mut buffer, *truth)?;
         }
         Ok(day)
     });

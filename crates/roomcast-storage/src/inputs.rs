@@ -9,10 +9,12 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Builder;
 
+use crate::areas;
 use crate::home_assistant;
 use crate::readings as store;
 use roomcast_forecast::calendar::{Calendar, MAX_PRESENCE_HOURS, Timestamp, days_off, public_holidays};
 use roomcast_forecast::readings::{self, Collected, FileRow, Layout, ReadError, ReadOptions, ReadSummary, Readings};
+use roomcast_forecast::rooms::{Level, Rooms};
 
 /// The configuration of a site: its clock and calendar, and how its files are read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -40,6 +42,9 @@ pub struct SiteConfig {
     /// The layout of the files, as far as it is given.
     #[serde(default)]
     pub layout: Layout,
+    /// The table of rooms, or Home Assistant's folder `.storage`; without it each sensor is its own room.
+    #[serde(default)]
+    pub rooms: Option<PathBuf>,
 }
 
 impl SiteConfig {
@@ -66,6 +71,18 @@ impl SiteConfig {
         Ok(calendar.with_working_days(self.open.iter().copied()).with_max_presence(max_presence))
     }
 
+    /// Returns the table of rooms; an empty one where none is given.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Rooms::read`], and those of Home Assistant's registries.
+    pub fn rooms(&self, calendar: &Calendar) -> anyhow::Result<Rooms> {
+        match &self.rooms {
+            Some(path) if path.is_dir() => areas::read(path),
+            Some(path) => Rooms::read(path, calendar).context("cannot read the rooms"),
+            None => Ok(Rooms::default()),
+        }
+    }
+
     /// Returns the days on which the site is closed, on which no schedule turns anything on.
     pub fn closures(&self) -> BTreeSet<NaiveDate> {
         self.closed.iter().filter(|day| !self.open.contains(day)).copied().collect()
@@ -87,6 +104,38 @@ impl Inputs {
     pub fn latest(&self, calendar: &Calendar) -> Timestamp {
         let are_stores = self.paths.iter().all(|path| path.to_str().is_some_and(store::is_store));
         if are_stores { calendar.now() } else { calendar.latest() }
+    }
+
+    /// Reads readings as [`Inputs::read`] does, and the table of rooms. Logs how the two fit.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Inputs::read`] and [`SiteConfig::rooms`].
+    pub fn read_site(&self, calendar: &Calendar, until: Option<Timestamp>) -> anyhow::Result<SiteReadings> {
+        let rooms = match self.site.rooms {
+            Some(_) => self.site.rooms(calendar)?,
+            None => self.rooms_of_stores(calendar)?,
+        };
+        let (sensors, summary) = self.read(calendar, until)?;
+        if let Some(path) = &self.site.rooms {
+            say_rooms(&path.to_string_lossy(), &rooms, &sensors);
+        }
+        Ok(SiteReadings { sensors, rooms, summary, until })
+    }
+
+    /// Returns the table of rooms of the first store that has one; an empty one where none has.
+    fn rooms_of_stores(&self, calendar: &Calendar) -> anyhow::Result<Rooms> {
+        for path in &self.paths {
+            let Some(url) = path.to_str().filter(|url| store::is_store(url)) else { continue };
+            if is_home_assistant(path)? {
+                continue;
+            }
+            let read = async { store::open_existing(url, calendar).await?.rooms().await };
+            let (rooms, _) = wait(read)?.context("cannot read the rooms")?;
+            if !rooms.is_empty() {
+                return Ok(rooms);
+            }
+        }
+        Ok(Rooms::default())
     }
 
     /// Reads the readings before `until`, or all of them without it. Logs unusual findings.
@@ -122,6 +171,29 @@ impl Inputs {
     }
 }
 
+/// The readings of a site by sensor, and its rooms.
+#[derive(Debug, Clone)]
+pub struct SiteReadings {
+    /// The readings of the sensors.
+    pub sensors: Readings,
+    /// The table of rooms.
+    pub rooms: Rooms,
+    /// The summary of reading.
+    pub summary: ReadSummary,
+    /// The end of what is known; `None` for all readings.
+    until: Option<Timestamp>,
+}
+
+impl SiteReadings {
+    /// Returns the series of a level.
+    pub fn at(&self, level: Level, calendar: &Calendar) -> Readings {
+        match self.until {
+            Some(until) => self.rooms.readings(&self.sensors, level, calendar, until),
+            None => self.rooms.all_readings(&self.sensors, level, calendar),
+        }
+    }
+}
+
 /// Reads files, stores and databases of Home Assistant together. A reading that is in several of them counts once.
 ///
 /// # Errors
@@ -137,6 +209,29 @@ pub fn read(paths: &[PathBuf], options: &ReadOptions, calendar: &Calendar) -> an
         }
     }
     Ok(readings::read_with(&files, others, options, calendar)?)
+}
+
+/// Says in one line how a table of rooms fits the readings, and warns of its sensors without any.
+fn say_rooms(file: &str, rooms: &Rooms, sensors: &Readings) {
+    let (known, alone) = (rooms.rooms().count(), rooms.unassigned(sensors));
+    let others = match &alone[..] {
+        [] => String::new(),
+        [one] => format!("; the sensor {one} is not in it and is its own room"),
+        more => format!("; {} sensors are not in it, each is its own room: {}", more.len(), listed(more)),
+    };
+    tracing::info!(target: "roomcast::files", "{file}: {known} rooms{others}");
+    let silent = rooms.without_readings(sensors);
+    if !silent.is_empty() {
+        tracing::warn!(sensors = listed(&silent), "{} sensors of the table of rooms have no readings", silent.len());
+    }
+}
+
+/// Joins the first names.
+fn listed(names: &[&str]) -> String {
+    const MOST: usize = 5;
+    let more = names.len().saturating_sub(MOST);
+    let text = names[..names.len() - more].join(", ");
+    if more > 0 { format!("{text} and {more} more") } else { text }
 }
 
 /// Passes every row of a file or a database of Home Assistant to `take`, as [`readings::rows`] does.

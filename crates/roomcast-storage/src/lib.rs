@@ -4,6 +4,7 @@
 //! PostgreSQL or an object store. [`inputs`] reads the readings of a site from files, stores and databases of Home
 //! Assistant together.
 
+mod areas;
 mod failure;
 mod holder;
 mod home_assistant;

@@ -1,7 +1,7 @@
 //! The layout of files of readings.
 
 use clap::Args;
-use roomcast_forecast::readings::{Columns, Delimiter, Layout, TimeForm};
+use roomcast_forecast::readings::{Columns, Delimiter, Encoding, Layout, TimeForm};
 
 /// The heading in the help. It is given for each option, because a heading of the whole would also be that of what follows.
 const HEADING: &str = "Layout of files (found from their first rows without these)";
@@ -25,6 +25,9 @@ pub struct FileArgs {
     /// The time of a row is the end of its interval, in files with a column for each room
     #[arg(help_heading = HEADING, long)]
     interval_end: bool,
+    /// Encoding of text, such as windows-1252, which Excel writes, or macintosh
+    #[arg(help_heading = HEADING, long, value_name = "NAME", env = "ROOMCAST_ENCODING")]
+    encoding: Option<Encoding>,
 }
 
 impl FileArgs {
@@ -36,6 +39,7 @@ impl FileArgs {
             delimiter: self.delimiter,
             occupied_above: self.occupied_above,
             interval_end: self.interval_end,
+            encoding: self.encoding,
         }
     }
 }

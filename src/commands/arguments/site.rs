@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::Args;
 
-use super::{FileArgs, values};
+use super::{FileArgs, RoomsArgs, values};
 use roomcast_forecast::calendar::{Calendar, MAX_PRESENCE_HOURS};
 use roomcast_forecast::readings::Layout;
 use roomcast_storage::inputs::{Inputs, SiteConfig};
@@ -66,6 +66,7 @@ impl ClockArgs {
             weekend: self.weekend.clone(),
             max_presence: Some(self.max_presence),
             skip_bad_rows: self.skip_bad_rows,
+            rooms: None,
         }
     }
 
@@ -96,6 +97,9 @@ pub struct SiteArgs {
     /// Layout of the files.
     #[command(flatten)]
     pub files: FileArgs,
+    /// Sensors of the rooms.
+    #[command(flatten)]
+    pub rooms: RoomsArgs,
     /// Clock and calendar.
     #[command(flatten)]
     pub clock: ClockArgs,
@@ -104,7 +108,7 @@ pub struct SiteArgs {
 impl SiteArgs {
     /// Returns the inputs and their site.
     pub fn inputs(&self) -> Inputs {
-        let site = SiteConfig { layout: self.files.layout(), ..self.clock.config() };
+        let site = SiteConfig { layout: self.files.layout(), rooms: self.rooms.rooms.clone(), ..self.clock.config() };
         Inputs { paths: self.input.clone(), site }
     }
 }

@@ -8,17 +8,20 @@ use clap::Args;
 
 use super::check_known;
 use super::ledger::LedgerArgs;
-use crate::commands::arguments::{SiteArgs, values};
+use super::series::check_level;
+use crate::commands::arguments::{LevelArg, SiteArgs, values};
 use crate::commands::output::{print, print_json};
 use crate::commands::progress;
 use roomcast_forecast::backtest::cases::CaseWriter;
 use roomcast_forecast::backtest::days_ahead::DaysAhead;
 use roomcast_forecast::backtest::ledger::{self, Ledger};
+use roomcast_forecast::backtest::levels::{Below, Replayed};
 use roomcast_forecast::backtest::report::Report;
-use roomcast_forecast::backtest::{self, BacktestPlan, ScoredHour, html, learning_curve, text};
+use roomcast_forecast::backtest::{self, BacktestError, BacktestPlan, ScoredHour, html, learning_curve, text};
 use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::files::{self, Output};
 use roomcast_forecast::readings::Readings;
+use roomcast_forecast::rooms::{Level, Rooms};
 
 /// Score forecasts of past days beside simple rules.
 ///
@@ -47,6 +50,9 @@ pub struct BacktestArgs {
     /// Device to score; without it, all (repeatable). Models are fitted on all devices
     #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
+    /// Level to score. Floors and buildings are compared with the product of their rooms' forecasts
+    #[arg(long, value_enum, default_value_t)]
+    level: LevelArg,
     /// Also forecast the same hours from only the last 1, 2, 3, 4, 6, 8, 12, 26 weeks of readings
     #[arg(long)]
     learning_curve: bool,
@@ -78,9 +84,12 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
     }
     let inputs = args.site.inputs();
     let calendar = inputs.site.calendar()?;
-    let (readings, _) = inputs.read(&calendar, None)?;
+    let site = inputs.read_site(&calendar, None)?;
+    let level = args.level.into();
+    check_level(level, &site.rooms)?;
     // Replay and truth share one grid: that of the time in which the site was in use.
-    let readings = readings.alive(calendar.latest());
+    let at = |level| site.at(level, &calendar).alive(calendar.latest());
+    let readings = at(level);
     let plan = plan(args, &readings, &calendar)?;
     check_known(&readings, &args.device, "")?;
     let compared = args.ledger.plan(&inputs.site, &readings)?;
@@ -95,10 +104,17 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
     };
     let mut output = args.cases.as_deref().map(Output::create).transpose()?;
     let progress = |done, total| step("all history", done, total);
-    let (cases, ahead) = replay(args, &readings, &calendar, &plan, &progress, output.as_mut())?;
+    let below = match level {
+        Level::Room => None,
+        _ => Some(below(level, &site.rooms, &readings, &at, &|readings| {
+            backtest::run(readings, &calendar, &plan, &|done, total| step("the rooms", done, total))
+        })?),
+    };
+    let (cases, ahead) = replay(args, (&readings, below.as_ref()), &calendar, &plan, &progress, output.as_mut())?;
     let Some(mut report) = Report::new(&readings, &calendar, &plan, &cases) else {
         bail!("nothing to score: no hour of these devices between the origins and the last reading");
     };
+    report.independence = below.and_then(|below| below.compare(level, &cases));
     if let Some(output) = output {
         output.finish()?;
     }
@@ -130,11 +146,32 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
     print(tables)
 }
 
+/// Replays the levels below one, and returns what they say of its hours.
+fn below(
+    level: Level,
+    rooms: &Rooms,
+    readings: &Readings,
+    at: &dyn Fn(Level) -> Readings,
+    run: &dyn Fn(&Readings) -> Result<Vec<ScoredHour>, BacktestError>,
+) -> anyhow::Result<Below> {
+    let of_rooms = at(Level::Room);
+    let hours = run(&of_rooms)?;
+    let replayed = Replayed { readings: &of_rooms, hours: &hours };
+    if level != Level::Building || !rooms.has_floors() {
+        return Ok(Below::new(rooms, level, readings, replayed, None));
+    }
+    let of_floors = at(Level::Floor);
+    let mut floors = run(&of_floors)?;
+    Below::new(rooms, Level::Floor, &of_floors, replayed, None).raise(&mut floors);
+    let floors = Replayed { readings: &of_floors, hours: &floors };
+    Ok(Below::new(rooms, level, readings, replayed, Some(floors)))
+}
+
 /// Replays the past and returns the hours of the wanted devices, which go into the file of cases as they are made: those of
 /// the first 24 after each origin, and sums by day of lead.
 fn replay(
     args: &BacktestArgs,
-    readings: &Readings,
+    (readings, below): (&Readings, Option<&Below>),
     calendar: &Calendar,
     plan: &BacktestPlan,
     progress: &(dyn Fn(usize, usize) + Sync),
@@ -147,6 +184,9 @@ fn replay(
     let (mut cases, mut ahead) = (Vec::new(), DaysAhead::default());
     backtest::run_each(readings, calendar, plan, progress, |mut hours| {
         hours.retain(|hour| is_wanted(args, readings, hour));
+        if let Some(below) = below {
+            below.raise(&mut hours);
+        }
         if let Some(writer) = &mut writer {
             writer.write(hours.iter()).context("cannot write --cases")?;
         }

@@ -7,17 +7,19 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 
-use super::{models, unknown};
+use super::{models, series, unknown};
 use crate::commands::arguments::{SiteArgs, values};
 use crate::commands::output::{print, print_json};
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::forecast::{self, Explanation};
 use roomcast_forecast::hourly::{HORIZON, Hourly};
+use roomcast_forecast::model::Models;
+use roomcast_forecast::rooms::Level;
 
 /// Arguments of `roomcast explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// Device to explain
+    /// Device to explain, or with --rooms a room
     device: String,
     /// Hour to explain, local time, such as '2016-08-25 10:00:00'
     hour: String,
@@ -54,17 +56,22 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
     let target = calendar.hour(values::moment(&args.hour, &calendar).context("cannot read the hour")?);
     let midnight = || calendar.start(target - i32::from(calendar.local(target).hour));
     let origin = values::time("--at", args.at.as_deref(), &calendar)?.unwrap_or_else(midnight);
-    let (readings, _) = inputs.read(&calendar, Some(origin))?;
-    let hourly = Hourly::new(&readings, &calendar, origin);
+    let site = inputs.read_site(&calendar, Some(origin))?;
+    let readings = site.at(Level::Room, &calendar);
+    let known_until = series::known_until(&site.sensors, &calendar, origin);
+    let hourly = Hourly::unless_stale(&readings, &calendar, known_until, site.summary.heard);
     let Some(device) = hourly.position(&args.device) else {
         let known = hourly.devices.iter().map(|d| d.device.as_str());
         return Err(unknown(&args.device, known, &format!(" before {}", calendar.format(origin))));
     };
-    if !(hourly.end..hourly.end + HORIZON as i32).contains(&target) {
-        bail!("{} is not among the {HORIZON} hours after {}", args.hour, calendar.format(origin));
+    if !(calendar.next_hour(origin)..hourly.end + HORIZON as i32).contains(&target) {
+        bail!("{} is not among the {HORIZON} hours after {}", args.hour, calendar.format(hourly.origin));
     }
     let rates = SiteRates::new(&hourly);
-    let models = models(args.models.as_deref(), &hourly, &rates)?;
+    let models = match hourly.stale {
+        Some(_) => Models::default(),
+        None => models(args.models.as_deref(), &site.rooms, Level::Room, &hourly, &rates)?,
+    };
     let explanation =
         forecast::explain(&hourly, &rates, device, &models, target).context("cannot build the features")?;
     if !args.json {

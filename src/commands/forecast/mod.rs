@@ -6,10 +6,11 @@ mod heatmap;
 mod ledger;
 mod predict;
 mod schedule;
+mod series;
 
 use std::path::Path;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use clap::Subcommand;
 
 use crate::commands::progress;
@@ -18,6 +19,7 @@ use roomcast_forecast::hourly::Hourly;
 use roomcast_forecast::model::{Models, fit};
 use roomcast_forecast::readings::Readings;
 use roomcast_forecast::readings::names::closest;
+use roomcast_forecast::rooms::{Level, Rooms};
 use roomcast_storage::registry::Registry;
 
 /// The commands of this group.
@@ -59,15 +61,30 @@ impl Command {
     }
 }
 
-/// Returns the saved models of a registry. Without a registry, fits models on the grid.
-fn models(registry: Option<&Path>, hourly: &Hourly, rates: &SiteRates) -> anyhow::Result<Models> {
+/// Returns the saved models of a level from a registry. Without a registry, fits models on the level's grid.
+fn models(
+    registry: Option<&Path>,
+    rooms: &Rooms,
+    level: Level,
+    hourly: &Hourly,
+    rates: &SiteRates,
+) -> anyhow::Result<Models> {
     let Some(place) = registry else {
         let bar = progress::bar("devices fitted", Some(hourly.devices.len() as u64));
         let models = fit::train(hourly, rates, &|| bar.inc(1))?;
         bar.finish_and_clear();
         return Ok(models);
     };
-    let (models, manifest) = Registry::open(place).load(None)?;
+    let (mut models, manifest) = Registry::open(place).load(None)?;
+    if let Some(why) = manifest.rooms_mismatch(rooms) {
+        bail!("the models in {} were {why}\nhint: train and forecast with the same --rooms", place.display());
+    }
+    if level != Level::Room {
+        let Some(above) = models.levels.remove(&level) else {
+            bail!("the models in {} know no {level}\nhint: train them with --rooms", place.display());
+        };
+        models = above;
+    }
     if models.cutoff > hourly.origin {
         tracing::warn!(
             version = manifest.version,

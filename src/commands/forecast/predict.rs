@@ -8,17 +8,16 @@ use clap::builder::Resettable;
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 
-use super::{check_known, heatmap, models};
-use crate::commands::arguments::{RuleArgs, SiteArgs, values};
+use super::series::{Plan, Series, check_level, known_until};
+use super::{check_known, heatmap};
+use crate::commands::arguments::{LevelArg, RuleArgs, SiteArgs, values};
 use crate::commands::output::{print, remark};
 use crate::commands::{progress, wrong_usage};
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
-use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::files;
-use roomcast_forecast::forecast::{self, DeviceForecast, ahead, write};
-use roomcast_forecast::hourly::{HORIZON, Hourly, MAX_DAYS};
-use roomcast_forecast::model::Models;
+use roomcast_forecast::forecast::{DeviceForecast, write};
 use roomcast_forecast::model::rule::Rule;
+use roomcast_forecast::rooms::Level;
 use roomcast_storage::inputs::Inputs;
 use roomcast_storage::readings;
 
@@ -50,9 +49,12 @@ pub struct PredictArgs {
     /// Days of 24 hours to forecast, 1 to 7
     #[arg(long, value_name = "DAYS", default_value_t = 1, value_parser = values::days)]
     days: usize,
-    /// Device to forecast; without it, all (repeatable)
+    /// Device to forecast; without it, all (repeatable). With --rooms a room, and with --level a floor or building
     #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
+    /// Level to forecast
+    #[arg(long, value_enum, default_value_t)]
+    level: LevelArg,
     /// Add the probability as a fourth column of the CSV
     #[arg(long)]
     probabilities: bool,
@@ -97,9 +99,9 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
         files::check(output)?;
     }
     let bar = progress::waiting("reading");
-    let (readings, summary) = inputs.read(&calendar, Some(origin))?;
+    let site = inputs.read_site(&calendar, Some(origin))?;
     bar.finish_and_clear();
-    let Some((_, last)) = readings.active_period(origin) else {
+    let Some((_, last)) = site.sensors.active_period(origin) else {
         let names: Vec<_> = inputs.paths.iter().map(|path| readings::redacted(&path.to_string_lossy())).collect();
         bail!("{}: no reading before {}", names.join(", "), calendar.format(origin));
     };
@@ -107,46 +109,26 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     if args.max_age.is_some_and(|age| origin - last > age.as_secs() as i64) {
         bail!("the last reading, at {data_until}, is older than --max-age at {}", calendar.format(origin));
     }
-    check_known(&readings, &args.device, " before the timestamp")?;
-    // Nothing is known of hours that are yet to begin. In the running hour the origin stands, as on a server, which rounds it
-    // up. A file may be from a place whose clocks are ahead of this machine's.
-    let present = calendar.now().max(last + 1);
-    let is_ahead = calendar.next_hour(origin) > calendar.next_hour(present);
-    let known_until = if is_ahead { present } else { origin };
-    let hourly = Hourly::unless_stale(&readings, &calendar, known_until, summary.heard);
+    let known_until = known_until(&site.sensors, &calendar, origin);
+    let rule = args.rule.rule();
+    let (level, models) = (args.level.into(), args.models.as_deref());
+    let plan = Plan { site: &site, calendar: &calendar, models, rule, origin, days: args.days, known_until };
+    check_level(level, &site.rooms)?;
+    check_known(&site.at(level, &calendar), &args.device, " before the timestamp")?;
+    let Series { mut forecasts, hourly, models, .. } = plan.forecast(level)?;
     if let Some(since) = hourly.stale {
-        let (devices, days) = (readings.devices.len(), (origin - since) / (24 * HOUR));
+        let (sensors, days) = (site.sensors.devices.len(), (origin - since) / (24 * HOUR));
         remark(&format!(
-            "no sensor of {devices} has been heard for {days} days, since {data_until}: the forecast is the hour-of-week rate"
+            "no sensor of {sensors} has been heard for {days} days, since {data_until}: the forecast is the hour-of-week rate"
         ));
     }
-    let rates = SiteRates::new(&hourly);
-    let mut models = match hourly.stale {
-        Some(_) => Models::default(),
-        None => models(args.models.as_deref(), &hourly, &rates)?,
-    };
-    let rule = args.rule.rule();
-    models.threshold = rule.threshold(&models.site.out_of_sample);
     if !matches!(rule, Rule::Fixed(_)) {
         remark(&format!("an hour counts as occupied from a probability of {:.2} on", models.threshold.0));
-    }
-    let is_ahead = calendar.next_hour(origin) > hourly.end;
-    let hourly = hourly.reaching(if is_ahead { MAX_DAYS } else { args.days }, &calendar);
-    let rates = rates.reaching(&hourly);
-    let mut forecasts = forecast::forecast_all(&hourly, &rates, &models).context("cannot build the features")?;
-    if is_ahead {
-        let later = ahead::forecast_all(&readings, &calendar, origin, args.days, &hourly, &models);
-        forecasts = ahead::joined(&forecasts, later.context("cannot build the features")?);
-        let reached = hourly.end + hourly.horizon() as i32;
-        if hourly.stale.is_none() && calendar.next_hour(origin) + (HORIZON * args.days) as i32 > reached {
-            let reach = calendar.format(calendar.start(reached));
-            remark(&format!("from {reach} on, which is more than {MAX_DAYS} days ahead, it is each room's usual rate"));
-        }
     }
     forecasts.retain(|f| args.device.is_empty() || args.device.contains(&f.device));
     let Some(output) = output else {
         print(heatmap::draw(&forecasts, &calendar).trim_start_matches('\n'))?;
-        remark(&closing(&forecasts, &calendar, origin, None));
+        remark(&closing(&forecasts, level, &calendar, origin, None));
         return Ok(());
     };
     let bytes = match format(args, &output) {
@@ -157,7 +139,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     if args.show {
         remark(heatmap::draw(&forecasts, &calendar).trim_end());
     }
-    remark(&closing(&forecasts, &calendar, origin, Some(&output)));
+    remark(&closing(&forecasts, level, &calendar, origin, Some(&output)));
     Ok(())
 }
 
@@ -189,12 +171,18 @@ fn format(args: &PredictArgs, output: &Path) -> Format {
     args.format.unwrap_or(if is_json { Format::Json } else { Format::Csv })
 }
 
-/// Returns one line: rooms, hours expected in use, and the file of the forecast.
-fn closing(forecasts: &[DeviceForecast], calendar: &Calendar, origin: Timestamp, output: Option<&Path>) -> String {
+/// Returns one line: rooms (or floors, or buildings), hours expected in use, and the file of the forecast.
+fn closing(
+    forecasts: &[DeviceForecast],
+    level: Level,
+    calendar: &Calendar,
+    origin: Timestamp,
+    output: Option<&Path>,
+) -> String {
     let expected: f64 = forecasts.iter().flat_map(|forecast| &forecast.hours).map(|hour| hour.probability).sum();
-    let rooms = match forecasts.len() {
-        1 => "1 room".to_owned(),
-        number => format!("{number} rooms"),
+    let number = match forecasts.len() {
+        1 => format!("1 {level}"),
+        number => format!("{number} {level}s"),
     };
     let from = calendar.format(calendar.start(calendar.next_hour(origin)));
     let place = match output {
@@ -203,5 +191,5 @@ fn closing(forecasts: &[DeviceForecast], calendar: &Calendar, origin: Timestamp,
         Some(path) => format!("; written to {}", path.to_string_lossy()),
     };
     let hours = forecasts.first().map_or(0, |forecast| forecast.hours.len());
-    format!("{rooms}, {hours} hours from {from}: {expected:.1} room-hours expected in use{place}")
+    format!("{number}, {hours} hours from {from}: {expected:.1} {level}-hours expected in use{place}")
 }

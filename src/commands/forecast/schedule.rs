@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
-use super::{check_known, models};
-use crate::commands::arguments::{BlockArgs, PromiseScope, RuleArgs, SiteArgs, values};
+use super::check_known;
+use super::series::{Plan, Series, check_level, known_until};
+use crate::commands::arguments::{BlockArgs, LevelArg, PromiseScope, RuleArgs, SiteArgs, values};
 use crate::commands::output::{self, remark};
 use crate::commands::progress;
 use roomcast_forecast::backtest::outcomes;
@@ -14,17 +15,16 @@ use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::decisions::outcomes::Outcomes;
 use roomcast_forecast::decisions::promise::{self, Method, Scope};
 use roomcast_forecast::decisions::{ics, plan, write};
-use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::files;
-use roomcast_forecast::forecast;
-use roomcast_forecast::hourly::Hourly;
-use roomcast_forecast::model::Models;
+use roomcast_forecast::hourly::HORIZON;
+use roomcast_forecast::model::rule::{Rule, Threshold};
 use roomcast_forecast::readings::Readings;
 
 /// Arguments of `roomcast schedule`.
 #[derive(Debug, Args)]
 pub struct ScheduleArgs {
-    /// Time of the schedule, local, such as '2016-08-31 23:59:59', or now. Readings at or after it are not used
+    /// Time of the schedule, local: a time such as '2016-08-31 23:59:59', a date for its midnight, now, today or tomorrow.
+    /// Readings at or after it are not used
     #[arg(value_name = "TIMESTAMP")]
     timestamp: String,
     #[command(flatten)]
@@ -36,9 +36,12 @@ pub struct ScheduleArgs {
     /// Days of 24 hours to plan, 1 to 7
     #[arg(long, value_name = "DAYS", default_value_t = 1, value_parser = values::days)]
     days: usize,
-    /// Device to plan for; without it, all (repeatable)
+    /// Device to plan for; without it, all (repeatable). With --rooms a room, and with --level a floor or building
     #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
+    /// Level to plan for, such as floor for plant that serves a whole floor
+    #[arg(long, value_enum, default_value_t)]
+    level: LevelArg,
     #[command(flatten)]
     blocks: BlockArgs,
     #[command(flatten)]
@@ -76,31 +79,26 @@ pub enum Format {
 pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
     let inputs = args.site.inputs();
     let calendar = inputs.site.calendar()?;
-    let origin = match args.timestamp.as_str() {
-        "now" => calendar.now(),
-        text => calendar.parse(text).context("cannot read the timestamp")?,
-    };
+    let origin = values::moment(&args.timestamp, &calendar).context("cannot read the timestamp")?;
     files::check(&args.output)?;
-    let (readings, summary) = inputs.read(&calendar, Some(origin))?;
-    if readings.active_period(origin).is_none() {
+    let site = inputs.read_site(&calendar, Some(origin))?;
+    if site.sensors.active_period(origin).is_none() {
         bail!("no reading before {}", calendar.format(origin));
     }
-    check_known(&readings, &args.device, " before the timestamp")?;
-    let hourly = Hourly::unless_stale(&readings, &calendar, origin, summary.heard);
+    let (level, models) = (args.level.into(), args.models.as_deref());
+    check_level(level, &site.rooms)?;
+    check_known(&site.at(level, &calendar), &args.device, " before the timestamp")?;
+    // The states are those of the schedule's own thresholds, which it finds below.
+    let rule = Rule::Fixed(Threshold::default().0);
+    let known_until = known_until(&site.sensors, &calendar, origin);
+    let plan = Plan { site: &site, calendar: &calendar, models, rule, origin, days: args.days, known_until };
+    let Series { mut forecasts, readings, hourly, models } = plan.forecast(level)?;
     if hourly.stale.is_some() {
         remark("all sensors have been silent for long: the schedule follows the hour-of-week rate");
     }
-    let rates = SiteRates::new(&hourly);
-    let models = match hourly.stale {
-        Some(_) => Models::default(),
-        None => models(args.models.as_deref(), &hourly, &rates)?,
-    };
-    let hourly = hourly.reaching(args.days, &calendar);
-    let rates = rates.reaching(&hourly);
-    let mut forecasts = forecast::forecast_all(&hourly, &rates, &models).context("cannot build the features")?;
     forecasts.retain(|forecast| args.device.is_empty() || args.device.contains(&forecast.device));
     let method = args.rule.method(args.promise.into());
-    let record = record(method, &readings, &calendar, origin)?;
+    let record = record(method, &readings, &calendar, hourly.origin)?;
     let rooms = forecasts.iter().map(|forecast| forecast.device.as_str());
     let today = plan::today(origin, &calendar);
     let thresholds = promise::thresholds(method, &record, &models.site.out_of_sample, today, rooms);
@@ -108,9 +106,9 @@ pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
     let rooms = plan::plan(&forecasts, &thresholds, &rule, origin, &calendar);
     let bytes = match args.format {
         Format::Text => {
-            let from = calendar.wall(calendar.start(hourly.end)).format("%A %Y-%m-%d %H:%M");
-            format!("{} hours from {from}\n\n{}", hourly.horizon(), write::text(&rooms, &thresholds, &calendar))
-                .into_bytes()
+            let from = calendar.wall(calendar.start(calendar.next_hour(origin))).format("%A %Y-%m-%d %H:%M");
+            let (hours, text) = (HORIZON * args.days, write::text(&rooms, &thresholds, &calendar));
+            format!("{hours} hours from {from}\n\n{text}").into_bytes()
         }
         Format::Json => {
             let json = write::json(&rooms, &thresholds, &rule, (origin, hourly.stale.is_some()), &calendar);

@@ -155,6 +155,7 @@ fn describe(m: &Manifest, current: bool) -> String {
         ("weekend", m.weekend.join(", ")),
         ("readings", m.readings.to_string()),
         ("", format!("sha256 {}", m.data_sha256)),
+        ("rooms", m.rooms_sha256.as_ref().map_or("each device is one".into(), |sum| format!("sha256 {sum}"))),
         ("devices", m.devices.to_string()),
         ("", format!("{} with trees of their own", m.sources.model)),
         ("", format!("{} by the site's layers", m.sources.building)),

@@ -10,6 +10,7 @@ use super::report::{self, Saved};
 use crate::commands::arguments::{JobsArgs, RegistryArgs, SiteArgs, values};
 use crate::commands::output::{self, print, print_json};
 use crate::commands::progress;
+use roomcast_forecast::rooms::Level;
 use roomcast_forecast::train::{self, Options, Outcome, TrainingInfo};
 use roomcast_storage::inputs::Inputs;
 use roomcast_storage::registry;
@@ -85,14 +86,15 @@ pub fn retrain(inputs: &Inputs, args: &RetrainOptions) -> anyhow::Result<()> {
     }
     let calendar = inputs.site.calendar()?;
     let until = values::time("--until", args.until.as_deref(), &calendar)?;
-    let (readings, _) = inputs.read(&calendar, until)?;
+    let site = inputs.read_site(&calendar, until)?;
+    let readings = site.at(Level::Room, &calendar);
     let Some((first_reading, last_reading)) = readings.active_period(inputs.latest(&calendar)) else {
         bail!("there are no readings to train on\nhint: roomcast inspect describes the input");
     };
     let watch = Instant::now();
     let until = until.unwrap_or_else(|| calendar.start(calendar.hour(last_reading) + 1));
     let in_use = registry.current()?;
-    let (champion, refused) = registry::champion(&registry, last_reading, &calendar)?;
+    let (champion, refused) = registry::champion(&registry, last_reading, &calendar, &site.rooms)?;
     let options =
         Options { until, max_age: args.max_age.as_secs() as i64, judge_days: args.judge_days, dry_run: args.dry_run };
     let bar = progress::bar("devices fitted", None);
@@ -102,13 +104,17 @@ pub fn retrain(inputs: &Inputs, args: &RetrainOptions) -> anyhow::Result<()> {
     report.champion.clone_from(&in_use);
     report.refused = refused;
     let mut saved: Option<Saved> = None;
-    if let Some(models) = models {
+    if let Some(mut models) = models {
+        // Floors and buildings follow the rooms' judgement: their models are made in the same way.
+        models.levels =
+            train::levels(&site.rooms, &site.sensors, &calendar, models.cutoff, &|| ()).context("cannot train")?;
         let about = TrainingInfo {
             calendar: &calendar,
             first_reading,
             last_reading,
             readings: readings.len(),
             fingerprint: readings.fingerprint(),
+            rooms: site.rooms.fingerprint(&calendar),
             training: watch.elapsed(),
         };
         let (manifest, activated) = registry.promote(&models, &about, &output::json(&report)?, in_use.as_deref())?;

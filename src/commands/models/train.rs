@@ -11,7 +11,9 @@ use crate::commands::{output, progress};
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::hourly::Hourly;
 use roomcast_forecast::model::{DeviceModel, Models, Source, check, fit};
-use roomcast_forecast::train::TrainingInfo;
+use roomcast_forecast::readings::Readings;
+use roomcast_forecast::rooms::Level;
+use roomcast_forecast::train::{self, TrainingInfo};
 
 /// Arguments of `roomcast train`.
 #[derive(Debug, Args)]
@@ -39,7 +41,8 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let inputs = args.site.inputs();
     let calendar = inputs.site.calendar()?;
     let until = values::time("--until", args.until.as_deref(), &calendar)?;
-    let (readings, _) = inputs.read(&calendar, until)?;
+    let mut site = inputs.read_site(&calendar, until)?;
+    let readings = site.at(Level::Room, &calendar);
     let Some((first_reading, last_reading)) = readings.active_period(inputs.latest(&calendar)) else {
         bail!("there are no readings to train on\nhint: roomcast inspect describes the input");
     };
@@ -54,9 +57,15 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let (number, fingerprint) = (readings.len(), readings.fingerprint());
     let hourly = Hourly::new(&readings, &calendar, cutoff);
     drop(readings);
+    if site.rooms.is_empty() {
+        // They are no longer needed, and large.
+        site.sensors = Readings::default();
+    }
     let rates = SiteRates::new(&hourly);
     let bar = progress::bar("devices fitted", Some(hourly.devices.len() as u64));
-    let models = fit::train(&hourly, &rates, &|| bar.inc(1)).context("cannot train")?;
+    let mut models = fit::train(&hourly, &rates, &|| bar.inc(1)).context("cannot train")?;
+    models.levels =
+        train::levels(&site.rooms, &site.sensors, &calendar, cutoff, &|| bar.inc(1)).context("cannot train")?;
     bar.finish_and_clear();
     let about = TrainingInfo {
         calendar: &calendar,
@@ -64,6 +73,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
         last_reading,
         readings: number,
         fingerprint,
+        rooms: site.rooms.fingerprint(&calendar),
         training: watch.elapsed(),
     };
     let registry = args.registry.open();
@@ -77,8 +87,15 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
 fn summary(hourly: &Hourly, models: &Models, seconds: f64) -> String {
     let rows: usize = hourly.devices.iter().map(|d| d.states.len()).sum();
     let of = |source: Source| hourly.devices.iter().filter(|d| source_of(models, &d.device) == source).count();
+    let levels: String = models
+        .levels
+        .iter()
+        .map(|(level, above)| {
+            format!("{:<12} {}, each with models of its own\n", format!("{level}s"), above.devices.len())
+        })
+        .collect();
     let mut text = format!(
-        "devices      {}\nhistory      {rows} hours of all devices together\ntook         {seconds:.1} s\n\nsource of their forecasts\n\
+        "devices      {}\n{levels}history      {rows} hours of all devices together\ntook         {seconds:.1} s\n\nsource of their forecasts\n\
          \x20 model      {:>6}  the device's own models with those of the building\n\
          \x20 building   {:>6}  the models that all devices share\n\
          \x20 baseline   {:>6}  the device's usual rate in each hour of the week\n",

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use sha2::{Digest, Sha256};
 
-use crate::commands::arguments::StoreArgs;
+use crate::commands::arguments::{LevelArg, RoomsArgs, StoreArgs};
 use crate::commands::output::print;
 use roomcast_forecast::files;
 use roomcast_forecast::readings::{DeviceReadings, write_parquet};
@@ -23,6 +23,11 @@ pub struct ExportArgs {
     /// Number of files; for the same number, a device is always in the same file
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=9999))]
     buckets: u32,
+    #[command(flatten)]
+    rooms: RoomsArgs,
+    /// Level of the series with --rooms, which are written in place of those of the sensors
+    #[arg(long, value_enum, default_value_t, requires = "rooms")]
+    level: LevelArg,
 }
 
 /// Exports the readings, and prints the names of the files.
@@ -34,7 +39,11 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let opened = args.at.open()?;
     fs::create_dir_all(&args.output).with_context(|| format!("cannot create {}", args.output.display()))?;
     check_others(&args.output, args.buckets)?;
-    let (readings, _) = opened.wait(opened.store.load(None)).context("cannot read the store")?;
+    let table = args.rooms.table(&opened.calendar)?;
+    let (mut readings, _) = opened.wait(opened.store.load(None)).context("cannot read the store")?;
+    if !table.is_empty() {
+        readings = table.all_readings(&readings, args.level.into(), &opened.calendar);
+    }
     let zoned = opened.calendar.zone().is_some();
     let mut text = String::new();
     for bucket in 0..args.buckets {

@@ -9,7 +9,8 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use serde::Serialize;
 
-use crate::commands::arguments::{FileArgs, PlaceArgs, values};
+use super::rooms::RoomsReport;
+use crate::commands::arguments::{FileArgs, PlaceArgs, RoomsArgs, values};
 use crate::commands::output::{print, print_json};
 use roomcast_forecast::calendar::public_holidays::{self, Country};
 use roomcast_forecast::calendar::{Calendar, MAX_PRESENCE_HOURS};
@@ -37,6 +38,8 @@ pub struct InspectArgs {
     place: PlaceArgs,
     #[command(flatten)]
     files: FileArgs,
+    #[command(flatten)]
+    rooms: RoomsArgs,
     /// Hours for which a room stays occupied after its sensor's last on, when no off comes
     #[arg(long, value_name = "HOURS", default_value_t = MAX_PRESENCE_HOURS, value_parser = clap::value_parser!(i64).range(1..=168), env = "ROOMCAST_MAX_PRESENCE")]
     max_presence: i64,
@@ -58,6 +61,8 @@ struct Report {
     notices: Vec<Notice>,
     #[serde(skip_serializing_if = "Option::is_none")]
     holidays: Option<Holidays>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rooms: Option<RoomsReport>,
 }
 
 /// Silent workdays that may be holidays.
@@ -85,7 +90,9 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let holidays = holidays(args, &readings, &profile, &calendar);
     let silent = silent(&readings, &calendar);
     let notices = notices::notices(&readings, &profile, &calendar);
-    let report = Report { fingerprint: readings.fingerprint(), summary, profile, silent, notices, holidays };
+    let table = args.rooms.table(&calendar)?;
+    let rooms = (!table.is_empty()).then(|| RoomsReport::new(&table, &readings, &silent, &calendar));
+    let report = Report { fingerprint: readings.fingerprint(), summary, profile, silent, notices, holidays, rooms };
 
     if args.json {
         print_json(&report)?;
@@ -143,6 +150,7 @@ fn text(report: &Report, out: &mut String) -> fmt::Result {
         writeln!(out, "devices that reported but never with motion: {}", summary.without_motion.join(", "))?;
     }
     devices(report, out)?;
+    report.rooms.as_ref().map_or(Ok(()), |rooms| rooms.write(out))?;
     day(profile, out)?;
     silent_workdays(profile, out)?;
     advice(&report.notices, out)?;

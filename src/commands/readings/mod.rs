@@ -4,6 +4,7 @@ mod decode_parquet;
 mod export;
 mod import;
 mod inspect;
+mod rooms;
 mod simulate;
 mod store;
 mod utilisation;

@@ -13,21 +13,31 @@ use crate::commands::output::remark;
 use crate::commands::progress;
 #[cfg(feature = "server")]
 use crate::commands::server::play::PlayArgs;
-use roomcast_forecast::files::Output;
+use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::files::{self, Output};
 use roomcast_simulate::{Building, Format, Kind, Summary, WriteError, is_in_range, write};
 
 /// Simulate the readings of a building.
 ///
 /// The same options give the same bytes on any number of cores. Devices are named `device_1` to `device_9`; larger
-/// buildings have floors of 50 rooms, named like `floor_03/room_0127`.
+/// buildings have floors of 50 rooms (`--floor-rooms`), named like `floor_03/room_0127`.
 #[derive(Debug, Clone, Args)]
 pub struct SimulateArgs {
     /// Kind of site
     #[arg(long, value_enum, default_value_t = SiteKind::Building)]
     kind: SiteKind,
-    /// Number of devices, one in each room
+    /// Number of devices, one in each room; with --sensors-per-room the number of rooms
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     devices: u32,
+    /// Number of sensors in each room
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
+    sensors_per_room: u32,
+    /// Number of rooms on a floor
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    floor_rooms: u32,
+    /// CSV file of the rooms, with their sensors and floors, for the option --rooms of other commands
+    #[arg(long, value_name = "PATH")]
+    rooms: Option<PathBuf>,
     /// First day
     #[arg(long, value_name = "DATE", default_value = "2016-07-01")]
     from: NaiveDate,
@@ -135,6 +145,9 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<()> {
     };
     bar.finish_and_clear();
     output.finish()?;
+    if let Some(rooms) = &args.rooms {
+        files::write(rooms, &building.rooms()?.csv(&Calendar::default()))?;
+    }
     truth.map_or(Ok(()), Output::finish)?;
     remark(&line(&building, summary, begun.elapsed().as_secs_f64()));
     Ok(())
@@ -147,6 +160,8 @@ fn building(args: &SimulateArgs) -> anyhow::Result<Building> {
     ensure!(args.from <= args.to, "the last day, {}, lies before the first, {}", args.to, args.from);
     Ok(Building {
         kind: args.kind.into(),
+        sensors_per_room: args.sensors_per_room as usize,
+        floor_rooms: args.floor_rooms as usize,
         density: args.density,
         faults: args.faults,
         duplicates: args.duplicates,

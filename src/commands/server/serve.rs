@@ -89,6 +89,10 @@ pub struct ServeArgs {
     /// address in X-Forwarded-For (without it, Forwarded) that is no trusted proxy
     #[arg(help_heading = HTTP, long, value_name = "ADDRESS")]
     trusted_proxy: Vec<Network>,
+    /// Address of a proxy that signs users in itself, such as Home Assistant's ingress (172.30.32.2). Its requests may read
+    /// without a token
+    #[arg(help_heading = HTTP, long, value_name = "ADDRESS", env = "ROOMCAST_SIGN_IN_PROXY")]
+    sign_in_proxy: Option<IpAddr>,
     /// File of the certificate chain for TLS, PEM
     #[arg(help_heading = HTTP, long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -148,6 +152,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         metrics_public: args.metrics_public,
         cors: args.cors_origin.clone(),
         proxies: args.trusted_proxy.clone(),
+        sign_in_proxy: args.sign_in_proxy,
         tls: args.tls_cert.is_some(),
     };
     let listen = Listen {

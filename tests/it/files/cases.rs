@@ -30,6 +30,8 @@ pub enum Input {
     HomeAssistant {
         is_new: bool,
     },
+    /// A database that Home Assistant itself wrote.
+    OwnHomeAssistant,
 }
 
 impl Case {
@@ -53,6 +55,9 @@ impl Case {
                 home_assistant::write(&path, *is_new);
                 vec![path]
             }
+            Input::OwnHomeAssistant => {
+                vec![put("home-assistant_v2.db", &pack::gunzip(include_bytes!("home-assistant_v2.db.gz")))]
+            }
         }
     }
 }
@@ -61,6 +66,11 @@ impl Case {
 pub fn long(header: &str, row: impl Fn(&Reading) -> String) -> String {
     let rows = readings::all().into_iter().map(|reading| row(&reading) + "\n");
     std::iter::once(format!("{header}\n")).filter(|header| header != "\n").chain(rows).collect()
+}
+
+/// Encodes a text of one byte a character.
+fn latin(text: &str) -> Vec<u8> {
+    text.chars().map(|character| character as u8).collect()
 }
 
 fn plain(reading: &Reading) -> String {
@@ -170,6 +180,24 @@ fn separators_and_headers() -> Vec<Case> {
             "read `Horodatage` as time (day first), `Salle` as device, `État` as state",
         ),
         file(
+            "Windows-1252",
+            latin(&long("Horodatage;Salle;État", |r| format!("{};{};occupé", plain(r), r.name()))),
+            &[],
+            "`État` as state; `;` between; windows-1252",
+        ),
+        file(
+            "the contract in Windows-1252",
+            latin(&long("time,device,device_activated,note", |r| format!("{},{},1,Küche", plain(r), r.name()))),
+            &[],
+            "read as windows-1252",
+        ),
+        file(
+            "an old Macintosh's own letters",
+            latin(&long("Horodatage;Salle;Etat", |r| format!("{};{};occup\u{8e}", plain(r), r.name()))),
+            &["--encoding", "macintosh"],
+            "macintosh",
+        ),
+        file(
             "date and time of day apart",
             long("Datum;Uhrzeit;Raum;Zustand", |r| {
                 format!("{};{};belegt", r.wall.format("%d.%m.%Y;%H:%M:%S"), r.name())
@@ -245,8 +273,16 @@ fn states() -> Vec<Case> {
         file("a sensor that is gone", gone, &[], "`entity_id` as device, `state` as state"),
         case("Home Assistant's database", Input::HomeAssistant { is_new: true }),
         case("Home Assistant's old database", Input::HomeAssistant { is_new: false }),
+        case("a database that Home Assistant wrote", Input::OwnHomeAssistant),
     ];
     cases.into_iter().map(|case| Case { has_offs: true, ..case }).collect()
+}
+
+/// The contract's own layout with motion in the last second of each quarter of an hour, as tables of intervals have it.
+pub fn contract_intervals() -> Case {
+    let last = |r: &Reading| plain(&Reading { wall: r.wall + TimeDelta::seconds(899), ..*r });
+    let text = long("time,device,device_activated", |r| format!("{},{},1", last(r), r.name()));
+    file("contract with intervals", text, &[], "")
 }
 
 /// The contract's own layout with both edges.

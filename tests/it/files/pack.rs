@@ -1,14 +1,20 @@
 //! Files that are no plain text: archives, UTF-16, workbooks.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
-use flate2::{Compression, Crc, write::GzEncoder};
+use flate2::{Compression, Crc, read::GzDecoder, write::GzEncoder};
 
 pub fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(text).unwrap();
     encoder.finish().unwrap()
+}
+
+pub fn gunzip(packed: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
+    bytes
 }
 
 pub fn zstd(text: &[u8]) -> Vec<u8> {

@@ -150,6 +150,29 @@ fn home_assistant_finds_every_room_and_hears_when_the_server_is_gone() {
     post(&server, "application/x-ndjson", &[], row("küche", now() - 1).as_bytes());
     post(&server, "application/x-ndjson", &[], row("loft", now() - 1).as_bytes());
     wait("a new room", || listener.count("/config") == before + 20 && listener.count("/forecast") > states);
+    // With a table of rooms each floor and the building are devices too, and what became a part of a room is gone.
+    let table = "sensor,room,floor\nküche,küche,3\nfloor 3/hall,hall,3\nattic,hall,3\n";
+    let headers = ["Authorization: Bearer w-token", "Content-Type: text/csv"];
+    assert_eq!(server.ask("PUT", "/rooms", &headers, table.as_bytes()).status, 200);
+    let shown = || {
+        let heard = listener.heard.lock().unwrap();
+        let mut configs: std::collections::BTreeMap<&str, &str> = std::collections::BTreeMap::new();
+        configs.extend(
+            heard
+                .iter()
+                .filter(|heard| heard.topic.ends_with("/config"))
+                .map(|heard| (heard.topic.as_str(), heard.payload.as_str())),
+        );
+        let device =
+            |payload: &&str| serde_json::from_str::<Value>(payload).ok().map(|config| config["device"].clone());
+        let found = configs.values().filter_map(device);
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        found.map(|device| (text(&device["name"]), text(&device["model"]))).collect::<std::collections::BTreeSet<_>>()
+    };
+    let [room, floor, building] = ["", " of a floor", " of a building"].map(|of| format!("Occupancy forecast{of}"));
+    let expected = [("3", &floor), ("building", &building), ("hall", &room), ("küche", &room), ("loft", &room)];
+    let expected = expected.map(|(name, model)| (name.to_owned(), model.clone())).into();
+    wait("floors and building", || shown() == expected);
     drop(server);
     wait("that it is gone", || listener.last(&availability).as_deref() == Some("offline"));
     listener.erase();

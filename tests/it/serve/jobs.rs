@@ -58,6 +58,32 @@ fn a_retraining_that_fails_is_shown_until_one_works() {
     wait("no alert", || alert(&server, "retraining_failed") == Value::Null);
 }
 
+#[test]
+fn a_sensor_that_stays_on_is_an_alert_until_it_has_behaved_for_weeks() {
+    let (models, place) = (registry(), Place::sqlite());
+    let server = serve(&place.url, &models, &[]);
+    let calendar = Calendar::default();
+    let midnight = start() - 8 * 3600;
+    let send = |days: std::ops::Range<i64>, hall: [i64; 2]| {
+        let row = |day: i64, hour: i64, rest: &str| {
+            format!("{},{rest}\n", calendar.format(midnight + day * 86_400 + hour * 3600))
+        };
+        let rows = days.flat_map(|day| {
+            let [on, off] = hall;
+            [row(day, 9, "loft,1"), row(day, 12, "loft,0"), row(day, on, "hall,1"), row(day, off, "hall,0")]
+        });
+        let body = format!("time,device,device_activated\n{}", rows.collect::<String>());
+        assert_eq!(post(&server, "text/csv", &[], body.as_bytes()).status, 200);
+    };
+    // On for 14 hours, which is longer than twelve. The first off says that these sensors have one.
+    send(0..4, [6, 20]);
+    wait("the alert", || alert(&server, "stuck_sensors")["count"] == 1);
+    assert_eq!(alert(&server, "stuck_sensors")["examples"], json!(["hall"]));
+    assert!(server.get("/metrics").text().contains("roomcast_alert{kind=\"stuck_sensors\"} 1"));
+    send(4..32, [6, 9]);
+    wait("its end", || alert(&server, "stuck_sensors") == Value::Null);
+}
+
 /// Posts a reading an hour for 20 days, and says when the last one is.
 fn twenty_days(server: &Server) -> i64 {
     let calendar = Calendar::default();

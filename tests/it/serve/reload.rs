@@ -118,6 +118,38 @@ fn new_readings_are_taken_and_damaged_ones_are_not() {
 }
 
 #[test]
+fn a_directory_is_read_again_when_one_of_its_files_changes() {
+    let models = registry();
+    let place = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(sample()).unwrap();
+    let (head, rows) = text.split_once('\n').unwrap();
+    let (july, august): (Vec<&str>, Vec<&str>) = rows.lines().partition(|row| row.starts_with("2016-07"));
+    let put = |name: &str, rows: &[&str]| {
+        std::fs::write(place.path().join(name), format!("{head}\n{}\n", rows.join("\n"))).unwrap();
+    };
+    put("july.csv", &july);
+    put("august.csv", &august);
+    let directory = place.path().to_str().unwrap();
+    let server = Server::with(&["--input", directory, "--models", models.path().to_str().unwrap()], &[]);
+    let answer = || server.get("/predict").json();
+    let until = || answer()["data_until"].as_str().unwrap().to_owned();
+    let all = |answer: serde_json::Value| answer["devices"].as_array().unwrap().len();
+    assert_eq!((until(), all(answer())), ("2016-08-31T20:50:25".to_owned(), 7));
+    // A row more in a file, a file more, a file that cannot be read, and one that is gone.
+    put("august.csv", &[&august[..], &["2016-09-01 07:10:00,device_1,1"]].concat());
+    wait("the new row", || until() == "2016-09-01T07:10:00");
+    put("september.csv", &["2016-09-01 08:10:00,device_1,1", "2016-09-01 08:15:00,device_9,1"]);
+    wait("the new file", || until() == "2016-09-01T08:15:00");
+    assert_eq!(all(answer()), 8);
+    put("september.csv", &["2016-09-01 09:10:00,device_1"]);
+    wait("the error", || server.get("/models").json()["error"].as_str().is_some_and(|it| it.contains("september.csv")));
+    assert_eq!((until(), all(answer())), ("2016-09-01T08:15:00".to_owned(), 8));
+    std::fs::remove_file(place.path().join("september.csv")).unwrap();
+    wait("the rest", || until() == "2016-09-01T07:10:00");
+    assert_eq!(all(answer()), 7);
+}
+
+#[test]
 fn requests_under_way_are_finished_when_told_to_stop() {
     let models = registry();
     let mut server = Server::start(models.path(), &["--drain", "2"]);

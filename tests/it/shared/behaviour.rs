@@ -20,6 +20,7 @@ fn promote(registry: &Registry, models: &Models, champion: Option<&str>) -> (Str
         last_reading: models.cutoff - 1,
         readings: 9,
         fingerprint: format!("{:064x}", models.cutoff),
+        rooms: None,
         training: std::time::Duration::from_millis(5),
     };
     let (manifest, activated) = registry.promote(models, &about, "{\"why\": 1}\n", champion).unwrap();

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::rooms::Rooms;
 use roomcast_storage::readings::{self, Kind, StoreError};
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 
@@ -101,6 +102,7 @@ pub async fn split_by_day(place: &Place) {
         "INSERT INTO readings SELECT * FROM one",
         "DROP TABLE one",
         "DROP TABLE quarantine_size",
+        "DROP TABLE rooms, rooms_version",
         "CREATE SEQUENCE fences",
         "CREATE TABLE rounds (id BIGINT)",
         "CREATE TABLE round_devices (round BIGINT)",
@@ -115,7 +117,8 @@ async fn age(place: &Place) {
     if place.is_postgres() {
         return split_by_day(place).await;
     }
-    for sql in ["DROP TABLE quarantine_size", "UPDATE meta SET version = 4"] {
+    let added = ["DROP TABLE quarantine_size", "DROP TABLE rooms", "DROP TABLE rooms_version"];
+    for sql in added.into_iter().chain(["UPDATE meta SET version = 4"]) {
         tamper(place, sql).await;
     }
 }
@@ -141,6 +144,7 @@ async fn an_older_store_is_brought_up_to_date_or_left_as_it_is() {
         assert_eq!(one.heard().await.unwrap(), last.collect::<Vec<_>>());
         one.pack(START + 2 * 86_400).await.unwrap();
         assert!(other.lease("x", "y", 1).await.unwrap());
+        assert_eq!(other.rooms().await.unwrap(), (Rooms::default(), 0));
         assert_eq!(held(&other).await, sums(&events));
     })
     .await;

@@ -19,7 +19,7 @@ use rayon::prelude::*;
 
 use crate::calendar::{Hour, LocalHour};
 use crate::features::{FLOOR, growth};
-use crate::hourly::{DeviceHours, HORIZON, Hourly, State};
+use crate::hourly::{DeviceHours, HORIZON, Hourly};
 
 /// Number of simple rules.
 pub const COUNT: usize = 5;
@@ -146,7 +146,7 @@ fn answers(hourly: &Hourly, device: &DeviceHours, sources: &[Option<u32>; LOOKUP
     let skip = (device.first - hourly.first) as u32;
     let state = |source: Option<u32>| {
         let at = source?.checked_sub(skip)? as usize;
-        device.states.get(at).map(|&state| state == State::Occupied)
+        device.states.get(at).map(|state| state.has_motion())
     };
     let fallback = state(sources[SAME_TYPE]);
     sources.map(|source| state(source).or(fallback))
@@ -163,7 +163,7 @@ fn answer_shares(
     let skip = (device.first - hourly.first) as usize;
     let hours = device.states.iter().zip(&hourly.locals[skip..known]).zip(&sources[skip..known]);
     for ((&state, local), sources) in hours {
-        let occupied = state == State::Occupied;
+        let occupied = state.has_motion();
         let off = usize::from(local.off);
         record.all[off].add(occupied, 1.0);
         for (cells, answer) in record.after.iter_mut().zip(answers(hourly, device, sources)) {
@@ -220,7 +220,7 @@ impl Rates {
             if today.0 != local.day {
                 today = (local.day, weight(local.day));
             }
-            let (hour, occupied) = (usize::from(local.hour), state == State::Occupied);
+            let (hour, occupied) = (usize::from(local.hour), state.has_motion());
             rates.kind[usize::from(local.off)][hour].add(occupied, today.1);
             if !local.special {
                 rates.week[usize::from(local.weekday)][hour].add(occupied, today.1);

@@ -11,6 +11,7 @@ pub mod groups;
 pub mod html;
 pub mod learning_curve;
 pub mod ledger;
+pub mod levels;
 mod numbers;
 pub mod outcomes;
 pub mod parts;
@@ -35,7 +36,7 @@ use crate::calendar::{Calendar, HOUR, Hour, Timestamp};
 use crate::features::SiteRates;
 use crate::forecast::DeviceForecast;
 use crate::forecast::parts::{PartChances, forecast};
-use crate::hourly::{Hourly, State};
+use crate::hourly::Hourly;
 use crate::model::Source;
 use crate::model::fit::{self, TrainError};
 use crate::readings::Readings;
@@ -130,7 +131,7 @@ pub struct ScoredHour {
     pub occupied: bool,
     /// True when there was motion.
     pub actual: bool,
-    /// True when the sensor had been silent for so long that "no motion" says little.
+    /// True when the sensor had been silent for so long that "no motion" says little, or on for so long that motion does.
     pub silent: bool,
     /// Probabilities of the simple rules, in the order of [`baselines::NAMES`].
     pub baselines: [f32; baselines::COUNT],
@@ -354,8 +355,8 @@ fn compare(
                 off: local.off,
                 probability: model.probability as f32,
                 occupied: model.occupied,
-                actual: state == State::Occupied,
-                silent: state == State::Unobserved,
+                actual: state.has_motion(),
+                silent: state.value().is_none(),
                 baselines: rules.probabilities,
                 baseline_states: rules.states,
                 parts,

@@ -21,3 +21,14 @@ pub fn interval(interval: Interval) -> String {
     let value = signed(interval.value);
     interval.interval.map_or(value.clone(), |(low, high)| format!("{value} [{}, {}]", signed(low), signed(high)))
 }
+
+/// Formats seconds in the largest unit that divides them: `6 hours`, `1 day`, `90 minutes`.
+pub fn duration(seconds: i64) -> String {
+    let (n, unit) = match seconds {
+        s if s % 86_400 == 0 => (s / 86_400, "day"),
+        s if s % 3600 == 0 => (s / 3600, "hour"),
+        s if s % 60 == 0 => (s / 60, "minute"),
+        s => (s, "second"),
+    };
+    if n == 1 { format!("1 {unit}") } else { format!("{n} {unit}s") }
+}

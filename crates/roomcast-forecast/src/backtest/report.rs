@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::days_ahead::DayAhead;
 use super::groups::{self, Group, Room};
 use super::ledger::Ledger;
+use super::levels::Independence;
 use super::parts::{self, PartScores};
 use super::skill::{self, Skill};
 use super::verdict::Verdict;
@@ -57,6 +58,9 @@ pub struct Report {
     /// The comparison of ways to decide when rooms are on, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<Ledger>,
+    /// The comparison of floors or buildings with the product over their rooms, if these are the rooms of the report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub independence: Option<Independence>,
 }
 
 /// The origins and hours that were replayed.
@@ -131,6 +135,7 @@ impl Report {
             worst_room_days,
             learning_curve: Vec::new(),
             ledger: None,
+            independence: None,
             overall,
         })
     }

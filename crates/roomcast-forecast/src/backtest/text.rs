@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use super::days_ahead::DayAhead;
 use super::groups::Group;
 use super::ledger::words;
-use super::numbers::{interval, number, percent};
+use super::levels::Independence;
+use super::numbers::{duration, interval, number, percent};
 use super::parts::{Mixed, PartScores};
 use super::report::Report;
 use super::scores::{COLUMNS, Score};
@@ -44,6 +45,7 @@ pub fn write(report: &Report, all_rooms: bool, out: &mut impl Write) -> io::Resu
         writeln!(out, "\n{what}: {} hours", part.model().hours)?;
         scores(part, out)?;
     }
+    report.independence.iter().try_for_each(|found| independence(found, out))?;
     skill(report, out)?;
     parts(&report.parts, out)?;
     writeln!(
@@ -61,6 +63,25 @@ pub fn write(report: &Report, all_rooms: bool, out: &mut impl Write) -> io::Resu
     }
     rooms(report, all_rooms, out)?;
     report.ledger.iter().try_for_each(|ledger| words::write(ledger, all_rooms, out))
+}
+
+/// Writes a level's own forecast beside the product over its rooms.
+fn independence(found: &Independence, out: &mut impl Write) -> io::Result<()> {
+    let level = found.level;
+    writeln!(
+        out,
+        "\n{level}s beside the product 1 − ∏(1 − p) over their rooms, {} hours; the own forecast saves {} % of the log loss",
+        found.hours,
+        interval(found.saved)
+    )?;
+    let header = ["", "log loss", "mean gap", "cal. error"];
+    let row = |name: &str, numbers: [f64; 3]| {
+        std::iter::once(name.to_owned()).chain(numbers.map(|value| number(Some(value)))).collect()
+    };
+    let own = [found.log_loss, found.calibration_gap, found.calibration_error];
+    let product = [found.product_log_loss, found.product_calibration_gap, found.product_calibration_error];
+    let rows: [Vec<String>; 2] = [row("own forecast", own), row("product", product)];
+    out.write_all(table(&header, &rows, 1).as_bytes())
 }
 
 fn scores(group: &Group, out: &mut impl Write) -> io::Result<()> {
@@ -163,15 +184,4 @@ fn rooms(report: &Report, all: bool, out: &mut impl Write) -> io::Result<()> {
     let note = if shown < worst.len() { format!(", the {shown} worst of {}", worst.len()) } else { String::new() };
     writeln!(out, "\nby room{note}; the rule is the best over all rooms: {}", report.verdict.best_baseline)?;
     groups("room", worst.into_iter().take(shown), report, out)
-}
-
-/// Formats seconds in the largest unit that divides them: `6 hours`, `1 day`, `90 minutes`.
-pub(super) fn duration(seconds: i64) -> String {
-    let (n, unit) = match seconds {
-        s if s % 86_400 == 0 => (s / 86_400, "day"),
-        s if s % 3600 == 0 => (s / 3600, "hour"),
-        s if s % 60 == 0 => (s / 60, "minute"),
-        s => (s, "second"),
-    };
-    if n == 1 { format!("1 {unit}") } else { format!("{n} {unit}s") }
 }

@@ -14,6 +14,9 @@ const MAX_DAYS: usize = 8;
 const MAX_ROOM_DAYS: usize = 12;
 /// Multiple of the log loss of all days of its type from which a day of the site is listed.
 const UNUSUAL_RATIO: f64 = 1.25;
+/// Standard deviations beyond the loss that the forecasts themselves expected, from which a day is listed. Hours of a day
+/// go wrong together, so fewer are noise.
+const MIN_SURPRISE: f64 = 3.0;
 /// Fewest rooms that can show that a whole building was empty.
 const MIN_ROOMS: usize = 3;
 /// Fewest hours that count as a day.
@@ -74,6 +77,9 @@ impl WorstRoomDay {
 struct RoomDay {
     off: bool,
     loss: f64,
+    /// The log loss that the forecasts expected, and its variance were they independent.
+    expected: f64,
+    variance: f64,
     forecasts: f64,
     silent: f64,
     weeks: u16,
@@ -89,6 +95,12 @@ impl RoomDay {
 
     fn log_loss(&self) -> f64 {
         self.loss / self.forecasts
+    }
+
+    /// Returns the variance of the log loss of all forecasts. Those of one hour share its outcome.
+    fn variance(&self) -> f64 {
+        let hours = self.actual.iter().flatten().count() as f64;
+        self.variance * self.forecasts / hours.max(1.0)
     }
 
     fn predicted(&self) -> f64 {
@@ -110,7 +122,11 @@ impl Days {
             let day = days.0.entry(scored.day).or_default().entry(scored.device).or_default();
             let hour = usize::from(scored.hour_of_day);
             day.off = scored.off;
-            day.loss += log_loss(scored.probability.into(), scored.actual);
+            let p = f64::from(scored.probability);
+            let [if_used, if_not] = [true, false].map(|actual| log_loss(p, actual));
+            day.loss += if scored.actual { if_used } else { if_not };
+            day.expected += p * if_used + (1.0 - p) * if_not;
+            day.variance += p * (1.0 - p) * (if_used - if_not).powi(2);
             day.forecasts += 1.0;
             day.silent += f64::from(u8::from(scored.silent));
             day.weeks = day.weeks.max(scored.weeks);
@@ -122,7 +138,8 @@ impl Days {
         days
     }
 
-    /// Returns the worst days of the whole site by log loss, worst first; only days clearly worse than usual.
+    /// Returns the worst days of the whole site by log loss, worst first; only days clearly worse than usual and than the
+    /// forecasts expected.
     fn of_site(&self) -> Vec<WorstDay> {
         // Compared within the day type: weekends in offices are easy, so every workday would look bad.
         let usual = [false, true].map(|off| {
@@ -133,6 +150,9 @@ impl Days {
         let day = |(&day, rooms): (&i32, &BTreeMap<u32, RoomDay>)| {
             let off = rooms.values().next().filter(|_| rooms.values().any(RoomDay::is_whole))?.off;
             let sum = |of: fn(&RoomDay) -> f64| rooms.values().map(of).sum::<f64>();
+            if surprise(rooms.values()) < MIN_SURPRISE {
+                return None;
+            }
             let log_loss = sum(|room| room.loss) / sum(|room| room.forecasts);
             let (predicted, actual) = (sum(RoomDay::predicted), sum(RoomDay::occupied));
             Some(WorstDay {
@@ -151,12 +171,13 @@ impl Days {
         days
     }
 
-    /// Returns the worst days of single rooms by log loss, worst first. It leaves out parts of days, and days on which
-    /// no room saw motion, which [`Days::of_site`] lists.
+    /// Returns the worst days of single rooms by log loss, worst first. It leaves out parts of days, days on which no room
+    /// saw motion, which [`Days::of_site`] lists, and days about as bad as the forecasts expected.
     fn of_rooms(&self, name: impl Fn(u32) -> String) -> Vec<WorstRoomDay> {
         let days = self.0.iter().filter(|(_, rooms)| !deserted(rooms));
         let rooms = days.flat_map(|(&day, rooms)| rooms.iter().map(move |(&device, room)| (day, device, room)));
-        let mut worst: Vec<_> = rooms.filter(|(.., room)| room.is_whole()).collect();
+        let is_bad = |room: &RoomDay| room.is_whole() && surprise([room]) >= MIN_SURPRISE;
+        let mut worst: Vec<_> = rooms.filter(|(.., room)| is_bad(room)).collect();
         worst.sort_by(|(.., a), (.., b)| b.log_loss().total_cmp(&a.log_loss()));
         worst.truncate(MAX_ROOM_DAYS);
         let entry = |(day, device, room): (i32, u32, &RoomDay)| WorstRoomDay {
@@ -176,6 +197,14 @@ impl Days {
 pub fn find(hours: &[ScoredHour], name: impl Fn(u32) -> String) -> (Vec<WorstDay>, Vec<WorstRoomDay>) {
     let days = Days::new(hours);
     (days.of_site(), days.of_rooms(name))
+}
+
+/// Returns the log loss of a day beyond what its forecasts expected, in standard deviations.
+fn surprise<'a>(rooms: impl IntoIterator<Item = &'a RoomDay>) -> f64 {
+    let sums = rooms
+        .into_iter()
+        .fold((0.0, 0.0), |(beyond, variance), room| (beyond + room.loss - room.expected, variance + room.variance()));
+    if sums.1 > 0.0 { sums.0 / sums.1.sqrt() } else { 0.0 }
 }
 
 /// Returns whether no room saw motion; false when there are too few rooms to tell.
@@ -200,9 +229,12 @@ fn why_day(off: bool, deserted: bool, predicted: f64, actual: f64) -> &'static s
 fn why_room(room: &RoomDay) -> &'static str {
     let (predicted, actual) = (room.predicted(), room.occupied());
     if room.silent > room.forecasts / 2.0 {
-        match actual == 0.0 {
-            true => "no motion for days: the room is empty or the sensor is dead",
-            false => "used again after days without motion",
+        if actual == 0.0 {
+            "no motion for days: the room is empty or the sensor is dead"
+        } else if room.actual.iter().flatten().all(|&occupied| occupied) {
+            "motion in every hour for days: the sensor may be stuck"
+        } else {
+            "used again after days without motion"
         }
     } else if actual == 0.0 {
         "stayed empty"

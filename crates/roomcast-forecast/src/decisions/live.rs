@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::blocks::BlockRule;
@@ -176,6 +177,27 @@ impl DaySchedules {
     }
 }
 
+/// Returns the date of a local day, such as `2016-08-31`.
+pub fn date(day: i32) -> String {
+    NaiveDate::from_epoch_days(day).map_or_else(String::new, |date| date.to_string())
+}
+
+/// Returns one line per day and policy.
+pub fn csv<'a>(days: impl IntoIterator<Item = (i32, &'a DaySums)>) -> Vec<u8> {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    // Writing to memory cannot fail. An error here would show as a missing line in the tests.
+    let header = ["hours", "occupied_hours", "hours_on", "empty_hours_on", "missed_hours", "starts"];
+    let _ = out.write_record(["date", "policy"].into_iter().chain(header));
+    for (day, sums) in days {
+        for (policy, sums) in POLICIES.iter().zip(sums.policies) {
+            let Some(Sums { hours, occupied, on, empty_on, missed, starts }) = sums else { continue };
+            let numbers = [hours, occupied, on, empty_on, missed, starts].map(|number| format!("{number:.3}"));
+            let _ = out.write_record([date(day), (*policy).to_owned()].into_iter().chain(numbers));
+        }
+    }
+    out.into_inner().unwrap_or_default()
+}
+
 /// Returns the first local day that has not closed by `now`.
 fn closed_before(now: Timestamp, calendar: &Calendar) -> i32 {
     calendar.local(calendar.hour(now - WATERMARK)).day
@@ -191,7 +213,7 @@ fn known_hours(device: &DeviceHours, hourly: &Hourly, day: i32, first: Hour, cal
         let times = &device.times;
         let start = calendar.start(hour);
         match state {
-            State::Unobserved => None,
+            State::Unobserved | State::Stuck => None,
             State::Vacant => Some(KnownHour { hour, day, motion: None }),
             State::Occupied => {
                 let motion = times.get(times.partition_point(|&time| time < start)).copied();

@@ -171,9 +171,6 @@ pub const LAST_PULLS: [usize; 3] = [position("last_day_pull"), position("last_th
 /// Position of the prior's log-odds, on which every layer builds.
 pub const PRIOR: usize = LINEAR_COLUMNS[0];
 
-/// Position of the target hour's local hour of the day.
-pub const HOUR_OF_DAY: usize = position("hour");
-
 /// Position of the lead.
 pub const LEAD: usize = position("lead");
 

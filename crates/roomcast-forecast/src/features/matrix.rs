@@ -44,9 +44,14 @@ impl Matrix {
 
     /// Stacks rows of several matrices, one below the other.
     pub fn stack(parts: &[(&Matrix, Range<usize>)]) -> Matrix {
+        Matrix::stack_wide(parts, WIDTH)
+    }
+
+    /// Stacks the first `width` columns of rows of several matrices.
+    fn stack_wide(parts: &[(&Matrix, Range<usize>)], width: usize) -> Matrix {
         let rows = parts.iter().map(|(_, rows)| rows.len()).sum();
-        let mut data = Vec::with_capacity(rows * WIDTH);
-        for column in 0..WIDTH {
+        let mut data = Vec::with_capacity(rows * width);
+        for column in 0..width {
             for (part, rows) in parts {
                 data.extend_from_slice(&part.column(column)[rows.clone()]);
             }
@@ -62,6 +67,28 @@ impl Matrix {
     /// Returns all rows from position `from` on.
     pub fn tail(&self, from: usize) -> Matrix {
         Matrix::stack(&[(self, from..self.rows)])
+    }
+}
+
+/// The rows of a forecast, with [`FULL_WIDTH`] columns: the hours from the origin on.
+///
+/// The hours of a day that has begun have two rows: as of the origin, and as of the midnight at which the day began.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForecastRows {
+    /// All hours as of the origin.
+    pub now: Matrix,
+    /// The same hours, the first of them as of their midnight.
+    pub settled: Matrix,
+    /// Number of hours as of their midnight: those of a day that has begun.
+    pub begun: usize,
+}
+
+impl ForecastRows {
+    /// Returns rows as of the origin with those of the first hours as of their midnight.
+    pub(super) fn new(now: Matrix, midnight: &Matrix) -> ForecastRows {
+        let begun = midnight.rows;
+        let settled = Matrix::stack_wide(&[(midnight, 0..begun), (&now, begun..now.rows)], FULL_WIDTH);
+        ForecastRows { now, settled, begun }
     }
 }
 

@@ -5,13 +5,15 @@
 //! are computed for forecasts alone. All are relative to the prior or to what it expected, so 0 means "nothing to add",
 //! and their units are those of every building.
 
+use std::ops::Range;
+
 use super::columns::{COLUMNS, WIDTH};
 use super::inputs::{known, mean};
 use super::kernel::{NEIGHBOUR_WEIGHT, growth};
+use super::lags::Lags;
 use super::odds::logit;
-use super::site_rates::Lags;
 use crate::calendar::LocalHour;
-use crate::hourly::Hourly;
+use crate::hourly::{HORIZON, Hourly};
 
 /// Half-lives of the rates of the day type, days.
 const TYPE_HALF_LIVES: [f64; 5] = [3.0, 7.0, 14.0, 56.0, 120.0];
@@ -170,9 +172,16 @@ impl Sums {
     }
 }
 
-/// Returns the columns of the hours of the horizon, one after the other, for one device. `values` holds its states of
+/// Returns the columns of some `hours` of the horizon, one after the other, for one device. `values` holds its states of
 /// the history (1, 0 or NaN), `prior` its prior of the history and the horizon.
-pub(super) fn columns(hourly: &Hourly, site: &SiteMemories, lags: &Lags, values: &[f32], prior: &[f32]) -> Vec<f32> {
+pub(super) fn columns(
+    hourly: &Hourly,
+    site: &SiteMemories,
+    lags: &Lags,
+    values: &[f32],
+    prior: &[f32],
+    hours: Range<usize>,
+) -> Vec<f32> {
     let past = values.len();
     let day0 = hourly.locals.first().map_or(0, |local| local.day);
     let mut kinds = [[Sums::default(); 24]; 2];
@@ -199,9 +208,9 @@ pub(super) fn columns(hourly: &Hourly, site: &SiteMemories, lags: &Lags, values:
     }
     let levels = levels.map(|level| level.log(LEVEL_SHRINK_HOURS));
     let state = |at: usize| values.get(at).copied().unwrap_or(f32::NAN);
-    let hours = past..hourly.locals.len();
+    let first_day = (hourly.end - hourly.first) as usize + HORIZON;
     let mut out = vec![0.0; MEMORY_WIDTH * hours.len()];
-    for (lead, at) in hours.clone().enumerate() {
+    for (row, at) in hours.clone().enumerate() {
         let (local, p) = (&hourly.locals[at], prior[at]);
         let hour = usize::from(local.hour);
         let around = |cells: &[Sums; 24]| {
@@ -212,16 +221,19 @@ pub(super) fn columns(hourly: &Hourly, site: &SiteMemories, lags: &Lags, values:
         let weekday = if local.special { Sums::default() } else { around(&week[usize::from(local.weekday)]) };
         let mut column = 0;
         let mut push = |value: f32| {
-            out[column * hours.len() + lead] = value;
+            out[column * hours.len() + row] = value;
             column += 1;
         };
         (0..TYPE_HALF_LIVES.len()).for_each(|lane| push(kind.shift(lane, p)));
         (0..WEEKDAY_HALF_LIVES.len()).for_each(|lane| push(weekday.shift(TYPE_HALF_LIVES.len() + lane, p)));
         levels.into_iter().chain(site.levels).for_each(&mut push);
-        push(site.last_days[lead].map_or(0.0, |day| days[day].log(DAY_SHRINK_HOURS)));
-        push(site.last_day_levels[lead]);
+        push(site.last_days[at - past].map_or(0.0, |day| days[day].log(DAY_SHRINK_HOURS)));
+        push(site.last_day_levels[at - past]);
         push(known(state(lags.days[0][at] as usize) - p));
-        let near = [at - 1, at, at + 1].map(|at| lags.same_type[0].get(at).map_or(f32::NAN, |&at| state(at as usize)));
+        // A forecast that reaches further says the same of the first day.
+        let reach = if at < first_day { first_day } else { hourly.locals.len() };
+        let near = [at - 1, at, at + 1]
+            .map(|at| lags.same_type[0][..reach].get(at).map_or(f32::NAN, |&at| state(at as usize)));
         push(known(mean(near) - p));
     }
     out
@@ -257,7 +269,7 @@ mod tests {
             let hourly = Hourly::new(&readings, &calendar, monday + 30 * 24 * HOUR + seconds);
             let site_rates = SiteRates::new(&hourly);
             let office = 1;
-            let full = Table::new(&hourly, &site_rates, office).full().unwrap();
+            let full = Table::new(&hourly, &site_rates, office).forecast().unwrap().now;
             let column = |name: &str| full.column(WIDTH + MEMORIES.iter().position(|it| *it == name).unwrap());
             let device = &hourly.devices[office];
             let today = hourly.local(hourly.end).day;

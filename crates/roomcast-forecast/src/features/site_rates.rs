@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::inputs::SiteHour;
 use super::kernel::{self, Cell, Weights};
+use super::lags::Lags;
 use super::memories::SiteMemories;
 use super::odds::logit;
 use crate::calendar::LocalHour;
-use crate::hourly::{DeviceHours, HORIZON, Hourly};
+use crate::hourly::{DeviceHours, HORIZON, Hourly, State};
 
 /// Half-life of the site's rates, days.
 const HALF_LIFE: f64 = 28.0;
@@ -60,6 +61,9 @@ pub(super) struct Shared {
     pub histories: Vec<f32>,
     /// Sums that the columns of the shipped layers share.
     pub memories: SiteMemories,
+    /// The grid position of the midnight at which the day of the first hour to forecast has begun, and the same sums as of
+    /// then; `None` for a forecast from midnight on.
+    pub midnight: Option<(usize, SiteMemories)>,
 }
 
 /// The parts of a [`SiteRates`] that come from its devices; the rest follows from these and the calendar. Vectors have
@@ -76,19 +80,6 @@ pub struct Totals {
     pub silent_share: f64,
 }
 
-/// Grid positions of related earlier hours, for each hour of the grid. An unknown one is the last hour of the horizon,
-/// whose state is never known.
-#[derive(Debug, Clone)]
-pub struct Lags {
-    /// The same local hour 1, 2, 7 and 14 local days before.
-    pub days: [Vec<IdxSize>; 4],
-    /// The same local hour of the last three days of the same type, latest first.
-    pub same_type: [Vec<IdxSize>; 3],
-}
-
-/// Days before, in the order of [`Lags::days`].
-const LAG_DAYS: [i32; 4] = [1, 2, 7, 14];
-
 impl SiteRates {
     /// Adds up the devices of a grid.
     pub fn new(hourly: &Hourly) -> SiteRates {
@@ -100,18 +91,24 @@ impl SiteRates {
         let Totals { occupied, observed, expected, silent_share } = totals;
         let rate = rate(&occupied, &observed, hourly);
         let level = level(&occupied, &expected, hourly);
-        let lags = lags(&hourly.locals);
+        let lags = Lags::new(&hourly.locals);
         let busy = |at: usize| (*observed.get(at)? > 0.0).then(|| occupied[at] / observed[at]);
         let pull = |(&at, rate): (&IdxSize, &f32)| busy(at as usize).map_or(0.0, |y| y - rate);
         let pulls = lags.same_type[0].iter().zip(&rate).map(pull);
         let hours = rate.iter().zip(pulls).zip(level);
+        let past = occupied.len();
+        let begun = |local: &LocalHour| hourly.locals.get(past).is_some_and(|next| next.day == local.day);
+        let midnight = hourly.locals[..past].iter().rposition(|local| !begun(local)).map(|before| before + 1);
+        let midnight = midnight.filter(|&midnight| midnight < past);
+        let memories = |past: usize| SiteMemories::new(hourly, &occupied[..past], &expected[..past]);
         let shared = Shared {
             weights: kernel::weights(&hourly.locals, hourly.last_known_day()),
             hours: hours
                 .map(|((&rate, last_pull), level)| SiteHour { rate, logit: logit(rate), last_pull, level })
                 .collect(),
             histories: (0..rate.len()).map(|hours| (hours as f32 / 24.0).ln_1p()).collect(),
-            memories: SiteMemories::new(hourly, &occupied, &expected),
+            memories: memories(past),
+            midnight: midnight.map(|midnight| (midnight, memories(midnight))),
         };
         SiteRates { occupied, observed, expected, rate, silent_share, lags, shared }
     }
@@ -203,7 +200,8 @@ fn silent(hourly: &Hourly, device: &DeviceHours, values: &[f32], prior: &[f32]) 
         *at += day.len();
         Some(*at - day.len()..*at)
     }) {
-        if values[day.clone()].iter().any(|value| value.is_nan()) {
+        let states = &device.states[day.start - skip..day.end - skip];
+        if states.contains(&State::Unobserved) {
             for at in day {
                 sum.add(f64::from(values[at] == 1.0), f64::from(prior[at]));
             }
@@ -259,38 +257,4 @@ fn level(occupied: &[f32], expected: &[f32], hourly: &Hourly) -> Vec<f32> {
         out.push(sum.rate(1.0, 5.0 * w).ln() as f32);
     }
     out
-}
-
-/// Returns grid positions by local day and hour: the first hour with that label when the clocks go back.
-fn labels(locals: &[LocalHour]) -> (i32, Vec<[Option<u32>; 24]>) {
-    let (Some(first), Some(last)) = (locals.first(), locals.last()) else { return (0, Vec::new()) };
-    let mut days = vec![[None; 24]; (last.day - first.day + 1) as usize];
-    for (at, local) in locals.iter().enumerate() {
-        days[(local.day - first.day) as usize][local.hour as usize].get_or_insert(at as u32);
-    }
-    (first.day, days)
-}
-
-fn lags(locals: &[LocalHour]) -> Lags {
-    let (day0, days) = labels(locals);
-    // On a day of 23 hours "yesterday, same hour" is less than the horizon ago, so an origin may not know it yet.
-    let known = |t: usize, day: i32, hour: u8| {
-        let found = *usize::try_from(day - day0).ok().and_then(|d| days.get(d))?.get(hour as usize)?;
-        found.filter(|&at| at as usize + HORIZON <= t)
-    };
-    let nowhere = locals.len().saturating_sub(1) as u32;
-    let positions = |of: &dyn Fn(usize, &LocalHour) -> Option<u32>| {
-        locals.iter().enumerate().map(|(t, l)| of(t, l).unwrap_or(nowhere)).collect::<Vec<_>>()
-    };
-    let by_days = LAG_DAYS.map(|back| positions(&|t, l| known(t, l.day - back, l.hour)));
-    let mut off = vec![None; days.len()];
-    for local in locals {
-        off[(local.day - day0) as usize] = Some(local.off);
-    }
-    let nth = |t: usize, l: &LocalHour, n: usize| {
-        let before = (day0..l.day).rev().filter(|&d| off[(d - day0) as usize] == Some(l.off));
-        before.take(21).nth(n).and_then(|day| known(t, day, l.hour))
-    };
-    let same_type = [0, 1, 2].map(|n| positions(&|t, l| nth(t, l, n)));
-    Lags { days: by_days, same_type }
 }

@@ -8,8 +8,8 @@ use polars_time::prelude::SeriesOpsTime;
 use super::columns::{COLUMNS, Value, WIDTH};
 use super::inputs::{MAX_STILL_HOURS, Moment, OriginHour, TargetHour, known};
 use super::kernel::{self, Rates};
-use super::matrix::{FULL_WIDTH, Matrix, Row, horizon};
-use super::memories;
+use super::matrix::{FULL_WIDTH, ForecastRows, Matrix, Row, horizon};
+use super::memories::{self, SiteMemories};
 use super::odds::logit;
 use super::site_rates::{SiteRates, values};
 use crate::calendar::{HOUR, Timestamp};
@@ -89,15 +89,37 @@ impl<'a> Table<'a> {
         Ok(Matrix { rows: rows.len(), data })
     }
 
-    /// Makes the matrix of a forecast: the design matrix of the hours from the origin on, and beside it the columns of
-    /// the shipped layers.
+    /// Makes the rows of a forecast: the design matrix of the hours from the origin on, and beside it the columns of the
+    /// shipped layers.
     ///
     /// # Errors
     /// [`PolarsError`] when the features cannot be built.
-    pub fn full(&self) -> PolarsResult<Matrix> {
-        let mut matrix = self.matrix(&horizon(self.hourly))?;
-        let site = &self.site_rates.shared.memories;
-        let more = memories::columns(self.hourly, site, &self.site_rates.lags, &self.values, &self.prior);
+    pub fn forecast(&self) -> PolarsResult<ForecastRows> {
+        let hourly = self.hourly;
+        let rows = horizon(hourly);
+        let past = self.values.len();
+        let shared = &self.site_rates.shared;
+        let now = self.full(&rows, &shared.memories, past, 0)?;
+        let Some((midnight, memories)) = &shared.midnight else {
+            return Ok(ForecastRows::new(now, &Matrix::default()));
+        };
+        // The forecast of that midnight reaches so far; a day of 25 hours is longer.
+        let passed = past - midnight;
+        let (today, origin) = (hourly.locals[past].day, hourly.start + *midnight as Timestamp * HOUR);
+        let reach = hourly.locals.get(past..midnight + HORIZON).unwrap_or_default();
+        let begun = reach.iter().take_while(|local| local.day == today).count();
+        let rows = rows[..begun].iter().map(|row| Row { lead: row.lead + passed as u8, origin, ..*row });
+        let rows: Vec<Row> = rows.collect();
+        Ok(ForecastRows::new(now, &self.full(&rows, memories, *midnight, passed)?))
+    }
+
+    /// Makes the design matrix of rows with the columns of the shipped layers as of the end of the first `past` hours. The
+    /// rows are hours one after the other, the first `skip` hours later.
+    fn full(&self, rows: &[Row], site: &SiteMemories, past: usize, skip: usize) -> PolarsResult<Matrix> {
+        let mut matrix = self.matrix(rows)?;
+        let hours = past + skip..past + skip + rows.len();
+        let (lags, values) = (&self.site_rates.lags, &self.values[..past]);
+        let more = memories::columns(self.hourly, site, lags, values, &self.prior, hours);
         matrix.data.reserve_exact(more.len());
         matrix.data.extend(more);
         debug_assert_eq!(matrix.data.len(), matrix.rows * FULL_WIDTH);

@@ -1,8 +1,11 @@
 //! Forecasts: a probability and a state per device and hour, from a model and a history.
 
 pub mod ahead;
+mod coherent;
 pub mod parts;
 pub mod write;
+
+pub use coherent::coherent;
 
 use polars::prelude::PolarsResult;
 use rayon::prelude::*;
@@ -10,7 +13,7 @@ use serde::Serialize;
 
 use crate::calendar::Hour;
 use crate::features::{FLOOR, FULL_WIDTH, PRIOR, SiteRates, Table, full_columns, sigmoid};
-use crate::hourly::{HORIZON, Hourly, Status};
+use crate::hourly::{DeviceHours, HORIZON, Hourly, State, Status};
 use crate::model::mix::Parts;
 use crate::model::{Layers, Models, Source};
 
@@ -89,17 +92,15 @@ pub fn forecast_in_parts(
 ) -> PolarsResult<(DeviceForecast, Vec<Parts>)> {
     let hours_of = &hourly.devices[device];
     let layers = usable(hourly, layers);
-    let matrix = Table::new(hourly, site_rates, device).full()?;
-    let parts = layers.parts(&matrix, days(hourly, device));
-    // The model does not know silence; most silent devices stay silent.
-    let alive = if hours_of.status == Status::Silent { site_rates.silent_share } else { 1.0 };
-    let scores = parts.iter().zip(matrix.column(PRIOR)).enumerate().map(|(at, (parts, &rate))| match at {
+    let rows = Table::new(hourly, site_rates, device).forecast()?;
+    let parts = layers.parts(&rows, days(hourly, device));
+    let sensor = Sensor::new(hours_of, site_rates);
+    let scores = parts.iter().zip(rows.now.column(PRIOR)).enumerate().map(|(at, (parts, &rate))| match at {
         ..HORIZON => parts.mixed,
         _ => (1.0 - RATE_SHARE) * parts.mixed + RATE_SHARE * f64::from(rate),
     });
     let hours = (hourly.end..).zip(scores).map(|(hour, score)| {
-        let probability = sigmoid(score) * alive;
-        let probability = probability.clamp(f64::from(FLOOR), 1.0 - f64::from(FLOOR));
+        let probability = sensor.probability(score);
         HourForecast { hour, probability, occupied: probability >= layers.threshold.0 }
     });
     let forecast = DeviceForecast {
@@ -109,6 +110,34 @@ pub fn forecast_in_parts(
         hours: hours.collect(),
     };
     Ok((forecast, parts))
+}
+
+/// The state of a sensor at the origin. The model knows the use of rooms, not this.
+struct Sensor {
+    /// Factor on the probability: most silent sensors stay silent.
+    alive: f64,
+    /// True when the sensor has been on for so long that it may be stuck.
+    is_stuck: bool,
+}
+
+impl Sensor {
+    fn new(device: &DeviceHours, site_rates: &SiteRates) -> Sensor {
+        let alive = if device.status == Status::Silent { site_rates.silent_share } else { 1.0 };
+        // The last hour may not be over.
+        let is_stuck = device.states.iter().rev().take(2).any(|state| *state == State::Stuck);
+        Sensor { alive, is_stuck }
+    }
+
+    /// Returns the log-odds of motion from those of the room's use. A stuck sensor stays stuck or is mended, either as
+    /// likely.
+    fn score(&self, score: f64) -> f64 {
+        if self.is_stuck { (2.0 * score.exp()).ln_1p() } else { score }
+    }
+
+    /// Returns the probability of motion from the log-odds of the room's use.
+    fn probability(&self, score: f64) -> f64 {
+        (sigmoid(self.score(score)) * self.alive).clamp(f64::from(FLOOR), 1.0 - f64::from(FLOOR))
+    }
 }
 
 /// Returns the age of a device's first reading at the origin, in days.
@@ -132,7 +161,7 @@ pub struct Explanation {
     pub probability: f64,
     /// The log-odds before silence is taken into account: `base` plus all contributions.
     pub score: f64,
-    /// Log-odds that no feature accounts for.
+    /// Log-odds that no feature accounts for, such as those of a stuck sensor.
     pub base: f64,
     /// Factor on the probability of a silent sensor; 1 for others.
     pub silent_share: f64,
@@ -182,10 +211,11 @@ pub fn explain_with(
     let (forecast, all_parts) = forecast_in_parts(hourly, site_rates, device, layers)?;
     let at = (hour - hourly.end) as usize;
     polars::prelude::polars_ensure!(at < HORIZON, ComputeError: "hour {hour} is outside the forecast");
+    let rows = Table::new(hourly, site_rates, device).forecast()?;
     let mut row = [0.0; FULL_WIDTH];
-    Table::new(hourly, site_rates, device).full()?.row(at, &mut row);
+    rows.now.row(at, &mut row);
     let mut parts = [0.0; FULL_WIDTH];
-    let base = usable(hourly, layers).contributions(&row, days(hourly, device), &mut parts);
+    let base = usable(hourly, layers).contributions(&rows, at, days(hourly, device), &mut parts);
     let mut contributions: Vec<Contribution> = full_columns()
         .into_iter()
         .zip(row)
@@ -193,12 +223,14 @@ pub fn explain_with(
         .map(|((feature, value), contribution)| Contribution { feature, value, contribution })
         .collect();
     contributions.sort_by(|a, b| b.contribution.abs().total_cmp(&a.contribution.abs()));
+    let (sensor, mixed) = (Sensor::new(&hourly.devices[device], site_rates), all_parts[at].mixed);
+    let score = sensor.score(mixed);
     Ok(Explanation {
         hour,
         probability: forecast.hours[at].probability,
-        score: all_parts[at].mixed,
-        base,
-        silent_share: if forecast.status == Status::Silent { site_rates.silent_share } else { 1.0 },
+        score,
+        base: base + score - mixed,
+        silent_share: sensor.alive,
         contributions,
     })
 }

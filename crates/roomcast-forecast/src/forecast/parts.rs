@@ -2,9 +2,9 @@
 
 use polars::prelude::PolarsResult;
 
-use super::{DeviceForecast, forecast_in_parts, forecast_with};
-use crate::features::{FLOOR, SiteRates, sigmoid};
-use crate::hourly::{Hourly, Status};
+use super::{DeviceForecast, Sensor, forecast_in_parts, forecast_with};
+use crate::features::SiteRates;
+use crate::hourly::Hourly;
 use crate::model::{Layers, Models, mix};
 
 /// Number of parts.
@@ -57,8 +57,8 @@ pub fn forecast(
     let layers = models.layers(&hourly.devices[device].device);
     let (forecast, mixed) = forecast_in_parts(hourly, site_rates, device, layers)?;
     let kernel = forecast_with(hourly, site_rates, device, Layers::habit(layers.threshold))?;
-    let alive = if forecast.status == Status::Silent { site_rates.silent_share } else { 1.0 };
-    let chance = |score: f64| (sigmoid(score) * alive).clamp(f64::from(FLOOR), 1.0 - f64::from(FLOOR)) as f32;
+    let sensor = Sensor::new(&hourly.devices[device], site_rates);
+    let chance = |score: f64| sensor.probability(score) as f32;
     let parts = mixed.iter().zip(&kernel.hours).map(|(mixed, kernel)| {
         let weighted = mixed.weighted();
         let mut chances = PartChances::default();

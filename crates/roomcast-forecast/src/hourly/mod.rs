@@ -5,6 +5,7 @@
 //! one, so training rows from the past are the rows that a forecast at that time would have seen.
 
 mod days;
+mod stuck;
 
 pub use days::SiteDays;
 
@@ -35,16 +36,23 @@ pub enum State {
     Occupied = 1,
     /// Unknown: the hour is not over yet, or the sensor or the whole site has been silent for long.
     Unobserved = 2,
+    /// Motion of a sensor that has seen some in so many hours in a row that it counts as stuck. The room is unknown.
+    Stuck = 3,
 }
 
 impl State {
-    /// Returns 1 or 0, or `None` when unobserved.
+    /// Returns 1 or 0, or `None` when the room is unknown.
     pub fn value(self) -> Option<f32> {
         match self {
             State::Vacant => Some(0.0),
             State::Occupied => Some(1.0),
-            State::Unobserved => None,
+            State::Unobserved | State::Stuck => None,
         }
+    }
+
+    /// Returns whether there was motion in the hour.
+    pub fn has_motion(self) -> bool {
+        matches!(self, State::Occupied | State::Stuck)
     }
 }
 
@@ -316,6 +324,7 @@ fn device_hours(
     }
     let (still, silent_now) = silence[(local(end).day - first_day) as usize];
     silent_days.push(still.min(u32::from(u16::MAX)) as u16);
+    stuck::mark(&mut states);
     // The running hour is not over. To count it only once motion was seen would make such hours look busier than they
     // are. Its readings are in `times`.
     if end > first && calendar.start(end) - origin >= NEARLY_OVER_SECONDS {

@@ -6,14 +6,15 @@ use crate::calendar::{Calendar, Timestamp};
 use crate::features::WIDTH;
 use crate::model::{DeviceModel, Models, SiteModel};
 
-/// Checks the layers of the site and of every device.
+/// Checks the layers of the site and of every device, and those of the levels above.
 ///
 /// # Errors
 /// Returns a message that names the fault and the device.
 pub fn models(models: &Models) -> Result<(), String> {
     site(&models.site)?;
     let devices: Vec<_> = models.devices.iter().collect();
-    devices.into_par_iter().try_for_each(|(name, model)| device(name, model))
+    devices.into_par_iter().try_for_each(|(name, model)| device(name, model))?;
+    models.levels.iter().try_for_each(|(level, above)| self::models(above).map_err(|what| format!("{level}s: {what}")))
 }
 
 /// Returns the latest cutoff that models can have: the present plus a tolerance. The end of the hour of the last

@@ -5,6 +5,7 @@
 //! | 8 | `ROOMCAST` |
 //! | 4 | schema, little-endian |
 //! | … | postcard: cutoff, the site's layers, and each device's name and layer in ascending order of name |
+//! | … | postcard, only where there are models of floors or buildings: each level and the bytes of its file |
 //!
 //! The length of each device's layer stands before its bytes, so that devices are decoded in parallel. A wrong length
 //! is an error and never an allocation: it only cuts slices off what was read, and postcard does the same for the lists
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::check;
 use crate::calendar::Timestamp;
 use crate::model::{DeviceModel, Models, SiteModel};
+use crate::rooms::Level;
 
 /// The schema in which models are stored. Raise it with every change of the schema, which includes the fields of the
 /// models: postcard writes no field names.
@@ -60,7 +62,13 @@ pub fn encode(models: &Models) -> Result<Vec<u8>, String> {
         devices: entries.collect::<Result<_, String>>()?,
     };
     let head = [&MAGIC[..], &SCHEMA.to_le_bytes()].concat();
-    postcard::to_extend(&contents, head).map_err(|error| error.to_string())
+    let packed = postcard::to_extend(&contents, head).map_err(|error| error.to_string())?;
+    if models.levels.is_empty() {
+        return Ok(packed);
+    }
+    let levels = models.levels.iter().map(|(level, above)| Ok((*level, encode(above)?)));
+    let levels: Vec<(Level, Vec<u8>)> = levels.collect::<Result<_, String>>()?;
+    postcard::to_extend(&levels, packed).map_err(|error| error.to_string())
 }
 
 /// Returns the models in the bytes of `models.bin`, checked as [`check::models`] does. The caller has verified that
@@ -69,13 +77,29 @@ pub fn encode(models: &Models) -> Result<Vec<u8>, String> {
 /// # Errors
 /// Returns a message that names the fault in the bytes.
 pub fn decode(packed: &[u8]) -> Result<Models, String> {
+    let (mut models, rest) = decode_level(packed)?;
+    if !rest.is_empty() {
+        let levels: Vec<(Level, &[u8])> = decode_value(rest).map_err(|error| format!("its levels: {error}"))?;
+        for (level, packed) in levels {
+            match decode_level(packed).map_err(|what| format!("{level}s: {what}"))? {
+                (above, []) => models.levels.insert(level, above),
+                (_, rest) => return Err(format!("{level}s: {} bytes too many", rest.len())),
+            };
+        }
+    }
+    Ok(models)
+}
+
+/// Returns the models of one level, and the bytes after them.
+fn decode_level(packed: &[u8]) -> Result<(Models, &[u8]), String> {
     let rest = packed.strip_prefix(&MAGIC).ok_or("it does not begin as a file of models")?;
     let (schema, rest) = rest.split_first_chunk().ok_or("it ends early")?;
     let schema = u32::from_le_bytes(*schema);
     if schema != SCHEMA {
         return Err(format!("schema {schema} where {SCHEMA} is expected"));
     }
-    let contents: Contents = decode_value(rest).map_err(|error| format!("its contents: {error}"))?;
+    let (contents, rest): (Contents, _) =
+        postcard::take_from_bytes(rest).map_err(|error| format!("its contents: {error}"))?;
     if !contents.devices.is_sorted_by(|a, b| a.name < b.name) {
         return Err("its devices are not in order".into());
     }
@@ -88,7 +112,7 @@ pub fn decode(packed: &[u8]) -> Result<Models, String> {
         ..Models::default()
     };
     check::site(&models.site)?;
-    Ok(models)
+    Ok((models, rest))
 }
 
 /// Returns the bytes of one device's layer, as in `models.bin`.
@@ -119,5 +143,32 @@ pub(crate) fn decode_value<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T,
         Ok((value, [])) => Ok(value),
         Ok((_, rest)) => Err(format!("{} bytes too many", rest.len())),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn models(names: &[&str]) -> Models {
+        Models::habit(names.iter().map(|name| (*name).to_owned()), 7)
+    }
+
+    #[test]
+    fn floors_and_buildings_come_after_the_rooms_whose_bytes_stay() {
+        let rooms = models(&["Kitchen", "Lab"]);
+        let with = Models {
+            levels: [(Level::Floor, models(&["1", "2"])), (Level::Building, models(&["HQ"]))].into(),
+            ..rooms.clone()
+        };
+        let (plain, packed) = (encode(&rooms).unwrap(), encode(&with).unwrap());
+        assert!(packed.starts_with(&plain) && packed.len() > plain.len());
+        assert_eq!((decode(&plain).unwrap(), decode(&packed).unwrap()), (rooms, with.clone()));
+        for end in plain.len() + 1..packed.len() {
+            assert!(decode(&packed[..end]).is_err(), "{end} bytes of {}", packed.len());
+        }
+        let deep = Models { levels: [(Level::Floor, with)].into(), ..models(&[]) };
+        let error = decode(&encode(&deep).unwrap()).unwrap_err();
+        assert!(error.contains("floors:") && error.contains("bytes too many"), "{error}");
     }
 }

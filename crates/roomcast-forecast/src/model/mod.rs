@@ -29,7 +29,8 @@ use self::mix::expert::Expert;
 use self::rule::{OutOfSample, Threshold};
 use self::trees::Trees;
 use crate::calendar::Timestamp;
-use crate::features::{FULL_WIDTH, Matrix, PRIOR};
+use crate::features::{FULL_WIDTH, ForecastRows, Matrix, PRIOR};
+use crate::rooms::Level;
 
 /// The layers that all devices of a site share.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -83,6 +84,8 @@ pub struct Models {
     pub cutoff: Timestamp,
     /// The lowest probability at which an hour is called occupied.
     pub threshold: Threshold,
+    /// The models of floors and of buildings, where there are any. Each level is a site of its own.
+    pub levels: BTreeMap<Level, Models>,
 }
 
 /// The parts of one device's forecast, besides its history.
@@ -118,6 +121,11 @@ impl Models {
         Models { devices: devices.map(|name| (name, DeviceModel::default())).collect(), cutoff, ..Models::default() }
     }
 
+    /// Returns the models of a level; `None` where there are none.
+    pub fn of_level(&self, level: Level) -> Option<&Models> {
+        if level == Level::Room { Some(self) } else { self.levels.get(&level) }
+    }
+
     /// Returns the parts of a device's forecast.
     pub fn layers(&self, device: &str) -> Layers<'_> {
         let device = self.devices.get(device).unwrap_or(&NEWCOMER);
@@ -131,16 +139,16 @@ impl Layers<'_> {
         self.device.scores(self.site, matrix)
     }
 
-    /// Returns the parts of the forecast of every row of [`Table::full`](crate::features::Table::full), of a device
+    /// Returns the parts of every hour of a forecast ([`Table::forecast`](crate::features::Table::forecast)), of a device
     /// whose first reading is `days` old.
-    pub fn parts(&self, matrix: &Matrix, days: f64) -> Vec<Parts> {
-        mix::parts(self.device, self.site, matrix, days)
+    pub fn parts(&self, rows: &ForecastRows, days: f64) -> Vec<Parts> {
+        mix::parts(self.device, self.site, rows, days)
     }
 
-    /// Writes to `out` (zeros) the contribution of each column to [`Parts::mixed`] of a row. Returns the part that
-    /// belongs to no column. The sum of both is the mixed score.
-    pub fn contributions(&self, row: &[f32; FULL_WIDTH], days: f64, out: &mut [f64; FULL_WIDTH]) -> f64 {
-        mix::contributions(self.device, self.site, row, days, out)
+    /// Writes to `out` (zeros) the contribution of each column to [`Parts::mixed`] of the hour at position `at` of a
+    /// forecast. Returns the part that belongs to no column. The sum of both is the mixed score.
+    pub fn contributions(&self, rows: &ForecastRows, at: usize, days: f64, out: &mut [f64; FULL_WIDTH]) -> f64 {
+        mix::contributions(self.device, self.site, rows, at, days, out)
     }
 }
 

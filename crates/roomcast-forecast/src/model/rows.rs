@@ -29,7 +29,7 @@ pub fn rows_of(hourly: &Hourly, device: usize, chosen: impl Fn(Hour) -> bool) ->
     let hours = &hourly.devices[device];
     let seed = seed(&hours.device);
     let observed =
-        (hours.first..).zip(&hours.states).skip(WARM_UP_HOURS as usize).filter(|(_, s)| **s != State::Unobserved);
+        (hours.first..).zip(&hours.states).skip(WARM_UP_HOURS as usize).filter(|(_, state)| state.value().is_some());
     let labelled = observed.filter(|&(hour, _)| chosen(hour)).map(|(hour, state)| {
         let dice = hash(seed ^ hour as u64);
         let local = hourly.local(hour).hour;

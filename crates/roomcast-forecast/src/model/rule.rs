@@ -35,6 +35,9 @@ pub enum Rule {
 
 /// Histogram of the probabilities forecast for hours after the fit, separate for hours that turned out occupied and
 /// vacant. Rules are set on it, never on rows the model was fitted on.
+///
+/// The probabilities are the stack's. Those of the mix would need a second expert of each device, fitted before these
+/// hours; thresholds set on either keep their rule about as well.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct OutOfSample {
     occupied: Vec<u32>,

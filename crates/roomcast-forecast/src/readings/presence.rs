@@ -21,15 +21,16 @@ pub struct Presence {
     pub times: Times,
     /// True when the sensor says `off`.
     pub says_off: bool,
-    /// Number of times that the sensor was on for as long as an interval may last, or longer.
-    pub overlong: usize,
+    /// Instants at which the sensor had been on for as long as an interval may last, or longer: ascending.
+    pub overlong: Vec<Timestamp>,
 }
 
 /// An interval that has begun.
 #[derive(Clone, Copy)]
 struct Open {
-    /// Its first and its last `on`.
+    /// Its first `on`, or the last at which it was found overlong.
     first: Timestamp,
+    /// Its last `on`.
     last: Timestamp,
 }
 
@@ -47,10 +48,10 @@ impl DeviceReadings {
 
     fn expand(&self, calendar: &Calendar, origin: Timestamp, is_hindsight: bool) -> Presence {
         if self.offs.first().is_none_or(|&off| off >= origin) {
-            return Presence { times: self.times.before(origin), says_off: false, overlong: 0 };
+            return Presence { times: self.times.before(origin), says_off: false, overlong: Vec::new() };
         }
         let cap = calendar.max_presence();
-        let mut presence = Presence { times: Times::default(), says_off: false, overlong: 0 };
+        let mut presence = Presence { times: Times::default(), says_off: false, overlong: Vec::new() };
         let mut times = Vec::with_capacity(self.times.len() + self.offs.len());
         let mut open: Option<Open> = None;
         // The interval before the last `on`, for an `off` in the same second.
@@ -69,10 +70,11 @@ impl DeviceReadings {
                     times.extend(whole_hours(last, end, calendar));
                 }
                 let is_lapsed = end == last + cap;
-                if is_lapsed || is_off {
-                    presence.overlong += usize::from(presence.says_off && end - first >= cap);
-                }
-                open = open.filter(|_| !is_lapsed);
+                let is_overlong = presence.says_off && end - first >= cap && (on.is_some() || is_lapsed);
+                presence.overlong.extend(is_overlong.then_some(end));
+                // A sensor that says `on` for ever is overlong again after the same time.
+                let first = if is_overlong { end } else { first };
+                open = (!is_lapsed).then_some(Open { first, last });
             }
             match on {
                 Some(true) => {
@@ -173,7 +175,7 @@ mod tests {
         let calendar = Calendar::default().with_max_presence(3);
         let of = |edges: &str, origin: &str| {
             let Presence { times, overlong, .. } = device(edges).presence(&calendar, at(origin));
-            (shown(&times), overlong)
+            (shown(&times), overlong.len())
         };
         assert_eq!(of("-00:10 +09:05", "24:00"), ("09:05 10:00 11:00 12:00".into(), 1));
         assert_eq!(of("-00:10 +09:00 -12:00", "24:00"), ("09:00 10:00 11:00".into(), 1));
@@ -187,6 +189,9 @@ mod tests {
         // A sensor that says `on` again and again stays on, for longer than an interval may last.
         assert_eq!(of("-00:10 +09:05 +11:30 +14:00 -14:20", "24:00").1, 1);
         assert_eq!(of("-00:10 +09:05 +11:30", "12:10"), ("09:05 10:00 11:00 11:30 12:00".into(), 0));
+        // One that never stops saying so is overlong each time that an interval could have passed.
+        let on: String = (1..=24).map(|hour| format!(" +{hour:02}:00")).collect();
+        assert_eq!(of(&format!("-00:10{on}"), "24:30").1, 7);
     }
 
     #[test]

@@ -76,6 +76,9 @@ pub struct DeviceProfile {
     pub overlong: usize,
     /// True when that happened at least three times: the sensor is stuck, or its `off` is lost.
     pub stuck: bool,
+    /// The third last time that it was on for too long, if it was so often.
+    #[serde(skip)]
+    pub stuck_since: Option<Timestamp>,
 }
 
 /// A device with motion, and what its edges say.
@@ -139,7 +142,6 @@ pub fn profile(readings: &Readings, calendar: &Calendar) -> Profile {
         active_from[day] = active_from[day + 1] + usize::from(site.active[day] && span.workday[day]);
     }
     for ((profile, active), device) in devices.iter_mut().zip(&known) {
-        profile.stuck = profile.overlong >= STUCK_INTERVALS;
         profile.chattering = profile.readings_per_occupied_hour > CHATTER_RATIO * median;
         let times = &device.presence.times;
         let installed = times.first().map_or(0, |&first| span.day_of(first));
@@ -218,13 +220,16 @@ impl<'a> Span<'a> {
         let hours = self.hours.len() - self.hour_of(first);
         let workdays = self.workday[self.day_of(first)..].iter().filter(|&&workday| workday).count();
         let silence = times.windows(2).map(|pair| pair[1] - pair[0]).chain([self.end - last]).max().unwrap_or(0);
+        let stuck_since = presence.overlong.iter().nth_back(STUCK_INTERVALS - 1).copied();
         let profile = DeviceProfile {
             device: readings.device.clone(),
             first: self.calendar.rfc3339(first),
             last: self.calendar.rfc3339(last),
             readings: fired,
             says_off: presence.says_off,
-            overlong: presence.overlong,
+            overlong: presence.overlong.len(),
+            stuck: stuck_since.is_some(),
+            stuck_since,
             occupied_hours: occupied,
             occupied_share: ratio(occupied as f64, hours as f64),
             occupied_hours_per_workday: ratio(on_workdays as f64, workdays as f64),

@@ -17,6 +17,8 @@ pub struct TrainingInfo<'a> {
     pub readings: usize,
     /// SHA-256 of these readings, as [`crate::readings::Readings::fingerprint`] returns it.
     pub fingerprint: String,
+    /// SHA-256 of the table of rooms, as [`crate::rooms::Rooms::fingerprint`] returns it; `None` where each device is a room.
+    pub rooms: Option<String>,
     /// Time that training took.
     pub training: Duration,
 }

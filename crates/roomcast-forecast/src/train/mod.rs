@@ -18,6 +18,7 @@
 mod contest;
 mod info;
 pub mod judge;
+mod levels;
 pub mod report;
 pub mod schedule;
 pub mod shard;
@@ -26,6 +27,7 @@ use chrono::{Days, NaiveTime};
 
 use self::contest::Contest;
 pub use self::info::TrainingInfo;
+pub use self::levels::levels;
 use self::report::{Reason, Report};
 use crate::calendar::{Calendar, Timestamp};
 use crate::features::SiteRates;

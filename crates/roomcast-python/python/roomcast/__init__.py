@@ -20,6 +20,7 @@ from .errors import (
     UnknownDeviceError,
 )
 from .forecaster import Forecaster
+from .schedule import Schedule
 from .table import Table
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "ReadingsError",
     "RoomcastError",
     "RoomcastWarning",
+    "Schedule",
     "SettingError",
     "Table",
     "UnknownDeviceError",

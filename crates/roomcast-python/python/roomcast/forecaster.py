@@ -11,11 +11,12 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol, Union
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Union
 
 from . import _roomcast
 from .backtest import Backtest
-from .errors import ModelFileError, NotFittedError, ReadingsError, RoomcastWarning
+from .errors import ModelFileError, NotFittedError, ReadingsError, RoomcastWarning, SettingError
+from .schedule import Schedule
 from .table import Table
 
 if TYPE_CHECKING:
@@ -160,6 +161,47 @@ class Forecaster:
         """
         return self._forecast(at, readings, devices, probabilities=True)
 
+    def schedule(
+        self,
+        at: Time = "now",
+        *,
+        readings: Readings | None = None,
+        devices: Iterable[str] | None = None,
+        promise: Literal["site", "room"] = "site",
+        preheat: Step = "0s",
+        setback_after: Step = "0s",
+        min_run: Step = "0s",
+        progress: Progress | None = None,
+    ) -> Schedule:
+        """Plans when each room is to be on in the 24 hours after a time.
+
+        The rule is that of the settings. Without any, the plan aims to miss at most 5 % of the occupied hours, or
+        ``max_missed`` of them: forecasts of the last 28 days are made anew to see from which probability on that holds.
+
+        Args:
+            at: Time of the plan, as in `predict`.
+            readings: Readings to plan from, instead of those of ``fit``.
+            devices: Devices to plan for; without it, all.
+            promise: What ``max_missed`` holds for: all rooms of the site together, or each room at some more hours on.
+            preheat: Time that a room must be on before its first hour in use, at most 12 hours: ``45m`` or a `timedelta`.
+            setback_after: Time that a room stays on after its last hour in use.
+            min_run: Shortest time that a room is on.
+            progress: A function that gets the number of steps done and in all.
+
+        Returns:
+            The schedule of ``fit(readings, until=t)`` is that of ``roomcast schedule t --input readings`` to the last bit.
+
+        Raises:
+            SettingError: A time or the promise is not one.
+            UnknownDeviceError: There are no readings of a device.
+        """
+        if promise not in ("site", "room"):
+            raise SettingError(f"promise: expected 'site' or 'room', found {promise!r}")
+        model, origin = self._model_at(at, readings)
+        wanted = None if devices is None else set(devices)
+        times = (_step(preheat), _step(setback_after), _step(min_run))
+        return Schedule(*_roomcast.schedule(model, self._site, origin, wanted, self._rule(), promise == "room", times, progress))
+
     def explain(self, device: str, hour: Time, *, at: Time | None = None) -> dict[str, Any]:
         """Explains the probability of one hour by the features of the models.
 
@@ -287,15 +329,19 @@ class Forecaster:
     def _forecast(
         self, at: Time, readings: Readings | None, devices: Iterable[str] | None, *, probabilities: bool
     ) -> Table:
+        model, origin = self._model_at(at, readings)
+        columns, stale = model.forecast(origin, None if devices is None else set(devices), probabilities)
+        if stale is not None:
+            _warn(f"no sensor has been heard since {stale}: the forecast is the hour-of-week rate")
+        return Table(columns)
+
+    def _model_at(self, at: Time, readings: Readings | None) -> tuple[_roomcast.Model, int]:
         model, origin = self._fitted(), self._instant(at)
         if readings is not None:
             model = model.with_readings(self._read(readings, origin))
         if model.cutoff > origin:
             _warn("the models learned from readings after the time of the forecast: fit(…, until=…) leaves those out")
-        columns, stale = model.forecast(origin, None if devices is None else set(devices), probabilities)
-        if stale is not None:
-            _warn(f"no sensor has been heard since {stale}: the forecast is the hour-of-week rate")
-        return Table(columns)
+        return model, origin
 
     def _read(self, readings: Readings, until: int | None) -> _roomcast.Readings:
         if isinstance(readings, (str, os.PathLike)):

@@ -285,7 +285,7 @@ fn hours(
         return Err(Problem::parameter("from", why).hint("request shorter spans"));
     }
     let state = |hour: Hour| match compact::state(device, hour, calendar) {
-        State::Occupied => PastState::Occupied,
+        State::Occupied | State::Stuck => PastState::Occupied,
         State::Vacant => PastState::Vacant,
         State::Unobserved => PastState::Unobserved,
     };

@@ -2,7 +2,6 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -12,7 +11,7 @@ use crate::http::etag;
 use crate::http::query::Query;
 use crate::problem::{Problem, Reply};
 use crate::state::site::Site;
-use roomcast_forecast::decisions::live::{DaySums, MAX_DAYS, POLICIES};
+use roomcast_forecast::decisions::live::{self, DaySums, MAX_DAYS, POLICIES, date};
 use roomcast_forecast::decisions::policies::Sums;
 
 /// Days without a number.
@@ -101,7 +100,9 @@ pub async fn get(_: ReadAccess, Query(query): Query<LedgerQuery>, request: HttpR
     let by_day: Vec<LedgerDay> =
         known.iter().map(|(day, sums)| LedgerDay { date: date(*day), policies: policies(sums) }).collect();
     if as_csv {
-        return Ok(HttpResponse::Ok().content_type("text/csv; charset=utf-8").body(csv(&by_day)));
+        return Ok(HttpResponse::Ok()
+            .content_type("text/csv; charset=utf-8")
+            .body(live::csv(known.iter().map(|(day, sums)| (*day, sums)))));
     }
     let timetables = site.settings.timetables.as_ref();
     let answer = LedgerAnswer {
@@ -111,10 +112,6 @@ pub async fn get(_: ReadAccess, Query(query): Query<LedgerQuery>, request: HttpR
         by_day,
     };
     etag::json(&request, &answer)
-}
-
-fn date(day: i32) -> String {
-    NaiveDate::from_epoch_days(day).map_or_else(String::new, |date| date.to_string())
 }
 
 /// Returns the policies of which there are sums.
@@ -133,26 +130,4 @@ fn policies(sums: &DaySums) -> Vec<LedgerPolicy> {
         })
     };
     POLICIES.iter().zip(&sums.policies).filter_map(policy).collect()
-}
-
-fn csv(days: &[LedgerDay]) -> Vec<u8> {
-    let mut out = csv::Writer::from_writer(Vec::new());
-    // Writing to memory cannot fail. An error here would show as a missing line in the tests.
-    let _ = out.write_record([
-        "date",
-        "policy",
-        "hours",
-        "occupied_hours",
-        "hours_on",
-        "empty_hours_on",
-        "missed_hours",
-        "starts",
-    ]);
-    for (day, policy) in days.iter().flat_map(|day| day.policies.iter().map(move |policy| (day, policy))) {
-        let LedgerPolicy { hours, occupied_hours, hours_on, empty_hours_on, missed_hours, starts, .. } = policy;
-        let numbers =
-            [hours, occupied_hours, hours_on, empty_hours_on, missed_hours, starts].map(|n| format!("{n:.3}"));
-        let _ = out.write_record([&day.date, policy.policy].into_iter().map(str::to_owned).chain(numbers));
-    }
-    out.into_inner().unwrap_or_default()
 }

@@ -10,5 +10,6 @@ pub mod metrics;
 pub mod models;
 pub mod predict;
 pub mod readings;
+pub mod rooms;
 pub mod schedule;
 pub mod utilisation;

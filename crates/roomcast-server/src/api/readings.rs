@@ -151,7 +151,7 @@ pub async fn post(
     Ok(HttpResponse::Ok().json(Stored { stored, duplicates, no_motion, refused }))
 }
 
-fn live(site: &Site) -> Result<&Live, Problem> {
+pub(super) fn live(site: &Site) -> Result<&Live, Problem> {
     site.live.as_ref().ok_or_else(|| {
         Problem::new(Code::NoStore, "the server was started without a store for readings")
             .hint("start it with --store readings.db, or --store postgres://…")

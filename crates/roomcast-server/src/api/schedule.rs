@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::predict::{prefers, resolve, work};
+use super::predict::{at_level, prefers, resolve, work};
 use crate::http::access::auth::CalendarAccess;
 use crate::http::access::tokens::Scope;
 use crate::http::query::{self, Query};
@@ -172,6 +172,9 @@ pub struct ScheduleQuery {
     device: Vec<String>,
     /// The instant the forecast is made at; default: as in `GET /predict`
     at: Option<String>,
+    /// What is planned: each `room` (default), or anyone on each `floor` or in each `building` of the table of rooms
+    #[param(pattern = "^(room|floor|building)$")]
+    level: Option<String>,
     /// Days of 24 hours to plan; default: 1
     #[param(value_type = Option<usize>, minimum = 1, maximum = 7)]
     days: Option<String>,
@@ -209,7 +212,7 @@ pub struct ScheduleQuery {
 /// A block begins `preheat` before the first occupied hour and ends `setback_after` after the last one. Blocks that
 /// touch are merged. An hour counts as occupied from a probability that keeps a promise: at most `max_missed` of the
 /// occupied hours are missed, by the forecasts of the last 28 days. `promise` says how well that was kept. Costs or a
-/// `threshold` take its place. Days given as closed have no blocks. With `format=ics` or `Accept: text/calendar` the answer is a calendar that clients can subscribe
+/// `threshold` take its place. The thresholds of floors and buildings are set on the hours held back in training. Days given as closed have no blocks. With `format=ics` or `Accept: text/calendar` the answer is a calendar that clients can subscribe
 /// to. An event keeps its UID as long as its first occupied hour stays the same. Times are floating at a site without a
 /// time zone. A token of scope `calendar` gives access to the calendar only.
 #[utoipa::path(
@@ -234,7 +237,7 @@ pub async fn get(
     if !calendar_wanted {
         access.0.check(Scope::Read)?;
     }
-    let snapshot = site.snapshot()?;
+    let (level, rooms, snapshot) = at_level(query.level.as_deref(), &site).await?;
     let (origin, devices) = resolve(query.at.as_deref(), &query.device, &site, &snapshot)?;
     let usual = &site.settings.blocks;
     let seconds = |name, text: &Option<String>, usual: i64| match text {
@@ -252,8 +255,9 @@ pub async fn get(
     let media = if calendar_wanted { "text/calendar; charset=utf-8" } else { "application/json" };
     let bytes = work(move || {
         let calendar = &site.calendar;
-        let (grid, forecasts) = snapshot.days(origin, days, &devices, calendar, &site.metrics)?;
-        let thresholds = site.thresholds(method, &grid, forecasts.iter().map(|forecast| forecast.device.as_str()));
+        let (grid, forecasts) = rooms.of_level(level, (origin, days), &devices, calendar, &site.metrics)?;
+        let names = forecasts.iter().map(|forecast| forecast.device.as_str());
+        let thresholds = site.thresholds(method, level, &grid, names);
         let rooms = plan::plan(&forecasts, &thresholds, &rule, origin, calendar);
         if calendar_wanted {
             return Ok(ics::calendar(&rooms, grid.made_at, calendar).into_bytes());

@@ -156,7 +156,7 @@ fn add_headers(
         headers
             .insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id, retry-after, etag"));
         if preflight {
-            let methods = HeaderValue::from_static("GET, HEAD, POST");
+            let methods = HeaderValue::from_static("GET, HEAD, POST, PUT");
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
             let allowed =
                 HeaderValue::from_static("authorization, content-type, if-none-match, x-request-id, traceparent");

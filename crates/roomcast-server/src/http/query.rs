@@ -12,6 +12,7 @@ use percent_encoding::percent_decode_str;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::hourly::MAX_DAYS;
 use roomcast_forecast::readings::names::closest;
+use roomcast_forecast::rooms::Level;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -130,6 +131,14 @@ pub fn days(text: Option<&str>) -> Result<usize, Problem> {
         })
     };
     text.map_or(Ok(1), parse)
+}
+
+/// Parses the level of a forecast; that of rooms without one.
+///
+/// # Errors
+/// Returns a `Problem` when the text names no level.
+pub fn level(text: Option<&str>) -> Result<Level, Problem> {
+    text.map_or(Ok(Level::Room), |text| text.parse().map_err(|why: String| Problem::parameter("level", why)))
 }
 
 /// Parses a duration of at most `most` seconds, such as `45m`, `1h30m` or `90s`, and returns its seconds; 0 without

@@ -14,7 +14,7 @@ use crate::state::settings::MAX_CLOCK_SKEW;
 use crate::state::site::Site;
 use crate::state::snapshot::{MAX_STORE_SILENCE, Snapshot};
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
-use roomcast_forecast::hourly::{Hourly, State, Status};
+use roomcast_forecast::hourly::{Hourly, Status};
 use roomcast_forecast::readings::Stray;
 
 /// Shortest time between two checks. After a slow check the pause is this many times as long as the check took.
@@ -28,6 +28,9 @@ const MAX_MODEL_AGE: i64 = 30 * 24 * HOUR;
 /// only after a silence 1.5 times the longest of the last four weeks, and never before six hours.
 const SILENCE_WINDOW_HOURS: usize = 28 * 24;
 const MIN_USUAL_SILENCE: i64 = 6 * HOUR;
+
+/// Time in which a sensor is on for too long again and again, so that it counts as stuck.
+const STUCK_WINDOW: i64 = 28 * 24 * HOUR;
 
 /// Time without motion after which forecasts query whether the sensors are alive.
 const LIVENESS_QUERY_DELAY: i64 = 24 * HOUR;
@@ -95,6 +98,7 @@ struct DataFindings {
     snapshot: Weak<Snapshot>,
     present: Timestamp,
     silent: Vec<String>,
+    stuck: Vec<String>,
     chattering: Vec<String>,
     strays: Vec<String>,
     /// See [`usual_silence`].
@@ -104,14 +108,25 @@ struct DataFindings {
 impl DataFindings {
     fn of(site: &Site, snapshot: &Arc<Snapshot>, present: Timestamp) -> DataFindings {
         let hourly = &snapshot.grid(present, &site.calendar).hourly;
-        let silent = hourly.devices.iter().filter(|device| device.status == Status::Silent);
-        let chattering = snapshot.history.profile(&site.calendar).devices.iter().filter(|device| device.chattering);
-        let strays = snapshot.history.readings.strays(site.calendar.now() + MAX_CLOCK_SKEW);
+        let is_silent = |hourly: &Hourly| -> Vec<String> {
+            let silent = hourly.devices.iter().filter(|device| device.status == Status::Silent);
+            silent.map(|device| device.device.clone()).collect()
+        };
+        // A room of several sensors lives when one of them does.
+        let silent = match snapshot.history.rooms.is_empty() {
+            true => is_silent(hourly),
+            false => is_silent(&snapshot.sensors(present, &site.calendar)),
+        };
+        let devices = &snapshot.history.sensor_profile(&site.calendar).devices;
+        let stuck = devices.iter().filter(|device| device.stuck_since.is_some_and(|at| present - at < STUCK_WINDOW));
+        let chattering = devices.iter().filter(|device| device.chattering);
+        let strays = snapshot.history.sensors.strays(site.calendar.now() + MAX_CLOCK_SKEW);
         let strays = Stray::of(&strays, &site.calendar);
         DataFindings {
             snapshot: Arc::downgrade(snapshot),
             present,
-            silent: silent.map(|device| device.device.clone()).collect(),
+            silent,
+            stuck: stuck.map(|device| device.device.clone()).collect(),
             strays: strays.map(|stray| stray.to_string()).collect(),
             chattering: chattering.map(|device| device.device.clone()).collect(),
             usual_silence: usual_silence(hourly, snapshot.history.span.map_or(0, |(first, last)| last - first)),
@@ -134,8 +149,11 @@ impl AlertMonitor {
         let refused = counts.map_or_else(Vec::new, |counts| self.refusals.update(counts, watch));
         let arriving = counts.is_some_and(|counts| self.arrivals.update(counts, watch));
         let found = find_problems(site, snapshot, &self.findings, arriving, refused);
+        let history = &snapshot.history;
+        let room_of = |sensor: &str| history.room_of(sensor, present).map(str::to_owned);
+        let room_of = (!history.rooms.is_empty()).then_some(&room_of as &dyn Fn(&str) -> Option<String>);
         let (before, now) = (site.alerts.list(), Calendar::utc_now());
-        if site.alerts.set(found, now) {
+        if site.alerts.set(found, room_of, now) {
             site.events.alerts();
             if let Some(notifier) = &site.notifier {
                 let message = Message::of(&before, site.alerts.list(), now);
@@ -203,6 +221,7 @@ fn find_problems(
     let is_old = snapshot.loaded.manifest.is_some() && data.present - snapshot.loaded.models.cutoff > MAX_MODEL_AGE;
     vec![
         (Kind::SilentSensors, silent),
+        (Kind::StuckSensors, data.stuck.clone()),
         (Kind::ChatteringSensors, data.chattering.clone()),
         (Kind::WorseThanBaseline, worse),
         (Kind::InputUnreadable, trouble.readings.into_iter().collect()),
@@ -245,7 +264,7 @@ fn usual_silence(hourly: &Hourly, covered: i64) -> i64 {
     for device in &hourly.devices {
         let offset = (device.first - hourly.first) as usize;
         for (at, state) in device.states.iter().enumerate().skip(hours.saturating_sub(SILENCE_WINDOW_HOURS + offset)) {
-            moved[offset + at] |= *state == State::Occupied;
+            moved[offset + at] |= state.has_motion();
         }
     }
     let recent = &moved[hours.saturating_sub(SILENCE_WINDOW_HOURS)..];

@@ -8,6 +8,7 @@ use crate::state::snapshot::Snapshot;
 use roomcast_forecast::calendar::{Hour, Timestamp};
 use roomcast_forecast::decisions::live::LiveLedger;
 use roomcast_forecast::decisions::plan;
+use roomcast_forecast::rooms::Level;
 
 /// The name of the file of the ledger beside the models.
 const FILE: &str = "live-ledger";
@@ -67,7 +68,7 @@ impl LedgerKeeper {
         if site.ledger().is_wanted(today) && snapshot.loaded.models.cutoff <= start {
             let made = forecasts::of_all(site, snapshot, start)?;
             let rooms = made.cells.iter().map(|cell| cell.forecast.device.as_str());
-            let thresholds = site.thresholds(site.settings.method, &made.grid, rooms);
+            let thresholds = site.thresholds(site.settings.method, Level::Room, &made.grid, rooms);
             let forecasts = made.cells.iter().map(|cell| &cell.forecast);
             let plans = plan::plan(forecasts, &thresholds, &site.settings.blocks, start, calendar);
             // A schedule made later than at midnight counts for the hours that have not begun.

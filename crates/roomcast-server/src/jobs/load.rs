@@ -8,16 +8,17 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 
+use super::rooms;
 use crate::logs::START;
 use crate::state::loaded::{BASELINE, Loaded, OlderVersions};
 use crate::state::site::{Phase, Site};
 use crate::state::snapshot::{History, Snapshot};
-use roomcast_forecast::calendar::Timestamp;
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::hourly::Hourly;
 use roomcast_forecast::model::{Models, fit};
 use roomcast_forecast::readings;
-use roomcast_forecast::train::TrainingInfo;
+use roomcast_forecast::train::{self, TrainingInfo};
+use roomcast_storage::inputs::Inputs;
 use roomcast_storage::registry::{self, Registry, RegistryError};
 
 /// Interval at which the input is checked.
@@ -33,23 +34,23 @@ pub fn start(site: &Site) -> anyhow::Result<()> {
     let _lock = site.serving.lock_loading();
     let watch = Instant::now();
     let history = Arc::new(history(site)?);
-    let last = history.span.map(|span| span.1);
-    let loaded = match read_version(site, None, last) {
+    let loaded = match read_version(site, None, &history) {
         Ok(loaded) => Some(loaded),
+        Err(error @ RegistryError::Rooms { .. }) => Some(other_rooms(site, &history, &error)),
         Err(error) => {
             if !matches!(error, RegistryError::Empty { .. }) {
                 tracing::error!(%error, "the current models cannot be used");
                 site.serving.set_trouble(|trouble| trouble.models = Some(error.to_string()));
             }
-            read_older_version(site, last)
+            read_older_version(site, &history)
         }
     };
     let trained = loaded.is_some();
     let loaded =
         Arc::new(loaded.unwrap_or_else(|| Loaded::baseline(&history.readings, &site.calendar, site.settings.rule)));
-    let older = OlderVersions::new(Registry::open(&site.settings.models), site.settings.rule);
+    let older = older(site, &history);
     let (devices, readings, version) = (history.readings.devices.len(), history.count, loaded.version.clone());
-    site.serving.replace(Snapshot::new(history.clone(), loaded, Arc::new(older)));
+    site.serving.replace(Snapshot::new(history.clone(), loaded, older));
     warm(site);
     site.serving.set_phase(if trained { Phase::Ready } else { Phase::Training });
     let seconds = watch.elapsed().as_secs_f64();
@@ -79,7 +80,7 @@ fn history(site: &Site) -> anyhow::Result<History> {
     if let Some(live) = &site.live {
         readings = readings.merged(live.load(&site.calendar)?);
     }
-    Ok(History::new(readings, &site.calendar, heard(site)))
+    Ok(History::new(readings, rooms::read(site)?, &site.calendar, heard(site)))
 }
 
 /// Returns the cell that holds the store's latest sign of life.
@@ -87,10 +88,43 @@ fn heard(site: &Site) -> Option<Arc<AtomicI64>> {
     site.live.as_ref().map(|live| live.last_heard.clone())
 }
 
-/// Reads a version of the registry, the current one without a name, for a history that ends with the reading `last`.
-fn read_version(site: &Site, version: Option<&str>, last: Option<Timestamp>) -> Result<Loaded, RegistryError> {
+/// Returns the older versions of the registry for the rooms of a history.
+fn older(site: &Site, history: &History) -> Arc<OlderVersions> {
+    let registry = Registry::open(&site.settings.models);
+    Arc::new(OlderVersions::new(registry, site.settings.rule, history.rooms.clone()))
+}
+
+/// Serves a history with other rooms: by the current models if they have learned from such rooms, else by the baseline.
+/// The caller holds the lock of loading.
+pub(super) fn serve(site: &Site, history: History) {
+    let history = Arc::new(history);
+    let loaded = match read_version(site, None, &history) {
+        Ok(loaded) => loaded,
+        Err(error @ RegistryError::Rooms { .. }) => other_rooms(site, &history, &error),
+        Err(_) => Loaded::baseline(&history.readings, &site.calendar, site.settings.rule),
+    };
+    let (version, older) = (loaded.version.clone(), older(site, &history));
+    site.serving.replace(Snapshot::new(history, Arc::new(loaded), older));
+    warm(site);
+    site.events.models(&version);
+    site.events.readings(std::iter::empty());
+}
+
+/// Returns the baseline in place of models that learned from other rooms. New models are fitted soon.
+fn other_rooms(site: &Site, history: &History, error: &RegistryError) -> Loaded {
+    tracing::warn!(%error, "the current models are of other rooms: the baseline answers until models are fitted again");
+    let baseline = Loaded::baseline(&history.readings, &site.calendar, site.settings.rule);
+    Loaded { other_rooms: true, ..baseline }
+}
+
+/// Reads a version of the registry, the current one without a name, for a history.
+fn read_version(site: &Site, version: Option<&str>, history: &History) -> Result<Loaded, RegistryError> {
     let loaded = Loaded::read(&site.registry, version, site.settings.rule)?;
+    let last = history.span.map(|span| span.1);
     registry::present(&loaded.version, loaded.models.cutoff, last, &site.calendar)?;
+    if let Some(why) = loaded.rooms_mismatch(&history.rooms) {
+        return Err(RegistryError::Rooms { version: loaded.version, why });
+    }
     if let Some(difference) = loaded.manifest.as_ref().and_then(|manifest| manifest.mismatch(&site.calendar)) {
         tracing::warn!(version = loaded.version, difference, "these models were trained with another calendar");
     }
@@ -98,10 +132,10 @@ fn read_version(site: &Site, version: Option<&str>, last: Option<Timestamp>) -> 
 }
 
 /// Returns the newest usable models of the registry besides the current ones.
-fn read_older_version(site: &Site, last: Option<Timestamp>) -> Option<Loaded> {
+fn read_older_version(site: &Site, history: &History) -> Option<Loaded> {
     let entries = site.registry.overview().unwrap_or_default();
     let usable = entries.into_iter().filter(|entry| entry.manifest.is_ok() && !entry.current);
-    let loaded = usable.filter_map(|entry| read_version(site, Some(&entry.version), last).ok()).next()?;
+    let loaded = usable.filter_map(|entry| read_version(site, Some(&entry.version), history).ok()).next()?;
     tracing::warn!(version = loaded.version, "using other models of the registry");
     Some(loaded)
 }
@@ -125,7 +159,11 @@ fn train(site: &Site, history: &History) -> Option<Loaded> {
         tracing::info!(target: START, "too little history to train models: the baseline answers until there is enough");
         return None;
     }
-    let mut models = match fit::train(&hourly, &SiteRates::new(&hourly), &|| ()) {
+    let fitted = fit::train(&hourly, &SiteRates::new(&hourly), &|| ()).and_then(|models| {
+        let levels = train::levels(&history.rooms, &history.sensors, &site.calendar, cutoff, &|| ())?;
+        Ok(Models { levels, ..models })
+    });
+    let mut models = match fitted {
         Ok(models) => models,
         Err(error) => {
             tracing::error!(%error, "training failed: the baseline continues to answer");
@@ -138,14 +176,18 @@ fn train(site: &Site, history: &History) -> Option<Loaded> {
         first_reading,
         last_reading,
         readings: history.count,
-        fingerprint: history.readings.fingerprint(),
+        fingerprint: match history.rooms.is_empty() {
+            true => history.readings.fingerprint(),
+            false => history.readings.before(cutoff).fingerprint(),
+        },
+        rooms: history.rooms.fingerprint(&site.calendar),
         training: watch.elapsed(),
     };
     tracing::info!(target: START, seconds = watch.elapsed().as_secs_f64(), "models are trained");
     let manifest = save(&site.registry, &models, &about);
     models.threshold = site.settings.rule.threshold(&models.site.out_of_sample);
     let version = manifest.as_ref().map_or("unsaved".into(), |manifest| manifest.version.clone());
-    Some(Loaded { models, version, manifest })
+    Some(Loaded { models, version, manifest, other_rooms: false })
 }
 
 /// Saves trained models in an empty registry only. Versions that exist but are not current, or cannot be read, are left
@@ -168,9 +210,12 @@ fn save(registry: &Registry, models: &Models, about: &TrainingInfo) -> Option<ro
 /// # Errors
 /// Returns a `RegistryError` when they are unusable. The old ones stay in use.
 pub fn reload(site: &Site) -> Result<String, RegistryError> {
-    let last = site.snapshot().ok().and_then(|snapshot| snapshot.history.span).map(|span| span.1);
     // Loading may take long, so it runs without the lock and new readings do not wait for it.
-    let loaded = read_version(site, None, last);
+    let history = site.snapshot().map(|snapshot| snapshot.history.clone());
+    let loaded = match &history {
+        Ok(history) => read_version(site, None, history),
+        Err(_) => Loaded::read(&site.registry, None, site.settings.rule),
+    };
     let _lock = site.serving.lock_loading();
     match loaded {
         Ok(loaded) => {
@@ -202,6 +247,9 @@ fn read_again(site: &Site) {
             site.serving.set_trouble(|trouble| trouble.readings = None);
             tracing::info!(readings = history.count, "the readings were reloaded");
             if let Ok(old) = site.snapshot() {
+                if !Arc::ptr_eq(&old.history.rooms, &history.rooms) {
+                    return serve(site, history);
+                }
                 site.serving.replace(old.with_history(history));
                 warm(site);
                 site.events.readings(std::iter::empty());
@@ -220,7 +268,7 @@ fn drop_expired(site: &Site) {
     let Some(live) = &site.live else { return };
     let mut drops_before = live.drops_before.lock().unwrap_or_else(PoisonError::into_inner);
     let (Some(before), Ok(old)) = (*drops_before, site.snapshot()) else { return };
-    if old.history.readings.span().is_none_or(|(first, _)| first >= before) {
+    if old.history.sensors.span().is_none_or(|(first, _)| first >= before) {
         *drops_before = None;
         return;
     }
@@ -236,7 +284,7 @@ fn drop_expired(site: &Site) {
     }
     let _lock = site.serving.lock_loading();
     let Ok(old) = site.snapshot() else { return };
-    let history = History::new(old.history.all().since(before), &site.calendar, heard(site));
+    let history = History::new(old.history.all().since(before), old.history.rooms.clone(), &site.calendar, heard(site));
     tracing::info!(readings = history.count, "old readings were dropped");
     site.serving.replace(old.with_history(history));
     warm(site);
@@ -260,7 +308,8 @@ fn read_changes(site: &Site) {
                 if extended.history.edge_count() > old.history.edge_count() {
                     site.serving.replace(extended);
                     warm(site);
-                    site.events.readings(changes.devices.iter().map(|d| d.device.as_str()));
+                    let rooms = old.history.changed(&changes.devices);
+                    site.events.readings(rooms.iter().map(|(room, _)| room.as_str()));
                 }
             }
         }
@@ -285,6 +334,7 @@ pub fn watch(site: &Site, mut stamps: FileStamps) {
         }
         drop_expired(site);
         read_changes(site);
+        rooms::follow(site);
     }
 }
 
@@ -297,7 +347,7 @@ pub(crate) fn stamps(site: &Site) -> FileStamps {
         let meta = fs::metadata(path).ok()?;
         Some((meta.len(), meta.modified().ok()?))
     };
-    let paths = &site.settings.input.paths;
+    let Inputs { paths, site: given } = &site.settings.input;
     // A directory stands for its files: a row that is added to one of them does not change the directory.
-    readings::files(paths).as_ref().unwrap_or(paths).iter().map(stamp).collect()
+    readings::files(paths).as_ref().unwrap_or(paths).iter().chain(&given.rooms).map(stamp).collect()
 }

@@ -11,6 +11,7 @@ pub mod periodic;
 mod planning;
 mod publishing;
 pub mod retrain;
+pub mod rooms;
 pub mod scheduled;
 mod scoring;
 mod upkeep;

@@ -15,6 +15,7 @@ use roomcast_forecast::calendar::{Hour, Timestamp};
 use roomcast_forecast::decisions::blocks::{Block, blocks};
 use roomcast_forecast::forecast::DeviceForecast;
 use roomcast_forecast::hourly::{DeviceHours, State};
+use roomcast_forecast::rooms::Level;
 
 /// Seconds before the end of an hour from which forecasts are of the next one.
 const LAST_STEP: i64 = 60;
@@ -49,7 +50,7 @@ impl Begun {
         let (grid, calendar) = (&made.grid, &site.calendar);
         self.update(site, snapshot, grid.hourly.origin)?;
         let names = made.cells.iter().map(|cell| cell.forecast.device.as_str());
-        let thresholds = site.thresholds(site.settings.method, grid, names);
+        let thresholds = site.thresholds(site.settings.method, Level::Room, grid, names);
         let plan = |forecast: &DeviceForecast| {
             let before = self.0.iter().filter_map(|(&hour, known)| Some((hour, *known.get(&forecast.device)?)));
             let hours = before.chain(forecast.hours.iter().map(|hour| (hour.hour, hour.probability)));

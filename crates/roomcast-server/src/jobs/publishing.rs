@@ -49,9 +49,14 @@ impl Publishing {
         }
         let watch = Instant::now();
         let forecasts = forecasts::of_all(site, snapshot, origin)?;
+        let above = |level| {
+            let (_, made) = snapshot.of_level(level, (origin, 1), &[], &site.calendar, &site.metrics)?;
+            Ok::<_, Problem>((level, made))
+        };
+        let above = snapshot.history.rooms.levels().into_iter().map(above).collect::<Result<Vec<_>, _>>()?;
         let plans = self.begun.plans(site, snapshot, &forecasts)?;
         let (made_at, version) = (Calendar::utc_now(), forecasts.grid.model(&site.calendar).version);
-        publisher.publish(SiteForecast { origin, made_at, version, forecasts: forecasts.devices(), plans });
+        publisher.publish(SiteForecast { origin, made_at, version, forecasts: forecasts.devices(), plans, above });
         self.next = Some(Instant::now() + MIN_PAUSE.max(watch.elapsed() * PAUSE_FACTOR));
         (self.snapshot, self.origin, self.first) = (Arc::downgrade(snapshot), origin, first);
         Ok(())

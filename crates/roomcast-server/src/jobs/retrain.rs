@@ -193,6 +193,7 @@ mod tests {
             max_presence: Some(9),
             skip_bad_rows: true,
             layout: Layout { occupied_above: Some(400.0), ..Layout::FOUND },
+            rooms: Some("rooms.csv".into()),
         };
         let paths = vec!["a,b.csv".into(), "postgres://user:secret@localhost/".into()];
         let inputs = Inputs { paths, site };

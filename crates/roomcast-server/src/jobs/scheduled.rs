@@ -5,12 +5,14 @@
 //! them.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{retrain, upkeep};
 use crate::state::site::{Phase, Site};
 use roomcast_forecast::calendar::{Calendar, Hour, Timestamp};
 use roomcast_forecast::model::fit;
+use roomcast_forecast::rooms::Rooms;
 use roomcast_forecast::train::schedule::Schedule;
 
 /// Interval at which the clock and the server's phase are checked.
@@ -84,11 +86,12 @@ fn random_seconds(most: Duration) -> i64 {
     (random % (most.as_secs() + 1)) as i64
 }
 
-/// Decides whether a server that began without models has enough data to train some. It tries again with each further
-/// day of data.
+/// Decides whether a server without models, or with models of other rooms, has enough data to train some. It tries
+/// again with each further day of data, and with each table of rooms.
 #[derive(Default)]
 struct InitialTraining {
     days: Hour,
+    rooms: Arc<Rooms>,
 }
 
 impl InitialTraining {
@@ -98,16 +101,18 @@ impl InitialTraining {
             return false;
         }
         let days = snapshot.history.days(&site.calendar);
-        if days < fit::MIN_DAYS || days <= self.days || !site.settings.can_read_again() {
+        let rooms = &snapshot.history.rooms;
+        let is_tried = days <= self.days && Arc::ptr_eq(rooms, &self.rooms);
+        if days < fit::MIN_DAYS || is_tried || !site.settings.can_read_again() {
             return false;
         }
-        self.days = days;
+        (self.days, self.rooms) = (days, rooms.clone());
         // A registry with versions but no current one is a choice of the operator.
         let is_first = site.registry.is_empty();
         if is_first {
             tracing::info!(days, "the history is long enough to train the first models");
         }
-        is_first
+        is_first || snapshot.loaded.other_rooms
     }
 }
 

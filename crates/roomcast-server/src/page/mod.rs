@@ -1,6 +1,8 @@
 //! Pages and files embedded in the binary: the web page, the API page, `/openapi.json`.
 
 pub mod bundle;
+#[cfg(test)]
+mod words;
 
 use std::io::Read as _;
 use std::sync::{LazyLock, OnceLock};
@@ -21,13 +23,15 @@ use crate::page::bundle::Module;
 use crate::problem::Problem;
 use crate::state::site::Site;
 
-/// The content security policy of the page, which allows only its own script, style and requests.
+/// The content security policy of the page, which allows only its own script, style and requests. Pages of the same
+/// origin may frame it, as Home Assistant's ingress does.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
+const JSON: &str = "application/json";
 
 macro_rules! modules {
     ($($name:literal)*) => {
@@ -36,16 +40,25 @@ macro_rules! modules {
 }
 
 /// The modules of the page itself.
-pub(crate) const PAGE: [Module; 15] = modules!(
-    "app" "core/api" "core/state" "core/tools" "core/words" "grid/grid" "grid/hindsight" "grid/keys" "grid/onboarding"
-    "panel/panel" "plan/plan" "shell/alerts" "shell/head" "shell/live" "shell/login"
+pub(crate) const PAGE: [Module; 26] = modules!(
+    "app" "core/api" "core/groups" "core/language" "core/state" "core/tools" "core/words" "grid/grid" "grid/hindsight"
+    "grid/keys" "grid/onboarding" "grid/rows" "panel/panel" "plan/facts" "plan/plan" "plan/week" "shell/alerts"
+    "shell/controls" "shell/extras" "shell/head" "shell/live" "shell/load" "shell/login" "shell/settings"
+    "shell/trust" "use/use"
 );
 
 /// The modules of the panel, which a browser fetches with the first panel.
-pub(crate) const PANEL: [Module; 6] =
-    modules!("panel/model" "panel/pieces" "panel/room" "panel/schedule" "panel/weeks" "panel/why");
+pub(crate) const PANEL: [Module; 7] =
+    modules!("panel/explore" "panel/model" "panel/pieces" "panel/room" "panel/schedule" "panel/weeks" "panel/why");
 
-/// Path, in the list of files, of the page as a server without tokens sends it. This page asks for no token.
+/// The sentences of the page in each of its languages; a browser fetches those of one.
+pub(crate) const WORDS: [(&str, &str); 3] = [
+    ("/words/en.json", include_str!("app/words/en.json")),
+    ("/words/de.json", include_str!("app/words/de.json")),
+    ("/words/fr.json", include_str!("app/words/fr.json")),
+];
+
+/// Path, in the list of files, of the page for clients that need no token. This page asks for none.
 const OPEN_PAGE: &str = "/ without sign-in";
 
 /// A file, its type, and a tag that changes with its content. It is embedded compressed, and decompressed once a client
@@ -61,23 +74,34 @@ struct File {
 /// Path, in the list of files, of the API's description at a site with a time zone.
 const ZONED_OPENAPI: &str = "/openapi.json with a zone";
 
-static FILES: LazyLock<[File; 12]> = LazyLock::new(|| {
-    const INDEX: &str = include_str!("app/index.html");
+static FILES: LazyLock<[File; 15]> = LazyLock::new(|| {
     [
-        own("/", HTML, INDEX),
-        own(OPEN_PAGE, HTML, &INDEX.replacen("<html", "<html data-open", 1)),
-        own("/page.js", SCRIPT, &bundle::script(&PAGE, "/panel.js")),
-        own("/panel.js", SCRIPT, &bundle::script(&PANEL, "/page.js")),
+        own("/", HTML, &index("")),
+        own(OPEN_PAGE, HTML, &index("data-open ")),
+        own("/page.js", SCRIPT, &bundle::script(&PAGE, "./panel.js")),
+        own("/panel.js", SCRIPT, &bundle::script(&PANEL, "./page.js")),
         own("/style.css", STYLE, &bundle::style(include_str!("app/style.css"))),
+        own(WORDS[0].0, JSON, WORDS[0].1),
+        own(WORDS[1].0, JSON, WORDS[1].1),
+        own(WORDS[2].0, JSON, WORDS[2].1),
         own("/docs", HTML, include_str!("docs/index.html")),
         own("/docs.js", SCRIPT, include_str!("docs/docs.js")),
         own("/docs.css", STYLE, include_str!("docs/docs.css")),
         vendored("/swagger-ui.js", SCRIPT, include_bytes!("docs/vendor/swagger-ui-bundle.js.gz")),
         vendored("/swagger-ui.css", STYLE, include_bytes!("docs/vendor/swagger-ui.css.gz")),
-        own("/openapi.json", "application/json", &super::openapi::json(false)),
-        own(ZONED_OPENAPI, "application/json", &super::openapi::json(true)),
+        own("/openapi.json", JSON, &super::openapi::json(false)),
+        own(ZONED_OPENAPI, JSON, &super::openapi::json(true)),
     ]
 });
+
+/// Returns the page with marks for its script. It names the operations that the page shows as far as the server has them.
+fn index(marks: &str) -> String {
+    let shown = ["/ledger", "/rooms", "/utilisation"];
+    let operations: Vec<String> =
+        super::openapi::operations().into_iter().flat_map(|(_, each)| each).map(|each| each.path).collect();
+    let served: Vec<&str> = shown.into_iter().filter(|path| operations.iter().any(|each| each == path)).collect();
+    include_str!("app/index.html").replacen("<html ", &format!("<html {marks}data-api=\"{}\" ", served.join(" ")), 1)
+}
 
 /// Returns a file of ours, compressed once for all clients, so at the best level.
 fn own(path: &'static str, media: &'static str, text: &str) -> File {
@@ -99,7 +123,7 @@ fn vendored(path: &'static str, media: &'static str, gzip: &'static [u8]) -> Fil
 pub async fn page(request: HttpRequest, access: Data<Access>, site: Data<Site>) -> Result<HttpResponse, Problem> {
     // The router has matched a path of the list, whatever its spelling.
     match request.match_pattern().as_deref() {
-        Some("/") if access.tokens.is_empty() => file(&request, OPEN_PAGE),
+        Some("/") if access.tokens.is_empty() || access.is_signed_in(&request) => file(&request, OPEN_PAGE),
         Some("/openapi.json") if site.calendar.zone().is_some() => file(&request, ZONED_OPENAPI),
         path => file(&request, path.unwrap_or_default()),
     }

@@ -291,7 +291,7 @@ mod tests {
         let from = origin + 2 * HOUR;
         let block = Block { start: from - 1800, end: from + HOUR, occupied: (from, from + HOUR), peak: 0.25 };
         let plans = devices.iter().map(|_| RoomPlan { blocks: vec![block], hours_today: 1.25 }).collect();
-        SiteForecast { origin, made_at: origin + 1, version: "v1".into(), forecasts, plans }
+        SiteForecast { origin, made_at: origin + 1, version: "v1".into(), forecasts, plans, above: Vec::new() }
     }
 
     /// A target that stays connected.

@@ -8,6 +8,7 @@ use roomcast_forecast::decisions::blocks::Block;
 use roomcast_forecast::forecast::{DeviceForecast, write};
 use roomcast_forecast::hourly::Status;
 use roomcast_forecast::model::Source;
+use roomcast_forecast::rooms::Level;
 
 /// Longest validity of anything published, in seconds.
 const MAX_VALIDITY: i64 = 2 * HOUR;
@@ -25,6 +26,8 @@ pub struct SiteForecast {
     pub forecasts: Vec<DeviceForecast>,
     /// The plan of each of these devices.
     pub plans: Vec<RoomPlan>,
+    /// Those of floors and buildings, where there is a table of rooms.
+    pub above: Vec<(Level, Vec<DeviceForecast>)>,
 }
 
 /// The plan of a room around the present.
@@ -77,6 +80,12 @@ pub struct Rendered<'a> {
 }
 
 impl SiteForecast {
+    /// Returns the forecasts of all levels, rooms first.
+    pub fn all(&self) -> impl Iterator<Item = (Level, &DeviceForecast)> {
+        let above = self.above.iter().flat_map(|(level, made)| made.iter().map(|forecast| (*level, forecast)));
+        self.forecasts.iter().map(|forecast| (Level::Room, forecast)).chain(above)
+    }
+
     /// Returns the first hour that is forecast.
     pub fn first(&self) -> Option<Hour> {
         Some(self.forecasts.first()?.hours.first()?.hour)

@@ -19,6 +19,9 @@ const MAX_EXAMPLES: usize = 20;
 pub enum Kind {
     /// Sensors without motion for far longer than usual, and sensors that their gateway reports as offline.
     SilentSensors,
+    /// Sensors that in the last 28 days were on for longer than somebody stays, again and again: stuck, or their `off` is
+    /// lost.
+    StuckSensors,
     /// Sensors that fire far more often than the others.
     ChatteringSensors,
     /// Devices whose forecasts did worse than the baseline by more than chance explains.
@@ -44,7 +47,7 @@ pub enum Kind {
 }
 
 /// All kinds, in the order in which they are shown, with their names in metrics.
-const KINDS: [(Kind, &str); 12] = [
+const KINDS: [(Kind, &str); 13] = [
     (Kind::DataLate, "data_late"),
     (Kind::InputUnreadable, "input_unreadable"),
     (Kind::RowsRefused, "rows_refused"),
@@ -52,12 +55,20 @@ const KINDS: [(Kind, &str); 12] = [
     (Kind::Disconnected, "disconnected"),
     (Kind::MessagesTooLarge, "messages_too_large"),
     (Kind::SilentSensors, "silent_sensors"),
+    (Kind::StuckSensors, "stuck_sensors"),
     (Kind::ChatteringSensors, "chattering_sensors"),
     (Kind::WorseThanBaseline, "worse_than_baseline"),
     (Kind::RetrainingFailed, "retraining_failed"),
     (Kind::UpkeepFailed, "upkeep_failed"),
     (Kind::ModelOld, "model_old"),
 ];
+
+impl Kind {
+    /// Returns whether the names of its problems are those of sensors.
+    fn is_of_sensors(self) -> bool {
+        matches!(self, Kind::SilentSensors | Kind::StuckSensors | Kind::ChatteringSensors)
+    }
+}
 
 /// A current problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -72,6 +83,11 @@ pub struct Alert {
     /// Names of the first devices, servers or models, in order. For failures, the reasons.
     #[schema(max_items = 20)]
     examples: Vec<String>,
+    /// The rooms of the sensors among the examples, one for each, and null for a sensor that is its own room. Absent
+    /// without a table of rooms, and for problems of other things.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 20)]
+    rooms: Option<Vec<Option<String>>>,
 }
 
 /// One line: the kind, the number, and the examples.
@@ -87,15 +103,23 @@ impl fmt::Display for Alert {
 pub struct Alerts(Mutex<Vec<Alert>>);
 
 impl Alerts {
-    /// Records the problems found at an instant (UTC). A problem that was present before keeps its start. Returns
-    /// whether anything changed.
-    pub fn set(&self, found: Vec<(Kind, Vec<String>)>, now: Timestamp) -> bool {
+    /// Records the problems found at an instant (UTC). A problem that was present before keeps its start. `room_of`
+    /// returns the room of a sensor; `None` without a table of rooms. Returns whether anything changed.
+    pub fn set(
+        &self,
+        found: Vec<(Kind, Vec<String>)>,
+        room_of: Option<&dyn Fn(&str) -> Option<String>>,
+        now: Timestamp,
+    ) -> bool {
         let mut alerts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let alert = |(kind, names): (Kind, Vec<String>)| {
             let before = alerts.iter().find(|alert| alert.kind == kind);
             let since = before.map_or_else(|| utc(now), |before| before.since.clone());
             let count = names.len();
-            Alert { kind, count, since, examples: names.into_iter().take(MAX_EXAMPLES).collect() }
+            let examples: Vec<String> = names.into_iter().take(MAX_EXAMPLES).collect();
+            let room_of = room_of.filter(|_| kind.is_of_sensors());
+            let rooms = room_of.map(|room_of| examples.iter().map(|sensor| room_of(sensor)).collect());
+            Alert { kind, count, since, examples, rooms }
         };
         let new: Vec<Alert> = found.into_iter().filter(|(_, names)| !names.is_empty()).map(alert).collect();
         let has_changed = *alerts != new;
@@ -132,13 +156,13 @@ mod tests {
     fn trouble_keeps_its_beginning_until_it_is_over() {
         let alerts = Alerts::default();
         let names = |n: usize| (0..n).map(|n| format!("device_{n:03}")).collect::<Vec<_>>();
-        assert!(alerts.set(vec![(Kind::SilentSensors, names(3)), (Kind::DataLate, names(0))], 100));
-        assert!(!alerts.set(vec![(Kind::SilentSensors, names(3))], 150));
-        assert!(alerts.set(vec![(Kind::SilentSensors, names(50))], 200));
+        assert!(alerts.set(vec![(Kind::SilentSensors, names(3)), (Kind::DataLate, names(0))], None, 100));
+        assert!(!alerts.set(vec![(Kind::SilentSensors, names(3))], None, 150));
+        assert!(alerts.set(vec![(Kind::SilentSensors, names(50))], None, 200));
         let (kind, since, examples) = (Kind::SilentSensors, utc(100), names(20));
-        assert_eq!(alerts.list(), [Alert { kind, count: 50, since, examples }]);
-        assert!(alerts.set(vec![], 300));
-        alerts.set(vec![(Kind::SilentSensors, names(1))], 400);
+        assert_eq!(alerts.list(), [Alert { kind, count: 50, since, examples, rooms: None }]);
+        assert!(alerts.set(vec![], None, 300));
+        alerts.set(vec![(Kind::SilentSensors, names(1))], None, 400);
         assert_eq!(alerts.list()[0].since, utc(400));
     }
 }

@@ -12,7 +12,7 @@ use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::forecast::{self, DeviceForecast, write};
 use roomcast_forecast::hourly::{Hourly, MAX_DAYS};
-use roomcast_forecast::readings::{DeviceReadings, Readings};
+use roomcast_forecast::readings::Readings;
 
 /// Number of devices that are forecast before waiting requests are served.
 pub const BATCH_SIZE: usize = 64;
@@ -52,9 +52,9 @@ impl Grid {
         Grid { rates: Arc::new(rates), loaded, basis, made_at: calendar.now(), cells, weeks, hourly }
     }
 
-    /// Returns this grid for a history that has grown, and keeps forecasts of devices without new readings. Returns
-    /// `None` when more has changed than the running hour of some devices.
-    pub fn extended(&self, readings: &Readings, changed: &[DeviceReadings], calendar: &Calendar) -> Option<Grid> {
+    /// Returns this grid for a history that has grown, and keeps forecasts of devices that are not among those changed,
+    /// each with its first new reading. Returns `None` when more has changed than the running hour of some devices.
+    pub fn extended(&self, readings: &Readings, changed: &[(String, Timestamp)], calendar: &Calendar) -> Option<Grid> {
         // The end of a silence of the whole site changes every room.
         if self.hourly.stale.is_some() {
             return None;
@@ -64,10 +64,10 @@ impl Grid {
             return None;
         }
         let (mut hourly, mut cells, mut weeks) = (self.hourly.clone(), self.cells.clone(), self.weeks.clone());
-        for new in changed.iter().filter(|new| new.first().is_some_and(|first| first < self.hourly.origin)) {
+        for (name, _) in changed.iter().filter(|(_, first)| *first < self.hourly.origin) {
             // A device that never fired is on no grid.
-            let Ok(known) = readings.devices.binary_search_by(|d| d.device.cmp(&new.device)) else { continue };
-            let at = hourly.position(&new.device)?;
+            let Ok(known) = readings.devices.binary_search_by(|d| d.device.cmp(name)) else { continue };
+            let at = hourly.position(name)?;
             let grown = hourly.with_readings(at, &readings.devices[known], calendar)?;
             // Stores may repeat readings they gave before, and not every `off` is news.
             if grown.devices[at].times != hourly.devices[at].times {

@@ -18,6 +18,7 @@ use crate::ingest::writer::{Hook, Limits, Writer};
 use crate::mqtt::broker::Broker;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::readings::Readings;
+use roomcast_forecast::rooms::Rooms;
 use roomcast_storage::readings::{self, Cursor, Store, StoreError};
 
 /// Number of polls after which readings stored by other processes are queried.
@@ -74,6 +75,8 @@ pub struct Live {
     dirty: Arc<AtomicBool>,
     polls: AtomicU32,
     cursor: Mutex<Cursor>,
+    /// The version of the table of rooms that was read last.
+    rooms_version: AtomicI64,
     /// The instant before which the store drops readings. Set while these are still served.
     pub(crate) drops_before: Mutex<Option<Timestamp>>,
     /// True when the last query for changes failed.
@@ -109,6 +112,7 @@ impl Live {
             dirty,
             polls: AtomicU32::new(0),
             cursor: Mutex::default(),
+            rooms_version: AtomicI64::default(),
             drops_before: Mutex::default(),
             is_unavailable: AtomicBool::default(),
         })
@@ -143,6 +147,31 @@ impl Live {
         let (devices, reached) = self.runtime.block_on(self.store.changes(*cursor))?;
         *cursor = reached;
         Ok(Readings { devices })
+    }
+
+    /// Returns the table of rooms in the store. Must be called off the async threads.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Store::rooms`].
+    pub(crate) fn rooms(&self) -> Result<Rooms, StoreError> {
+        let (rooms, version) = self.runtime.block_on(self.store.rooms())?;
+        self.rooms_version.store(version, SeqCst);
+        Ok(rooms)
+    }
+
+    /// Replaces the table of rooms in the store. Must be called off the async threads.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Store::set_rooms`].
+    pub(crate) fn set_rooms(&self, rooms: &Rooms) -> Result<(), StoreError> {
+        self.runtime.block_on(self.store.set_rooms(rooms))
+    }
+
+    /// Returns whether the table of rooms was replaced since it was read. An unavailable store is asked again later. Must
+    /// be called off the async threads.
+    pub(crate) fn has_other_rooms(&self) -> bool {
+        let version = self.runtime.block_on(self.store.rooms_version());
+        version.is_ok_and(|version| version != self.rooms_version.load(SeqCst))
     }
 
     /// Returns whether the store has dropped everything older than an instant. Must be called off the async threads.

@@ -8,6 +8,7 @@ use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::model::Models;
 use roomcast_forecast::model::rule::Rule;
 use roomcast_forecast::readings::Readings;
+use roomcast_forecast::rooms::{Level, Rooms};
 use roomcast_storage::registry::{Manifest, Registry, RegistryError};
 
 /// Age up to which a list of versions is used.
@@ -28,6 +29,8 @@ pub struct Loaded {
     pub version: String,
     /// Their manifest, if they come from the registry.
     pub manifest: Option<Manifest>,
+    /// True for the baseline in place of models that learned from other rooms.
+    pub(crate) other_rooms: bool,
 }
 
 impl Loaded {
@@ -38,7 +41,7 @@ impl Loaded {
             .map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1));
         let mut models = Models::habit(readings.devices.iter().map(|device| device.device.clone()), cutoff);
         models.threshold = rule.threshold(&models.site.out_of_sample);
-        Loaded { models, version: BASELINE.into(), manifest: None }
+        Loaded { models, version: BASELINE.into(), manifest: None, other_rooms: false }
     }
 
     /// Reads a version of a registry, the current one without a name; `rule` turns its probabilities into states.
@@ -48,7 +51,20 @@ impl Loaded {
     pub fn read(registry: &Registry, version: Option<&str>, rule: Rule) -> Result<Loaded, RegistryError> {
         let (mut models, manifest) = registry.load(version)?;
         models.threshold = rule.threshold(&models.site.out_of_sample);
-        Ok(Loaded { models, version: manifest.version.clone(), manifest: Some(manifest) })
+        Ok(Loaded { models, version: manifest.version.clone(), manifest: Some(manifest), other_rooms: false })
+    }
+
+    /// Returns the models of a level above the rooms; the baseline for its series where there are none.
+    pub fn of_level(rooms: &Loaded, level: Level, readings: &Readings, calendar: &Calendar, rule: Rule) -> Loaded {
+        let Some(models) = rooms.models.levels.get(&level) else { return Loaded::baseline(readings, calendar, rule) };
+        let mut models = models.clone();
+        models.threshold = rule.threshold(&models.site.out_of_sample);
+        Loaded { models, version: rooms.version.clone(), manifest: rooms.manifest.clone(), other_rooms: false }
+    }
+
+    /// Returns, in words, why these models must not be used with a table of rooms; `None` if they may.
+    pub(crate) fn rooms_mismatch(&self, rooms: &Rooms) -> Option<String> {
+        self.manifest.as_ref()?.rooms_mismatch(rooms)
     }
 
     /// Returns whether these models learned from an hour that a forecast from an origin covers. Hours without a reading
@@ -69,6 +85,7 @@ impl Loaded {
         }
         let mut baseline = Loaded::baseline(readings, calendar, Rule::Fixed(self.models.threshold.0));
         baseline.models.cutoff = self.models.cutoff;
+        baseline.other_rooms = self.other_rooms;
         Arc::new(baseline)
     }
 }
@@ -83,6 +100,9 @@ fn is_learned(cutoff: Timestamp, origin: Timestamp, calendar: &Calendar) -> bool
 pub struct OlderVersions {
     registry: Registry,
     rule: Rule,
+    /// The table of rooms that versions must have learned from, as far as there is one.
+    rooms: Arc<Rooms>,
+    level: Level,
     cache: Mutex<Cache>,
 }
 
@@ -97,9 +117,20 @@ struct Cache {
 }
 
 impl OlderVersions {
-    /// Returns the older versions of a registry, none of them loaded; `rule` turns their probabilities into states.
-    pub fn new(registry: Registry, rule: Rule) -> OlderVersions {
-        OlderVersions { registry, rule, cache: Mutex::default() }
+    /// Returns the older versions of a registry for the rooms of a table, none of them loaded; `rule` turns their
+    /// probabilities into states.
+    pub fn new(registry: Registry, rule: Rule, rooms: Arc<Rooms>) -> OlderVersions {
+        OlderVersions { registry, rule, rooms, level: Level::Room, cache: Mutex::default() }
+    }
+
+    /// Returns the same versions for a level, none of them loaded.
+    pub(super) fn of_level(&self, level: Level) -> OlderVersions {
+        OlderVersions { level, ..OlderVersions::new(self.registry.clone(), self.rule, self.rooms.clone()) }
+    }
+
+    /// Returns the rule that turns probabilities into states.
+    pub(super) fn rule(&self) -> Rule {
+        self.rule
     }
 
     /// Returns the models for an origin that the models in use have learned from: the newest version of the registry
@@ -107,12 +138,13 @@ impl OlderVersions {
     /// calendar. While the registry is unreachable, the versions in memory are used.
     pub fn at(&self, origin: Timestamp, readings: &Readings, calendar: &Calendar) -> Arc<Loaded> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.list(&self.registry, calendar);
+        cache.list(&self.registry, &self.rooms, calendar);
         let unseen = |(_, cutoff): &&(String, Timestamp)| !is_learned(*cutoff, origin, calendar);
         let older: Vec<String> = cache.versions.iter().filter(unseen).map(|(version, _)| version.clone()).collect();
         for version in older {
             match cache.load(&version, &self.registry, self.rule) {
-                Ok(loaded) => return loaded,
+                Ok(loaded) if self.level == Level::Room => return loaded,
+                Ok(loaded) => return Loaded::of_level(&loaded, self.level, readings, calendar, self.rule).into(),
                 Err(error) => {
                     tracing::warn!(version, error = %error, "an older version cannot be read");
                     if !error.is_temporary() {
@@ -127,14 +159,17 @@ impl OlderVersions {
 
 impl Cache {
     /// Lists the registry's versions, unless the list is recent.
-    fn list(&mut self, registry: &Registry, calendar: &Calendar) {
+    fn list(&mut self, registry: &Registry, rooms: &Rooms, calendar: &Calendar) {
         if self.listed_at.is_some_and(|listed_at| listed_at.elapsed() < MAX_LIST_AGE) {
             return;
         }
         match registry.overview() {
             Ok(entries) => {
                 let sound = entries.into_iter().filter_map(|entry| entry.manifest.ok());
-                let matching = sound.filter(|manifest| manifest.mismatch(calendar).is_none());
+                let fits = |manifest: &Manifest| {
+                    manifest.mismatch(calendar).is_none() && manifest.rooms_mismatch(rooms).is_none()
+                };
+                let matching = sound.filter(fits);
                 let cutoff = matching.filter_map(|manifest| {
                     let cutoff = calendar.parse(&manifest.cutoff).ok()?;
                     Some((manifest.version, cutoff))

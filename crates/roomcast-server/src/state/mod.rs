@@ -5,6 +5,8 @@ pub mod answer;
 pub mod cache;
 pub mod events;
 pub mod grid;
+pub mod history;
+mod levels;
 pub mod live;
 pub mod loaded;
 pub mod settings;

@@ -15,8 +15,10 @@ use crate::publish::Publisher;
 use crate::publish::webhook::Notifier;
 use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::decisions::live::LiveLedger;
+use roomcast_forecast::decisions::outcomes::Outcomes;
 use roomcast_forecast::decisions::plan;
 use roomcast_forecast::decisions::promise::{self, Method, Thresholds};
+use roomcast_forecast::rooms::Level;
 use roomcast_forecast::scores::Scores;
 use roomcast_storage::registry::Registry;
 
@@ -87,16 +89,20 @@ impl Site {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the thresholds of schedules for some rooms that are made on a grid.
+    /// Returns the thresholds of schedules of a level, made on a grid.
     pub(crate) fn thresholds<'a>(
         &self,
         method: Method,
+        level: Level,
         grid: &Grid,
         rooms: impl IntoIterator<Item = &'a str>,
     ) -> Thresholds {
         let scores = self.scores.lock();
+        // Only forecasts of rooms are scored.
+        let none = Outcomes::default();
+        let outcomes = if level == Level::Room { scores.outcomes() } else { &none };
         let judged = &grid.loaded.models.site.out_of_sample;
-        promise::thresholds(method, scores.outcomes(), judged, plan::today(grid.hourly.origin, &self.calendar), rooms)
+        promise::thresholds(method, outcomes, judged, plan::today(grid.hourly.origin, &self.calendar), rooms)
     }
 }
 

@@ -113,7 +113,7 @@ impl Traits {
             listed: chance(dice, if kind == Kind::Schools { 0.75 } else { 0.5 }),
             holiday_level: if homes { between(dice, -0.2, 0.2) } else { -between(dice, 2.0, 6.0) },
             summer: if homes { -between(dice, 0.0, 0.4) } else { -factor(dice, 0.05, 0.8) },
-            new_year: if homes { -between(dice, 0.0, 0.5) } else { -factor(dice, 0.3, 3.0) },
+            new_year: if homes { -between(dice, 0.0, 0.5) } else { -factor(dice, 0.3, 1.5) },
         }
     }
 }

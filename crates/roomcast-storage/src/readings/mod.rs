@@ -15,6 +15,7 @@ mod hash;
 mod plan;
 mod postgres;
 mod quarantine;
+mod rooms;
 mod schema;
 mod sqlite;
 mod store;

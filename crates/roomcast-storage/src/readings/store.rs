@@ -4,6 +4,7 @@ use std::path::Path;
 
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::readings::{DeviceReadings, Readings};
+use roomcast_forecast::rooms::Rooms;
 
 use super::batch::{Batch, Cursor, HourCount, Quarantined, Receipt};
 use super::error::StoreError;
@@ -12,7 +13,7 @@ use super::quarantine::QuarantineSize;
 use super::sqlite::SqliteStore;
 use crate::url::is_postgres;
 
-/// Readings, hourly counts, quarantine and leases of one site.
+/// Readings, hourly counts, quarantine, rooms and leases of one site.
 ///
 /// A handle can be shared; several handles, processes and (PostgreSQL) machines may use one store at once.
 /// Days are those of the site's time line: 86,400 seconds from a multiple of 86,400.
@@ -40,6 +41,14 @@ macro_rules! delegate {
 }
 
 impl Store {
+    /// Returns the store's name in messages, without a password.
+    fn name(&self) -> &str {
+        match self {
+            Store::Sqlite(store) => &store.name,
+            Store::Postgres(store) => &store.name,
+        }
+    }
+
     /// Stores a batch in one transaction. The batch is durable when this returns.
     pub async fn ingest(&self, batch: &Batch) -> Result<Receipt, StoreError> {
         delegate!(self, ingest(batch))
@@ -105,6 +114,23 @@ impl Store {
     /// number of readings dropped. Nothing else is changed.
     pub async fn retain_between(&self, from: Timestamp, to: Timestamp) -> Result<u64, StoreError> {
         delegate!(self, retain_between(from, to))
+    }
+
+    /// Replaces the table of rooms; an empty one makes each device a room.
+    pub async fn set_rooms(&self, rooms: &Rooms) -> Result<(), StoreError> {
+        delegate!(self, set_rooms(rooms))
+    }
+
+    /// Returns the table of rooms, empty where there is none, and its version.
+    pub async fn rooms(&self) -> Result<(Rooms, i64), StoreError> {
+        let (rows, version) = delegate!(self, rooms())?;
+        let rooms = Rooms::new(rows).map_err(|error| StoreError::damaged(self.name(), error.to_string()))?;
+        Ok((rooms, version))
+    }
+
+    /// Returns the version of the table of rooms, which every replacement raises.
+    pub async fn rooms_version(&self) -> Result<i64, StoreError> {
+        delegate!(self, rooms_version())
     }
 
     /// Writes a copy of the whole store, as of one moment, to a file. Other handles may continue to write to the store.

@@ -4,6 +4,7 @@ use super::{Registry, RegistryError};
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::model::Models;
 use roomcast_forecast::model::check::latest;
+use roomcast_forecast::rooms::Rooms;
 
 /// Returns the models in use. Returns `None` where there are none or they must not be used, with the reason.
 ///
@@ -13,13 +14,14 @@ pub fn champion(
     registry: &Registry,
     last_reading: Timestamp,
     calendar: &Calendar,
+    rooms: &Rooms,
 ) -> Result<(Option<Models>, Option<String>), RegistryError> {
     let loaded = registry.load(None).and_then(|(models, manifest)| {
         present(&manifest.version, models.cutoff, Some(last_reading), calendar)?;
         Ok((models, manifest))
     });
     let why = match loaded {
-        Ok((models, manifest)) => match manifest.mismatch(calendar) {
+        Ok((models, manifest)) => match manifest.mismatch(calendar).or_else(|| manifest.rooms_mismatch(rooms)) {
             None => return Ok((Some(models), None)),
             Some(difference) => format!("{}: {difference}", manifest.version),
         },

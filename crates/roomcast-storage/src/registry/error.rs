@@ -94,6 +94,14 @@ pub enum RegistryError {
         /// The present, local wall time.
         now: String,
     },
+    /// The models learned from other series than the rooms of today.
+    #[error("{version}: {why}\nhint: train again with the table of rooms that is in use")]
+    Rooms {
+        /// The version.
+        version: String,
+        /// The difference, in words.
+        why: String,
+    },
     /// A shared registry cannot be reached or is busy. The same request may work later.
     #[error("{root}: not available: {message}")]
     Unavailable {

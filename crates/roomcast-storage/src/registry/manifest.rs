@@ -9,6 +9,7 @@ use roomcast_forecast::features;
 use roomcast_forecast::model::checksum::sha256;
 use roomcast_forecast::model::codec::SCHEMA;
 use roomcast_forecast::model::{Check, Models, Source, lightgbm};
+use roomcast_forecast::rooms::Rooms;
 use roomcast_forecast::train::TrainingInfo;
 
 const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -58,6 +59,9 @@ pub struct Manifest {
     /// Length of `report.json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report_bytes: Option<u64>,
+    /// SHA-256 of the table of rooms; none where each device is a room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rooms_sha256: Option<String>,
     /// The columns of the design matrix, in order.
     pub features: Vec<String>,
 }
@@ -117,6 +121,7 @@ impl Manifest {
             models_sha256: sha256(packed),
             report_sha256: None,
             report_bytes: None,
+            rooms_sha256: about.rooms.clone(),
             features: features::columns().map(String::from).to_vec(),
         };
         manifest.check(models.cutoff, models.devices.len())?;
@@ -140,6 +145,7 @@ impl Manifest {
         parts.extend(&self.timezone);
         parts.extend(&self.weekend);
         parts.extend(&self.features);
+        parts.extend(&self.rooms_sha256);
         sha256(parts.into_iter().map(|part| format!("{part}\n")).collect::<String>().as_bytes())
     }
 
@@ -182,6 +188,16 @@ impl Manifest {
         let off = calendar.weekend();
         let same = WEEKDAYS.iter().zip(off).all(|(day, off)| self.weekend.iter().any(|own| own == day) == off);
         (!same).then(|| format!("trained with {} off every week, used with others", self.weekend.join(" and ")))
+    }
+
+    /// Returns, in words, why models must not be used with a table of rooms: they were trained without one, or with one and
+    /// there is none now. Their names would mean something else. `None` if they may be used; a table may have changed.
+    pub fn rooms_mismatch(&self, rooms: &Rooms) -> Option<String> {
+        match (&self.rooms_sha256, rooms.is_empty()) {
+            (Some(_), true) => Some("trained on rooms of several sensors, used without --rooms".into()),
+            (None, false) => Some("trained without --rooms, used with it".into()),
+            _ => None,
+        }
     }
 }
 

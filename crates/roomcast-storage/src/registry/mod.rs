@@ -291,7 +291,7 @@ impl Registry {
         self.backend.small(name, MAX_SIDE_FILE_BYTES)
     }
 
-    /// Writes a file beside the models, and replaces any file of this name. The registry must exist.
+    /// Writes a file beside the models, and replaces any file of this name. A registry that does not exist yet is created.
     ///
     /// # Errors
     /// Returns [`RegistryError`] when the file cannot be written. The old file is kept then.

@@ -5,6 +5,7 @@ use roomcast_forecast::calendar::Timestamp;
 use roomcast_forecast::model::Models;
 use roomcast_forecast::model::fit::TrainError;
 use roomcast_forecast::readings::Readings;
+use roomcast_forecast::rooms::Rooms;
 use roomcast_forecast::train::report::Report;
 use roomcast_forecast::train::shard::assemble::Run;
 use roomcast_forecast::train::{self, Options, Outcome};
@@ -70,7 +71,7 @@ pub fn judge(registry: &Registry, run: &Run, readings: &Readings, rules: &Rules)
     let known = period.map_or(run.models.cutoff, |(_, last)| end(last).max(run.models.cutoff));
     let last = period.map_or(run.span.1, |(_, last)| last.max(run.span.1));
     let options = Options { until: known, max_age: rules.max_age, judge_days: u16::MAX, dry_run: rules.dry_run };
-    let (champion, refused) = champion(registry, last, calendar)?;
+    let (champion, refused) = champion(registry, last, calendar, &Rooms::default())?;
     let outcome = train::settle(readings, calendar, champion.as_ref(), run.models.clone(), &options)?;
     let Outcome { mut report, models } = outcome;
     report.run = Some(run.id.clone());

@@ -44,8 +44,19 @@ fn about(calendar: &Calendar) -> TrainingInfo<'_> {
         last_reading: 1_470_873_598,
         readings: 7,
         fingerprint: sha256(b"readings"),
+        rooms: None,
         training: Duration::from_millis(1500),
     }
+}
+
+#[test]
+fn a_file_beside_the_models_may_be_the_first_of_a_registry() {
+    let place = tempfile::tempdir().unwrap();
+    let registry = Registry::open(&place.path().join("not/yet"));
+    assert_eq!(registry.read_beside("live-scores").unwrap(), None);
+    registry.write_beside("live-scores", b"scores").unwrap();
+    assert_eq!(registry.read_beside("live-scores").unwrap().as_deref(), Some(&b"scores"[..]));
+    assert!(registry.is_empty());
 }
 
 #[test]

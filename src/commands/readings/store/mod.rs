@@ -1,4 +1,4 @@
-//! `roomcast store`: hourly counts, backup, packing, retention and quarantine.
+//! `roomcast store`: hourly counts, backup, packing, retention, rooms and quarantine.
 
 mod quarantine;
 
@@ -13,6 +13,7 @@ use quarantine::QuarantineArgs;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::files;
 use roomcast_forecast::readings::field::COLUMNS;
+use roomcast_storage::inputs::SiteConfig;
 use roomcast_storage::readings::HourCount;
 
 /// Readings of wrong clocks are deleted only if they are at most one in this many.
@@ -83,6 +84,20 @@ enum Action {
         #[arg(value_name = "FILE", default_value = "-")]
         file: PathBuf,
     },
+    /// Write the table of rooms as CSV, or replace it
+    #[command(
+        after_help = "Examples:\n  roomcast store rooms --store readings.db\n  roomcast store rooms --store readings.db --set rooms.csv"
+    )]
+    Rooms {
+        #[command(flatten)]
+        at: StoreArgs,
+        /// Table that replaces the one in the store, as serve --rooms takes it; one without rows makes each device a room
+        #[arg(long, value_name = "FILE")]
+        set: Option<PathBuf>,
+        /// File to write; - for standard output
+        #[arg(value_name = "FILE", default_value = "-", conflicts_with = "set")]
+        file: PathBuf,
+    },
     /// List refused rows, and read them again
     Quarantine(QuarantineArgs),
 }
@@ -122,6 +137,18 @@ pub fn run(args: &StoreCommand) -> anyhow::Result<()> {
             print(format!("{dropped} readings dropped\n"))
         }
         Action::Strays { at, drop, file } => strays(&at.open()?, *drop, file),
+        Action::Rooms { at, set: Some(table), .. } => {
+            let opened = at.create()?;
+            let rooms = SiteConfig { rooms: Some(table.clone()), ..SiteConfig::default() }.rooms(&opened.calendar)?;
+            opened.wait(opened.store.set_rooms(&rooms)).context("cannot store the rooms")?;
+            print(format!("{} rooms stored\n", rooms.rooms().count()))
+        }
+        Action::Rooms { at, set: None, file } => {
+            files::check(file)?;
+            let opened = at.open()?;
+            let (rooms, _) = opened.wait(opened.store.rooms()).context("cannot read the rooms")?;
+            files::write(file, &rooms.csv(&opened.calendar))
+        }
         Action::Quarantine(args) => quarantine::run(args),
     }
 }

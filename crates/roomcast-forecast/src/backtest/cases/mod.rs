@@ -12,6 +12,7 @@ use polars::prelude::*;
 use self::columns::{Cell, columns};
 use super::ScoredHour;
 use crate::calendar::Calendar;
+use crate::files::is_parquet;
 use crate::readings::Readings;
 
 /// Number of rows in a row group.
@@ -45,7 +46,7 @@ impl<'a> CaseWriter<'a> {
         calendar: &'a Calendar,
         output: &'a mut dyn Write,
     ) -> PolarsResult<CaseWriter<'a>> {
-        let form = if name.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet")) {
+        let form = if is_parquet(name) {
             let fields = columns().into_iter().map(|column| (column.name().into(), column.data_type(calendar)));
             let writer = ParquetWriter::new(output).batched(&Schema::from_iter(fields))?;
             Form::Parquet { writer: Box::new(writer), hours: Vec::new() }

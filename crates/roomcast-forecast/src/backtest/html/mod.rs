@@ -15,9 +15,8 @@ mod tables;
 use maud::{Markup, PreEscaped, html};
 
 use super::baselines;
-use super::numbers::percent;
+use super::numbers::{duration, percent};
 use super::report::Report;
-use super::text::duration;
 use super::verdict::Standing;
 use super::worst_days::WorstRoomDay;
 

@@ -3,9 +3,8 @@
 use std::io::{self, Write};
 
 use super::{Ledger, Point, Policy};
-use crate::backtest::numbers::{interval, minus, percent};
+use crate::backtest::numbers::{duration, interval, minus, percent};
 use crate::backtest::skill::Interval;
-use crate::backtest::text::duration;
 use crate::decisions::promise::Scope;
 use crate::table::table;
 

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::ridge;
 use super::shipped::{Shipped, correction_columns, linear_columns};
 use crate::calendar::{Calendar, HOUR, Timestamp};
-use crate::features::{FULL_WIDTH, Matrix, SiteRates, Table, WIDTH, monotone, transferable};
+use crate::features::{FULL_WIDTH, ForecastRows, Matrix, SiteRates, Table, WIDTH, monotone, transferable};
 use crate::hourly::{Hourly, State};
 use crate::model::fit::{TrainError, train};
 use crate::model::lightgbm::{self, Parameters, Samples};
@@ -140,18 +140,19 @@ fn rows(lesson: &Lesson, site: u64) -> Result<Vec<Row>, TrainError> {
             for device in 0..hourly.devices.len() {
                 let name = &hourly.devices[device].device;
                 let Some(real) = truth.position(name).map(|at| &truth.devices[at]) else { continue };
-                let full = Table::new(&hourly, &site_rates, device).full()?;
+                let ForecastRows { now, begun, .. } = Table::new(&hourly, &site_rates, device).forecast()?;
                 let layers = models.layers(name);
-                let stack = layers.device.scores(layers.site, &full);
-                for (row, stack) in stack.into_iter().enumerate() {
+                let stack = layers.device.scores(layers.site, &now);
+                // The mix knows a day that has begun as of its midnight.
+                for (row, stack) in stack.into_iter().enumerate().skip(begun) {
                     let hour = hourly.end + row as i32;
                     let dice = hash(hash(site << 40 ^ (device as u64) << 20 ^ hour as u64) ^ origin as u64);
                     let state = real.states[(hour - real.first) as usize];
-                    if state == State::Unobserved || (dice >> 11) as f64 / (1_u64 << 53) as f64 >= share {
+                    if state.value().is_none() || (dice >> 11) as f64 / (1_u64 << 53) as f64 >= share {
                         continue;
                     }
                     let mut columns = [0.0; FULL_WIDTH];
-                    full.row(row, &mut columns);
+                    now.row(row, &mut columns);
                     out.push(Row { columns, occupied: state == State::Occupied, stack: late.then_some(stack) });
                 }
             }

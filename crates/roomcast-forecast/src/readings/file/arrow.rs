@@ -5,16 +5,13 @@ use polars_arrow::array::{Array, DictionaryArray, PrimitiveArray, StructArray};
 use polars_arrow::match_integer_type;
 
 use super::collect::{Collector, ReadOptions};
-use super::error::ReadError;
+use super::error::{FRAME, ReadError};
 use super::field::Clock;
 use super::parquet::{self, Failure};
 use super::sniff::Layout;
 use super::summary::ReadSummary;
 use crate::calendar::Calendar;
 use crate::readings::Readings;
-
-/// The name of a data frame in messages. Its rows are counted from 0 there, as the libraries of data frames do.
-pub const FRAME: &str = "data frame";
 
 /// Reads the rows of batches with these fields as [`super::read`] reads those of a Parquet file: the same three columns of
 /// the same types, in any order and among others. Texts may be packed in dictionaries (categories).

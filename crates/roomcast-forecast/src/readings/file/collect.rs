@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::error::ReadError;
+use super::error::{ReadError, Refusal};
 use super::field::{self, Problem};
 use super::sink::Sink;
 use super::sniff::Layout;
-use super::summary::{Counts, FileSummary, MAX_REFUSALS, Refusal};
+use super::summary::{Counts, FileSummary, MAX_REFUSALS};
 use crate::calendar::Timestamp;
 use crate::readings::order::in_order;
 use crate::readings::{DeviceReadings, Readings};
@@ -126,13 +126,22 @@ impl Sink for Collector<'_> {
         Ok(self.devices.len() - 1)
     }
 
+    fn until(&self) -> Option<Timestamp> {
+        self.options.until
+    }
+
+    fn leave_out(&mut self) {
+        self.summary.counts.rows += 1;
+        self.summary.counts.after_until += 1;
+    }
+
     fn accept(&mut self, time: Timestamp, device: usize, motion: bool) -> Result<(), ReadError> {
-        let counts = &mut self.summary.counts;
-        counts.rows += 1;
         if self.options.until.is_some_and(|until| time >= until) {
-            counts.after_until += 1;
+            self.leave_out();
             return Ok(());
         }
+        let counts = &mut self.summary.counts;
+        counts.rows += 1;
         self.summary.heard = self.summary.heard.max(Some(time));
         let device = &mut self.devices[device];
         if !motion {
@@ -148,13 +157,8 @@ impl Sink for Collector<'_> {
     }
 
     fn quiet(&mut self, time: Timestamp, device: usize) -> Result<(), ReadError> {
-        let counts = &mut self.summary.counts;
-        counts.rows += 1;
-        if self.options.until.is_some_and(|until| time >= until) {
-            counts.after_until += 1;
-            return Ok(());
-        }
-        counts.no_motion += 1;
+        self.summary.counts.rows += 1;
+        self.summary.counts.no_motion += 1;
         self.summary.heard = self.summary.heard.max(Some(time));
         self.devices[device].quiet = true;
         Ok(())

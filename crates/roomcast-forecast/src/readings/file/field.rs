@@ -1,16 +1,12 @@
 //! Parsing of one cell of the input: a time, a device's name, a motion.
 
-use std::borrow::Cow;
-use std::fmt;
-
 use chrono::{DateTime, NaiveDate};
 
-use super::error::Snippet;
+use super::source::encoding;
 use super::words;
 use crate::calendar::{Calendar, HOUR, TimeError, Timestamp};
 
-/// The names of the three columns, in the order in which they are written.
-pub const COLUMNS: [&str; 3] = ["time", "device", "device_activated"];
+pub use super::error::{COLUMNS, Problem, excerpt};
 
 /// Longest device name, in bytes.
 const MAX_NAME_BYTES: usize = 256;
@@ -20,50 +16,6 @@ pub const ZONE_HINT: &str = "name the site's time zone, such as --timezone Europ
 
 /// The advice for a number where a state was expected.
 pub const THRESHOLD_HINT: &str = "counts and levels need the value above which a room is occupied: --occupied-above 0";
-
-/// An error in a cell, or in the row as a whole.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Problem {
-    pub column: Option<&'static str>,
-    pub expected: Cow<'static, str>,
-    pub found: String,
-    /// The remedy, where it is not to correct the row.
-    pub hint: Option<&'static str>,
-    /// The file's own name of the column, where it is another.
-    pub header: Option<String>,
-    /// The line, for people.
-    pub snippet: Option<Box<Snippet>>,
-}
-
-impl Problem {
-    pub fn new(column: usize, expected: &'static str, found: &[u8]) -> Self {
-        let column = COLUMNS.get(column).copied();
-        Self { column, expected: expected.into(), found: excerpt(found), ..Self::default() }
-    }
-
-    pub fn null(column: usize) -> Self {
-        Self::new(column, "a value", b"null")
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(column) = self.column {
-            write!(f, "{column}: ")?;
-        }
-        write!(f, "expected {}, found {:?}", self.expected, self.found)
-    }
-}
-
-/// Returns the beginning of a text of unknown encoding, short enough to print.
-pub fn excerpt(bytes: &[u8]) -> String {
-    // A character has at most four bytes. The cut comes before the copy, because a bad cell may be large.
-    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * 81)]);
-    match head.char_indices().nth(80) {
-        Some((end, _)) => format!("{}…", &head[..end]),
-        None => head.into_owned(),
-    }
-}
 
 /// Returns a cell without the spaces around it. Line breaks stay, because they reveal an unclosed quote.
 pub fn trim(mut cell: &[u8]) -> &[u8] {
@@ -114,7 +66,7 @@ pub fn name(cell: &[u8]) -> Result<&str, Problem> {
         _ if cell.is_empty() => refused("a device name"),
         _ if cell.len() > MAX_NAME_BYTES => refused("a device name of at most 256 bytes"),
         _ if cell.contains(&0) => refused("a device name without NUL bytes"),
-        Err(_) => refused("a device name in UTF-8"),
+        Err(_) => Err(Problem { hint: Some(encoding::HINT), ..Problem::new(1, "a device name in UTF-8", cell) }),
         Ok(text) if text.chars().any(char::is_control) => refused("a device name without control characters"),
         Ok(text) => Ok(text),
     }

@@ -17,6 +17,7 @@ mod sink;
 mod sniff;
 mod source;
 mod summary;
+mod table;
 mod words;
 mod write;
 
@@ -29,25 +30,28 @@ use rayon::prelude::*;
 use super::Readings;
 use super::order::merge;
 use crate::calendar::Calendar;
+use crate::files::is_parquet;
 use collect::Collector;
 use sink::Sink;
 use source::Content;
 use source::sheet::Sheet;
 
-pub use arrow::{FRAME, read_arrow};
+pub use arrow::read_arrow;
 pub use collect::{Collected, ReadOptions, collect};
-pub use error::ReadError;
+pub use error::{FRAME, ReadError, Refusal};
 pub use rows::{FileRow, rows};
 pub use sniff::{Columns, Delimiter, Layout, TimeForm};
+pub use source::encoding::Encoding;
 pub use source::places::files;
-pub use source::sheet;
-pub use summary::{Counts, FileSummary, MAX_REFUSALS, ReadSummary, Refusal, Stray};
+pub use source::{Records, sheet};
+pub use summary::{Counts, FileSummary, MAX_REFUSALS, ReadSummary, Stray};
+pub(crate) use table::each_record;
 pub use write::write_parquet;
 
 /// Reads the readings of one or several files.
 ///
 /// A directory stands for the files in it, and `-` for standard input. A file named `….parquet` is Parquet. Any other file
-/// is text in UTF-8 or UTF-16, perhaps packed by gzip or zstd, or an Excel workbook. The contract's own layout is CSV with a
+/// is text in UTF-8, UTF-16 or Windows-1252, perhaps packed by gzip or zstd, or an Excel workbook. The contract's own layout is CSV with a
 /// header that names at least `time`, `device` and `device_activated`, in any order and any case:
 ///
 /// - `time`: local wall time as [`Calendar::parse`] reads it; fractions of seconds are cut off;
@@ -158,8 +162,4 @@ fn say_all(files: &[FileSummary]) {
         }
     }
     said.into_iter().for_each(|(file, remark, count)| say(file, count, remark));
-}
-
-pub(super) fn is_parquet(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"))
 }

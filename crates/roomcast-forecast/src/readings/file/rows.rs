@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::error::ReadError;
+use super::error::{ReadError, Refusal};
 use super::field::{self, Problem};
 use super::sink::Sink;
 use super::sniff::Layout;
-use super::summary::Refusal;
 use crate::calendar::{Calendar, Timestamp};
 
 /// One row of a file.

@@ -25,6 +25,14 @@ pub(super) trait Sink {
         Ok(())
     }
 
+    /// Returns the instant from which on rows are left out.
+    fn until(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// Takes a valid row that is left out, because what it says is not known before [`Sink::until`].
+    fn leave_out(&mut self) {}
+
     /// Takes one line that says what the columns of the file were taken for.
     fn taken(&mut self, _remark: &str) {}
 

@@ -44,6 +44,7 @@ impl Run {
             last_reading: self.span.1,
             readings: self.readings,
             fingerprint: self.fingerprint.clone(),
+            rooms: None,
             training: self.training,
         }
     }

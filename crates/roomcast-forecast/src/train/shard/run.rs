@@ -17,6 +17,7 @@ use polars::prelude::*;
 use super::assemble::{Assembly, Run};
 use super::row::Row;
 use super::steps::MODELS;
+use crate::files::is_parquet;
 
 const SUCCESS: &str = "_SUCCESS";
 
@@ -84,8 +85,7 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, RunError> {
     let io = |source| RunError::Io { path: directory.display().to_string(), source };
     let entries = fs::read_dir(directory).map_err(io)?.collect::<Result<Vec<_>, _>>().map_err(io)?;
     let hidden = |path: &Path| path.file_name().is_none_or(|name| name.to_string_lossy().starts_with(['_', '.']));
-    let parquet = |path: &Path| path.extension().is_some_and(|extension| extension == "parquet");
-    let files = entries.into_iter().map(|entry| entry.path()).filter(|path| !hidden(path) && parquet(path));
+    let files = entries.into_iter().map(|entry| entry.path()).filter(|path| !hidden(path) && is_parquet(path));
     let mut files: Vec<PathBuf> = files.collect();
     files.sort();
     Ok(files)

@@ -16,6 +16,7 @@ use crate::api::predict::{prefers, work};
 use crate::http::access::auth::{self, Access, ReadAccess};
 use crate::http::query::{self, Query};
 use crate::ingest::payload::row::{JsonRow, STATE_NAMES};
+use crate::ingest::payload::rows::MAX_ROW_BYTES;
 use crate::ingest::payload::words;
 use crate::problem::{Code, Problem, Reply};
 use crate::state::answer::Forecast;
@@ -23,7 +24,7 @@ use crate::state::grid::{Forecasts, Grid};
 use crate::state::site::Site;
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use roomcast_forecast::hourly::HORIZON;
-use roomcast_forecast::readings::{DeviceReadings, Readings, in_order};
+use roomcast_forecast::readings::{DeviceReadings, ReadError, Readings, Records, in_order};
 
 /// Maximum size of a body, bytes.
 pub(crate) const MAX_BYTES: usize = 8 << 20;
@@ -220,25 +221,34 @@ fn from_json(body: &[u8], calendar: &Calendar) -> Result<ParsedBody, Problem> {
 
 fn from_csv(body: &[u8], calendar: &Calendar) -> Result<ParsedBody, Problem> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let mut input = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(body);
-    let header = input.headers().map_err(|error| wrong("the header", error))?.clone();
+    let mut input = Records::with_limit(body, b',', MAX_ROW_BYTES);
+    let failed = |error: ReadError| wrong("the body", error);
+    input.header("CSV").map_err(failed)?;
+    let width = input.record.len();
     let mut columns = [0; 3];
     let names: [&[&str]; 3] = [&["time"], &["device"], &STATE_NAMES];
     for (column, names) in columns.iter_mut().zip(names) {
-        let position = |name: &&str| header.iter().position(|cell| cell.eq_ignore_ascii_case(name));
+        let position =
+            |name: &&str| input.record.iter().position(|cell| cell.trim_ascii().eq_ignore_ascii_case(name.as_bytes()));
         let found = names.iter().find_map(position);
         *column = found.ok_or_else(|| wrong("the header", format!("there is no column {}", names[0])))?;
     }
+    let text = |cell: Option<&[u8]>| std::str::from_utf8(cell.unwrap_or_default()).map(|text| text.trim().to_owned());
+    let is_time = |cell: Option<&[u8]>| text(cell).is_ok_and(|text| calendar.parse(&text).is_ok());
     let mut parsed = ParsedBody::default();
-    for record in input.records() {
-        let record = record.map_err(|error| wrong("the body", error))?;
-        let place = || format!("line {}", record.position().map_or(0, |position| position.line()));
-        let cell = |at: usize| record.get(columns[at]).unwrap_or_default();
-        let time = calendar.parse(cell(0)).map_err(|error| wrong(&place(), error))?;
-        let device = name(cell(1)).map_err(|why| wrong(&place(), why))?;
-        match words::read(cell(2)) {
+    while input.next("CSV", |row| is_time(row.get(columns[0]))).map_err(failed)? {
+        let place = || format!("line {}", input.line());
+        if input.record.len() != width {
+            return Err(wrong(&place(), format!("expected {width} fields, found {}", input.record.len())));
+        }
+        let [time, device, state] = columns.map(|at| text(input.record.get(at)));
+        let utf8 = |_| wrong(&place(), "expected UTF-8");
+        let (time, device, state) = (time.map_err(utf8)?, device.map_err(utf8)?, state.map_err(utf8)?);
+        let time = calendar.parse(&time).map_err(|error| wrong(&place(), error))?;
+        let device = name(&device).map_err(|why| wrong(&place(), why))?;
+        match words::read(&state) {
             Some(motion) => parsed.rows.push((time, device, motion)),
-            None => return Err(wrong(&place(), format!("state: {}", words::expected(cell(2))))),
+            None => return Err(wrong(&place(), format!("state: {}", words::expected(&state)))),
         }
     }
     Ok(parsed)

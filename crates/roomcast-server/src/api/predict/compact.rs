@@ -139,7 +139,7 @@ fn compact(site: &Site, snapshot: &Snapshot, made: &Forecasts, past: Option<&Gri
     let profile = |name: &str| profiles.binary_search_by(|profile| profile.device.as_str().cmp(name)).ok();
     let is_chattering = |name: &&String| profile(name).is_some_and(|at| profiles[at].chattering);
     // Gateways tell of now: of a past day nobody knows what was offline.
-    let offline_devices = if past.is_none() { offline(site) } else { Vec::new() };
+    let offline_devices = if past.is_none() { history.rooms_of_all(&offline(site)) } else { Vec::new() };
     let silent = forecasts()
         .filter(|forecast| forecast.status == Status::Silent || offline_devices.contains(&forecast.device))
         .filter_map(|forecast| {
@@ -192,7 +192,7 @@ pub fn state(device: &DeviceHours, hour: Hour, calendar: &Calendar) -> State {
 
 fn letter(state: State) -> char {
     match state {
-        State::Occupied => 'o',
+        State::Occupied | State::Stuck => 'o',
         State::Vacant => 'v',
         State::Unobserved => 'u',
     }

@@ -27,6 +27,7 @@ use crate::state::site::Site;
 use crate::state::snapshot::{Snapshot, unknown};
 use roomcast_forecast::calendar::Timestamp;
 use roomcast_forecast::forecast::write;
+use roomcast_forecast::rooms::Level;
 
 /// Size below which answers are not compressed.
 const MIN_GZIP_BYTES: usize = 1024;
@@ -44,6 +45,9 @@ pub struct PredictQuery {
     /// Days of 24 hours to forecast; default: 1
     #[param(value_type = Option<usize>, minimum = 1, maximum = 7)]
     days: Option<String>,
+    /// What is forecast: each `room` (default), or anyone on each `floor` or in each `building` of the table of rooms
+    #[param(pattern = "^(room|floor|building)$")]
+    level: Option<String>,
     /// `json` or `csv`; takes precedence over `Accept`
     #[param(pattern = "^(json|csv)$")]
     format: Option<String>,
@@ -53,7 +57,8 @@ pub struct PredictQuery {
 ///
 /// `at` is any instant that the history covers. The forecast uses no reading at or after it. Without `at` the forecast is
 /// made at the present time, rounded up to five minutes but not into the next hour. If the last reading is more than 48
-/// hours old (30 days in a store), the forecast is made at the end of the hour of that reading.
+/// hours old (30 days in a store), the forecast is made at the end of the hour of that reading. A floor is at least as
+/// likely to be occupied as each of its rooms, and a building as each of its floors.
 #[utoipa::path(
     get, path = "/predict", operation_id = "predict", tag = "forecasts",
     params(PredictQuery),
@@ -67,23 +72,41 @@ pub struct PredictQuery {
 )]
 pub async fn get(_: ReadAccess, Query(query): Query<PredictQuery>, request: HttpRequest, site: Data<Site>) -> Reply {
     let form = form(&request, query.format.as_deref())?;
-    let snapshot = site.snapshot()?;
+    let (level, rooms, snapshot) = at_level(query.level.as_deref(), &site).await?;
     let (origin, devices) = resolve(query.at.as_deref(), &query.device, &site, &snapshot)?;
     let media = match form {
         Form::Csv => "text/csv; charset=utf-8",
         _ => "application/json",
     };
     let key = Key { origin, form, days: query::days(query.days.as_deref())?, devices };
-    let answer = cached(&site, snapshot, key, |site, snapshot, key| {
+    let answer = cached(&site, snapshot, key, move |site, snapshot, key| {
         let (calendar, as_csv) = (&site.calendar, key.form == Form::Csv);
-        if key.days == 1 {
+        if level == Level::Room && key.days == 1 {
             return snapshot.forecasts(key.origin, &key.devices, calendar, &site.metrics)?.render(as_csv, calendar);
         }
-        let (grid, made) = snapshot.days(key.origin, key.days, &key.devices, calendar, &site.metrics)?;
+        let (grid, made) = rooms.of_level(level, (key.origin, key.days), &key.devices, calendar, &site.metrics)?;
         if as_csv { Ok(write::csv(&made, calendar, true)) } else { grid.render(&made, calendar) }
     })
     .await?;
     send(&request, answer, media).await
+}
+
+/// Returns the level that a query names, and data and models of the rooms and of that level.
+///
+/// # Errors
+/// Returns a `Problem` for a level that the table of rooms does not have.
+pub(crate) async fn at_level(
+    level: Option<&str>,
+    site: &Data<Site>,
+) -> Result<(Level, Arc<Snapshot>, Arc<Snapshot>), Problem> {
+    let (level, rooms) = (query::level(level)?, site.snapshot()?);
+    rooms.history.check_level(level)?;
+    if level == Level::Room {
+        return Ok((level, rooms.clone(), rooms));
+    }
+    let (site, below) = (site.clone(), rooms.clone());
+    let above = work(move || Ok(below.at(level, &site.calendar))).await?;
+    Ok((level, rooms, above))
 }
 
 /// Returns the form named by `?format=`, else by `Accept`.

@@ -4,6 +4,7 @@
 //! request has no part in the decision, so no spelling of a path can bypass it.
 
 use std::future::{Ready, ready};
+use std::net::IpAddr;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
@@ -12,7 +13,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::limits::Limits;
 use super::proxy::{Client, Network};
-use super::tokens::{self, Scope, Tokens};
+use super::tokens::{self, Scope, TokenLabel, Tokens};
 use super::uploads::Uploads;
 use crate::http::query;
 use crate::problem::{Code, Problem};
@@ -32,8 +33,19 @@ pub struct Access {
     pub cors: Vec<String>,
     /// Proxies that may name the client of a request.
     pub proxies: Vec<Network>,
+    /// The proxy that lets only users through whom it has signed in.
+    pub sign_in_proxy: Option<IpAddr>,
     /// True when connections are encrypted.
     pub tls: bool,
+}
+
+impl Access {
+    /// Returns whether a request comes from the proxy that signs users in. The address is that of the connection: what
+    /// headers say of it does not count.
+    pub(crate) fn is_signed_in(&self, request: &HttpRequest) -> bool {
+        let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
+        peer.is_some() && peer == self.sign_in_proxy
+    }
 }
 
 /// Admits requests whose token has a scope, and holds the scope that it has.
@@ -60,6 +72,9 @@ impl<const SCOPE: u8> FromRequest for Admitted<SCOPE> {
     }
 }
 
+/// The scope of users whom a proxy has signed in.
+const SIGNED_IN: Scope = Scope::Read;
+
 /// Checks that a request has `scope` and that its token has requests left, and returns the scope it has.
 ///
 /// # Errors
@@ -73,6 +88,11 @@ pub(crate) fn admit(request: &HttpRequest, scope: Scope) -> Result<Scope, Proble
         return Ok(Scope::Admin);
     }
     let Some(token) = token(request) else {
+        if access.is_signed_in(request) {
+            request.extensions_mut().insert(TokenLabel("sign-in proxy (read)".into()));
+            SIGNED_IN.check(scope)?;
+            return Ok(SIGNED_IN);
+        }
         return Err(Problem::new(Code::Unauthorized, "the request carries no token")
             .hint("send it as `Authorization: Bearer TOKEN`, or as ?token=TOKEN"));
     };

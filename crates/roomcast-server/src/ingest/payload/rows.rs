@@ -1,6 +1,5 @@
 //! Rows with time and device: a JSON array, one JSON object per line, or CSV.
 
-use csv::{ByteRecord, ReaderBuilder};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
@@ -8,10 +7,17 @@ use super::row::{JsonRow, STATE_NAMES};
 use super::{kept, words};
 use roomcast_forecast::calendar::{Calendar, EARLIEST_EVENT, Timestamp};
 use roomcast_forecast::readings::field::{self, Clock};
+use roomcast_forecast::readings::{ReadError, Records};
 use roomcast_storage::readings::{Event, Kind};
 
 /// Most rows of one body.
 pub const MAX_ROWS: usize = 100_000;
+
+/// Most bytes of a CSV row. A row of commas alone takes many times its length in memory.
+pub const MAX_ROW_BYTES: usize = 64 << 10;
+
+/// The name of a body in errors.
+const BODY: &str = "the body";
 
 /// Longest id of an event, in bytes.
 const ID_LIMIT: usize = 128;
@@ -41,7 +47,7 @@ pub struct Rows {
 pub struct RefusedRow {
     /// Position from 1: the element of an array, or the line of a text (a CSV header is line 1).
     pub row: u64,
-    /// The row as it arrived, a CSV row as a JSON object; at most [`super::MAX_KEPT_BYTES`] bytes.
+    /// The row as it arrived, a CSV row that fits the header as a JSON object; at most [`super::MAX_KEPT_BYTES`] bytes.
     pub payload: String,
     /// The reason why it is invalid.
     pub reason: String,
@@ -198,11 +204,10 @@ fn ndjson(body: &[u8], reader: &mut Reader<'_>) -> Result<(), Unreadable> {
 }
 
 fn csv(body: &[u8], reader: &mut Reader<'_>) -> Result<(), Unreadable> {
-    let mut input = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(body);
-    let mut record = ByteRecord::new();
-    let form = |error: csv::Error| Unreadable::Form(error.to_string());
-    input.read_byte_record(&mut record).map_err(form)?;
-    let width = record.len();
+    let mut input = Records::with_limit(body, b',', MAX_ROW_BYTES);
+    let form = |error: ReadError| Unreadable::Form(error.to_string());
+    input.header(BODY).map_err(form)?;
+    let (record, width) = (&input.record, input.record.len());
     let column = |names: &[&str]| {
         let is = |cell: &[u8]| names.iter().any(|name| field::trim(cell).eq_ignore_ascii_case(name.as_bytes()));
         record.iter().position(is)
@@ -213,16 +218,25 @@ fn csv(body: &[u8], reader: &mut Reader<'_>) -> Result<(), Unreadable> {
         let found = field::excerpt(&record.iter().collect::<Vec<_>>().join(&b','));
         return Err(Unreadable::Form(format!("expected the header time,device,device_activated, found {found:?}")));
     };
-    while input.read_byte_record(&mut record).map_err(form)? {
-        reader.next(line(input.position(), &record, body))?;
+    while input.next(BODY, |row| row.get(time).is_some_and(|time| reader.clock.text(time).is_ok())).map_err(form)? {
+        reader.next(input.line())?;
+        let record = &input.record;
         let cell = |at: usize| record.get(at).unwrap_or_default();
         let id = id.map(|at| String::from_utf8_lossy(field::trim(cell(at))).into_owned());
-        let event = if record.len() == width {
-            motion(cell(activated)).and_then(|motion| reader.event(cell(time), cell(device), motion, id.clone()))
-        } else {
-            Err(format!("expected {width} fields, found {}", record.len()))
+        let event = match record.len() == width {
+            true => {
+                motion(cell(activated)).and_then(|motion| reader.event(cell(time), cell(device), motion, id.clone()))
+            }
+            false if record.as_slice().contains(&b'\n') => Err(format!(
+                "expected {width} fields, found {}, one of them with a quote that is not closed",
+                record.len()
+            )),
+            false => Err(format!("expected {width} fields, found {}", record.len())),
         };
-        reader.take(event, || object(cell(time), cell(device), cell(activated), id.as_deref()));
+        reader.take(event, || match record.len() == width {
+            true => object(cell(time), cell(device), cell(activated), id.as_deref()),
+            false => kept(input.text().as_bytes()),
+        });
     }
     Ok(())
 }
@@ -231,14 +245,6 @@ fn csv(body: &[u8], reader: &mut Reader<'_>) -> Result<(), Unreadable> {
 fn motion(cell: &[u8]) -> Result<bool, String> {
     let word = || words::read(std::str::from_utf8(cell).ok()?);
     field::motion(cell).or_else(|problem| word().ok_or_else(|| problem.to_string()))
-}
-
-/// Returns the line on which the row just read begins. The record's own position is the end of the row before, ahead of
-/// any blank lines. Its end is exact: one line end after its last line, unless the body ended first.
-fn line(end: &csv::Position, record: &ByteRecord, body: &[u8]) -> u64 {
-    let inside = record.as_slice().iter().filter(|&&byte| byte == b'\n').count() as u64;
-    let ended = end.byte() as usize >= body.len() && !body.ends_with(b"\n");
-    end.line().saturating_sub(inside + u64::from(!ended)).max(1)
 }
 
 /// Returns the cells of a row as the equivalent JSON object.

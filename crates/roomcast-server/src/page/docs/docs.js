@@ -7,7 +7,7 @@ document.documentElement.classList.toggle('dark-mode', dark);
 document.documentElement.style.colorScheme = dark ? 'dark' : 'light';
 
 const ui = globalThis.SwaggerUIBundle({
-  url: '/openapi.json',
+  url: 'openapi.json',
   dom_id: '#api',
   deepLinking: true,
   filter: true,

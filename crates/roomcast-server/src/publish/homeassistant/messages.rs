@@ -1,8 +1,9 @@
 //! Topics and payloads of Home Assistant's MQTT discovery.
 //!
-//! Every room is a device with five entities. Two are about the hour that begins at or next after the present: a sensor
-//! (its probability in percent; the 24 hours are its attributes) and a binary sensor (its state). Three follow from the
-//! server's plan: whether the room is on now, when it is next expected in use, and for how many hours today.
+//! Every room is a device with five entities, every floor and building one with the first two. Two are about the hour that
+//! begins at or next after the present: a sensor (its probability in percent; the 24 hours are its attributes) and a binary
+//! sensor (its state). Three follow from the server's plan: whether the room is on now, when it is next expected in use, and
+//! for how many hours today.
 
 use serde_json::{Value, json};
 
@@ -10,6 +11,7 @@ use crate::publish::site_forecast::{Rendered, RoomPlan};
 use crate::publish::slug;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::forecast::DeviceForecast;
+use roomcast_forecast::rooms::Level;
 
 /// Seconds after which a state that was not repeated expires; states are repeated every hour.
 const EXPIRY_SECONDS: u32 = 2 * 3600;
@@ -37,6 +39,9 @@ struct Entity {
     /// Options besides those that all entities have.
     options: &'static [(&'static str, &'static str)],
 }
+
+/// Number of the first entities that follow from no plan.
+const UNPLANNED: usize = 2;
 
 /// The entities of a room.
 static ENTITIES: [Entity; 5] = [
@@ -134,11 +139,18 @@ impl Topics {
     }
 
     /// Returns the discovery messages of a device's entities.
-    pub fn discovery(&self, device: &str, slug: &str) -> [Message; ENTITIES.len()] {
-        ENTITIES.each_ref().map(|entity| (self.config(entity, slug), self.entity(entity, device, slug).to_string()))
+    pub fn discovery(&self, level: Level, device: &str, slug: &str) -> Vec<Message> {
+        let entities = if level == Level::Room { &ENTITIES[..] } else { &ENTITIES[..UNPLANNED] };
+        let message = |entity| (self.config(entity, slug), self.entity(entity, level, device, slug).to_string());
+        entities.iter().map(message).collect()
     }
 
-    fn entity(&self, entity: &Entity, device: &str, slug: &str) -> Value {
+    fn entity(&self, entity: &Entity, level: Level, device: &str, slug: &str) -> Value {
+        let model = match level {
+            Level::Room => "Occupancy forecast",
+            Level::Floor => "Occupancy forecast of a floor",
+            Level::Building => "Occupancy forecast of a building",
+        };
         let id = format!("{}_{slug}", self.node);
         let shown: String = device.chars().take(MAX_NAME_CHARS).collect();
         let Entity { key, name, .. } = entity;
@@ -156,7 +168,7 @@ impl Topics {
                 "identifiers": [id],
                 "name": shown,
                 "manufacturer": "Roomcast",
-                "model": "Occupancy forecast",
+                "model": model,
                 "sw_version": env!("CARGO_PKG_VERSION"),
             },
             "origin": { "name": "Roomcast", "sw_version": env!("CARGO_PKG_VERSION") },
@@ -177,7 +189,7 @@ impl Topics {
     /// Returns a device's state at an instant, and its 24 hours. Numbers are rounded, so that noise makes no new payload.
     pub fn states(
         &self,
-        (forecast, plan): (&DeviceForecast, &RoomPlan),
+        (forecast, plan): (&DeviceForecast, Option<&RoomPlan>),
         slug: &str,
         version: &str,
         rendered: &Rendered<'_>,
@@ -188,13 +200,15 @@ impl Topics {
         let Some(next) = forecast.hours.first() else {
             return [self.state(slug), self.curve(slug)].map(|t| (t, "".into()));
         };
-        let state = json!({
+        let mut state = json!({
             "probability": tenths(next.probability * 100.0, 10.0),
             "occupied": on_off(next.occupied),
-            "heat": on_off(plan.is_on(now)),
-            "next_occupied": plan.next_occupied(now).map(|instant| calendar.rfc3339(instant)),
-            "expected_hours_today": tenths(plan.hours_today, 10.0),
         });
+        if let Some(plan) = plan {
+            state["heat"] = on_off(plan.is_on(now)).into();
+            state["next_occupied"] = plan.next_occupied(now).map(|instant| calendar.rfc3339(instant)).into();
+            state["expected_hours_today"] = tenths(plan.hours_today, 10.0).into();
+        }
         let curve = json!({
             "hour": rendered.starts.first(),
             "source": forecast.source,
@@ -224,8 +238,14 @@ mod tests {
     fn a_room_is_a_device_with_five_entities() {
         let topics = Topics::new("homeassistant", "roomcast-forecast");
         let slug = slug::unique("floor 3/ä");
-        let all = topics.discovery("floor 3/ä", &slug);
-        let [(sensor_topic, sensor), (binary_topic, binary), (heat_topic, heat), (next_topic, next), (_, hours)] = &all;
+        let all = topics.discovery(Level::Room, "floor 3/ä", &slug);
+        let [(sensor_topic, sensor), (binary_topic, binary), (heat_topic, heat), (next_topic, next), (_, hours)] =
+            &all[..]
+        else {
+            panic!("{all:?}")
+        };
+        // A floor has no plan.
+        assert_eq!(topics.discovery(Level::Floor, "3", &slug).len(), UNPLANNED);
         assert_eq!(*sensor_topic, format!("homeassistant/sensor/roomcast_forecast/{slug}/config"));
         assert_eq!(*binary_topic, format!("homeassistant/binary_sensor/roomcast_forecast/{slug}/config"));
         assert_eq!(*heat_topic, format!("homeassistant/binary_sensor/roomcast_forecast/{slug}_heat/config"));
@@ -262,7 +282,7 @@ mod tests {
         let rendered = forecast.render(&Calendar::default());
         let slug = slug::unique(&name);
         let states = |now| {
-            let room = (&forecast.forecasts[0], &forecast.plans[0]);
+            let room = (&forecast.forecasts[0], Some(&forecast.plans[0]));
             topics.states(room, &slug, "v1", &rendered, (now, &Calendar::default()))
         };
         let [(state_topic, state), (curve_topic, curve)] = states(100 * HOUR);
@@ -272,7 +292,7 @@ mod tests {
         let on = states(101 * HOUR + 1800);
         assert_eq!(on[0].1, format!("{{\"expected_hours_today\":1.3,\"heat\":\"ON\",{rest}"));
         assert!(states(103 * HOUR)[0].1.contains("\"heat\":\"OFF\",\"next_occupied\":null"));
-        let discovery = topics.discovery(&name, &slug);
+        let discovery = topics.discovery(Level::Room, &name, &slug);
         assert!(discovery.iter().all(|(_, payload)| payload.len() < 2000));
         assert!(curve.len() < 2000, "{}", curve.len());
         let curve: Value = serde_json::from_str(&curve).unwrap();

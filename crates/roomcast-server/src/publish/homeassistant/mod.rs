@@ -24,6 +24,7 @@ use super::{Feed, SiteForecast, Target, slug};
 use crate::mqtt::broker::Broker;
 use messages::{Message, OFFLINE, ONLINE, Topics};
 use roomcast_forecast::calendar::Hour;
+use roomcast_forecast::rooms::Level;
 
 /// Most requests to the broker that wait on a connection.
 const MAX_QUEUED_REQUESTS: usize = 64;
@@ -35,9 +36,12 @@ const VALIDITY_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 pub struct HomeAssistant {
     broker: Broker,
     topics: Topics,
-    /// Devices that the broker has messages of.
-    known: BTreeSet<String>,
+    /// Series that the broker has messages of.
+    known: BTreeSet<Series>,
 }
+
+/// A room, floor or building.
+type Series = (Level, String);
 
 impl HomeAssistant {
     /// Returns a target at a broker. Discovery topics begin with `prefix`, which has no slash at its end, and ours with
@@ -90,6 +94,11 @@ impl Target for HomeAssistant {
     }
 }
 
+/// Returns the slug of a series. No name has a NUL, so a floor never has that of a room.
+fn slug_of(level: Level, name: &str) -> String {
+    if level == Level::Room { slug::unique(name) } else { slug::unique(&format!("{level}\0{name}")) }
+}
+
 /// Reads from the broker until the connection ends. It never waits for room in the queue of requests.
 async fn listen(
     mut connection: EventLoop,
@@ -128,10 +137,10 @@ struct Sender<'a> {
     topics: &'a Topics,
     client: &'a AsyncClient,
     feed: &'a mut Feed,
-    /// Devices that the broker has messages of.
-    known: &'a mut BTreeSet<String>,
-    /// The last messages sent on this connection, by device.
-    sent: BTreeMap<String, Sent>,
+    /// Series that the broker has messages of.
+    known: &'a mut BTreeSet<Series>,
+    /// The last messages sent on this connection, by series.
+    sent: BTreeMap<Series, Sent>,
     online: Option<bool>,
     hasher: RandomState,
 }
@@ -172,14 +181,16 @@ impl Sender<'_> {
         let rendered = forecast.render(&self.feed.calendar);
         let hour = forecast.first();
         let now = self.feed.calendar.now();
-        for (device, plan) in forecast.forecasts.iter().zip(&forecast.plans) {
-            let slug = slug::unique(&device.device);
-            let before = self.sent.get(&device.device).copied();
+        // Only rooms, which come first, have a plan.
+        let plans = forecast.plans.iter().map(Some).chain(std::iter::repeat(None));
+        for ((level, device), plan) in forecast.all().zip(plans) {
+            let (series, slug) = ((level, device.device.clone()), slug_of(level, &device.device));
+            let before = self.sent.get(&series).copied();
             if before.is_none() {
-                for message in self.topics.discovery(&device.device, &slug) {
+                for message in self.topics.discovery(level, &device.device, &slug) {
                     self.send(message).await?;
                 }
-                self.known.insert(device.device.clone());
+                self.known.insert(series.clone());
             }
             let states =
                 self.topics.states((device, plan), &slug, &forecast.version, &rendered, (now, &self.feed.calendar));
@@ -189,16 +200,18 @@ impl Sender<'_> {
                     self.send(message).await?;
                 }
             }
-            self.sent.insert(device.device.clone(), Sent { hour, sums });
+            self.sent.insert(series, Sent { hour, sums });
         }
-        let there: BTreeSet<&String> = forecast.forecasts.iter().map(|device| &device.device).collect();
-        let removed: Vec<String> = self.known.iter().filter(|&known| !there.contains(known)).cloned().collect();
-        for device in removed {
-            for message in self.topics.removal_messages(&slug::unique(&device)) {
+        let there: BTreeSet<(Level, &str)> =
+            forecast.all().map(|(level, made)| (level, made.device.as_str())).collect();
+        let is_gone = |(level, name): &&Series| !there.contains(&(*level, name.as_str()));
+        let removed: Vec<Series> = self.known.iter().filter(is_gone).cloned().collect();
+        for series in removed {
+            for message in self.topics.removal_messages(&slug_of(series.0, &series.1)) {
                 self.send(message).await?;
             }
-            self.sent.remove(&device);
-            self.known.remove(&device);
+            self.sent.remove(&series);
+            self.known.remove(&series);
         }
         Ok(())
     }

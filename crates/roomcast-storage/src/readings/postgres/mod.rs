@@ -10,6 +10,7 @@ mod ingest;
 mod leases;
 mod quarantine;
 mod read;
+mod rooms;
 mod schema;
 
 use std::sync::Arc;

@@ -15,7 +15,7 @@ use roomcast_forecast::calendar::{Hour, Timestamp};
 use roomcast_forecast::readings::{DeviceReadings, Readings};
 
 /// Begins a read-only transaction in which all statements see the same snapshot.
-const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+pub(super) const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 impl PostgresStore {
     pub async fn load(&self, before: Option<Timestamp>) -> Result<(Readings, Cursor), sqlx::Error> {

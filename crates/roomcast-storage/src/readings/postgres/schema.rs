@@ -14,14 +14,16 @@ const MIN_SERVER_VERSION: i32 = 150_000;
 const TABLES: &str = include_str!("../../../sql/postgres/tables.sql");
 const READINGS: &str = include_str!("../../../sql/postgres/readings.sql");
 const QUARANTINE_SIZE: &str = include_str!("../../../sql/postgres/quarantine_size.sql");
+const ROOMS: &str = include_str!("../../../sql/postgres/rooms.sql");
 
 /// Migration steps, one per version after [`OLDEST_VERSION`]. Steps are never changed, only added.
-const STEPS: [&[&str]; 4] = [
+const STEPS: [&[&str]; 5] = [
     // `by_day` moves what is in the tables of days.
     &[include_str!("../../../sql/postgres/set_partitions_aside.sql"), READINGS],
     &[QUARANTINE_SIZE],
     &[include_str!("../../../sql/postgres/drop_rounds.sql")],
     &[include_str!("../../../sql/postgres/offs.sql")],
+    &[ROOMS],
 ];
 
 /// Makes or upgrades the tables and checks that the store is this site's. Runs inside a transaction.
@@ -50,7 +52,7 @@ async fn upgrade(connection: &mut PgConnection, done: Option<usize>, calendar: &
     if done.is_none() {
         create_schema(connection).await?;
     }
-    let steps = done.map_or(vec![TABLES, READINGS, QUARANTINE_SIZE], |done| STEPS[done..].concat());
+    let steps = done.map_or(vec![TABLES, READINGS, QUARANTINE_SIZE, ROOMS], |done| STEPS[done..].concat());
     for step in steps {
         sqlx::raw_sql(step).execute(&mut *connection).await?;
     }

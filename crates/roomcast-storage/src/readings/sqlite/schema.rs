@@ -10,7 +10,11 @@ use roomcast_forecast::calendar::Calendar;
 const TABLES: &str = include_str!("../../../sql/sqlite/4.sql");
 
 /// Migration steps, one per version after [`OLDEST_VERSION`]. Steps are never changed, only added.
-const STEPS: [&str; 2] = [include_str!("../../../sql/sqlite/5.sql"), include_str!("../../../sql/sqlite/6.sql")];
+const STEPS: [&str; 3] = [
+    include_str!("../../../sql/sqlite/5.sql"),
+    include_str!("../../../sql/sqlite/6.sql"),
+    include_str!("../../../sql/sqlite/7.sql"),
+];
 
 /// Makes the tables, or brings them up to date, and checks that the store is this site's.
 pub(super) async fn prepare(

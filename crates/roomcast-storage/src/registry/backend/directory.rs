@@ -111,6 +111,7 @@ impl Backend for Directory {
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), RegistryError> {
+        files::create_root(&self.root)?;
         files::replace(&self.root, name, bytes)
     }
 

@@ -1,11 +1,13 @@
 //! Errors of reading an input. Every message names the file; most end in a line `hint: …`.
 
+mod problem;
+mod refusal;
 mod snippet;
 
 use std::io;
 
-use super::summary::Refusal;
-
+pub use problem::{COLUMNS, Problem, excerpt};
+pub use refusal::{FRAME, Refusal};
 pub use snippet::Snippet;
 
 /// Reasons an input cannot be read.
@@ -70,12 +72,12 @@ pub enum ReadError {
     BadRow(Box<Refusal>),
     /// A row does not end.
     #[error(
-        "{file}: line {line}: the row does not end within {limit} bytes\nhint: look for a quote that is never closed"
+        "{file}: line {line}: the row does not end within {limit} bytes\nhint: look for line ends that are missing, or a quote that is never closed"
     )]
     Endless {
         /// The file as it was named.
         file: String,
-        /// The line at which the last complete row ended.
+        /// The line on which the row begins.
         line: u64,
         /// Most bytes of a row.
         limit: usize,
@@ -152,7 +154,7 @@ pub enum ReadError {
 
 impl ReadError {
     /// Converts an error of opening or reading a file.
-    pub(super) fn io(file: &str, source: io::Error) -> Self {
+    pub(crate) fn io(file: &str, source: io::Error) -> Self {
         let file = file.to_owned();
         match source.kind() {
             io::ErrorKind::NotFound => ReadError::Missing { file },

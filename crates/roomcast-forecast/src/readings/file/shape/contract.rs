@@ -18,17 +18,17 @@ use crate::readings::file::source::Records;
 /// The errors of the source, and those of the sink.
 pub fn read<S: Sink>(text: impl Read, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
     let mut input = Records::new(text, b',');
-    input.next(into.file())?;
+    input.header(into.file())?;
     let Some(columns) = find_contract(&input.record) else { return Ok(()) };
     let width = input.record.len();
     let mut clock = Clock::new(calendar);
-    while input.next(into.file())? {
+    while input.next(into.file(), |record| record.get(columns[0]).is_some_and(|time| clock.text(time).is_ok()))? {
         match row(&input.record, columns, width, &mut clock, into) {
             Ok((time, device, motion)) => into.accept(time, device, motion)?,
             Err(problem) => {
                 let place = problem.column.and_then(|name| COLUMNS.iter().position(|known| *known == name));
                 let problem = in_line(problem, &input.record, b',', place.map(|at| columns[at]));
-                into.refuse(input.line(), problem, || payload(&input.record, columns, width))?;
+                into.refuse(input.line(), problem, || payload(&input, columns, width))?;
             }
         }
     }
@@ -49,9 +49,9 @@ fn row(
 }
 
 /// Returns a row that fits the header as text that can be parsed again, and any other row unchanged.
-fn payload(record: &ByteRecord, columns: [usize; 3], width: usize) -> String {
-    if record.len() == width {
-        return as_object(columns.map(|column| String::from_utf8_lossy(&record[column])));
+fn payload(input: &Records<impl Read>, columns: [usize; 3], width: usize) -> String {
+    if input.record.len() == width {
+        return as_object(columns.map(|column| String::from_utf8_lossy(&input.record[column])));
     }
-    String::from_utf8_lossy(&record.iter().collect::<Vec<_>>().join(&b',')).into_owned()
+    input.text()
 }

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::row::{Value, check_width, in_column, in_line, time, value};
+use super::row::{Value, check_width, in_column, in_line, is_row, time, value};
 use crate::calendar::{Calendar, Timestamp};
 use crate::readings::file::field::{Clock, Problem};
 use crate::readings::file::sink::{Sink, as_object};
@@ -21,7 +21,7 @@ pub fn read<S: Sink>(
     into: &mut S,
 ) -> Result<(), S::Error> {
     let mut clock = Clock::new(calendar);
-    while input.next(into.file())? {
+    while input.next(into.file(), |record| is_row(record, taken, &mut clock))? {
         match row(&input, taken, columns, &mut clock, into) {
             Ok((time, device, Value::Occupied)) => into.accept(time, device, true)?,
             // What a sensor last said ends when it is gone.
@@ -56,7 +56,7 @@ fn row(
 fn payload(input: &Records<impl Read>, taken: &Taken, (device, state): (usize, Option<usize>)) -> String {
     let record = &input.record;
     if record.len() != taken.names.len() {
-        return input.text(taken.delimiter);
+        return input.text();
     }
     let cell = |at: Option<usize>| at.map_or("1".into(), |at| String::from_utf8_lossy(&record[at]));
     as_object([cell(Some(taken.time.at)), cell(Some(device)), cell(state)])

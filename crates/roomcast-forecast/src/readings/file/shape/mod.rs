@@ -21,7 +21,7 @@ pub use contract::read as read_contract;
 pub fn read<S: Sink>(text: impl Read, taken: &Taken, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
     let mut input = Records::new(text, taken.delimiter);
     for _ in 0..taken.skip {
-        input.next(into.file())?;
+        input.header(into.file())?;
     }
     match &taken.shape {
         Shape::Long { device, value } => long::read(input, taken, (*device, *value), calendar, into),

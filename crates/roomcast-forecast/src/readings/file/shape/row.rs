@@ -28,7 +28,7 @@ pub fn check_width(record: &ByteRecord, width: usize) -> Result<(), Problem> {
     if record.len() == width {
         return Ok(());
     }
-    let torn = if record.as_slice().contains(&b'\n') { ", one of them quoted over several lines" } else { "" };
+    let torn = if record.as_slice().contains(&b'\n') { ", one of them with a quote that is not closed" } else { "" };
     Err(Problem {
         expected: format!("{width} fields").into(),
         found: format!("{} fields{torn}", record.len()),
@@ -42,6 +42,11 @@ pub fn time(record: &ByteRecord, column: &TimeColumn, clock: &mut Clock<'_>) -> 
         None => column.form.read(&record[column.at], clock),
         Some(_) => column.form.read(&join(record, column.at, column.clock).unwrap_or_default(), clock),
     }
+}
+
+/// Returns whether a line has a time where a row has its own.
+pub fn is_row(record: &ByteRecord, taken: &Taken, clock: &mut Clock<'_>) -> bool {
+    record.len() > taken.time.at && time(record, &taken.time, clock).is_ok()
 }
 
 /// The statement of a cell about its room.

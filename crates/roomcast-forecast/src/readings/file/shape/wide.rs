@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::row::{Value, check_width, in_column, in_line, time, value};
+use super::row::{Value, check_width, in_column, in_line, is_row, time, value};
 use crate::calendar::{Calendar, HOUR, Timestamp};
 use crate::readings::file::field::{Clock, Problem, trim};
 use crate::readings::file::sink::{Sink, as_object};
@@ -20,14 +20,20 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Returns the instants at which an occupied interval counts as motion: its beginning, and, in an interval of more
-    /// than an hour, each whole hour of the site in it.
+    /// Returns the instant at which what a row says is known: the end of its interval.
+    fn known(self, time: Timestamp) -> Timestamp {
+        if self.is_end { time } else { time + self.length }
+    }
+
+    /// Returns the instants at which an occupied interval counts as motion: its last second, before which nobody knows of
+    /// it, and, in an interval of more than an hour, the last second of each whole hour of the site that ends in it.
     fn instants(self, time: Timestamp, calendar: &Calendar) -> impl Iterator<Item = Timestamp> {
-        let start = if self.is_end { time - self.length } else { time };
-        let end = if self.length > HOUR { start + self.length } else { start };
+        let end = self.known(time);
+        let last = if self.length > 0 || self.is_end { end - 1 } else { end };
+        let start = if self.length > HOUR { end - self.length } else { last };
         let first = calendar.start(calendar.hour(start) + 1);
-        let hours = (first..end).step_by(HOUR as usize);
-        std::iter::once(start).chain(hours)
+        let hours = (first..=last).step_by(HOUR as usize).map(|hour| hour - 1);
+        hours.chain(std::iter::once(last))
     }
 }
 
@@ -44,14 +50,16 @@ pub fn read<S: Sink>(
     into: &mut S,
 ) -> Result<(), S::Error> {
     let mut clock = Clock::new(calendar);
-    while input.next(into.file())? {
+    while input.next(into.file(), |record| is_row(record, taken, &mut clock))? {
         let time = match row(&input, taken, &mut clock) {
             Ok(time) => time,
             Err(problem) => {
-                into.refuse(input.line(), problem, || input.text(taken.delimiter))?;
+                into.refuse(input.line(), problem, || input.text())?;
                 continue;
             }
         };
+        // A row says something about its interval up to the end.
+        let is_late = into.until().is_some_and(|until| time >= until || interval.known(time) > until);
         for &room in rooms {
             let cell = &input.record[room];
             if is_blank(trim(cell)) {
@@ -59,6 +67,7 @@ pub fn read<S: Sink>(
             }
             let read = into.device(taken.names[room].as_bytes());
             match read.and_then(|device| Ok((device, value(cell, taken.occupied_above)?))) {
+                Ok((_, Value::Occupied | Value::Vacant)) if is_late => into.leave_out(),
                 Ok((device, Value::Occupied)) => {
                     for instant in interval.instants(time, calendar) {
                         into.accept(instant, device, true)?;
@@ -94,18 +103,18 @@ mod tests {
         let calendar = Calendar::new(zone);
         let interval = Interval { length, is_end };
         let time = calendar.parse(time).unwrap();
-        interval.instants(time, &calendar).map(|time| calendar.format(time)[11..16].to_owned()).collect()
+        interval.instants(time, &calendar).map(|time| calendar.format(time)[11..19].to_owned()).collect()
     }
 
     #[test]
-    fn an_interval_is_motion_at_its_beginning_and_at_whole_hours_in_it() {
-        assert_eq!(instants(None, 900, false, "2016-07-01 10:45:00"), ["10:45"]);
-        assert_eq!(instants(None, 900, true, "2016-07-01 11:00:00"), ["10:45"]);
-        assert_eq!(instants(None, 3600, false, "2016-07-01 10:00:00"), ["10:00"]);
-        assert_eq!(instants(None, 7200, false, "2016-07-01 10:00:00"), ["10:00", "11:00"]);
-        assert_eq!(instants(None, 7200, false, "2016-07-01 10:30:00"), ["10:30", "11:00", "12:00"]);
-        assert_eq!(instants(None, 0, false, "2016-07-01 10:30:00"), ["10:30"]);
+    fn an_interval_is_motion_in_its_last_second_and_in_that_of_each_hour_in_it() {
+        assert_eq!(instants(None, 900, false, "2016-07-01 10:45:00"), ["10:59:59"]);
+        assert_eq!(instants(None, 900, true, "2016-07-01 11:00:00"), ["10:59:59"]);
+        assert_eq!(instants(None, 3600, false, "2016-07-01 10:00:00"), ["10:59:59"]);
+        assert_eq!(instants(None, 7200, false, "2016-07-01 10:00:00"), ["10:59:59", "11:59:59"]);
+        assert_eq!(instants(None, 7200, false, "2016-07-01 10:30:00"), ["10:59:59", "11:59:59", "12:29:59"]);
+        assert_eq!(instants(None, 0, false, "2016-07-01 10:30:00"), ["10:30:00"]);
         let kolkata = Some(chrono_tz::Asia::Kolkata);
-        assert_eq!(instants(kolkata, 7200, true, "2016-07-01 12:00:00"), ["10:00", "11:00"]);
+        assert_eq!(instants(kolkata, 7200, true, "2016-07-01 12:00:00"), ["10:59:59", "11:59:59"]);
     }
 }

@@ -2,8 +2,9 @@
 
 use super::header::{self, Found, Role};
 use super::layout::Layout;
+use super::sample::Sample;
+use super::taken::join;
 use super::time::{self, Forms};
-use super::{Sample, join};
 use crate::readings::file::error::ReadError;
 use crate::readings::file::field::{Clock, excerpt, name, number, state};
 use crate::readings::file::words::{is_absent, is_blank};
@@ -188,16 +189,22 @@ impl Sample<'_> {
         is_pair.then_some((date, Some(of_day)))
     }
 
+    /// Returns the kind of most cells: some are errors, such as the word of a device that failed.
     fn kind(&self, place: usize) -> Cells {
-        let mut kind = Cells::Blank;
+        let (mut states, mut numbers, mut texts) = (0, 0, 0);
         for cell in self.cells(place).filter(|cell| !is_blank(cell) && !is_absent(cell)) {
-            kind = match kind {
-                _ if state(cell).is_ok() && kind != Cells::Numbers => Cells::States,
-                _ if number(cell).is_some() || state(cell).is_ok() => Cells::Numbers,
-                _ => return Cells::Texts,
-            };
+            match () {
+                () if state(cell).is_ok() => states += 1,
+                () if number(cell).is_some() => numbers += 1,
+                () => texts += 1,
+            }
         }
-        kind
+        match (states, numbers, texts) {
+            (0, 0, 0) => Cells::Blank,
+            _ if texts >= states + numbers => Cells::Texts,
+            (_, 0, _) => Cells::States,
+            _ => Cells::Numbers,
+        }
     }
 
     /// Returns the error of a column that is not there, with the columns to choose from.

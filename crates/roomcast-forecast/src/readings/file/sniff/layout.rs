@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::time::TimeForm;
+use crate::readings::file::source::encoding::Encoding;
 
 /// The layout of files, as far as it is given.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -20,6 +21,8 @@ pub struct Layout {
     pub occupied_above: Option<f64>,
     /// True when the time of a row is the end of its interval.
     pub interval_end: bool,
+    /// The encoding of text.
+    pub encoding: Option<Encoding>,
 }
 
 impl Layout {
@@ -30,6 +33,7 @@ impl Layout {
         delimiter: None,
         occupied_above: None,
         interval_end: false,
+        encoding: None,
     };
 
     /// Returns whether nothing is given.

@@ -3,8 +3,8 @@
 use csv::ByteRecord;
 
 use super::layout::delimiter_name;
+use super::taken::{Shape, Taken, join};
 use super::time::TimeForm;
-use super::{Shape, Taken, join};
 use crate::calendar::{Calendar, HOUR, Timestamp};
 
 /// Most rooms that are named.

@@ -265,6 +265,15 @@ pub fn units_per_second(number: i64) -> i64 {
     unit(number).map_or(1, |at| UNITS[at])
 }
 
+/// Returns whether a time is before an instant in every form in which it can be read, or in the form that is given.
+pub fn is_before(cell: &[u8], form: Option<&TimeForm>, until: Timestamp, clock: &mut Clock<'_>) -> bool {
+    let epochs = UNITS.map(TimeForm::Epoch);
+    let known = [TimeForm::Iso, TimeForm::YearFirst, TimeForm::DayFirst, TimeForm::MonthFirst];
+    let forms: Vec<&TimeForm> = form.map_or(known.iter().chain(&epochs).collect(), |form| vec![form]);
+    let mut times = forms.into_iter().filter_map(|form| form.read(cell, clock).ok()).peekable();
+    times.peek().is_some() && times.all(|time| time < until)
+}
+
 /// Returns both readings of a time whose day and month cannot be told apart.
 pub fn both(cell: &[u8]) -> Option<[String; 2]> {
     let parts = Parts::of(std::str::from_utf8(trim(cell)).ok()?)?;

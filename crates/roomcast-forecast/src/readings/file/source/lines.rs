@@ -10,22 +10,11 @@ pub struct LineEnds<R> {
     inner: R,
     /// True when the last byte read was a `\r`, already passed on as `\n`.
     after_return: bool,
-    /// True when the end of the input was reached.
-    pub ended: bool,
-    /// Bytes passed on since the caller set this to zero.
-    pub passed: usize,
-    /// The value of `passed` beyond which reading fails.
-    limit: usize,
 }
 
 impl<R: Read> LineEnds<R> {
-    pub fn new(inner: R, limit: usize) -> Self {
-        Self { inner, after_return: false, ended: false, passed: 0, limit }
-    }
-
-    /// Returns whether reading failed because `passed` grew beyond its limit.
-    pub fn exceeded(&self) -> bool {
-        self.passed > self.limit
+    pub fn new(inner: R) -> Self {
+        Self { inner, after_return: false }
     }
 
     fn convert(&mut self, bytes: &mut [u8]) -> usize {
@@ -47,19 +36,14 @@ impl<R: Read> LineEnds<R> {
 
 impl<R: Read> Read for LineEnds<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.exceeded() {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
         loop {
             let read = match self.inner.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 read => read?,
             };
-            self.ended = read == 0 && !buffer.is_empty();
             let kept = self.convert(&mut buffer[..read]);
             // Bytes of which nothing is kept are not the end: they were the `\n` of a `\r\n`.
             if kept > 0 || read == 0 {
-                self.passed += kept;
                 return Ok(kept);
             }
         }
@@ -88,15 +72,8 @@ mod tests {
         #[test]
         fn line_ends_become_one_however_the_bytes_arrive(text in "[ab\r\n]{0,40}", step in 1_usize..9) {
             let mut read = String::new();
-            LineEnds::new(Drip(text.as_bytes(), step), usize::MAX).read_to_string(&mut read)?;
+            LineEnds::new(Drip(text.as_bytes(), step)).read_to_string(&mut read)?;
             prop_assert_eq!(read, text.replace("\r\n", "\n").replace('\r', "\n"));
         }
-    }
-
-    #[test]
-    fn reading_fails_beyond_the_limit() {
-        let mut lines = LineEnds::new(io::repeat(b'x'), 100);
-        assert!(lines.read_to_end(&mut Vec::new()).is_err());
-        assert!(lines.exceeded());
     }
 }

@@ -1,16 +1,17 @@
 //! Bytes of a file as plain UTF-8 text: unpacked and decoded on the way, without a copy of the whole.
 
+pub mod encoding;
 mod lines;
 mod packed;
 pub mod places;
 mod records;
 pub mod sheet;
-mod utf16;
+mod tape;
 
 use std::io::{self, Cursor, Read};
 
 use super::error::ReadError;
-use utf16::Utf16;
+use encoding::{Decoded, Encoding};
 
 pub use records::Records;
 
@@ -24,7 +25,7 @@ pub type Peeked<R> = io::Chain<Cursor<Vec<u8>>, R>;
 
 /// The content of a source.
 pub enum Content<'a> {
-    /// Text in UTF-8, without a mark at its beginning.
+    /// Text without a mark at its beginning: in UTF-8, or another encoding with a byte a character.
     Text(Box<dyn Read + 'a>),
     /// An Excel workbook or another ZIP archive, from its first byte on.
     Workbook(Box<dyn Read + 'a>),
@@ -54,8 +55,8 @@ pub fn open<'a>(source: impl Read + 'a, file: &str) -> Result<Content<'a>, ReadE
     if let Some((found, hint)) = other_kind(&head) {
         return Err(ReadError::Format { file: file.to_owned(), found, hint });
     }
-    if let Some(order) = utf16::order(&head) {
-        return Ok(Content::Text(Box::new(Utf16::new(source, order))));
+    if let Some(encoding) = Encoding::wide(&head) {
+        return Ok(Content::Text(Box::new(Decoded::new(source, encoding))));
     }
     if head.starts_with(BOM) {
         source.read_exact(&mut [0; BOM.len()]).map_err(failed)?;

@@ -88,6 +88,50 @@ fn fields_and_columns_that_say_something_else_are_ignored() {
     }
 }
 
+/// A row that is valid, torn by a quote, or has a comment over two lines.
+fn csv_row(kind: usize, number: usize) -> (String, bool) {
+    let time = format!("2016-07-01 05:{:02}:{:02}", number / 60, number % 60);
+    match kind {
+        0 => (format!("{time},\"hall,1,ok"), false),
+        1 => (format!("{time},hall,\"1,ok"), false),
+        2 => (format!("{time},hall,1,\"two\nlines\""), true),
+        3 => (format!("{time},hall,perhaps,ok"), false),
+        4 => (String::new(), false),
+        _ => (format!("{time},hall,1,ok"), true),
+    }
+}
+
+#[test]
+fn every_row_is_stored_or_refused_with_its_line() {
+    for seed in 0..3000_usize {
+        let kind = |number: usize| (seed.wrapping_mul(2_654_435_761) ^ number.wrapping_mul(40_503)) / 97 % 9;
+        let mut body = "time,device,state,note".to_owned();
+        let (mut stored, mut refused, mut line) = (Vec::new(), Vec::new(), 2);
+        for number in 0..1 + seed % 40 {
+            let (row, is_valid) = csv_row(kind(number), number);
+            body += &format!("\n{row}");
+            match is_valid {
+                true => stored.push(at(&row[..19])),
+                false if row.is_empty() => {}
+                false => refused.push(line),
+            }
+            line += row.lines().count().max(1) as u64;
+        }
+        body += ["", "\n", "\r\n"][seed % 3];
+        let rows = read_text(Media::Csv, &body).unwrap();
+        let times: Vec<_> = rows.events.iter().map(|event| event.time).collect();
+        let lines: Vec<_> = rows.refused.iter().map(|row| row.row).collect();
+        assert_eq!((times, lines), (stored, refused), "{body}");
+    }
+}
+
+#[test]
+fn a_row_of_commas_is_refused_before_it_takes_memory() {
+    let header = format!("time,device,state{}\n2016-07-01 05:35:00,a,1", ",".repeat(1 << 20));
+    let Err(Unreadable::Form(told)) = read_text(Media::Csv, &header) else { panic!("it was read") };
+    assert!(told.starts_with("the body: line 1: the row does not end within 65536 bytes"), "{told}");
+}
+
 #[test]
 fn refused_rows_can_be_read_again() {
     let refused = |media, body| read_text(media, body).unwrap().refused.remove(0);

@@ -1,9 +1,13 @@
 // Requests to the server.
 
+import { has, t } from './language.js';
 import { tell } from './tools.js';
 
 /** Whether the server has no tokens, so that the page needs no sign-in; the server marks the document. */
 export const isOpen = 'open' in document.documentElement.dataset;
+
+/** Whether the server has an operation of a path; it marks the document with those. */
+export const serves = (path) => (document.documentElement.dataset.api ?? '').split(' ').includes(path);
 
 const KEY = 'roomcast.token';
 export const token = {
@@ -18,11 +22,13 @@ export const token = {
   },
 };
 
-/** A failed request: the problem document of the server, or the closest to one. */
+/** A failed request in words of the page, by the code of the server's problem document. `detail` is what the server says, in English. */
 export class Problem extends Error {
-  constructor({ title, hint, detail, status }) {
-    super(title || `The server answered with status ${status}`);
-    this.hint = hint || detail || '';
+  constructor({ code = 'status', status, detail, hint, ...values }) {
+    const known = has(`problem.${code}`) ? code : 'status';
+    super(t(`problem.${known}`, { status, ...values }));
+    this.hint = has(`problem.${known}.hint`) ? t(`problem.${known}.hint`) : '';
+    this.detail = [detail, hint].filter(Boolean).join('. ');
     this.status = status;
   }
 }
@@ -31,14 +37,14 @@ export const authorization = (secret) => (secret ? { Authorization: `Bearer ${se
 
 export const pause = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 
-/** Asks the server. A parameter may have several values. With the `tag` of an answer that is there, only another one is sent. */
+/** Asks the server, under the page's own path: a proxy may have put one in front. A parameter may have several values. With the `tag` of an answer that is there, only another one is sent. */
 export async function ask(path, parameters = {}, { secret = token.get(), tag = null, patience = 2 } = {}) {
   const given = Object.entries(parameters).flatMap(([name, values]) => [values].flat().map((value) => [name, value]));
   const query = new URLSearchParams(given.filter(([, value]) => value));
   const headers = { ...authorization(secret), ...(tag ? { 'If-None-Match': tag } : {}) };
   const address = query.size ? `${path}?${query}` : path;
-  const answer = await fetch(address, { headers }).catch(() => {
-    throw new Problem({ title: 'The server does not answer', hint: 'It may be restarting. This page tries again every minute.' });
+  const answer = await fetch(`.${address}`, { headers }).catch(() => {
+    throw new Problem({ code: 'unreachable' });
   });
   if (answer.ok || (tag && answer.status === 304)) return answer;
   if ((answer.status === 429 || answer.status === 503) && patience > 0) {

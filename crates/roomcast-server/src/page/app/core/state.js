@@ -1,7 +1,9 @@
 // What is shown: the address, the forecast, and which rooms in which order.
 
-import { $, collator, sum, tell } from './tools.js';
-import { HOURS, stamp, wall } from './words.js';
+import { collator } from './language.js';
+import { serves } from './api.js';
+import { $, sum, tell } from './tools.js';
+import { DAY, HOURS, stamp, wall } from './words.js';
 
 /** `at`: origin or null for the latest; `room` and `hour`, or `view=model`: what the panel shows. */
 export const route = { at: null, room: null, hour: null, view: null };
@@ -33,16 +35,21 @@ export const state = {
   models: null,
   /** What needs attention now. */
   alerts: [],
-  /** `plan` (when to switch on) or `chances` (the heat map). */
+  /** `plan` (when to switch on), `chances` (the heat map) or `use` (utilisation). */
   board: 'plan',
   /** What the plan promises, as `/schedule` says it. */
   promise: null,
+  /** What the last schedules were worth, as `/ledger` says it, and the devices of the schedule of seven days. */
+  ledger: null,
+  week: null,
   rooms: [],
   /** The same by name. */
   named: new Map(),
   /** Rows of the grid: `{kind: 'group' | 'room', key, …}`. */
   rows: [],
-  folded: new Set(),
+  /** Groups that were folded or unfolded by hand, and the floors of rooms by name, where the server knows them. */
+  turned: new Set(),
+  floors: new Map(),
   starts: [],
   /** First and last reading of all. */
   from: null,
@@ -89,16 +96,22 @@ function room(about) {
   };
 }
 
+/** With more rooms than this the days to come are fetched when somebody asks for them. */
+const MOST_ROOMS_AHEAD = 2000;
+export const isWeekLarge = () => serves('/ledger') && state.rooms.length > MOST_ROOMS_AHEAD && !state.week;
+
 export const FILTERS = [
-  ['all', 'All rooms', () => true],
-  ['used', 'Expected in use', (each) => each.first !== null],
-  ['unused', 'Not expected in use', (each) => each.first === null],
-  ['silent', 'Silent sensors', (each) => each.status === 'silent'],
-  ['chattering', 'Chattering sensors', (each) => each.chattering],
-  ['new', 'New sensors', (each) => each.status === 'new'],
+  ['all', () => true],
+  ['used', (each) => isUsed(each)],
+  ['unused', (each) => !isUsed(each)],
+  ['silent', (each) => each.status === 'silent'],
+  ['chattering', (each) => each.chattering],
+  ['new', (each) => each.status === 'new'],
 ];
 
 export const isPlan = () => state.board === 'plan';
+/** Whether a room is on in the plan, or more likely in use than empty in some hour. */
+const isUsed = (row) => (isPlan() ? row.blocks.length > 0 : row.first !== null);
 const earliest = (row) => (isPlan() ? row.on : row.first ?? HOURS);
 const most = (row) => (isPlan() ? row.hoursOn : row.expected);
 
@@ -108,40 +121,29 @@ const ORDERS = {
   first: (a, b) => (earliest(a) === earliest(b) ? ORDERS.name(a, b) : earliest(a) - earliest(b)),
 };
 
+/** The value below which a share of these lie: of few, the least. */
+export const quantile = (values, share) => [...values].sort((a, b) => a - b)[Math.floor(share * values.length)];
+
+/** The first hour in which rooms are expected in use, without the earliest room in twenty: no outlier speaks for all. */
+export const firstOf = (rooms) => quantile(rooms.map((row) => row.first).filter((hour) => hour !== null), 0.05) ?? null;
+
 /** How many of the rooms are on, or expected in use, per hour. */
 export function tally(rooms) {
   const counts = isPlan() ? (row, hour) => row.parts[hour]?.length : (row, hour) => row.used[hour];
   return state.starts.map((_, hour) => rooms.filter((row) => counts(row, hour)).length);
 }
 
-export function arrange() {
+/** The rooms that are found, in the order that is chosen. */
+export function found() {
   const wanted = $('search').value.trim().toLowerCase();
-  const passes = FILTERS.find(([id]) => id === $('show').value)?.[2] ?? FILTERS[0][2];
-  const shown = state.rooms
+  const passes = FILTERS.find(([id]) => id === $('show').value)?.[1] ?? FILTERS[0][1];
+  return state.rooms
     .filter((each) => passes(each) && each.name.toLowerCase().includes(wanted))
     .sort(ORDERS[$('sort').value] ?? ORDERS.name);
-  const grouped = $('group').checked && !$('group-field').hidden;
-  state.rows = grouped ? groups(shown) : shown;
-  return shown;
 }
 
-function groups(rooms) {
-  const by = new Map();
-  for (const each of rooms) by.set(each.prefix, [...(by.get(each.prefix) ?? []), each]);
-  const prefixes = [...by.keys()].sort(collator.compare);
-  return prefixes.flatMap((prefix) => {
-    const members = by.get(prefix);
-    const folded = state.folded.has(prefix);
-    const head = { kind: 'group', key: `\n${prefix}`, prefix, folded, size: members.length, tally: tally(members) };
-    return [head, ...(folded ? [] : members)];
-  });
-}
-
-/** Whether grouping says something: several prefixes, and not one for every room. */
-export function groupable() {
-  const prefixes = new Set(state.rooms.map((each) => each.prefix));
-  return prefixes.size > 1 && prefixes.size < state.rooms.length;
-}
+/** Whether the forecast is one of now, and not of a day of the past or of a file that ended long ago. */
+export const isPresent = () => !route.at && Math.abs(Date.now() - stamp(state.forecast.origin)) < 2 * DAY;
 
 /** The origin asked for, even while its forecast is on the way. */
 export const originOf = () => route.at ?? wall(state.forecast.origin);

@@ -1,4 +1,4 @@
-// Small tools: elements, numbers, preferences.
+// Small tools: elements, sums, preferences.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -19,7 +19,7 @@ function fill(element, props, children) {
   for (const [name, value] of Object.entries(props)) {
     if (value === null || value === undefined) continue;
     if (name.startsWith('on')) element.addEventListener(name.slice(2), value);
-    else if (/^(aria-|data-|role$|for$|colspan$|scope$)/.test(name)) element.setAttribute(name, value);
+    else if (/^(aria-|data-|role$|for$|lang$|colspan$|scope$)/.test(name)) element.setAttribute(name, value);
     else element[name] = value;
   }
   element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
@@ -30,10 +30,7 @@ export function announce(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-export const collator = new Intl.Collator('en', { numeric: true, sensitivity: 'base' });
 export const sum = (values) => values.reduce((a, b) => a + b, 0);
-export const plural = (n, word) => `${count(n)} ${word}${n === 1 ? '' : 's'}`;
-export const count = (n) => n.toLocaleString('en-GB');
 export const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
 /** Hands a file to the person. */
@@ -55,4 +52,10 @@ export function prefers(name, otherwise) {
   } catch {
     return otherwise;
   }
+}
+
+/** A name as a field of a table. A spreadsheet would compute a name such as `=A1`; after an apostrophe it is text. */
+export function field(name) {
+  const text = /^[=+\-@\t\r]/.test(name) ? `'${name}` : name;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

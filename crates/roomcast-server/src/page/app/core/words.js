@@ -3,7 +3,7 @@
 // Times in the API are the site's local time; they are shown as they stand and never moved to the browser's zone. `wall`
 // is their first 19 characters, `2016-08-25T10:00:00`.
 
-import { plural } from './tools.js';
+import { language, locale, t } from './language.js';
 
 export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
@@ -23,14 +23,27 @@ export function wallOf(text) {
 
 const formats = {
   long: { weekday: 'long', day: 'numeric', month: 'long' },
+  full: { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' },
   short: { weekday: 'short', day: 'numeric', month: 'short' },
   day: { day: 'numeric', month: 'short' },
   year: { day: 'numeric', month: 'long', year: 'numeric' },
+  weekday: { weekday: 'short' },
+  dayOfWeek: { weekday: 'long' },
 };
 for (const [name, options] of Object.entries(formats)) {
-  formats[name] = new Intl.DateTimeFormat('en-GB', { ...options, timeZone: 'UTC' });
+  formats[name] = new Intl.DateTimeFormat(locale, { ...options, timeZone: 'UTC' });
 }
-export const date = (text, form = 'short') => formats[form].format(stamp(text)).replace(',', '');
+
+/** A day in the form that the language gives it; English goes without the comma after the weekday. */
+export function date(text, form = 'short') {
+  const day = formats[form].format(stamp(text));
+  return language === 'en' ? day.replace(',', '') : day;
+}
+
+export const weekday = (text) => date(text, 'weekday').replace('.', '');
+
+/** A day with its year, and a time. */
+export const moment = (text) => t('moment', { day: date(text, 'year'), time: clock(text) });
 
 /** `10:00–11:00`. */
 export function span(start) {
@@ -40,10 +53,9 @@ export function span(start) {
 /** How long ago a real instant was, roughly. */
 export function ago(text) {
   const hours = Math.max(0, (Date.now() - Date.parse(text)) / HOUR);
-  if (!Number.isFinite(hours)) return 'of unknown age';
-  if (hours < 1) return 'less than an hour old';
-  if (hours < 48) return `${plural(Math.round(hours), 'hour')} old`;
-  return `${plural(Math.round(hours / 24), 'day')} old`;
+  if (!Number.isFinite(hours)) return t('age.unknown');
+  if (hours < 1) return t('age.young');
+  return hours < 48 ? t('age.hours', { n: Math.round(hours) }) : t('age.days', { n: Math.round(hours / 24) });
 }
 
 /** How long something has lasted since a real instant, roughly. */
@@ -54,14 +66,15 @@ export const between = (from, to) => roughly(stamp(to) - stamp(from));
 
 function roughly(milliseconds) {
   const minutes = Math.max(0, milliseconds / 60_000);
-  if (minutes < 1) return 'less than a minute';
-  if (minutes < 60) return plural(Math.round(minutes), 'minute');
-  if (minutes < 48 * 60) return plural(Math.round(minutes / 60), 'hour');
-  return plural(Math.round(minutes / (24 * 60)), 'day');
+  if (minutes < 1) return t('span.moment');
+  if (minutes < 60) return t('span.minutes', { n: Math.round(minutes) });
+  return minutes < 48 * 60 ? t('span.hours', { n: Math.round(minutes / 60) }) : t('span.days', { n: Math.round(minutes / (24 * 60)) });
 }
 
 /** A message of the server as a whole sentence. */
-export const sentence = (text) => text && text[0].toUpperCase() + text.slice(1) + (/[.?!…]$/.test(text) ? '' : '.');
+export const sentence = (text) => text && capital(text) + (/[.?!…]$/.test(text) ? '' : '.');
+
+export const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 /** A chance as a whole percentage; never 0 or 100, which it is not. */
 export function percent(p) {
@@ -72,9 +85,9 @@ export function percent(p) {
 export const bare = (p) => percent(p).replace(' %', '');
 
 export function likelihood(p) {
-  const steps = [[0.03, 'almost certainly empty'], [0.2, 'probably empty'], [0.4, 'more likely empty'],
-    [0.6, 'could go either way'], [0.8, 'likely in use'], [0.97, 'very likely in use']];
-  return (steps.find(([below]) => p < below) ?? [1, 'almost certainly in use'])[1];
+  const step = [0.03, 0.2, 0.4, 0.6, 0.8, 0.97].findIndex((below) => p < below);
+  return t(`likelihood.${step < 0 ? 6 : step}`);
 }
 
-export const happened = { occupied: 'was in use', vacant: 'was empty', unobserved: 'was not observed' };
+/** What happened in an hour: `occupied`, `vacant` or `unobserved`. */
+export const happened = (was) => t(`was.${was}`);

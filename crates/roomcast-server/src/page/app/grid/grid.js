@@ -1,25 +1,28 @@
 // The grid of rooms and hours. Only the rows in sight are there.
 
-import { $, announce, count, h, plural } from '../core/tools.js';
-import { bare, clock, date, happened, HOURS, likelihood, percent } from '../core/words.js';
-import { arrange, isPlan, route, state, tally } from '../core/state.js';
-import { blockOf, filling, isOnNow, planSummary, when24 } from '../plan/plan.js';
+import { t } from '../core/language.js';
+import { $, announce, h } from '../core/tools.js';
+import { clock, date, weekday } from '../core/words.js';
+import { arrange } from '../core/groups.js';
+import { firstOf, isPlan, state, tally } from '../core/state.js';
+import { planSummary } from '../plan/plan.js';
 import { showHindsight } from './hindsight.js';
 import { firstSteps } from './onboarding.js';
+import { isMidnight, midnight, roomRow, rowOf } from './rows.js';
 
 /** Where the keyboard is: a row's key and a column, 0 the name, 1 to 24 the hours, then hours and first. */
 export const cursor = { key: null, column: 0 };
 export const SUM = '\nall';
-export const drawn = new Map();
+const drawn = new Map();
 export let rowHeight = 34;
 
 export function showRows() {
   const shown = arrange();
   const grid = $('rooms');
-  grid.setAttribute('aria-label', `${isPlan() ? 'Plan' : 'Chance of use'}, ${plural(shown.length, 'room')} by hour`);
+  grid.setAttribute('aria-label', t(isPlan() ? 'grid.plan' : 'grid.chances', { n: shown.length }));
   grid.setAttribute('aria-rowcount', state.rows.length + 2);
   grid.hidden = !shown.length;
-  const rooms = shown.length === state.rooms.length ? plural(shown.length, 'room') : `${count(shown.length)} of ${plural(state.rooms.length, 'room')}`;
+  const rooms = shown.length === state.rooms.length ? t('rooms', { n: shown.length }) : t('grid.some', { shown: shown.length, n: state.rooms.length });
   announce($('count'), isPlan() && shown.length ? `${rooms} · ${planSummary(shown)}` : rooms);
   showEmpty(shown.length);
   showHindsight();
@@ -49,23 +52,16 @@ function drawHead(shown) {
   const hours = state.starts.map((start, hour) => h('div', {
     role: 'columnheader', 'aria-colindex': hour + 2, className: `hour${Number(clock(start).slice(0, 2)) % 3 ? '' : ' major'}${midnight(hour)}`,
     'aria-label': `${date(start, 'long')} ${clock(start)}`,
-  }, h('span', {}, clock(start).slice(0, 2)), isMidnight(hour) ? h('em', {}, date(start).slice(0, 3)) : null));
-  const titles = (isPlan() ? [['On', 'Next time to switch on'], ['Off', 'Time to switch off again']]
-    : [['Hours', 'Expected hours in use'], ['First', 'First hour expected in use']]).map(([text, label], i) =>
-    h('div', { role: 'columnheader', 'aria-colindex': 26 + i, 'aria-label': label, title: label, className: 'num' }, text));
-  const total = { kind: 'sum', key: SUM, size: shown.length, tally: tally(shown) };
-  const name = h('div', { role: 'columnheader', 'aria-colindex': 1, className: 'name' }, 'Room');
+  }, h('span', {}, clock(start).slice(0, 2)), isMidnight(hour) ? h('em', {}, weekday(start)) : null));
+  const titles = (isPlan() ? ['on', 'off'] : ['hours', 'first']).map((column, i) =>
+    h('div', { role: 'columnheader', 'aria-colindex': 26 + i, 'aria-label': t(`column.${column}.long`), title: t(`column.${column}.long`), className: 'num' }, t(`column.${column}`)));
+  const total = { kind: 'sum', key: SUM, size: shown.length, tally: tally(shown), first: firstOf(shown) };
+  const name = h('div', { role: 'columnheader', 'aria-colindex': 1, className: 'name' }, t('column.room'));
   $('grid-head').replaceChildren(
     h('div', { role: 'row', 'aria-rowindex': 1, className: 'row labels' }, name, hours, titles),
-    rowOf(total, 2, `Rooms ${counted()}`, isPlan() ? 'Rooms on' : 'In use'),
+    rowOf(total, 2, t(isPlan() ? 'sum.on.long' : 'sum.used.long'), t(isPlan() ? 'sum.on' : 'sum.used')),
   );
 }
-
-/** What the rows of counts count. */
-const counted = () => (isPlan() ? 'on' : 'expected in use');
-
-const isMidnight = (hour) => hour > 0 && clock(state.starts[hour]) === '00:00';
-const midnight = (hour) => (isMidnight(hour) ? ' midnight' : '');
 
 /** Makes the rows in sight, and only these. */
 export function draw() {
@@ -93,97 +89,13 @@ export function drawAll() {
 function drawRow(index) {
   if (drawn.has(index) || index >= state.rows.length) return;
   const row = state.rows[index];
-  const element = row.kind === 'group' ? rowOf(row, index + 3, row.prefix || 'Other rooms') : roomRow(row, index + 3);
+  const element = row.kind === 'group' ? rowOf(row, index + 3, row.prefix || t('group.other')) : roomRow(row, index + 3);
   element.style.transform = `translateY(${index * rowHeight}px)`;
   element.dataset.index = index;
   drawn.set(index, element);
   // In the order of the rows, for readers that go through the document.
   const after = [...drawn.keys()].filter((key) => key > index).sort((a, b) => a - b)[0];
   $('grid-body').insertBefore(element, after === undefined ? null : drawn.get(after));
-}
-
-/** A row of counts: the whole building, or one group. */
-function rowOf(row, position, title, short = title) {
-  const cells = row.tally.map((n, hour) => {
-    const cell = h('div', {
-      role: 'gridcell', tabIndex: -1, 'aria-colindex': hour + 2, 'data-column': hour + 1, className: `cell bar${midnight(hour)}`,
-      'aria-label': `${clock(state.starts[hour])}, ${count(n)} of ${plural(row.size, 'room')} ${counted()}`,
-    }, h('i'), h('span', {}, count(n)));
-    cell.firstChild.style.height = `${row.size ? (100 * n) / row.size : 0}%`;
-    cell.classList.toggle('none', n === 0);
-    return cell;
-  });
-  const name = h('div', { role: 'rowheader', tabIndex: -1, 'aria-colindex': 1, 'data-column': 0, className: 'name' },
-    h('span', { className: 'label' }, short),
-    row.kind === 'group' ? h('span', { className: 'tag quiet' }, plural(row.size, 'room')) : null);
-  if (row.kind === 'group') name.setAttribute('aria-label', `${title}, ${plural(row.size, 'room')}, ${row.folded ? 'folded' : 'unfolded'}, Enter to change`);
-  else name.setAttribute('aria-label', title);
-  const first = row.tally.findIndex((n) => n > 0);
-  return h('div', { role: 'row', 'aria-rowindex': position, 'data-key': row.key, className: `row ${row.kind}${row.folded ? ' folded' : ''}` },
-    name, cells, side(1 + HOURS, '', 'no value'), isPlan() ? side(2 + HOURS, '', 'no value')
-      : side(2 + HOURS, first < 0 ? '–' : clock(state.starts[first]), first < 0 ? 'none expected in use' : `first in use at ${clock(state.starts[first])}`));
-}
-
-function side(column, text, label) {
-  return h('div', { role: 'gridcell', tabIndex: -1, 'aria-colindex': column + 1, 'data-column': column, className: 'num', 'aria-label': label }, text);
-}
-
-export const oddities = (row) => [row.status === 'live' ? null : row.status, row.chattering ? 'chattering' : null].filter(Boolean);
-
-function roomRow(row, position) {
-  const flags = oddities(row);
-  const label = $('group').checked && !$('group-field').hidden ? row.rest : row.name;
-  const name = h('div', {
-    role: 'rowheader', tabIndex: -1, 'aria-colindex': 1, 'data-column': 0, className: 'name', title: row.name,
-    'aria-label': [row.name, ...flags.map((flag) => `${flag} sensor`)].join(', '),
-  }, h('span', { className: 'label' }, label), flags.map((flag) => h('span', { className: 'tag' }, flag)));
-  const element = h('div', { role: 'row', 'aria-rowindex': position, 'data-key': row.key, className: 'row room' },
-    name, row.chances.map((_, hour) => cellOf(row, hour)),
-    isPlan() ? onAndOff(row) : hoursAndFirst(row));
-  element.classList.toggle('open', route.room === row.name);
-  return element;
-}
-
-function hoursAndFirst(row) {
-  const first = row.first === null ? null : clock(state.starts[row.first]);
-  return [side(1 + HOURS, row.expected.toFixed(1), `${row.expected.toFixed(1)} hours expected in use`),
-    side(2 + HOURS, first ?? '–', first ? `first in use at ${first}` : 'none expected in use')];
-}
-
-/** When a room goes on next, and off again. */
-function onAndOff(row) {
-  const [block] = row.blocks;
-  if (!block) return [side(1 + HOURS, '–', 'stays off'), side(2 + HOURS, '', 'stays off')];
-  const more = row.blocks.length - 1;
-  return [side(1 + HOURS, isOnNow(row) ? 'now' : clock(block.start), isOnNow(row) ? 'on now' : `on at ${when24(block.start)}`),
-    side(2 + HOURS, `${clock(block.end)}${more ? '…' : ''}`, `off at ${when24(block.end)}${more ? `, on again at ${when24(row.blocks[1].start)}` : ''}`)];
-}
-
-function cellOf(row, hour) {
-  const p = row.chances[hour];
-  const actual = state.past ? row.actual[hour] : undefined;
-  const tint = isPlan() ? ['planned'] : [row.used[hour] && 'on', p < 0.005 && 'nil', p > 0.65 ? 'deep' : p > 0.5 && 'mid'];
-  const classes = ['cell', ...tint, actual && `was-${actual}`].filter(Boolean).join(' ');
-  const cell = h('div', {
-    role: 'gridcell', tabIndex: -1, 'aria-colindex': hour + 2, 'data-column': hour + 1, className: classes + midnight(hour),
-    'aria-label': isPlan() ? planned(row, hour, actual) : inWords(row, hour, actual),
-  }, h('span', {}, bare(p)));
-  if (isPlan()) cell.style.background = filling(row.parts[hour] ?? []);
-  else cell.style.setProperty('--p', p.toFixed(3));
-  return cell;
-}
-
-function planned(row, hour, actual) {
-  const block = blockOf(row, hour);
-  return `${date(state.starts[hour]).slice(0, 3)} ${clock(state.starts[hour])}, ${block ? `on from ${when24(block.start)} until ${when24(block.end)}` : 'off'}, ` +
-    `${percent(row.chances[hour])} chance of use${actual ? `; ${happened[actual]}` : ''}`;
-}
-
-function inWords(row, hour, actual) {
-  const start = state.starts[hour];
-  const p = row.chances[hour];
-  return `${date(start).slice(0, 3)} ${clock(start)}, ${percent(p)} chance of use, ${likelihood(p)}, ` +
-    `${row.used[hour] ? '' : 'not '}expected in use${actual ? `; ${happened[actual]}` : ''}`;
 }
 
 function showEmpty(n) {
@@ -196,8 +108,8 @@ function showEmpty(n) {
     empty.replaceChildren(...firstSteps());
     return;
   }
-  const clear = h('button', { type: 'button', className: 'link', onclick: () => { $('search').value = ''; $('show').value = 'all'; showRows(); } }, 'Show all rooms');
-  empty.replaceChildren('No room matches. ', clear);
+  const clear = h('button', { type: 'button', className: 'link', onclick: () => { $('search').value = ''; $('show').value = 'all'; showRows(); } }, t('empty.all'));
+  empty.replaceChildren(`${t('empty.none')} `, clear);
 }
 
 function elementAt(key, column) {

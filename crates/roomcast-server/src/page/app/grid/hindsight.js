@@ -1,6 +1,7 @@
 // How right the forecast of a day of the past was, over all rooms.
 
-import { $, announce, plural } from '../core/tools.js';
+import { t } from '../core/language.js';
+import { $, announce } from '../core/tools.js';
 import { percent } from '../core/words.js';
 import { state } from '../core/state.js';
 
@@ -20,8 +21,6 @@ export function showHindsight() {
   if (box.hidden) return;
   // No forecast of the past comes from models that have learned from its hours.
   const isBaseline = state.forecast.model.version === 'baseline';
-  const who = isBaseline ? 'each room’s usual rate' : 'models that had not seen this day';
-  const why = isBaseline && state.models?.current ? ' Every saved model has learned from this day, so no model is used.' : '';
-  announce(box, `In hindsight, ${who} predicted ${percent(right / all)} of ${plural(all, 'hour')} correctly. ` +
-    `${plural(missed, 'hour')} in use ${missed === 1 ? 'was' : 'were'} not expected, and ${plural(wasted, 'hour')} expected in use ${wasted === 1 ? 'was' : 'were'} empty.${why}`);
+  announce(box, [t(isBaseline ? 'hindsight.baseline' : 'hindsight.model', { share: percent(right / all), n: all }),
+    t('hindsight.missed', { n: missed }), t('hindsight.wasted', { n: wasted }), isBaseline && state.models?.current ? t('hindsight.why') : ''].join(' ').trim());
 }

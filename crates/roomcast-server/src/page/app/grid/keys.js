@@ -1,8 +1,10 @@
 // The grid by keyboard and pointer, and the tooltip.
 
+import { t } from '../core/language.js';
 import { $, h } from '../core/tools.js';
-import { date, happened, HOURS, likelihood, percent, span, wall } from '../core/words.js';
-import { arrange, go, isPlan, route, state } from '../core/state.js';
+import { capital, date, happened, HOURS, likelihood, percent, span, wall } from '../core/words.js';
+import { arrange, turn } from '../core/groups.js';
+import { go, isPlan, route, state } from '../core/state.js';
 import { blockOf, when24 } from '../plan/plan.js';
 import { cursor, draw, focusCursor, keyIndex, markCursor, redraw, rowHeight, showRows, SUM } from './grid.js';
 
@@ -49,7 +51,7 @@ function activate(cell) {
   cursor.key = key;
   cursor.column = Number(cell.dataset.column);
   if (row.kind === 'group') {
-    if (!state.folded.delete(row.prefix)) state.folded.add(row.prefix);
+    turn(row.prefix);
     showRows();
     focusCursor();
     return;
@@ -74,30 +76,31 @@ function roomTip(row, hour) {
   return [
     h('span', { className: 'tip-head' }, `${row.name} · ${date(state.starts[hour])}, ${span(state.starts[hour])}`),
     ...(isPlan() ? planTip(row, hour) : chanceTip(row, hour)),
-    actual ? h('span', { className: 'tip-was' }, `It ${happened[actual]}`) : null,
+    actual ? h('span', { className: 'tip-was' }, capital(happened(actual))) : null,
   ].filter(Boolean);
 }
 
 function chanceTip(row, hour) {
   const p = row.chances[hour];
-  return [h('strong', {}, `${percent(p)} chance of use`), h('span', {}, `${likelihood(p)}${row.used[hour] ? '; expected in use' : ''}`)];
+  return [h('strong', {}, t('cell.chance', { chance: percent(p) })), h('span', {}, `${likelihood(p)}${row.used[hour] ? `; ${t('cell.used')}` : ''}`)];
 }
 
 function planTip(row, hour) {
   const block = blockOf(row, hour);
-  return [h('strong', {}, block ? `On ${when24(block.start)}–${when24(block.end)}` : 'Off'),
-    block ? h('span', {}, `for use ${when24(block.occupied_from)}–${when24(block.occupied_until)}`) : null,
-    h('span', {}, `${percent(row.chances[hour])} chance of use`)];
+  const [from, until] = block ? [when24(block.occupied_from), when24(block.occupied_until)] : [];
+  return [h('strong', {}, block ? t('tip.on', { from: when24(block.start), until: when24(block.end) }) : t('tip.off')),
+    block ? h('span', {}, t('block.use', { from, until })) : null,
+    h('span', {}, t('cell.chance', { chance: percent(row.chances[hour]) }))];
 }
 
 function countTip(row, cell, hour) {
   return [
-    h('span', { className: 'tip-head' }, `${row?.prefix ?? 'All rooms shown'} · ${date(state.starts[hour])}, ${span(state.starts[hour])}`),
-    h('strong', {}, cell.getAttribute('aria-label').split(', ')[1]),
+    h('span', { className: 'tip-head' }, `${row?.prefix ?? t('tip.all')} · ${date(state.starts[hour])}, ${span(state.starts[hour])}`),
+    h('strong', {}, cell.getAttribute('aria-label').split(', ').slice(1).join(', ')),
   ];
 }
 
-function place(tip, box) {
+export function place(tip, box) {
   const { width, height } = tip.getBoundingClientRect();
   const left = Math.max(8, Math.min(innerWidth - width - 8, box.left + box.width / 2 - width / 2));
   const above = box.top - height - 10;

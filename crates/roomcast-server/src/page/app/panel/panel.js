@@ -2,7 +2,8 @@
 
 import { $ } from '../core/tools.js';
 import { Problem } from '../core/api.js';
-import { arrange, route, state } from '../core/state.js';
+import { arrange } from '../core/groups.js';
+import { route, state } from '../core/state.js';
 import { focusCursor, redraw } from '../grid/grid.js';
 import { showError } from '../shell/head.js';
 
@@ -14,10 +15,10 @@ async function fetchParts() {
   if (fetching) return;
   fetching = true;
   try {
-    made = await import('/panel.js');
+    made = await import('./panel.js');
     showPanel();
   } catch {
-    showError(new Problem({ title: 'A part of this page could not be loaded', hint: 'Reload the page.' }));
+    showError(new Problem({ code: 'part' }));
   } finally {
     fetching = false;
   }
@@ -30,7 +31,7 @@ export function showPanel() {
   if (!state.forecast) return;
   const row = state.rooms.find((each) => each.name === route.room);
   const kind = route.view ?? (row ? 'room' : null);
-  if (route.room && !row) showError(new Problem({ title: `There is no room ${route.room} in this forecast.` }));
+  if (route.room && !row) showError(new Problem({ code: 'no_room', room: route.room }));
   if (kind && !made) {
     fetchParts();
     return;

@@ -1,8 +1,10 @@
 // What panels are made of.
 
+import { t } from '../core/language.js';
 import { h, s } from '../core/tools.js';
-import { percent, sentence } from '../core/words.js';
+import { percent } from '../core/words.js';
 import { closePanel } from '../core/state.js';
+import { complaint } from '../shell/head.js';
 
 /** What its parts wait for. */
 export const pending = [];
@@ -10,7 +12,7 @@ export const pending = [];
 export function panelHead(title, summary, tags = []) {
   return h('header', { className: 'phead' },
     h('div', {}, h('h2', { id: 'panel-title', tabIndex: -1 }, title), tags.map((text) => h('span', { className: 'tag' }, text))),
-    h('button', { type: 'button', className: 'close', 'aria-label': 'Close', title: 'Close (Escape)', onclick: closePanel }, '×'),
+    h('button', { type: 'button', className: 'close', 'aria-label': t('close'), title: t('close.long'), onclick: closePanel }, '×'),
     h('p', {}, summary));
 }
 
@@ -21,13 +23,11 @@ export function part(title, ...content) {
 /** A part that fills itself once `fetching` is done, or says why it cannot. */
 export function later(title, fetching, make) {
   pending.push(fetching);
-  const section = part(title, h('p', { className: 'small' }, 'Loading…'));
+  const section = part(title, h('p', { className: 'small' }, t('loading')));
   fetching.then((answer) => section.replaceChildren(section.firstChild, ...[make(answer)].flat().filter(Boolean)))
-    .catch((problem) => section.replaceChildren(section.firstChild, complaint(problem)));
+    .catch((problem) => section.replaceChildren(section.firstChild, ...complaint(problem)));
   return section;
 }
-
-export const complaint = (problem) => h('p', { className: 'small' }, h('strong', {}, sentence(problem.message)), ' ', sentence(problem.hint ?? ''));
 
 export function label(x, y, text, anchor = 'start', extra = '') {
   return s('text', { x, y, 'text-anchor': anchor, class: extra }, text);
@@ -48,7 +48,7 @@ export function skillOf({ scores }) {
 export const liveSkill = ({ live }) => (live?.hours && live.baseline ? live.skill : null);
 
 export function skillWords(skill) {
-  if (skill === null) return 'not judged yet';
-  if (Math.abs(skill) < 0.005) return 'no better, no worse';
-  return `${percent(Math.abs(skill))} ${skill > 0 ? 'less' : 'more'} error`;
+  if (skill === null) return t('skill.none');
+  if (Math.abs(skill) < 0.005) return t('skill.same');
+  return t(skill > 0 ? 'skill.less' : 'skill.more', { share: percent(Math.abs(skill)) });
 }

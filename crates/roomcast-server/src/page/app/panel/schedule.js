@@ -1,18 +1,20 @@
 // A room's schedule for heating and ventilation.
 
+import { t } from '../core/language.js';
 import { h, prefers, s, save } from '../core/tools.js';
-import { clock, date, DAY, HOUR, HOURS, shift, stamp } from '../core/words.js';
+import { clock, date, DAY, HOUR, HOURS, shift, stamp, weekday } from '../core/words.js';
 import { ask, get } from '../core/api.js';
 import { state } from '../core/state.js';
 import { lead } from '../plan/plan.js';
-import { complaint, label, part } from './pieces.js';
+import { complaint } from '../shell/head.js';
+import { label, part } from './pieces.js';
 
 export function schedulePart(row) {
   const result = h('div', { 'aria-live': 'polite' });
-  const rule = h('p', { className: 'small' }, `On ${prefers('preheat', '45')} minutes before use, off ${prefers('setback', '30')} minutes after it. The plan’s tools change both.`);
-  const save = h('button', { type: 'button', className: 'secondary', id: 'download', onclick: () => download(row, result) }, 'Download calendar (.ics)');
+  const rule = h('p', { className: 'small' }, t('schedule.rule', { before: prefers('preheat', '45'), after: prefers('setback', '30') }));
+  const save = h('button', { type: 'button', className: 'secondary', id: 'download', onclick: () => download(row, result) }, t('schedule.download'));
   showSchedule(row, result);
-  return part('Heating and ventilation', result, rule, save);
+  return part(t('schedule.title'), result, rule, save);
 }
 
 function scheduleQuery(row) {
@@ -22,17 +24,17 @@ function scheduleQuery(row) {
 async function showSchedule(row, result) {
   try {
     const blocks = (await get('/schedule', scheduleQuery(row))).devices.flatMap((each) => each.blocks);
-    if (!blocks.length) result.replaceChildren(h('p', {}, 'The room is not expected in use, so nothing needs to run.'));
+    if (!blocks.length) result.replaceChildren(h('p', {}, t('schedule.none')));
     else result.replaceChildren(timeline(blocks), h('ul', { className: 'blocks' }, blocks.map(block)));
   } catch (problem) {
-    result.replaceChildren(complaint(problem));
+    result.replaceChildren(...complaint(problem));
   }
 }
 
 function block({ start, end, occupied_from: from, occupied_until: to }) {
   const day = date(start) === date(state.starts[0]) ? '' : `${date(start)}, `;
-  const until = date(start) === date(end) ? clock(end) : `${date(end).slice(0, 3)} ${clock(end)}`;
-  return h('li', {}, `${day}${clock(start)}–${until} `, h('span', { className: 'small' }, `for use ${clock(from)}–${clock(to)}`));
+  const until = date(start) === date(end) ? clock(end) : `${weekday(end)} ${clock(end)}`;
+  return h('li', {}, `${day}${clock(start)}–${until} `, h('span', { className: 'small' }, t('block.use', { from: clock(from), until: clock(to) })));
 }
 
 function timeline(blocks) {
@@ -50,6 +52,6 @@ async function download(row, result) {
     const answer = await ask('/schedule', { ...scheduleQuery(row), format: 'ics' });
     save(await answer.blob(), `${row.name.replace(/[^\w.-]+/g, '_')}.ics`);
   } catch (problem) {
-    result.replaceChildren(complaint(problem));
+    result.replaceChildren(...complaint(problem));
   }
 }

@@ -1,14 +1,17 @@
 // The past of a room: its last weeks and its typical one.
 
-import { h, plural, s } from '../core/tools.js';
-import { date, DAY, HOUR, HOURS, percent, stamp } from '../core/words.js';
+import { t } from '../core/language.js';
+import { h, s } from '../core/tools.js';
+import { date, DAY, HOUR, HOURS, percent, stamp, weekday } from '../core/words.js';
+import { explore } from './explore.js';
 import { label } from './pieces.js';
 
-const WEEKDAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
+/** A week that begins on a Monday, to name its days. */
+const WEEK = [1, 2, 3, 4, 5, 6, 7].map((day) => `2024-01-0${day}T00:00:00`);
 const STRIP = { left: 52, wide: 17.5, high: 8 };
 
 export function weeks(hours) {
-  if (!hours.length) return [h('p', {}, 'No readings cover these weeks.')];
+  if (!hours.length) return [h('p', {}, t('weeks.none'))];
   const first = Math.floor(stamp(hours[0].start) / DAY);
   const days = Math.floor(stamp(hours.at(-1).start) / DAY) - first + 1;
   const paths = { occupied: '', unobserved: '' };
@@ -21,9 +24,9 @@ export function weeks(hours) {
   }
   const used = hours.filter((hour) => hour.state === 'occupied').length;
   const known = hours.filter((hour) => hour.state !== 'unobserved').length;
-  const said = known ? `In use ${percent(used / known)} of ${plural(known, 'observed hour')}.` : 'No hour was observed.';
+  const said = known ? t('weeks.used', { share: percent(used / known), n: known }) : t('weeks.unobserved');
   const high = days * STRIP.high;
-  const svg = s('svg', { viewBox: `0 0 480 ${high + 20}`, role: 'img', class: 'strip', 'aria-label': `Hours in use over ${plural(days, 'day')}. ${said}` },
+  const svg = s('svg', { viewBox: `0 0 480 ${high + 20}`, role: 'group', class: 'strip', 'aria-label': `${t('weeks.label', { n: days })} ${said}` },
     s('rect', { class: 'track', x: STRIP.left, y: 0, width: HOURS * STRIP.wide, height: high }), s('path', { class: 'used', d: paths.occupied }), s('path', { class: 'unk', d: paths.unobserved }));
   for (let day = 0; day < days; day += 1) {
     const text = new Date((first + day) * DAY).toISOString();
@@ -32,7 +35,14 @@ export function weeks(hours) {
     if (days - day >= 2) svg.append(label(0, day * STRIP.high + 11, date(text, 'day')));
   }
   hourLabels(svg, high + 14);
-  return [svg, h('p', { className: 'small' }, `${said} Each line is one day, the newest last. Dashes mark hours that were not observed.`)];
+  const marks = [...Array(days).keys()].map((day) => {
+    const text = new Date((first + day) * DAY).toISOString();
+    const n = hours.filter(({ start, state: was }) => was === 'occupied' && start.slice(0, 10) === text.slice(0, 10)).length;
+    return [s('rect', { class: 'target', x: STRIP.left, y: day * STRIP.high, width: HOURS * STRIP.wide, height: STRIP.high }), t('weeks.day', { day: date(text), n })];
+  });
+  svg.append(...marks.map(([target]) => target));
+  explore(svg, marks, 1);
+  return [svg, h('p', { className: 'small' }, `${said} ${t('weeks.legend')}`)];
 }
 
 function hourLabels(svg, y) {
@@ -40,21 +50,22 @@ function hourLabels(svg, y) {
 }
 
 export function typicalWeek(week) {
-  if (!week) return [h('p', {}, 'There is no typical week yet.')];
+  if (!week) return [h('p', {}, t('week.none'))];
   const cells = week.flatMap((hours, day) => hours.map((share, hour) => ({ day, hour, share })));
   const known = cells.filter((cell) => cell.share !== null);
-  if (!known.length) return [h('p', {}, 'There is no typical week yet, because no hour was observed.')];
+  if (!known.length) return [h('p', {}, t('week.unobserved'))];
   const top = known.reduce((a, b) => (b.share > a.share ? b : a));
-  const at = (cell) => `${WEEKDAYS[cell.day]} ${String(cell.hour).padStart(2, '0')}:00`;
-  const said = top.share > 0 ? `The busiest hour is ${at(top)}: in use ${percent(top.share)} of the time.` : 'The room was never in use.';
-  const svg = s('svg', { viewBox: '0 0 480 146', role: 'img', class: 'week', 'aria-label': `Share of time in use by weekday and hour. ${said}` });
-  for (const cell of cells) {
-    const rect = s('rect', { x: STRIP.left + cell.hour * STRIP.wide, y: cell.day * 18, width: STRIP.wide - 1, height: 17, rx: 1.5, class: cell.share === null ? 'unseen' : 'share' },
-      s('title', {}, `${at(cell)}: ${cell.share === null ? 'not observed' : `in use ${percent(cell.share)} of the time`}`));
+  const at = (cell) => `${date(WEEK[cell.day], 'dayOfWeek')} ${String(cell.hour).padStart(2, '0')}:00`;
+  const said = top.share > 0 ? t('week.busiest', { hour: at(top), share: percent(top.share) }) : t('week.never');
+  const svg = s('svg', { viewBox: '0 0 480 146', role: 'group', class: 'week', 'aria-label': `${t('week.label')} ${said}` });
+  const marks = cells.map((cell) => {
+    const rect = s('rect', { x: STRIP.left + cell.hour * STRIP.wide, y: cell.day * 18, width: STRIP.wide - 1, height: 17, rx: 1.5, class: cell.share === null ? 'unseen' : 'share' });
     rect.style.setProperty('--p', cell.share ?? 0);
-    svg.append(rect);
-  }
-  WEEKDAYS.forEach((name, day) => svg.append(label(0, day * 18 + 13, name.slice(0, 3))));
+    return [rect, cell.share === null ? t('week.hour.unobserved', { hour: at(cell) }) : t('week.hour', { hour: at(cell), share: percent(cell.share) })];
+  });
+  svg.append(...marks.map(([rect]) => rect));
+  explore(svg, marks, HOURS);
+  WEEK.forEach((day, at) => svg.append(label(0, at * 18 + 13, weekday(day))));
   hourLabels(svg, 140);
   return [svg, h('p', { className: 'small' }, said)];
 }

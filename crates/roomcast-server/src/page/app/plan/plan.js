@@ -1,9 +1,10 @@
 // The plan: when to switch each room on and off, from the blocks of `/schedule`.
 
-import { count, plural, prefers, sum } from '../core/tools.js';
-import { clock, date, HOUR, percent, shift, stamp } from '../core/words.js';
+import { t } from '../core/language.js';
+import { field, prefers, sum } from '../core/tools.js';
+import { clock, HOUR, percent, shift, stamp, weekday } from '../core/words.js';
 import { get, getChanged } from '../core/api.js';
-import { isPlan, route, state } from '../core/state.js';
+import { isPlan, isPresent, route, state } from '../core/state.js';
 
 /** How long before its use a room is switched on, and how long after it stays on. */
 export const lead = () => ({ preheat: `${prefers('preheat', '45')}m`, setback_after: `${prefers('setback', '30')}m` });
@@ -45,29 +46,28 @@ export function filling(parts) {
 export const blockOf = (row, hour) => row.blocks.find((block) => stamp(block.end) > stamp(state.starts[hour]) && stamp(block.start) < stamp(state.starts[hour]) + HOUR);
 
 /** A time, with its weekday where that is not the first hour's. */
-export const when24 = (text) => (text.slice(0, 10) === state.starts[0].slice(0, 10) ? clock(text) : `${date(text).slice(0, 3)} ${clock(text)}`);
+export const when24 = (text) => (text.slice(0, 10) === state.starts[0].slice(0, 10) ? clock(text) : `${weekday(text)} ${clock(text)}`);
 
 /** What is to do, in a sentence: earliest and latest leave out one room in twenty, so that no outlier speaks for all. */
 export function planHeadline(day) {
   const on = state.rooms.filter((row) => row.blocks.length);
-  const rooms = plural(state.rooms.length, 'room');
-  if (!on.length) return `${day}: no room needs to be on for 24 hours`;
-  const later = on.filter((row) => !isOnNow(row)).map((row) => row.blocks[0].start).sort();
+  if (!on.length) return t('plan.none', { day });
+  const running = on.filter(isOnNow).length;
+  const later = on.map((row) => row.blocks[isOnNow(row) ? 1 : 0]?.start).filter(Boolean).sort();
   const ends = on.map((row) => row.blocks.at(-1).end).sort();
-  const running = on.length - later.length;
-  const begin = [running ? `${count(running)} now` : '', later.length ? `${running ? 'others ' : ''}from ${when24(later[Math.floor(0.05 * later.length)])}` : ''];
   const last = ends[Math.min(ends.length - 1, Math.ceil(0.95 * ends.length))];
-  return `${day}: switch on ${count(on.length)} of ${rooms}, ${begin.filter(Boolean).join(', ')}; all off by ${when24(last)}`;
+  const kind = !running ? 'later' : later.length ? 'both' : 'now';
+  const off = t(last === ends.at(-1) ? 'plan.allOff' : 'plan.mostOff', { time: when24(last) });
+  return t(`plan.${kind}`, { day, on: on.length, n: state.rooms.length, running, from: later.length ? when24(later[Math.floor(0.05 * later.length)]) : '', off });
 }
 
-/** Whether a room is on when the plan begins. */
-export const isOnNow = (row) => row.on <= stamp(state.starts[0]);
+/** Whether a room is on now, as the plan begins. */
+export const isOnNow = (row) => isPresent() && row.on <= stamp(state.starts[0]);
 
-export const planSummary = (rooms) => `${plural(Math.round(sum(rooms.map((row) => row.hoursOn))), 'hour')} on`;
+export const planSummary = (rooms) => t('plan.hoursOn', { n: Math.round(sum(rooms.map((row) => row.hoursOn))) });
 
 /** The rows shown as a table that a spreadsheet reads: a line for each block. */
 export function planTable() {
-  const field = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const lines = state.rows.filter((row) => row.kind === 'room').flatMap((row) => row.blocks.map((block) =>
     [field(row.name), block.start, block.end, block.occupied_from, block.occupied_until, block.peak_probability].join(',')));
   return ['room,on,off,occupied_from,occupied_until,peak_probability', ...lines].join('\r\n').concat('\r\n');
@@ -75,14 +75,12 @@ export function planTable() {
 
 export const planFile = () => `plan_${state.starts[0].slice(0, 10)}.csv`;
 
-const KEPT = { kept: 'the promise was kept', broken: 'the promise was not kept', unproven: 'too few hours to tell whether the promise is kept' };
-
 /** What the plan promises, and how well that was kept; nothing where it follows a fixed rule. */
 export function promised() {
   const { max_missed: most, source, kept, lately } = state.promise ?? {};
   if (most === undefined) return '';
-  const aim = `The plan aims to be on for all but ${percent(most)} of the hours in use`;
-  if (source === 'assumed') return `${aim} if the chances are right. No day has been checked yet.`;
-  if (source === 'training' || !lately?.days) return `${aim}, going by hours held back in training. Too few days have passed to check it.`;
-  return `${aim}. In the last ${plural(lately.days, 'day')} it missed ${percent(lately.missed_share ?? 0)} of ${plural(lately.occupied_hours, 'hour')}: ${KEPT[kept]}.`;
+  const share = percent(most);
+  if (source === 'assumed') return t('promise.assumed', { share });
+  if (source === 'training' || !lately?.days) return t('promise.training', { share });
+  return t('promise.checked', { share, n: lately.days, missed: percent(lately.missed_share ?? 0), hours: t('hours', { n: lately.occupied_hours }), kept: t(`promise.${kept}`) });
 }

@@ -79,7 +79,7 @@ async function readEvents(body, secret) {
 async function openStream() {
   const secret = token.get();
   try {
-    const answer = await fetch('/events', { headers: authorization(secret) });
+    const answer = await fetch('./events', { headers: authorization(secret) });
     if (!answer.ok) return;
     listening = true;
     // What changed before was not told.

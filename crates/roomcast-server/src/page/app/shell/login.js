@@ -1,10 +1,11 @@
 // Sign-in.
 
+import { t } from '../core/language.js';
 import { $, announce, tell } from '../core/tools.js';
 import { sentence } from '../core/words.js';
 import { ask, token } from '../core/api.js';
 
-const told = (problem) => `${sentence(problem.message)} ${sentence(problem.hint)}`;
+const told = (problem) => `${sentence(problem.message)} ${problem.hint}`;
 
 export function signIn(problem) {
   const dialog = $('login');
@@ -22,7 +23,7 @@ export async function submitToken(event) {
   try {
     await ask('/models', {}, { secret });
   } catch (problem) {
-    announce($('login-error'), problem.status === 401 ? 'The server does not know this token. Check it for missing characters.' : told(problem));
+    announce($('login-error'), problem.status === 401 ? t('login.unknown') : told(problem));
     $('login-error').hidden = false;
     $('token').setAttribute('aria-invalid', 'true');
     $('token').select();

@@ -1,0 +1,166 @@
+//! `rooms.csv`: reading, checking and writing.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use chrono::{NaiveDate, NaiveTime};
+
+use super::{Assignment, Rooms, RoomsError};
+use crate::calendar::{Calendar, Timestamp};
+use crate::readings::field::{excerpt, name, trim};
+use crate::readings::{ReadError, each_record};
+
+/// The columns of the file.
+const COLUMNS: [&str; 6] = ["sensor", "room", "floor", "building", "from", "to"];
+
+/// Number of columns that must be there and have a value in each row.
+const REQUIRED: usize = 2;
+
+/// Most rows of a table.
+pub const MAX_ROWS: usize = 1 << 20;
+
+impl Rooms {
+    /// Reads a table from a file, or from standard input for `-`: text with a header that names the columns `sensor` and
+    /// `room`, and as far as they are known `floor`, `building`, `from` and `to`, in any order and any case. Commas,
+    /// semicolons or tabs stand between the cells. `from` and `to` are local dates, for their midnights, or times; a period
+    /// includes its first instant and not its last. Packed files, UTF-16 and Excel workbooks are read like readings.
+    ///
+    /// # Errors
+    /// [`RoomsError`] names the file, and the line and column of the first fault.
+    pub fn read(path: &Path, calendar: &Calendar) -> Result<Rooms, RoomsError> {
+        let file = path.to_string_lossy();
+        if path == Path::new("-") {
+            return Rooms::parse(io::stdin().lock(), "-", calendar);
+        }
+        let source = File::open(path).map_err(|error| ReadError::io(&file, error))?;
+        Rooms::parse(source, &file, calendar)
+    }
+
+    /// Reads a table as [`Rooms::read`] does; messages name it `file`.
+    ///
+    /// # Errors
+    /// As [`Rooms::read`].
+    pub fn parse(source: impl Read, file: &str, calendar: &Calendar) -> Result<Rooms, RoomsError> {
+        let mut places: Option<[Option<usize>; COLUMNS.len()]> = None;
+        let (mut width, mut rows) = (0, Vec::new());
+        each_record(source, file, |line, record| {
+            let Some(places) = &places else {
+                width = record.len();
+                places = Some(header(file, line, record.iter())?);
+                return Ok(());
+            };
+            if record.len() != width {
+                return Err(RoomsError::Width { file: file.to_owned(), line, expected: width, found: record.len() });
+            }
+            if rows.len() == MAX_ROWS {
+                return Err(RoomsError::Long { file: file.to_owned(), line, most: MAX_ROWS });
+            }
+            let cell = |at: usize| places[at].map_or(&b""[..], |place| trim(&record[place]));
+            rows.push((line, row(file, line, cell, calendar)?));
+            Ok(())
+        })?;
+        if places.is_none() {
+            return Err(RoomsError::Header { file: file.to_owned(), line: 1, count: "no", column: COLUMNS[0] });
+        }
+        Rooms::checked(file, rows)
+    }
+
+    /// Returns the table as a file with all columns, in order of sensor, then time.
+    pub fn csv(&self, calendar: &Calendar) -> Vec<u8> {
+        let mut out = csv::Writer::from_writer(Vec::new());
+        // Writing to memory cannot fail.
+        let _ = out.write_record(COLUMNS);
+        for row in &self.assignments {
+            let time = |instant: Option<Timestamp>| instant.map_or(String::new(), |instant| calendar.format(instant));
+            let name = |name: &Option<String>| name.clone().unwrap_or_default();
+            let (from, to) = (time(row.from), time(row.to));
+            let (floor, building) = (name(&row.floor), name(&row.building));
+            let _ = out.write_record([&row.sensor, &row.room, &floor, &building, &from, &to]);
+        }
+        out.into_inner().unwrap_or_default()
+    }
+}
+
+/// Checks the names of a row that is not from a file.
+pub(super) fn check(file: &str, line: u64, row: &Assignment) -> Result<(), RoomsError> {
+    let names = [Some(&row.sensor), Some(&row.room), row.floor.as_ref(), row.building.as_ref()];
+    let mut names = names.into_iter().enumerate().filter_map(|(at, name)| Some((at, name?)));
+    names.try_for_each(|(at, name)| checked_name(file, line, at, name.as_bytes()).map(|_| ()))
+}
+
+/// Returns the place of each column in the header.
+fn header<'a>(
+    file: &str,
+    line: u64,
+    cells: impl Iterator<Item = &'a [u8]>,
+) -> Result<[Option<usize>; COLUMNS.len()], RoomsError> {
+    let error = |count, column| RoomsError::Header { file: file.to_owned(), line, count, column };
+    let mut places = [None; COLUMNS.len()];
+    for (place, cell) in cells.enumerate() {
+        let text = String::from_utf8_lossy(trim(cell)).to_lowercase();
+        let Some(at) = COLUMNS.iter().position(|column| *column == text) else {
+            return Err(RoomsError::Cell {
+                file: file.to_owned(),
+                line,
+                column: "header",
+                expected: "sensor, room, floor, building, from or to".into(),
+                found: excerpt(cell),
+            });
+        };
+        if places[at].replace(place).is_some() {
+            return Err(error("more than one", COLUMNS[at]));
+        }
+    }
+    match (0..REQUIRED).find(|&at| places[at].is_none()) {
+        Some(at) => Err(error("no", COLUMNS[at])),
+        None => Ok(places),
+    }
+}
+
+/// Reads a row from its cells, in the order of [`COLUMNS`].
+fn row<'a>(
+    file: &str,
+    line: u64,
+    cell: impl Fn(usize) -> &'a [u8],
+    calendar: &Calendar,
+) -> Result<Assignment, RoomsError> {
+    let optional = |at: usize| {
+        let cell = cell(at);
+        (!cell.is_empty()).then(|| checked_name(file, line, at, cell).map(str::to_owned)).transpose()
+    };
+    let time = |at: usize| {
+        let cell = cell(at);
+        (!cell.is_empty()).then(|| instant(file, line, at, cell, calendar)).transpose()
+    };
+    Ok(Assignment {
+        sensor: checked_name(file, line, 0, cell(0))?.to_owned(),
+        room: checked_name(file, line, 1, cell(1))?.to_owned(),
+        floor: optional(2)?,
+        building: optional(3)?,
+        from: time(4)?,
+        to: time(5)?,
+    })
+}
+
+/// Reads a name by the rules of devices' names.
+fn checked_name<'a>(file: &str, line: u64, at: usize, cell: &'a [u8]) -> Result<&'a str, RoomsError> {
+    name(cell).map_err(|problem| fault(file, line, at, &problem.expected.replace("device name", "name"), cell))
+}
+
+/// Reads a local time, or a date for its midnight.
+fn instant(file: &str, line: u64, at: usize, cell: &[u8], calendar: &Calendar) -> Result<Timestamp, RoomsError> {
+    let text = String::from_utf8_lossy(cell);
+    let date: Option<NaiveDate> = text.parse().ok().filter(|_| text.len() == "2016-08-31".len());
+    let read = match date {
+        // A year that the calendar does not know is refused as a time is.
+        Some(_) => calendar.parse(&format!("{text} {}", NaiveTime::MIN)),
+        None => calendar.parse(&text),
+    };
+    read.map_err(|_| fault(file, line, at, "a date as YYYY-MM-DD or a time as YYYY-MM-DD HH:MM:SS", cell))
+}
+
+fn fault(file: &str, line: u64, at: usize, expected: &str, found: &[u8]) -> RoomsError {
+    let (file, column) = (file.to_owned(), COLUMNS[at]);
+    RoomsError::Cell { file, line, column, expected: expected.to_owned(), found: excerpt(found) }
+}

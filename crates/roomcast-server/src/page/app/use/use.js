@@ -1,0 +1,105 @@
+// The use of rooms over weeks: who uses which share of the working hours, and which room is never used.
+
+import { collator, decimal, t } from '../core/language.js';
+import { $, h, save } from '../core/tools.js';
+import { date, percent, weekday } from '../core/words.js';
+import { ask, get } from '../core/api.js';
+import { go, state } from '../core/state.js';
+import { complaint } from '../shell/head.js';
+
+/** Rows that are drawn; all are in the file. */
+const MOST_ROWS = 500;
+/** A Monday, from which the days of the week are counted. */
+const MONDAY = 1;
+
+let report = null;
+/** The day of which the report was asked for. */
+let reportDay = null;
+/** Column and direction of the order: the least used first. */
+const useOrder = { by: 'share', up: true };
+
+/** What each column shows, and what it is sorted by; what is not known comes last. */
+const USE_COLUMNS = {
+  room: [(each) => each.device, (each) => h('button', { type: 'button', className: 'link', onclick: () => go({ room: each.device, hour: null, view: null }) }, each.device)],
+  share: [(each) => each.used_share, (each) => shareBar(each)],
+  trend: [(each) => each.trend, (each) => trendWords(each)],
+  peak: [(each) => each.peak_share, (each) => peakWords(each)],
+  unknown: [(each) => each.unknown_share, (each) => percent(each.unknown_share)],
+};
+
+function shareBar({ used_share: share, is_never_used: never }) {
+  if (share === null) return t('use.unknown');
+  const bar = h('i', { className: 'share', 'aria-hidden': 'true' }, h('b', {}));
+  bar.firstChild.style.width = `${100 * share}%`;
+  return [never ? h('span', { className: 'tag' }, t('use.never')) : percent(share), ' ', bar];
+}
+
+/** A change within what chance explains is none. */
+function trendWords({ trend, trend_noise: noise }) {
+  if (trend === null) return t('use.short');
+  if (Math.abs(trend) <= (noise ?? 0)) return t('use.steady');
+  return t(trend > 0 ? 'use.rises' : 'use.falls', { points: decimal(100 * Math.abs(trend)) });
+}
+
+function peakWords({ peak_hour: hour, peak_share: share, peak_weekday: day }) {
+  if (hour === null) return '–';
+  const time = `${String(hour).padStart(2, '0')}:00`;
+  return t('use.peak', { day: weekday(`2024-01-0${MONDAY + day}T00:00:00`), time, share: percent(share) });
+}
+
+function inOrder(a, b) {
+  const [mine, other] = [a, b].map(USE_COLUMNS[useOrder.by][0]);
+  if (mine === null || other === null) return (mine === null) - (other === null);
+  const by = typeof mine === 'string' ? collator.compare(mine, other) : mine - other;
+  return (useOrder.up ? by : -by) || collator.compare(a.device, b.device);
+}
+
+function useHeads() {
+  return Object.keys(USE_COLUMNS).map((column) => {
+    const isChosen = column === useOrder.by;
+    const choose = () => {
+      useOrder.up = isChosen ? !useOrder.up : true;
+      useOrder.by = column;
+      drawUse();
+      $(`use-${column}`).focus();
+    };
+    return h('th', { scope: 'col', 'aria-sort': isChosen ? (useOrder.up ? 'ascending' : 'descending') : 'none' },
+      h('button', { type: 'button', className: 'link', id: `use-${column}`, onclick: choose }, t(`use.column.${column}`), isChosen ? h('span', { 'aria-hidden': 'true' }, useOrder.up ? ' ↑' : ' ↓') : ''));
+  });
+}
+
+function drawUse() {
+  const wanted = $('search').value.trim().toLowerCase();
+  const found = report.rooms.filter((each) => each.device.toLowerCase().includes(wanted)).sort(inOrder);
+  const rows = found.slice(0, MOST_ROWS).map((each) => h('tr', {}, Object.entries(USE_COLUMNS).map(([column, [, cell]]) =>
+    (column === 'room' ? h('th', { scope: 'row' }, cell(each)) : h('td', {}, cell(each))))));
+  const never = report.rooms.filter((each) => each.is_never_used).length;
+  const site = report.site.used_share;
+  const said = [t('use.period', { from: date(report.from, 'year'), to: date(report.to, 'year'), hours: report.work_hours }),
+    site === null ? '' : t('use.site', { share: percent(site) }), never ? t('use.neverCount', { n: never }) : t('use.noneNever'),
+    found.length > MOST_ROWS ? t('use.cut', { shown: MOST_ROWS, n: found.length }) : ''];
+  $('use').replaceChildren(h('p', { className: 'small' }, said.filter(Boolean).join(' ')),
+    h('div', { className: 'wide' }, h('table', {}, h('caption', { }, t('view.use')), h('thead', {}, h('tr', {}, useHeads())), h('tbody', {}, rows))));
+}
+
+/** Draws the table, and fetches it once a day is over. */
+export async function showUse() {
+  const today = state.starts[0]?.slice(0, 10);
+  if (state.board !== 'use' || !today || today === reportDay) return;
+  reportDay = today;
+  try {
+    report = await get('/utilisation');
+    drawUse();
+  } catch (problem) {
+    reportDay = null;
+    $('use').replaceChildren(...complaint(problem));
+  }
+}
+
+/** Draws the rooms that are searched for. */
+export const searchUse = () => { if (state.board === 'use' && report) drawUse(); };
+
+export async function downloadUse() {
+  const answer = await ask('/utilisation', { format: 'csv' });
+  save(await answer.blob(), `use_${report?.to ?? ''}.csv`);
+}

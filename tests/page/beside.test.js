@@ -1,0 +1,159 @@
+// What stands beside the plan, and the use of rooms: the numbers are those of the API, and none is there that the server does not have.
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, before, test } from 'node:test';
+
+import { DESK, PHONE, launch, openPage, percent, violations } from './browser.js';
+import { READINGS, TOKEN, serve } from './server.js';
+
+let server;
+let browser;
+/** Operations that this server has. */
+let paths;
+
+before(async () => {
+  server = await serve(READINGS);
+  browser = await launch();
+  paths = Object.keys((await server.get('/openapi.json')).paths);
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+const lacks = (t, path) => {
+  if (paths.includes(path)) return false;
+  t.skip(`the server has no ${path}`);
+  return true;
+};
+
+const LEDGER = { timetable: 'mon-fri 06:00-19:00', days: 30, by_day: [], policies: [
+  { policy: 'timetable', hours: 5040, occupied_hours: 1400, hours_on: 2000, empty_hours_on: 700, missed_hours: 28, missed_share: 0.02, starts: 150 },
+  { policy: 'schedule', hours: 5040, occupied_hours: 1400, hours_on: 1600, empty_hours_on: 320, missed_hours: 70, missed_share: 0.05, starts: 160 }] };
+
+/** A month of a ledger takes a month, so this one is made up; the page must say the same. */
+const withLedger = (ledger) => (page) => page.route((url) => url.pathname === '/ledger', (route) => route.fulfill({ json: ledger }));
+
+const figure = (page, name) => page.locator(`[data-fact="${name}"]`);
+
+test('saved and missed are the ledger’s', async (t) => {
+  if (lacks(t, '/ledger')) return;
+  const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'plan', prepare: withLedger(LEDGER) });
+  await figure(page, 'saved').waitFor();
+  assert.match(await figure(page, 'saved').innerText(), /^Saved, 30 days\n20 %\s+1,600 hours on, by the timetable 2,000$/);
+  assert.match(await figure(page, 'missed').innerText(), /^In the cold, 30 days\n5 %\s+of the hours in use; by the timetable 2 %$/);
+  assert.deepEqual(errors, []);
+  await close();
+});
+
+test('a plan that is on for longer than the timetable says so', async (t) => {
+  if (lacks(t, '/ledger')) return;
+  const more = structuredClone(LEDGER);
+  more.policies[1].hours_on = 2340;
+  const { page, close } = await openPage(browser, server, { token: TOKEN, board: 'plan', prepare: withLedger(more) });
+  assert.match(await figure(page, 'saved').innerText(), /^More than the timetable, 30 days\n17 %/);
+  await close();
+});
+
+test('without a timetable, or without a day, nothing is said to be saved', async (t) => {
+  if (lacks(t, '/ledger')) return;
+  for (const ledger of [{ ...LEDGER, timetable: null, policies: LEDGER.policies.slice(1) }, { timetable: null, days: 0, policies: [], by_day: [] }]) {
+    const { page, close } = await openPage(browser, server, { token: TOKEN, board: 'plan', prepare: withLedger(ledger) });
+    await figure(page, 'trust').waitFor();
+    await page.waitForTimeout(500);
+    assert.equal(await figure(page, 'saved').count(), 0);
+    assert.equal(await figure(page, 'missed').count(), ledger.days ? 1 : 0);
+    await close();
+  }
+});
+
+test('how sure is measured, and is not said of a day of the past', async () => {
+  const { page, close } = await openPage(browser, server, { token: TOKEN, board: 'plan' });
+  const { reliability } = await server.get('/models');
+  const inside = reliability.filter((bin) => bin.from > 0.69);
+  const [hours, used] = ['forecasts', 'occupied'].map((what) => inside.reduce((all, bin) => all + bin[what], 0));
+  await figure(page, 'trust').waitFor();
+  assert.match(await figure(page, 'trust').innerText(), new RegExp(`\\n${percent(used / hours)}\\s+of ${hours.toLocaleString('en-GB')} hours called likely were in use$`));
+  await page.getByRole('button', { name: 'One day earlier' }).click();
+  await page.locator('#facts').waitFor({ state: 'hidden' });
+  await close();
+});
+
+test('the days to come are the API’s, Monday among them', async (t) => {
+  if (lacks(t, '/ledger')) return;
+  const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'plan' });
+  const { devices } = await server.get('/schedule?days=7&preheat=45m&setback_after=30m');
+  const days = page.locator('#week-days li');
+  await days.nth(6).waitFor();
+  const begins = devices.flatMap((each) => each.blocks.map((block) => [block.start, each.device])).filter(([start]) => start.startsWith('2016-09-05'));
+  const monday = days.filter({ hasText: 'Mon' });
+  const rooms = new Set(begins.map(([, device]) => device)).size;
+  assert.ok(rooms > 0);
+  assert.match(await monday.getAttribute('aria-label'), new RegExp(`^Monday 5 September: ${rooms} of 7 rooms on, from ${begins.map(([start]) => start.slice(11, 16)).sort()[0]} to `));
+  assert.deepEqual(errors, []);
+  await close();
+});
+
+for (const [size, viewport] of [['desk', DESK], ['phone', PHONE]]) {
+  test(`no violation with all figures; the first room in sight, ${size}`, async (t) => {
+    if (lacks(t, '/ledger')) return;
+    for (const locale of ['en-GB', 'de', 'fr']) {
+      const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'plan', viewport, locale, prepare: withLedger(LEDGER) });
+      await page.locator('#week-days li').nth(6).waitFor();
+      assert.deepEqual(await violations(page), [], locale);
+      const box = await page.locator('#grid-body [role=row]').first().boundingBox();
+      assert.ok(box.y + box.height < viewport.height, `${locale}: the first room ends at ${box.y + box.height}`);
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth > innerWidth), false, 'wider than the screen');
+      assert.deepEqual(errors, []);
+      await close();
+    }
+  });
+}
+
+test('the use of rooms is the API’s, is sorted by a press, and downloaded', async (t) => {
+  if (lacks(t, '/utilisation')) return;
+  const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'plan' });
+  await page.getByRole('button', { name: 'Use', exact: true }).click();
+  const { rooms } = await server.get('/utilisation');
+  const shown = () => page.locator('#use tbody th').allInnerTexts();
+  await page.locator('#use tbody tr').nth(rooms.length - 1).waitFor();
+  const known = rooms.filter((each) => each.used_share !== null).sort((a, b) => a.used_share - b.used_share);
+  assert.deepEqual((await shown()).slice(0, known.length).map((name) => rooms.find((each) => each.device === name).used_share), known.map((each) => each.used_share));
+  const row = page.locator('#use tbody tr').filter({ has: page.getByRole('button', { name: known.at(-1).device, exact: true }) });
+  assert.match(await row.innerText(), new RegExp(percent(known.at(-1).used_share)));
+  // By name, then backwards, by keyboard.
+  await page.locator('#use-room').focus();
+  await page.keyboard.press('Enter');
+  assert.deepEqual(await shown(), rooms.map((each) => each.device));
+  await page.keyboard.press('Enter');
+  assert.deepEqual(await shown(), rooms.map((each) => each.device).reverse());
+  assert.equal(await page.locator('#use th[aria-sort=descending]').count(), 1);
+  assert.deepEqual(await violations(page), []);
+  await page.getByRole('searchbox').fill('ice_4');
+  assert.deepEqual(await shown(), ['device_4']);
+  const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#download-use').click()]);
+  assert.equal((await readFile(await download.path(), 'utf8')).trim().split('\n').length, rooms.length + 1);
+  await page.getByRole('button', { name: 'device_4' }).click();
+  await page.getByRole('region', { name: 'device_4' }).waitFor();
+  assert.deepEqual(errors, []);
+  await close();
+});
+
+test('floors of the table of rooms are groups, which fold', async (t) => {
+  if (lacks(t, '/rooms')) return;
+  const rooms = [1, 2, 3, 4, 5, 6, 7].map((n) => ({ sensor: `device_${n}`, room: `device_${n}`, floor: n < 4 ? 'Ground floor' : 'First floor' }));
+  const table = (page) => page.route((url) => url.pathname === '/rooms', (route) => route.fulfill({ json: { rooms, unassigned: [], without_readings: [] } }));
+  const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'plan', prepare: table });
+  await page.getByRole('heading', { level: 1, name: /switch on/ }).waitFor();
+  await page.getByLabel('Group').check();
+  const ground = page.getByRole('rowheader', { name: /^Ground floor, 3 rooms, unfolded/ });
+  await ground.waitFor();
+  await ground.click();
+  await page.getByRole('rowheader', { name: /^Ground floor, 3 rooms, folded/ }).waitFor();
+  assert.equal(await page.getByRole('rowheader', { name: /^device_[123]/ }).count(), 0);
+  assert.equal(await page.getByRole('rowheader', { name: /^device_[4567]/ }).count(), 4);
+  assert.deepEqual(errors, []);
+  await close();
+});
