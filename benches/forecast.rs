@@ -32,7 +32,7 @@ fn benches(criterion: &mut Criterion) {
         models.devices.get(&hourly.devices[device].device).map_or(0, |m| m.trees.len())
     };
     let device = (0..hourly.devices.len()).max_by_key(|&device| of(&hourly, device)).unwrap_or(0);
-    let rows = horizon(hourly.origin, hourly.end);
+    let rows = horizon(&hourly);
 
     let mut group = criterion.benchmark_group("one_device");
     group.sample_size(20).measurement_time(Duration::from_secs(4)).warm_up_time(Duration::from_secs(1));
@@ -49,6 +49,9 @@ fn benches(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(DEVICES as u64));
     group.bench_function("building", |bencher| bencher.iter(|| SiteRates::new(black_box(&hourly))));
     group.bench_function("forecast", |bencher| bencher.iter(|| forecast_all(&hourly, &site_rates, black_box(&models))));
+    let week = hourly.clone().reaching(7, &Calendar::default());
+    let week_rates = site_rates.reaching(&week);
+    group.bench_function("week", |bencher| bencher.iter(|| forecast_all(&week, &week_rates, black_box(&models))));
     group.finish();
 }
 

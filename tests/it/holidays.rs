@@ -56,7 +56,7 @@ fn holidays_reach_the_features() {
     let origin = calendar.parse("2016-08-15 00:00:00").unwrap();
     let hourly = Hourly::new(&building.readings(), &calendar, origin);
     let rates = SiteRates::new(&hourly);
-    let matrix = Table::new(&hourly, &rates, 0).matrix(&horizon(origin, hourly.end)).unwrap();
+    let matrix = Table::new(&hourly, &rates, 0).matrix(&horizon(&hourly)).unwrap();
     let column = |name: &str| matrix.column(columns().iter().position(|column| *column == name).unwrap());
     for (name, expected) in [("special", 1.0), ("off", 1.0), ("off_before", 1.0), ("off_after", 0.0)] {
         assert_eq!(column(name), [expected; 24], "{name}");

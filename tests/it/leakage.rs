@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use roomcast_forecast::features::{SiteRates, Table};
 use roomcast_forecast::forecast::{DeviceForecast, forecast_all, forecast_in_parts};
-use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::hourly::{Hourly, MAX_DAYS};
 use roomcast_forecast::model::mix::Parts;
 use roomcast_forecast::model::rule::Rule;
 use roomcast_forecast::model::{Models, fit, rows};
@@ -46,16 +46,18 @@ fn scramble(readings: &Readings, origin: Timestamp, seed: u64) -> Readings {
     out
 }
 
-/// The models, the forecasts and the parts that these are a mix of.
+/// The models, the forecasts of seven days and the parts that these are a mix of.
 fn ask(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> (Models, Vec<DeviceForecast>, Vec<Vec<Parts>>) {
     let hourly = Hourly::new(readings, calendar, origin);
     let site_rates = SiteRates::new(&hourly);
     let mut models = fit::train(&hourly, &site_rates, &|| ()).unwrap();
     models.threshold = Rule::MostMissed(0.05).threshold(&models.site.out_of_sample);
-    let forecasts = forecast_all(&hourly, &site_rates, &models).unwrap();
-    let layers = |device: usize| models.layers(&hourly.devices[device].device);
-    let parts = |device| forecast_in_parts(&hourly, &site_rates, device, layers(device)).unwrap().1;
-    let parts = (0..hourly.devices.len()).map(parts).collect();
+    let week = hourly.reaching(MAX_DAYS, calendar);
+    let site_rates = site_rates.reaching(&week);
+    let forecasts = forecast_all(&week, &site_rates, &models).unwrap();
+    let layers = |device: usize| models.layers(&week.devices[device].device);
+    let parts = |device| forecast_in_parts(&week, &site_rates, device, layers(device)).unwrap().1;
+    let parts = (0..week.devices.len()).map(parts).collect();
     (models, forecasts, parts)
 }
 

@@ -28,3 +28,4 @@ mod store;
 mod stream;
 mod until;
 mod upgrade;
+mod week;

@@ -25,7 +25,7 @@ fn building(seed: u64) -> (Readings, Timestamp) {
 /// Replays two weeks with weekly fits. Returns the hours by device name, origin and target.
 fn replay(readings: &Readings, monday: Timestamp) -> BTreeMap<(String, Timestamp, i32), ScoredHour> {
     let [from, to] = [KNOWN, KNOWN + SCORED - 1].map(|day| monday + day * DAY);
-    let plan = BacktestPlan { from, to, every: DAY, refit: 7 * DAY, history: None };
+    let plan = BacktestPlan { from, to, every: DAY, refit: 7 * DAY, history: None, days: 1 };
     let hours = run(readings, &Calendar::default(), &plan, &|_, _| ()).unwrap();
     let name = |hour: &ScoredHour| readings.devices[hour.device as usize].device.clone();
     hours.into_iter().map(|hour| ((name(&hour), hour.origin, hour.hour), hour)).collect()

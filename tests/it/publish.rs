@@ -240,3 +240,52 @@ fn forecasts_are_scored_when_their_hour_has_closed() {
     let server = serve(&place.url, &models, &[]);
     wait("the same score", || live(&server, "hall") == scored);
 }
+
+#[test]
+fn schedules_are_stored_before_their_hours_and_counted_after_their_day() {
+    let (models, place) = (registry(), Place::sqlite());
+    let options = ["--timetable", "mon-sun 06:00-19:00", "--preheat", "30m"];
+    let server = serve(&place.url, &models, &options);
+    // A past that is played: the last reading is the clock.
+    let midnight = (now() - 60 * 24 * HOUR).div_euclid(24 * HOUR) * 24 * HOUR;
+    fill_until(&server, &["hall", "loft"], "attic", midnight + 60);
+    let file = models.path().join("live-ledger");
+    wait("a schedule that is stored", || file.exists());
+    let stored = std::fs::read(&file).unwrap();
+    let empty = server.get("/ledger").json();
+    assert_eq!(
+        (&empty["days"], &empty["timetable"], &empty["policies"]),
+        (&json!(0), &json!("mon-sun 06:00-19:00"), &json!([]))
+    );
+    // What happens on the day does not change what was stored before it.
+    let send = |device: &str, time| post(&server, "application/x-ndjson", &[], row(device, time).as_bytes());
+    for hour in [3, 9, 14, 22] {
+        send("hall", midnight + hour * HOUR + 60);
+    }
+    wait("the readings", || metric(&server, "roomcast_data_until_seconds") == (midnight + 22 * HOUR + 60) as f64);
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert_eq!(std::fs::read(&file).unwrap(), stored);
+    send("loft", midnight + 24 * HOUR + 900);
+    wait("the day", || server.get("/ledger").json()["days"] == 1);
+    let answer = server.get("/ledger?days=7").json();
+    assert_eq!(answer["by_day"][0]["policies"], answer["policies"]);
+    let policies = answer["policies"].as_array().unwrap();
+    let names: Vec<&str> = policies.iter().map(|policy| policy["policy"].as_str().unwrap()).collect();
+    assert_eq!(names, ["timetable", "reactive", "schedule", "hindsight"]);
+    let of = |policy: usize, name: &str| policies[policy][name].as_f64().unwrap();
+    assert_eq!((of(0, "hours"), of(0, "hours_on")), (48.0, 26.0));
+    // Three, nine, fourteen and twenty-two in the hall, and the first minute of both rooms.
+    assert_eq!((of(0, "occupied_hours"), of(3, "missed_hours")), (6.0, 0.0));
+    assert!(of(2, "hours_on") > 8.0 && of(2, "hours_on") < 48.0, "{answer}");
+    assert!(of(2, "missed_hours") >= 3.0, "nobody could know of three o'clock: {answer}");
+    assert_eq!(metric(&server, "roomcast_ledger_hours_on{policy=\"timetable\"}"), 26.0);
+    let csv = server.get("/ledger?format=csv").text();
+    assert_eq!(
+        (csv.lines().count(), csv.lines().next()),
+        (5, Some("date,policy,hours,occupied_hours,hours_on,empty_hours_on,missed_hours,starts"))
+    );
+    assert_eq!(server.get("/ledger?days=0").code(), "invalid_parameter");
+    drop(server);
+    let server = serve(&place.url, &models, &options);
+    wait("the same day", || server.get("/ledger?days=7").json()["policies"] == answer["policies"]);
+}

@@ -182,6 +182,51 @@ fn device_names_may_hold_slashes_and_more() {
 }
 
 #[test]
+fn a_week_begins_with_the_bytes_of_its_day() {
+    let models = registry();
+    let server = Server::start(models.path(), &["--preheat", "20m"]);
+    let at = "at=2016-08-24+23:59:59";
+    let csv = |days: &str| server.get(&format!("/predict?{at}&format=csv{days}")).text();
+    let (day, week) = (csv(""), csv("&days=7"));
+    assert_eq!((day.lines().count(), week.lines().count()), (1 + 24 * 7, 1 + 168 * 7));
+    assert!(week.starts_with(&day));
+    let hours = |days: &str| {
+        let json = server.get(&format!("/predict?{at}&device=device_2{days}")).json();
+        json["devices"][0]["hours"].as_array().unwrap().clone()
+    };
+    assert_eq!(hours("&days=3").len(), 72);
+    assert_eq!(hours("&days=7")[..24], hours("")[..]);
+    let blocks = |days: &str| server.get(&format!("/schedule?{at}&threshold=0.3{days}")).json();
+    let (day, week) = (blocks(""), blocks("&days=7"));
+    // The times of blocks are those of the server, unless a request names others.
+    assert_eq!(day["rule"]["preheat_seconds"], 1200);
+    assert_eq!(blocks("&preheat=5m")["rule"]["preheat_seconds"], 300);
+    assert!(week["hours_on"].as_f64() > day["hours_on"].as_f64());
+    for wrong in ["0", "8", "x"] {
+        assert_eq!(server.get(&format!("/predict?days={wrong}")).code(), "invalid_parameter");
+    }
+}
+
+#[test]
+fn the_use_of_rooms_is_counted() {
+    let models = registry();
+    let server = Server::start(models.path(), &[]);
+    let report = server.get("/utilisation?weeks=4").json();
+    let rooms = report["rooms"].as_array().unwrap();
+    assert_eq!((rooms.len(), &report["work_hours"]), (7, &json!("mon-fri 08:00-18:00")));
+    let used: u64 = rooms.iter().map(|room| room["used_work_hours"].as_u64().unwrap()).sum();
+    assert_eq!(report["site"]["used_work_hours"].as_u64(), Some(used));
+    assert!(used > 100 && rooms.iter().all(|room| room["is_never_used"] == false), "{report}");
+    let input = sample();
+    let command = roomcast(&["utilisation", "--input", input.to_str().unwrap(), "--weeks", "4", "--format", "csv"]);
+    assert_eq!(String::from_utf8(command.stdout).unwrap(), server.get("/utilisation?weeks=4&format=csv").text());
+    let text = roomcast(&["utilisation", "--input", input.to_str().unwrap(), "--weeks", "4"]);
+    assert!(String::from_utf8(text.stdout).unwrap().contains("work hours used"));
+    assert_eq!(server.get("/utilisation?weeks=105").code(), "invalid_parameter");
+    assert_eq!(server.get("/utilisation?work_hours=mon").code(), "invalid_parameter");
+}
+
+#[test]
 fn schedules_come_as_json_and_as_a_calendar() {
     let models = registry();
     let server = Server::start(models.path(), &[]);

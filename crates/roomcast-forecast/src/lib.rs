@@ -47,6 +47,7 @@
 //! | [`measures`] | log loss, Brier score, skill and calibration |
 //! | [`scores`] | compares forecasts with the motion that followed |
 //! | [`backtest`] | measures the accuracy of forecasts of the past |
+//! | [`utilisation`] | counts what rooms were used for over weeks |
 //! | [`files`] | writes output files whole or not at all |
 //! | [`table`] | aligns text tables |
 //!
@@ -86,5 +87,6 @@ pub mod rooms;
 pub mod scores;
 pub mod table;
 pub mod train;
+pub mod utilisation;
 
 pub use forecaster::{FittedForecaster, Forecaster};

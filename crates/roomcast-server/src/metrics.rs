@@ -150,6 +150,18 @@ metrics! {
     }
 }
 
+metrics! {
+    /// Counts of the web hook for alerts.
+    pub struct HookCounts {
+        /// Messages that were taken.
+        sent: Counter "notify_sent_total",
+        /// Tries that failed.
+        failures: Counter "notify_failures_total",
+        /// Messages that were dropped or given up.
+        dropped: Counter "notify_dropped_total",
+    }
+}
+
 /// Requests of one route.
 #[derive(Debug, Default)]
 struct RouteCounts {

@@ -10,7 +10,9 @@ use utoipa::openapi::{Content, Ref, Response, ResponseBuilder};
 use utoipa::{OpenApi, Path};
 
 use crate::api::predict::{body, compact};
-use crate::api::{alerts, devices, events, explain, health, metrics, models, predict, readings, rooms, schedule};
+use crate::api::{
+    alerts, devices, events, explain, health, ledger, metrics, models, predict, readings, rooms, schedule, utilisation,
+};
 use crate::problem;
 
 /// Declares the operations: the label of each path in metrics, and the handlers of its methods.
@@ -40,6 +42,8 @@ operations! {
     "predict": predict::get, body::post;
     "predict": compact::get;
     "schedule": schedule::get;
+    "ledger": ledger::get;
+    "utilisation": utilisation::get;
     "explain": explain::get;
     "events": events::get;
     "devices": devices::list;

@@ -1,6 +1,7 @@
 //! Arguments that several commands share.
 
 mod blocks;
+pub mod by_room;
 mod files;
 mod rooms;
 mod rule;

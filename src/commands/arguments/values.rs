@@ -7,6 +7,7 @@ use chrono::{Days, NaiveDate, NaiveTime};
 use chrono_tz::Tz;
 
 use roomcast_forecast::calendar::{Calendar, TimeError, Timestamp};
+use roomcast_forecast::hourly::MAX_DAYS;
 use roomcast_forecast::readings::names::closest;
 
 /// Seconds of the shortest duration.
@@ -33,6 +34,15 @@ pub fn block_time(text: &str) -> Result<Duration, String> {
     let parsed = humantime::parse_duration(text).ok();
     let valid = parsed.filter(|duration| duration.as_secs() <= 12 * 3600);
     valid.ok_or_else(|| format!("expected a duration of at most 12h, such as 45m; found {text:?}"))
+}
+
+/// Parses the number of days that a forecast reaches.
+///
+/// # Errors
+/// Returns a message that names the bounds.
+pub fn days(text: &str) -> Result<usize, String> {
+    let days = text.parse().ok().filter(|days| (1..=MAX_DAYS).contains(days));
+    days.ok_or_else(|| format!("expected a number of days from 1 to {MAX_DAYS}, found {text:?}"))
 }
 
 /// Parses a share: 0.05, or 5%.

@@ -13,6 +13,7 @@ use crate::commands::arguments::{LevelArg, SiteArgs, values};
 use crate::commands::output::{print, print_json};
 use crate::commands::progress;
 use roomcast_forecast::backtest::cases::CaseWriter;
+use roomcast_forecast::backtest::days_ahead::DaysAhead;
 use roomcast_forecast::backtest::ledger::{self, Ledger};
 use roomcast_forecast::backtest::levels::{Below, Replayed};
 use roomcast_forecast::backtest::report::Report;
@@ -43,6 +44,9 @@ pub struct BacktestArgs {
     /// Time between two fits of the models; 7d saves most of the time at a large site
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = values::duration)]
     refit: Duration,
+    /// Days that each forecast reaches, 1 to 7. With more than one, log loss is also given by day of lead
+    #[arg(long, value_name = "DAYS", default_value_t = 1, value_parser = values::days)]
+    days: usize,
     /// Device to score; without it, all (repeatable). Models are fitted on all devices
     #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
@@ -106,13 +110,16 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
             backtest::run(readings, &calendar, &plan, &|done, total| step("the rooms", done, total))
         })?),
     };
-    let cases = replay(args, (&readings, below.as_ref()), &calendar, &plan, &progress, output.as_mut())?;
+    let (cases, ahead) = replay(args, (&readings, below.as_ref()), &calendar, &plan, &progress, output.as_mut())?;
     let Some(mut report) = Report::new(&readings, &calendar, &plan, &cases) else {
         bail!("nothing to score: no hour of these devices between the origins and the last reading");
     };
     report.independence = below.and_then(|below| below.compare(level, &cases));
     if let Some(output) = output {
         output.finish()?;
+    }
+    if args.days > 1 {
+        report.by_day_ahead = ahead.scores();
     }
     if let Some(compared) = compared {
         let earlier = ledger::prior(&plan, &calendar);
@@ -160,7 +167,8 @@ fn below(
     Ok(Below::new(rooms, level, readings, replayed, Some(floors)))
 }
 
-/// Replays the past and returns the hours of the wanted devices, which go into the file of cases as they are made.
+/// Replays the past and returns the hours of the wanted devices, which go into the file of cases as they are made: those of
+/// the first 24 after each origin, and sums by day of lead.
 fn replay(
     args: &BacktestArgs,
     (readings, below): (&Readings, Option<&Below>),
@@ -168,12 +176,12 @@ fn replay(
     plan: &BacktestPlan,
     progress: &(dyn Fn(usize, usize) + Sync),
     output: Option<&mut Output>,
-) -> anyhow::Result<Vec<ScoredHour>> {
+) -> anyhow::Result<(Vec<ScoredHour>, DaysAhead)> {
     let mut writer = match (&args.cases, output) {
         (Some(file), Some(output)) => Some(CaseWriter::new(file, readings, calendar, output)?),
         _ => None,
     };
-    let mut cases = Vec::new();
+    let (mut cases, mut ahead) = (Vec::new(), DaysAhead::default());
     backtest::run_each(readings, calendar, plan, progress, |mut hours| {
         hours.retain(|hour| is_wanted(args, readings, hour));
         if let Some(below) = below {
@@ -182,13 +190,14 @@ fn replay(
         if let Some(writer) = &mut writer {
             writer.write(hours.iter()).context("cannot write --cases")?;
         }
+        ahead.take(&mut hours);
         cases.extend(hours);
         Ok::<_, anyhow::Error>(())
     })?;
     if let Some(writer) = writer {
         writer.finish().context("cannot write --cases")?;
     }
-    Ok(cases)
+    Ok((cases, ahead))
 }
 
 fn is_wanted(args: &BacktestArgs, readings: &Readings, hour: &ScoredHour) -> bool {
@@ -201,5 +210,6 @@ fn plan(args: &BacktestArgs, readings: &Readings, calendar: &Calendar) -> anyhow
     let origins = (time("--from", &args.from)?, time("--to", &args.to)?);
     let seconds = |duration: Duration| duration.as_secs() as i64;
     let steps = (seconds(args.every), seconds(args.refit));
-    Ok(BacktestPlan::new(readings, calendar, calendar.latest(), origins, steps)?)
+    let plan = BacktestPlan::new(readings, calendar, calendar.latest(), origins, steps)?;
+    Ok(BacktestPlan { days: args.days, ..plan })
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::forecast::DeviceForecast;
+use roomcast_forecast::hourly::HORIZON;
 
 /// The shades from empty to certain. The share of ink carries the meaning, not colour.
 const SHADES: [&str; 5] = ["··", "░░", "▒▒", "▓▓", "██"];
@@ -12,8 +13,25 @@ const MAX_NAME_CHARS: usize = 24;
 /// Largest number of devices, so that they fit a screen.
 const MAX_DEVICES: usize = 40;
 
-/// Draws the heat map, a legend, and the number of hours each device is expected to be occupied.
+/// Draws a heat map of each 24 hours, a legend, and the number of hours each device is expected to be occupied.
 pub fn draw(forecasts: &[DeviceForecast], calendar: &Calendar) -> String {
+    let hours = forecasts.first().map_or(0, |forecast| forecast.hours.len());
+    let day = |from: usize| {
+        let of = |forecast: &DeviceForecast| DeviceForecast {
+            hours: forecast.hours.iter().skip(from).take(HORIZON).copied().collect(),
+            ..forecast.clone()
+        };
+        draw_day(&forecasts.iter().map(of).collect::<Vec<_>>(), calendar)
+    };
+    let days: String = (0..hours).step_by(HORIZON).map(day).collect();
+    if days.is_empty() {
+        return days;
+    }
+    days + "\n  ·· under 20 %  ░░ under 40 %  ▒▒ under 60 %  ▓▓ under 80 %  ██ 80 % and more\n\n"
+}
+
+/// Draws the heat map of at most a day.
+fn draw_day(forecasts: &[DeviceForecast], calendar: &Calendar) -> String {
     let mut out = String::new();
     let Some(first) = forecasts.first().and_then(|f| f.hours.first()) else { return out };
     let shown = &forecasts[..forecasts.len().min(MAX_DEVICES)];
@@ -42,6 +60,5 @@ pub fn draw(forecasts: &[DeviceForecast], calendar: &Calendar) -> String {
     if forecasts.len() > MAX_DEVICES {
         let _ = writeln!(out, "  … and {} more devices", forecasts.len() - MAX_DEVICES);
     }
-    let _ = writeln!(out, "\n  ·· under 20 %  ░░ under 40 %  ▒▒ under 60 %  ▓▓ under 80 %  ██ 80 % and more\n");
     out
 }

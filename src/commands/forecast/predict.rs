@@ -24,10 +24,10 @@ use roomcast_storage::readings;
 /// Variable that names the readings if no argument does.
 const INPUT_VARIABLE: &str = "ROOMCAST_INPUT";
 
-/// Forecast the 24 hours after a time.
+/// Forecast the 24 hours after a time, or up to seven days.
 ///
 /// Without an output the forecast is drawn as a heat map. A time that is yet to come, such as tomorrow, is forecast from
-/// the present: by the models as far as they reach, which is 24 hours, and by each room's usual rate after that.
+/// the present: by the models as far as they reach, which is seven days, and by each room's usual rate after that.
 #[derive(Debug, Args)]
 #[command(mut_arg("input", |input| input.required(false).env(Resettable::Reset)))]
 pub struct PredictArgs {
@@ -47,6 +47,9 @@ pub struct PredictArgs {
     /// readings before the timestamp
     #[arg(long, value_name = "PLACE")]
     models: Option<PathBuf>,
+    /// Days of 24 hours to forecast, 1 to 7
+    #[arg(long, value_name = "DAYS", default_value_t = 1, value_parser = values::days)]
+    days: usize,
     /// Device to forecast; without it, all (repeatable). With --rooms a room, and with --level a floor or building
     #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
@@ -115,7 +118,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let known_until = known_until(&site.sensors, &calendar, origin);
     let rule = args.rule.rule();
     let (level, models) = (args.level.into(), args.models.as_deref());
-    let plan = Plan { site: &site, calendar: &calendar, models, rule, origin, known_until };
+    let plan = Plan { site: &site, calendar: &calendar, models, rule, origin, days: args.days, known_until };
     check_level(level, &site.rooms)?;
     check_known(&site.at(level, &calendar), &args.device, " before the timestamp")?;
     let Series { mut forecasts, hourly, models, .. } = plan.forecast(level)?;
@@ -206,5 +209,6 @@ fn closing(
         Some(path) if path == Path::new("-") => "; written to standard output".into(),
         Some(path) => format!("; written to {}", path.to_string_lossy()),
     };
-    format!("{number}, 24 hours from {from}: {expected:.1} {level}-hours expected in use{place}")
+    let hours = forecasts.first().map_or(0, |forecast| forecast.hours.len());
+    format!("{number}, {hours} hours from {from}: {expected:.1} {level}-hours expected in use{place}")
 }

@@ -16,6 +16,7 @@ use roomcast_forecast::decisions::outcomes::Outcomes;
 use roomcast_forecast::decisions::promise::{self, Method, Scope};
 use roomcast_forecast::decisions::{ics, plan, write};
 use roomcast_forecast::files;
+use roomcast_forecast::hourly::HORIZON;
 use roomcast_forecast::model::rule::{Rule, Threshold};
 use roomcast_forecast::readings::Readings;
 
@@ -32,6 +33,9 @@ pub struct ScheduleArgs {
     /// readings before the timestamp
     #[arg(long, value_name = "PLACE")]
     models: Option<PathBuf>,
+    /// Days of 24 hours to plan, 1 to 7
+    #[arg(long, value_name = "DAYS", default_value_t = 1, value_parser = values::days)]
+    days: usize,
     /// Device to plan for; without it, all (repeatable). With --rooms a room, and with --level a floor or building
     #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
@@ -87,7 +91,7 @@ pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
     // The states are those of the schedule's own thresholds, which it finds below.
     let rule = Rule::Fixed(Threshold::default().0);
     let known_until = known_until(&site.sensors, &calendar, origin);
-    let plan = Plan { site: &site, calendar: &calendar, models, rule, origin, known_until };
+    let plan = Plan { site: &site, calendar: &calendar, models, rule, origin, days: args.days, known_until };
     let Series { mut forecasts, readings, hourly, models } = plan.forecast(level)?;
     if hourly.stale.is_some() {
         remark("all sensors have been silent for long: the schedule follows the hour-of-week rate");
@@ -103,7 +107,8 @@ pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
     let bytes = match args.format {
         Format::Text => {
             let from = calendar.wall(calendar.start(calendar.next_hour(origin))).format("%A %Y-%m-%d %H:%M");
-            format!("24 hours from {from}\n\n{}", write::text(&rooms, &thresholds, &calendar)).into_bytes()
+            let (hours, text) = (HORIZON * args.days, write::text(&rooms, &thresholds, &calendar));
+            format!("{hours} hours from {from}\n\n{text}").into_bytes()
         }
         Format::Json => {
             let json = write::json(&rooms, &thresholds, &rule, (origin, hourly.stale.is_some()), &calendar);

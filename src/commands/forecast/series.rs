@@ -9,7 +9,7 @@ use crate::commands::output::remark;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::forecast::{self, DeviceForecast, ahead, coherent};
-use roomcast_forecast::hourly::{HORIZON, Hourly};
+use roomcast_forecast::hourly::{HORIZON, Hourly, MAX_DAYS};
 use roomcast_forecast::model::Models;
 use roomcast_forecast::model::rule::Rule;
 use roomcast_forecast::readings::Readings;
@@ -24,6 +24,8 @@ pub struct Plan<'a> {
     pub models: Option<&'a Path>,
     pub rule: Rule,
     pub origin: Timestamp,
+    /// Days of 24 hours that the forecasts reach.
+    pub days: usize,
     /// The end of what is known: the origin, unless that is yet to come.
     pub known_until: Timestamp,
 }
@@ -44,10 +46,14 @@ impl Plan<'_> {
     pub fn forecast(&self, level: Level) -> anyhow::Result<Series> {
         check_level(level, &self.site.rooms)?;
         let mut wanted = self.of_level(level)?;
-        if self.calendar.next_hour(self.origin) > wanted.hourly.end && wanted.hourly.stale.is_none() {
-            let reach = self.calendar.format(self.calendar.start(wanted.hourly.end + HORIZON as i32));
+        let (end, reached) = (
+            self.calendar.next_hour(self.origin) + (HORIZON * self.days) as i32,
+            wanted.hourly.end + (HORIZON * MAX_DAYS) as i32,
+        );
+        if end > reached && wanted.hourly.stale.is_none() {
+            let reach = self.calendar.format(self.calendar.start(reached));
             remark(&format!(
-                "from {reach} on, which is more than {HORIZON} hours ahead, it is each {level}'s usual rate"
+                "from {reach} on, which is more than {MAX_DAYS} days ahead, it is each {level}'s usual rate"
             ));
         }
         if level == Level::Room {
@@ -70,7 +76,7 @@ impl Plan<'_> {
 
     /// Forecasts the series of a level by themselves.
     fn of_level(&self, level: Level) -> anyhow::Result<Series> {
-        let Plan { calendar, origin, .. } = *self;
+        let Plan { calendar, origin, days, .. } = *self;
         let readings = self.site.at(level, calendar);
         let hourly = Hourly::unless_stale(&readings, calendar, self.known_until, self.site.summary.heard);
         let rates = SiteRates::new(&hourly);
@@ -79,9 +85,12 @@ impl Plan<'_> {
             None => models(self.models, &self.site.rooms, level, (&hourly, &rates), calendar)?,
         };
         models.threshold = self.rule.threshold(&models.site.out_of_sample);
+        let is_ahead = calendar.next_hour(origin) > hourly.end;
+        let hourly = hourly.reaching(if is_ahead { MAX_DAYS } else { days }, calendar);
+        let rates = rates.reaching(&hourly);
         let mut forecasts = forecast::forecast_all(&hourly, &rates, &models).context("cannot build the features")?;
-        if calendar.next_hour(origin) > hourly.end {
-            let later = ahead::forecast_all(&readings, calendar, origin, &hourly, &models);
+        if is_ahead {
+            let later = ahead::forecast_all(&readings, calendar, origin, days, &hourly, &models);
             forecasts = ahead::joined(&forecasts, later.context("cannot build the features")?);
         }
         Ok(Series { forecasts, readings, hourly, models })

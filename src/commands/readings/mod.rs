@@ -7,6 +7,7 @@ mod inspect;
 mod rooms;
 mod simulate;
 mod store;
+mod utilisation;
 
 use clap::Subcommand;
 use roomcast_forecast::readings::apart;
@@ -17,6 +18,9 @@ pub enum Command {
     /// Describe readings: span, devices, silences, rows that cannot be read
     #[command(after_help = "Example:\n  roomcast inspect data/device_activations.csv")]
     Inspect(inspect::InspectArgs),
+    /// Count what each room was used for over weeks: share of working hours, peak, trend
+    #[command(after_help = "Example:\n  roomcast utilisation --input data/device_activations.csv --weeks 6")]
+    Utilisation(utilisation::UtilisationArgs),
     /// Import readings from files into a store
     #[command(after_help = "Example:\n  roomcast import --store readings.db data/device_activations.csv")]
     Import(import::ImportArgs),
@@ -44,6 +48,7 @@ impl Command {
     pub fn run(&self) -> anyhow::Result<()> {
         match self {
             Command::Inspect(args) => inspect::run(args),
+            Command::Utilisation(args) => utilisation::run(args),
             Command::Import(args) => import::run(args),
             Command::Export(args) => export::run(args),
             Command::Store(args) => store::run(args),

@@ -9,8 +9,8 @@ use clap::Args;
 
 use super::ingest::LiveArgs;
 use super::jobs::{RetrainingArgs, UpkeepArgs};
-use super::targets::TargetArgs;
-use crate::commands::arguments::{RegistryArgs, RuleArgs, SiteArgs};
+use super::targets::{NotifyArgs, TargetArgs};
+use crate::commands::arguments::{BlockArgs, RegistryArgs, RuleArgs, SiteArgs, by_room};
 use roomcast_forecast::decisions::promise::Scope;
 use roomcast_server::http::access::auth::Access;
 use roomcast_server::http::access::limits::Limits;
@@ -19,6 +19,7 @@ use roomcast_server::http::access::tokens::Tokens;
 use roomcast_server::http::access::uploads::Uploads;
 use roomcast_server::logs::START;
 use roomcast_server::publish::Publisher;
+use roomcast_server::publish::webhook::Notifier;
 use roomcast_server::run::{self, Listen};
 use roomcast_server::state::live::PUBLISHING;
 use roomcast_server::state::settings::Settings;
@@ -50,6 +51,12 @@ pub struct ServeArgs {
     registry: RegistryArgs,
     #[command(flatten)]
     rule: RuleArgs,
+    #[command(flatten)]
+    blocks: BlockArgs,
+    /// Timetable that the stored schedules are compared with, such as 'mon-fri 06:00-19:00; sat 08:00-12:00', or
+    /// 'ROOM=mon-fri 08:00-17:00' for one room (repeatable); GET /ledger has the result
+    #[arg(long, value_name = "HOURS")]
+    timetable: Vec<String>,
     /// Address and port to listen on [default: 0.0.0.0:5000, with --no-auth 127.0.0.1:5000]
     #[arg(help_heading = HTTP, long, value_name = "ADDRESS", env = "ROOMCAST_BIND")]
     bind: Option<SocketAddr>,
@@ -103,6 +110,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     targets: TargetArgs,
     #[command(flatten)]
+    notify: NotifyArgs,
+    #[command(flatten)]
     upkeep: UpkeepArgs,
     #[command(flatten)]
     retraining: RetrainingArgs,
@@ -131,6 +140,8 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         models: args.registry.models.clone(),
         rule: args.rule.rule(),
         method: args.rule.method(Scope::Site),
+        blocks: args.blocks.rule(&args.site.inputs().site),
+        timetables: (!args.timetable.is_empty()).then(|| by_room::timetables(&args.timetable)).transpose()?,
         retrain: args.retraining.settings(),
         upkeep: args.live.store.is_some().then(|| args.upkeep.settings()),
     };
@@ -158,6 +169,10 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     for target in &targets {
         tracing::info!(target: START, "forecasts are published to {target}");
     }
+    let hook = args.notify.hook()?;
+    if let Some(hook) = &hook {
+        tracing::info!(target: START, "alerts go to {hook}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(STORE_THREADS)
         .thread_name("store")
@@ -167,7 +182,9 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let live = args.live.open(&runtime, &calendar)?;
     let lease = live.as_ref().map(|live| (live.lease(PUBLISHING), PUBLISHING.duration));
     let publisher = Publisher::start(runtime.handle(), targets, &calendar, lease);
-    let ended = run::run(Site::new(settings, calendar, live, publisher), access, &listen);
+    let mut site = Site::new(settings, calendar, live, publisher);
+    site.notifier = hook.map(|hook| Notifier::start(runtime.handle(), hook));
+    let ended = run::run(site, access, &listen);
     // Readings that are not stored yet are not acknowledged either, so their senders send them again.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended

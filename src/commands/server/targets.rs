@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use roomcast_server::mqtt::broker::Broker;
+use roomcast_server::publish::webhook::Hook;
 use roomcast_server::publish::{HomeAssistant, Redis, Target};
 
 /// The client id for an address without one.
@@ -35,18 +36,53 @@ pub struct TargetArgs {
     publish_redis_ca: Option<PathBuf>,
 }
 
+/// The web hook for alerts.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Notification of alerts")]
+pub struct NotifyArgs {
+    /// Address that gets a JSON object by POST when an alert begins or ends: http:// or https://. The variable
+    /// ROOMCAST_NOTIFY_TOKEN holds a bearer token
+    #[arg(long, value_name = "URL", env = "ROOMCAST_NOTIFY", hide_env_values = true)]
+    notify: Option<String>,
+    /// File of the certificates to trust for https://, PEM, in place of those of the system
+    #[arg(long, value_name = "FILE", requires = "notify")]
+    notify_ca: Option<PathBuf>,
+}
+
+impl NotifyArgs {
+    /// Returns the web hook, if there is one.
+    ///
+    /// # Errors
+    /// Returns an error when an argument is not valid, or the certificates cannot be read.
+    pub fn hook(&self) -> anyhow::Result<Option<Hook>> {
+        let Some(url) = non_empty(&self.notify) else { return Ok(None) };
+        let trusted = self.notify_ca.as_ref().map(read).transpose()?;
+        let hook = Hook::parse(&url, secret("ROOMCAST_NOTIFY_TOKEN").as_deref(), trusted.as_deref());
+        hook.context("the address of --notify cannot be used").map(Some)
+    }
+}
+
+/// Returns a secret. It does not come as an argument, because every user of the machine can read those.
+fn secret(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn read(path: &PathBuf) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Returns an address; an empty variable counts as not set.
+fn non_empty(url: &Option<String>) -> Option<String> {
+    url.clone().filter(|url| !url.is_empty())
+}
+
 impl TargetArgs {
     /// Returns the targets of forecasts.
     ///
     /// # Errors
     /// Returns an error when an argument is not valid, or the certificates cannot be read.
     pub fn targets(&self) -> anyhow::Result<Vec<Box<dyn Target>>> {
-        // Secrets do not come as arguments, because every user of the machine can read those.
-        let secret = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let mut targets: Vec<Box<dyn Target>> = Vec::new();
-        let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
-        // An empty variable counts as not set.
-        let non_empty = |url: &Option<String>| url.clone().filter(|url| !url.is_empty());
         if let Some(url) = non_empty(&self.publish_mqtt) {
             let trusted = self.publish_mqtt_ca.as_ref().map(read).transpose()?;
             let broker =

@@ -92,11 +92,11 @@ fn home_assistant_finds_every_room_and_hears_when_the_server_is_gone() {
     let devices = ["floor 3/hall", "küche"];
     fill(&server, &devices, "attic");
     wait("that it is there", || listener.last(&availability).as_deref() == Some("online"));
-    assert!(listener.count("/config") >= 6, "{}", listener.count("/config"));
+    assert!(listener.count("/config") >= 15, "{}", listener.count("/config"));
     // Who comes later finds all of it.
     let late = Listener::start(&filters);
     wait("what is retained", || {
-        late.count("/config") == 6 && late.count("/state") == 3 && late.count("/forecast") == 3
+        late.count("/config") == 15 && late.count("/state") == 3 && late.count("/forecast") == 3
     });
     assert!(late.heard.lock().unwrap().iter().all(|heard| heard.retained || !heard.topic.ends_with("/config")));
     let configs: Vec<Value> = {
@@ -106,7 +106,7 @@ fn home_assistant_finds_every_room_and_hears_when_the_server_is_gone() {
     };
     for device in devices {
         let of_device: Vec<&Value> = configs.iter().filter(|config| config["device"]["name"] == device).collect();
-        assert_eq!(of_device.len(), 2);
+        assert_eq!(of_device.len(), 5);
         let sensor = of_device.iter().find(|config| config["unit_of_measurement"] == "%").unwrap();
         let binary = of_device.iter().find(|config| config["device_class"] == "occupancy").unwrap();
         assert_eq!(sensor["device"]["identifiers"], binary["device"]["identifiers"]);
@@ -114,6 +114,18 @@ fn home_assistant_finds_every_room_and_hears_when_the_server_is_gone() {
             (&sensor["availability_topic"], &sensor["state_topic"]),
             (&json!(availability), &binary["state_topic"])
         );
+        let heat = of_device.iter().find(|config| config["name"] == "Heat").unwrap();
+        assert_eq!((&heat["state_topic"], &heat["payload_on"]), (&sensor["state_topic"], &json!("ON")));
+        // The schedule that HTTP answers with says when the room is next in use.
+        wait("the same plan", || {
+            let state = listener.json(sensor["state_topic"].as_str().unwrap());
+            let name = device.replace('ü', "%C3%BC").replace(' ', "%20");
+            let plan = server.get(&format!("/schedule?days=7&device={name}")).json();
+            let Some(blocks) = plan["devices"][0]["blocks"].as_array() else { return false };
+            let next = state["next_occupied"].as_str();
+            let known = next.is_none_or(|next| blocks.iter().any(|block| block["occupied_from"] == next));
+            known && state["heat"].is_string() && state["expected_hours_today"].as_f64().is_some_and(|h| h <= 25.0)
+        });
         // The state is that of the first hour HTTP answers with.
         wait("the same forecast", || {
             let curve = listener.json(sensor["json_attributes_topic"].as_str().unwrap());
@@ -132,12 +144,12 @@ fn home_assistant_finds_every_room_and_hears_when_the_server_is_gone() {
     // Home Assistant starts again.
     let before = listener.count("/config");
     publish(BROKER, &[(format!("{prefix}/status"), "online".into())], false, Duration::ZERO);
-    wait("all of it again", || listener.count("/config") == before + 6);
+    wait("all of it again", || listener.count("/config") == before + 15);
     // A new reading changes what is expected, and nothing is announced anew.
     let states = listener.count("/forecast");
     post(&server, "application/x-ndjson", &[], row("küche", now() - 1).as_bytes());
     post(&server, "application/x-ndjson", &[], row("loft", now() - 1).as_bytes());
-    wait("a new room", || listener.count("/config") == before + 8 && listener.count("/forecast") > states);
+    wait("a new room", || listener.count("/config") == before + 20 && listener.count("/forecast") > states);
     // With a table of rooms each floor and the building are devices too, and what became a part of a room is gone.
     let table = "sensor,room,floor\nküche,küche,3\nfloor 3/hall,hall,3\nattic,hall,3\n";
     let headers = ["Authorization: Bearer w-token", "Content-Type: text/csv"];

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::client::{Server, registry, sample, wait};
+use super::client::{Server, receive, registry, roomcast, sample, wait};
 use crate::store::place::Place;
 use crate::stream::bench::{block_on, metric, post, serve, start, stored};
 use roomcast_forecast::calendar::Calendar;
@@ -144,4 +144,81 @@ fn of_two_servers_one_tidies_the_store_and_both_forget() {
     first.signal("TERM");
     first.child.wait().unwrap();
     wait("the turn", || metric(&second, "roomcast_store_tidied_seconds") > 0.0);
+}
+
+/// A receiver of web hooks that is away at first: it refuses the first request and takes the others.
+fn receiver() -> (u16, std::sync::mpsc::Receiver<(String, Value)>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, (heard, messages)) = (listener.local_addr().unwrap().port(), std::sync::mpsc::channel());
+    std::thread::spawn(move || {
+        for (number, stream) in listener.incoming().flatten().enumerate() {
+            let request = receive(&mut std::io::BufReader::new(stream.try_clone().unwrap()));
+            let status = if number == 0 { "503 Service Unavailable" } else { "204 No Content" };
+            let answer = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+            std::io::Write::write_all(&mut &stream, answer.as_bytes()).unwrap();
+            let body = serde_json::from_slice(&request.body).unwrap();
+            if heard.send((request.head, body)).is_err() {
+                return;
+            }
+        }
+    });
+    (port, messages)
+}
+
+#[test]
+fn a_web_hook_is_told_what_begins_and_what_ends_and_its_secrets_are_not_logged() {
+    let (models, (port, messages)) = (registry(), receiver());
+    let hook = format!("http://127.0.0.1:{port}/hook/secret-path");
+    let every_second = ["--retrain", "* * * * * *", "--retrain-jitter", "0", "--retrain-max-age", "400d"];
+    let input = sample();
+    let server = Server::in_environment(
+        &[("ROOMCAST_NOTIFY_TOKEN", "secret-token")],
+        &["--input", input.to_str().unwrap(), "--models", models.path().to_str().unwrap(), "--notify", &hook],
+        &every_second,
+    );
+    let (current, aside) = (models.path().join("current"), models.path().join("aside"));
+    std::fs::rename(&current, &aside).unwrap();
+    let next = || messages.recv_timeout(std::time::Duration::from_secs(60)).expect("a message");
+    // The sample is old, so other alerts may begin before.
+    let told = |what: &str| loop {
+        let (head, body) = next();
+        assert!(head.starts_with("POST /hook/secret-path HTTP/1.1"), "{head}");
+        assert!(head.to_lowercase().contains("authorization: bearer secret-token"), "{head}");
+        let all = body[what].as_array().unwrap();
+        if all.iter().any(|alert| alert["kind"] == "retraining_failed") {
+            return body;
+        }
+    };
+    let first = told("began");
+    assert!(first["text"].as_str().unwrap().contains("Roomcast alert: retraining_failed (1)"), "{first}");
+    std::fs::rename(&aside, &current).unwrap();
+    let last = told("ended");
+    assert!(last["text"].as_str().unwrap().contains("Roomcast alert over: retraining_failed"), "{last}");
+    // The first request was refused and tried again.
+    assert!(metric(&server, "roomcast_notify_failures_total") >= 1.0);
+    assert!(metric(&server, "roomcast_notify_sent_total") >= 2.0);
+    assert_eq!(metric(&server, "roomcast_notify_dropped_total"), 0.0);
+    let log = server.log();
+    assert!(log.contains("alerts go to http://127.0.0.1") && !log.contains("secret"), "{log}");
+}
+
+#[test]
+fn a_web_hook_that_is_away_delays_nothing() {
+    let models = registry();
+    let input = sample();
+    // A port that nobody listens to.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = Server::with(
+        &["--input", input.to_str().unwrap(), "--models", models.path().to_str().unwrap()],
+        &["--notify", &format!("http://127.0.0.1:{port}/x"), "--retrain", "* * * * * *", "--retrain-jitter", "0"],
+    );
+    std::fs::remove_file(models.path().join("current")).unwrap();
+    wait("an alert", || alert(&server, "retraining_failed")["count"] == 1);
+    wait("failures", || metric(&server, "roomcast_notify_failures_total") >= 2.0);
+    assert_eq!((server.get("/predict").status, server.log().matches("alerts do not reach").count()), (200, 1));
+    for wrong in ["ftp://a/b?key=secret", "secret"] {
+        let output = roomcast(&["serve", "--input", input.to_str().unwrap(), "--no-auth", "--notify", wrong]);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && error.contains("--notify") && !error.contains("secret"), "{error}");
+    }
 }

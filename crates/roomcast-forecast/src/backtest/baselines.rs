@@ -91,8 +91,8 @@ impl AnswerShares {
     }
 }
 
-/// Returns the rules' answers for the 24 hours from the origin of a grid, per device in its order.
-pub(crate) fn rule_forecasts(hourly: &Hourly) -> Vec<[RuleForecast; HORIZON]> {
+/// Returns the rules' answers for the hours from the origin of a grid, per device in its order.
+pub(crate) fn rule_forecasts(hourly: &Hourly) -> Vec<Vec<RuleForecast>> {
     let known = hourly.position_at(hourly.origin).0.min((hourly.end - hourly.first).max(0) as usize);
     let sources = sources(&hourly.locals, known);
     let records: Vec<AnswerShares> =
@@ -106,7 +106,8 @@ pub(crate) fn rule_forecasts(hourly: &Hourly) -> Vec<[RuleForecast; HORIZON]> {
         .map(|(device, own)| {
             let rates = Rates::new(hourly, device, known, &together);
             let end = (hourly.end - hourly.first) as usize;
-            std::array::from_fn(|lead| rule_forecast(hourly, device, end + lead, &sources, own, &together, &rates))
+            let hours = end..end + hourly.horizon();
+            hours.map(|at| rule_forecast(hourly, device, at, &sources, own, &together, &rates)).collect()
         })
         .collect()
 }

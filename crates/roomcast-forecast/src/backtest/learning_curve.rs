@@ -34,7 +34,7 @@ pub fn scores(
 ) -> Result<Vec<Group>, BacktestError> {
     let mut runs = Vec::new();
     for weeks in weeks(readings, plan) {
-        let short = BacktestPlan { history: Some(weeks * WEEK), ..*plan };
+        let short = BacktestPlan { history: Some(weeks * WEEK), days: 1, ..*plan };
         let hours = run(readings, calendar, &short, &|done, total| progress(weeks, done, total))?;
         let label = if weeks == 1 { "1 week".to_owned() } else { format!("{weeks} weeks") };
         runs.push((label, hours));

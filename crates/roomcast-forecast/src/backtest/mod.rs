@@ -6,6 +6,7 @@
 
 pub mod baselines;
 pub mod cases;
+pub mod days_ahead;
 pub mod groups;
 pub mod html;
 pub mod learning_curve;
@@ -53,6 +54,8 @@ pub struct BacktestPlan {
     pub refit: i64,
     /// Seconds of readings known before an origin; `None` for all of them.
     pub history: Option<i64>,
+    /// Days of 24 hours that a forecast reaches, 1 to [`MAX_DAYS`](crate::hourly::MAX_DAYS).
+    pub days: usize,
 }
 
 /// Reason why a backtest cannot be made.
@@ -114,7 +117,7 @@ pub struct ScoredHour {
     pub origin: Timestamp,
     /// The target hour.
     pub hour: Hour,
-    /// Position of the target hour after the origin, 1 to 24.
+    /// Position of the target hour after the origin, from 1 on.
     pub lead: u8,
     /// Local date of the target hour, in days since 1970-01-01.
     pub day: i32,
@@ -190,7 +193,7 @@ impl BacktestPlan {
             None => midnight(begin + Days::new((days * 2).div_ceil(3).min(days - 1))),
         };
         let to = to.unwrap_or_else(|| midnight(end - Days::new(1)).max(from));
-        Ok(BacktestPlan { from, to, every, refit, history: None })
+        Ok(BacktestPlan { from, to, every, refit, history: None, days: 1 })
     }
 
     /// Returns all origins, ascending.
@@ -309,7 +312,7 @@ fn replay(
     tick();
     let mut hours = Vec::new();
     for &origin in &fold.origins {
-        let hourly = Hourly::new(&plan.remembered(readings, origin), calendar, origin);
+        let hourly = Hourly::new(&plan.remembered(readings, origin), calendar, origin).reaching(plan.days, calendar);
         let site_rates = SiteRates::new(&hourly);
         let devices = (0..hourly.devices.len()).into_par_iter();
         let forecasts: Vec<_> = devices

@@ -20,7 +20,14 @@ pub const MAX_ROOMS: usize = 500;
 pub fn plan(origin: Timestamp, calendar: &Calendar) -> BacktestPlan {
     let today = calendar.wall(origin).date();
     let midnight = |days: u64| calendar.instant((today - Days::new(days)).and_time(NaiveTime::MIN));
-    BacktestPlan { from: midnight(WINDOW_DAYS as u64), to: midnight(1), every: DAY, refit: REFIT, history: None }
+    BacktestPlan {
+        from: midnight(WINDOW_DAYS as u64),
+        to: midnight(1),
+        every: DAY,
+        refit: REFIT,
+        history: None,
+        days: 1,
+    }
 }
 
 /// Replays the last days before `origin` and returns what came of their forecasts; nothing where there are too few

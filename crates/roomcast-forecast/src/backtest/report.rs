@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::days_ahead::DayAhead;
 use super::groups::{self, Group, Room};
 use super::ledger::Ledger;
 use super::levels::Independence;
@@ -35,6 +36,9 @@ pub struct Report {
     pub parts: Vec<PartScores>,
     /// Scores by position of the hour after the origin.
     pub by_lead: Vec<Group>,
+    /// Scores by day of lead, if forecasts of more than one were requested; all other scores are of the first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub by_day_ahead: Vec<DayAhead>,
     /// Scores by local hour of day.
     pub by_hour: Vec<Group>,
     /// Scores by whole weeks of the device's history before the origin.
@@ -121,6 +125,7 @@ impl Report {
             skill,
             parts: parts::scores(hours),
             by_lead: groups::by_lead(hours),
+            by_day_ahead: Vec::new(),
             by_hour: groups::by_hour(hours),
             by_weeks: groups::by_weeks(hours),
             by_source: groups::by_source(hours),

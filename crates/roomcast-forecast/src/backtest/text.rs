@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::days_ahead::DayAhead;
 use super::groups::Group;
 use super::ledger::words;
 use super::levels::Independence;
@@ -10,6 +11,7 @@ use super::parts::{Mixed, PartScores};
 use super::report::Report;
 use super::scores::{COLUMNS, Score};
 use super::skill::Skill;
+use crate::hourly::HORIZON;
 use crate::table::table;
 
 /// Number of rooms listed by default.
@@ -52,6 +54,7 @@ pub fn write(report: &Report, all_rooms: bool, out: &mut impl Write) -> io::Resu
         if setup.one_hour_of_day { " (a lead is also an hour of day here)" } else { "" }
     )?;
     groups("lead", report.by_lead.iter(), report, out)?;
+    days_ahead(&report.by_day_ahead, out)?;
     writeln!(out, "\nby weeks of history before the origin")?;
     groups("weeks", report.by_weeks.iter(), report, out)?;
     if !report.learning_curve.is_empty() {
@@ -130,6 +133,29 @@ pub(super) fn part_cells(part: &PartScores) -> Vec<String> {
 /// Formats a log loss of a part: parts differ in the fourth digit.
 fn loss(loss: f64) -> String {
     format!("{loss:.4}")
+}
+
+fn days_ahead(days: &[DayAhead], out: &mut impl Write) -> io::Result<()> {
+    if days.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nlog loss by day of lead; all other tables are of the first")?;
+    let header = ["day", "leads, hours", "hours", "occupied", "model", "hour-of-week rate", "saved, %"];
+    let rows: Vec<_> = days.iter().map(day_ahead_cells).collect();
+    out.write_all(table(&header, &rows, 1).as_bytes())
+}
+
+/// Returns the day of lead, its leads, its hours, the log losses, and what is saved.
+pub(super) fn day_ahead_cells(day: &DayAhead) -> Vec<String> {
+    vec![
+        day.day.to_string(),
+        format!("{}–{}", (day.day - 1) * HORIZON + 1, day.day * HORIZON),
+        day.hours.to_string(),
+        percent(day.occupied_share),
+        loss(day.log_loss),
+        loss(day.rate_log_loss),
+        interval(day.saved),
+    ]
 }
 
 /// Writes the model next to the best simple rule, one row per group.

@@ -12,10 +12,12 @@
 //! | [`plan`] | the blocks of all rooms for the hours of a forecast |
 //! | [`timetable`] | reads fixed hours such as `mon-fri 06:00-19:00` |
 //! | [`policies`] | counts hours on, empty hours on, hours missed and starts of any way to decide |
+//! | [`live`] | the savings ledger of a running site, from schedules stored before their hours |
 //! | [`ics`], [`write`](mod@write) | a plan as iCalendar, text, CSV and JSON |
 
 pub mod blocks;
 pub mod ics;
+pub mod live;
 pub mod outcomes;
 pub mod plan;
 pub mod policies;

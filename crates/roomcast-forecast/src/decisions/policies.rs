@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
+use serde::{Deserialize, Serialize};
+
 use super::blocks::{BlockRule, blocks};
 use crate::calendar::{Calendar, HOUR, Hour, Timestamp};
 
@@ -26,7 +28,7 @@ pub struct KnownHour {
 }
 
 /// Sums over hours of rooms, in hours.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sums {
     /// All hours.
     pub hours: f64,

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::columns::{COLUMNS, WIDTH};
 use super::memories::{MEMORIES, MEMORY_WIDTH};
 use crate::calendar::{Hour, Timestamp};
-use crate::hourly::HORIZON;
+use crate::hourly::Hourly;
 
 /// One row to build: the forecast of `hour` made at `origin`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
     /// Target hour.
     pub hour: Hour,
-    /// Position of the target hour after the origin, 1 to [`HORIZON`].
+    /// Position of the target hour after the origin, 1 to [`Hourly::horizon`].
     pub lead: u8,
     /// The instant of the forecast (seconds).
     pub origin: Timestamp,
@@ -100,7 +100,8 @@ pub fn full_columns() -> [&'static str; FULL_WIDTH] {
     std::array::from_fn(|at| if at < WIDTH { COLUMNS[at].name } else { MEMORIES[at - WIDTH] })
 }
 
-/// Returns the 24 rows of a forecast.
-pub fn horizon(origin: Timestamp, end: Hour) -> Vec<Row> {
-    (1..=HORIZON as u8).map(|lead| Row { hour: end + Hour::from(lead) - 1, lead, origin }).collect()
+/// Returns the rows of a forecast of the hours from the origin of a grid on.
+pub fn horizon(hourly: &Hourly) -> Vec<Row> {
+    let row = |lead: u8| Row { hour: hourly.end + Hour::from(lead) - 1, lead, origin: hourly.origin };
+    (1..=hourly.horizon() as u8).map(row).collect()
 }

@@ -121,7 +121,7 @@ impl SiteMemories {
                 }
             }
         }
-        for local in &locals[..locals.len().min(past + HORIZON)] {
+        for local in locals {
             if let Some(off) = off.get_mut((local.day - day0) as usize) {
                 *off = Some(local.off);
             }
@@ -131,7 +131,7 @@ impl SiteMemories {
             let until = ((local.day - day0) as usize).min(days.len());
             (until.saturating_sub(MAX_DAYS_BACK)..until).rev().find(|&day| off[day] == Some(local.off))
         };
-        let last_days: Vec<_> = locals[past..].iter().take(HORIZON).map(last_day).collect();
+        let last_days: Vec<_> = locals[past..].iter().map(last_day).collect();
         let level = |day: &Option<usize>| day.map_or(0.0, |day| days[day].log(BUILDING_SHRINK_HOURS));
         SiteMemories {
             levels: levels.map(|level| level.log(BUILDING_SHRINK_HOURS)),
@@ -208,6 +208,7 @@ pub(super) fn columns(
     }
     let levels = levels.map(|level| level.log(LEVEL_SHRINK_HOURS));
     let state = |at: usize| values.get(at).copied().unwrap_or(f32::NAN);
+    let first_day = (hourly.end - hourly.first) as usize + HORIZON;
     let mut out = vec![0.0; MEMORY_WIDTH * hours.len()];
     for (row, at) in hours.clone().enumerate() {
         let (local, p) = (&hourly.locals[at], prior[at]);
@@ -229,7 +230,10 @@ pub(super) fn columns(
         push(site.last_days[at - past].map_or(0.0, |day| days[day].log(DAY_SHRINK_HOURS)));
         push(site.last_day_levels[at - past]);
         push(known(state(lags.days[0][at] as usize) - p));
-        let near = [at - 1, at, at + 1].map(|at| lags.same_type[0].get(at).map_or(f32::NAN, |&at| state(at as usize)));
+        // A forecast that reaches further says the same of the first day.
+        let reach = if at < first_day { first_day } else { hourly.locals.len() };
+        let near = [at - 1, at, at + 1]
+            .map(|at| lags.same_type[0][..reach].get(at).map_or(f32::NAN, |&at| state(at as usize)));
         push(known(mean(near) - p));
     }
     out

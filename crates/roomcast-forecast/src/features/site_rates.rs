@@ -113,6 +113,12 @@ impl SiteRates {
         SiteRates { occupied, observed, expected, rate, silent_share, lags, shared }
     }
 
+    /// Returns the same for a grid that reaches further ([`Hourly::reaching`]).
+    pub fn reaching(&self, hourly: &Hourly) -> SiteRates {
+        let SiteRates { occupied, observed, expected, silent_share, .. } = self.clone();
+        SiteRates::from_totals(Totals { occupied, observed, expected, silent_share }, hourly)
+    }
+
     /// Returns a digest of the totals: equal totals have the same, others differ but for chance.
     pub fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();

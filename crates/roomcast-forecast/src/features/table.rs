@@ -96,7 +96,7 @@ impl<'a> Table<'a> {
     /// [`PolarsError`] when the features cannot be built.
     pub fn forecast(&self) -> PolarsResult<ForecastRows> {
         let hourly = self.hourly;
-        let rows = horizon(hourly.origin, hourly.end);
+        let rows = horizon(hourly);
         let past = self.values.len();
         let shared = &self.site_rates.shared;
         let now = self.full(&rows, &shared.memories, past, 0)?;

@@ -9,7 +9,7 @@ use crate::hourly::Hourly;
 use crate::model::Models;
 use crate::readings::Readings;
 
-/// Forecasts every device from an `origin` after the end of what is known, `present`: the rate of the hour of the week.
+/// Forecasts every device for some days from an `origin` after the end of what is known, `present`: the rate of the hour of the week.
 /// The hours in between are unknown, which is not the same as vacant.
 ///
 /// # Errors
@@ -18,10 +18,12 @@ pub fn forecast_all(
     readings: &Readings,
     calendar: &Calendar,
     origin: Timestamp,
+    days: usize,
     present: &Hourly,
     models: &Models,
 ) -> PolarsResult<Vec<DeviceForecast>> {
-    let hourly = Hourly::unknown_since(readings, calendar, origin, present.stale.unwrap_or(present.origin));
+    let since = present.stale.unwrap_or(present.origin);
+    let hourly = Hourly::unknown_since(readings, calendar, origin, since).reaching(days, calendar);
     super::forecast_all(&hourly, &SiteRates::new(&hourly), models)
 }
 
@@ -83,7 +85,7 @@ mod tests {
             Readings { devices: vec![DeviceReadings { device: "office".into(), times, offs: Times::default() }] };
         let hourly = Hourly::unless_stale(&readings, &calendar, present, None);
         let origin = monday + 29 * 24 * HOUR;
-        let later = forecast_all(&readings, &calendar, origin, &hourly, &Models::default()).unwrap();
+        let later = forecast_all(&readings, &calendar, origin, 1, &hourly, &Models::default()).unwrap();
         let at_noon = later[0].hours[12].probability;
         assert!(at_noon > 0.8, "{at_noon}");
         // To take the afternoon for vacant lowers what is expected at the same hour of the next days.

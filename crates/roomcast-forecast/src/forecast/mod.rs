@@ -1,4 +1,4 @@
-//! Forecasts: 24 probabilities and states per device, from a model and a history.
+//! Forecasts: a probability and a state per device and hour, from a model and a history.
 
 pub mod ahead;
 mod coherent;
@@ -12,10 +12,14 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::calendar::Hour;
-use crate::features::{FLOOR, FULL_WIDTH, SiteRates, Table, full_columns, sigmoid};
-use crate::hourly::{DeviceHours, Hourly, State, Status};
+use crate::features::{FLOOR, FULL_WIDTH, PRIOR, SiteRates, Table, full_columns, sigmoid};
+use crate::hourly::{DeviceHours, HORIZON, Hourly, State, Status};
 use crate::model::mix::Parts;
 use crate::model::{Layers, Models, Source};
+
+/// Weight of the kernel rate in the log-odds of hours beyond the first [`HORIZON`]. The layers learned from hours of the first
+/// day, and what they know beside the habit wears off.
+const RATE_SHARE: f64 = 0.5;
 
 /// One hour of a forecast.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -37,7 +41,7 @@ pub struct DeviceForecast {
     pub status: Status,
     /// The source of the forecast.
     pub source: Source,
-    /// The 24 hours from the origin on, in order.
+    /// The hours from the origin on, in order: 24, or more on a grid that reaches further.
     pub hours: Vec<HourForecast>,
 }
 
@@ -75,7 +79,8 @@ pub fn forecast_with(
     Ok(forecast_in_parts(hourly, site_rates, device, layers)?.0)
 }
 
-/// Forecasts the same device, and returns the parts of each hour's log-odds beside the forecast.
+/// Forecasts the same device, and returns the parts of each hour's log-odds beside the forecast. The first [`HORIZON`] hours
+/// are the mix of the parts; later ones are its mean with the kernel rate.
 ///
 /// # Errors
 /// [`PolarsError`](polars::error::PolarsError) when the features cannot be built.
@@ -90,8 +95,12 @@ pub fn forecast_in_parts(
     let rows = Table::new(hourly, site_rates, device).forecast()?;
     let parts = layers.parts(&rows, days(hourly, device));
     let sensor = Sensor::new(hours_of, site_rates);
-    let hours = (hourly.end..).zip(&parts).map(|(hour, parts)| {
-        let probability = sensor.probability(parts.mixed);
+    let scores = parts.iter().zip(rows.now.column(PRIOR)).enumerate().map(|(at, (parts, &rate))| match at {
+        ..HORIZON => parts.mixed,
+        _ => (1.0 - RATE_SHARE) * parts.mixed + RATE_SHARE * f64::from(rate),
+    });
+    let hours = (hourly.end..).zip(scores).map(|(hour, score)| {
+        let probability = sensor.probability(score);
         HourForecast { hour, probability, occupied: probability >= layers.threshold.0 }
     });
     let forecast = DeviceForecast {
@@ -177,7 +186,7 @@ pub struct Contribution {
 /// each split adds the change of the mean of the leaves below it (A. Saabas, 2014). The parts add up to the score.
 ///
 /// # Errors
-/// [`PolarsError`](polars::error::PolarsError) when the features cannot be built or `hour` is outside the horizon.
+/// [`PolarsError`](polars::error::PolarsError) when the features cannot be built or `hour` is not among the first 24.
 pub fn explain(
     hourly: &Hourly,
     site_rates: &SiteRates,
@@ -201,7 +210,7 @@ pub fn explain_with(
 ) -> PolarsResult<Explanation> {
     let (forecast, all_parts) = forecast_in_parts(hourly, site_rates, device, layers)?;
     let at = (hour - hourly.end) as usize;
-    polars::prelude::polars_ensure!(at < forecast.hours.len(), ComputeError: "hour {hour} is outside the forecast");
+    polars::prelude::polars_ensure!(at < HORIZON, ComputeError: "hour {hour} is outside the forecast");
     let rows = Table::new(hourly, site_rates, device).forecast()?;
     let mut row = [0.0; FULL_WIDTH];
     rows.now.row(at, &mut row);

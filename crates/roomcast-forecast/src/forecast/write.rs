@@ -45,7 +45,7 @@ pub fn csv(forecasts: &[DeviceForecast], calendar: &Calendar, probabilities: boo
     out.into_inner().unwrap_or_default()
 }
 
-/// Returns one JSON object: the time of the request, and each device's status, source and 24 hours.
+/// Returns one JSON object: the time of the request, and each device's status, source and hours.
 ///
 /// # Errors
 /// Returns no error in practice: every value can be written as JSON.

@@ -17,8 +17,11 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::{Calendar, HOUR, Hour, LocalHour, Timestamp};
 use crate::readings::{DeviceReadings, Readings, Times};
 
-/// Number of hours from the origin that a forecast covers.
+/// Number of hours from the origin that a forecast covers, unless it is to reach further.
 pub const HORIZON: usize = 24;
+
+/// Largest number of days that a forecast can reach.
+pub const MAX_DAYS: usize = 7;
 
 /// Seconds left of an hour below which it counts as observed: origins are often written as one second before the hour.
 const NEARLY_OVER_SECONDS: i64 = 60;
@@ -108,7 +111,7 @@ pub struct Hourly {
     pub end: Hour,
     /// Devices in ascending order of name.
     pub devices: Vec<Arc<DeviceHours>>,
-    /// Local date and time of each hour from `first` to `end + HORIZON`.
+    /// Local date and time of each hour from `first` to the end of the hours to forecast.
     pub locals: Vec<LocalHour>,
     /// The last reading of the site, if the state of the hours after it is unknown: see [`Hourly::unless_stale`].
     pub stale: Option<Timestamp>,
@@ -139,6 +142,20 @@ impl Hourly {
     /// Builds the grid as of an `origin` that is yet to come, unknown after the hour of `since`.
     pub fn unknown_since(readings: &Readings, calendar: &Calendar, origin: Timestamp, since: Timestamp) -> Hourly {
         Hourly::new(readings, calendar, origin).unobserved_since(since)
+    }
+
+    /// Returns the same grid for forecasts of 1 to [`MAX_DAYS`] times 24 hours. The first 24 hours of a forecast stay the
+    /// same to the last bit.
+    pub fn reaching(mut self, days: usize, calendar: &Calendar) -> Hourly {
+        let reached = self.first + self.locals.len() as Hour;
+        let end = self.end + (HORIZON * days.clamp(1, MAX_DAYS)) as Hour;
+        self.locals.extend((reached..end).map(|hour| calendar.local(hour)));
+        self
+    }
+
+    /// Returns the number of hours that a forecast on this grid covers.
+    pub fn horizon(&self) -> usize {
+        self.locals.len() - (self.end - self.first) as usize
     }
 
     /// Builds the same grid and returns the [`SiteDays`] with which [`Hourly::part`] builds some of the devices.

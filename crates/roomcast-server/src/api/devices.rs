@@ -151,7 +151,7 @@ pub struct SpanQuery {
 pub async fn list(_: ReadAccess, _: Query<NoParameters>, request: HttpRequest, site: Data<Site>) -> Reply {
     let snapshot = site.snapshot()?;
     let origin = snapshot.history.present(&site.calendar);
-    let key = Key { origin, form: Form::Devices(site.scores.changes()), devices: Vec::new() };
+    let key = Key { origin, form: Form::Devices(site.scores.changes()), days: 1, devices: Vec::new() };
     let answer = cached(&site, snapshot, key, |site, snapshot, key| {
         let grid = snapshot.grid(key.origin, &site.calendar);
         let all = 0..snapshot.history.readings.devices.len();

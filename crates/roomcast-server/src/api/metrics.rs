@@ -5,11 +5,13 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::http::access::auth::{Access, admit};
 use crate::http::access::tokens::Scope;
-use crate::metrics::Text;
+use crate::metrics::{HookCounts, Text};
 use crate::problem::Reply;
 use crate::publish::Publisher;
 use crate::state::live::Live;
 use crate::state::site::{Phase, Site};
+use roomcast_forecast::decisions::live::{DaySums, POLICIES};
+use roomcast_forecast::decisions::policies::Sums;
 
 /// Metrics of the server for Prometheus
 #[utoipa::path(
@@ -34,7 +36,11 @@ pub async fn get(request: HttpRequest, site: Data<Site>, access: Data<Access>) -
     let alerts = site.alerts.counts().into_iter().map(|(kind, count)| (format!("{{kind=\"{kind}\"}}"), count as f64));
     text.metric("alert", "gauge", "Devices, servers or models with this problem; 0 for none.", alerts);
     write_scores(&mut text, &site);
+    write_ledger(&mut text, &site);
     text.targets(site.publisher.as_ref().map_or(&[], Publisher::counts));
+    if let Some(notifier) = &site.notifier {
+        text.group(HookCounts::ALL, &[("", notifier.counts())]);
+    }
     if let Some(live) = &site.live {
         write_ingest(&mut text, live);
     }
@@ -78,6 +84,25 @@ fn write_scores(text: &mut Text, site: &Site) {
         ("likely_calibration_gap", "The same for hours with a probability of at least 10 %.", likely_gap),
     ] {
         text.metric(&format!("live_{name}"), "gauge", help, [("", value.unwrap_or(f64::NAN))]);
+    }
+}
+
+/// Days of the ledger in metrics.
+const LEDGER_DAYS: i32 = 30;
+
+/// Writes what the stored schedules of the last days were worth.
+fn write_ledger(text: &mut Text, site: &Site) {
+    let sums = DaySums::total(site.ledger().days(LEDGER_DAYS).map(|(_, sums)| sums));
+    let known: Vec<_> = POLICIES.iter().zip(sums.policies).filter_map(|(policy, sums)| Some((policy, sums?))).collect();
+    let values: [(&str, &str, fn(&Sums) -> f64); 4] = [
+        ("occupied_hours", "Occupied hours of the last 30 days that are over.", |sums| sums.occupied),
+        ("hours_on", "Hours on of the same days.", |sums| sums.on),
+        ("empty_hours_on", "Hours on in vacant hours.", |sums| sums.empty_on),
+        ("missed_hours", "Occupied hours in which the room was not ready.", |sums| sums.missed),
+    ];
+    for (name, help, of) in values {
+        let values = known.iter().map(|(policy, sums)| (format!("{{policy=\"{policy}\"}}"), of(sums)));
+        text.metric(&format!("ledger_{name}"), "gauge", help, values);
     }
 }
 

@@ -15,12 +15,10 @@ use crate::state::site::Site;
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use roomcast_forecast::decisions::blocks::{self, Block};
 use roomcast_forecast::decisions::ics;
-use roomcast_forecast::decisions::outcomes::Outcomes;
 use roomcast_forecast::decisions::plan::{self, RoomPlan};
 use roomcast_forecast::decisions::promise::{self, Method, Promise, Thresholds};
 use roomcast_forecast::forecast::write;
 use roomcast_forecast::model::rule::Rule;
-use roomcast_forecast::rooms::Level;
 
 /// Longest preheat or setback, seconds.
 const MAX_DURATION: i64 = 12 * HOUR;
@@ -177,13 +175,16 @@ pub struct ScheduleQuery {
     /// What is planned: each `room` (default), or anyone on each `floor` or in each `building` of the table of rooms
     #[param(pattern = "^(room|floor|building)$")]
     level: Option<String>,
-    /// Time from the start of a block to its first occupied hour, at most 12h; default: none
+    /// Days of 24 hours to plan; default: 1
+    #[param(value_type = Option<usize>, minimum = 1, maximum = 7)]
+    days: Option<String>,
+    /// Time from the start of a block to its first occupied hour, at most 12h; default: the server's, which is none if it was started without one
     #[param(example = "45m")]
     preheat: Option<String>,
-    /// Time from the last occupied hour to the end of its block, at most 12h; default: none
+    /// Time from the last occupied hour to the end of its block, at most 12h; default: the server's, which is none if it was started without one
     #[param(example = "30m")]
     setback_after: Option<String>,
-    /// Shortest length of a block, at most 12h; default: none
+    /// Shortest length of a block, at most 12h; default: the server's, which is none if it was started without one
     #[param(example = "1h")]
     min_run: Option<String>,
     /// Highest share of the occupied hours that may be missed; the default, at 0.05, unless the server has a rule
@@ -206,7 +207,7 @@ pub struct ScheduleQuery {
     format: Option<String>,
 }
 
-/// Heating or ventilation blocks for the next 24 hours, as JSON or as a calendar
+/// Heating or ventilation blocks for the next 24 hours or up to seven days, as JSON or as a calendar
 ///
 /// A block begins `preheat` before the first occupied hour and ends `setback_after` after the last one. Blocks that
 /// touch are merged. An hour counts as occupied from a probability that keeps a promise: at most `max_missed` of the
@@ -238,27 +239,25 @@ pub async fn get(
     }
     let (level, rooms, snapshot) = at_level(query.level.as_deref(), &site).await?;
     let (origin, devices) = resolve(query.at.as_deref(), &query.device, &site, &snapshot)?;
-    let seconds = |name, text: &Option<String>| query::duration(name, text.as_deref(), MAX_DURATION);
-    let rule = blocks::BlockRule {
-        preheat: seconds("preheat", &query.preheat)?,
-        setback: seconds("setback_after", &query.setback_after)?,
-        min_run: seconds("min_run", &query.min_run)?,
-        closures: site.settings.input.site.closures(),
+    let usual = &site.settings.blocks;
+    let seconds = |name, text: &Option<String>, usual: i64| match text {
+        Some(text) => query::duration(name, Some(text), MAX_DURATION),
+        None => Ok(usual),
     };
+    let rule = blocks::BlockRule {
+        preheat: seconds("preheat", &query.preheat, usual.preheat)?,
+        setback: seconds("setback_after", &query.setback_after, usual.setback)?,
+        min_run: seconds("min_run", &query.min_run, usual.min_run)?,
+        closures: usual.closures.clone(),
+    };
+    let days = query::days(query.days.as_deref())?;
     let method = method(&query, site.settings.method)?;
     let media = if calendar_wanted { "text/calendar; charset=utf-8" } else { "application/json" };
     let bytes = work(move || {
         let calendar = &site.calendar;
-        let (grid, forecasts) = rooms.of_level(level, origin, &devices, calendar, &site.metrics)?;
-        let thresholds = {
-            let scores = site.scores.lock();
-            let judged = &grid.loaded.models.site.out_of_sample;
-            let names = forecasts.iter().map(|forecast| forecast.device.as_str());
-            // Only forecasts of rooms are scored.
-            let none = Outcomes::default();
-            let outcomes = if level == Level::Room { scores.outcomes() } else { &none };
-            promise::thresholds(method, outcomes, judged, plan::today(origin, calendar), names)
-        };
+        let (grid, forecasts) = rooms.of_level(level, (origin, days), &devices, calendar, &site.metrics)?;
+        let names = forecasts.iter().map(|forecast| forecast.device.as_str());
+        let thresholds = site.thresholds(method, level, &grid, names);
         let rooms = plan::plan(&forecasts, &thresholds, &rule, origin, calendar);
         if calendar_wanted {
             return Ok(ics::calendar(&rooms, grid.made_at, calendar).into_bytes());

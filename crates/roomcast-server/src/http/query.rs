@@ -10,6 +10,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use percent_encoding::percent_decode_str;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
+use roomcast_forecast::hourly::MAX_DAYS;
 use roomcast_forecast::readings::names::closest;
 use roomcast_forecast::rooms::Level;
 use serde::Deserialize;
@@ -116,6 +117,20 @@ pub fn number(name: &str, text: Option<&str>) -> Result<Option<f64>, Problem> {
         number.ok_or_else(|| Problem::parameter(name, format!("expected a number above 0, found {text:?}")))
     };
     text.map(parse).transpose()
+}
+
+/// Parses the number of days that a forecast reaches; 1 without one.
+///
+/// # Errors
+/// Returns a `Problem` when the text is not such a number.
+pub fn days(text: Option<&str>) -> Result<usize, Problem> {
+    let parse = |text: &str| {
+        let days = text.parse().ok().filter(|days| (1..=MAX_DAYS).contains(days));
+        days.ok_or_else(|| {
+            Problem::parameter("days", format!("expected a number from 1 to {MAX_DAYS}, found {text:?}"))
+        })
+    };
+    text.map_or(Ok(1), parse)
 }
 
 /// Parses the level of a forecast; that of rooms without one.

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use crate::ingest::Source;
 use crate::ingest::counts::Counts;
-use crate::state::alerts::{Kind, RoomOf};
+use crate::state::alerts::{Alert, Kind, RoomOf};
+use crate::state::answer::utc;
 use crate::state::settings::MAX_CLOCK_SKEW;
 use crate::state::site::Site;
 use crate::state::snapshot::{MAX_STORE_SILENCE, Snapshot};
@@ -149,11 +152,52 @@ impl AlertMonitor {
         let history = &snapshot.history;
         let room_of = |sensor: &str| history.room_of(sensor, present).map(str::to_owned);
         let room_of = (!history.rooms.is_empty()).then_some(&room_of as RoomOf<'_>);
-        let has_changed = site.alerts.set(found, room_of, Calendar::utc_now());
-        if has_changed {
+        let (before, now) = (site.alerts.list(), Calendar::utc_now());
+        if site.alerts.set(found, room_of, now) {
             site.events.alerts();
+            if let Some(notifier) = &site.notifier {
+                let message = Message::of(&before, site.alerts.list(), now);
+                // Every message can be written as JSON.
+                message
+                    .and_then(|message| serde_json::to_vec(&message).ok())
+                    .into_iter()
+                    .for_each(|m| notifier.send(m));
+            }
         }
         self.next = Some(Instant::now() + MIN_PAUSE.max(watch.elapsed() * PAUSE_FACTOR));
+    }
+}
+
+/// The message of a web hook.
+#[derive(Debug, Serialize)]
+struct Message {
+    /// Time of the change, UTC.
+    at: String,
+    /// The change in words, in the form that chats read.
+    text: String,
+    /// Alerts that have begun.
+    began: Vec<Alert>,
+    /// Alerts that have ended.
+    ended: Vec<Alert>,
+    /// All current alerts.
+    alerts: Vec<Alert>,
+}
+
+impl Message {
+    /// Returns the message of a change between two lists of alerts; `None` where no kind has begun or ended.
+    fn of(before: &[Alert], alerts: Vec<Alert>, now: Timestamp) -> Option<Message> {
+        let missing = |from: &[Alert], of: &[Alert]| -> Vec<Alert> {
+            of.iter().filter(|alert| from.iter().all(|other| other.kind != alert.kind)).cloned().collect()
+        };
+        let (began, ended) = (missing(before, &alerts), missing(&alerts, before));
+        if began.is_empty() && ended.is_empty() {
+            return None;
+        }
+        let words = |what: &str, alerts: &[Alert]| -> Vec<String> {
+            alerts.iter().map(|alert| format!("{what}: {alert}")).collect()
+        };
+        let text = [words("Roomcast alert", &began), words("Roomcast alert over", &ended)].concat().join("\n");
+        Some(Message { at: utc(now), text, began, ended, alerts })
     }
 }
 

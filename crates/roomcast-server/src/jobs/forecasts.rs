@@ -1,13 +1,10 @@
 //! Forecasts of all devices, for publishing and for scoring.
 
 use crate::problem::Problem;
-use crate::state::grid::Forecasts;
+use crate::state::grid::{BATCH_SIZE, Forecasts};
 use crate::state::site::Site;
 use crate::state::snapshot::Snapshot;
 use roomcast_forecast::calendar::Timestamp;
-
-/// Number of devices that are forecast before waiting requests are served.
-pub const BATCH_SIZE: usize = 64;
 
 /// Returns the forecasts of all devices from an origin. They are shared with clients that ask over HTTP.
 ///

@@ -5,8 +5,10 @@
 pub mod activations;
 mod alerts;
 mod forecasts;
+mod ledger;
 pub mod load;
 pub mod periodic;
+mod planning;
 mod publishing;
 pub mod retrain;
 pub mod rooms;

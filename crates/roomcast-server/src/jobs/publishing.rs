@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::forecasts;
+use super::planning::Begun;
 use crate::problem::Problem;
 use crate::publish::SiteForecast;
 use crate::state::site::Site;
@@ -21,6 +22,8 @@ pub struct Publishing {
     snapshot: Weak<Snapshot>,
     origin: Timestamp,
     first: Option<Hour>,
+    /// The hours that have begun.
+    begun: Begun,
     /// The earliest time of another publication of the same hour.
     next: Option<Instant>,
 }
@@ -47,14 +50,15 @@ impl Publishing {
         let watch = Instant::now();
         let forecasts = forecasts::of_all(site, snapshot, origin)?;
         let above = |level| {
-            let (_, made) = snapshot.of_level(level, origin, &[], &site.calendar, &site.metrics)?;
+            let (_, made) = snapshot.of_level(level, (origin, 1), &[], &site.calendar, &site.metrics)?;
             Ok::<_, Problem>((level, made))
         };
         let above = snapshot.history.rooms.levels().into_iter().map(above).collect::<Result<Vec<_>, _>>()?;
+        let plans = self.begun.plans(site, snapshot, &forecasts)?;
         let (made_at, version) = (Calendar::utc_now(), forecasts.grid.model(&site.calendar).version);
-        publisher.publish(SiteForecast { origin, made_at, version, forecasts: forecasts.devices(), above });
-        let next = Some(Instant::now() + MIN_PAUSE.max(watch.elapsed() * PAUSE_FACTOR));
-        *self = Publishing { snapshot: Arc::downgrade(snapshot), origin, first, next };
+        publisher.publish(SiteForecast { origin, made_at, version, forecasts: forecasts.devices(), plans, above });
+        self.next = Some(Instant::now() + MIN_PAUSE.max(watch.elapsed() * PAUSE_FACTOR));
+        (self.snapshot, self.origin, self.first) = (Arc::downgrade(snapshot), origin, first);
         Ok(())
     }
 }

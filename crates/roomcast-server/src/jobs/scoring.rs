@@ -3,10 +3,11 @@
 use polars::prelude::PolarsResult;
 use rayon::prelude::*;
 
-use super::forecasts::{self, BATCH_SIZE};
+use super::forecasts;
+use super::ledger::LedgerKeeper;
 use crate::backoff::Outage;
 use crate::problem::Problem;
-use crate::state::grid::Grid;
+use crate::state::grid::{BATCH_SIZE, Grid};
 use crate::state::loaded::Loaded;
 use crate::state::site::Site;
 use crate::state::snapshot::{History, Snapshot};
@@ -23,6 +24,7 @@ const FILE: &str = "live-scores";
 pub struct Scoring {
     is_resumed: bool,
     outage: Outage,
+    ledger: LedgerKeeper,
 }
 
 impl Scoring {
@@ -46,7 +48,7 @@ impl Scoring {
                 tracing::warn!(file = FILE, error, "earlier scores cannot be read: scoring begins anew");
             }
         }
-        *self = Scoring { is_resumed: true, outage: Outage::default() };
+        (self.is_resumed, self.outage) = (true, Outage::default());
     }
 
     /// Records and scores the forecasts that are due, while readings arrive.
@@ -64,6 +66,7 @@ impl Scoring {
         let Some(now) = clock(site, &snapshot.history) else { return Ok(()) };
         let hour = calendar.hour(now);
         let midnight = midnight(hour, calendar);
+        self.ledger.update(site, snapshot, now, (hour, midnight))?;
         let mut changed = false;
         // Bound first: in the head of the loop the lock would be held all through it.
         let wanted = site.scores.lock().wanted(hour, midnight);

@@ -7,6 +7,7 @@ mod homeassistant;
 mod redis;
 mod site_forecast;
 mod slug;
+pub mod webhook;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::metrics::TargetCounts;
 pub use homeassistant::HomeAssistant;
 pub use redis::{Redis, RedisUrlError};
 use roomcast_forecast::calendar::Calendar;
-pub use site_forecast::SiteForecast;
+pub use site_forecast::{RoomPlan, SiteForecast};
 
 /// Interval at which the lease of publishing is renewed.
 pub const RENEW_INTERVAL: Duration = Duration::from_secs(10);
@@ -270,6 +271,7 @@ async fn renew(
 mod tests {
     use super::*;
     use roomcast_forecast::calendar::{HOUR, Hour};
+    use roomcast_forecast::decisions::blocks::Block;
     use roomcast_forecast::forecast::{DeviceForecast, HourForecast};
     use roomcast_forecast::hourly::Status;
     use roomcast_forecast::model::Source;
@@ -285,7 +287,11 @@ mod tests {
         };
         let origin = i64::from(first) * HOUR;
         let forecasts = devices.iter().map(forecast).collect();
-        SiteForecast { origin, made_at: origin + 1, version: "v1".into(), forecasts, above: Vec::new() }
+        // In use in the third hour, with half an hour of preheat.
+        let from = origin + 2 * HOUR;
+        let block = Block { start: from - 1800, end: from + HOUR, occupied: (from, from + HOUR), peak: 0.25 };
+        let plans = devices.iter().map(|_| RoomPlan { blocks: vec![block], hours_today: 1.25 }).collect();
+        SiteForecast { origin, made_at: origin + 1, version: "v1".into(), forecasts, plans, above: Vec::new() }
     }
 
     /// A target that stays connected.

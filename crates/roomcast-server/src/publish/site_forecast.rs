@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 
 use roomcast_forecast::calendar::{Calendar, HOUR, Hour, Timestamp};
+use roomcast_forecast::decisions::blocks::Block;
 use roomcast_forecast::forecast::{DeviceForecast, write};
 use roomcast_forecast::hourly::Status;
 use roomcast_forecast::model::Source;
@@ -23,8 +24,31 @@ pub struct SiteForecast {
     pub version: String,
     /// One forecast per device, in order of name. All are of the same hours.
     pub forecasts: Vec<DeviceForecast>,
+    /// The plan of each of these devices.
+    pub plans: Vec<RoomPlan>,
     /// Those of floors and buildings, where there is a table of rooms.
     pub above: Vec<(Level, Vec<DeviceForecast>)>,
+}
+
+/// The plan of a room around the present.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoomPlan {
+    /// The times on, in order; they do not touch.
+    pub blocks: Vec<Block>,
+    /// Hours in use of the local day: those that were, and those that are expected.
+    pub hours_today: f64,
+}
+
+impl RoomPlan {
+    /// Returns whether the room is on at an instant.
+    pub fn is_on(&self, now: Timestamp) -> bool {
+        self.blocks.iter().any(|block| (block.start..block.end).contains(&now))
+    }
+
+    /// Returns the beginning of the next hours in use after an instant.
+    pub fn next_occupied(&self, now: Timestamp) -> Option<Timestamp> {
+        self.blocks.iter().map(|block| block.occupied.0).find(|&from| from > now)
+    }
 }
 
 /// The complete forecast of a device.

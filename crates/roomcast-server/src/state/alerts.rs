@@ -1,5 +1,6 @@
 //! Alerts: problems the operator of a site should know, at most one entry per kind.
 
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
@@ -73,7 +74,7 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Alert {
     /// The kind of the problem.
-    kind: Kind,
+    pub(crate) kind: Kind,
     /// Number of devices, servers or models with the problem.
     count: usize,
     /// Time at which the server first found the problem since it was last absent or since the server's start; UTC, RFC
@@ -91,6 +92,14 @@ pub struct Alert {
 
 /// Returns the room of a sensor; `None` for one that is its own room.
 pub type RoomOf<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// One line: the kind, the number, and the examples.
+impl fmt::Display for Alert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = KINDS.iter().find(|(kind, _)| *kind == self.kind).map_or("", |(_, name)| name);
+        write!(f, "{name} ({}): {}", self.count, self.examples.join(", "))
+    }
+}
 
 /// The alerts of the last check.
 #[derive(Debug, Default)]

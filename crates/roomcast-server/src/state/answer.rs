@@ -64,8 +64,8 @@ pub struct DeviceAnswer {
     pub data_until: Option<String>,
     /// The version of the models that made the forecast.
     pub model_version: String,
-    /// The 24 hours, in order.
-    #[schema(min_items = 24, max_items = 24)]
+    /// The hours, in order: 24 for each day.
+    #[schema(min_items = 24, max_items = 168)]
     pub hours: Vec<HourAnswer>,
 }
 

@@ -34,6 +34,8 @@ pub struct Key {
     pub origin: Timestamp,
     /// The form of the answer.
     pub form: Form,
+    /// Days of 24 hours that the forecast reaches.
+    pub days: usize,
     /// Positions of the devices in the history, ascending; empty for all.
     pub devices: Vec<u32>,
 }
@@ -57,13 +59,14 @@ pub struct Answer {
 pub struct Answers {
     known: RwLock<HashMap<Key, Arc<Answer>>>,
     clock: AtomicU64,
-    rendering: Mutex<()>,
+    /// One for answers of 24 hours, one for those of more days, which take longer.
+    rendering: [Mutex<()>; 2],
 }
 
 impl Answers {
     /// Waits until no other thread renders, so that two requests for the same answer render it once.
-    pub(crate) fn lock_rendering(&self) -> MutexGuard<'_, ()> {
-        self.rendering.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock_rendering(&self, key: &Key) -> MutexGuard<'_, ()> {
+        self.rendering[usize::from(key.days > 1)].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns an answer, if it is cached.
@@ -74,7 +77,8 @@ impl Answers {
         Some(answer.clone())
     }
 
-    /// Stores an answer, and drops the least recently used ones above the limits.
+    /// Stores an answer, and drops the least recently used ones above the limits. One that is larger than all may be
+    /// together is not stored.
     pub fn put(&self, key: Key, body: Vec<u8>, tag: EntityTag) -> Arc<Answer> {
         let used = AtomicU64::new(self.clock.fetch_add(1, Relaxed));
         let level = match key.form {
@@ -82,6 +86,9 @@ impl Answers {
             Form::Json | Form::Csv | Form::Devices(_) => Compression::fast(),
         };
         let answer = Arc::new(Answer { body: body.into(), gzip: OnceLock::new(), level, tag, used });
+        if answer.body.len() > MAX_BYTES {
+            return answer;
+        }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.insert(key, answer.clone());
         let bytes = |answer: &Answer| answer.body.len() + answer.gzip.get().map_or(0, Bytes::len);
@@ -101,7 +108,7 @@ mod tests {
     use super::*;
 
     fn key(origin: Timestamp) -> Key {
-        Key { origin, form: Form::Json, devices: Vec::new() }
+        Key { origin, form: Form::Json, days: 1, devices: Vec::new() }
     }
 
     fn put(answers: &Answers, origin: Timestamp, bytes: usize) {
@@ -117,6 +124,8 @@ mod tests {
         assert!(answers.get(&key(0)).is_some());
         put(&answers, -1, 10);
         assert!(answers.get(&key(0)).is_some() && answers.get(&key(1)).is_none());
+        put(&answers, -3, MAX_BYTES + 1);
+        assert!(answers.get(&key(-3)).is_none() && answers.get(&key(-1)).is_some());
         put(&answers, -2, MAX_BYTES);
         assert!(answers.get(&key(-2)).is_some() && answers.get(&key(0)).is_none());
     }

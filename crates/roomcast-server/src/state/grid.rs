@@ -11,8 +11,11 @@ use crate::problem::Problem;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::forecast::{self, DeviceForecast, write};
-use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::hourly::{Hourly, MAX_DAYS};
 use roomcast_forecast::readings::Readings;
+
+/// Number of devices that are forecast before waiting requests are served.
+pub const BATCH_SIZE: usize = 64;
 
 /// The grid of one origin and the forecasts made from it so far.
 pub struct Grid {
@@ -27,6 +30,8 @@ pub struct Grid {
     /// The time at which the grid was made.
     pub made_at: Timestamp,
     pub(super) cells: Vec<OnceLock<Arc<Cell>>>,
+    /// Forecasts of [`MAX_DAYS`] days.
+    weeks: Vec<OnceLock<Arc<DeviceForecast>>>,
 }
 
 impl Grid {
@@ -42,8 +47,9 @@ impl Grid {
         let hourly = Hourly::unless_stale(readings, calendar, origin, heard);
         let rates = SiteRates::new(&hourly);
         let cells = hourly.devices.iter().map(|_| OnceLock::new()).collect();
+        let weeks = hourly.devices.iter().map(|_| OnceLock::new()).collect();
         let basis = rates.digest();
-        Grid { rates: Arc::new(rates), loaded, basis, made_at: calendar.now(), cells, hourly }
+        Grid { rates: Arc::new(rates), loaded, basis, made_at: calendar.now(), cells, weeks, hourly }
     }
 
     /// Returns this grid for a history that has grown, and keeps forecasts of devices that are not among those changed,
@@ -57,7 +63,7 @@ impl Grid {
         if begins != Some(self.hourly.first) {
             return None;
         }
-        let (mut hourly, mut cells) = (self.hourly.clone(), self.cells.clone());
+        let (mut hourly, mut cells, mut weeks) = (self.hourly.clone(), self.cells.clone(), self.weeks.clone());
         for (name, _) in changed.iter().filter(|(_, first)| *first < self.hourly.origin) {
             // A device that never fired is on no grid.
             let Ok(known) = readings.devices.binary_search_by(|d| d.device.cmp(name)) else { continue };
@@ -65,12 +71,12 @@ impl Grid {
             let grown = hourly.with_readings(at, &readings.devices[known], calendar)?;
             // Stores may repeat readings they gave before, and not every `off` is news.
             if grown.devices[at].times != hourly.devices[at].times {
-                cells[at] = OnceLock::new();
+                (cells[at], weeks[at]) = (OnceLock::new(), OnceLock::new());
             }
             hourly = grown;
         }
         let (rates, loaded, basis) = (self.rates.clone(), self.loaded.clone(), self.basis);
-        Some(Grid { rates, loaded, basis, made_at: calendar.now(), cells, hourly })
+        Some(Grid { rates, loaded, basis, made_at: calendar.now(), cells, weeks, hourly })
     }
 
     /// Returns the models used for forecasts on this grid: the baseline when the data are stale.
@@ -93,6 +99,33 @@ impl Grid {
         metrics.forecasts.add(missing.len() as u64);
         metrics.forecast_nanoseconds.add(watch.elapsed().as_nanos() as u64);
         Ok(devices.iter().filter_map(|&at| self.cells[at].get().cloned()).collect())
+    }
+
+    /// Returns the grid and the aggregates for forecasts of [`MAX_DAYS`] days.
+    pub fn reaching(&self, calendar: &Calendar) -> (Hourly, SiteRates) {
+        let hourly = self.hourly.clone().reaching(MAX_DAYS, calendar);
+        let rates = self.rates.reaching(&hourly);
+        (hourly, rates)
+    }
+
+    /// Returns forecasts of the devices at these positions, made on [`Grid::reaching`]. Computes missing ones on all
+    /// processors.
+    ///
+    /// # Errors
+    /// Returns a `Problem` when Polars fails.
+    pub fn weeks(
+        &self,
+        devices: &[usize],
+        (hourly, rates): &(Hourly, SiteRates),
+    ) -> Result<Vec<Arc<DeviceForecast>>, Problem> {
+        let missing: Vec<usize> = devices.iter().copied().filter(|&at| self.weeks[at].get().is_none()).collect();
+        missing.par_iter().try_for_each(|&at| {
+            let layers = self.loaded.models.layers(&hourly.devices[at].device);
+            let made = forecast::forecast_with(hourly, rates, at, layers).map_err(Problem::internal)?;
+            self.weeks[at].get_or_init(|| Arc::new(made));
+            Ok::<_, Problem>(())
+        })?;
+        Ok(devices.iter().filter_map(|&at| self.weeks[at].get().cloned()).collect())
     }
 
     /// Returns forecasts made on this grid as JSON.

@@ -54,16 +54,12 @@ impl Snapshot {
     pub fn of_level(
         self: &Arc<Self>,
         level: Level,
-        origin: Timestamp,
+        (origin, days): (Timestamp, usize),
         series: &[u32],
         calendar: &Calendar,
         metrics: &Metrics,
     ) -> Result<(Arc<Grid>, Vec<DeviceForecast>), Problem> {
-        let forecasts = |level, series: &[u32]| {
-            let made = self.at(level, calendar).forecasts(origin, series, calendar, metrics)?;
-            let forecasts = made.devices();
-            Ok::<_, Problem>((made.grid, forecasts))
-        };
+        let forecasts = |level, series: &[u32]| self.at(level, calendar).days(origin, days, series, calendar, metrics);
         if level == Level::Room {
             return forecasts(level, series);
         }

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use roomcast_forecast::decisions::blocks::BlockRule;
 use roomcast_forecast::decisions::promise::Method;
+use roomcast_forecast::decisions::timetable::Timetables;
 use roomcast_forecast::model::rule::Rule;
 use roomcast_forecast::train::schedule::Schedule;
 use roomcast_storage::inputs::Inputs;
@@ -24,6 +26,10 @@ pub struct Settings {
     pub rule: Rule,
     /// The way to the threshold of schedules that name none.
     pub method: Method,
+    /// The rule of the blocks of schedules that name none.
+    pub blocks: BlockRule,
+    /// The timetables that stored schedules are compared with, if there are some.
+    pub timetables: Option<Timetables>,
     /// The schedule and settings of retraining.
     pub retrain: Retraining,
     /// The schedule and settings of the store's upkeep, if there is a store.

@@ -5,13 +5,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::alerts::Alerts;
 use super::events::Events;
+use super::grid::Grid;
 use super::live::Live;
 use super::settings::Settings;
 use super::snapshot::Snapshot;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
 use crate::publish::Publisher;
+use crate::publish::webhook::Notifier;
 use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::decisions::live::LiveLedger;
+use roomcast_forecast::decisions::outcomes::Outcomes;
+use roomcast_forecast::decisions::plan;
+use roomcast_forecast::decisions::promise::{self, Method, Thresholds};
+use roomcast_forecast::rooms::Level;
 use roomcast_forecast::scores::Scores;
 use roomcast_storage::registry::Registry;
 
@@ -33,8 +40,12 @@ pub struct Site {
     pub live: Option<Live>,
     /// Publishes forecasts, if targets are configured.
     pub publisher: Option<Publisher>,
+    /// The web hook for alerts, if there is one.
+    pub notifier: Option<Notifier>,
     /// The scores of past forecasts.
     pub scores: LiveScores,
+    /// Stored schedules and what came of them.
+    ledger: Mutex<LiveLedger>,
     /// The current alerts.
     pub alerts: Alerts,
     /// The listeners of `GET /events`.
@@ -53,7 +64,9 @@ impl Site {
             serving: Serving::default(),
             live,
             publisher,
+            notifier: None,
             scores: LiveScores::default(),
+            ledger: Mutex::default(),
             alerts: Alerts::default(),
             events: Events::default(),
         }
@@ -69,6 +82,27 @@ impl Site {
                 .hint("GET /readyz tells when it is loaded")
                 .retry_after(1)
         })
+    }
+
+    /// Returns the ledger, locked.
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, LiveLedger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the thresholds of schedules of a level, made on a grid.
+    pub(crate) fn thresholds<'a>(
+        &self,
+        method: Method,
+        level: Level,
+        grid: &Grid,
+        rooms: impl IntoIterator<Item = &'a str>,
+    ) -> Thresholds {
+        let scores = self.scores.lock();
+        // Only forecasts of rooms are scored.
+        let none = Outcomes::default();
+        let outcomes = if level == Level::Room { scores.outcomes() } else { &none };
+        let judged = &grid.loaded.models.site.out_of_sample;
+        promise::thresholds(method, outcomes, judged, plan::today(grid.hourly.origin, &self.calendar), rooms)
     }
 }
 

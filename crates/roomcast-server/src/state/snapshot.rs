@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::answer::Cell;
 use super::cache::Answers;
-use super::grid::{Forecasts, Grid};
+use super::grid::{BATCH_SIZE, Forecasts, Grid};
 pub(crate) use super::history::MAX_STORE_SILENCE;
 pub use super::history::{History, unknown};
 use super::loaded::{Loaded, OlderVersions};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
-use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::features::SiteRates;
+use roomcast_forecast::forecast::DeviceForecast;
+use roomcast_forecast::hourly::{HORIZON, Hourly};
 use roomcast_forecast::readings::DeviceReadings;
 
 /// Maximum number of cached grids. A grid holds a copy of the readings before its origin.
@@ -145,18 +147,67 @@ impl Snapshot {
         // Held until the forecasts are there: waiting requests for other origins have no grid in memory yet.
         let _computing = self.lock_computing();
         let grid = self.find_or_build(origin, calendar);
+        let cells = grid.cells(&self.positions(&grid, devices)?, calendar, metrics)?;
+        Ok(Forecasts { grid, cells })
+    }
+
+    /// Returns forecasts of the same devices that reach some days, and their grid.
+    ///
+    /// # Errors
+    /// As [`Snapshot::forecasts`].
+    pub fn days(
+        &self,
+        origin: Timestamp,
+        days: usize,
+        devices: &[u32],
+        calendar: &Calendar,
+        metrics: &Metrics,
+    ) -> Result<(Arc<Grid>, Vec<DeviceForecast>), Problem> {
+        if days == 1 {
+            let made = self.forecasts(origin, devices, calendar, metrics)?;
+            return Ok((made.grid.clone(), made.devices()));
+        }
+        let grid = self.grid(origin, calendar);
+        let (reaching, mut forecasts) = (grid.reaching(calendar), Vec::new());
+        for batch in self.positions(&grid, devices)?.chunks(BATCH_SIZE) {
+            let reached = |week: &Arc<DeviceForecast>| DeviceForecast {
+                hours: week.hours.iter().take(HORIZON * days).copied().collect(),
+                device: week.device.clone(),
+                ..**week
+            };
+            forecasts.extend(self.weeks(&grid, batch, &reaching)?.iter().map(reached));
+        }
+        Ok((grid, forecasts))
+    }
+
+    /// Returns forecasts of [`MAX_DAYS`](roomcast_forecast::hourly::MAX_DAYS) days of the devices at these positions of a
+    /// grid, made on [`Grid::reaching`]. Other requests wait for them: ask for some devices at a time.
+    ///
+    /// # Errors
+    /// Returns a `Problem` when Polars fails.
+    pub fn weeks(
+        &self,
+        grid: &Grid,
+        devices: &[usize],
+        reaching: &(Hourly, SiteRates),
+    ) -> Result<Vec<Arc<DeviceForecast>>, Problem> {
+        let _computing = self.lock_computing();
+        grid.weeks(devices, reaching)
+    }
+
+    /// Returns the positions on a grid of devices given by their positions in the history, or of all devices on it
+    /// without any.
+    fn positions(&self, grid: &Grid, devices: &[u32]) -> Result<Vec<usize>, Problem> {
         // The grid leaves out devices without a reading before its origin, so its positions differ from the history's.
         let names = devices.iter().filter_map(|&at| self.history.readings.devices.get(at as usize));
         let position = |device: &DeviceReadings| {
             let known = grid.hourly.devices.iter().map(|device| device.device.as_str());
             grid.hourly.position(&device.device).ok_or_else(|| unknown(&device.device, known))
         };
-        let at: Vec<usize> = match devices {
-            [] => (0..grid.hourly.devices.len()).collect(),
-            _ => names.map(position).collect::<Result<_, _>>()?,
-        };
-        let cells = grid.cells(&at, calendar, metrics)?;
-        Ok(Forecasts { grid, cells })
+        match devices {
+            [] => Ok((0..grid.hourly.devices.len()).collect()),
+            _ => names.map(position).collect(),
+        }
     }
 }
 

@@ -143,7 +143,8 @@ pub struct Room {
 pub fn prior(plan: &BacktestPlan, calendar: &Calendar) -> BacktestPlan {
     let day = 24 * HOUR;
     let begin = calendar.wall(plan.from) - chrono::TimeDelta::days(i64::from(WINDOW_DAYS));
-    BacktestPlan { from: calendar.instant(begin), to: plan.from - 1, every: day, refit: 7 * day, history: plan.history }
+    let (from, to) = (calendar.instant(begin), plan.from - 1);
+    BacktestPlan { from, to, every: day, refit: 7 * day, history: plan.history, days: 1 }
 }
 
 /// Replays the plan of [`prior`]; nothing where there are too few readings.

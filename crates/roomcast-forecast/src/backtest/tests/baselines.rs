@@ -16,7 +16,7 @@ fn one_room(hours: impl IntoIterator<Item = (i64, i64)>) -> Readings {
     Readings { devices: vec![DeviceReadings { device: "a".into(), times: times.into(), ..DeviceReadings::default() }] }
 }
 
-fn at(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> Vec<[RuleForecast; 24]> {
+fn at(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> Vec<Vec<RuleForecast>> {
     rule_forecasts(&Hourly::new(readings, calendar, origin))
 }
 

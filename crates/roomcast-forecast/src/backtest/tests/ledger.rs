@@ -138,8 +138,14 @@ fn schedules_depend_on_nothing_at_or_after_their_making() {
         device.times.retain(|&time| time < cut);
         device.times.extend((0..160).map(|n| cut + n * 2222));
     }
-    let plan =
-        BacktestPlan { from: MONDAY + 30 * DAY, to: MONDAY + 36 * DAY, every: DAY, refit: 7 * DAY, history: None };
+    let plan = BacktestPlan {
+        from: MONDAY + 30 * DAY,
+        to: MONDAY + 36 * DAY,
+        every: DAY,
+        refit: 7 * DAY,
+        history: None,
+        days: 1,
+    };
     for scope in [Scope::Site, Scope::Room] {
         let made = |readings: &Readings| -> Vec<Vec<Made>> {
             let replay = |plan| run(readings, &calendar(), plan, &|_, _| ()).expect("a backtest");

@@ -6,7 +6,7 @@ use crate::forecast::parts::{COUNT, NAMES, PartChances};
 const DAY: i64 = 24 * HOUR;
 
 fn plan() -> BacktestPlan {
-    BacktestPlan { from: MONDAY + 35 * DAY, to: MONDAY + 40 * DAY, every: DAY, refit: 7 * DAY, history: None }
+    BacktestPlan { from: MONDAY + 35 * DAY, to: MONDAY + 40 * DAY, every: DAY, refit: 7 * DAY, history: None, days: 1 }
 }
 
 fn hours() -> Vec<ScoredHour> {

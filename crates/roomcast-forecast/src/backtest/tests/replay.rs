@@ -12,7 +12,7 @@ use crate::readings::{DeviceReadings, Readings};
 const DAY: i64 = 24 * HOUR;
 
 fn plan(from: i64, to: i64, every: i64, refit: i64) -> BacktestPlan {
-    BacktestPlan { from: MONDAY + from * DAY, to: MONDAY + to * DAY, every, refit, history: None }
+    BacktestPlan { from: MONDAY + from * DAY, to: MONDAY + to * DAY, every, refit, history: None, days: 1 }
 }
 
 fn replay(readings: &Readings, plan: &BacktestPlan) -> Vec<ScoredHour> {
@@ -91,6 +91,7 @@ fn origins_keep_to_the_clock_when_clocks_change() {
         every: DAY,
         refit: DAY,
         history: None,
+        days: 1,
     };
     let origins = days.origins(&berlin);
     assert_eq!(origins.len(), 5);

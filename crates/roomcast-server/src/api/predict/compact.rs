@@ -102,7 +102,7 @@ pub async fn get(_: ReadAccess, Query(query): Query<CompactQuery>, request: Http
     let snapshot = site.snapshot()?;
     let (origin, devices) = resolve(query.at.as_deref(), &query.device, &site, &snapshot)?;
     let present = snapshot.history.present(&site.calendar);
-    let key = Key { origin, form: Form::Compact(present, digest(&offline(&site))), devices };
+    let key = Key { origin, form: Form::Compact(present, digest(&offline(&site))), days: 1, devices };
     let answer = cached(&site, snapshot, key, move |site, snapshot, key| {
         let made = snapshot.forecasts(key.origin, &key.devices, &site.calendar, &site.metrics)?;
         // Nothing has been observed yet of the hours to come.

@@ -1,4 +1,4 @@
-//! `GET /predict`: the next 24 hours.
+//! `GET /predict`: the next 24 hours, or up to seven days.
 
 pub mod body;
 pub mod compact;
@@ -42,6 +42,9 @@ pub struct PredictQuery {
     device: Vec<String>,
     /// The instant the forecast is made at: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339
     at: Option<String>,
+    /// Days of 24 hours to forecast; default: 1
+    #[param(value_type = Option<usize>, minimum = 1, maximum = 7)]
+    days: Option<String>,
     /// What is forecast: each `room` (default), or anyone on each `floor` or in each `building` of the table of rooms
     #[param(pattern = "^(room|floor|building)$")]
     level: Option<String>,
@@ -50,7 +53,7 @@ pub struct PredictQuery {
     format: Option<String>,
 }
 
-/// The next 24 hours of all devices, or of the named ones
+/// The next 24 hours of all devices, or of the named ones; or up to seven days
 ///
 /// `at` is any instant that the history covers. The forecast uses no reading at or after it. Without `at` the forecast is
 /// made at the present time, rounded up to five minutes but not into the next hour. If the last reading is more than 48
@@ -75,13 +78,13 @@ pub async fn get(_: ReadAccess, Query(query): Query<PredictQuery>, request: Http
         Form::Csv => "text/csv; charset=utf-8",
         _ => "application/json",
     };
-    let key = Key { origin, form, devices };
+    let key = Key { origin, form, days: query::days(query.days.as_deref())?, devices };
     let answer = cached(&site, snapshot, key, move |site, snapshot, key| {
         let (calendar, as_csv) = (&site.calendar, key.form == Form::Csv);
-        if level == Level::Room {
+        if level == Level::Room && key.days == 1 {
             return snapshot.forecasts(key.origin, &key.devices, calendar, &site.metrics)?.render(as_csv, calendar);
         }
-        let (grid, made) = rooms.of_level(level, key.origin, &key.devices, calendar, &site.metrics)?;
+        let (grid, made) = rooms.of_level(level, (key.origin, key.days), &key.devices, calendar, &site.metrics)?;
         if as_csv { Ok(write::csv(&made, calendar, true)) } else { grid.render(&made, calendar) }
     })
     .await?;
@@ -115,6 +118,14 @@ fn form(request: &HttpRequest, format: Option<&str>) -> Result<Form, Problem> {
         None if prefers(request, "text/csv") => Ok(Form::Csv),
         None => Ok(Form::Json),
     }
+}
+
+/// Returns whether CSV is wanted rather than JSON, by `?format=`, else by `Accept`.
+///
+/// # Errors
+/// Returns a `Problem` for another format.
+pub fn prefers_csv(request: &HttpRequest, format: Option<&str>) -> Result<bool, Problem> {
+    Ok(form(request, format)? == Form::Csv)
 }
 
 /// Returns whether `Accept` gives a media type a higher weight than JSON.
@@ -185,7 +196,7 @@ pub(crate) async fn cached(
     }
     let site = site.clone();
     work(move || {
-        let _rendering = snapshot.answers.lock_rendering();
+        let _rendering = snapshot.answers.lock_rendering(&key);
         // Another request may have rendered it while this one waited.
         if let Some(answer) = snapshot.answers.get(&key) {
             site.metrics.cache_hits.add(1);

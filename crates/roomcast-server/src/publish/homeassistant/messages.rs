@@ -1,12 +1,15 @@
 //! Topics and payloads of Home Assistant's MQTT discovery.
 //!
-//! Every room, floor and building is a device with two entities: a sensor (probability in percent of the hour that begins at or next after
-//! the present) and a binary sensor (the state forecast for that hour). The 24 hours are the sensor's attributes.
+//! Every room is a device with five entities, every floor and building one with the first two. Two are about the hour that
+//! begins at or next after the present: a sensor (its probability in percent; the 24 hours are its attributes) and a binary
+//! sensor (its state). Three follow from the server's plan: whether the room is on now, when it is next expected in use, and
+//! for how many hours today.
 
 use serde_json::{Value, json};
 
-use crate::publish::site_forecast::Rendered;
+use crate::publish::site_forecast::{Rendered, RoomPlan};
 use crate::publish::slug;
+use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::forecast::DeviceForecast;
 use roomcast_forecast::rooms::Level;
 
@@ -20,6 +23,76 @@ const MAX_NAME_CHARS: usize = 100;
 pub const ONLINE: &str = "online";
 /// The payload of our last will.
 pub const OFFLINE: &str = "offline";
+
+const SENSOR: &str = "sensor";
+const BINARY_SENSOR: &str = "binary_sensor";
+
+/// An entity of a room.
+#[derive(Debug)]
+struct Entity {
+    component: &'static str,
+    /// The key of its value in the state, and the end of its id.
+    key: &'static str,
+    name: &'static str,
+    /// The end of its object id.
+    suffix: &'static str,
+    /// Options besides those that all entities have.
+    options: &'static [(&'static str, &'static str)],
+}
+
+/// Number of the first entities that follow from no plan.
+const UNPLANNED: usize = 2;
+
+/// The entities of a room.
+static ENTITIES: [Entity; 5] = [
+    Entity {
+        component: SENSOR,
+        key: "probability",
+        name: "Occupancy probability",
+        suffix: "",
+        options: &[("unit_of_measurement", "%"), ("state_class", "measurement"), ("icon", "mdi:crystal-ball")],
+    },
+    Entity {
+        component: BINARY_SENSOR,
+        key: "occupied",
+        name: "Occupancy expected",
+        suffix: "",
+        options: &[("device_class", "occupancy")],
+    },
+    Entity {
+        component: BINARY_SENSOR,
+        key: "heat",
+        name: "Heat",
+        suffix: "_heat",
+        options: &[("icon", "mdi:radiator")],
+    },
+    Entity {
+        component: SENSOR,
+        key: "next_occupied",
+        name: "Next occupied",
+        suffix: "_next_occupied",
+        options: &[
+            ("device_class", "timestamp"),
+            // A site without a zone tells wall time, which Home Assistant takes for its own. Nothing expected is unknown.
+            (
+                "value_template",
+                "{% set next = value_json.next_occupied %}{{ (next | as_datetime | as_local).isoformat() if next else None }}",
+            ),
+        ],
+    },
+    Entity {
+        component: SENSOR,
+        key: "expected_hours_today",
+        name: "Expected hours today",
+        suffix: "_expected_hours_today",
+        options: &[
+            ("unit_of_measurement", "h"),
+            ("device_class", "duration"),
+            ("state_class", "measurement"),
+            ("icon", "mdi:calendar-clock"),
+        ],
+    },
+];
 
 /// Names of topics.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,73 +133,82 @@ impl Topics {
         format!("{}/{slug}/forecast", self.node)
     }
 
-    fn config(&self, component: &str, slug: &str) -> String {
-        format!("{}/{component}/{}/{slug}/config", self.prefix, self.node)
+    /// Returns the topic of an entity's discovery message.
+    fn config(&self, entity: &Entity, slug: &str) -> String {
+        format!("{}/{}/{}/{slug}{}/config", self.prefix, entity.component, self.node, entity.suffix)
     }
 
-    /// Returns the discovery messages of a device's two entities.
-    pub fn discovery(&self, level: Level, device: &str, slug: &str) -> [Message; 2] {
-        let id = format!("{}_{slug}", self.node);
-        let shown: String = device.chars().take(MAX_NAME_CHARS).collect();
+    /// Returns the discovery messages of a device's entities.
+    pub fn discovery(&self, level: Level, device: &str, slug: &str) -> Vec<Message> {
+        let entities = if level == Level::Room { &ENTITIES[..] } else { &ENTITIES[..UNPLANNED] };
+        let message = |entity| (self.config(entity, slug), self.entity(entity, level, device, slug).to_string());
+        entities.iter().map(message).collect()
+    }
+
+    fn entity(&self, entity: &Entity, level: Level, device: &str, slug: &str) -> Value {
         let model = match level {
             Level::Room => "Occupancy forecast",
             Level::Floor => "Occupancy forecast of a floor",
             Level::Building => "Occupancy forecast of a building",
         };
-        let common = |name: &str, what: &str| {
-            json!({
-                "name": name,
-                "unique_id": format!("{id}_{what}"),
-                "state_topic": self.state(slug),
-                "value_template": format!("{{{{ value_json.{what} }}}}"),
-                "availability_topic": self.availability(),
-                "payload_available": ONLINE,
-                "payload_not_available": OFFLINE,
-                "expire_after": EXPIRY_SECONDS,
-                "qos": 1,
-                "device": {
-                    "identifiers": [id],
-                    "name": shown,
-                    "manufacturer": "Roomcast",
-                    "model": model,
-                    "sw_version": env!("CARGO_PKG_VERSION"),
-                },
-                "origin": { "name": "Roomcast", "sw_version": env!("CARGO_PKG_VERSION") },
-            })
-        };
-        let mut sensor = common("Occupancy probability", "probability");
-        for (key, value) in [
-            ("unit_of_measurement", "%".into()),
-            ("state_class", "measurement".into()),
-            ("icon", "mdi:crystal-ball".into()),
-            ("suggested_display_precision", 0.into()),
-            ("json_attributes_topic", Value::from(self.curve(slug))),
-        ] {
-            sensor[key] = value;
+        let id = format!("{}_{slug}", self.node);
+        let shown: String = device.chars().take(MAX_NAME_CHARS).collect();
+        let Entity { key, name, .. } = entity;
+        let mut payload = json!({
+            "name": name,
+            "unique_id": format!("{id}_{key}"),
+            "state_topic": self.state(slug),
+            "value_template": format!("{{{{ value_json.{key} }}}}"),
+            "availability_topic": self.availability(),
+            "payload_available": ONLINE,
+            "payload_not_available": OFFLINE,
+            "expire_after": EXPIRY_SECONDS,
+            "qos": 1,
+            "device": {
+                "identifiers": [id],
+                "name": shown,
+                "manufacturer": "Roomcast",
+                "model": model,
+                "sw_version": env!("CARGO_PKG_VERSION"),
+            },
+            "origin": { "name": "Roomcast", "sw_version": env!("CARGO_PKG_VERSION") },
+        });
+        for (key, value) in entity.options {
+            payload[key] = (*value).into();
         }
-        let mut binary = common("Occupancy expected", "occupied");
-        for (key, value) in [("device_class", "occupancy"), ("payload_on", "ON"), ("payload_off", "OFF")] {
-            binary[key] = value.into();
+        if entity.component == BINARY_SENSOR {
+            (payload["payload_on"], payload["payload_off"]) = ("ON".into(), "OFF".into());
         }
-        [(self.config("sensor", slug), sensor.to_string()), (self.config("binary_sensor", slug), binary.to_string())]
+        if *key == "probability" {
+            payload["suggested_display_precision"] = 0.into();
+            payload["json_attributes_topic"] = self.curve(slug).into();
+        }
+        payload
     }
 
-    /// Returns a device's state and its 24 hours. Probabilities are rounded, so that noise makes no new payload.
+    /// Returns a device's state at an instant, and its 24 hours. Numbers are rounded, so that noise makes no new payload.
     pub fn states(
         &self,
-        forecast: &DeviceForecast,
+        (forecast, plan): (&DeviceForecast, Option<&RoomPlan>),
         slug: &str,
         version: &str,
         rendered: &Rendered<'_>,
+        (now, calendar): (Timestamp, &Calendar),
     ) -> [Message; 2] {
+        let on_off = |is_on: bool| if is_on { "ON" } else { "OFF" };
         let tenths = |probability: f64, digits: f64| (probability * digits).round() / digits;
         let Some(next) = forecast.hours.first() else {
             return [self.state(slug), self.curve(slug)].map(|t| (t, "".into()));
         };
-        let state = json!({
+        let mut state = json!({
             "probability": tenths(next.probability * 100.0, 10.0),
-            "occupied": if next.occupied { "ON" } else { "OFF" },
+            "occupied": on_off(next.occupied),
         });
+        if let Some(plan) = plan {
+            state["heat"] = on_off(plan.is_on(now)).into();
+            state["next_occupied"] = plan.next_occupied(now).map(|instant| calendar.rfc3339(instant)).into();
+            state["expected_hours_today"] = tenths(plan.hours_today, 10.0).into();
+        }
         let curve = json!({
             "hour": rendered.starts.first(),
             "source": forecast.source,
@@ -140,10 +222,9 @@ impl Topics {
     }
 
     /// Returns messages that remove all retained messages of a device.
-    pub fn removal_messages(&self, slug: &str) -> [Message; 4] {
-        let topics =
-            [self.config("sensor", slug), self.config("binary_sensor", slug), self.state(slug), self.curve(slug)];
-        topics.map(|topic| (topic, String::new()))
+    pub fn removal_messages(&self, slug: &str) -> Vec<Message> {
+        let configs = ENTITIES.iter().map(|entity| self.config(entity, slug));
+        configs.chain([self.state(slug), self.curve(slug)]).map(|topic| (topic, String::new())).collect()
     }
 }
 
@@ -151,17 +232,37 @@ impl Topics {
 mod tests {
     use super::*;
     use crate::publish::tests::site_forecast;
-    use roomcast_forecast::calendar::Calendar;
+    use roomcast_forecast::calendar::HOUR;
 
     #[test]
-    fn a_room_is_a_device_with_two_entities() {
+    fn a_room_is_a_device_with_five_entities() {
         let topics = Topics::new("homeassistant", "roomcast-forecast");
         let slug = slug::unique("floor 3/ä");
-        let [(sensor_topic, sensor), (binary_topic, binary)] = topics.discovery(Level::Room, "floor 3/ä", &slug);
-        assert_eq!(sensor_topic, format!("homeassistant/sensor/roomcast_forecast/{slug}/config"));
-        assert_eq!(binary_topic, format!("homeassistant/binary_sensor/roomcast_forecast/{slug}/config"));
-        let (sensor, binary): (Value, Value) =
-            (serde_json::from_str(&sensor).unwrap(), serde_json::from_str(&binary).unwrap());
+        let all = topics.discovery(Level::Room, "floor 3/ä", &slug);
+        let [(sensor_topic, sensor), (binary_topic, binary), (heat_topic, heat), (next_topic, next), (_, hours)] =
+            &all[..]
+        else {
+            panic!("{all:?}")
+        };
+        // A floor has no plan.
+        assert_eq!(topics.discovery(Level::Floor, "3", &slug).len(), UNPLANNED);
+        assert_eq!(*sensor_topic, format!("homeassistant/sensor/roomcast_forecast/{slug}/config"));
+        assert_eq!(*binary_topic, format!("homeassistant/binary_sensor/roomcast_forecast/{slug}/config"));
+        assert_eq!(*heat_topic, format!("homeassistant/binary_sensor/roomcast_forecast/{slug}_heat/config"));
+        assert_eq!(*next_topic, format!("homeassistant/sensor/roomcast_forecast/{slug}_next_occupied/config"));
+        let [sensor, binary, heat, next, hours] =
+            [sensor, binary, heat, next, hours].map(|payload| serde_json::from_str::<Value>(payload).unwrap());
+        let ids: std::collections::BTreeSet<String> =
+            [&sensor, &binary, &heat, &next, &hours].map(|entity| entity["unique_id"].to_string()).into();
+        assert_eq!(ids.len(), 5);
+        for entity in [&heat, &next, &hours] {
+            for key in ["device", "availability_topic", "state_topic", "expire_after", "qos", "origin"] {
+                assert_eq!(entity[key], sensor[key], "{key}");
+            }
+        }
+        assert_eq!((&heat["payload_on"], &heat["value_template"]), (&"ON".into(), &"{{ value_json.heat }}".into()));
+        assert_eq!((&next["device_class"], &next["unit_of_measurement"]), (&"timestamp".into(), &Value::Null));
+        assert_eq!((&hours["device_class"], &hours["unit_of_measurement"]), (&"duration".into(), &"h".into()));
         assert_eq!(sensor["device"], binary["device"]);
         assert_eq!(sensor["device"]["name"], "floor 3/ä");
         assert_eq!(sensor["unique_id"], format!("roomcast_forecast_{slug}_probability"));
@@ -180,9 +281,17 @@ mod tests {
         forecast.forecasts[0].hours[0].probability = 0.123_456;
         let rendered = forecast.render(&Calendar::default());
         let slug = slug::unique(&name);
-        let [(state_topic, state), (curve_topic, curve)] =
-            topics.states(&forecast.forecasts[0], &slug, "v1", &rendered);
-        assert_eq!(state, "{\"occupied\":\"OFF\",\"probability\":12.3}");
+        let states = |now| {
+            let room = (&forecast.forecasts[0], Some(&forecast.plans[0]));
+            topics.states(room, &slug, "v1", &rendered, (now, &Calendar::default()))
+        };
+        let [(state_topic, state), (curve_topic, curve)] = states(100 * HOUR);
+        let rest = "\"next_occupied\":\"1970-01-05T06:00:00\",\"occupied\":\"OFF\",\"probability\":12.3}";
+        assert_eq!(state, format!("{{\"expected_hours_today\":1.3,\"heat\":\"OFF\",{rest}"));
+        // On from half past five on; nothing follows the hour in use.
+        let on = states(101 * HOUR + 1800);
+        assert_eq!(on[0].1, format!("{{\"expected_hours_today\":1.3,\"heat\":\"ON\",{rest}"));
+        assert!(states(103 * HOUR)[0].1.contains("\"heat\":\"OFF\",\"next_occupied\":null"));
         let discovery = topics.discovery(Level::Room, &name, &slug);
         assert!(discovery.iter().all(|(_, payload)| payload.len() < 2000));
         assert!(curve.len() < 2000, "{}", curve.len());
@@ -195,7 +304,9 @@ mod tests {
         let gone = topics.removal_messages(&slug);
         assert!(gone.iter().all(|(_, payload)| payload.is_empty()));
         let mut topics: Vec<&String> = gone.iter().map(|(topic, _)| topic).collect();
-        topics.retain(|topic| ![&state_topic, &curve_topic, &discovery[0].0, &discovery[1].0].contains(topic));
+        topics.retain(|topic| ![&state_topic, &curve_topic].contains(topic));
+        topics.retain(|topic| discovery.iter().all(|(known, _)| known != *topic));
+        assert_eq!(gone.len(), discovery.len() + 2);
         assert_eq!(topics, [""; 0]);
     }
 }

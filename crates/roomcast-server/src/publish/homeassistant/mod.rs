@@ -180,7 +180,10 @@ impl Sender<'_> {
     async fn send_forecast(&mut self, forecast: &SiteForecast) -> Result<(), ClientError> {
         let rendered = forecast.render(&self.feed.calendar);
         let hour = forecast.first();
-        for (level, device) in forecast.all() {
+        let now = self.feed.calendar.now();
+        // Only rooms, which come first, have a plan.
+        let plans = forecast.plans.iter().map(Some).chain(std::iter::repeat(None));
+        for ((level, device), plan) in forecast.all().zip(plans) {
             let (series, slug) = ((level, device.device.clone()), slug_of(level, &device.device));
             let before = self.sent.get(&series).copied();
             if before.is_none() {
@@ -189,7 +192,8 @@ impl Sender<'_> {
                 }
                 self.known.insert(series.clone());
             }
-            let states = self.topics.states(device, &slug, &forecast.version, &rendered);
+            let states =
+                self.topics.states((device, plan), &slug, &forecast.version, &rendered, (now, &self.feed.calendar));
             let sums = [&states[0], &states[1]].map(|(_, payload)| self.hasher.hash_one(payload));
             for (message, (at, sum)) in states.into_iter().zip(sums.iter().enumerate()) {
                 if before.is_none_or(|before| before.hour != hour || before.sums[at] != *sum) {
