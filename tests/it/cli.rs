@@ -1,5 +1,7 @@
 //! The binary from outside: the contract of `predict`, saved models, bad input.
 
+mod inspect;
+
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -209,7 +211,10 @@ fn explain_names_what_drove_an_hour() {
     let input = sample();
     let said = ok(&["explain", "--input", input.to_str().unwrap(), "device_2", "2016-08-25 10:20:00"]);
     let begins = "device_2, 2016-08-25 10:00:00, as forecast at 2016-08-25 00:00:00: ";
-    assert!(said.starts_with(begins) && said.contains("prior"), "{said}");
+    assert!(said.starts_with(begins) && said.contains("\nThe room is usually in use "), "{said}");
+    assert!(said.contains("\nThe chance is raised most by ") && !said.contains("prior"), "{said}");
+    let all = ok(&["explain", "--input", input.to_str().unwrap(), "device_2", "2016-08-25 10:20:00", "--all"]);
+    assert!(all.starts_with(begins) && all.contains("  prior  ") && all.lines().count() > 20, "{all}");
     let json = ok(&["explain", "--input", input.to_str().unwrap(), "device_2", "2016-08-25 10:20:00", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["hour"], "2016-08-25T10:00:00");
@@ -235,9 +240,9 @@ fn explain_gives_the_probability_of_predict_whatever_was_heard() {
     };
     let office = || (0..28).filter(|day| day % 7 < 5).flat_map(|day| (9..17).map(move |hour| (day, hour)));
     let motion: String = office().map(|(day, hour)| row(day, hour, "hall,1") + &row(day, hour, "loft,1")).collect();
-    let signs: String = (28..42).map(|day| row(day, 12, "hall,0")).collect();
+    let signs: String = (28..44).map(|day| row(day, 12, "hall,0")).collect();
     let mut found = Vec::new();
-    for (more, hour) in [(String::new(), "2016-08-17 10"), (signs, "2016-08-17 10"), (String::new(), "2016-08-03 10")] {
+    for (more, hour) in [(String::new(), "2016-08-17 10"), (signs, "2016-08-17 10"), (String::new(), "2016-08-02 10")] {
         std::fs::write(&file, format!("time,device,device_activated\n{motion}{more}")).unwrap();
         let (at, hour) = (hour[..10].to_owned(), format!("{hour}:00:00"));
         let forecast = ok(&["predict", &at, input, "-", "--json"]);
@@ -250,6 +255,25 @@ fn explain_gives_the_probability_of_predict_whatever_was_heard() {
     }
     // A silence that nobody can judge is not an empty house, and a living sensor says that it is empty.
     assert!(found[1] < found[0] / 2.0, "{found:?}");
+}
+
+#[test]
+fn predict_refuses_a_name_that_promises_another_format() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let input = sample();
+    let predict = |output: &str| ["predict", "2016-08-25", input.to_str().unwrap(), output].map(String::from);
+    let args = predict(&path("forecast.xlsx"));
+    let error = fails(&args.each_ref().map(String::as_str), 1);
+    assert!(error.contains("cannot be written as .xlsx") && error.contains("hint: let its name end in .csv or .json"));
+    assert!(!Path::new(&path("forecast.xlsx")).exists());
+    for name in ["forecast.CSV", "forecast"] {
+        ok(&predict(&path(name)).each_ref().map(String::as_str));
+        assert!(std::fs::read_to_string(path(name)).unwrap().starts_with("time,device,"), "{name}");
+    }
+    let args = predict(&path("forecast.txt"));
+    ok(&[&args.each_ref().map(String::as_str)[..], &["--json"]].concat());
+    assert!(std::fs::read_to_string(path("forecast.txt")).unwrap().starts_with('{'));
 }
 
 #[test]
@@ -269,47 +293,6 @@ fn help_man_pages_and_completions_cover_every_subcommand() {
     let dir = tempfile::tempdir().unwrap();
     ok(&["man", dir.path().to_str().unwrap()]);
     assert!(dir.path().join("roomcast-predict.1").exists());
-}
-
-#[test]
-fn inspect_says_what_is_suspicious_and_what_to_do() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("readings.csv");
-    let mut rows = "time,device,device_activated\n".to_owned();
-    for day in 4..=29 {
-        for hour in [9, 10, 14] {
-            rows += &format!("2016-07-{day:02} {hour:02}:00:00,room_1,1\n");
-        }
-        // Three days in every hour, not only when the room is in use.
-        for hour in 0..24 {
-            if (18..=20).contains(&day) || hour == 11 {
-                rows += &format!("2016-07-{day:02} {hour:02}:30:00,room_2,1\n");
-            }
-        }
-    }
-    std::fs::write(&file, rows).unwrap();
-    let file = file.to_str().unwrap();
-    let said = text(&roomcast(&["inspect", file]).stdout);
-    let notice = "\nstuck on\n  room_2 has readings in every hour of 3 days, from 2016-07-18 to 2016-07-20\n  to do: look at the sensor";
-    assert!(said.contains(notice) && said.contains("  stuck on\n"), "{said}");
-    let json: serde_json::Value = serde_json::from_slice(&roomcast(&["inspect", "--json", file]).stdout).unwrap();
-    let notices = json["notices"].as_array().unwrap();
-    assert_eq!(notices.len(), 1, "{notices:?}");
-    let of = |name: &str| notices[0][name].clone();
-    let expected = serde_json::json!(["stuck", ["room_2"], "2016-07-18", "2016-07-20"]);
-    assert_eq!(serde_json::json!([of("kind"), of("devices"), of("from"), of("to")]), expected);
-    assert!(of("advice").as_str().is_some_and(|advice| advice.starts_with("look at the sensor")), "{notices:?}");
-}
-
-#[test]
-fn inspect_of_a_file_of_which_every_row_was_refused_fails() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("bad.csv");
-    std::fs::write(&file, "time,device,device_activated\nyesterday,a,1\n31.08.2016,a,1\n").unwrap();
-    let error = fails(&["inspect", file.to_str().unwrap()], 1);
-    assert!(error.contains("every row was refused (2 of 2)"), "{error}");
-    std::fs::write(&file, "time,device,device_activated\nyesterday,a,1\n2016-08-31 10:00:00,a,1\n").unwrap();
-    ok(&["inspect", file.to_str().unwrap()]);
 }
 
 #[test]

@@ -104,14 +104,16 @@ fn inspect_proposes_the_holidays_that_explain_a_silent_day() {
     let inspect = |options: &[&str]| ok(&[&["inspect", SAMPLE], options].concat(), &[]);
     let proposal = "\nMonday 15 August 2016 is silent in every room. It is a public holiday in Germany (Augsburg, BY, SL): \
                     add --country DE --region BY (or SL)\n";
-    let question = "\nsilent in every room on 2016-07-21, 2016-08-15: a holiday? --country CODE --region CODE adds public holidays\n";
-    let days = "holidays?)\n  2016-07-21 Thursday\n  2016-08-15 Monday\n";
+    let question = "\nsilent in every room on 2016-07-04, 2016-07-14, 2016-08-15: a holiday? --country CODE --region CODE adds public holidays\n";
+    let days = "holidays?)\n  2016-07-04 Monday\n  2016-07-14 Thursday\n  2016-08-15 Monday\n";
+    let american =
+        "\nMonday 4 July 2016 is silent in every room. It is a public holiday in United States: add --country US\n";
     for (options, expected, other) in [
         (vec!["--timezone", "Europe/Berlin"], proposal, question),
         (vec!["--country", "DE"], proposal, question),
         (vec![], question, proposal),
         (vec!["--timezone", "UTC"], question, proposal),
-        (vec!["--timezone", "America/New_York"], days, question),
+        (vec!["--timezone", "America/New_York"], american, question),
     ] {
         let text = inspect(&options);
         assert!(text.contains(expected) && text.contains(days) && !text.contains(other), "{options:?} {text}");
@@ -120,7 +122,7 @@ fn inspect_proposes_the_holidays_that_explain_a_silent_day() {
     assert!(!known.contains("2016-08-15 Monday") && !known.contains("silent in every room on"), "{known}");
     let json: serde_json::Value = serde_json::from_str(&inspect(&["--country", "DE", "--json"])).unwrap();
     let expected = serde_json::json!({
-        "silent": ["2016-07-21", "2016-08-15"],
+        "silent": ["2016-07-04", "2016-07-14", "2016-08-15"],
         "proposal": {
             "country": "DE", "name": "Germany", "regions": ["BY", "SL"], "days": [{"date": "2016-08-15", "regions": ["Augsburg", "BY", "SL"]}],
         },

@@ -27,4 +27,5 @@ mod soak;
 mod store;
 mod stream;
 mod until;
+mod upgrade;
 mod week;

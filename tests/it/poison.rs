@@ -66,7 +66,7 @@ fn a_stuck_device_changes_the_others_forecasts_little() {
         let stuck = sound.devices[2].device.clone();
         let (moved, lost) = change(&replay(&sound, monday), &replay(&faulty, monday), |device, _| device != stuck);
         println!("seed {seed}: stuck for 16 days and more: probability of others {moved:.4}, log loss {lost:+.4}");
-        assert!(moved < 0.02 && lost < 0.004, "seed {seed}: {moved} {lost}");
+        assert!(moved < 0.01 && lost < 0.004, "seed {seed}: {moved} {lost}");
     }
 }
 
@@ -84,7 +84,7 @@ fn a_twin_changes_the_others_forecasts_little() {
 }
 
 #[test]
-fn a_stuck_device_is_forgotten_with_the_next_weekly_fit() {
+fn a_stuck_device_is_forgotten_the_day_after_it_is_mended() {
     for seed in SEEDS {
         let (sound, monday) = building(seed);
         for length in [4, 14] {
@@ -92,11 +92,13 @@ fn a_stuck_device_is_forgotten_with_the_next_weekly_fit() {
             stick(&mut faulty, 2, monday, KNOWN - length..KNOWN);
             let (before, after) = (replay(&sound, monday), replay(&faulty, monday));
             let stuck = sound.devices[2].device.clone();
-            // Models are fitted again on the seventh day.
+            // On the first day nobody knows that it is mended.
             let (moved, lost) =
-                change(&before, &after, |device, origin| device == stuck && (origin - monday) / DAY - KNOWN >= 7);
-            println!("seed {seed}: stuck for {length} days, the second week after: {moved:.3}, log loss {lost:+.3}");
-            assert!(moved < 0.1 && lost < 0.1, "seed {seed}, {length} days: {moved} {lost}");
+                change(&before, &after, |device, origin| device == stuck && (origin - monday) / DAY - KNOWN >= 1);
+            println!(
+                "seed {seed}: stuck for {length} days, from the second day after: {moved:.3}, log loss {lost:+.3}"
+            );
+            assert!(moved < 0.05 && lost < 0.03, "seed {seed}, {length} days: {moved} {lost}");
         }
     }
 }

@@ -17,7 +17,7 @@ fn forecasts_are_those_of_the_command_line_to_the_last_bit() {
     let models = registry();
     let server = Server::start(models.path(), &[]);
     let input = sample();
-    for at in ["2016-08-24 23:59:59", "2016-08-30 10:40:00", "2016-08-31 21:00:00"] {
+    for at in ["2016-08-24 23:59:59", "2016-08-30 10:40:00", "2016-08-31 19:00:00"] {
         let dir = models.path().to_str().unwrap();
         let args = ["predict", at, input.to_str().unwrap(), "-", "--models", dir, "--probabilities", "--format"];
         let cli: Value = serde_json::from_slice(&roomcast(&[&args[..], &["json"]].concat()).stdout).unwrap();
@@ -52,14 +52,14 @@ fn an_answer_says_when_it_was_made_and_of_what() {
     let server = Server::start(models.path(), &[]);
     let version = std::fs::read_to_string(models.path().join("current")).unwrap();
     let answer = server.get("/predict?device=device_3&device=device_2&device=device_3").json();
-    assert_eq!(answer["origin"], "2016-08-31T21:00:00");
-    assert_eq!(answer["data_until"], "2016-08-31T20:50:25");
+    assert_eq!(answer["origin"], "2016-08-31T19:00:00");
+    assert_eq!(answer["data_until"], "2016-08-31T18:25:57");
     let model = json!({ "version": version.trim(), "cutoff": "2016-08-24T23:59:59", "in_sample": false });
     assert_eq!(answer["model"], model);
     let names: Vec<_> = answer["devices"].as_array().unwrap().iter().map(|d| d["device"].clone()).collect();
     assert_eq!(names, ["device_2", "device_3"]);
-    assert_eq!(answer["devices"][0]["data_until"], "2016-08-31T20:50:25");
-    assert_eq!(answer["devices"][0]["hours"][0]["start"], "2016-08-31T21:00:00");
+    assert_eq!(answer["devices"][0]["data_until"], "2016-08-31T15:29:43");
+    assert_eq!(answer["devices"][0]["hours"][0]["start"], "2016-08-31T19:00:00");
     assert!(answer["made_at"].as_str().unwrap().ends_with('Z'));
 }
 

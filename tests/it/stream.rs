@@ -58,6 +58,33 @@ fn rows_are_stored_before_they_are_acknowledged_and_served_at_once() {
 }
 
 #[test]
+fn a_body_without_a_valid_row_is_refused_as_a_whole() {
+    let (models, place) = (registry(), Place::sqlite());
+    let server = serve(&place.url, &models, &[]);
+    let bad = format!("{{\"time\":\"{}\",\"device\":\"lobby\",\"people\":0}}\n", time(0));
+    let answer = post(&server, NDJSON, &[], (bad.clone() + "17\n").as_bytes());
+    let problem = answer.json();
+    let rows: Vec<u64> =
+        problem["refused"].as_array().unwrap().iter().map(|row| row["row"].as_u64().unwrap()).collect();
+    assert_eq!((answer.status, &problem["code"], rows), (422, &json!("rows_refused"), vec![1, 2]), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("unknown field `people`, and no state"), "{problem}");
+    assert!(stored(&place.url).is_empty());
+    // One valid row makes it 200. Sent again, what is stored counts as accepted.
+    let body = format!("{bad}{{\"time\":\"{}\",\"device\":\"lobby\"}}\n", time(0));
+    for (stored, duplicates) in [(1, 0), (0, 1)] {
+        let answer = post(&server, NDJSON, &[], body.as_bytes());
+        let counts = answer.json();
+        assert_eq!(
+            (answer.status, &counts["stored"], &counts["duplicates"]),
+            (200, &json!(stored), &json!(duplicates))
+        );
+    }
+    for nothing in ["", "\n"] {
+        assert_eq!(post(&server, NDJSON, &[], nothing.as_bytes()).status, 200);
+    }
+}
+
+#[test]
 fn packed_bodies_are_unpacked_within_bounds() {
     let (models, place) = (registry(), Place::sqlite());
     let server = serve(&place.url, &models, &[]);

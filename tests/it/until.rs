@@ -125,6 +125,14 @@ fn one_bad_cell_costs_its_cell() {
 }
 
 #[test]
+fn names_that_are_numbers_for_the_most_part_are_no_counts() {
+    let row = |(at, name): (i64, &&str)| format!("{},{name},1\n", Calendar::default().format(FIRST + at * 60));
+    let rows: String = (0..).zip(["101", "102", "103", "Lobby", "101", "102"].iter()).map(row).collect();
+    let found = readings(&format!("when,unit,flag\n{rows}"), None, false);
+    assert_eq!(found.devices.iter().map(|d| d.device.as_str()).collect::<Vec<_>>(), ["101", "102", "103", "Lobby"]);
+}
+
+#[test]
 fn a_header_may_be_longer_than_the_sample() {
     let names: String = (0..60_000).map(|room| format!(",room {room}")).collect();
     let row = |time: &str| format!("{time}{}\n", ",1".repeat(60_000));

@@ -13,7 +13,7 @@ const PREFIX = '/api/hassio_ingress/0a1b2c';
 let server;
 let proxy;
 let browser;
-let outside = [];
+const outside = [];
 
 before(async () => {
   server = await serve(READINGS, 120_000, ['--input', READINGS, '--sign-in-proxy', '127.0.0.1']);
@@ -24,8 +24,9 @@ before(async () => {
       return;
     }
     if (!asked.url.startsWith(`${PREFIX}/`)) {
+      // The browser asks for the icon of the frame's parent.
       if (asked.url !== '/favicon.ico') outside.push(asked.url);
-      answer.writeHead(404).end();
+      answer.writeHead(asked.url === '/favicon.ico' ? 204 : 404).end();
       return;
     }
     const headers = { ...asked.headers, 'X-Ingress-Path': PREFIX };

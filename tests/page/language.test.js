@@ -46,7 +46,7 @@ const unbracketed = (page) => page.evaluate(() => {
     for (const element of document.body.querySelectorAll(`[${name}]`)) if (element.checkVisibility()) said.push(element.getAttribute(name));
   }
   const rest = (text) => { for (let last = ''; last !== text;) { last = text; text = text.replace(/⟦[^⟦⟧]*⟧/g, ' '); } return text; };
-  return [...new Set(said)].filter((text) => rest(text).replace(/(device|room)_\d+|Roomcast|\d{8}T\d{6}-[0-9a-f]+/g, '').split(/[^\p{L}]+/u).some((word) => word && !names.has(word)));
+  return [...new Set(said)].filter((text) => rest(text).replace(/(device|room)_\d+|Roomcast|\.csv|\d{8}T\d{6}-[0-9a-f]+/g, '').split(/[^\p{L}]+/u).some((word) => word && !names.has(word)));
 });
 
 for (const [view, board, hash] of [['the plan', 'plan', ''], ['the chances', 'chances', ''], ['a past day', 'chances', `#at=${PAST}`],

@@ -50,6 +50,8 @@ pub enum Code {
     MisdirectedRequest,
     /// The time is outside the history or the forecast.
     OutOfRange,
+    /// Every row of the body is invalid. Nothing was stored, and the same rows would be refused again.
+    RowsRefused,
     /// The history covers too many hours or devices for one request.
     HistoryTooLarge,
     /// Too many requests.
@@ -96,6 +98,7 @@ impl Code {
                 (StatusCode::MISDIRECTED_REQUEST, "misdirected_request", "the request is meant for another host")
             }
             Code::OutOfRange => (StatusCode::UNPROCESSABLE_ENTITY, "out_of_range", "the time is out of range"),
+            Code::RowsRefused => (StatusCode::UNPROCESSABLE_ENTITY, "rows_refused", "every row is invalid"),
             Code::HistoryTooLarge => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "history_too_large", "the history is too large for one request")
             }
@@ -134,6 +137,19 @@ pub struct Problem {
     pub retry_after: Option<u64>,
     /// The methods that the path has.
     pub allow: Option<String>,
+    /// The rows of the body that are invalid.
+    pub refused: Vec<RefusedRow>,
+}
+
+/// An invalid row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RefusedRow {
+    /// Position of the row, from 1: the element of an array, or the line of other bodies (the header of a CSV is line
+    /// 1).
+    #[schema(minimum = 1)]
+    pub row: u64,
+    /// The reason why it is invalid.
+    pub reason: String,
 }
 
 /// A failed request: RFC 9457 problem details.
@@ -154,6 +170,9 @@ pub struct ProblemBody<'a> {
     /// Advice to the client.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
+    /// The rows of the body that are invalid, where all of them are.
+    #[serde(skip_serializing_if = "<[RefusedRow]>::is_empty")]
+    refused: &'a [RefusedRow],
     /// The identifier of the request in the server's log.
     request_id: &'a str,
 }
@@ -161,7 +180,7 @@ pub struct ProblemBody<'a> {
 impl Problem {
     /// Returns a problem without a hint.
     pub fn new(code: Code, detail: impl Into<String>) -> Problem {
-        Problem { code, detail: detail.into(), hint: None, retry_after: None, allow: None }
+        Problem { code, detail: detail.into(), hint: None, retry_after: None, allow: None, refused: Vec::new() }
     }
 
     /// Returns the same problem with a hint.
@@ -227,6 +246,7 @@ impl Problem {
             status: status.as_u16(),
             detail: &self.detail,
             hint: self.hint.as_deref(),
+            refused: &self.refused,
             request_id,
         };
         serde_json::to_vec(&body).unwrap_or_default()

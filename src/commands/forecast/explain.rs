@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{models, series, unknown};
 use crate::commands::arguments::{SiteArgs, values};
 use crate::commands::output::{print, print_json};
-use roomcast_forecast::features::SiteRates;
+use roomcast_forecast::features::{self, COLUMNS, PRIOR, Reason, SiteRates, sigmoid};
 use roomcast_forecast::forecast::{self, Explanation};
 use roomcast_forecast::hourly::{HORIZON, Hourly};
 use roomcast_forecast::model::Models;
@@ -30,6 +30,9 @@ pub struct ExplainArgs {
     /// readings before the time of the forecast
     #[arg(long, value_name = "PLACE")]
     models: Option<PathBuf>,
+    /// List every number in place of sentences
+    #[arg(long, conflicts_with = "json")]
+    all: bool,
     /// Print the explanation as JSON
     #[arg(long)]
     json: bool,
@@ -70,18 +73,75 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
     let rates = SiteRates::new(&hourly);
     let models = match hourly.stale {
         Some(_) => Models::default(),
-        None => models(args.models.as_deref(), &site.rooms, Level::Room, &hourly, &rates)?,
+        None => models(args.models.as_deref(), &site.rooms, Level::Room, (&hourly, &rates), &calendar)?,
     };
     let explanation =
         forecast::explain(&hourly, &rates, device, &models, target).context("cannot build the features")?;
     if !args.json {
         let (hour, origin) = (calendar.format(calendar.start(target)), calendar.format(origin));
-        return print(describe(&explanation, &format!("{}, {hour}, as forecast at {origin}", args.device)));
+        let hour = format!("{}, {hour}, as forecast at {origin}", args.device);
+        return print(if args.all { list(&explanation, &hour) } else { describe(&explanation, &hour) });
     }
     print_json(&Json { hour: calendar.rfc3339(calendar.start(target)), explanation: &explanation })
 }
 
+/// Smallest part of the log-odds that is a reason, and those from which it is a plain and a strong one.
+const MIN_PART: f64 = 0.08;
+const PLAIN_PART: f64 = 0.4;
+const STRONG_PART: f64 = 1.5;
+
+/// Describes a forecast in sentences, and lists its reasons, the strongest first.
 fn describe(explanation: &Explanation, hour: &str) -> String {
+    let percent = |probability: f64| format!("{:.0} %", 100.0 * probability);
+    let mut text = format!("{hour}: {} likely to be occupied.\n", percent(explanation.probability));
+    let prior = explanation.contributions.iter().find(|part| part.feature == COLUMNS[PRIOR].name);
+    if let Some(prior) = prior.filter(|prior| !prior.value.is_nan()) {
+        let _ = writeln!(
+            text,
+            "The room is usually in use {} of the time at this hour.",
+            percent(sigmoid(f64::from(prior.value)))
+        );
+    }
+    let reasons = reasons(explanation);
+    let first =
+        |is_more: bool| reasons.iter().find(|(_, part)| (*part > 0.0) == is_more).map(|(reason, _)| reason.words());
+    let moved = match (first(true), first(false)) {
+        (Some(more), Some(less)) => format!("The chance is raised most by {more} and lowered most by {less}."),
+        (Some(more), None) => format!("The chance is raised most by {more}."),
+        (None, Some(less)) => format!("The chance is lowered most by {less}."),
+        (None, None) => "Nothing moves the chance much.".to_owned(),
+    };
+    let _ = writeln!(text, "{moved}\n");
+    for (reason, part) in &reasons {
+        let direction = if *part > 0.0 { "more" } else { "less" };
+        let strength = match part.abs() {
+            STRONG_PART.. => format!("far {direction} likely"),
+            PLAIN_PART.. => format!("{direction} likely"),
+            _ => format!("slightly {direction} likely"),
+        };
+        let _ = writeln!(text, "  {:38} {strength}", reason.words());
+    }
+    text += &silence(explanation);
+    text + "\n--all lists every number; docs/COLUMNS.md says what each means\n"
+}
+
+/// Returns the sums of the contributions by reason, the strongest first, without those that are next to nothing.
+fn reasons(explanation: &Explanation) -> Vec<(Reason, f64)> {
+    let mut sums: Vec<(Reason, f64)> = Vec::new();
+    for part in &explanation.contributions {
+        let Some(reason) = features::reason(part.feature) else { continue };
+        match sums.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, sum)) => *sum += part.contribution,
+            None => sums.push((reason, part.contribution)),
+        }
+    }
+    sums.retain(|(_, sum)| sum.abs() >= MIN_PART);
+    sums.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+    sums
+}
+
+/// Lists every contribution.
+fn list(explanation: &Explanation, hour: &str) -> String {
     let mut text = format!(
         "{hour}: {:.0} % likely to be occupied (log-odds {:+.3})\n\n{:>9}  {:20} value\n{:>+9.3}  (start)\n",
         100.0 * explanation.probability,
@@ -93,12 +153,15 @@ fn describe(explanation: &Explanation, hour: &str) -> String {
     for part in explanation.contributions.iter().filter(|part| part.contribution.abs() >= 5e-4) {
         let _ = writeln!(text, "{:>+9.3}  {:20} {:.3}", part.contribution, part.feature, part.value);
     }
-    if explanation.silent_share < 1.0 {
-        let _ = writeln!(
-            text,
-            "\nThe sensor is silent: the probability is multiplied by {:.2}, the factor of silent sensors at this site.",
-            explanation.silent_share
-        );
+    text + &silence(explanation)
+}
+
+fn silence(explanation: &Explanation) -> String {
+    if explanation.silent_share >= 1.0 {
+        return String::new();
     }
-    text
+    format!(
+        "\nThe sensor is silent: the probability is multiplied by {:.2}, the factor of silent sensors at this site.\n",
+        explanation.silent_share
+    )
 }

@@ -13,7 +13,9 @@ use std::path::Path;
 use anyhow::{anyhow, bail};
 use clap::Subcommand;
 
+use crate::commands::output::remark;
 use crate::commands::progress;
+use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::hourly::Hourly;
 use roomcast_forecast::model::{Models, fit};
@@ -61,13 +63,14 @@ impl Command {
     }
 }
 
-/// Returns the saved models of a level from a registry. Without a registry, fits models on the level's grid.
+/// Returns the saved models of a level from a registry: the current ones, or, if these have learned from an hour to
+/// forecast, the newest that have not. Without a registry, fits models on the level's grid.
 fn models(
     registry: Option<&Path>,
     rooms: &Rooms,
     level: Level,
-    hourly: &Hourly,
-    rates: &SiteRates,
+    (hourly, rates): (&Hourly, &SiteRates),
+    calendar: &Calendar,
 ) -> anyhow::Result<Models> {
     let Some(place) = registry else {
         let bar = progress::bar("devices fitted", Some(hourly.devices.len() as u64));
@@ -75,7 +78,20 @@ fn models(
         bar.finish_and_clear();
         return Ok(models);
     };
-    let (mut models, manifest) = Registry::open(place).load(None)?;
+    let registry = Registry::open(place);
+    let (mut models, mut manifest) = registry.load(None)?;
+    let begins = calendar.start(hourly.end);
+    if models.cutoff > begins {
+        let Some(older) = registry.load_before(begins)? else {
+            remark("all saved models have learned from later hours: the forecast is the hour-of-week rate");
+            return Ok(Models::default());
+        };
+        (models, manifest) = older;
+        remark(&format!(
+            "the current models have learned from later hours: the forecast is by those of {}",
+            manifest.cutoff
+        ));
+    }
     if let Some(why) = manifest.rooms_mismatch(rooms) {
         bail!("the models in {} were {why}\nhint: train and forecast with the same --rooms", place.display());
     }
@@ -84,12 +100,6 @@ fn models(
             bail!("the models in {} know no {level}\nhint: train them with --rooms", place.display());
         };
         models = above;
-    }
-    if models.cutoff > hourly.origin {
-        tracing::warn!(
-            version = manifest.version,
-            "these models were trained on readings after the time of the forecast: this forecast does not test them"
-        );
     }
     Ok(models)
 }

@@ -39,7 +39,8 @@ pub struct PredictArgs {
     /// Assistant database, or - for standard input
     #[arg(value_name = "INPUT")]
     first: Option<PathBuf>,
-    /// File of the forecast: JSON for a name that ends in .json, otherwise CSV; - for standard output
+    /// File of the forecast: JSON for a name that ends in .json, CSV for .csv and names without an ending; - for standard
+    /// output
     #[arg(value_name = "OUTPUT")]
     second: Option<PathBuf>,
     /// Registry of saved models: a directory, postgres://…, or s3://bucket/prefix. Without it, models are fitted on the
@@ -95,9 +96,14 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let inputs = Inputs { paths, ..args.site.inputs() };
     let calendar = inputs.site.calendar()?;
     let origin = values::moment(&args.timestamp, &calendar).context("cannot read the timestamp")?;
-    if let Some(output) = &output {
-        files::check(output)?;
-    }
+    let output = match output {
+        None => None,
+        Some(output) => {
+            files::check(&output)?;
+            let format = format(args, &output)?;
+            Some((output, format))
+        }
+    };
     let bar = progress::waiting("reading");
     let site = inputs.read_site(&calendar, Some(origin))?;
     bar.finish_and_clear();
@@ -126,12 +132,12 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
         remark(&format!("an hour counts as occupied from a probability of {:.2} on", models.threshold.0));
     }
     forecasts.retain(|f| args.device.is_empty() || args.device.contains(&f.device));
-    let Some(output) = output else {
+    let Some((output, format)) = output else {
         print(heatmap::draw(&forecasts, &calendar).trim_start_matches('\n'))?;
         remark(&closing(&forecasts, level, &calendar, origin, None));
         return Ok(());
     };
-    let bytes = match format(args, &output) {
+    let bytes = match format {
         Format::Csv => write::csv(&forecasts, &calendar, args.probabilities),
         Format::Json => write::json(&forecasts, &calendar, origin, last, hourly.stale.is_some())?,
     };
@@ -166,9 +172,22 @@ fn places(args: &PredictArgs) -> anyhow::Result<(Vec<PathBuf>, Option<PathBuf>)>
     Ok((inputs, output.or_else(|| is_for_programs.then(|| "-".into()))))
 }
 
-fn format(args: &PredictArgs, output: &Path) -> Format {
-    let is_json = args.json || output.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
-    args.format.unwrap_or(if is_json { Format::Json } else { Format::Csv })
+/// Returns the format of the output: the one that is named, or that of its ending.
+///
+/// # Errors
+/// Returns an error for an ending of another format.
+fn format(args: &PredictArgs, output: &Path) -> anyhow::Result<Format> {
+    let named = args.format.or(args.json.then_some(Format::Json));
+    let ending = output.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+    match (named, ending.as_deref()) {
+        (Some(named), _) => Ok(named),
+        (None, Some("json")) => Ok(Format::Json),
+        (None, Some("csv") | None) => Ok(Format::Csv),
+        (None, Some(other)) => bail!(
+            "{}: a forecast cannot be written as .{other}\nhint: let its name end in .csv or .json, or say --json",
+            output.display()
+        ),
+    }
 }
 
 /// Returns one line: rooms (or floors, or buildings), hours expected in use, and the file of the forecast.

@@ -82,7 +82,7 @@ impl Plan<'_> {
         let rates = SiteRates::new(&hourly);
         let mut models = match hourly.stale {
             Some(_) => Models::default(),
-            None => models(self.models, &self.site.rooms, level, &hourly, &rates)?,
+            None => models(self.models, &self.site.rooms, level, (&hourly, &rates), calendar)?,
         };
         models.threshold = self.rule.threshold(&models.site.out_of_sample);
         let is_ahead = calendar.next_hour(origin) > hourly.end;

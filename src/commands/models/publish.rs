@@ -8,9 +8,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::report;
-use crate::commands::arguments::{FileArgs, RegistryArgs, values};
+use crate::commands::arguments::{FileArgs, RegistryArgs, RoomsArgs, values};
 use crate::commands::output::{print, print_json};
 use roomcast_forecast::readings::{ReadOptions, Readings};
+use roomcast_forecast::rooms::Level;
 use roomcast_forecast::train::shard::run;
 use roomcast_storage::inputs;
 use roomcast_storage::registry::takeover::{self, Rules};
@@ -36,6 +37,8 @@ pub struct PublishArgs {
     until: Option<String>,
     #[command(flatten)]
     files: FileArgs,
+    #[command(flatten)]
+    rooms: RoomsArgs,
     /// Skip and count rows that cannot be read; without it, the first one is an error
     #[arg(long)]
     skip_bad_rows: bool,
@@ -71,13 +74,15 @@ pub fn run(args: &PublishArgs) -> anyhow::Result<()> {
     }
     let until = values::time("--until", args.until.as_deref(), calendar)?;
     let options = ReadOptions { skip_bad_rows: args.skip_bad_rows, until, layout: args.files.layout() };
-    let readings = match args.input.as_slice() {
+    let rooms = args.rooms.table(calendar)?;
+    let sensors = match args.input.as_slice() {
         [] => Readings::default(),
         paths => inputs::read(paths, &options, calendar).context("cannot read the readings")?.0,
     };
+    let readings = rooms.all_readings(&sensors, Level::Room, calendar);
     let max_age = args.max_age.as_secs() as i64;
     let rules = Rules { until, max_age, dry_run: args.dry_run };
-    let verdict = takeover::judge(&registry, &found, &readings, &rules)?;
+    let verdict = takeover::judge(&registry, &found, &readings, &rooms, &rules)?;
     let version = verdict.promote(&registry, &found)?;
     let report = &verdict.report;
     if args.json {

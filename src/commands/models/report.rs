@@ -24,8 +24,8 @@ pub fn json(report: &Report, saved: Option<&Saved>) -> Value {
 /// Returns the line on the version.
 pub fn version(saved: Option<&Saved>, is_dry: bool, registry: &str) -> String {
     let text = match saved {
-        None if is_dry => "none: a dry run".into(),
-        None => "none: the models in use stay".into(),
+        None if is_dry => "no new one: a dry run".into(),
+        None => "no new one".into(),
         Some((version, true)) => format!("{version} in {registry} (current)"),
         Some((version, false)) => format!("{version}, not activated: another version was activated meanwhile"),
     };

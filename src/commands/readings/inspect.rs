@@ -17,7 +17,7 @@ use roomcast_forecast::calendar::{Calendar, MAX_PRESENCE_HOURS};
 use roomcast_forecast::hourly::{Hourly, Status};
 use roomcast_forecast::readings::notices::{self, Kind, Notice};
 use roomcast_forecast::readings::silent_days::{Proposal, Workdays};
-use roomcast_forecast::readings::{self, DeviceProfile, Profile, ReadOptions, ReadSummary, Readings};
+use roomcast_forecast::readings::{self, Cause, DeviceProfile, Profile, ReadOptions, ReadSummary, Readings};
 use roomcast_forecast::table::table;
 use roomcast_storage::inputs;
 
@@ -40,6 +40,10 @@ pub struct InspectArgs {
     files: FileArgs,
     #[command(flatten)]
     rooms: RoomsArgs,
+    /// Leave out rows that cannot be read, as this command always does: other commands stop at the first without it
+    #[arg(long)]
+    #[allow(dead_code, reason = "bad rows are left out with and without it")]
+    skip_bad_rows: bool,
     /// Hours for which a room stays occupied after its sensor's last on, when no off comes
     #[arg(long, value_name = "HOURS", default_value_t = MAX_PRESENCE_HOURS, value_parser = clap::value_parser!(i64).range(1..=168), env = "ROOMCAST_MAX_PRESENCE")]
     max_presence: i64,
@@ -78,7 +82,8 @@ struct Holidays {
 /// Reads the inputs without their bad rows, and prints their content to standard output.
 ///
 /// # Errors
-/// Returns an error when an input cannot be read at all, every row was refused, or standard output cannot be written.
+/// Returns an error when an input cannot be read at all, no row but refused ones was found, or standard output cannot be
+/// written.
 pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let mut calendar = Calendar::new(args.timezone).with_max_presence(args.max_presence);
     if let Some(country) = &args.place.country {
@@ -98,12 +103,15 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
         print_json(&report)?;
     } else {
         let mut out = String::new();
-        text(&report, &mut out)?;
+        text(&report, &calendar, &mut out)?;
         print(out)?;
     }
     let refused = report.summary.refused;
     if refused > 0 && refused == report.summary.rows {
         bail!("every row was refused ({refused} of {refused})");
+    }
+    if refused > 0 && report.profile.first.is_none() {
+        bail!("there are no readings: {refused} of {} rows were refused", report.summary.rows);
     }
     Ok(())
 }
@@ -133,7 +141,7 @@ fn holidays(args: &InspectArgs, readings: &Readings, profile: &Profile, calendar
     (!silent.is_empty()).then_some(Holidays { silent, proposal, is_country_known })
 }
 
-fn text(report: &Report, out: &mut String) -> fmt::Result {
+fn text(report: &Report, calendar: &Calendar, out: &mut String) -> fmt::Result {
     let Report { summary, profile, fingerprint, holidays, .. } = report;
     inputs(summary, out)?;
     refusals(summary, out)?;
@@ -144,7 +152,11 @@ fn text(report: &Report, out: &mut String) -> fmt::Result {
     let days = if profile.days == 1 { "day" } else { "days" };
     writeln!(out, "\nfrom      {}\nto        {}, {} {days}", minute(first), minute(last), profile.days)?;
     writeln!(out, "devices   {}", summary.devices)?;
-    writeln!(out, "occupied  {} of all room hours", percent(profile.occupied_share))?;
+    writeln!(
+        out,
+        "occupied  {} of the room hours from each first reading to the end",
+        percent(profile.occupied_share)
+    )?;
     writeln!(out, "content   sha256 {fingerprint}")?;
     if !summary.without_motion.is_empty() {
         writeln!(out, "devices that reported but never with motion: {}", summary.without_motion.join(", "))?;
@@ -152,7 +164,7 @@ fn text(report: &Report, out: &mut String) -> fmt::Result {
     devices(report, out)?;
     report.rooms.as_ref().map_or(Ok(()), |rooms| rooms.write(out))?;
     day(profile, out)?;
-    silent_workdays(profile, out)?;
+    silent_workdays(profile, calendar, out)?;
     advice(&report.notices, out)?;
     holidays.as_ref().map_or(Ok(()), |holidays| proposal(holidays, out))
 }
@@ -171,14 +183,17 @@ fn inputs(summary: &ReadSummary, out: &mut String) -> fmt::Result {
 }
 
 fn refusals(summary: &ReadSummary, out: &mut String) -> fmt::Result {
-    let mut shown = 0;
-    for refusal in summary.refusals() {
-        writeln!(out, "{}{refusal}", if shown == 0 { "\nrefused rows\n" } else { "" })?;
-        shown += 1;
+    let causes = || summary.files.iter().flat_map(|file| &file.causes);
+    for (at, Cause { first, rows }) in causes().enumerate() {
+        let more = if *rows > 1 { format!(", and {} more like it", rows - 1) } else { String::new() };
+        writeln!(out, "{}{first}{more}", if at == 0 { "\nrefused rows\n" } else { "" })?;
+        if let Some(hint) = first.hint() {
+            writeln!(out, "  hint: {hint}")?;
+        }
     }
-    match summary.refused - shown {
+    match summary.refused - causes().map(|cause| cause.rows).sum::<u64>() {
         0 => Ok(()),
-        more => writeln!(out, "and {more} more"),
+        more => writeln!(out, "and {more} more for other reasons"),
     }
 }
 
@@ -252,12 +267,22 @@ fn day(profile: &Profile, out: &mut String) -> fmt::Result {
     writeln!(out, "            0     6     12    18")
 }
 
-fn silent_workdays(profile: &Profile, out: &mut String) -> fmt::Result {
+/// Lists workdays without readings. Those with only days off between them are one line.
+fn silent_workdays(profile: &Profile, calendar: &Calendar, out: &mut String) -> fmt::Result {
     if profile.silent_workdays.is_empty() {
         return Ok(());
     }
     writeln!(out, "\nworkdays without a reading of any device (holidays?)")?;
-    profile.silent_workdays.iter().try_for_each(|date| writeln!(out, "  {}", date.format("%Y-%m-%d %A")))
+    let are_joined =
+        |a: &NaiveDate, b: &NaiveDate| a.iter_days().skip(1).take_while(|day| day < b).all(|day| calendar.is_off(day));
+    for run in profile.silent_workdays.chunk_by(are_joined) {
+        match run {
+            [first, .., last] => writeln!(out, "  {first} to {last}, {} workdays", run.len())?,
+            [date] => writeln!(out, "  {}", date.format("%Y-%m-%d %A"))?,
+            [] => {}
+        }
+    }
+    Ok(())
 }
 
 /// Says what is suspicious, and what to do about it.

@@ -153,6 +153,12 @@ fn separators_and_headers() -> Vec<Case> {
             &[],
             "read `timestamp` as time, `sensor_id` as device, `value` as state; `;` between",
         ),
+        file(
+            "lines above the header",
+            format!("Export Gebäude A;;\r\n\r\nZeitraum: 04.07.2016 00:00 bis 26.07.2016\r\n{semicolons}"),
+            &[],
+            "`value` as state; `;` between; 2 lines above the header are left out",
+        ),
         file("a line that names the separator", format!("sep=;\r\n{semicolons}"), &[], "`;` between"),
         file("tabs", contract().replace(',', "\t"), &[], "tabs between"),
         file("bars", contract().replace(',', "|"), &["--delimiter", "|"], "`|` between"),
@@ -214,6 +220,7 @@ fn times() -> Vec<Case> {
     let walls = |form: &'static str| table(&|r| r.wall.format(form).to_string());
     let dotted = |r: &Reading| format!("{};{};1", r.wall.format("%-d.%-m.%Y, %H:%M:%S"), r.name());
     let dotted = long("time;sensor;value", dotted);
+    let short = long("time;sensor;value", |r| format!("{};{};1", r.wall.format("%d.%m.%y %H:%M"), r.name()));
     let us = walls("%-m/%-d/%Y %-I:%M %p");
     let offset =
         |r: &Reading| Berlin.from_local_datetime(&r.wall).unwrap().format("%Y-%m-%dT%H:%M:%S.250%:z").to_string();
@@ -227,6 +234,7 @@ fn times() -> Vec<Case> {
         ),
         file("offset and fraction", table(&offset), &[], "as time (with its offset, shown in Europe/Berlin)"),
         file("day first with dots", dotted, &["--delimiter", ";"], "as time (day first)"),
+        file("two digits of a year", short, &[], "as time (day first)"),
         file("day first", walls("%d/%m/%Y %H:%M"), &[], "as time (day first)"),
         file("AM and PM", us.clone(), &[], "as time (month first)"),
         file("AM and PM, said", us, &["--time-format", "month-first"], "as time (month first)"),
@@ -269,7 +277,15 @@ fn states() -> Vec<Case> {
             &["--occupied-above", "800"],
             "`CO2 (ppm)` above 800 as occupied",
         ),
-        file("Home Assistant's history", history, &[], "`entity_id` as device, `state` as state"),
+        file("Home Assistant's history", history.clone(), &[], "`entity_id` as device, `state` as state"),
+        file(
+            "Home Assistant's history with other sensors",
+            format!(
+                "{history}sensor.hall_temperature,21.3,2016-07-05T09:00:00.000Z\nsensor.hall_co2,unavailable,2016-07-05T09:00:00.000Z\n"
+            ),
+            &[],
+            "; 2 rows left out: numbers of entities `sensor.…`, which are no presence",
+        ),
         file("a sensor that is gone", gone, &[], "`entity_id` as device, `state` as state"),
         case("Home Assistant's database", Input::HomeAssistant { is_new: true }),
         case("Home Assistant's old database", Input::HomeAssistant { is_new: false }),

@@ -60,6 +60,72 @@ pub fn all() -> Vec<(Case, &'static [&'static str])> {
             ],
         ),
         file(
+            "levels without a threshold",
+            "time,device,value\n2016-07-01 04:00:00,hall,430\n2016-07-01 05:00:00,hall,900\n",
+            &[],
+            &[
+                "column value: expected 1 (motion) or 0 (no motion), found \"430\"",
+                "--occupied-above 800 for CO2 in ppm",
+            ],
+        ),
+        file(
+            "a temperature among states",
+            "time,device,value\n2016-07-01 04:00:00,hall,1\n2016-07-01 05:00:00,roof,21.3\n",
+            &[],
+            &["found \"21.3\"", "hint: a level such as a temperature", "--skip-bad-rows"],
+        ),
+        file(
+            "a wide table of CO2",
+            "Zeit;Büro 1 CO2 [ppm];Büro 2 CO2 [ppm]\n01.07.2016 04:00;450;470\n01.07.2016 04:15;990;510\n",
+            &[],
+            &[
+                "column \"Büro 1 CO2 [ppm]\" holds levels, 450 to 990",
+                "hint: give the value above which a room is occupied: --occupied-above 800",
+            ],
+        ),
+        file(
+            "a wide table with a temperature",
+            "Zeit;Büro 1;Büro 2;Außentemperatur\n01.07.2016 04:00;0;1;3,5\n01.07.2016 04:15;2;0;0\n",
+            &[],
+            &[
+                "column \"Außentemperatur\" holds levels, 0 to 3.5",
+                "hint: name the columns that are rooms: --columns 'time=Zeit,room=Büro 1,room=Büro 2'",
+            ],
+        ),
+        file(
+            "a wide table with a level of no telling name",
+            "time,a,b\n2016-07-01 04:00:00,0,41\n2016-07-01 04:15:00,3,39\n",
+            &[],
+            &["column \"b\" holds levels, 39 to 41", "--columns 'time=time,room=a'"],
+        ),
+        file(
+            "two digits of a year without dots",
+            "time,device,state\n05/08/16 14:00,hall,on\n",
+            &[],
+            &[
+                "line 2, column time: expected a time, found \"05/08/16 14:00\"",
+                "hint: say which: --time-format '%d/%m/%y %H:%M' or --time-format '%m/%d/%y %H:%M'",
+            ],
+        ),
+        file(
+            "the contract's header above times with the name of a month",
+            "time,device,device_activated\n05-Aug-2016 14:00:30,hall,1\n",
+            &[],
+            &["hint: describe the times: --time-format '%d-%b-%Y %H:%M:%S'"],
+        ),
+        file(
+            "no times at all",
+            "Export Gebäude A\nRaum;Belegt\nhall;1\n",
+            &[],
+            &["no column \"time\"", "hint: delete lines above the header, if there are any"],
+        ),
+        file(
+            "JSON",
+            " [{\"time\": \"2016-07-01 04:00:00\", \"device\": \"hall\"}]",
+            &[],
+            &["expected readings, found JSON", "JSON is read by POST /readings of a server"],
+        ),
+        file(
             "ends of intervals in a long table",
             "time,device,state\n2016-07-01 04:00:00,hall,on\n",
             &["--interval-end"],

@@ -13,9 +13,9 @@ use roomcast_simulate::Building;
 const DAY: i64 = 24 * HOUR;
 
 /// Number of days that are forecast, the last of each site.
-const JUDGED_DAYS: i64 = 14;
+const JUDGED_DAYS: i64 = 28;
 
-const SEEDS: std::ops::RangeInclusive<u64> = 1..=4;
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
 
 /// A simulated site, its sensors' readings, and when each room was occupied.
 struct Site {

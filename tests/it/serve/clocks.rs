@@ -118,8 +118,10 @@ fn a_clock_ahead_does_not_move_the_present_of_the_site() {
     assert!(origin <= calendar.rfc3339(calendar.now() + 600), "{origin} is of the clock that is ahead");
     // Beyond a day, and from before any clock was set, nothing is stored.
     for time in [now + 2 * DAY, calendar.parse("2000-01-01 00:00:10").unwrap()] {
-        let refused = send(&server, &format!("{},gateway,1\n", calendar.format(time)));
-        assert_eq!(refused["refused"].as_array().map(Vec::len), Some(1), "{refused}");
+        let body = format!("time,device,device_activated\n{},gateway,1\n", calendar.format(time));
+        let refused = post(&server, "text/csv", &[], body.as_bytes());
+        let rows = refused.json()["refused"].as_array().map(Vec::len);
+        assert_eq!((refused.status, rows), (422, Some(1)), "{}", refused.text());
     }
     wait("the alert", || alert(&server, "rows_refused")["count"] == 1);
     assert!(alert(&server, "rows_refused")["examples"][0].as_str().unwrap().contains("http: 2"));

@@ -89,7 +89,7 @@ fn every_mistake_has_its_own_name() {
         ("/devices/%ff", 404, "unknown_device"),
         ("/devices/%2e%2e%2f%2e%2e%2fetc%2fpasswd", 404, "unknown_device"),
         ("/predict?device=devise_2", 404, "unknown_device"),
-        ("/predict?device=device_2&at=2016-07-01+05:35:00", 422, "out_of_range"),
+        ("/predict?device=device_4&at=2016-07-01+07:21:41", 422, "out_of_range"),
         ("/predict?at=2016-06-01", 400, "invalid_parameter"),
         ("/predict?at=2016-06-01+00:00:00", 422, "out_of_range"),
         ("/predict?at=2199-01-01+00:00:00", 422, "out_of_range"),

@@ -109,7 +109,7 @@ fn new_readings_are_taken_and_damaged_ones_are_not() {
     std::fs::write(&file, &text).unwrap();
     let server = Server::with(&["--input", file.to_str().unwrap(), "--models", models.path().to_str().unwrap()], &[]);
     let until = |server: &Server| server.get("/predict").json()["data_until"].as_str().unwrap().to_owned();
-    assert_eq!(until(&server), "2016-08-31T20:50:25");
+    assert_eq!(until(&server), "2016-08-31T18:25:57");
     std::fs::write(&file, text.clone() + "2016-09-01 07:10:00,device_1,1\n").unwrap();
     wait("the new reading", || until(&server) == "2016-09-01T07:10:00");
     std::fs::write(&file, text + "2016-09-02 07:10:00,device_1\n").unwrap();

@@ -181,8 +181,17 @@ fn numbers(measures: [&Measure; 2], overall: &Group) -> String {
 /// Returns the advice on the use of the model, given the simple rules that come nearest to it or are ahead of it.
 fn advice(chances: Standing, states: Standing, chance_rule: &str, state_rule: &str) -> String {
     let sure = [chances, states].into_iter().all(|standing| matches!(standing, Standing::Better | Standing::Worse));
-    let more = if sure { "" } else { " More days will show whether this is luck." };
+    let is_luck_possible = [chances, states]
+        .into_iter()
+        .any(|standing| matches!(standing, Standing::BetterWithinNoise | Standing::WorseWithinNoise));
+    // A sentence before this one has said that the days are too few.
+    let more = match (sure, is_luck_possible) {
+        (true, _) => "",
+        (false, true) => " More days will tell.",
+        (false, false) => " More days will show whether this is luck.",
+    };
     let says = match (chances.is_ahead(), states.is_ahead()) {
+        (true, true) if is_luck_possible => "As far as these days show, use the model for both.".to_owned(),
         (true, true) => "Use the model for both.".to_owned(),
         (true, false) => format!(
             "Use the model where its chances are weighed by costs (--cost-miss, --cost-waste). Where only a 1 or 0 at \

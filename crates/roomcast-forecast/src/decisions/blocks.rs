@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, NaiveTime};
 
 use crate::calendar::{Calendar, HOUR, Hour, Timestamp};
 
@@ -28,12 +28,13 @@ pub struct BlockRule {
     pub setback: i64,
     /// Shortest length of a block, seconds. A shorter one ends later.
     pub min_run: i64,
-    /// Dates on which no hour counts as occupied, whatever its probability.
+    /// Dates on which nothing is on, whatever the probabilities.
     pub closures: BTreeSet<NaiveDate>,
 }
 
 /// Returns the blocks of hours with their probabilities, ascending: those from `threshold` on count as occupied. No
-/// block begins before `origin`, which would be too late to act on, unless its first hour does.
+/// block begins before `origin`, which would be too late to act on, unless its first hour does. No block reaches into a
+/// closed day.
 pub fn blocks(
     hours: impl IntoIterator<Item = (Hour, f64)>,
     threshold: f64,
@@ -41,7 +42,15 @@ pub fn blocks(
     origin: Timestamp,
     calendar: &Calendar,
 ) -> Vec<Block> {
-    let is_closed = |from| !rule.closures.is_empty() && rule.closures.contains(&calendar.wall(from).date());
+    let is_closed = |from| rule.closures.contains(&calendar.wall(from).date());
+    // The edges of the closed days around an hour. What is before and after its use may cross one midnight.
+    let edges = |from| {
+        let date = calendar.wall(from).date();
+        let day_before = date.pred_opt().filter(|day| rule.closures.contains(day));
+        let day_after = date.succ_opt().filter(|day| rule.closures.contains(day));
+        let midnight = |date: NaiveDate| calendar.instant(date.and_time(NaiveTime::MIN));
+        (day_before.map_or(Timestamp::MIN, |_| midnight(date)), day_after.map_or(Timestamp::MAX, midnight))
+    };
     let mut blocks: Vec<Block> = Vec::new();
     for (hour, probability) in hours {
         let from = calendar.start(hour);
@@ -49,16 +58,17 @@ pub fn blocks(
             continue;
         }
         let until = from + HOUR;
-        let start = (from - rule.preheat).max(origin.min(from));
+        let (opens, closes) = edges(from);
+        let start = (from - rule.preheat).max(origin.min(from)).max(opens);
         match blocks.last_mut() {
             Some(last) if start <= last.end => {
-                last.end = last.end.max(until + rule.setback);
+                last.end = last.end.max((until + rule.setback).min(closes));
                 last.occupied.1 = until;
                 last.peak = last.peak.max(probability);
             }
             _ => blocks.push(Block {
                 start,
-                end: (until + rule.setback).max(start + rule.min_run),
+                end: (until + rule.setback).max(start + rule.min_run).min(closes),
                 occupied: (from, until),
                 peak: probability,
             }),
@@ -96,5 +106,20 @@ mod tests {
         assert_eq!(spans(0, 0, 180, &[]), [(600, 900), (960, 1140)]);
         assert_eq!(spans(0, 0, 90, &["1970-01-01"]), []);
         assert_eq!(spans(0, 0, 0, &["1970-01-02"]).len(), 3);
+    }
+
+    #[test]
+    fn nothing_reaches_into_a_closed_day() {
+        let closures = |date: &str| [date.parse().unwrap()].into();
+        let edges = |first: Hour, closed: &str, min_run| {
+            let rule = BlockRule { preheat: 12 * HOUR, setback: 6 * HOUR, min_run, closures: closures(closed) };
+            let found = blocks((first..).zip([0.9, 0.1]), 0.5, &rule, 0, &Calendar::default());
+            found.iter().map(|block| (block.start / HOUR, block.end / HOUR)).collect::<Vec<_>>()
+        };
+        // Hour 26 is 02:00 of January 2, hour 46 is 22:00.
+        assert_eq!(edges(26, "1970-01-01", 0), [(24, 33)]);
+        assert_eq!(edges(46, "1970-01-03", 0), [(34, 48)]);
+        assert_eq!(edges(46, "1970-01-03", 20 * HOUR), [(34, 48)]);
+        assert_eq!(edges(46, "1970-01-05", 0), [(34, 53)]);
     }
 }

@@ -8,6 +8,7 @@ use super::blocks::BlockRule;
 use super::plan::{RoomPlan, hours_on};
 use super::promise::{Kept, Lately, Source, Standing, Thresholds};
 use crate::calendar::{Calendar, Timestamp};
+use crate::forecast::write::rounded;
 use crate::table::table;
 
 /// Returns a table of the rooms, the sums, and the rule in words.
@@ -119,7 +120,7 @@ pub fn json(
                 "end": time(block.end),
                 "occupied_from": time(block.occupied.0),
                 "occupied_until": time(block.occupied.1),
-                "peak_probability": block.peak,
+                "peak_probability": rounded(block.peak),
             })
         };
         json!({

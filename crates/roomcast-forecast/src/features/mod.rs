@@ -7,6 +7,7 @@
 //! [`Table::forecast`] adds [`MEMORIES`], the columns of the shipped layers, for a forecast.
 
 mod columns;
+mod glossary;
 mod inputs;
 mod kernel;
 mod lags;
@@ -18,6 +19,7 @@ mod table;
 
 pub use columns::{COLUMNS, Column, LAST_PULLS, LEAD, LINEAR_COLUMNS, LINEAR_WIDTH, PRIOR, WIDTH};
 pub use columns::{columns, expert_columns, monotone, own_columns, penalties};
+pub use glossary::{GLOSSARY, Reason, reason};
 pub use kernel::growth;
 pub use matrix::{FULL_WIDTH, ForecastRows, Matrix, Row, full_columns, horizon};
 pub use memories::{MEMORIES, MEMORY_WIDTH, transferable};

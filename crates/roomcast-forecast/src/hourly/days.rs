@@ -105,6 +105,11 @@ impl SiteDays {
         silent
     }
 
+    /// Returns the last day with motion of any device.
+    pub(super) fn last_active(&self) -> Option<i32> {
+        self.active.iter().rposition(|&devices| devices > 0).map(|at| self.first + at as i32)
+    }
+
     /// Returns whether enough devices moved, other than one that did not, to show that the building was in use.
     fn is_lively(&self, day: i32) -> bool {
         let at = (day - self.first) as usize;

@@ -26,6 +26,10 @@ pub const MAX_DAYS: usize = 7;
 /// Seconds left of an hour below which it counts as observed: origins are often written as one second before the hour.
 const NEARLY_OVER_SECONDS: i64 = 60;
 
+/// Days without motion of a device after which it counts as silent if the site has moved since: also where the whole site
+/// paused for most of them, so that no other device shows that this one does not speak.
+const UNHEARD_DAYS: i32 = 365;
+
 /// The state of one device in one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -62,7 +66,8 @@ impl State {
 pub enum Status {
     /// Seen recently.
     Live,
-    /// No motion for far longer than usual while other sensors see motion. The room is empty, or the sensor dead.
+    /// No motion for far longer than usual, or for over a year, while other sensors see motion. The room is empty, or the
+    /// sensor dead.
     Silent,
     /// First seen less than a week ago.
     New,
@@ -247,6 +252,10 @@ impl Hourly {
         if times == old.times {
             return Some(self.clone());
         }
+        // Motion after so long may change the status of this device and of others.
+        if old.times.last().is_none_or(|&last| self.origin - last >= i64::from(UNHEARD_DAYS - 1) * 24 * HOUR) {
+            return None;
+        }
         let (at, passed) = self.position_at(self.origin);
         let running = self.start + at as i64 * HOUR;
         let known = old.times.partition_point(|&time| time < running);
@@ -331,7 +340,8 @@ fn device_hours(
         let last = states.len() - 1;
         states[last] = State::Unobserved;
     }
-    let status = if silent_now {
+    let is_unheard = motion.last().zip(days.last_active()).is_some_and(|(own, site)| site - own > UNHEARD_DAYS);
+    let status = if silent_now || is_unheard {
         Status::Silent
     } else if origin - device.times[0] < 7 * 24 * HOUR {
         Status::New
@@ -344,6 +354,32 @@ fn device_hours(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Two rooms of 2016, of which one speaks again in 2026, on the day of the origin.
+    #[test]
+    fn a_sensor_unheard_for_years_is_silent_once_another_speaks_again() {
+        let calendar = Calendar::default();
+        let at = |text: &str| calendar.parse(text).unwrap();
+        let old: Vec<Timestamp> = (0..30).map(|day| at("2016-08-01 09:30:00") + day * 24 * HOUR).collect();
+        let device = |name: &str, more: &[Timestamp]| DeviceReadings {
+            device: name.into(),
+            times: old.iter().chain(more).copied().collect(),
+            ..DeviceReadings::default()
+        };
+        let now = at("2026-11-29 12:00:00");
+        let status = |devices: Vec<DeviceReadings>, origin| {
+            let hourly = Hourly::new(&Readings { devices }, &calendar, origin);
+            hourly.devices.iter().map(|device| device.status).collect::<Vec<_>>()
+        };
+        let spoken = [now - HOUR, now - HOUR + 60];
+        let rooms = || vec![device("a", &spoken), device("b", &[])];
+        assert_eq!(status(rooms(), now), [Status::Live, Status::Silent]);
+        // Before it speaks, the silence is one of the site.
+        assert_eq!(status(rooms(), now - 2 * HOUR)[0], status(rooms(), now - 2 * HOUR)[1]);
+        let before =
+            Hourly::new(&Readings { devices: vec![device("a", &[]), device("b", &[])] }, &calendar, now - 1800);
+        assert!(before.with_readings(0, &device("a", &spoken[..1]), &calendar).is_none());
+    }
 
     /// An office used from 9 to 17 on workdays, then nothing for two weeks.
     #[test]

@@ -20,7 +20,9 @@ use sha2::{Digest, Sha256};
 use crate::calendar::Timestamp;
 
 pub(crate) use file::each_record;
-pub use file::{Collected, Counts, FileRow, FileSummary, MAX_REFUSALS, ReadError, ReadOptions, ReadSummary, Refusal};
+pub use file::{
+    Cause, Collected, Counts, FileRow, FileSummary, MAX_REFUSALS, ReadError, ReadOptions, ReadSummary, Refusal,
+};
 pub use file::{Columns, Delimiter, Encoding, FRAME, Layout, Records, Stray, TimeForm};
 pub use file::{apart, collect, field, files, read, read_arrow, read_with, rows, sheet, write_parquet};
 pub use order::in_order;

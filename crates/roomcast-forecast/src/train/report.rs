@@ -216,7 +216,7 @@ impl Report {
         lines.push(("known until", plain(&self.until)));
         lines.extend(self.note.iter().map(|note| ("", note.clone())));
         let Some(site) = &self.site else {
-            lines.extend(self.note.is_none().then(|| ("due", format!("nothing, of {} devices", self.known))));
+            lines.extend(self.note.is_none().then(|| ("", "nothing new to learn from: the models stay".into())));
             return lines;
         };
         lines.extend(self.judged_from.iter().map(|from| ("judged from", plain(from))));

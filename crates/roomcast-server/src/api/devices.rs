@@ -225,7 +225,12 @@ fn device(at: usize, site: &Site, snapshot: &Snapshot, grid: &Grid) -> Option<De
     let readings = &snapshot.history.readings.devices[at];
     let profile = &snapshot.history.profile(&site.calendar).devices;
     let profile = profile.binary_search_by(|d| d.device.cmp(&readings.device)).ok().map(|at| &profile[at])?;
-    let status = grid.hourly.position(&readings.device).map_or(Status::New, |at| grid.hourly.devices[at].status);
+    let status = match grid.hourly.position(&readings.device) {
+        Some(at) => grid.hourly.devices[at].status,
+        // The grid begins after what this device said last.
+        None if readings.times.last().is_some_and(|&last| last < grid.hourly.start) => Status::Silent,
+        None => Status::New,
+    };
     let model = snapshot.loaded.models.layers(&readings.device).device;
     Some(Device {
         device: readings.device.clone(),

@@ -14,7 +14,7 @@ use crate::http::query::{NoParameters, Query};
 use crate::ingest::Source;
 use crate::ingest::payload::rows::{self, Media, Rows, Unreadable};
 use crate::ingest::writer::{Failure, Outcome, QueueFull, Reservation};
-use crate::problem::{Code, Problem, ProblemBody, Reply};
+use crate::problem::{Code, Problem, ProblemBody, RefusedRow, Reply};
 use crate::state::live::Live;
 use crate::state::site::Site;
 use roomcast_storage::readings::{Batch, Refused};
@@ -43,30 +43,21 @@ pub struct Stored {
     refused: Vec<RefusedRow>,
 }
 
-/// An invalid row.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct RefusedRow {
-    /// Position of the row, from 1: the element of an array, or the line of other bodies (the header of a CSV is line
-    /// 1).
-    #[schema(minimum = 1)]
-    row: u64,
-    /// The reason why it is invalid.
-    reason: String,
-}
-
 /// A sensor that detected motion, or reported that there is none.
 #[derive(ToSchema)]
 #[schema(as = SensorReading)]
 #[allow(dead_code, reason = "the schema of a row, which ingest reads without HTTP")]
 pub struct Row {
-    /// Time of the event: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339; at most one day ahead.
+    /// Time of the event: local time `YYYY-MM-DD HH:MM:SS`, or RFC 3339, or a number of seconds or milliseconds since 1970;
+    /// at most one day ahead. A server without a time zone takes local times alone.
     #[schema(example = "2016-07-01 05:35:00")]
     time: String,
     /// Name of the device: 1 to 256 bytes without control characters.
     #[schema(example = "device_1", min_length = 1)]
     device: String,
     /// 1 for motion, 0 for none; default: 1. Other accepted values are `true`, `false`, `on`, `off`, `occupied`, `vacant`
-    /// and the like; another accepted name is `device_activated`. Fields of other names are ignored.
+    /// and the like; another accepted name is `device_activated`. Fields of other names are ignored; a row without a state in
+    /// which one of them may be it (a boolean, a state word, a count or a level) is refused.
     #[schema(minimum = 0, maximum = 1)]
     state: Option<u8>,
     /// The sender's identifier of the event. Events of one day with the same identifier are stored once.
@@ -78,7 +69,7 @@ pub struct Row {
 ///
 /// The answer is sent after the readings are stored. A reading is a device and a second. It is stored once, however
 /// often it is sent, so a client can repeat a request that got no answer. Invalid rows are listed in the answer and
-/// kept in quarantine; the other rows are stored. A body has at most 8 MiB (32 MiB decompressed, with
+/// kept in quarantine; the other rows are stored. When every row is invalid, the answer is 422. A body has at most 8 MiB (32 MiB decompressed, with
 /// `Content-Encoding: gzip` or `zstd`) and 100,000 rows. The token needs the scope `write`.
 #[utoipa::path(
     post, path = "/readings", operation_id = "send_readings", tag = "readings",
@@ -89,6 +80,7 @@ pub struct Row {
     )),
     responses(
         (status = 200, description = "Every row is stored or listed as invalid", body = Stored),
+        (status = 422, description = "Every row is invalid: `refused` lists them, and they are in quarantine", body = ProblemBody, content_type = "application/problem+json"),
         (status = 429, description = "Too many readings wait to be stored; retry after `Retry-After` seconds", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "The store is unavailable, and nothing was stored; retry after `Retry-After` seconds", body = ProblemBody, content_type = "application/problem+json"),
         (status = "4XX", description = "The request is refused, and nothing was stored", body = ProblemBody, content_type = "application/problem+json"),
@@ -131,6 +123,7 @@ pub async fn post(
         payload: row.payload.clone(),
         reason: row.reason.clone(),
     });
+    let are_all_refused = events.is_empty() && !rows.is_empty();
     let batch = Batch { events, refused: refused.collect() };
     let tally = if batch.events.is_empty() && batch.refused.is_empty() {
         Outcome::default()
@@ -146,8 +139,14 @@ pub async fn post(
             }
         }
     };
-    let refused = rows.into_iter().map(|row| RefusedRow { row: row.row, reason: row.reason }).collect();
+    let refused: Vec<RefusedRow> =
+        rows.into_iter().map(|row| RefusedRow { row: row.row, reason: row.reason }).collect();
     let Outcome { stored, duplicates, no_motion } = tally;
+    if let Some(first) = refused.first().filter(|_| are_all_refused) {
+        let why = format!("every row was refused, the first because: {}", first.reason);
+        let problem = Problem::new(Code::RowsRefused, why).hint("correct the rows; the same rows are refused again");
+        return Err(Problem { refused, ..problem });
+    }
     Ok(HttpResponse::Ok().json(Stored { stored, duplicates, no_motion, refused }))
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::ingest::Source;
 use crate::ingest::counts::Counts;
-use crate::state::alerts::{Alert, Kind};
+use crate::state::alerts::{Alert, Kind, RoomOf};
 use crate::state::answer::utc;
 use crate::state::settings::MAX_CLOCK_SKEW;
 use crate::state::site::Site;
@@ -151,7 +151,7 @@ impl AlertMonitor {
         let found = find_problems(site, snapshot, &self.findings, arriving, refused);
         let history = &snapshot.history;
         let room_of = |sensor: &str| history.room_of(sensor, present).map(str::to_owned);
-        let room_of = (!history.rooms.is_empty()).then_some(&room_of as &dyn Fn(&str) -> Option<String>);
+        let room_of = (!history.rooms.is_empty()).then_some(&room_of as RoomOf<'_>);
         let (before, now) = (site.alerts.list(), Calendar::utc_now());
         if site.alerts.set(found, room_of, now) {
             site.events.alerts();

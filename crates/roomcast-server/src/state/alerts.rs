@@ -98,6 +98,9 @@ impl fmt::Display for Alert {
     }
 }
 
+/// Returns the room of a sensor; `None` for one that is its own room.
+pub type RoomOf<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// The alerts of the last check.
 #[derive(Debug, Default)]
 pub struct Alerts(Mutex<Vec<Alert>>);
@@ -105,12 +108,7 @@ pub struct Alerts(Mutex<Vec<Alert>>);
 impl Alerts {
     /// Records the problems found at an instant (UTC). A problem that was present before keeps its start. `room_of`
     /// returns the room of a sensor; `None` without a table of rooms. Returns whether anything changed.
-    pub fn set(
-        &self,
-        found: Vec<(Kind, Vec<String>)>,
-        room_of: Option<&dyn Fn(&str) -> Option<String>>,
-        now: Timestamp,
-    ) -> bool {
+    pub fn set(&self, found: Vec<(Kind, Vec<String>)>, room_of: Option<RoomOf<'_>>, now: Timestamp) -> bool {
         let mut alerts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let alert = |(kind, names): (Kind, Vec<String>)| {
             let before = alerts.iter().find(|alert| alert.kind == kind);

@@ -37,6 +37,7 @@ pub use self::champion::{champion, present};
 pub use self::error::{Damage, RegistryError};
 pub use self::manifest::{Manifest, Scores, Sources};
 use self::names::{CURRENT, is_name};
+use roomcast_forecast::calendar::Timestamp;
 use roomcast_forecast::model::{Models, check, codec};
 use roomcast_forecast::train::TrainingInfo;
 
@@ -177,6 +178,17 @@ impl Registry {
                 }
             }
         }
+    }
+
+    /// Loads the newest version that has learned from nothing at or after an instant. Returns `None` when there is none.
+    /// Versions that cannot be read are passed over.
+    ///
+    /// # Errors
+    /// Returns [`RegistryError`] when the registry cannot be listed.
+    pub fn load_before(&self, instant: Timestamp) -> Result<Option<(Models, Manifest)>, RegistryError> {
+        let versions = self.overview()?.into_iter().filter(|entry| entry.manifest.is_ok());
+        let mut loaded = versions.filter_map(|entry| self.load(Some(&entry.version)).ok());
+        Ok(loaded.find(|(models, _)| models.cutoff <= instant))
     }
 
     /// Returns all versions, unusable ones included, with the latest cutoff first. Every byte is verified, but models

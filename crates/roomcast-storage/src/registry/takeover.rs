@@ -8,7 +8,7 @@ use roomcast_forecast::readings::Readings;
 use roomcast_forecast::rooms::Rooms;
 use roomcast_forecast::train::report::Report;
 use roomcast_forecast::train::shard::assemble::Run;
-use roomcast_forecast::train::{self, Options, Outcome};
+use roomcast_forecast::train::{self, Options, Outcome, TrainingInfo};
 
 /// Reason why a run cannot take over.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,8 @@ pub struct Judgement {
     pub report: Report,
     models: Option<Models>,
     in_use: Option<String>,
+    /// SHA-256 of the table of rooms.
+    rooms: Option<String>,
 }
 
 /// Returns the version in use if this run saved it.
@@ -59,11 +61,17 @@ pub fn published(registry: &Registry, run: &Run) -> Result<Option<String>, Regis
 }
 
 /// Judges a run against the models in use, on readings after everything that both have learned from. No readings are
-/// needed when no models are in use.
+/// needed when no models are in use. With a table the run's devices and the readings' are its rooms.
 ///
 /// # Errors
 /// [`TakeoverError`] when the registry cannot be read or the models cannot be judged.
-pub fn judge(registry: &Registry, run: &Run, readings: &Readings, rules: &Rules) -> Result<Judgement, TakeoverError> {
+pub fn judge(
+    registry: &Registry,
+    run: &Run,
+    readings: &Readings,
+    rooms: &Rooms,
+    rules: &Rules,
+) -> Result<Judgement, TakeoverError> {
     let calendar = &run.calendar;
     let in_use = registry.current()?;
     let end = |last| rules.until.unwrap_or_else(|| calendar.start(calendar.hour(last) + 1));
@@ -71,13 +79,13 @@ pub fn judge(registry: &Registry, run: &Run, readings: &Readings, rules: &Rules)
     let known = period.map_or(run.models.cutoff, |(_, last)| end(last).max(run.models.cutoff));
     let last = period.map_or(run.span.1, |(_, last)| last.max(run.span.1));
     let options = Options { until: known, max_age: rules.max_age, judge_days: u16::MAX, dry_run: rules.dry_run };
-    let (champion, refused) = champion(registry, last, calendar, &Rooms::default())?;
+    let (champion, refused) = champion(registry, last, calendar, rooms)?;
     let outcome = train::settle(readings, calendar, champion.as_ref(), run.models.clone(), &options)?;
     let Outcome { mut report, models } = outcome;
     report.run = Some(run.id.clone());
     report.champion.clone_from(&in_use);
     report.refused = refused;
-    Ok(Judgement { report, models, in_use })
+    Ok(Judgement { report, models, in_use, rooms: rooms.fingerprint(calendar) })
 }
 
 impl Judgement {
@@ -89,7 +97,8 @@ impl Judgement {
     pub fn promote(&self, registry: &Registry, run: &Run) -> Result<Option<(String, bool)>, TakeoverError> {
         let Some(models) = &self.models else { return Ok(None) };
         let report = serde_json::to_string_pretty(&serde_json::json!(self.report))? + "\n";
-        let (manifest, activated) = registry.promote(models, &run.training_info(), &report, self.in_use.as_deref())?;
+        let about = TrainingInfo { rooms: self.rooms.clone(), ..run.training_info() };
+        let (manifest, activated) = registry.promote(models, &about, &report, self.in_use.as_deref())?;
         Ok(Some((manifest.version, activated)))
     }
 }

@@ -52,7 +52,7 @@ fn about(calendar: &Calendar) -> TrainingInfo<'_> {
 #[test]
 fn a_file_beside_the_models_may_be_the_first_of_a_registry() {
     let place = tempfile::tempdir().unwrap();
-    let registry = Registry::open(&place.path().join("not/yet"));
+    let registry = Registry::open(place.path().join("not/yet"));
     assert_eq!(registry.read_beside("live-scores").unwrap(), None);
     registry.write_beside("live-scores", b"scores").unwrap();
     assert_eq!(registry.read_beside("live-scores").unwrap().as_deref(), Some(&b"scores"[..]));

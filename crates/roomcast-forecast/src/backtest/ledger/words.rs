@@ -118,7 +118,14 @@ pub const ROOM_HEADER: [&str; 6] =
 
 /// Returns sentences on what the ledger counts.
 pub fn basis(ledger: &Ledger) -> String {
-    let seconds = |seconds: i64| if seconds == 0 { "none".to_owned() } else { duration(seconds) };
+    let preheat = match ledger.preheat_seconds {
+        0 => "No preheat".to_owned(),
+        seconds => format!("Preheat {}", duration(seconds)),
+    };
+    let setback = match ledger.setback_after_seconds {
+        0 => "no setback".to_owned(),
+        seconds => format!("setback after {}", duration(seconds)),
+    };
     let ready = match ledger.preheat_seconds {
         0 => {
             " Without a preheat a room is ready at once, so turning on at motion misses nothing; heating needs --preheat."
@@ -126,13 +133,8 @@ pub fn basis(ledger: &Ledger) -> String {
         _ => "",
     };
     format!(
-        "{} rooms, {:.0} hours, {:.0} of them occupied; {} hours of silent sensors are left out. Preheat {}, setback after {}.{ready}",
-        ledger.rooms,
-        ledger.hours,
-        ledger.occupied_hours,
-        ledger.silent_hours,
-        seconds(ledger.preheat_seconds),
-        seconds(ledger.setback_after_seconds),
+        "{} rooms, {:.0} hours, {:.0} of them occupied; {} hours of silent sensors are left out. {preheat}, {setback}.{ready}",
+        ledger.rooms, ledger.hours, ledger.occupied_hours, ledger.silent_hours,
     )
 }
 

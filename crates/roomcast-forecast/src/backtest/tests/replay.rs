@@ -185,6 +185,8 @@ fn a_rule_that_is_better_is_named_first() {
     assert_eq!(few.verdict.chances, Standing::BetterWithinNoise);
     assert!(few.verdict.headline.contains("3 days are too few to rule out luck"), "{:?}", few.verdict);
     assert!(few.verdict.log_loss.contains("too few"), "{:?}", few.verdict);
+    let advice = &few.verdict.lines[2];
+    assert!(!advice.contains("luck") && advice.ends_with("More days will tell."), "{advice}");
     for report in [worse, few] {
         let mut out = Vec::new();
         text::write(&report, false, &mut out).expect("writing to memory");

@@ -8,7 +8,7 @@ use super::error::{ReadError, Refusal};
 use super::field::{self, Problem};
 use super::sink::Sink;
 use super::sniff::Layout;
-use super::summary::{Counts, FileSummary, MAX_REFUSALS};
+use super::summary::{Counts, FileSummary};
 use crate::calendar::Timestamp;
 use crate::readings::order::in_order;
 use crate::readings::{DeviceReadings, Readings};
@@ -165,21 +165,19 @@ impl Sink for Collector<'_> {
     }
 
     fn taken(&mut self, remark: &str) {
-        self.summary.taken = Some(remark.to_owned());
+        self.summary.taken = match self.summary.taken.take() {
+            None => Some(remark.to_owned()),
+            Some(before) => Some(format!("{before}; {remark}")),
+        };
     }
 
     /// Returns [`ReadError::BadRow`] unless bad rows are to be skipped.
     fn refuse(&mut self, line: u64, problem: Problem, _: impl FnOnce() -> String) -> Result<(), ReadError> {
-        let refusal = || Refusal::new(&self.summary.file, line, problem);
+        let refusal = Refusal::new(&self.summary.file, line, problem);
         if !self.options.skip_bad_rows {
-            return Err(ReadError::BadRow(Box::new(refusal())));
+            return Err(ReadError::BadRow(Box::new(refusal)));
         }
-        if self.summary.refusals.len() < MAX_REFUSALS {
-            let refusal = refusal();
-            self.summary.refusals.push(refusal);
-        }
-        self.summary.counts.rows += 1;
-        self.summary.counts.refused += 1;
+        self.summary.refuse(refusal);
         Ok(())
     }
 }

@@ -24,7 +24,10 @@ const MAX_HEADER_BYTES: usize = 4 << 20;
 pub fn read<S: Sink>(text: impl Read, layout: &Layout, calendar: &Calendar, into: &mut S) -> Result<(), S::Error> {
     let failed = |error| ReadError::io(into.file(), error);
     let (first, text) = sample(text).map_err(failed)?;
-    let encoding = layout.encoding.or_else(|| Encoding::windows(&first.bytes)).filter(|encoding| !encoding.is_utf8());
+    let encoding = layout
+        .encoding
+        .or_else(|| Encoding::windows(&first.bytes, first.is_whole))
+        .filter(|encoding| !encoding.is_utf8());
     let Some(encoding) = encoding else { return rows(&first, text, None, layout, calendar, into) };
     let text = Decoded::new(text, encoding);
     let (first, text) = sample(text).map_err(failed)?;

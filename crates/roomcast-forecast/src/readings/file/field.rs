@@ -14,8 +14,15 @@ const MAX_NAME_BYTES: usize = 256;
 /// The advice for a time in UTC.
 pub const ZONE_HINT: &str = "name the site's time zone, such as --timezone Europe/Berlin";
 
-/// The advice for a number where a state was expected.
-pub const THRESHOLD_HINT: &str = "counts and levels need the value above which a room is occupied: --occupied-above 0";
+/// The advice for a number where a state was expected: a count, a level such as CO₂, and one of no people.
+const THRESHOLD_HINT: &str = "counts and levels need the value above which a room is occupied: --occupied-above 0";
+const LARGE_HINT: &str =
+    "levels need the value above which a room is occupied, such as --occupied-above 800 for CO2 in ppm";
+const FRACTION_HINT: &str = "a level such as a temperature says nothing about people: leave such rows out with --skip-bad-rows, or \
+                             give the value above which a room is occupied, --occupied-above VALUE";
+
+/// Smallest number that is a large level and not a count of people.
+const MIN_LARGE: f64 = 200.0;
 
 /// Returns a cell without the spaces around it. Line breaks stay, because they reveal an unclosed quote.
 pub fn trim(mut cell: &[u8]) -> &[u8] {
@@ -47,7 +54,11 @@ pub fn state(cell: &[u8]) -> Result<bool, Problem> {
 }
 
 fn no_state(cell: &[u8]) -> Problem {
-    let hint = number(cell).map(|_| THRESHOLD_HINT);
+    let hint = number(cell).map(|number| match number {
+        _ if number < 0.0 || number.fract() != 0.0 => FRACTION_HINT,
+        _ if number >= MIN_LARGE => LARGE_HINT,
+        _ => THRESHOLD_HINT,
+    });
     Problem { hint, ..Problem::new(2, "1 (motion) or 0 (no motion)", cell) }
 }
 

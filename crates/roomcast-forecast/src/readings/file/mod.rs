@@ -40,11 +40,12 @@ pub use arrow::read_arrow;
 pub use collect::{Collected, ReadOptions, collect};
 pub use error::{FRAME, ReadError, Refusal};
 pub use rows::{FileRow, rows};
+pub use sniff::is_value_name;
 pub use sniff::{Columns, Delimiter, Layout, TimeForm};
 pub use source::encoding::Encoding;
 pub use source::places::files;
 pub use source::{Records, sheet};
-pub use summary::{Counts, FileSummary, MAX_REFUSALS, ReadSummary, Stray};
+pub use summary::{Cause, Counts, FileSummary, MAX_REFUSALS, ReadSummary, Stray};
 pub(crate) use table::each_record;
 pub use write::write_parquet;
 

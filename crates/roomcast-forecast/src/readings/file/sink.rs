@@ -33,7 +33,7 @@ pub(super) trait Sink {
     /// Takes a valid row that is left out, because what it says is not known before [`Sink::until`].
     fn leave_out(&mut self) {}
 
-    /// Takes one line that says what the columns of the file were taken for.
+    /// Takes one line that says what the columns of the file were taken for, and perhaps one of what was left out.
     fn taken(&mut self, _remark: &str) {}
 
     /// Records an invalid row, with the line on which it begins, its problem and its text.

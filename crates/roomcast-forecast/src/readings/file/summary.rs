@@ -11,6 +11,15 @@ use crate::readings::DeviceReadings;
 /// Most refused rows of one file that are kept in full. The rest are only counted.
 pub const MAX_REFUSALS: usize = 20;
 
+/// Rows that were refused for one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// The first of them.
+    pub first: Refusal,
+    /// Number of these rows.
+    pub rows: u64,
+}
+
 /// Counts of an input's rows.
 ///
 /// Every row counts in one place only: `rows = accepted + duplicates + no_motion + after_until + refused`.
@@ -43,12 +52,32 @@ pub struct FileSummary {
     pub counts: Counts,
     /// The first [`MAX_REFUSALS`] refused rows.
     pub refusals: Vec<Refusal>,
+    /// The refused rows by reason, the first [`MAX_REFUSALS`] reasons.
+    #[serde(skip)]
+    pub causes: Vec<Cause>,
     /// The roles that the columns were given, unless they are the contract's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub taken: Option<String>,
     /// The latest row of any sensor, motion or none, before [`super::ReadOptions::until`].
     #[serde(skip)]
     pub heard: Option<Timestamp>,
+}
+
+impl FileSummary {
+    /// Counts a refused row.
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        self.counts.rows += 1;
+        self.counts.refused += 1;
+        let is_full = self.causes.len() == MAX_REFUSALS;
+        match self.causes.iter_mut().find(|cause| cause.first.is_like(&refusal)) {
+            Some(cause) => cause.rows += 1,
+            None if is_full => {}
+            None => self.causes.push(Cause { first: refusal.clone(), rows: 1 }),
+        }
+        if self.refusals.len() < MAX_REFUSALS {
+            self.refusals.push(refusal);
+        }
+    }
 }
 
 /// Readings of a device that are far from those of its site, or ahead of the clock.

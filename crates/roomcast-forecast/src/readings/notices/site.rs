@@ -8,8 +8,8 @@ use crate::calendar::Calendar;
 use crate::readings::Profile;
 use crate::readings::silent_days::LONGEST_PAUSE;
 
-const ADVICE: &str = "if the site was closed, give the days to --closed or in a file to --holidays, and it stays closed \
-                      in the forecasts' view of them; if readings were lost, import them again, or do nothing: the hours count \
+const ADVICE: &str = "if the site was closed, give the days to --closed or in a file to --holidays, and the \
+                      forecasts learn them as days off; if readings were lost, import them again, or do nothing: the hours count \
                       as unknown";
 
 /// Returns the silences of the whole site that are too long for public holidays.

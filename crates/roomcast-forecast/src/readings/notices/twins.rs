@@ -81,7 +81,7 @@ fn notice(devices: &[usize], hours: &[Hours], readings: &Readings, grid: &Grid) 
         devices: devices.iter().map(|&device| readings.devices[device].device.clone()).collect(),
         from: day(all().min()?),
         to: day(all().max()?),
-        finding: format!("have readings in the same hours ({:.0} % of them)", 100.0 * same),
+        finding: format!("have {:.0} % of their hours with readings in common", 100.0 * same),
         advice: ADVICE,
     })
 }

@@ -298,3 +298,17 @@ fn check(known: &Readings, origin: Timestamp, calendar: &Calendar) -> Result<(),
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quote_that_is_not_closed_hides_no_row() {
+        let read = |body: &str| from_csv(body.as_bytes(), &Calendar::default()).map(|parsed| parsed.rows.len()).ok();
+        let row = "2016-07-01 05:35:00,hall,1";
+        assert_eq!(read(&format!("time,device,state,note\n{row},\"late\n{row},ok\n{row},\"two\nlines\"\n")), Some(3));
+        assert_eq!(read(&format!("time,device,state\n{row}\n2016-07-01 05:36:00,\"hall,1\n{row}\n")), None);
+        assert_eq!(read(&format!("time,device,state{}\n{row}\n", ",".repeat(1 << 20))), None);
+    }
+}

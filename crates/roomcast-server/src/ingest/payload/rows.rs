@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::row::{JsonRow, STATE_NAMES};
 use super::{kept, words};
 use roomcast_forecast::calendar::{Calendar, EARLIEST_EVENT, Timestamp};
+use roomcast_forecast::readings::TimeForm;
 use roomcast_forecast::readings::field::{self, Clock};
 use roomcast_forecast::readings::{ReadError, Records};
 use roomcast_storage::readings::{Event, Kind};
@@ -68,13 +69,14 @@ pub enum Unreadable {
 ///
 /// A row has these fields:
 ///
-/// - `time`, as [`Calendar::parse`] reads it, from 2001 on and at most a day ahead of the site's clock;
+/// - `time`, as [`Calendar::parse`] reads it, or seconds or milliseconds since 1970, from 2001 on and at most a day ahead of the site's clock;
 /// - `device`, 1 to 256 bytes of UTF-8 without control characters; spaces around it are cut off;
 /// - `state`, `device_activated` or `activated`: `1`, `true`, `on`, `occupied` for motion, `0`, `false`, `off`, `vacant`
 ///   for its end; JSON may leave it out for motion;
 /// - `id`, optional: the sender's id of the event, at most 128 bytes.
 ///
-/// Other fields are ignored. A JSON row without a state is refused if another field may hold it, such as a misspelt one.
+/// Other fields are ignored. A JSON row without a state is refused if another field may hold it, such as a misspelt one, a
+/// boolean, a state word or a count.
 ///
 /// # Errors
 /// [`Unreadable`] when the body has no rows to judge one by one. Nothing of it is to be stored then.
@@ -123,7 +125,21 @@ impl Reader<'_> {
     }
 
     fn event(&mut self, time: &[u8], device: &[u8], motion: bool, id: Option<String>) -> Result<Event, String> {
-        let instant = self.clock.text(time).map_err(|problem| problem.to_string())?;
+        let instant = self.clock.text(time).or_else(|problem| match TimeForm::of_number(time) {
+            Some(form) => form.read(time, &mut self.clock),
+            None => Err(problem),
+        });
+        let instant = instant.map_err(|problem| match problem.hint {
+            // The sender cannot give the server a zone.
+            Some(field::ZONE_HINT) => {
+                let found = &problem.found;
+                format!(
+                    "time: expected a local time without UTC offset, such as 2016-07-01 05:35:00, because this server was \
+                     started without a time zone (--timezone), found {found:?}"
+                )
+            }
+            _ => problem.to_string(),
+        })?;
         if instant > self.latest {
             let found = field::excerpt(time);
             return Err(format!("time: expected no more than a day ahead of the site's clock, found {found:?}"));

@@ -41,6 +41,16 @@ impl Refusal {
         Self { file: file.to_owned(), line, column, expected: expected.into_owned(), found, header, hint, snippet }
     }
 
+    /// Returns the remedy, where it is not to correct the row.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint
+    }
+
+    /// Returns whether another row was refused for the same reason.
+    pub(in crate::readings::file) fn is_like(&self, other: &Refusal) -> bool {
+        (self.column, &self.header, &self.expected) == (other.column, &other.header, &other.expected)
+    }
+
     /// Returns the message with the line, a caret under the field, and what to do.
     pub fn in_full(&self) -> String {
         let drawn = self.snippet.as_ref().map(|snippet| "\n".to_owned() + &snippet.draw(self.line, &self.expected));

@@ -2,12 +2,19 @@
 
 use std::io::Read;
 
+use csv::ByteRecord;
+
 use super::row::{Value, check_width, in_column, in_line, is_row, time, value};
 use crate::calendar::{Calendar, Timestamp};
-use crate::readings::file::field::{Clock, Problem};
+use crate::readings::file::field::{Clock, Problem, number, trim};
 use crate::readings::file::sink::{Sink, as_object};
 use crate::readings::file::sniff::Taken;
 use crate::readings::file::source::Records;
+use crate::readings::file::words::{is_absent, is_blank};
+
+/// Home Assistant's name of the column of devices, and the beginning of those that measure.
+const ENTITY: &str = "entity_id";
+const SENSOR: &[u8] = b"sensor.";
 
 /// Reads the rows. Without a column of states each row is motion.
 ///
@@ -21,7 +28,13 @@ pub fn read<S: Sink>(
     into: &mut S,
 ) -> Result<(), S::Error> {
     let mut clock = Clock::new(calendar);
+    let has_entities = taken.occupied_above.is_none() && taken.names[columns.0].eq_ignore_ascii_case(ENTITY);
+    let mut left_out: u64 = 0;
     while input.next(into.file(), |record| is_row(record, taken, &mut clock))? {
+        if has_entities && is_of_other_sensor(&input.record, columns) {
+            left_out += 1;
+            continue;
+        }
         match row(&input, taken, columns, &mut clock, into) {
             Ok((time, device, Value::Occupied)) => into.accept(time, device, true)?,
             // What a sensor last said ends when it is gone.
@@ -29,7 +42,18 @@ pub fn read<S: Sink>(
             Err(problem) => into.refuse(input.line(), problem, || payload(&input, taken, columns))?,
         }
     }
+    if left_out > 0 {
+        let rows = if left_out == 1 { "row" } else { "rows" };
+        into.taken(&format!("{left_out} {rows} left out: numbers of entities `sensor.…`, which are no presence"));
+    }
     Ok(())
+}
+
+/// Returns whether a row is of a Home Assistant sensor that gives numbers, such as a temperature, or no value.
+fn is_of_other_sensor(record: &ByteRecord, (device, state): (usize, Option<usize>)) -> bool {
+    let cell = |at: usize| trim(record.get(at).unwrap_or_default());
+    let is_other = |cell: &[u8]| is_blank(cell) || is_absent(cell) || number(cell).is_some();
+    cell(device).starts_with(SENSOR) && state.is_some_and(|state| is_other(cell(state)))
 }
 
 fn row(

@@ -6,7 +6,7 @@ use super::sample::Sample;
 use super::taken::join;
 use super::time::{self, Forms};
 use crate::readings::file::error::ReadError;
-use crate::readings::file::field::{Clock, excerpt, name, number, state};
+use crate::readings::file::field::{Clock, name, number, state};
 use crate::readings::file::words::{is_absent, is_blank};
 
 /// The positions of columns.
@@ -201,20 +201,24 @@ impl Sample<'_> {
         }
         match (states, numbers, texts) {
             (0, 0, 0) => Cells::Blank,
-            _ if texts >= states + numbers => Cells::Texts,
-            (_, 0, _) => Cells::States,
+            (_, 0, _) if texts < states => Cells::States,
+            // Names of rooms may be numbers for the most part.
+            _ if 9 * texts > states + numbers => Cells::Texts,
             _ => Cells::Numbers,
         }
     }
 
     /// Returns the error of a column that is not there, with the columns to choose from.
     fn lacks(&self, role: &'static str) -> ReadError {
-        let first = excerpt(self.names.first().map_or("", String::as_str).as_bytes());
         let hint = match role {
             _ if self.names.iter().any(|name| name.contains('\0')) => {
                 "the file is not plain text; save it as CSV in UTF-8".to_owned()
             }
-            "time" => format!("say which column it is: --columns time={first}"),
+            "time" if self.has_header => {
+                "delete lines above the header, if there are any, or say which column it is: --columns time=NAME"
+                    .to_owned()
+            }
+            "time" => "say which column it is, by its position: --columns time=1".to_owned(),
             _ => {
                 let example = "--columns time=NAME,device=NAME,value=NAME, or, with a column for each room, --columns \
                                time=NAME,room=NAME,room=NAME";

@@ -215,6 +215,11 @@ pub fn contract_columns(header: &ByteRecord) -> Option<[usize; 3]> {
     Some(columns)
 }
 
+/// Returns whether files have this name for states, counts or levels.
+pub fn is_value_name(name: &str) -> bool {
+    VALUE.contains(&plain(name).as_str())
+}
+
 /// Returns a name in lower case without what people put between words, and without a unit in brackets.
 fn plain(name: &str) -> String {
     let name = name.split(['(', '[']).next().unwrap_or_default();

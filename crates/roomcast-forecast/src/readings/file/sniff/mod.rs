@@ -3,10 +3,13 @@
 mod columns;
 pub mod header;
 mod layout;
+mod levels;
+mod pattern;
 mod remark;
 mod sample;
 mod taken;
 mod time;
+mod titles;
 
 use csv::ByteRecord;
 
@@ -18,7 +21,7 @@ use columns::Roles;
 use sample::Sample;
 use time::Forms;
 
-pub use header::contract_columns as find_contract;
+pub use header::{contract_columns as find_contract, is_value_name};
 pub use layout::{Columns, Delimiter, Layout};
 pub use taken::{Shape, Taken, TimeColumn, join};
 pub use time::{TimeForm, units_per_second};
@@ -53,6 +56,10 @@ pub fn sniff(
     let (shape, occupied_above) = match roles.rooms {
         Some(rooms) => {
             let length = sample.length(&time, until, &mut clock);
+            if layout.occupied_above.is_none() {
+                let known = known(&sample, &time, (length, layout.interval_end), until, &mut clock);
+                levels::check(&known, &time.name(&known.names), &rooms)?;
+            }
             let shape = Shape::Wide { rooms, length, is_end: layout.interval_end };
             (shape, Some(layout.occupied_above.unwrap_or(0.0)))
         }
@@ -63,9 +70,9 @@ pub fn sniff(
         }
         None => (Shape::Long { device: roles.device, value: roles.value }, layout.occupied_above),
     };
-    let Sample { delimiter, skip, names, rows, .. } = sample;
+    let Sample { delimiter, skip, titles, names, rows, .. } = sample;
     let mut taken = Taken { delimiter, skip, names, time, shape, occupied_above, remark: String::new() };
-    taken.remark = remark::describe(&taken, rows.first(), calendar);
+    taken.remark = remark::describe(&taken, rows.first(), titles, calendar);
     Ok(Some(taken))
 }
 
@@ -92,6 +99,25 @@ fn before<'a>(sample: &Sample<'a>, until: Timestamp, layout: &Layout, clock: &mu
     (!rows.is_empty()).then_some(Sample { names, rows, ..*sample })
 }
 
+/// Returns a sample of a table of intervals without the rows of intervals that are not over before `until`.
+fn known<'a>(
+    sample: &Sample<'a>,
+    time: &TimeColumn,
+    (length, is_end): (Timestamp, bool),
+    until: Option<Timestamp>,
+    clock: &mut Clock<'_>,
+) -> Sample<'a> {
+    let length = if is_end { 0 } else { length };
+    let mut is_known = |row: &ByteRecord| match until {
+        None => true,
+        Some(until) => join(row, time.at, time.clock)
+            .and_then(|cell| time.form.read(&cell, clock).ok())
+            .is_some_and(|time| time < until && time + length <= until),
+    };
+    let rows = sample.rows.iter().filter(|row| is_known(row)).cloned().collect();
+    Sample { names: sample.names.clone(), rows, ..*sample }
+}
+
 /// Returns whether a text has the contract's header, and times in its form or in none that is known.
 fn is_contract(sample: &[u8], clock: &mut Clock<'_>, file: &str) -> Result<bool, ReadError> {
     let mut input = Records::new(sample, b',');
@@ -108,5 +134,7 @@ fn is_contract(sample: &[u8], clock: &mut Clock<'_>, file: &str) -> Result<bool,
         }
         others.push(ByteRecord::from(vec![cell]));
     }
-    Ok(matches!(time::form(others.iter().map(|cell| &cell[0]), clock), Forms::Unknown))
+    let has_pattern = |cell: &ByteRecord| std::str::from_utf8(&cell[0]).is_ok_and(|text| !pattern::of(text).is_empty());
+    let form = time::form(others.iter().map(|cell| &cell[0]), clock);
+    Ok(matches!(form, Forms::Unknown) && !others.first().is_some_and(has_pattern))
 }

@@ -10,8 +10,8 @@ use crate::calendar::{Calendar, HOUR, Timestamp};
 /// Most rooms that are named.
 const MAX_NAMED: usize = 3;
 
-/// Describes what was taken for what, such as ``read `timestamp` as time, `sensor_id` as device; `;` between``.
-pub fn describe(taken: &Taken, first: Option<&ByteRecord>, calendar: &Calendar) -> String {
+/// Describes what was taken for what, and how many lines above the header were left out, such as ``read `timestamp` as time, `sensor_id` as device; `;` between``.
+pub fn describe(taken: &Taken, first: Option<&ByteRecord>, titles: usize, calendar: &Calendar) -> String {
     let name = |at: usize| format!("`{}`", taken.names[at]);
     let mut time = name(taken.time.at);
     if let Some(clock) = taken.time.clock {
@@ -38,7 +38,12 @@ pub fn describe(taken: &Taken, first: Option<&ByteRecord>, calendar: &Calendar) 
             parts.push(interval(*length, *is_end));
         }
     }
-    format!("read {}; {} between", parts.join(", "), delimiter_name(taken.delimiter))
+    let left_out = match titles {
+        0 => String::new(),
+        1 => "; the line above the header is left out".to_owned(),
+        more => format!("; {more} lines above the header are left out"),
+    };
+    format!("read {}; {} between{left_out}", parts.join(", "), delimiter_name(taken.delimiter))
 }
 
 fn form(taken: &Taken, first: Option<&ByteRecord>, calendar: &Calendar) -> String {

@@ -5,13 +5,14 @@ use csv::ByteRecord;
 use super::layout::Layout;
 use super::taken::{TimeColumn, join};
 use super::time::{self, Forms, TimeForm};
+use super::{pattern, titles};
 use crate::calendar::{HOUR, Timestamp};
 use crate::readings::file::error::{ReadError, Snippet};
 use crate::readings::file::field::{Clock, excerpt, trim};
 use crate::readings::file::source::Records;
 
 /// Separators that are looked for, the likeliest first.
-const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+pub const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// Most rows that are looked at for the separator.
 const DELIMITER_ROWS: usize = 50;
@@ -28,6 +29,8 @@ pub struct Sample<'a> {
     pub delimiter: u8,
     pub skip: usize,
     pub has_header: bool,
+    /// Rows above the header that are left out.
+    pub titles: usize,
     pub names: Vec<String>,
     pub rows: Vec<ByteRecord>,
     /// Line of the first row.
@@ -51,21 +54,31 @@ impl<'a> Sample<'a> {
             [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', byte, b'\r' | b'\n', ..] => Some(*byte),
             _ => None,
         };
-        let found = || named.unwrap_or_else(|| delimiter(bytes, file));
-        let delimiter = layout.delimiter.map_or_else(found, |delimiter| delimiter.0);
+        let given = layout.delimiter.map(|delimiter| delimiter.0).or(named);
+        let header = titles::find(bytes, given, clock, file);
+        let found = || header.map_or_else(|| delimiter(bytes, file), |(delimiter, _)| delimiter);
+        let delimiter = given.unwrap_or_else(found);
         let mut input = Records::new(bytes, delimiter);
-        let mut skip = 0;
-        if named.is_some() {
+        let skip = header.map_or(usize::from(named.is_some()), |(_, above)| above);
+        for _ in 0..skip {
             input.header(file)?;
-            skip += 1;
         }
+        let titles = skip - usize::from(named.is_some());
         if !input.header(file)? {
             return Err(ReadError::Empty { file: file.to_owned() });
         }
         let mut is_time = |cell: &[u8]| !matches!(time::form(std::iter::once(cell), clock), Forms::Unknown);
         let has_header = !input.record.iter().any(&mut is_time);
-        let mut sample =
-            Sample { file, delimiter, skip, has_header, names: Vec::new(), rows: Vec::new(), line: input.line() };
+        let mut sample = Sample {
+            file,
+            delimiter,
+            skip,
+            has_header,
+            titles,
+            names: Vec::new(),
+            rows: Vec::new(),
+            line: input.line(),
+        };
         if has_header {
             sample.names = input.record.iter().map(|cell| String::from_utf8_lossy(trim(cell)).into_owned()).collect();
             sample.skip += 1;
@@ -113,21 +126,18 @@ impl<'a> Sample<'a> {
                 (
                     format!("{place}: {shown:?} is {day} (day first) or {month} (month first), and no row tells which"),
                     drawn("a day above 12 in some row"),
-                    "say which: --time-format day-first or --time-format month-first",
+                    "say which: --time-format day-first or --time-format month-first".to_owned(),
                 )
             }
             Forms::Mixed => (
                 format!("{place}: some rows are only times with the day first, others only with the month first"),
                 drawn("one order of day and month in all rows"),
-                "correct the rows, or say which to keep: --time-format day-first or month-first, with --skip-bad-rows",
+                "correct the rows, or say which to keep: --time-format day-first or month-first, with --skip-bad-rows"
+                    .to_owned(),
             ),
-            Forms::Unknown => (
-                format!("{place}: expected a time, found {shown:?}"),
-                drawn("a time"),
-                "describe the times, such as --time-format '%d/%b/%Y %H:%M:%S', or name their column: --columns time=NAME",
-            ),
+            Forms::Unknown => (format!("{place}: expected a time, found {shown:?}"), drawn("a time"), time_hint(first)),
         };
-        Err(ReadError::Ambiguous { file: self.file.to_owned(), what, drawn, hint: hint.to_owned() })
+        Err(ReadError::Ambiguous { file: self.file.to_owned(), what, drawn, hint })
     }
 
     /// Returns the seconds between most of the first rows before `until`; 0 where at most half of them are that far apart, or
@@ -151,6 +161,19 @@ impl<'a> Sample<'a> {
         let found = self.names.join(&char::from(self.delimiter).to_string());
         let (expected, found) = ("time,device,device_activated", excerpt(found.as_bytes()));
         ReadError::Header { file: self.file.to_owned(), count, column, expected, found, hint }
+    }
+}
+
+/// Returns the advice for a time of no known form, with the patterns that read it.
+fn time_hint(cell: &[u8]) -> String {
+    let patterns = std::str::from_utf8(cell).map(pattern::of).unwrap_or_default();
+    match &patterns[..] {
+        [] => {
+            "describe the times, such as --time-format '%d/%b/%Y %H:%M:%S', or name their column: --columns time=NAME"
+                .into()
+        }
+        [one] => format!("describe the times: --time-format '{one}'"),
+        [one, two, ..] => format!("say which: --time-format '{one}' or --time-format '{two}'"),
     }
 }
 

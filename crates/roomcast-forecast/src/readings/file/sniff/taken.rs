@@ -31,6 +31,13 @@ pub struct TimeColumn {
     pub form: TimeForm,
 }
 
+impl TimeColumn {
+    /// Returns the column as `--columns` takes it.
+    pub fn name(&self, names: &[String]) -> String {
+        self.clock.map_or_else(|| names[self.at].clone(), |clock| format!("{}+{}", names[self.at], names[clock]))
+    }
+}
+
 /// The arrangement of readings in rows.
 #[derive(Debug)]
 pub enum Shape {

@@ -17,7 +17,7 @@ pub enum TimeForm {
     Iso,
     /// Year, month, day in this order, however they are separated.
     YearFirst,
-    /// `DD.MM.YYYY HH:MM:SS`, also with `/` or `-`.
+    /// `DD.MM.YYYY HH:MM:SS`, also with `/` or `-`; with dots also `DD.MM.YY`.
     DayFirst,
     /// `MM/DD/YYYY HH:MM:SS`, perhaps with AM or PM.
     MonthFirst,
@@ -51,6 +51,12 @@ impl FromStr for TimeForm {
 }
 
 impl TimeForm {
+    /// Returns the form of a number that is a time since 1970; `None` for another text.
+    pub fn of_number(cell: &[u8]) -> Option<TimeForm> {
+        let number = epoch(std::str::from_utf8(trim(cell)).ok()?)?;
+        unit(number).map(|at| TimeForm::Epoch(UNITS[at]))
+    }
+
     /// Reads a cell.
     ///
     /// # Errors
@@ -124,17 +130,21 @@ struct Parts {
 }
 
 impl Parts {
-    /// Reads `1.7.2016 4:23`, `07/01/2016 4:23:32 PM`, `2016/07/01 04:23:32.5` and the like.
+    /// Reads `1.7.2016 4:23`, `1.7.16 4:23`, `07/01/2016 4:23:32 PM`, `2016/07/01 04:23:32.5` and the like. Only with dots may
+    /// the year have two digits: they stand in dates that begin with the day.
     fn of(text: &str) -> Option<Parts> {
         let mut rest = text.as_bytes();
         let (first, length) = digits(&mut rest, 4)?;
         let (&separator, mut rest) = rest.split_first().filter(|(byte, _)| b"./-".contains(byte))?;
         let (second, _) = digits(&mut rest, 2)?;
         let mut rest = rest.strip_prefix(&[separator])?;
-        let (third, last) = digits(&mut rest, 4)?;
+        let (mut third, last) = digits(&mut rest, 4)?;
         let is_year_first = length == 4;
-        if (is_year_first && last > 2) || (!is_year_first && last != 4) {
-            return None;
+        match last {
+            1 | 2 if is_year_first => {}
+            4 if !is_year_first => {}
+            2 if separator == b'.' => third += 2000,
+            _ => return None,
         }
         let between = rest.iter().take_while(|byte| b", T".contains(byte)).count();
         if between == 0 {
@@ -300,6 +310,7 @@ mod tests {
             (TimeForm::YearFirst, "2016/7/1 16:23:32"),
             (TimeForm::DayFirst, "01.07.2016 16:23:32"),
             (TimeForm::DayFirst, " 1.7.2016, 16:23:32.250 "),
+            (TimeForm::DayFirst, "01.07.16 16:23:32"),
             (TimeForm::DayFirst, "01/07/2016 4:23:32 pm"),
             (TimeForm::MonthFirst, "7/1/2016 4:23:32 PM"),
             (TimeForm::MonthFirst, "07/01/2016, 4:23:32 p.m."),
@@ -317,7 +328,8 @@ mod tests {
             (TimeForm::MonthFirst, "13/01/2016 16:23:32"),
             (TimeForm::MonthFirst, "7/1/2016 14:23:32 PM"),
             (TimeForm::MonthFirst, "7/1/2016 0:23:32 AM"),
-            (TimeForm::DayFirst, "1.7.16 16:23"),
+            (TimeForm::DayFirst, "1/7/16 16:23"),
+            (TimeForm::DayFirst, "16.7.1 16:23"),
             (TimeForm::DayFirst, "1.7.2016"),
             (TimeForm::Epoch(1), "1467383012999"),
             (TimeForm::Epoch(1), "-1"),
@@ -340,6 +352,8 @@ mod tests {
         };
         assert_eq!(found(&["2016-07-01T14:23:32Z", "soon"]), "Iso");
         assert_eq!(found(&["01.07.2016 16:23:32"]), "DayFirst");
+        assert_eq!(found(&["01.07.16 16:23"]), "DayFirst");
+        assert_eq!(found(&["01/07/16 16:23"]), "unknown");
         assert_eq!(found(&["01/07/2016 16:23:32", "13/07/2016 16:23:32"]), "DayFirst");
         assert_eq!(found(&["7/1/2016 4:23 PM", "7/13/2016 4:23 PM"]), "MonthFirst");
         assert_eq!(found(&["7/1/2016 4:23 PM", "7/2/2016 4:23 PM"]), "either");

@@ -67,9 +67,10 @@ impl Encoding {
 
     /// Recognizes Windows-1252 at the beginning of a text: it is no UTF-8, no part of it is, and all of it is letters and
     /// signs that people write. Text of DOS and of old Macs has other bytes among its letters.
-    pub fn windows(sample: &[u8]) -> Option<Encoding> {
-        // The last character may be cut.
-        let is_utf8 = std::str::from_utf8(sample).map_or_else(|error| error.error_len().is_none(), |_| true);
+    pub fn windows(sample: &[u8], is_whole: bool) -> Option<Encoding> {
+        // The last character may be cut where there is more.
+        let is_cut = |error: std::str::Utf8Error| !is_whole && error.error_len().is_none();
+        let is_utf8 = std::str::from_utf8(sample).map_or_else(is_cut, |_| true);
         let is_written =
             |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~' | 0x80 | 0x85 | 0x91..=0x97 | 0xa0..);
         let has_utf8 = || sample.utf8_chunks().any(|chunk| !chunk.valid().is_ascii());
@@ -144,8 +145,8 @@ mod tests {
         fn names_of_western_europe_come_back(text in "time[a-zA-ZäöüßÄÖÜéèàçñø€–’°;\n]{0,60}") {
             let (bytes, ..) = WINDOWS_1252.encode(&text);
             // What is UTF-8 stays what it is.
-            prop_assert_eq!(Encoding::windows(text.as_bytes()), None);
-            let Some(found) = Encoding::windows(&bytes) else {
+            prop_assert_eq!(Encoding::windows(text.as_bytes(), true), None);
+            let Some(found) = Encoding::windows(&bytes, true) else {
                 prop_assert!(bytes.utf8_chunks().any(|chunk| !chunk.valid().is_ascii()) || bytes.is_ascii());
                 return Ok(());
             };
@@ -177,9 +178,11 @@ mod tests {
     fn what_may_be_something_else_is_not_taken_for_windows_text() {
         // An ä of DOS, one of an old Mac, a text half in UTF-8, bytes that are no text, a character that is cut.
         for other in [&b"K\x84fig"[..], b"K\x8afig", b"K\xc3\xa4fig, K\xe4fig", b"K\xe4fig\0", b"K\xc3"] {
-            assert_eq!(Encoding::windows(other), None, "{other:x?}");
+            assert_eq!(Encoding::windows(other, false), None, "{other:x?}");
         }
-        assert_eq!(Encoding::windows(b"K\xe4fig").map(Encoding::name), Some("windows-1252"));
+        assert_eq!(Encoding::windows("Menü".as_bytes(), true), None);
+        assert_eq!(Encoding::windows(b"Men\xfc", true).map(Encoding::name), Some("windows-1252"));
+        assert_eq!(Encoding::windows(b"K\xe4fig", true).map(Encoding::name), Some("windows-1252"));
         assert_eq!("latin1".parse().map(Encoding::name), Ok("windows-1252"));
         for wrong in ["", "utf-16", "cp850", "replacement"] {
             assert!(wrong.parse::<Encoding>().is_err(), "{wrong}");

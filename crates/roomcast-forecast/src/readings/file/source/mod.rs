@@ -52,6 +52,10 @@ pub fn open<'a>(source: impl Read + 'a, file: &str) -> Result<Content<'a>, ReadE
     if head.starts_with(b"PK\x03\x04") {
         return Ok(Content::Workbook(source));
     }
+    if is_json(&head) {
+        let (found, hint) = ("JSON", "save the readings as CSV; JSON is read by POST /readings of a server");
+        return Err(ReadError::Format { file: file.to_owned(), found, hint });
+    }
     if let Some((found, hint)) = other_kind(&head) {
         return Err(ReadError::Format { file: file.to_owned(), found, hint });
     }
@@ -69,6 +73,13 @@ pub fn peek<R: Read>(mut source: R, bytes: usize) -> io::Result<(Vec<u8>, Peeked
     let mut head = Vec::with_capacity(bytes.min(1 << 18));
     source.by_ref().take(bytes as u64).read_to_end(&mut head)?;
     Ok((head.clone(), Cursor::new(head).chain(source)))
+}
+
+/// Returns whether a text begins as an object of JSON, or as an array of objects.
+fn is_json(head: &[u8]) -> bool {
+    let head = head.strip_prefix(BOM).unwrap_or(head);
+    let marks: Vec<u8> = head.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).take(2).collect();
+    matches!(marks.as_slice(), [b'{', b'"' | b'}'] | [b'[', b'{' | b']'])
 }
 
 /// Recognizes files that are not read here. Returns the kind of file and a hint.

@@ -69,6 +69,79 @@ fn rows_that_are_no_events_are_told_apart() {
 }
 
 #[test]
+fn a_row_without_a_state_is_refused_when_another_field_may_be_it() {
+    let row = |field: &str| format!("{{\"time\":\"2016-07-01 05:35:00\",\"device\":\"lobby\",{field}}}");
+    for (name, value) in [
+        ("people", "0"),
+        ("people", "3"),
+        ("co2", "430"),
+        ("peopleCount", "\"2\""),
+        ("room_temperature", "21.5"),
+        ("count", "0"),
+        ("val", "0"),
+        ("is_occupied", "false"),
+        ("contact", "true"),
+        ("status", "\"vacant\""),
+        ("event", "\"off\""),
+        ("type", "\"no motion\""),
+    ] {
+        let row = row(&format!("\"{name}\":{value}"));
+        let rows = read_text(Media::Json, &row).unwrap();
+        let reason = format!("unknown field `{name}`, and no state: if it is the state, name it `state`");
+        assert!(rows.events.is_empty() && rows.refused[0].reason.starts_with(&reason), "{row}: {rows:?}");
+        let with_state = row.replace('}', ",\"state\":0}");
+        assert_eq!(read_text(Media::Json, &with_state).unwrap().events[0].kind, Kind::Off, "{with_state}");
+    }
+    for field in [
+        r#""people":null"#,
+        r#""status":"online""#,
+        r#""battery_level":91"#,
+        r#""rssi":-71"#,
+        r#""floor":1"#,
+        r#""type":"motion""#,
+        r#""site":{"occupied":[false]}"#,
+    ] {
+        assert_eq!(read_text(Media::Json, &row(field)).unwrap().events[0].kind, Kind::Motion, "{field}");
+    }
+}
+
+#[test]
+fn times_may_be_seconds_and_milliseconds_since_1970() {
+    let berlin = Calendar::new(Some(chrono_tz::Europe::Berlin));
+    let event = |media, body: &str| read(media, body.as_bytes(), &berlin).unwrap().events.remove(0);
+    let expected = event(Media::Json, r#"{"time":"2016-07-01 05:35:00","device":"a"}"#);
+    for time in ["1467344100", "1467344100000", "1467344100.75", "\"1467344100\"", "\"2016-07-01T03:35:00Z\""] {
+        assert_eq!(event(Media::Json, &format!("{{\"time\":{time},\"device\":\"a\"}}")), expected, "{time}");
+    }
+    assert_eq!(event(Media::Csv, "time,device,state\n1467344100000,a,on\n"), expected);
+}
+
+#[test]
+fn a_reason_names_the_field_and_speaks_to_the_sender() {
+    for (row, reason) in [
+        (
+            r#"{"last_changed":"2016-07-01 05:35:00","device":"a"}"#,
+            "missing field `time`: if `last_changed` is the time, name it `time`",
+        ),
+        (
+            r#"{"time":"2016-07-01 05:35:00","entity_id":"a"}"#,
+            "missing field `device`: if `entity_id` is the device, name it `device`",
+        ),
+        (r#"{"time":true,"device":"a"}"#, "time: invalid type: boolean `true`, expected a time such as"),
+        (r#"{"time":1467344100,"device":7}"#, "device: invalid type: integer `7`, expected a string"),
+        (r#"{"time":17,"device":"a"}"#, "time: expected a time as YYYY-MM-DD HH:MM:SS, found \"17\""),
+        (
+            r#"{"time":1467344100000,"device":"a"}"#,
+            "time: expected a local time without UTC offset, such as 2016-07-01 05:35:00, because this server was started \
+             without a time zone (--timezone), found \"1467344100000\"",
+        ),
+    ] {
+        let refused = read_text(Media::Json, row).unwrap().refused;
+        assert!(refused[0].reason.starts_with(reason), "{row}: {}", refused[0].reason);
+    }
+}
+
+#[test]
 fn fields_and_columns_that_say_something_else_are_ignored() {
     let expected = [
         event("hall", "2016-07-01 05:35:00", Kind::Motion),

@@ -13,10 +13,12 @@ export function showHead() {
   document.title = `${head} · Roomcast`;
   const until = state.forecast.data_until;
   const measure = route.at || state.forecast.stale ? '' : (isPlan() && promised()) || trust();
-  announce($('lead'), [...untrained(), measure, until ? t('head.until', { moment: moment(until) }) : ''].filter(Boolean).join(' '));
+  showNotice(until);
+  // The notice says it, too.
+  const made = until && $('notice').hidden ? t('head.until', { moment: moment(until) }) : '';
+  announce($('lead'), [...untrained(), measure, made].filter(Boolean).join(' '));
   $('open-model').hidden = false;
   announce($('open-model'), t(state.models?.error ? 'model.problem' : 'model.open'));
-  showNotice(until);
 }
 
 /** Whether too few days have been seen for a model. */
