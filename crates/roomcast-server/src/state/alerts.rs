@@ -90,9 +90,6 @@ pub struct Alert {
     rooms: Option<Vec<Option<String>>>,
 }
 
-/// Returns the room of a sensor; `None` for one that is its own room.
-pub type RoomOf<'a> = &'a dyn Fn(&str) -> Option<String>;
-
 /// One line: the kind, the number, and the examples.
 impl fmt::Display for Alert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -100,6 +97,9 @@ impl fmt::Display for Alert {
         write!(f, "{name} ({}): {}", self.count, self.examples.join(", "))
     }
 }
+
+/// Returns the room of a sensor; `None` for one that is its own room.
+pub type RoomOf<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The alerts of the last check.
 #[derive(Debug, Default)]
