@@ -9,6 +9,8 @@ mod reload;
 mod rooms;
 mod sign_in;
 
+use std::time::{Duration, Instant};
+
 use client::{Server, registry, roomcast, sample};
 use serde_json::{Value, json};
 
@@ -224,6 +226,28 @@ fn the_use_of_rooms_is_counted() {
     assert!(String::from_utf8(text.stdout).unwrap().contains("work hours used"));
     assert_eq!(server.get("/utilisation?weeks=105").code(), "invalid_parameter");
     assert_eq!(server.get("/utilisation?work_hours=mon").code(), "invalid_parameter");
+}
+
+#[test]
+fn a_server_without_a_record_plans_as_the_command_does() {
+    let models = registry();
+    let server = Server::start(models.path(), &[]);
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let json = loop {
+        let json = server.get("/schedule?preheat=45m&setback_after=30m").json();
+        if json["promise"]["source"] == "forecasts" {
+            break json;
+        }
+        assert!(Instant::now() < deadline, "{json}");
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    let (origin, dir) = (json["origin"].as_str().unwrap().replace('T', " "), models.path().to_str().unwrap());
+    let input = sample();
+    let args = ["schedule", &origin[..19], "--input", input.to_str().unwrap(), "--models", dir, "--format", "json"];
+    let command = roomcast(&[&args[..], &["--preheat", "45m", "--setback-after", "30m"]].concat());
+    let command: Value = serde_json::from_slice(&command.stdout).unwrap();
+    let part = |json: &Value| [&json["rule"]["threshold"], &json["promise"], &json["devices"]].map(Value::clone);
+    assert_eq!(part(&json), part(&command));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use actix_web::web::Data;
 use anyhow::Context;
 
 use crate::http::access::auth::Access;
-use crate::jobs::{activations, load, periodic, scheduled};
+use crate::jobs::{activations, load, periodic, replay, scheduled};
 use crate::metrics::Requests;
 use crate::routes;
 use crate::state::site::{Phase, Site};
@@ -70,7 +70,7 @@ async fn serve(site: Data<Site>, access: Data<Access>, listen: &Listen) -> anyho
     let handle = server.handle();
     announce(address, listen)?;
     let loading = start_loading(site.clone(), handle.clone());
-    for job in [periodic::run, scheduled::run] {
+    for job in [periodic::run, scheduled::run, replay::run] {
         let site = site.clone();
         std::thread::spawn(move || job(&site));
     }

@@ -1,5 +1,5 @@
 //! Background jobs of the server, each on its own thread: reload readings and models ([`load`], [`activations`]),
-//! publish and score forecasts and check for alerts ([`periodic`]), retrain the models and tidy the store
+//! publish and score forecasts and check for alerts ([`periodic`]), replay the last days ([`replay`]), retrain the models and tidy the store
 //! ([`scheduled`]).
 
 pub mod activations;
@@ -10,6 +10,7 @@ pub mod load;
 pub mod periodic;
 mod planning;
 mod publishing;
+pub mod replay;
 pub mod retrain;
 pub mod rooms;
 pub mod scheduled;

@@ -17,7 +17,7 @@ use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::decisions::live::LiveLedger;
 use roomcast_forecast::decisions::outcomes::Outcomes;
 use roomcast_forecast::decisions::plan;
-use roomcast_forecast::decisions::promise::{self, Method, Thresholds};
+use roomcast_forecast::decisions::promise::{self, MIN_DAYS, Method, Thresholds};
 use roomcast_forecast::rooms::Level;
 use roomcast_forecast::scores::Scores;
 use roomcast_storage::registry::Registry;
@@ -44,6 +44,8 @@ pub struct Site {
     pub notifier: Option<Notifier>,
     /// The scores of past forecasts.
     pub scores: LiveScores,
+    /// A replay of the last days, while too few forecasts are scored.
+    replayed: Mutex<Option<Replayed>>,
     /// Stored schedules and what came of them.
     ledger: Mutex<LiveLedger>,
     /// The current alerts.
@@ -66,6 +68,7 @@ impl Site {
             publisher,
             notifier: None,
             scores: LiveScores::default(),
+            replayed: Mutex::default(),
             ledger: Mutex::default(),
             alerts: Alerts::default(),
             events: Events::default(),
@@ -89,6 +92,17 @@ impl Site {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns whether enough days before a local day were scored to set a threshold on.
+    pub(crate) fn has_record(&self, day: i32) -> bool {
+        is_record(self.scores.lock().outcomes(), day)
+    }
+
+    /// Sets the replay of the last days.
+    pub(crate) fn set_replayed(&self, replayed: Replayed) {
+        *self.replayed.lock().unwrap_or_else(PoisonError::into_inner) = Some(replayed);
+        self.scores.count_change();
+    }
+
     /// Returns the thresholds of schedules of a level, made on a grid.
     pub(crate) fn thresholds<'a>(
         &self,
@@ -98,12 +112,30 @@ impl Site {
         rooms: impl IntoIterator<Item = &'a str>,
     ) -> Thresholds {
         let scores = self.scores.lock();
-        // Only forecasts of rooms are scored.
+        let replayed = self.replayed.lock().unwrap_or_else(PoisonError::into_inner);
+        let today = plan::today(grid.hourly.origin, &self.calendar);
         let none = Outcomes::default();
-        let outcomes = if level == Level::Room { scores.outcomes() } else { &none };
-        let judged = &grid.loaded.models.site.out_of_sample;
-        promise::thresholds(method, outcomes, judged, plan::today(grid.hourly.origin, &self.calendar), rooms)
+        let outcomes = match &*replayed {
+            // Only forecasts of rooms are scored.
+            _ if level != Level::Room => &none,
+            Some(replayed) if replayed.day == today && !is_record(scores.outcomes(), today) => &replayed.outcomes,
+            _ => scores.outcomes(),
+        };
+        promise::thresholds(method, outcomes, &grid.loaded.models.site.out_of_sample, today, rooms)
     }
+}
+
+/// Returns whether outcomes hold enough days before a local day to set a threshold on.
+fn is_record(outcomes: &Outcomes, day: i32) -> bool {
+    outcomes.before(day).count() >= MIN_DAYS as usize
+}
+
+/// What came of the forecasts of the last days, made again from the readings before each.
+pub struct Replayed {
+    /// The local day before which they lie.
+    pub day: i32,
+    /// Their probabilities, and what happened.
+    pub outcomes: Outcomes,
 }
 
 /// The phase of the server's life.

@@ -23,7 +23,7 @@ pub const WINDOW_DAYS: i32 = 28;
 const STEP: f64 = 0.05;
 
 /// Fewest days that a threshold is set on.
-const MIN_DAYS: u32 = 7;
+pub const MIN_DAYS: u32 = 7;
 
 /// Fewest days, and fewest hours that may be missed on them, from which it shows whether a promise is kept.
 const PROOF: (u32, f64) = (14, 5.0);
