@@ -97,7 +97,7 @@ function room(about) {
 }
 
 /** With more rooms than this the days to come are fetched when somebody asks for them. */
-const MOST_ROOMS_AHEAD = 2000;
+const MOST_ROOMS_AHEAD = 500;
 export const isWeekLarge = () => serves('/ledger') && state.rooms.length > MOST_ROOMS_AHEAD && !state.week;
 
 export const FILTERS = [
