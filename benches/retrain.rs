@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use roomcast_server::jobs::retrain::with_low_priority;
+use roomcast_server::jobs::retrain::{Priority, with_low_priority};
 use roomcast_simulate::{Format, write};
 
 mod common;
@@ -120,7 +120,7 @@ impl Server {
 /// Until it is told to stop: what the server's schedule starts, but nothing is changed.
 fn retrain(input: &Path, models: &Path, stop: &AtomicBool) {
     while !stop.load(SeqCst) {
-        let mut command = with_low_priority(Path::new(env!("CARGO_BIN_EXE_roomcast")));
+        let mut command = with_low_priority(Path::new(env!("CARGO_BIN_EXE_roomcast")), Priority::Idle);
         command.args(["retrain", "--json", "--jobs", "1", "--dry-run", "--max-age", "1d"]);
         command.arg("--input").arg(input).arg("--models").arg(models).env("POLARS_MAX_THREADS", "1");
         let mut running = Running(command.stdout(Stdio::null()).spawn().expect("a shell"));

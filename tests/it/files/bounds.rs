@@ -20,7 +20,7 @@ fn archives_that_unpack_to_too_much_are_refused() {
     // One row that never ends, and many rows of nothing.
     let endless = |head: &'static [u8]| zstd::encode_all(head.chain(std::io::repeat(b'x').take(1 << 30)), 1).unwrap();
     let error = refused("a.csv.zst", &endless(b""));
-    assert!(error.contains("no column \"time\"") && error.len() < 2000, "{error}");
+    assert!(error.contains("line 1: the row does not end within 4194304 bytes") && error.len() < 2000, "{error}");
     let header = &b"timestamp;sensor_id;value\n2016-07-01 04:00:00;hall;1\n"[..];
     let error = refused("a.csv.zst", &endless(header));
     assert!(error.contains("the row does not end within 4194304 bytes"), "{error}");

@@ -230,6 +230,10 @@ pub fn reload(site: &Site) -> Result<String, RegistryError> {
             site.events.models(&version);
             Ok(version)
         }
+        // The baseline answers in their place, and new models are being fitted.
+        Err(error @ RegistryError::Rooms { .. }) if site.snapshot().is_ok_and(|old| old.loaded.other_rooms) => {
+            Err(error)
+        }
         Err(error) => {
             site.metrics.model_reload_failures.add(1);
             tracing::error!(%error, "models could not be reloaded: the old ones stay in use");

@@ -47,10 +47,10 @@ pub struct Job {
 }
 
 /// Retrains once, and records the outcome.
-pub fn run(site: &Site, plan: &Retraining) {
+pub fn run(site: &Site, plan: &Retraining, priority: Priority) {
     let watch = Instant::now();
     let metrics = &site.metrics;
-    match attempt(site, plan) {
+    match attempt(site, plan, priority) {
         Ok(None) => tracing::info!("no retraining: another server retrains, or this one stops"),
         Ok(Some(report)) => {
             let count = |name: &str| report[name].as_u64().unwrap_or(0);
@@ -74,7 +74,7 @@ pub fn run(site: &Site, plan: &Retraining) {
 
 /// Runs one retraining to its end. Returns its report; `None` when another server or process retrains, or this one
 /// stops.
-fn attempt(site: &Site, plan: &Retraining) -> anyhow::Result<Option<Value>> {
+fn attempt(site: &Site, plan: &Retraining, priority: Priority) -> anyhow::Result<Option<Value>> {
     let lease = site.live.as_ref().map(|live| live.lease(JOBS));
     let renew = || lease.as_ref().map_or(Ok(true), |lease| lease()).context("cannot take the lease");
     if !renew()? {
@@ -82,7 +82,7 @@ fn attempt(site: &Site, plan: &Retraining) -> anyhow::Result<Option<Value>> {
     }
     // A file, because a pipe would have to be emptied meanwhile.
     let mut output = tempfile::tempfile().context("cannot make a temporary file")?;
-    let mut child = spawn(site, plan, &output)?;
+    let mut child = spawn(site, plan, priority, &output)?;
     let last_lines = child.stderr.take().map(forward_stderr);
     let mut renewed = Instant::now();
     let status = loop {
@@ -131,17 +131,30 @@ fn forward_stderr(child: ChildStderr) -> JoinHandle<VecDeque<String>> {
     })
 }
 
-/// Returns a command that runs a program with low priority. On Linux it runs in the idle class, whose tasks yield at
-/// once to any other that wakes; elsewhere with nice. `sh` becomes the program, so that it can be waited for and
+/// The priority of a retraining.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// That of work which can wait. On Linux it runs in the idle class, whose tasks yield at once to any other that
+    /// wakes; elsewhere with nice.
+    Idle,
+    /// That of work somebody waits for, because there are no models: below the server's own, by nice.
+    Nice,
+}
+
+/// Returns a command that runs a program with low priority. `sh` becomes the program, so that it can be waited for and
 /// killed.
-pub fn with_low_priority(program: &Path) -> Command {
+pub fn with_low_priority(program: &Path, priority: Priority) -> Command {
+    let lower = match priority {
+        Priority::Idle => "{ chrt -i -p 0 $$ || renice -n 10 -p $$; } >/dev/null 2>&1; exec \"$@\"",
+        Priority::Nice => "renice -n 10 -p $$ >/dev/null 2>&1; exec \"$@\"",
+    };
     let mut command = Command::new("sh");
-    command.args(["-c", "{ chrt -i -p 0 $$ || renice -n 10 -p $$; } >/dev/null 2>&1; exec \"$@\"", "sh"]).arg(program);
+    command.args(["-c", lower, "sh"]).arg(program);
     command
 }
 
 /// Starts the child; without a shell, at the server's own priority.
-fn spawn(site: &Site, plan: &Retraining, output: &File) -> anyhow::Result<Child> {
+fn spawn(site: &Site, plan: &Retraining, priority: Priority, output: &File) -> anyhow::Result<Child> {
     let own = std::env::current_exe().context("cannot find the program's own file")?;
     let job = serde_json::to_vec(&Job::new(site, plan)).context("cannot send the settings to the retraining")?;
     let start = |mut command: Command| -> anyhow::Result<std::io::Result<Child>> {
@@ -153,7 +166,7 @@ fn spawn(site: &Site, plan: &Retraining, output: &File) -> anyhow::Result<Child>
         command.stdout(output.try_clone().context("cannot share a file")?);
         Ok(command.spawn())
     };
-    let child = match start(with_low_priority(&own))? {
+    let child = match start(with_low_priority(&own, priority))? {
         Err(error) if error.kind() == ErrorKind::NotFound => start(Command::new(&own))?,
         started => started,
     };

@@ -8,7 +8,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{retrain, upkeep};
+use super::retrain::{self, Priority};
+use super::upkeep;
 use crate::state::site::{Phase, Site};
 use roomcast_forecast::calendar::{Calendar, Hour, Timestamp};
 use roomcast_forecast::model::fit;
@@ -38,8 +39,10 @@ pub fn run(site: &Site) {
         if site.serving.phase() != Phase::Ready {
             continue;
         }
-        if is_retraining_due || initial.is_due(site) {
-            retrain::run(site, retraining);
+        if initial.is_due(site) {
+            retrain::run(site, retraining, Priority::Nice);
+        } else if is_retraining_due {
+            retrain::run(site, retraining, Priority::Idle);
         }
         if let (true, Some(upkeep), Some(live)) = (is_upkeep_due, &settings.upkeep, &site.live) {
             upkeep::run(site, upkeep, live);
