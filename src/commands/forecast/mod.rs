@@ -82,9 +82,9 @@ fn models(
     let (mut models, mut manifest) = registry.load(None)?;
     let begins = calendar.start(hourly.end);
     if models.cutoff > begins {
-        let Some(older) = registry.load_before(begins)? else {
+        let Some(older) = registry.load_before(begins, calendar, rooms)? else {
             remark("all saved models have learned from later hours: the forecast is the hour-of-week rate");
-            return Ok(Models::default());
+            return Ok(Models::habit(hourly.devices.iter().map(|device| device.device.clone()), begins));
         };
         (models, manifest) = older;
         remark(&format!(

@@ -56,6 +56,9 @@ impl Plan<'_> {
                 "from {reach} on, which is more than {MAX_DAYS} days ahead, it is each {level}'s usual rate"
             ));
         }
+        if wanted.forecasts.is_empty() {
+            bail!("no {level} has a reading before {}", self.calendar.format(self.origin));
+        }
         if level == Level::Room {
             return Ok(wanted);
         }

@@ -49,6 +49,16 @@ pub enum RoomsError {
         /// The content found, cut to 80 characters.
         found: String,
     },
+    /// Two floors get the same name when each is written with its building.
+    #[error(
+        "{file}: two floors are both named {floor:?}, with their buildings\nhint: give one of them another name, without /"
+    )]
+    TwoFloors {
+        /// The file as it was named.
+        file: String,
+        /// The name of both.
+        floor: String,
+    },
     /// A period ends before it begins, or as it begins.
     #[error("{file}: line {line}, column to: expected a time after that of the column from")]
     Period {

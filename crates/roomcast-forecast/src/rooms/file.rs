@@ -72,7 +72,8 @@ impl Rooms {
         // Writing to memory cannot fail.
         let _ = out.write_record(COLUMNS);
         for row in &self.assignments {
-            let time = |instant: Option<Timestamp>| instant.map_or(String::new(), |instant| calendar.format(instant));
+            let time =
+                |instant: Option<Timestamp>| instant.map_or(String::new(), |instant| local_time(instant, calendar));
             let name = |name: &Option<String>| name.clone().unwrap_or_default();
             let (from, to) = (time(row.from), time(row.to));
             let (floor, building) = (name(&row.floor), name(&row.building));
@@ -80,6 +81,12 @@ impl Rooms {
         }
         out.into_inner().unwrap_or_default()
     }
+}
+
+/// Returns a time as a table holds it: local, with its offset where the local time occurs twice.
+pub fn local_time(instant: Timestamp, calendar: &Calendar) -> String {
+    let local = calendar.format(instant);
+    if calendar.parse(&local).is_ok_and(|read| read == instant) { local } else { calendar.rfc3339(instant) }
 }
 
 /// Checks the names of a row that is not from a file.

@@ -24,7 +24,7 @@ use crate::calendar::{Calendar, Timestamp};
 use crate::readings::Readings;
 
 pub use error::RoomsError;
-pub use file::MAX_ROWS;
+pub use file::{MAX_ROWS, local_time};
 
 /// The name of the building whose rooms are all those of the site, where the table names no building.
 pub const BUILDING: &str = "building";
@@ -141,9 +141,16 @@ impl Rooms {
                 return Err(RoomsError::Overlap { file: file.to_owned(), lines, sensor: a.sensor.clone() });
             }
         }
-        let floors = places.values().filter_map(|place| Some((place.floor.clone()?, place.building.clone())));
+        let mut floors: BTreeMap<String, Option<String>> = BTreeMap::new();
+        for place in places.values() {
+            let Some(floor) = place.floor.clone() else { continue };
+            let known = floors.entry(floor.clone()).or_insert_with(|| place.building.clone());
+            if *known != place.building {
+                return Err(RoomsError::TwoFloors { file: file.to_owned(), floor });
+            }
+        }
         Ok(Rooms {
-            floors: floors.collect(),
+            floors,
             has_buildings: places.values().any(|place| place.building.is_some()),
             places,
             assignments: rows.into_iter().map(|(_, row)| row).collect(),

@@ -225,3 +225,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn two_floors_of_one_name_are_refused() {
+    let error = parse("sensor,room,floor,building\na,X,B/1,A\nb,Y,1,A/B\n").unwrap_err();
+    assert!(error.contains("two floors are both named \"A/B/1\""), "{error}");
+}
+
+#[test]
+fn a_time_that_occurs_twice_comes_back_from_the_table() {
+    let calendar = Calendar::new(Some(chrono_tz::Europe::Berlin));
+    let table = "sensor,room,from,to\na,X,2024-10-27T02:30:00+02:00,2024-10-27T02:30:00+01:00\n";
+    let rooms = Rooms::parse(table.as_bytes(), "rooms.csv", &calendar).unwrap();
+    assert_eq!(Rooms::parse(rooms.csv(&calendar).as_slice(), "rooms.csv", &calendar).unwrap(), rooms);
+}

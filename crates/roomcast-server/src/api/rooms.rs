@@ -15,7 +15,7 @@ use crate::problem::{Code, Problem, Reply};
 use crate::state::site::Site;
 use crate::state::snapshot::History;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
-use roomcast_forecast::rooms::{Assignment, Rooms, RoomsError};
+use roomcast_forecast::rooms::{Assignment, Rooms, RoomsError, local_time};
 use roomcast_storage::readings::StoreError;
 
 /// Seconds after which to try again when the store is unavailable.
@@ -154,7 +154,7 @@ fn answer(site: &Site, as_csv: bool) -> Reply {
     if as_csv {
         return Ok(HttpResponse::Ok().content_type("text/csv; charset=utf-8").body(rooms.csv(calendar)));
     }
-    let time = |instant: &Timestamp| calendar.format(*instant);
+    let time = |instant: &Timestamp| local_time(*instant, calendar);
     let row = |row: &Assignment| RoomRow {
         sensor: row.sensor.clone(),
         room: row.room.clone(),
@@ -187,9 +187,11 @@ fn from_json(body: &[u8], calendar: &Calendar) -> Result<Rooms, Problem> {
         let time =
             |column: &str, text: Option<String>| text.map(|text| instant(at, column, &text, calendar)).transpose();
         let (from, to) = (time("from", row.from)?, time("to", row.to)?);
-        let given = |name: Option<String>| name.filter(|name| !name.is_empty());
+        // As in files.
+        let trimmed = |name: String| name.trim().to_owned();
+        let given = |name: Option<String>| name.map(trimmed).filter(|name| !name.is_empty());
         let (floor, building) = (given(row.floor), given(row.building));
-        Ok::<_, Problem>(Assignment { sensor: row.sensor, room: row.room, floor, building, from, to })
+        Ok::<_, Problem>(Assignment { sensor: trimmed(row.sensor), room: trimmed(row.room), floor, building, from, to })
     };
     let rows = rooms.into_iter().enumerate().map(row).collect::<Result<Vec<_>, _>>()?;
     Rooms::new(rows).map_err(|error| invalid(&error))

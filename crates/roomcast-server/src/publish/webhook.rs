@@ -58,6 +58,9 @@ impl Hook {
         if !matches!(url.scheme(), "http" | "https") {
             bail!("expected http:// or https://, found {}://", url.scheme());
         }
+        if token.is_some() && (!url.username().is_empty() || url.password().is_some()) {
+            bail!("a token and a user in the address exclude each other");
+        }
         let token = token.map(|token| {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))?;
             value.set_sensitive(true);

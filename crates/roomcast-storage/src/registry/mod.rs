@@ -37,8 +37,9 @@ pub use self::champion::{champion, present};
 pub use self::error::{Damage, RegistryError};
 pub use self::manifest::{Manifest, Scores, Sources};
 use self::names::{CURRENT, is_name};
-use roomcast_forecast::calendar::Timestamp;
+use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::model::{Models, check, codec};
+use roomcast_forecast::rooms::Rooms;
 use roomcast_forecast::train::TrainingInfo;
 
 /// Most bytes of `current`.
@@ -180,14 +181,21 @@ impl Registry {
         }
     }
 
-    /// Loads the newest version that has learned from nothing at or after an instant. Returns `None` when there is none.
-    /// Versions that cannot be read are passed over.
+    /// Loads the newest version for a calendar and a table of rooms that has learned from nothing at or after an instant.
+    /// Returns `None` when there is none. Versions that cannot be read are passed over.
     ///
     /// # Errors
     /// Returns [`RegistryError`] when the registry cannot be listed.
-    pub fn load_before(&self, instant: Timestamp) -> Result<Option<(Models, Manifest)>, RegistryError> {
-        let versions = self.overview()?.into_iter().filter(|entry| entry.manifest.is_ok());
-        let mut loaded = versions.filter_map(|entry| self.load(Some(&entry.version)).ok());
+    pub fn load_before(
+        &self,
+        instant: Timestamp,
+        calendar: &Calendar,
+        rooms: &Rooms,
+    ) -> Result<Option<(Models, Manifest)>, RegistryError> {
+        let fits =
+            |manifest: &Manifest| manifest.mismatch(calendar).is_none() && manifest.rooms_mismatch(rooms).is_none();
+        let versions = self.overview()?.into_iter().filter_map(|entry| entry.manifest.ok()).filter(fits);
+        let mut loaded = versions.filter_map(|manifest| self.load(Some(&manifest.version)).ok());
         Ok(loaded.find(|(models, _)| models.cutoff <= instant))
     }
 

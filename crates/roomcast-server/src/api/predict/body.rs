@@ -25,6 +25,7 @@ use crate::state::site::Site;
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use roomcast_forecast::hourly::HORIZON;
 use roomcast_forecast::readings::{DeviceReadings, ReadError, Readings, Records, in_order};
+use roomcast_forecast::rooms::Level;
 
 /// Maximum size of a body, bytes.
 pub(crate) const MAX_BYTES: usize = 8 << 20;
@@ -87,7 +88,8 @@ pub struct HistoryQuery {
 /// A forecast for a history in the body
 ///
 /// Nothing is stored. The history is JSON or CSV (`time,device,state`) of at most 8 MiB. Devices that the
-/// models know by name are forecast by their own models, other devices by those of the building.
+/// models know by name are forecast by their own models, other devices by those of the building. With a table of rooms
+/// the answer is about rooms, as that of `GET /predict`.
 #[utoipa::path(
     post, path = "/predict", operation_id = "predict_history", tag = "forecasts",
     params(HistoryQuery),
@@ -136,8 +138,12 @@ pub async fn post(
                 readings.active_period(calendar.latest()).map_or(0, |(_, last)| calendar.start(calendar.hour(last) + 1))
             }
         };
-        let known = readings.before(origin);
+        let mut known = readings.before(origin);
         check(&known, origin, calendar)?;
+        let rooms = &snapshot.history.rooms;
+        if !rooms.is_empty() {
+            known = rooms.readings(&known, Level::Room, calendar, origin);
+        }
         let _one = access.uploads.forecasting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let heard = offs.into_iter().filter(|&time| time < origin).max();
         let grid = Grid::new(&known, calendar, origin, heard, snapshot.loaded.clone());
