@@ -225,3 +225,16 @@ fn schedule_and_backtest_take_levels() {
     let table = ok(&[&base[..], &["--level", "building"]].concat());
     assert!(table.contains("buildings beside the product 1 − ∏(1 − p) over their rooms"), "{table}");
 }
+
+#[test]
+fn utilisation_counts_the_rooms_of_a_table_and_those_of_a_store() {
+    let site = Site::new();
+    let (input, rooms, store) = (site.path("readings.csv"), site.path("rooms.csv"), site.path("readings.db"));
+    let counted = ok(&["utilisation", "--input", &input, "--rooms", &rooms, "--format", "csv"]);
+    let sensors = ok(&["utilisation", "--input", &input, "--format", "csv"]);
+    assert!(counted.contains("device_3,") && !counted.contains("sensor_2"), "{counted}");
+    assert_eq!(sensors.lines().count() - counted.lines().count(), 8, "{sensors}");
+    ok(&["import", &input, "--store", &store]);
+    ok(&["store", "rooms", "--store", &store, "--set", &rooms]);
+    assert_eq!(ok(&["utilisation", "--input", &store, "--format", "csv"]), counted);
+}
