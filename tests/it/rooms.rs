@@ -238,3 +238,19 @@ fn utilisation_counts_the_rooms_of_a_table_and_those_of_a_store() {
     ok(&["store", "rooms", "--store", &store, "--set", &rooms]);
     assert_eq!(ok(&["utilisation", "--input", &store, "--format", "csv"]), counted);
 }
+
+#[test]
+fn a_store_that_has_a_time_zone_is_not_said_to_have_none() {
+    let site = Site { folder: tempfile::tempdir().unwrap() };
+    let rooms = site.write("rooms.csv", "sensor,room\na,Kitchen\n");
+    let set = |store: &str, zone: &[&str]| {
+        roomcast(&[&["store", "rooms", "--store", &site.path(store), "--set", &rooms], zone].concat())
+    };
+    assert!(set("berlin.db", &["--timezone", "Europe/Berlin"]).status.success());
+    let refused = set("berlin.db", &[]);
+    let said = text(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("Europe/Berlin"), "{said}");
+    assert!(!said.contains("the store has no time zone"), "{said}");
+    let made = text(&set("none.db", &[]).stderr);
+    assert!(made.contains("the store has no time zone"), "{made}");
+}
