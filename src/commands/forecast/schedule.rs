@@ -107,7 +107,7 @@ pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
     let bytes = match args.format {
         Format::Text => {
             let from = calendar.wall(calendar.start(calendar.next_hour(origin))).format("%A %Y-%m-%d %H:%M");
-            let (hours, text) = (HORIZON * args.days, write::text(&rooms, &thresholds, &calendar));
+            let (hours, text) = (HORIZON * args.days, write::text(&rooms, level, &thresholds, &calendar));
             format!("{hours} hours from {from}\n\n{text}").into_bytes()
         }
         Format::Json => {

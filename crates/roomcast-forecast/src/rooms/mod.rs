@@ -54,6 +54,11 @@ impl Level {
             Level::Building => "building",
         }
     }
+
+    /// Returns a number of series of the level in words, such as `1 room` or `6 floors`.
+    pub fn count(self, number: usize) -> String {
+        format!("{number} {self}{}", if number == 1 { "" } else { "s" })
+    }
 }
 
 impl fmt::Display for Level {
