@@ -232,6 +232,16 @@ impl Rooms {
         names.filter(|name| self.rows_of(name).is_empty()).collect()
     }
 
+    /// Returns whether two sensors are in one room at some time from an instant on.
+    pub fn share_room(&self, a: &str, b: &str, since: Timestamp) -> bool {
+        let is_shared = |a: &Assignment, b: &Assignment| {
+            let from = a.from.max(b.from).unwrap_or(Timestamp::MIN).max(since);
+            let to = a.to.unwrap_or(Timestamp::MAX).min(b.to.unwrap_or(Timestamp::MAX));
+            a.room == b.room && from < to
+        };
+        self.rows_of(a).iter().any(|a| self.rows_of(b).iter().any(|b| is_shared(a, b)))
+    }
+
     /// Returns the rows of a sensor.
     fn rows_of(&self, sensor: &str) -> &[Assignment] {
         let from = self.assignments.partition_point(|row| row.sensor.as_str() < sensor);
