@@ -226,7 +226,13 @@ impl Rooms {
         groups.map(|rows| rows[0].sensor.as_str()).filter(|name| !is_known(name)).collect()
     }
 
-    /// Returns the sensors with readings that are not in the table, ascending: each is its own room.
+    /// Returns whether the table has a room of this name.
+    pub fn has_room(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
+    /// Returns the sensors with readings that are not in the table, ascending: each is its own room, or counts in the room
+    /// of the table that has its name.
     pub fn unassigned<'a>(&self, readings: &'a Readings) -> Vec<&'a str> {
         let names = readings.devices.iter().map(|device| device.device.as_str());
         names.filter(|name| self.rows_of(name).is_empty()).collect()
