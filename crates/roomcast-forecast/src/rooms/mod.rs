@@ -279,7 +279,7 @@ fn places(file: &str, rows: &[(u64, Assignment)]) -> Result<BTreeMap<String, Pla
                 Some((first, name)) if name != new => {
                     let lines = (first.min(*line), first.max(*line));
                     let (file, room) = (file.to_owned(), row.room.clone());
-                    return Err(RoomsError::TwoPlaces { file, lines, room, level });
+                    return Err(RoomsError::TwoPlaces { file, lines, room, level, place: new.to_owned() });
                 }
                 Some(_) => {}
                 None => *known = Some((*line, new)),
