@@ -110,7 +110,8 @@ fn header<'a>(
     let mut places = [None; COLUMNS.len()];
     for (place, cell) in cells.enumerate() {
         let text = String::from_utf8_lossy(trim(cell)).to_lowercase();
-        let Some(at) = (0..COLUMNS.len()).find(|&at| COLUMNS[at] == text || OTHER_NAMES[at].contains(&text.as_str())) else {
+        let is_named = |at: &usize| COLUMNS[*at] == text || OTHER_NAMES[*at].contains(&text.as_str());
+        let Some(at) = (0..COLUMNS.len()).find(is_named) else {
             return Err(RoomsError::Cell {
                 file: file.to_owned(),
                 line,
