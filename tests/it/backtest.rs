@@ -254,7 +254,9 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         .expect("the binary");
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("an end");
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    // A slow machine says how far it is, and nothing else.
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.lines().all(|line| line.starts_with("all history: ")), "{output:?}");
     assert!(Path::new(DATA).exists());
 }
 

@@ -181,7 +181,7 @@ fn a_level_that_is_not_there_is_an_error_that_says_what_is_missing() {
     let output = roomcast(&[&base[..], &["--rooms", &rooms]].concat());
     let said = text(&output.stderr);
     assert!(said.contains("5 sensors are not in it, each is its own room: device_3, device_4"), "{said}");
-    assert!(said.contains("1 sensors of the table of rooms have no readings") && said.contains("device_70"), "{said}");
+    assert!(said.contains("1 sensor of the table of rooms has no readings") && said.contains("device_70"), "{said}");
 }
 
 #[test]
@@ -224,4 +224,54 @@ fn schedule_and_backtest_take_levels() {
     assert_eq!(found["log_loss"], report["overall"]["forecasters"][0]["log_loss"], "{report}");
     let table = ok(&[&base[..], &["--level", "building"]].concat());
     assert!(table.contains("buildings beside the product 1 − ∏(1 − p) over their rooms"), "{table}");
+}
+
+#[test]
+fn utilisation_counts_the_rooms_of_a_table_and_those_of_a_store() {
+    let site = Site::new();
+    let (input, rooms, store) = (site.path("readings.csv"), site.path("rooms.csv"), site.path("readings.db"));
+    let counted = ok(&["utilisation", "--input", &input, "--rooms", &rooms, "--format", "csv"]);
+    let sensors = ok(&["utilisation", "--input", &input, "--format", "csv"]);
+    assert!(counted.contains("device_3,") && !counted.contains("sensor_2"), "{counted}");
+    assert_eq!(sensors.lines().count() - counted.lines().count(), 8, "{sensors}");
+    ok(&["import", &input, "--store", &store]);
+    ok(&["store", "rooms", "--store", &store, "--set", &rooms]);
+    assert_eq!(ok(&["utilisation", "--input", &store, "--format", "csv"]), counted);
+}
+
+#[test]
+fn a_store_that_has_a_time_zone_is_not_said_to_have_none() {
+    let site = Site { folder: tempfile::tempdir().unwrap() };
+    let rooms = site.write("rooms.csv", "sensor,room\na,Kitchen\n");
+    let set = |store: &str, zone: &[&str]| {
+        roomcast(&[&["store", "rooms", "--store", &site.path(store), "--set", &rooms], zone].concat())
+    };
+    assert_eq!(text(&set("berlin.db", &["--timezone", "Europe/Berlin"]).stdout), "1 room stored\n");
+    let refused = set("berlin.db", &[]);
+    let said = text(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("Europe/Berlin"), "{said}");
+    assert!(!said.contains("the store has no time zone"), "{said}");
+    let made = text(&set("none.db", &[]).stderr);
+    assert!(made.contains("the store has no time zone"), "{made}");
+}
+
+#[test]
+fn a_sensor_named_like_a_room_of_others_counts_there_and_is_warned_of() {
+    let site = Site { folder: tempfile::tempdir().unwrap() };
+    let input = sample();
+    let input = input.to_str().unwrap();
+    let rooms = site.write("rooms.csv", "sensor,room\ndevice_1,device_3\n");
+    let output = roomcast(&["predict", "2016-08-24 23:59:59", input, "-", "--rooms", &rooms]);
+    let said = text(&output.stderr);
+    assert!(output.status.success() && said.contains("rooms.csv: 1 room; 5 sensors are not in it"), "{said}");
+    assert!(said.contains("count in the rooms that it gives their names") && said.contains("device_3"), "{said}");
+    let both = site.write("both.csv", "sensor,room\ndevice_1,device_3\ndevice_3,device_3\n");
+    let listed = roomcast(&["predict", "2016-08-24 23:59:59", input, "-", "--rooms", &both]);
+    assert_eq!(text(&output.stdout), text(&listed.stdout));
+    assert!(!text(&listed.stderr).contains("count in the rooms"), "{}", text(&listed.stderr));
+    let json: serde_json::Value =
+        serde_json::from_str(&ok(&["inspect", input, "--rooms", &rooms, "--json"])).unwrap();
+    assert_eq!(json["rooms"]["rooms"][0]["sensors"], serde_json::json!(["device_1", "device_3"]));
+    let shown = ok(&["inspect", input, "--rooms", &rooms]);
+    assert!(shown.contains("1 sensor not in the table of rooms, counted in the room of the same name: device_3"), "{shown}");
 }

@@ -11,6 +11,7 @@ use roomcast_forecast::decisions::promise::{self, Method, Promise, Scope};
 use roomcast_forecast::decisions::{ics, plan, write};
 use roomcast_forecast::model::Models;
 use roomcast_forecast::model::rule::Rule;
+use roomcast_forecast::rooms::Level;
 
 use crate::backtest::{failed, seconds};
 use crate::errors::{SettingError, other};
@@ -71,7 +72,7 @@ pub fn schedule(
         .times("occupied_until", rows().map(|(_, block)| block.occupied.1))
         .numbers("peak_probability", rows().map(|(_, block)| block.peak));
     let json = write::json(&rooms, &thresholds, &rule, (origin, stale.is_some()), calendar);
-    let text = write::text(&rooms, &thresholds, calendar);
+    let text = write::text(&rooms, Level::Room, &thresholds, calendar);
     let feed = ics::calendar(&rooms, calendar.now(), calendar);
     Ok((blocks, serde_json::to_string(&json).map_err(other)?, text, feed))
 }

@@ -213,16 +213,28 @@ pub fn read(paths: &[PathBuf], options: &ReadOptions, calendar: &Calendar) -> an
 
 /// Says in one line how a table of rooms fits the readings, and warns of its sensors without any.
 fn say_rooms(file: &str, rooms: &Rooms, sensors: &Readings) {
-    let (known, alone) = (rooms.rooms().count(), rooms.unassigned(sensors));
+    let known = Level::Room.count(rooms.rooms().count());
+    let (named, alone): (Vec<&str>, Vec<&str>) =
+        rooms.unassigned(sensors).into_iter().partition(|name| rooms.has_room(name));
     let others = match &alone[..] {
         [] => String::new(),
         [one] => format!("; the sensor {one} is not in it and is its own room"),
         more => format!("; {} sensors are not in it, each is its own room: {}", more.len(), listed(more)),
     };
-    tracing::info!(target: "roomcast::files", "{file}: {known} rooms{others}");
-    let silent = rooms.without_readings(sensors);
-    if !silent.is_empty() {
-        tracing::warn!(sensors = listed(&silent), "{} sensors of the table of rooms have no readings", silent.len());
+    tracing::info!(target: "roomcast::files", "{file}: {known}{others}");
+    if !named.is_empty() {
+        tracing::warn!(
+            sensors = listed(&named),
+            "sensors that are not in the table of rooms count in the rooms that it gives their names: add them to it, or name \
+             these rooms otherwise"
+        );
+    }
+    match &rooms.without_readings(sensors)[..] {
+        [] => {}
+        [one] => tracing::warn!("1 sensor of the table of rooms has no readings: {one}"),
+        silent => {
+            tracing::warn!(sensors = listed(silent), "{} sensors of the table of rooms have no readings", silent.len());
+        }
     }
 }
 

@@ -50,9 +50,6 @@ impl StoreArgs {
     fn open_or(&self, create: bool) -> anyhow::Result<OpenStore> {
         let runtime = Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
         let calendar = Calendar::new(self.timezone);
-        if create {
-            warn_without_zone(&calendar);
-        }
         let store = runtime.block_on(async {
             if create {
                 readings::open(&self.store, &calendar).await
@@ -60,6 +57,10 @@ impl StoreArgs {
                 readings::open_existing(&self.store, &calendar).await
             }
         })?;
+        // A store that has a zone refuses to be opened without it, which is no matter for a warning.
+        if create {
+            warn_without_zone(&calendar);
+        }
         Ok(OpenStore { runtime, store, calendar })
     }
 }

@@ -93,15 +93,8 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
     let plan = plan(args, &readings, &calendar)?;
     check_known(&readings, &args.device, "")?;
     let compared = args.ledger.plan(&inputs.site, &readings)?;
-    let bar = progress::bar("all history", Some(0));
-    let step = |label: &str, done: usize, total: usize| {
-        bar.set_length(total as u64);
-        if bar.message() != label {
-            bar.set_message(label.to_owned());
-            bar.reset_eta();
-        }
-        bar.set_position(done as u64);
-    };
+    let steps = progress::Steps::new("all history");
+    let step = |label: &str, done: usize, total: usize| steps.show(label, done, total);
     let mut output = args.cases.as_deref().map(Output::create).transpose()?;
     let progress = |done, total| step("all history", done, total);
     let below = match level {
@@ -134,7 +127,7 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
             step(&format!("{weeks} weeks of history"), done, total);
         })?;
     }
-    bar.finish_and_clear();
+    steps.finish();
     if let Some(page) = &args.html {
         files::write(page, html::page(&report).as_bytes())?;
     }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::forecast::DeviceForecast;
 use roomcast_forecast::hourly::HORIZON;
+use roomcast_forecast::rooms::Level;
 
 /// The shades from empty to certain. The share of ink carries the meaning, not colour.
 const SHADES: [&str; 5] = ["··", "░░", "▒▒", "▓▓", "██"];
@@ -14,14 +15,14 @@ const MAX_NAME_CHARS: usize = 24;
 const MAX_DEVICES: usize = 40;
 
 /// Draws a heat map of each 24 hours, a legend, and the number of hours each device is expected to be occupied.
-pub fn draw(forecasts: &[DeviceForecast], calendar: &Calendar) -> String {
+pub fn draw(forecasts: &[DeviceForecast], level: Level, calendar: &Calendar) -> String {
     let hours = forecasts.first().map_or(0, |forecast| forecast.hours.len());
     let day = |from: usize| {
         let of = |forecast: &DeviceForecast| DeviceForecast {
             hours: forecast.hours.iter().skip(from).take(HORIZON).copied().collect(),
             ..forecast.clone()
         };
-        draw_day(&forecasts.iter().map(of).collect::<Vec<_>>(), calendar)
+        draw_day(&forecasts.iter().map(of).collect::<Vec<_>>(), level, calendar)
     };
     let days: String = (0..hours).step_by(HORIZON).map(day).collect();
     if days.is_empty() {
@@ -31,7 +32,7 @@ pub fn draw(forecasts: &[DeviceForecast], calendar: &Calendar) -> String {
 }
 
 /// Draws the heat map of at most a day.
-fn draw_day(forecasts: &[DeviceForecast], calendar: &Calendar) -> String {
+fn draw_day(forecasts: &[DeviceForecast], level: Level, calendar: &Calendar) -> String {
     let mut out = String::new();
     let Some(first) = forecasts.first().and_then(|f| f.hours.first()) else { return out };
     let shown = &forecasts[..forecasts.len().min(MAX_DEVICES)];
@@ -39,7 +40,7 @@ fn draw_day(forecasts: &[DeviceForecast], calendar: &Calendar) -> String {
     let hour_of = |at: usize| calendar.local(shown[0].hours[at].hour).hour;
     let _ = writeln!(
         out,
-        "\nChance that each room is occupied, 24 hours from {}\n",
+        "\nChance that each {level} is occupied, 24 hours from {}\n",
         calendar.format(calendar.start(first.hour))
     );
     let _ = write!(out, "  {:width$}  ", "");
@@ -58,7 +59,7 @@ fn draw_day(forecasts: &[DeviceForecast], calendar: &Calendar) -> String {
         let _ = writeln!(out, "  {expected:4.1} h");
     }
     if forecasts.len() > MAX_DEVICES {
-        let _ = writeln!(out, "  … and {} more devices", forecasts.len() - MAX_DEVICES);
+        let _ = writeln!(out, "  … and {} more {level}s", forecasts.len() - MAX_DEVICES);
     }
     out
 }

@@ -133,7 +133,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     }
     forecasts.retain(|f| args.device.is_empty() || args.device.contains(&f.device));
     let Some((output, format)) = output else {
-        print(heatmap::draw(&forecasts, &calendar).trim_start_matches('\n'))?;
+        print(heatmap::draw(&forecasts, level, &calendar).trim_start_matches('\n'))?;
         remark(&closing(&forecasts, level, &calendar, origin, None));
         return Ok(());
     };
@@ -143,7 +143,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     };
     files::write(&output, &bytes)?;
     if args.show {
-        remark(heatmap::draw(&forecasts, &calendar).trim_end());
+        remark(heatmap::draw(&forecasts, level, &calendar).trim_end());
     }
     remark(&closing(&forecasts, level, &calendar, origin, Some(&output)));
     Ok(())
@@ -199,10 +199,7 @@ fn closing(
     output: Option<&Path>,
 ) -> String {
     let expected: f64 = forecasts.iter().flat_map(|forecast| &forecast.hours).map(|hour| hour.probability).sum();
-    let number = match forecasts.len() {
-        1 => format!("1 {level}"),
-        number => format!("{number} {level}s"),
-    };
+    let number = level.count(forecasts.len());
     let from = calendar.format(calendar.start(calendar.next_hour(origin)));
     let place = match output {
         None => String::new(),

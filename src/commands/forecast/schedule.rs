@@ -107,7 +107,7 @@ pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
     let bytes = match args.format {
         Format::Text => {
             let from = calendar.wall(calendar.start(calendar.next_hour(origin))).format("%A %Y-%m-%d %H:%M");
-            let (hours, text) = (HORIZON * args.days, write::text(&rooms, &thresholds, &calendar));
+            let (hours, text) = (HORIZON * args.days, write::text(&rooms, level, &thresholds, &calendar));
             format!("{hours} hours from {from}\n\n{text}").into_bytes()
         }
         Format::Json => {
@@ -126,12 +126,9 @@ pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
 /// Returns what came of forecasts of the last days, if the method needs them.
 fn record(method: Method, readings: &Readings, calendar: &Calendar, origin: Timestamp) -> anyhow::Result<Outcomes> {
     let Method::Promise(promise) = method else { return Ok(Outcomes::default()) };
-    let bar = progress::bar("the last 28 days", Some(0));
-    let step = |done: usize, total: usize| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-    };
+    let steps = progress::Steps::new("the last 28 days");
+    let step = |done: usize, total: usize| steps.show("the last 28 days", done, total);
     let record = outcomes::of_last_days(readings, calendar, origin, promise.scope == Scope::Room, &step)?;
-    bar.finish_and_clear();
+    steps.finish();
     Ok(record)
 }

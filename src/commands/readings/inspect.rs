@@ -94,8 +94,8 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let profile = readings::profile(&readings, &calendar);
     let holidays = holidays(args, &readings, &profile, &calendar);
     let silent = silent(&readings, &calendar);
-    let notices = notices::notices(&readings, &profile, &calendar);
     let table = args.rooms.table(&calendar)?;
+    let notices = notices::notices(&readings, &profile, &table, &calendar);
     let rooms = (!table.is_empty()).then(|| RoomsReport::new(&table, &readings, &silent, &calendar));
     let report = Report { fingerprint: readings.fingerprint(), summary, profile, silent, notices, holidays, rooms };
 

@@ -16,7 +16,7 @@ pub struct RoomsReport {
     rooms: Vec<RoomReport>,
     /// Sensors of the table without readings.
     without_readings: Vec<String>,
-    /// Sensors that are not in the table; each is its own room.
+    /// Sensors that are not in the table; each is its own room, or counts in the room of the table that has its name.
     unassigned: Vec<String>,
 }
 
@@ -43,6 +43,12 @@ impl RoomsReport {
         let mut sensors_of: HashMap<&str, Vec<&str>> = HashMap::new();
         for row in rooms.assignments() {
             sensors_of.entry(&row.room).or_default().push(&row.sensor);
+        }
+        for name in rooms.unassigned(sensors) {
+            // It counts in the room of its name, if there is one.
+            if let Some(of_room) = sensors_of.get_mut(name) {
+                of_room.push(name);
+            }
         }
         let mut room = |room: &str| {
             let at = profile.devices.binary_search_by(|device| device.device.as_str().cmp(room));
@@ -90,12 +96,17 @@ impl RoomsReport {
             "occupied: share of the hours in which any of the room's sensors is occupied; dead: a sensor without motion for \
              longer than its habits explain, or ever; the room is known by its others"
         )?;
+        let (named, alone): (Vec<_>, Vec<_>) =
+            self.unassigned.iter().cloned().partition(|name| self.rooms.iter().any(|room| room.room == *name));
         for (sensors, what) in [
-            (&self.unassigned, "not in the table of rooms, each is its own room"),
+            (&alone, "not in the table of rooms, each is its own room"),
+            (&named, "not in the table of rooms, counted in the room of the same name"),
             (&self.without_readings, "in the table of rooms, without readings"),
         ] {
-            if !sensors.is_empty() {
-                writeln!(out, "{} sensors {what}: {}", sensors.len(), sensors.join(", "))?;
+            match &sensors[..] {
+                [] => {}
+                [one] => writeln!(out, "1 sensor {}: {one}", what.replace("each is", "it is"))?,
+                more => writeln!(out, "{} sensors {what}: {}", more.len(), more.join(", "))?,
             }
         }
         Ok(())

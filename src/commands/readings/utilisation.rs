@@ -10,6 +10,7 @@ use crate::commands::output;
 use roomcast_forecast::decisions::timetable::Timetable;
 use roomcast_forecast::files;
 use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::rooms::Level;
 use roomcast_forecast::table::table;
 use roomcast_forecast::utilisation::{self, DEFAULT_WORK_HOURS, Report, Utilisation};
 
@@ -55,10 +56,11 @@ pub fn run(args: &UtilisationArgs) -> anyhow::Result<()> {
     let inputs = args.site.inputs();
     let calendar = inputs.site.calendar()?;
     files::check(&args.output)?;
-    let (readings, summary) = inputs.read(&calendar, None)?;
+    let site = inputs.read_site(&calendar, None)?;
+    let readings = site.at(Level::Room, &calendar);
     let Some((_, last)) = readings.active_period(calendar.latest()) else { bail!("there are no readings") };
     let end = calendar.start(calendar.hour(last) + 1);
-    let hourly = Hourly::unless_stale(&readings, &calendar, end, summary.heard);
+    let hourly = Hourly::unless_stale(&readings, &calendar, end, site.summary.heard);
     let report = utilisation::report(&hourly, args.weeks, &args.work_hours, &calendar);
     let bytes = match args.format {
         Format::Text => text(&report).into_bytes(),

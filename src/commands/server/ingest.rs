@@ -130,7 +130,6 @@ impl LiveArgs {
                 "{url} names no store\nhint: a store is a path that ends in .db or .sqlite, sqlite:PATH, or postgres://…"
             );
         }
-        warn_without_zone(calendar);
         let sources = Sources { mqtt: self.mqtt()?, nats: self.nats() };
         tracing::info!(target: START, "store of live readings: {}", readings::redacted(url));
         if let Some((broker, ..)) = &sources.mqtt {
@@ -140,7 +139,9 @@ impl LiveArgs {
             tracing::info!(target: START, "readings from the stream {} of JetStream", nats.stream);
         }
         let limits = Limits { rows: self.queue_rows as usize, ..Limits::default() };
-        Live::open(runtime, url, calendar, limits, sources).map(Some)
+        let live = Live::open(runtime, url, calendar, limits, sources)?;
+        warn_without_zone(calendar);
+        Ok(Some(live))
     }
 
     fn mqtt(&self) -> anyhow::Result<Option<(Broker, Reader, i64)>> {

@@ -281,10 +281,11 @@ fn states() -> Vec<Case> {
         file(
             "Home Assistant's history with other sensors",
             format!(
-                "{history}sensor.hall_temperature,21.3,2016-07-05T09:00:00.000Z\nsensor.hall_co2,unavailable,2016-07-05T09:00:00.000Z\n"
+                "{history}sensor.hall_temperature,21.3,2016-07-05T09:00:00.000Z\nsensor.hall_co2,unavailable,2016-07-05T09:00:00.000Z\n\
+                 light.hall,on,2016-07-05T10:00:00.000Z\nperson.anna,not_home,2016-07-05T11:00:00.000Z\n"
             ),
             &[],
-            "; 2 rows left out: numbers of entities `sensor.…`, which are no presence",
+            "; 4 rows left out: of entities other than `binary_sensor.…` and `input_boolean.…`",
         ),
         file("a sensor that is gone", gone, &[], "`entity_id` as device, `state` as state"),
         case("Home Assistant's database", Input::HomeAssistant { is_new: true }),

@@ -2,35 +2,41 @@
 
 use std::fmt::Write;
 
+use chrono::NaiveDate;
 use serde_json::{Value, json};
 
-use super::blocks::BlockRule;
+use super::blocks::{Block, BlockRule};
 use super::plan::{RoomPlan, hours_on};
 use super::promise::{Kept, Lately, Source, Standing, Thresholds};
 use crate::calendar::{Calendar, Timestamp};
 use crate::forecast::write::rounded;
+use crate::rooms::Level;
 use crate::table::table;
 
-/// Returns a table of the rooms, the sums, and the rule in words.
-pub fn text(rooms: &[RoomPlan<'_>], thresholds: &Thresholds, calendar: &Calendar) -> String {
-    let first = rooms.iter().flat_map(|room| &room.blocks).map(|block| block.start).min();
-    let today = first.map(|start| calendar.wall(start).date());
-    let clock = |instant: Timestamp| {
+/// Returns a table of the series of a level, the sums, and the rule in words.
+pub fn text(rooms: &[RoomPlan<'_>], level: Level, thresholds: &Thresholds, calendar: &Calendar) -> String {
+    let mut starts = rooms.iter().flat_map(|room| &room.blocks).map(|block| calendar.wall(block.start).date());
+    let first = starts.next();
+    // The head of the plan names the day of one that begins and ends within it.
+    let today = first.filter(|first| starts.all(|start| start == *first));
+    let clock = |instant: Timestamp, day: Option<NaiveDate>| {
         let wall = calendar.wall(instant);
-        // A plan may reach into the next day.
-        let form = if Some(wall.date()) == today { "%H:%M" } else { "%a %H:%M" };
+        let form = if Some(wall.date()) == day { "%H:%M" } else { "%a %H:%M" };
         wall.format(form).to_string()
     };
+    let times = |block: &Block| {
+        let day = calendar.wall(block.start).date();
+        format!("{}–{}", clock(block.start, today), clock(block.end, Some(day)))
+    };
     let row = |room: &RoomPlan<'_>| {
-        let times: Vec<_> =
-            room.blocks.iter().map(|block| format!("{}–{}", clock(block.start), clock(block.end))).collect();
+        let times: Vec<_> = room.blocks.iter().map(times).collect();
         let times = if times.is_empty() { "off".to_owned() } else { times.join(", ") };
         vec![room.device.to_owned(), times, format!("{:.1}", room.hours_on), format!("{:.1}", room.hours_expected)]
     };
     let rows: Vec<_> = rooms.iter().map(row).collect();
-    let mut out = table(&["room", "on", "hours on", "expected in use"], &rows, 2);
+    let mut out = table(&[level.name(), "on", "hours on", "expected in use"], &rows, 2);
     let (on, expected) = (hours_on(rooms), rooms.iter().map(|room| room.hours_expected).sum::<f64>());
-    let _ = writeln!(out, "\n{} rooms on for {on:.1} hours, expected in use for {expected:.1}.", rooms.len());
+    let _ = writeln!(out, "\n{} on for {on:.1} hours, expected in use for {expected:.1}.", level.count(rooms.len()));
     out + &words(thresholds) + "\n"
 }
 
@@ -85,7 +91,7 @@ fn worst_rooms(thresholds: &Thresholds, max_missed: f64) -> Vec<String> {
     let more = names.len().saturating_sub(5);
     names.truncate(5);
     if more > 0 {
-        names.push(format!("{more} more rooms"));
+        names.push(format!("{more} more"));
     }
     names
 }
@@ -114,7 +120,7 @@ pub fn json(
 ) -> Value {
     let time = |instant| calendar.rfc3339(instant);
     let device = |room: &RoomPlan<'_>| {
-        let block = |block: &super::blocks::Block| {
+        let block = |block: &Block| {
             json!({
                 "start": time(block.start),
                 "end": time(block.end),
@@ -161,4 +167,34 @@ fn lately(lately: Lately) -> Value {
         "missed_share": lately.missed_share(),
         "on_share": lately.on_share(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendar::HOUR;
+
+    /// Midnight of a Monday.
+    const MONDAY: Timestamp = 1_467_590_400; // 2016-07-04
+
+    #[test]
+    fn a_block_names_its_day_once_and_again_only_past_midnight() {
+        let text = |level: Level, hours: &[(i64, i64)]| {
+            let block = |&(start, end): &(i64, i64)| {
+                let (start, end) = (MONDAY + start * HOUR, MONDAY + end * HOUR);
+                Block { start, end, occupied: (start, end), peak: 0.9 }
+            };
+            let blocks = hours.iter().map(block).collect();
+            let hall =
+                RoomPlan { device: "hall", threshold: 0.5, blocks, hours_on: 0.0, hours_expected: 0.0, lately: None };
+            let thresholds = Thresholds { site: 0.5, rooms: Default::default(), standing: None };
+            super::text(&[hall], level, &thresholds, &Calendar::default())
+        };
+        let week = text(Level::Floor, &[(7, 18), (31, 42), (46, 50)]);
+        assert!(week.contains("Mon 07:00–18:00, Tue 07:00–18:00, Tue 22:00–Wed 02:00"), "{week}");
+        assert!(week.starts_with("floor") && week.contains("\n1 floor on for"), "{week}");
+        let day = text(Level::Room, &[(7, 12), (22, 26)]);
+        assert!(day.contains(" 07:00–12:00, 22:00–Tue 02:00"), "{day}");
+        assert!(text(Level::Room, &[]).contains("off"));
+    }
 }

@@ -92,7 +92,7 @@ pub enum RoomsError {
     },
     /// A room is on two floors or in two buildings.
     #[error(
-        "{file}: lines {} and {}: room {room:?} has two {level}s\nhint: a room has one {level}; give two rooms two names",
+        "{file}: lines {} and {}: room {room:?} has two {level}s\nhint: a room has one {level}; give two rooms two names, such as \"{place} {room}\"",
         .lines.0, .lines.1
     )]
     TwoPlaces {
@@ -104,5 +104,7 @@ pub enum RoomsError {
         room: String,
         /// The level at which its rows differ.
         level: Level,
+        /// The floor or building of the second row at fault.
+        place: String,
     },
 }

@@ -14,6 +14,16 @@ use crate::readings::{ReadError, each_record};
 /// The columns of the file.
 const COLUMNS: [&str; 6] = ["sensor", "room", "floor", "building", "from", "to"];
 
+/// Other names of the columns, German and French.
+const OTHER_NAMES: [&[&str]; COLUMNS.len()] = [
+    &["capteur"],
+    &["raum", "pièce", "piece"],
+    &["etage", "stockwerk", "étage"],
+    &["gebäude", "gebaeude", "bâtiment", "batiment"],
+    &["von", "de", "du"],
+    &["bis", "à", "au"],
+];
+
 /// Number of columns that must be there and have a value in each row.
 const REQUIRED: usize = 2;
 
@@ -23,8 +33,9 @@ pub const MAX_ROWS: usize = 1 << 20;
 impl Rooms {
     /// Reads a table from a file, or from standard input for `-`: text with a header that names the columns `sensor` and
     /// `room`, and as far as they are known `floor`, `building`, `from` and `to`, in any order and any case. Commas,
-    /// semicolons or tabs stand between the cells. `from` and `to` are local dates, for their midnights, or times; a period
-    /// includes its first instant and not its last. Packed files, UTF-16 and Excel workbooks are read like readings.
+    /// semicolons or tabs stand between the cells. Names of columns may also be German or French. `from` and `to` are local
+    /// dates, for their midnights, or times; a period includes its first instant and not its last. Packed files, UTF-16,
+    /// Windows-1252 and Excel workbooks are read like readings.
     ///
     /// # Errors
     /// [`RoomsError`] names the file, and the line and column of the first fault.
@@ -106,7 +117,8 @@ fn header<'a>(
     let mut places = [None; COLUMNS.len()];
     for (place, cell) in cells.enumerate() {
         let text = String::from_utf8_lossy(trim(cell)).to_lowercase();
-        let Some(at) = COLUMNS.iter().position(|column| *column == text) else {
+        let is_named = |at: &usize| COLUMNS[*at] == text || OTHER_NAMES[*at].contains(&text.as_str());
+        let Some(at) = (0..COLUMNS.len()).find(is_named) else {
             return Err(RoomsError::Cell {
                 file: file.to_owned(),
                 line,
@@ -155,9 +167,14 @@ fn checked_name<'a>(file: &str, line: u64, at: usize, cell: &'a [u8]) -> Result<
     name(cell).map_err(|problem| fault(file, line, at, &problem.expected.replace("device name", "name"), cell))
 }
 
-/// Reads a local time, or a date for its midnight.
+/// Reads a local time, or a date for its midnight. A date may also be written as DD.MM.YYYY.
 fn instant(file: &str, line: u64, at: usize, cell: &[u8], calendar: &Calendar) -> Result<Timestamp, RoomsError> {
     let text = String::from_utf8_lossy(cell);
+    let (day, of_day) = text.split_once(' ').unwrap_or((&*text, ""));
+    let text = match NaiveDate::parse_from_str(day, "%d.%m.%Y") {
+        Ok(date) => format!("{date} {of_day}").trim_end().to_owned(),
+        Err(_) => text.into_owned(),
+    };
     let date: Option<NaiveDate> = text.parse().ok().filter(|_| text.len() == "2016-08-31".len());
     let read = match date {
         // A year that the calendar does not know is refused as a time is.

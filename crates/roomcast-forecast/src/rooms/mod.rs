@@ -54,6 +54,11 @@ impl Level {
             Level::Building => "building",
         }
     }
+
+    /// Returns a number of series of the level in words, such as `1 room` or `6 floors`.
+    pub fn count(self, number: usize) -> String {
+        format!("{number} {self}{}", if number == 1 { "" } else { "s" })
+    }
 }
 
 impl fmt::Display for Level {
@@ -228,10 +233,26 @@ impl Rooms {
         groups.map(|rows| rows[0].sensor.as_str()).filter(|name| !is_known(name)).collect()
     }
 
-    /// Returns the sensors with readings that are not in the table, ascending: each is its own room.
+    /// Returns whether the table has a room of this name.
+    pub fn has_room(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
+    /// Returns the sensors with readings that are not in the table, ascending: each is its own room, or counts in the room
+    /// of the table that has its name.
     pub fn unassigned<'a>(&self, readings: &'a Readings) -> Vec<&'a str> {
         let names = readings.devices.iter().map(|device| device.device.as_str());
         names.filter(|name| self.rows_of(name).is_empty()).collect()
+    }
+
+    /// Returns whether two sensors are in one room at some time from an instant on.
+    pub fn share_room(&self, a: &str, b: &str, since: Timestamp) -> bool {
+        let is_shared = |a: &Assignment, b: &Assignment| {
+            let from = a.from.max(b.from).unwrap_or(Timestamp::MIN).max(since);
+            let to = a.to.unwrap_or(Timestamp::MAX).min(b.to.unwrap_or(Timestamp::MAX));
+            a.room == b.room && from < to
+        };
+        self.rows_of(a).iter().any(|a| self.rows_of(b).iter().any(|b| is_shared(a, b)))
     }
 
     /// Returns the rows of a sensor.
@@ -265,7 +286,7 @@ fn places(file: &str, rows: &[(u64, Assignment)]) -> Result<BTreeMap<String, Pla
                 Some((first, name)) if name != new => {
                     let lines = (first.min(*line), first.max(*line));
                     let (file, room) = (file.to_owned(), row.room.clone());
-                    return Err(RoomsError::TwoPlaces { file, lines, room, level });
+                    return Err(RoomsError::TwoPlaces { file, lines, room, level, place: new.to_owned() });
                 }
                 Some(_) => {}
                 None => *known = Some((*line, new)),

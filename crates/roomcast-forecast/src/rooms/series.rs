@@ -34,8 +34,8 @@ impl Rooms {
     /// [`Timestamp::MAX`] is an origin after all of them; the series may then have motion after the last reading, until the
     /// cap of an interval that has no end yet. A series without motion is left out.
     ///
-    /// A sensor that is not in the table is its own room. It is on no floor, and in a building only where the table names
-    /// none. Readings of a sensor of the table outside its periods count nowhere.
+    /// A sensor that is not in the table is its own room, or counts in the room of the table that has its name. Its own room
+    /// is on no floor, and in a building only where the table names none. Readings of a sensor of the table outside its periods count nowhere.
     pub fn readings(&self, sensors: &Readings, level: Level, calendar: &Calendar, origin: Timestamp) -> Readings {
         let mut series: BTreeMap<&str, Vec<Part<'_>>> = BTreeMap::new();
         for sensor in &sensors.devices {

@@ -38,6 +38,21 @@ fn columns_come_in_any_order_and_with_any_separator() {
 }
 
 #[test]
+fn columns_and_dates_are_read_in_german_and_french_and_text_of_windows_too() {
+    let expected = parse("sensor,room,floor,building,from,to\na,Küche,1,HQ,2026-03-01,2026-04-01 12:30:00\n").unwrap();
+    let german = "Sensor;Raum;Stockwerk;Gebäude;von;bis\na;Küche;1;HQ;01.03.2026;1.4.2026 12:30\n";
+    let french = "Capteur;Pièce;Étage;Bâtiment;du;au\na;Küche;1;HQ;2026-03-01;01.04.2026 12:30:00\n";
+    for text in [german, french] {
+        assert_eq!(parse(text).as_ref(), Ok(&expected), "{text}");
+        // Letters of these languages have the same numbers in Windows-1252 as in Unicode.
+        let bytes: Vec<u8> = text.chars().map(|letter| u8::try_from(u32::from(letter)).unwrap()).collect();
+        assert_eq!(Rooms::parse(&bytes[..], "rooms.csv", &Calendar::default()).unwrap(), expected, "{text}");
+    }
+    let error = parse("sensor,room,to\na,A,30.02.2026\n").unwrap_err();
+    assert!(error.contains("line 2, column to: expected a date as YYYY-MM-DD"), "{error}");
+}
+
+#[test]
 fn a_table_with_a_fault_names_file_line_and_column() {
     for (text, expected) in [
         ("", "rooms.csv: line 1: the header has no column sensor: expected sensor, room, and if known"),
@@ -66,6 +81,10 @@ fn a_table_with_a_fault_names_file_line_and_column() {
             "rooms.csv: lines 2 and 3: room \"A\" has two floors\nhint: a room has one floor",
         ),
         ("sensor,room,building\na,A,1\nc,B,2\nb,A,2\n", "lines 2 and 4: room \"A\" has two buildings"),
+        (
+            "sensor,room,building\na,Kitchen,South\nb,Kitchen,North\n",
+            "hint: a room has one building; give two rooms two names, such as \"North Kitchen\"",
+        ),
     ] {
         let error = parse(text).unwrap_err();
         assert!(error.contains(expected), "{text:?}: {error}");

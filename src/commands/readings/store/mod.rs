@@ -13,6 +13,7 @@ use quarantine::QuarantineArgs;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::files;
 use roomcast_forecast::readings::field::COLUMNS;
+use roomcast_forecast::rooms::Level;
 use roomcast_storage::inputs::SiteConfig;
 use roomcast_storage::readings::HourCount;
 
@@ -141,7 +142,7 @@ pub fn run(args: &StoreCommand) -> anyhow::Result<()> {
             let opened = at.create()?;
             let rooms = SiteConfig { rooms: Some(table.clone()), ..SiteConfig::default() }.rooms(&opened.calendar)?;
             opened.wait(opened.store.set_rooms(&rooms)).context("cannot store the rooms")?;
-            print(format!("{} rooms stored\n", rooms.rooms().count()))
+            print(format!("{} stored\n", Level::Room.count(rooms.rooms().count())))
         }
         Action::Rooms { at, set: None, file } => {
             files::check(file)?;

@@ -6,10 +6,11 @@ use csv::ByteRecord;
 
 use super::error::ReadError;
 use super::source::sheet::Sheet;
+use super::source::encoding::{Decoded, Encoding};
 use super::source::{self, Content, Records};
 
-/// Bytes of the header in which the separator is looked for.
-const HEAD_BYTES: usize = 4096;
+/// Bytes at the beginning in which the separator and the encoding are looked for.
+const HEAD_BYTES: usize = 1 << 16;
 
 /// Passes each row that is not blank, the header first, with its line to `take`. The source is unpacked and decoded as
 /// readings are. The separator is the one that the first line has most of: a comma, a semicolon or a tab.
@@ -41,6 +42,10 @@ fn rows<E: From<ReadError>>(
     let line = head.split(|&byte| byte == b'\n' || byte == b'\r').find(|line| !line.is_empty()).unwrap_or_default();
     let count = |separator: u8| line.iter().filter(|&&byte| byte == separator).count();
     let separator = b",;\t".iter().copied().rev().max_by_key(|&separator| count(separator)).unwrap_or(b',');
+    let text: Box<dyn Read + '_> = match Encoding::windows(&head, head.len() < HEAD_BYTES) {
+        Some(encoding) => Box::new(Decoded::new(text, encoding)),
+        None => Box::new(text),
+    };
     let mut records = Records::new(text, separator);
     while records.header(file)? {
         take(records.line(), &records.record)?;

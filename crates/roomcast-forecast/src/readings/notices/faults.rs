@@ -55,6 +55,11 @@ impl Grid {
         (self.calendar.hour(instant) - self.start) as usize
     }
 
+    /// Returns the first instant of a position.
+    pub fn instant(&self, position: usize) -> Timestamp {
+        self.calendar.start(self.start + position as Hour)
+    }
+
     /// Returns the number of hours of the local day of a position.
     fn length(&self, position: usize) -> usize {
         let day = self.hours[position].0;

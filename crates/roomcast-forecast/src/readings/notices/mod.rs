@@ -13,6 +13,7 @@ use serde::Serialize;
 use self::faults::Grid;
 use super::{Profile, Readings};
 use crate::calendar::Calendar;
+use crate::rooms::Rooms;
 
 /// Something suspicious in the readings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,14 +59,14 @@ impl Kind {
 }
 
 /// Returns the notices of the period in which the site was in use, by kind, then device. The profile is that of the same
-/// readings.
-pub fn notices(readings: &Readings, profile: &Profile, calendar: &Calendar) -> Vec<Notice> {
+/// readings. Sensors that share a room of the table are no twins.
+pub fn notices(readings: &Readings, profile: &Profile, rooms: &Rooms, calendar: &Calendar) -> Vec<Notice> {
     let readings = readings.alive(calendar.latest());
     let Some(grid) = Grid::new(&readings, calendar) else { return Vec::new() };
     let usual = profile.median_readings_per_occupied_hour;
     let mut notices: Vec<Notice> =
         readings.devices.par_iter().flat_map_iter(|device| faults::of_device(device, &grid, usual)).collect();
-    notices.extend(twins::find(&readings, &grid));
+    notices.extend(twins::find(&readings, rooms, &grid));
     notices.extend(site::silences(profile, calendar, &grid));
     notices.sort_by(|a, b| (a.kind, &a.devices, a.from).cmp(&(b.kind, &b.devices, b.from)));
     notices
@@ -96,8 +97,12 @@ mod tests {
     }
 
     fn found(readings: &Readings) -> Vec<String> {
+        found_with(readings, &Rooms::default())
+    }
+
+    fn found_with(readings: &Readings, rooms: &Rooms) -> Vec<String> {
         let calendar = Calendar::default();
-        let notices = notices(readings, &profile(readings, &calendar), &calendar);
+        let notices = notices(readings, &profile(readings, &calendar), rooms, &calendar);
         let line = |n: Notice| format!("{} {}: {} to {}", n.kind.label(), n.devices.join("+"), n.from, n.to);
         notices.into_iter().map(line).collect()
     }
@@ -136,7 +141,17 @@ mod tests {
         // The second name misses a few readings, and its clock is some seconds ahead.
         let times = readings.devices[0].times.iter().enumerate().filter(|(n, _)| n % 29 != 0).map(|(_, t)| t + 4);
         readings.devices[3].times = times.collect();
-        assert_eq!(found(&readings), ["twins room_0+room_3: 2016-07-11 to 2016-08-05"]);
+        let twins = ["twins room_0+room_3: 2016-07-11 to 2016-08-05"];
+        assert_eq!(found(&readings), twins);
+        // Two sensors of one room are meant to say the same, but not those that were in one room months ago.
+        let found_in = |rows: &str| {
+            let table = format!("sensor,room,from,to\n{rows}");
+            let rooms = Rooms::parse(table.as_bytes(), "rooms.csv", &Calendar::default()).unwrap();
+            found_with(&readings, &rooms)
+        };
+        assert!(found_in("room_0,Hall,,\nroom_3,Hall,,\n").is_empty());
+        assert_eq!(found_in("room_0,Hall,,\nroom_3,Lab,,\n"), twins);
+        assert_eq!(found_in("room_0,Hall,,\nroom_3,Hall,,2016-05-01\nroom_3,Lab,2016-05-01,\n"), twins);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Devices with the same readings, or nearly: one sensor under two names, or two in one room.
 //!
 //! Two devices are twins when they differ in at most a tenth of the hours in which two rooms of the same habits would.
-//! Rooms that are used in the same hours every day show nothing, and are not called twins.
+//! Rooms that are used in the same hours every day show nothing, and are not called twins. Nor are two sensors that the
+//! table of rooms has in one room in these weeks.
 //!
 //! Not all pairs are compared, which ten thousand devices would make fifty million. Devices are gathered by parts of a
 //! minimum hash of their occupied hours, which the same hours share and like ones mostly do.
@@ -13,6 +14,7 @@ use rayon::prelude::*;
 use super::faults::{Grid, date};
 use super::{Kind, Notice};
 use crate::readings::{DeviceReadings, Readings};
+use crate::rooms::Rooms;
 
 /// Days up to the end of the readings that are compared.
 const DAYS: usize = 28;
@@ -43,10 +45,12 @@ struct Hours {
 }
 
 /// Returns the groups of twins.
-pub(super) fn find(readings: &Readings, grid: &Grid) -> Vec<Notice> {
+pub(super) fn find(readings: &Readings, rooms: &Rooms, grid: &Grid) -> Vec<Notice> {
     let begin = grid.hours.len().saturating_sub(24 * DAYS);
     let hours: Vec<Hours> = readings.devices.par_iter().map(|device| Hours::new(device, grid, begin)).collect();
     let hashes: Vec<[u64; PARTS]> = hours.par_iter().map(|hours| parts(&hours.occupied)).collect();
+    let name = |device: usize| readings.devices[device].device.as_str();
+    let share_room = |a: usize, b: usize| rooms.share_room(name(a), name(b), grid.instant(begin));
     let mut seen: HashMap<(usize, u64), Vec<usize>> = HashMap::new();
     // The first device of each group, by device.
     let mut group: Vec<usize> = (0..hours.len()).collect();
@@ -56,8 +60,13 @@ pub(super) fn find(readings: &Readings, grid: &Grid) -> Vec<Notice> {
         }
         for key in hashes.iter().copied().enumerate() {
             let others = seen.entry(key).or_default();
-            let like =
-                others.iter().find(|&&other| group[device] == device && are_twins(&hours[device], &hours[other], grid));
+            let is_like = |&&other: &&usize| {
+                group[device] == device
+                    && are_twins(&hours[device], &hours[other], grid)
+                    && !share_room(device, other)
+                    && !share_room(device, group[other])
+            };
+            let like = others.iter().find(is_like);
             match like {
                 Some(&other) => group[device] = group[other],
                 None if others.len() < MAX_COMPARED && !others.contains(&group[device]) => others.push(device),

@@ -6,15 +6,14 @@ use csv::ByteRecord;
 
 use super::row::{Value, check_width, in_column, in_line, is_row, time, value};
 use crate::calendar::{Calendar, Timestamp};
-use crate::readings::file::field::{Clock, Problem, number, trim};
+use crate::readings::file::field::{Clock, Problem, trim};
 use crate::readings::file::sink::{Sink, as_object};
 use crate::readings::file::sniff::Taken;
 use crate::readings::file::source::Records;
-use crate::readings::file::words::{is_absent, is_blank};
 
-/// Home Assistant's name of the column of devices, and the beginning of those that measure.
+/// Home Assistant's name of the column of devices, and the domains of those that may say that a room is occupied.
 const ENTITY: &str = "entity_id";
-const SENSOR: &[u8] = b"sensor.";
+const DOMAINS: [&[u8]; 2] = [b"binary_sensor", b"input_boolean"];
 
 /// Reads the rows. Without a column of states each row is motion.
 ///
@@ -31,7 +30,7 @@ pub fn read<S: Sink>(
     let has_entities = taken.occupied_above.is_none() && taken.names[columns.0].eq_ignore_ascii_case(ENTITY);
     let mut left_out: u64 = 0;
     while input.next(into.file(), |record| is_row(record, taken, &mut clock))? {
-        if has_entities && is_of_other_sensor(&input.record, columns) {
+        if has_entities && is_of_other_domain(&input.record, columns.0) {
             left_out += 1;
             continue;
         }
@@ -44,16 +43,19 @@ pub fn read<S: Sink>(
     }
     if left_out > 0 {
         let rows = if left_out == 1 { "row" } else { "rows" };
-        into.taken(&format!("{left_out} {rows} left out: numbers of entities `sensor.…`, which are no presence"));
+        into.taken(&format!("{left_out} {rows} left out: of entities other than `binary_sensor.…` and `input_boolean.…`"));
     }
     Ok(())
 }
 
-/// Returns whether a row is of a Home Assistant sensor that gives numbers, such as a temperature, or no value.
-fn is_of_other_sensor(record: &ByteRecord, (device, state): (usize, Option<usize>)) -> bool {
-    let cell = |at: usize| trim(record.get(at).unwrap_or_default());
-    let is_other = |cell: &[u8]| is_blank(cell) || is_absent(cell) || number(cell).is_some();
-    cell(device).starts_with(SENSOR) && state.is_some_and(|state| is_other(cell(state)))
+/// Returns whether a row is of a Home Assistant entity that is no presence, such as a temperature, a light or a person. A
+/// name without a domain, or with a point in a name of another kind, is a device.
+fn is_of_other_domain(record: &ByteRecord, device: usize) -> bool {
+    let cell = trim(record.get(device).unwrap_or_default());
+    let Some(point) = cell.iter().position(|&byte| byte == b'.') else { return false };
+    let domain = &cell[..point];
+    let is_domain = !domain.is_empty() && domain.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'_'));
+    is_domain && !DOMAINS.contains(&domain)
 }
 
 fn row(
