@@ -269,9 +269,11 @@ fn a_sensor_named_like_a_room_of_others_counts_there_and_is_warned_of() {
     let listed = roomcast(&["predict", "2016-08-24 23:59:59", input, "-", "--rooms", &both]);
     assert_eq!(text(&output.stdout), text(&listed.stdout));
     assert!(!text(&listed.stderr).contains("count in the rooms"), "{}", text(&listed.stderr));
-    let json: serde_json::Value =
-        serde_json::from_str(&ok(&["inspect", input, "--rooms", &rooms, "--json"])).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&ok(&["inspect", input, "--rooms", &rooms, "--json"])).unwrap();
     assert_eq!(json["rooms"]["rooms"][0]["sensors"], serde_json::json!(["device_1", "device_3"]));
     let shown = ok(&["inspect", input, "--rooms", &rooms]);
-    assert!(shown.contains("1 sensor not in the table of rooms, counted in the room of the same name: device_3"), "{shown}");
+    assert!(
+        shown.contains("1 sensor not in the table of rooms, counted in the room of the same name: device_3"),
+        "{shown}"
+    );
 }

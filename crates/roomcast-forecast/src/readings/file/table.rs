@@ -5,8 +5,8 @@ use std::io::Read;
 use csv::ByteRecord;
 
 use super::error::ReadError;
-use super::source::sheet::Sheet;
 use super::source::encoding::{Decoded, Encoding};
+use super::source::sheet::Sheet;
 use super::source::{self, Content, Records};
 
 /// Bytes at the beginning in which the separator and the encoding are looked for.

@@ -22,7 +22,10 @@ pub fn read<S: Sink>(text: impl Read, calendar: &Calendar, into: &mut S) -> Resu
     let Some(columns) = find_contract(&input.record) else { return Ok(()) };
     let width = input.record.len();
     let mut clock = Clock::new(calendar);
-    while input.next(into.file(), |record| record.get(columns[0]).is_some_and(|time| clock.text(time).is_ok()))? {
+    let is_row = |record: &ByteRecord, clock: &mut Clock<'_>| {
+        record.len() == width && clock.text(&record[columns[0]]).is_ok() && state(&record[columns[2]]).is_ok()
+    };
+    while input.next(into.file(), |record| is_row(record, &mut clock))? {
         match row(&input.record, columns, width, &mut clock, into) {
             Ok((time, device, motion)) => into.accept(time, device, motion)?,
             Err(problem) => {

@@ -43,7 +43,9 @@ pub fn read<S: Sink>(
     }
     if left_out > 0 {
         let rows = if left_out == 1 { "row" } else { "rows" };
-        into.taken(&format!("{left_out} {rows} left out: of entities other than `binary_sensor.…` and `input_boolean.…`"));
+        into.taken(&format!(
+            "{left_out} {rows} left out: of entities other than `binary_sensor.…` and `input_boolean.…`"
+        ));
     }
     Ok(())
 }

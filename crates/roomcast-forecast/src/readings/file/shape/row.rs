@@ -5,7 +5,7 @@ use csv::ByteRecord;
 use crate::calendar::Timestamp;
 use crate::readings::file::error::Snippet;
 use crate::readings::file::field::{self, Clock, Problem, trim};
-use crate::readings::file::sniff::{Taken, TimeColumn, join};
+use crate::readings::file::sniff::{Shape, Taken, TimeColumn, join};
 use crate::readings::file::words::is_absent;
 
 /// Adds the line to a problem, with a caret under the field.
@@ -44,9 +44,15 @@ pub fn time(record: &ByteRecord, column: &TimeColumn, clock: &mut Clock<'_>) -> 
     }
 }
 
-/// Returns whether a line has a time where a row has its own.
+/// Returns whether a line is a row by itself: it has as many fields as the others, a time, and a state where rows have one.
 pub fn is_row(record: &ByteRecord, taken: &Taken, clock: &mut Clock<'_>) -> bool {
-    record.len() > taken.time.at && time(record, &taken.time, clock).is_ok()
+    let state = match &taken.shape {
+        Shape::Long { value, .. } => *value,
+        Shape::Wide { .. } => None,
+    };
+    record.len() == taken.names.len()
+        && time(record, &taken.time, clock).is_ok()
+        && state.is_none_or(|at| value(&record[at], taken.occupied_above).is_ok())
 }
 
 /// The statement of a cell about its room.
