@@ -109,7 +109,7 @@ fn every_mistake_has_its_own_name() {
     }
     assert_eq!(server.get("/predict?device=devise_2").json()["hint"], "did you mean \"device_2\"?");
     let put = server.ask("PUT", "/predict", &["Authorization: Bearer r-token"], b"");
-    assert_eq!((put.code().as_str(), put.header("allow")), ("method_not_allowed", Some("GET, HEAD, POST")));
+    assert_eq!((put.code().as_str(), put.header("allow")), ("method_not_allowed", Some("GET, HEAD, POST, PUT")));
     let many = |count: usize| format!("/predict?{}", "device=device_1&".repeat(count));
     assert_eq!(server.get(&many(1000)).status, 200);
     assert_eq!(server.get(&many(1001)).code(), "invalid_parameter");
@@ -281,7 +281,7 @@ fn ids_traces_and_origins_are_passed_on() {
     assert_eq!((&line["url.path"], &line["http.response.status_code"]), (&"/devices".into(), &200.into()));
     let preflight = ["Origin: https://dash.example", "Access-Control-Request-Method: GET"];
     let answer = server.ask("OPTIONS", "/predict", &preflight, b"");
-    assert_eq!((answer.status, answer.header("access-control-allow-methods")), (204, Some("GET, HEAD, POST")));
+    assert_eq!((answer.status, answer.header("access-control-allow-methods")), (204, Some("GET, HEAD, POST, PUT")));
     let stranger = server.ask("GET", "/healthz", &["Origin: https://evil.example"], b"");
     assert_eq!(stranger.header("access-control-allow-origin"), None);
     assert_eq!(stranger.header("x-content-type-options"), Some("nosniff"));

@@ -94,7 +94,8 @@ const LEDGER_DAYS: i32 = 30;
 fn write_ledger(text: &mut Text, site: &Site) {
     let sums = DaySums::total(site.ledger().days(LEDGER_DAYS).map(|(_, sums)| sums));
     let known: Vec<_> = POLICIES.iter().zip(sums.policies).filter_map(|(policy, sums)| Some((policy, sums?))).collect();
-    let values: [(&str, &str, fn(&Sums) -> f64); 4] = [
+    type Value = (&'static str, &'static str, fn(&Sums) -> f64);
+    let values: [Value; 4] = [
         ("occupied_hours", "Occupied hours of the last 30 days that are over.", |sums| sums.occupied),
         ("hours_on", "Hours on of the same days.", |sums| sums.on),
         ("empty_hours_on", "Hours on in vacant hours.", |sums| sums.empty_on),
