@@ -6,7 +6,7 @@
 import { t, translate } from './core/language.js';
 import { $, prefer, prefers, save, when } from './core/tools.js';
 import { wallOf } from './core/words.js';
-import { isOpen, serves, token } from './core/api.js';
+import { isOpen, token } from './core/api.js';
 import { groupable } from './core/groups.js';
 import { closePanel, go, readRoute, route, state } from './core/state.js';
 import { showFacts } from './plan/facts.js';
@@ -78,7 +78,6 @@ function listenToPlan() {
   $('show-plan').addEventListener('click', () => showBoard('plan'));
   $('show-chances').addEventListener('click', () => showBoard('chances'));
   $('show-use').addEventListener('click', () => showBoard('use'));
-  $('show-use').hidden = !serves('/utilisation');
   $('download-use').addEventListener('click', downloadUse);
   $('print').addEventListener('click', () => print());
   $('download-plan').addEventListener('click', () => save(new Blob([planTable()], { type: 'text/csv' }), planFile()));
@@ -152,8 +151,7 @@ export function start() {
   translate();
   offerLanguages();
   applyTheme();
-  const board = prefers('board', 'plan');
-  showBoard(board === 'use' && !serves('/utilisation') ? 'plan' : board, false);
+  showBoard(prefers('board', 'plan'), false);
   $('more').open = !isNarrow();
   $('numbers').checked = prefers('numbers', false);
   applyNumbers();

@@ -1,7 +1,6 @@
 // What is shown: the address, the forecast, and which rooms in which order.
 
 import { collator } from './language.js';
-import { serves } from './api.js';
 import { $, sum, tell } from './tools.js';
 import { DAY, HOURS, stamp, wall } from './words.js';
 
@@ -98,7 +97,7 @@ function room(about) {
 
 /** With more rooms than this the days to come are fetched when somebody asks for them. */
 const MOST_ROOMS_AHEAD = 500;
-export const isWeekLarge = () => serves('/ledger') && state.rooms.length > MOST_ROOMS_AHEAD && !state.week;
+export const isWeekLarge = () => state.rooms.length > MOST_ROOMS_AHEAD && !state.week;
 
 export const FILTERS = [
   ['all', () => true],
