@@ -26,9 +26,28 @@ after(async () => {
   await server?.stop();
 });
 
-test('a name in a table for spreadsheets is no formula', async () => {
+/** The page's tools, which need no browser. */
+const tools = async () => {
   const source = await readFile(new URL('../../crates/roomcast-server/src/page/app/core/tools.js', import.meta.url));
-  const { field } = await import(`data:text/javascript;base64,${source.toString('base64')}`);
+  return import(`data:text/javascript;base64,${source.toString('base64')}`);
+};
+
+test('one room in twenty is left out at each end, and none of fewer than twenty', async () => {
+  const { greatestOf, leastOf } = await tools();
+  for (let n = 1; n <= 200; n += 1) {
+    const values = Array.from({ length: n }, (_, at) => (at * 7919) % 10_007).sort((a, b) => a - b);
+    const out = Math.trunc(n / 20);
+    for (const given of [values, [...values].reverse()]) {
+      assert.equal(leastOf(given), values[out], `${n}`);
+      assert.equal(greatestOf(given), values[n - 1 - out], `${n}`);
+    }
+  }
+  assert.equal(greatestOf(['2016-08-31T19:30:00', '2016-09-01T01:30:00']), '2016-09-01T01:30:00');
+  assert.equal(leastOf([]), undefined);
+});
+
+test('a name in a table for spreadsheets is no formula', async () => {
+  const { field } = await tools();
   assert.deepEqual(['Hall', '=cmd|A1!x', '+1', '-1', '@x', '\t=1', '=a,"b"', 'a=b'].map(field),
     ['Hall', "'=cmd|A1!x", "'+1", "'-1", "'@x", "'\t=1", '"\'=a,""b"""', 'a=b']);
 });
