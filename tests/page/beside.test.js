@@ -131,7 +131,7 @@ test('floors of the table of rooms are groups, which fold', async () => {
   const table = (page) => page.route((url) => url.pathname === '/rooms', (route) => route.fulfill({ json: { rooms, unassigned: [], without_readings: [] } }));
   const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'plan', prepare: table });
   await page.getByRole('heading', { level: 1, name: /switch on/ }).waitFor();
-  await page.getByLabel('Group').check();
+  assert.equal(await page.getByLabel('Group').isChecked(), true);
   const ground = page.getByRole('rowheader', { name: /^Ground floor, 3 rooms, unfolded/ });
   await ground.waitFor();
   await ground.click();

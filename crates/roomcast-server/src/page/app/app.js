@@ -37,7 +37,7 @@ function showAll() {
   $('sign-out').hidden = !token.get();
   document.body.classList.toggle('compare', state.past);
   const able = groupable();
-  if ($('group-field').hidden && able) $('group').checked = prefers('group', state.rooms.length > 30);
+  if ($('group-field').hidden && able) $('group').checked = prefers('group', state.floors.size > 0 || state.rooms.length > 30);
   $('group-field').hidden = !able;
   showFilters();
   showHead();
