@@ -187,7 +187,7 @@ test('the page says in one sentence how far its likely hours can be trusted, and
 test('a time is typed as it is shown', async () => {
   const { page, errors, close } = await open({ token: TOKEN });
   await page.getByRole('grid').waitFor();
-  const field = page.getByLabel('Forecast made at');
+  const field = page.getByLabel('Forecast from');
   assert.match(await field.inputValue(), /^2016-08-31 \d\d:\d\d$/);
   await field.fill('2016-08-24');
   await field.press('Enter');

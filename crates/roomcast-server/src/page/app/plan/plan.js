@@ -46,7 +46,7 @@ export function filling(parts) {
 export const blockOf = (row, hour) => row.blocks.find((block) => stamp(block.end) > stamp(state.starts[hour]) && stamp(block.start) < stamp(state.starts[hour]) + HOUR);
 
 /** A time, with its weekday where that is not the first hour's. */
-export const when24 = (text) => (text.slice(0, 10) === state.starts[0].slice(0, 10) ? clock(text) : `${weekday(text)} ${clock(text)}`);
+export const when24 = (text) => (text.slice(0, 10) === state.starts[0].slice(0, 10) ? clock(text) : t('when.day', { day: weekday(text), time: clock(text) }));
 
 /** What is to do, in a sentence: earliest and latest leave out one room in twenty, so that no outlier speaks for all. */
 export function planHeadline(day) {
