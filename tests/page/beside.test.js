@@ -141,3 +141,26 @@ test('floors of the table of rooms are groups, which fold', async () => {
   assert.deepEqual(errors, []);
   await close();
 });
+
+test('an alert names the room of its sensor, as a link to it', async () => {
+  const alert = { kind: 'silent_sensors', count: 2, since: '2016-08-31T00:00:00Z', examples: ['a 2', 'device_3'], rooms: ['device_4', null] };
+  const silent = (page) => page.route((url) => url.pathname === '/alerts', (route) => route.fulfill({ json: { alerts: [alert] } }));
+  const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'plan', prepare: silent });
+  await page.locator('#alerts summary').click();
+  await page.getByRole('button', { name: 'device_3', exact: true }).waitFor();
+  await page.getByRole('button', { name: 'a 2 (device_4)', exact: true }).click();
+  await page.getByRole('region', { name: 'device_4' }).waitFor();
+  assert.deepEqual(errors, []);
+  await close();
+});
+
+for (const [locale, said] of [['en-GB', 'working hours Mon–Fri 08:00–18:00.'], ['de', 'Arbeitszeit Mo–Fr 08:00–18:00.'], ['fr', 'heures de travail lun–ven 08:00–18:00.']]) {
+  test(`the use of rooms on a phone: working hours in words, the busiest hour in sight, ${locale}`, async () => {
+    const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'use', viewport: PHONE, locale });
+    await page.locator('#use p').filter({ hasText: said }).waitFor();
+    const peak = await page.locator('#use-peak').boundingBox();
+    assert.ok(peak.x + peak.width <= PHONE.width, `${peak.x + peak.width}`);
+    assert.deepEqual(errors, []);
+    await close();
+  });
+}

@@ -223,7 +223,7 @@ test('the plan is shown first, and it is the API’s schedule', async () => {
     const side = await row(device).locator('.num').allInnerTexts();
     const [block] = blocks;
     const on = block ? clock(block.start) : '–';
-    assert.deepEqual(side, [on, block ? `${clock(block.end)}${blocks.length > 1 ? ` +${blocks.length - 1}` : ''}` : ''], device);
+    assert.deepEqual(side, [on, block ? `${clock(block.end)}${blocks.length > 1 ? ` +${blocks.length - 1} more` : ''}` : ''], device);
     for (let hour = 0; hour < 24; hour += 1) {
       const [from, to] = [hour, hour + 1].map((h) => new Date(Date.parse(`${PAST}Z`) + h * 3_600_000).toISOString().slice(0, 19));
       const isOn = blocks.some(({ start, end }) => start < to && end > from);
