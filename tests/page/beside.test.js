@@ -1,4 +1,4 @@
-// What stands beside the plan, and the use of rooms: the numbers are those of the API, and none is there that the server does not have.
+// What stands beside the plan, and the use of rooms: the numbers are those of the API, and none is there that was not measured.
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
@@ -9,25 +9,16 @@ import { READINGS, TOKEN, serve } from './server.js';
 
 let server;
 let browser;
-/** Operations that this server has. */
-let paths;
 
 before(async () => {
   server = await serve(READINGS);
   browser = await launch();
-  paths = Object.keys((await server.get('/openapi.json')).paths);
 });
 
 after(async () => {
   await browser?.close();
   await server?.stop();
 });
-
-const lacks = (t, path) => {
-  if (paths.includes(path)) return false;
-  t.skip(`the server has no ${path}`);
-  return true;
-};
 
 const LEDGER = { timetable: 'mon-fri 06:00-19:00', days: 30, by_day: [], policies: [
   { policy: 'timetable', hours: 5040, occupied_hours: 1400, hours_on: 2000, empty_hours_on: 700, missed_hours: 28, missed_share: 0.02, starts: 150 },
@@ -38,8 +29,7 @@ const withLedger = (ledger) => (page) => page.route((url) => url.pathname === '/
 
 const figure = (page, name) => page.locator(`[data-fact="${name}"]`);
 
-test('saved and missed are the ledger’s', async (t) => {
-  if (lacks(t, '/ledger')) return;
+test('saved and missed are the ledger’s', async () => {
   const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'plan', prepare: withLedger(LEDGER) });
   await figure(page, 'saved').waitFor();
   assert.match(await figure(page, 'saved').innerText(), /^Saved, 30 days\n20 %\s+1,600 hours on, by the timetable 2,000$/);
@@ -48,8 +38,7 @@ test('saved and missed are the ledger’s', async (t) => {
   await close();
 });
 
-test('a plan that is on for longer than the timetable says so', async (t) => {
-  if (lacks(t, '/ledger')) return;
+test('a plan that is on for longer than the timetable says so', async () => {
   const more = structuredClone(LEDGER);
   more.policies[1].hours_on = 2340;
   const { page, close } = await openPage(browser, server, { token: TOKEN, board: 'plan', prepare: withLedger(more) });
@@ -57,8 +46,7 @@ test('a plan that is on for longer than the timetable says so', async (t) => {
   await close();
 });
 
-test('without a timetable, or without a day, nothing is said to be saved', async (t) => {
-  if (lacks(t, '/ledger')) return;
+test('without a timetable, or without a day, nothing is said to be saved', async () => {
   for (const ledger of [{ ...LEDGER, timetable: null, policies: LEDGER.policies.slice(1) }, { timetable: null, days: 0, policies: [], by_day: [] }]) {
     const { page, close } = await openPage(browser, server, { token: TOKEN, board: 'plan', prepare: withLedger(ledger) });
     await figure(page, 'trust').waitFor();
@@ -81,8 +69,7 @@ test('how sure is measured, and is not said of a day of the past', async () => {
   await close();
 });
 
-test('the days to come are the API’s, Monday among them', async (t) => {
-  if (lacks(t, '/ledger')) return;
+test('the days to come are the API’s, Monday among them', async () => {
   const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'plan' });
   const { devices } = await server.get('/schedule?days=7&preheat=45m&setback_after=30m');
   const days = page.locator('#week-days li');
@@ -97,8 +84,7 @@ test('the days to come are the API’s, Monday among them', async (t) => {
 });
 
 for (const [size, viewport] of [['desk', DESK], ['phone', PHONE]]) {
-  test(`no violation with all figures; the first room in sight, ${size}`, async (t) => {
-    if (lacks(t, '/ledger')) return;
+  test(`no violation with all figures; the first room in sight, ${size}`, async () => {
     for (const locale of ['en-GB', 'de', 'fr']) {
       const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'plan', viewport, locale, prepare: withLedger(LEDGER) });
       await page.locator('#week-days li').nth(6).waitFor();
@@ -112,8 +98,7 @@ for (const [size, viewport] of [['desk', DESK], ['phone', PHONE]]) {
   });
 }
 
-test('the use of rooms is the API’s, is sorted by a press, and downloaded', async (t) => {
-  if (lacks(t, '/utilisation')) return;
+test('the use of rooms is the API’s, is sorted by a press, and downloaded', async () => {
   const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'plan' });
   await page.getByRole('button', { name: 'Use', exact: true }).click();
   const { rooms } = await server.get('/utilisation');
@@ -141,13 +126,12 @@ test('the use of rooms is the API’s, is sorted by a press, and downloaded', as
   await close();
 });
 
-test('floors of the table of rooms are groups, which fold', async (t) => {
-  if (lacks(t, '/rooms')) return;
+test('floors of the table of rooms are groups, which fold', async () => {
   const rooms = [1, 2, 3, 4, 5, 6, 7].map((n) => ({ sensor: `device_${n}`, room: `device_${n}`, floor: n < 4 ? 'Ground floor' : 'First floor' }));
   const table = (page) => page.route((url) => url.pathname === '/rooms', (route) => route.fulfill({ json: { rooms, unassigned: [], without_readings: [] } }));
   const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'plan', prepare: table });
   await page.getByRole('heading', { level: 1, name: /switch on/ }).waitFor();
-  await page.getByLabel('Group').check();
+  assert.equal(await page.getByLabel('Group').isChecked(), true);
   const ground = page.getByRole('rowheader', { name: /^Ground floor, 3 rooms, unfolded/ });
   await ground.waitFor();
   await ground.click();
@@ -157,3 +141,26 @@ test('floors of the table of rooms are groups, which fold', async (t) => {
   assert.deepEqual(errors, []);
   await close();
 });
+
+test('an alert names the room of its sensor, as a link to it', async () => {
+  const alert = { kind: 'silent_sensors', count: 2, since: '2016-08-31T00:00:00Z', examples: ['a 2', 'device_3'], rooms: ['device_4', null] };
+  const silent = (page) => page.route((url) => url.pathname === '/alerts', (route) => route.fulfill({ json: { alerts: [alert] } }));
+  const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'plan', prepare: silent });
+  await page.locator('#alerts summary').click();
+  await page.getByRole('button', { name: 'device_3', exact: true }).waitFor();
+  await page.getByRole('button', { name: 'a 2 (device_4)', exact: true }).click();
+  await page.getByRole('region', { name: 'device_4' }).waitFor();
+  assert.deepEqual(errors, []);
+  await close();
+});
+
+for (const [locale, said] of [['en-GB', 'working hours Mon–Fri 08:00–18:00.'], ['de', 'Arbeitszeit Mo–Fr 08:00–18:00.'], ['fr', 'heures de travail lun–ven 08:00–18:00.']]) {
+  test(`the use of rooms on a phone: working hours in words, the busiest hour in sight, ${locale}`, async () => {
+    const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'use', viewport: PHONE, locale });
+    await page.locator('#use p').filter({ hasText: said }).waitFor();
+    const peak = await page.locator('#use-peak').boundingBox();
+    assert.ok(peak.x + peak.width <= PHONE.width, `${peak.x + peak.width}`);
+    assert.deepEqual(errors, []);
+    await close();
+  });
+}

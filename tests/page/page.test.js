@@ -26,9 +26,28 @@ after(async () => {
   await server?.stop();
 });
 
-test('a name in a table for spreadsheets is no formula', async () => {
+/** The page's tools, which need no browser. */
+const tools = async () => {
   const source = await readFile(new URL('../../crates/roomcast-server/src/page/app/core/tools.js', import.meta.url));
-  const { field } = await import(`data:text/javascript;base64,${source.toString('base64')}`);
+  return import(`data:text/javascript;base64,${source.toString('base64')}`);
+};
+
+test('one room in twenty is left out at each end, and none of fewer than twenty', async () => {
+  const { greatestOf, leastOf } = await tools();
+  for (let n = 1; n <= 200; n += 1) {
+    const values = Array.from({ length: n }, (_, at) => (at * 7919) % 10_007).sort((a, b) => a - b);
+    const out = Math.trunc(n / 20);
+    for (const given of [values, [...values].reverse()]) {
+      assert.equal(leastOf(given), values[out], `${n}`);
+      assert.equal(greatestOf(given), values[n - 1 - out], `${n}`);
+    }
+  }
+  assert.equal(greatestOf(['2016-08-31T19:30:00', '2016-09-01T01:30:00']), '2016-09-01T01:30:00');
+  assert.equal(leastOf([]), undefined);
+});
+
+test('a name in a table for spreadsheets is no formula', async () => {
+  const { field } = await tools();
   assert.deepEqual(['Hall', '=cmd|A1!x', '+1', '-1', '@x', '\t=1', '=a,"b"', 'a=b'].map(field),
     ['Hall', "'=cmd|A1!x", "'+1", "'-1", "'@x", "'\t=1", '"\'=a,""b"""', 'a=b']);
 });
@@ -168,7 +187,7 @@ test('the page says in one sentence how far its likely hours can be trusted, and
 test('a time is typed as it is shown', async () => {
   const { page, errors, close } = await open({ token: TOKEN });
   await page.getByRole('grid').waitFor();
-  const field = page.getByLabel('Forecast made at');
+  const field = page.getByLabel('Forecast from');
   assert.match(await field.inputValue(), /^2016-08-31 \d\d:\d\d$/);
   await field.fill('2016-08-24');
   await field.press('Enter');
@@ -204,7 +223,7 @@ test('the plan is shown first, and it is the API’s schedule', async () => {
     const side = await row(device).locator('.num').allInnerTexts();
     const [block] = blocks;
     const on = block ? clock(block.start) : '–';
-    assert.deepEqual(side, [on, block ? `${clock(block.end)}${blocks.length > 1 ? ` +${blocks.length - 1}` : ''}` : ''], device);
+    assert.deepEqual(side, [on, block ? `${clock(block.end)}${blocks.length > 1 ? ` +${blocks.length - 1} more` : ''}` : ''], device);
     for (let hour = 0; hour < 24; hour += 1) {
       const [from, to] = [hour, hour + 1].map((h) => new Date(Date.parse(`${PAST}Z`) + h * 3_600_000).toISOString().slice(0, 19));
       const isOn = blocks.some(({ start, end }) => start < to && end > from);

@@ -94,13 +94,9 @@ static FILES: LazyLock<[File; 15]> = LazyLock::new(|| {
     ]
 });
 
-/// Returns the page with marks for its script. It names the operations that the page shows as far as the server has them.
+/// Returns the page with marks for its script.
 fn index(marks: &str) -> String {
-    let shown = ["/ledger", "/rooms", "/utilisation"];
-    let operations: Vec<String> =
-        super::openapi::operations().into_iter().flat_map(|(_, each)| each).map(|each| each.path).collect();
-    let served: Vec<&str> = shown.into_iter().filter(|path| operations.iter().any(|each| each == path)).collect();
-    include_str!("app/index.html").replacen("<html ", &format!("<html {marks}data-api=\"{}\" ", served.join(" ")), 1)
+    include_str!("app/index.html").replacen("<html ", &format!("<html {marks}"), 1)
 }
 
 /// Returns a file of ours, compressed once for all clients, so at the best level.

@@ -6,7 +6,7 @@
 import { t, translate } from './core/language.js';
 import { $, prefer, prefers, save, when } from './core/tools.js';
 import { wallOf } from './core/words.js';
-import { isOpen, serves, token } from './core/api.js';
+import { isOpen, token } from './core/api.js';
 import { groupable } from './core/groups.js';
 import { closePanel, go, readRoute, route, state } from './core/state.js';
 import { showFacts } from './plan/facts.js';
@@ -37,7 +37,7 @@ function showAll() {
   $('sign-out').hidden = !token.get();
   document.body.classList.toggle('compare', state.past);
   const able = groupable();
-  if ($('group-field').hidden && able) $('group').checked = prefers('group', state.rooms.length > 30);
+  if ($('group-field').hidden && able) $('group').checked = prefers('group', state.floors.size > 0 || state.rooms.length > 30);
   $('group-field').hidden = !able;
   showFilters();
   showHead();
@@ -78,7 +78,6 @@ function listenToPlan() {
   $('show-plan').addEventListener('click', () => showBoard('plan'));
   $('show-chances').addEventListener('click', () => showBoard('chances'));
   $('show-use').addEventListener('click', () => showBoard('use'));
-  $('show-use').hidden = !serves('/utilisation');
   $('download-use').addEventListener('click', downloadUse);
   $('print').addEventListener('click', () => print());
   $('download-plan').addEventListener('click', () => save(new Blob([planTable()], { type: 'text/csv' }), planFile()));
@@ -152,8 +151,7 @@ export function start() {
   translate();
   offerLanguages();
   applyTheme();
-  const board = prefers('board', 'plan');
-  showBoard(board === 'use' && !serves('/utilisation') ? 'plan' : board, false);
+  showBoard(prefers('board', 'plan'), false);
   $('more').open = !isNarrow();
   $('numbers').checked = prefers('numbers', false);
   applyNumbers();

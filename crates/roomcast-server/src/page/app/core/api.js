@@ -6,9 +6,6 @@ import { tell } from './tools.js';
 /** Whether the server has no tokens, so that the page needs no sign-in; the server marks the document. */
 export const isOpen = 'open' in document.documentElement.dataset;
 
-/** Whether the server has an operation of a path; it marks the document with those. */
-export const serves = (path) => (document.documentElement.dataset.api ?? '').split(' ').includes(path);
-
 const KEY = 'roomcast.token';
 export const token = {
   get: () => sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY),

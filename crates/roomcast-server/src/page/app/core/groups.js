@@ -1,9 +1,9 @@
 // Groups of rooms: floors where the server knows them, else what names have in common.
 
 import { collator } from './language.js';
-import { $, sum } from './tools.js';
+import { $, greatestOf, leastOf, sum } from './tools.js';
 import { stamp } from './words.js';
-import { firstOf, found, isPlan, quantile, state, tally } from './state.js';
+import { firstOf, found, isPlan, state, tally } from './state.js';
 
 /** With more rooms than this, groups are folded at first. */
 const MOST_UNFOLDED = 60;
@@ -32,8 +32,8 @@ function head(name, members) {
   const on = members.filter((row) => row.blocks.length);
   return {
     kind: 'group', key: `\n${name}`, prefix: name, folded: isFolded(name), size: members.length, tally: tally(members), first: firstOf(members),
-    on: on.length ? quantile(on.map((row) => row.on), 0.05) : Infinity,
-    off: on.length ? quantile(on.map((row) => stamp(row.blocks.at(-1).end)), 0.95) : null,
+    on: on.length ? leastOf(on.map((row) => row.on)) : Infinity,
+    off: on.length ? greatestOf(on.map((row) => stamp(row.blocks.at(-1).end))) : null,
     most: sum(members.map((row) => (isPlan() ? row.hoursOn : row.expected))),
   };
 }

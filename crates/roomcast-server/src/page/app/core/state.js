@@ -1,8 +1,7 @@
 // What is shown: the address, the forecast, and which rooms in which order.
 
 import { collator } from './language.js';
-import { serves } from './api.js';
-import { $, sum, tell } from './tools.js';
+import { $, leastOf, sum, tell } from './tools.js';
 import { DAY, HOURS, stamp, wall } from './words.js';
 
 /** `at`: origin or null for the latest; `room` and `hour`, or `view=model`: what the panel shows. */
@@ -98,7 +97,7 @@ function room(about) {
 
 /** With more rooms than this the days to come are fetched when somebody asks for them. */
 const MOST_ROOMS_AHEAD = 500;
-export const isWeekLarge = () => serves('/ledger') && state.rooms.length > MOST_ROOMS_AHEAD && !state.week;
+export const isWeekLarge = () => state.rooms.length > MOST_ROOMS_AHEAD && !state.week;
 
 export const FILTERS = [
   ['all', () => true],
@@ -121,11 +120,8 @@ const ORDERS = {
   first: (a, b) => (earliest(a) === earliest(b) ? ORDERS.name(a, b) : earliest(a) - earliest(b)),
 };
 
-/** The value below which a share of these lie: of few, the least. */
-export const quantile = (values, share) => [...values].sort((a, b) => a - b)[Math.floor(share * values.length)];
-
-/** The first hour in which rooms are expected in use, without the earliest room in twenty: no outlier speaks for all. */
-export const firstOf = (rooms) => quantile(rooms.map((row) => row.first).filter((hour) => hour !== null), 0.05) ?? null;
+/** The first hour in which rooms are expected in use. */
+export const firstOf = (rooms) => leastOf(rooms.map((row) => row.first).filter((hour) => hour !== null)) ?? null;
 
 /** How many of the rooms are on, or expected in use, per hour. */
 export function tally(rooms) {

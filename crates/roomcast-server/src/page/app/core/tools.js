@@ -33,6 +33,12 @@ export function announce(element, text) {
 export const sum = (values) => values.reduce((a, b) => a + b, 0);
 export const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
+const ascending = (values) => [...values].sort((a, b) => (a > b) - (a < b));
+
+/** The least and the greatest of values, without one in twenty at that end: no outlier speaks for all. Of fewer than twenty none is left out. */
+export const leastOf = (values) => ascending(values)[Math.floor(values.length / 20)];
+export const greatestOf = (values) => ascending(values).at(-1 - Math.floor(values.length / 20));
+
 /** Hands a file to the person. */
 export function save(blob, name) {
   const link = h('a', { href: URL.createObjectURL(blob), download: name });

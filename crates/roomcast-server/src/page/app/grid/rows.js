@@ -35,7 +35,7 @@ const counted = (n, size) => t(isPlan() ? 'count.on' : 'count.used', { shown: n,
 /** What is shown is part of what is read out. */
 function side(column, text, said) {
   const label = said.includes(text) ? said : `${text}, ${said}`;
-  return h('div', { role: 'gridcell', tabIndex: -1, 'aria-colindex': column + 1, 'data-column': column, className: 'num', 'aria-label': label }, text);
+  return h('div', { role: 'gridcell', tabIndex: -1, 'aria-colindex': column + 1, 'data-column': column, className: 'num', title: said, 'aria-label': label }, text);
 }
 
 export const oddities = (row) => [row.status === 'live' ? null : row.status, row.chattering ? 'chattering' : null].filter(Boolean).map((flag) => t(`flag.${flag}`));
@@ -77,7 +77,7 @@ function onAndOff(row) {
   const again = row.blocks[1];
   const off = { time: when24(block.end), again: again && when24(again.start) };
   return [isOnNow(row) ? side(1 + HOURS, t('now'), t('side.onNow')) : side(1 + HOURS, clock(block.start), t('side.onAt', { time: when24(block.start) })),
-    side(2 + HOURS, `${clock(block.end)}${again ? ` +${count(row.blocks.length - 1)}` : ''}`, t(again ? 'side.offAndOn' : 'side.offAt', off))];
+    side(2 + HOURS, again ? t('side.more', { time: clock(block.end), n: row.blocks.length - 1 }) : clock(block.end), t(again ? 'side.offAndOn' : 'side.offAt', off))];
 }
 
 function cellOf(row, hour) {

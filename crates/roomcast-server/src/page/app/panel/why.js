@@ -54,7 +54,7 @@ function whySentence(answer, all) {
   const con = all.find((each) => each.size <= -0.08);
   const names = { pro: pro && t(`reason.${pro.name}`), con: con && t(`reason.${con.name}`) };
   const kind = pro && con ? 'both' : pro ? 'pro' : con ? 'con' : 'none';
-  return [`${percent(answer.probability)}: ${likelihood(answer.probability)}.`, usual, t(`why.moved.${kind}`, names)].filter(Boolean).join(' ');
+  return [t('why.chance', { chance: percent(answer.probability), said: likelihood(answer.probability) }), usual, t(`why.moved.${kind}`, names)].filter(Boolean).join(' ');
 }
 
 function everyNumber(answer) {

@@ -1,7 +1,7 @@
 // The plan: when to switch each room on and off, from the blocks of `/schedule`.
 
 import { t } from '../core/language.js';
-import { field, prefers, sum } from '../core/tools.js';
+import { field, greatestOf, leastOf, prefers, sum } from '../core/tools.js';
 import { clock, HOUR, percent, shift, stamp, weekday } from '../core/words.js';
 import { get, getChanged } from '../core/api.js';
 import { isPlan, isPresent, route, state } from '../core/state.js';
@@ -46,19 +46,19 @@ export function filling(parts) {
 export const blockOf = (row, hour) => row.blocks.find((block) => stamp(block.end) > stamp(state.starts[hour]) && stamp(block.start) < stamp(state.starts[hour]) + HOUR);
 
 /** A time, with its weekday where that is not the first hour's. */
-export const when24 = (text) => (text.slice(0, 10) === state.starts[0].slice(0, 10) ? clock(text) : `${weekday(text)} ${clock(text)}`);
+export const when24 = (text) => (text.slice(0, 10) === state.starts[0].slice(0, 10) ? clock(text) : t('when.day', { day: weekday(text), time: clock(text) }));
 
 /** What is to do, in a sentence: earliest and latest leave out one room in twenty, so that no outlier speaks for all. */
 export function planHeadline(day) {
   const on = state.rooms.filter((row) => row.blocks.length);
   if (!on.length) return t('plan.none', { day });
   const running = on.filter(isOnNow).length;
-  const later = on.map((row) => row.blocks[isOnNow(row) ? 1 : 0]?.start).filter(Boolean).sort();
-  const ends = on.map((row) => row.blocks.at(-1).end).sort();
-  const last = ends[Math.min(ends.length - 1, Math.ceil(0.95 * ends.length))];
+  const later = on.map((row) => row.blocks[isOnNow(row) ? 1 : 0]?.start).filter(Boolean);
+  const ends = on.map((row) => row.blocks.at(-1).end);
+  const last = greatestOf(ends);
   const kind = !running ? 'later' : later.length ? 'both' : 'now';
-  const off = t(last === ends.at(-1) ? 'plan.allOff' : 'plan.mostOff', { time: when24(last) });
-  return t(`plan.${kind}`, { day, on: on.length, n: state.rooms.length, running, from: later.length ? when24(later[Math.floor(0.05 * later.length)]) : '', off });
+  const off = t(ends.every((end) => end <= last) ? 'plan.allOff' : 'plan.mostOff', { time: when24(last) });
+  return t(`plan.${kind}`, { day, on: on.length, n: state.rooms.length, running, from: later.length ? when24(leastOf(later)) : '', off });
 }
 
 /** Whether a room is on now, as the plan begins. */

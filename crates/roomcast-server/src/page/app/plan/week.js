@@ -1,9 +1,9 @@
 // The days to come: how many rooms are on each day, and from when to when.
 
 import { t } from '../core/language.js';
-import { $, h, sum, tell } from '../core/tools.js';
-import { capital, clock, date, DAY, HOUR, shift, stamp, wall, weekday } from '../core/words.js';
-import { isPlan, isWeekLarge, quantile, route, state } from '../core/state.js';
+import { $, greatestOf, h, leastOf, sum, tell } from '../core/tools.js';
+import { capital, clock, date, DAY, HOUR, shift, stamp, weekday } from '../core/words.js';
+import { isPlan, isWeekLarge, route, state } from '../core/state.js';
 
 const DAYS = 7;
 
@@ -28,11 +28,9 @@ function daysOf(devices) {
 /** Earliest and latest, without one room in twenty at each end. */
 function summary({ day, blocks, rooms }) {
   const hours = sum(blocks.map((block) => stamp(block.end) - stamp(block.start))) / HOUR;
-  const times = (pick, share) => {
-    const at = blocks.length ? quantile(blocks.map(pick).map(stamp), share) : null;
-    return at === null ? null : clock(wall(new Date(at).toISOString()));
-  };
-  return { day, rooms, hours, from: times((block) => block.start, 0.05), until: times((block) => block.end, 0.95) };
+  if (!blocks.length) return { day, rooms, hours, from: null, until: null };
+  const [from, until] = [leastOf(blocks.map((block) => block.start)), greatestOf(blocks.map((block) => block.end))];
+  return { day, rooms, hours, from: clock(from), until: clock(until) };
 }
 
 function dayItem({ day, rooms, hours, from, until }, most) {

@@ -43,12 +43,18 @@ function ageOf({ kind, since, examples }) {
   return t('alerts.noticed', { span: lasting(since) });
 }
 
-function line({ kind, count: n, examples }, open) {
+/** A name of an alert's, with its room where that is another, as a link to the room. */
+function example(kind, name, room) {
+  const [of, said] = room ? [room, `${name} (${room})`] : [name, name];
+  if (!OF_ROOMS.includes(kind) && !room) return h('span', { lang: 'en' }, said);
+  if (!state.named.has(of)) return h('span', {}, said);
+  return h('button', { type: 'button', className: 'link', onclick: () => go({ room: of, hour: null, view: null }) }, said);
+}
+
+function line({ kind, count: n, examples, rooms = [] }, open) {
   const known = has(`alert.${kind}`);
   const lastOf = (name) => (kind === 'silent_sensors' ? state.named.get(name)?.last : null);
-  const names = examples.map((name) => h('li', {}, OF_ROOMS.includes(kind) && state.named.has(name)
-    ? h('button', { type: 'button', className: 'link', onclick: () => go({ room: name, hour: null, view: null }) }, name)
-    : h('span', { lang: OF_ROOMS.includes(kind) ? null : 'en' }, name),
+  const names = examples.map((name, at) => h('li', {}, example(kind, name, rooms[at]),
   lastOf(name) ? h('span', { className: 'small' }, ` ${t('alerts.last', { moment: moment(lastOf(name)) })}`) : null));
   if (n > examples.length) names.push(h('li', {}, t('alerts.more', { n: n - examples.length })));
   return h('details', { 'data-kind': kind, open },

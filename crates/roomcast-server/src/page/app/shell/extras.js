@@ -1,7 +1,7 @@
-// What the page shows where the server has it: floors, what schedules were worth, the days to come.
+// What stands beside the forecasts: floors, what schedules were worth, the days to come.
 
 import { tell } from '../core/tools.js';
-import { get, getChanged, serves } from '../core/api.js';
+import { get, getChanged } from '../core/api.js';
 import { isPlan, isWeekLarge, route, state } from '../core/state.js';
 import { lead } from '../plan/plan.js';
 
@@ -21,7 +21,7 @@ function isDue(path, parameters = '') {
 
 /** The floor of each room, with its building where there are several. */
 export async function fetchFloors() {
-  if (!serves('/rooms') || !isDue('/rooms')) return;
+  if (!isDue('/rooms')) return;
   const { rooms } = await get('/rooms');
   const isOne = new Set(rooms.map((row) => row.building)).size < 2;
   const name = ({ building, floor }) => (isOne ? [floor] : [building, floor]).filter(Boolean).join(', ');
@@ -30,7 +30,7 @@ export async function fetchFloors() {
 
 /** Fetches what stands beside the headline. What fails is left out, and asked for again later. */
 export async function fetchBeside(wanted = false) {
-  if (!serves('/ledger') || !isPlan() || route.at || !state.rooms.length) return;
+  if (!isPlan() || route.at || !state.rooms.length) return;
   const parameters = { ...lead(), days: 7 };
   const asks = [getChanged('/ledger').then((ledger) => { state.ledger = ledger; })];
   if ((wanted || !isWeekLarge()) && isDue('/schedule', JSON.stringify(parameters))) {

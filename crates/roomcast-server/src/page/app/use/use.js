@@ -11,6 +11,9 @@ import { complaint } from '../shell/head.js';
 const MOST_ROWS = 500;
 /** A Monday, from which the days of the week are counted. */
 const MONDAY = 1;
+const DAYS_OF_WEEK = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
+/** The short name of a day of the week, 0 Monday. */
+const dayName = (day) => weekday(`2024-01-0${MONDAY + day}T00:00:00`);
 
 let report = null;
 /** The day of which the report was asked for. */
@@ -44,8 +47,14 @@ function trendWords({ trend, trend_noise: noise }) {
 function peakWords({ peak_hour: hour, peak_share: share, peak_weekday: day }) {
   if (hour === null) return '–';
   const time = `${String(hour).padStart(2, '0')}:00`;
-  return t('use.peak', { day: weekday(`2024-01-0${MONDAY + day}T00:00:00`), time, share: percent(share) });
+  return t('use.peak', { day: dayName(day), time, share: percent(share) });
 }
+
+/** Days of a timetable such as `mon-fri 08:00-18:00`, in the language of the page. */
+const hoursInWords = (text) => text.replace(/[a-z]{3,}/gi, (name) => {
+  const day = DAYS_OF_WEEK.indexOf(name.slice(0, 3).toLowerCase());
+  return day < 0 ? name : dayName(day);
+}).replaceAll('-', '–');
 
 function inOrder(a, b) {
   const [mine, other] = [a, b].map(USE_COLUMNS[useOrder.by][0]);
@@ -75,7 +84,7 @@ function drawUse() {
     (column === 'room' ? h('th', { scope: 'row' }, cell(each)) : h('td', {}, cell(each))))));
   const never = report.rooms.filter((each) => each.is_never_used).length;
   const site = report.site.used_share;
-  const said = [t('use.period', { from: date(report.from, 'year'), to: date(report.to, 'year'), hours: report.work_hours }),
+  const said = [t('use.period', { from: date(report.from, 'year'), to: date(report.to, 'year'), hours: hoursInWords(report.work_hours) }),
     site === null ? '' : t('use.site', { share: percent(site) }), never ? t('use.neverCount', { n: never }) : t('use.noneNever'),
     found.length > MOST_ROWS ? t('use.cut', { shown: MOST_ROWS, n: found.length }) : ''];
   $('use').replaceChildren(h('p', { className: 'small' }, said.filter(Boolean).join(' ')),
