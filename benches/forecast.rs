@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::features::{SiteRates, Table, horizon};
 use roomcast_forecast::forecast::{forecast, forecast_all};
 use roomcast_forecast::hourly::Hourly;

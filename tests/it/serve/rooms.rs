@@ -216,7 +216,7 @@ fn a_dead_sensor_is_named_with_its_room_which_lives_on() {
     let attic = server.get("/devices/Attic").json();
     assert_eq!(
         (&attic["status"], attic["last_reading"].as_str()),
-        (&json!("live"), server.get("/predict?device=Attic").json()["data_until"].as_str())
+        (&json!("live"), server.get("/predict?device=Attic").json()["devices"][0]["data_until"].as_str())
     );
     // Of a room with one sensor that is dead, nothing is known.
     assert_eq!(put(&server, "text/csv", "sensor,room\na 2,Attic\n").status, 200);
