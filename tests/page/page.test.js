@@ -628,7 +628,9 @@ describe('1,000 rooms', () => {
   });
 
   test('a day of the past is scored over all rooms, not over those in sight', async () => {
-    const at = `${localTime().slice(0, 10)}T00:00:00`;
+    // Of a day that began in this hour nothing is known yet.
+    const day = localTime().slice(11, 13) === '00' ? localTime(1) : localTime();
+    const at = `${day.slice(0, 10)}T00:00:00`;
     await large.post([{ time: localTime().replace('T', ' '), device: 'floor_01/room_0001' }]);
     const { page, errors, close } = await open({ to: large, token: TOKEN, hash: `#at=${at}` });
     await until(async () => {
