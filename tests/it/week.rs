@@ -65,11 +65,11 @@ fn days_off_are_respected_on_all_seven_days() {
         let date = chrono::NaiveDate::from_ymd_opt(2024, 4, 1 + off).unwrap();
         let calendar = Calendar::default().with_days_off([date]);
         let (readings, origin) = office(&calendar);
-        let week = Hourly::new(&readings, &calendar, origin).reaching(MAX_DAYS, &calendar);
+        let known = Hourly::new(&readings, &calendar, origin);
+        let fitted = fit::train(&known, &SiteRates::new(&known), &|| ()).unwrap();
+        let week = known.reaching(MAX_DAYS, &calendar);
         let rates = SiteRates::new(&week);
-        for models in
-            [Models::default(), fit::train(&Hourly::new(&readings, &calendar, origin), &rates, &|| ()).unwrap()]
-        {
+        for models in [Models::default(), fitted] {
             let forecast = &forecast_all(&week, &rates, &models).unwrap()[0];
             for (day, hours) in forecast.hours.chunks(24).enumerate() {
                 let noon = hours[12].probability;

@@ -219,7 +219,9 @@ mod tests {
             let (week, day, hour) = (hour / 168, hour / 24 % 7, hour % 24);
             day < 5 && (9..13 + if day == 4 { growth * week } else { 0 }).contains(&hour)
         };
-        let office: Vec<i64> = (0..56 * 24).filter(used).map(|hour| monday + hour * HOUR).collect();
+        // Both rooms are known from the hour before the first week on.
+        let hours = std::iter::once(-1).chain((0..56 * 24).filter(used));
+        let office: Vec<i64> = hours.map(|hour| monday + hour * HOUR).collect();
         let device = |device: &str, times: Vec<i64>| DeviceReadings {
             device: device.into(),
             times: times.into(),

@@ -80,6 +80,9 @@ pub fn decode(packed: &[u8]) -> Result<Models, String> {
     let (mut models, rest) = decode_level(packed)?;
     if !rest.is_empty() {
         let levels: Vec<(Level, &[u8])> = decode_value(rest).map_err(|error| format!("its levels: {error}"))?;
+        if levels.is_empty() {
+            return Err(format!("{} bytes too many", rest.len()));
+        }
         for (level, packed) in levels {
             match decode_level(packed).map_err(|what| format!("{level}s: {what}"))? {
                 (above, []) => models.levels.insert(level, above),

@@ -11,9 +11,6 @@ use crate::readings::file::error::{ReadError, Snippet};
 use crate::readings::file::field::{Clock, excerpt, trim};
 use crate::readings::file::source::Records;
 
-/// Separators that are looked for, the likeliest first.
-pub const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
-
 /// Most rows that are looked at for the separator.
 const DELIMITER_ROWS: usize = 50;
 
@@ -192,5 +189,5 @@ fn delimiter(bytes: &[u8], file: &str) -> u8 {
         if width < 2 { (0, 0) } else { (even, width) }
     };
     // Of equals the last is the greatest, so the likeliest stands last.
-    DELIMITERS.into_iter().rev().max_by_key(|&delimiter| score(delimiter)).unwrap_or(b',')
+    titles::DELIMITERS.into_iter().rev().max_by_key(|&delimiter| score(delimiter)).unwrap_or(b',')
 }

@@ -3,10 +3,12 @@
 use csv::ByteRecord;
 
 use super::header::{self, Found, Role};
-use super::sample::DELIMITERS;
 use super::time;
 use crate::readings::file::field::{Clock, trim};
 use crate::readings::file::source::Records;
+
+/// Separators that are looked for, the likeliest first.
+pub const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// Most rows above a header.
 const MAX_TITLES: usize = 20;
