@@ -395,4 +395,8 @@ def _step(step: Step) -> str:
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, RoomcastWarning, stacklevel=4)
+    """Warns of the line that called into this file, however deep the warning is."""
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename == __file__:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, RoomcastWarning, stacklevel=level)
