@@ -172,12 +172,11 @@ impl Days {
     }
 
     /// Returns the worst days of single rooms by log loss, worst first. It leaves out parts of days, days on which no room
-    /// saw motion, which [`Days::of_site`] lists, and days about as bad as the forecasts expected.
+    /// saw motion, which [`Days::of_site`] lists. The hours of one room are too few to tell a bad day from noise.
     fn of_rooms(&self, name: impl Fn(u32) -> String) -> Vec<WorstRoomDay> {
         let days = self.0.iter().filter(|(_, rooms)| !deserted(rooms));
         let rooms = days.flat_map(|(&day, rooms)| rooms.iter().map(move |(&device, room)| (day, device, room)));
-        let is_bad = |room: &RoomDay| room.is_whole() && surprise([room]) >= MIN_SURPRISE;
-        let mut worst: Vec<_> = rooms.filter(|(.., room)| is_bad(room)).collect();
+        let mut worst: Vec<_> = rooms.filter(|(.., room)| room.is_whole()).collect();
         worst.sort_by(|(.., a), (.., b)| b.log_loss().total_cmp(&a.log_loss()));
         worst.truncate(MAX_ROOM_DAYS);
         let entry = |(day, device, room): (i32, u32, &RoomDay)| WorstRoomDay {
