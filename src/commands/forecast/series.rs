@@ -16,7 +16,7 @@ use roomcast_forecast::readings::Readings;
 use roomcast_forecast::rooms::{BUILDING, Level, Rooms};
 use roomcast_storage::inputs::SiteReadings;
 
-/// What the forecasts are made of.
+/// The inputs of forecasts.
 pub struct Plan<'a> {
     pub site: &'a SiteReadings,
     pub calendar: &'a Calendar,

@@ -22,7 +22,7 @@ pub struct Replayed<'a> {
     pub hours: &'a [ScoredHour],
 }
 
-/// What the series below one series say of an hour.
+/// The forecast of an hour by the series below one series.
 #[derive(Debug, Clone, Copy)]
 struct Held {
     /// The highest probability of them.
@@ -33,7 +33,7 @@ struct Held {
     vacant: f64,
 }
 
-/// What rooms, and floors below a building, say of the hours of the series of a level.
+/// The forecasts of rooms, and of floors below a building, for the hours of the series of a level.
 #[derive(Debug, Clone)]
 pub struct Below(HashMap<(u32, Timestamp, Hour), Held>);
 

@@ -34,7 +34,7 @@ pub struct History {
     pub readings: Readings,
     /// All readings of sensors that have fired.
     pub sensors: Readings,
-    /// What other devices said. It begins to count with their first motion.
+    /// Readings of devices that have not fired yet. They begin to count with the first motion.
     quiet: Readings,
     /// The table of rooms; empty where each sensor is a room.
     pub rooms: Arc<Rooms>,

@@ -130,7 +130,7 @@ fn is_record(outcomes: &Outcomes, day: i32) -> bool {
     outcomes.before(day).count() >= MIN_DAYS as usize
 }
 
-/// What came of the forecasts of the last days, made again from the readings before each.
+/// Outcomes of the forecasts of the last days, made again from the readings before each.
 pub struct Replayed {
     /// The local day before which they lie.
     pub day: i32,
