@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 
-import { DESK, PHONE, launch, openPage, percent, violations } from './browser.js';
+import { DESK, PHONE, boxesOf, launch, openPage, percent, violations } from './browser.js';
 import { READINGS, TOKEN, serve } from './server.js';
 
 let server;
@@ -89,7 +89,7 @@ for (const [size, viewport] of [['desk', DESK], ['phone', PHONE]]) {
       const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'plan', viewport, locale, prepare: withLedger(LEDGER) });
       await page.locator('#week-days li').nth(6).waitFor();
       assert.deepEqual(await violations(page), [], locale);
-      const box = await page.locator('#grid-body [role=row]').first().boundingBox();
+      const [box] = await boxesOf(page, '#grid-body [role=row]');
       assert.ok(box.y + box.height < viewport.height, `${locale}: the first room ends at ${box.y + box.height}`);
       assert.equal(await page.evaluate(() => document.documentElement.scrollWidth > innerWidth), false, 'wider than the screen');
       assert.deepEqual(errors, []);
@@ -158,7 +158,8 @@ for (const [locale, said] of [['en-GB', 'working hours Mon–Fri 08:00–18:00.'
   test(`the use of rooms on a phone: working hours in words, the busiest hour in sight, ${locale}`, async () => {
     const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'use', viewport: PHONE, locale });
     await page.locator('#use p').filter({ hasText: said }).waitFor();
-    const peak = await page.locator('#use-peak').boundingBox();
+    await page.locator('#use-peak').waitFor();
+    const [peak] = await boxesOf(page, '#use-peak');
     assert.ok(peak.x + peak.width <= PHONE.width, `${peak.x + peak.width}`);
     assert.deepEqual(errors, []);
     await close();

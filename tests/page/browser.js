@@ -53,6 +53,9 @@ export const focused = (page) => page.evaluate(() => ({
   row: document.activeElement.closest('[role=row]')?.querySelector('[role=rowheader]').getAttribute('aria-label'),
 }));
 
+/** Rectangles of all elements of a selector, taken in one step: a refresh replaces rows, and an element that is gone has none. */
+export const boxesOf = (page, selector) => page.evaluate((of) => [...document.querySelectorAll(of)].map((element) => element.getBoundingClientRect().toJSON()), selector);
+
 export async function violations(page) {
   // The policy of the page forbids foreign scripts, so the debugger brings this one.
   const session = await page.context().newCDPSession(page);

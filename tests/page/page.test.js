@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 
-import { DESK, PHONE, enterGrid, focused, launch, openPage, percent, signIn, until, violations } from './browser.js';
+import { DESK, PHONE, boxesOf, enterGrid, focused, launch, openPage, percent, signIn, until, violations } from './browser.js';
 import { READINGS, TOKEN, counted, empty, localTime, serve, simulated, stored } from './server.js';
 
 const PAST = '2016-08-24T00:00:00';
@@ -265,7 +265,7 @@ test('the plan is shown first, and it is the API’s schedule', async () => {
 test('a phone shows the first room without scrolling', async () => {
   const { page, close } = await open({ viewport: PHONE, token: TOKEN, board: 'plan' });
   await page.getByRole('heading', { level: 1, name: /switch on/ }).waitFor();
-  const box = await page.locator('#grid-body [role=row]').first().boundingBox();
+  const [box] = await boxesOf(page, '#grid-body [role=row]');
   assert.ok(box.y + box.height < PHONE.height, `the first room ends at ${box.y + box.height}`);
   await page.getByText('Find, sort, other days').click();
   await page.getByRole('searchbox').fill('ice_4');
@@ -279,7 +279,7 @@ test('paper takes every row', async () => {
   await page.evaluate(() => dispatchEvent(new Event('beforeprint')));
   await page.emulateMedia({ media: 'print' });
   assert.equal(await page.locator('#grid-body [role=row]').count(), 7);
-  const boxes = await Promise.all((await page.locator('#grid-body [role=row]').all()).map((row) => row.boundingBox()));
+  const boxes = await boxesOf(page, '#grid-body [role=row]');
   assert.ok(boxes.every((box, at) => at === 0 || box.y > boxes[at - 1].y), 'rows lie on each other');
   assert.equal(await page.locator('.top').isVisible(), false);
   await close();
@@ -557,7 +557,7 @@ describe('1,000 rooms', () => {
         const { page, errors, close } = await open({ to: large, token: TOKEN, board: 'plan', viewport, colorScheme });
         await page.getByRole('heading', { level: 1, name: /switch on/ }).waitFor({ timeout: 60_000 });
         const first = page.locator('#grid-body [role=row]').first();
-        const box = await first.boundingBox();
+        const [box] = await boxesOf(page, '#grid-body [role=row]');
         assert.ok(box.y + box.height < viewport.height, `the first row ends at ${box.y + box.height}`);
         // The first of its group to go on, without one room in twenty.
         const name = (await first.getByRole('rowheader').getAttribute('aria-label')).split(',')[0];

@@ -14,7 +14,7 @@ import { planFile, planTable } from './plan/plan.js';
 import { showWeek } from './plan/week.js';
 import { downloadUse, searchUse, showUse } from './use/use.js';
 import { showAlerts } from './shell/alerts.js';
-import { drawAll, draw, focusCursor, showRows } from './grid/grid.js';
+import { drawForPaper, drawForScreen, focusCursor, showRows } from './grid/grid.js';
 import { hideTip, listenToGrid } from './grid/keys.js';
 import { showFilters, showTimes, step } from './shell/controls.js';
 import { fetchBeside } from './shell/extras.js';
@@ -81,8 +81,8 @@ function listenToPlan() {
   $('download-use').addEventListener('click', downloadUse);
   $('print').addEventListener('click', () => print());
   $('download-plan').addEventListener('click', () => save(new Blob([planTable()], { type: 'text/csv' }), planFile()));
-  addEventListener('beforeprint', drawAll);
-  addEventListener('afterprint', draw);
+  addEventListener('beforeprint', drawForPaper);
+  addEventListener('afterprint', drawForScreen);
 }
 
 function listenToControls() {

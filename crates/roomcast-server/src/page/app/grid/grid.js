@@ -63,11 +63,15 @@ function drawHead(shown) {
   );
 }
 
-/** Makes the rows in sight, and only these. */
+/** Most rows on paper: some forty sheets. */
+const MOST_PRINTED = 2000;
+let onPaper = false;
+
+/** Makes the rows in sight, and only these; on paper all of them. */
 export function draw() {
-  const top = $('grid-body').getBoundingClientRect().top;
+  const top = onPaper ? 0 : $('grid-body').getBoundingClientRect().top;
   const first = Math.max(0, Math.floor(-top / rowHeight) - 6);
-  const last = Math.min(state.rows.length, Math.ceil((innerHeight - top) / rowHeight) + 6);
+  const last = Math.min(state.rows.length, onPaper ? MOST_PRINTED : Math.ceil((innerHeight - top) / rowHeight) + 6);
   const kept = keyIndex(cursor.key) - 1;
   const wanted = (index) => (index >= first && index < last) || index === kept;
   for (const [index, element] of drawn) {
@@ -78,12 +82,15 @@ export function draw() {
   markCursor();
 }
 
-/** Most rows on paper: some forty sheets. */
-const MOST_PRINTED = 2000;
+/** Makes every row, until `drawForScreen`: what changes meanwhile does not take rows from the paper. */
+export function drawForPaper() {
+  onPaper = true;
+  draw();
+}
 
-/** Makes every row, for print. */
-export function drawAll() {
-  for (let index = 0; index < Math.min(state.rows.length, MOST_PRINTED); index += 1) drawRow(index);
+export function drawForScreen() {
+  onPaper = false;
+  draw();
 }
 
 function drawRow(index) {
