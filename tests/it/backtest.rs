@@ -279,6 +279,18 @@ fn the_ledger_compares_the_schedule_with_a_timetable() {
     assert_eq!(fixed, [130.0, 288.0]);
     let kwh = ledger["energy"]["policies"][0]["kwh"].as_f64().expect("energy");
     assert!((kwh - (2.0 * policies[0]["hours_on"].as_f64().expect("hours") - 130.0)).abs() < 1e-6, "{ledger}");
+    // The rate with the schedule's misses lies between the two points of its curve that miss less and more.
+    let missed = policies[2]["missed_share"]["value"].as_f64().expect("a share");
+    let on = ledger["rate_on_share_at_schedule_missed"].as_f64().expect("a share of the rate");
+    let curve = ledger["rate_curve"].as_array().expect("a curve");
+    let share = |point: &Value, of: &str| point[of].as_f64().expect("a share");
+    let at = curve.iter().position(|point| share(point, "missed_share") > missed).expect("a point that misses more");
+    assert!((share(&curve[at], "on_share")..=share(&curve[at - 1], "on_share")).contains(&on), "{on}, {ledger}");
+    let said = format!(
+        "on the hour-of-week rate that misses as much as the schedule would have been on for {:.1} %",
+        100.0 * on
+    );
+    assert!(ledger["headline"].as_str().is_some_and(|line| line.contains(&said)), "{ledger}");
     let text = std::fs::read_to_string(&page).expect("a page");
     assert!(text.contains("id=\"savings\"") && text.contains("An estimate: each room draws its given power"), "{text}");
     let tables = stdout(roomcast(days).args(["--timetable", "mon-fri 06:00-19:00"]));

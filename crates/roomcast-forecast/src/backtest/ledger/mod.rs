@@ -86,6 +86,9 @@ pub struct Ledger {
     /// Share of all hours on at which the curve misses as much as the timetable; `None` where it has no such point. This
     /// threshold is known in hindsight only.
     pub on_share_at_timetable_missed: Option<f64>,
+    /// Share of all hours on at which the hour-of-week rate misses as much as the schedule; `None` where its curve has no
+    /// such point. This threshold is known in hindsight only.
+    pub rate_on_share_at_schedule_missed: Option<f64>,
     /// The plain states of the model and of the simple rules.
     pub states: Vec<Point>,
     /// The timetable and the schedule by room, in order of name.
@@ -211,6 +214,7 @@ impl Ledger {
             point(super::name(forecaster).to_owned(), &chance, 0.5)
         };
         let of_chances = curve(&|scored| f64::from(scored.probability));
+        let of_rate = curve(&|scored| f64::from(scored.baselines[baselines::COUNT - 1]));
         let mut ledger = Ledger {
             headline: String::new(),
             promise_kept: String::new(),
@@ -227,7 +231,8 @@ impl Ledger {
             policies,
             on_share_at_timetable_missed: on_share_at(&of_chances, share(all[0].missed, all[0].occupied)),
             curve: of_chances,
-            rate_curve: curve(&|scored| f64::from(scored.baselines[baselines::COUNT - 1])),
+            rate_on_share_at_schedule_missed: on_share_at(&of_rate, share(all[2].missed, all[2].occupied)),
+            rate_curve: of_rate,
             states: (0..super::FORECASTERS).map(state).collect(),
             by_room: followed.rooms.iter().zip(&rooms).map(|(room, sums)| of_room(room.device, sums)).collect(),
             energy: Energy::new(&plan.power, followed.rooms.iter().map(|room| room.device).zip(&rooms)),

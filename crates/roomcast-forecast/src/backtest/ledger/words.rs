@@ -31,9 +31,16 @@ pub fn headline(ledger: &Ledger) -> String {
         }
         None => ", on too few days to rule out luck".to_owned(),
     };
-    let equal = ledger
-        .on_share_at_timetable_missed
-        .map(|on| format!(" A threshold that misses as much as the timetable would have been on for {}.", percent(on)));
+    let threshold = |of: &str, policy: &str, on: Option<f64>| {
+        on.map_or_else(String::new, |on| {
+            format!(" A threshold{of} that misses as much as the {policy} would have been on for {}.", percent(on))
+        })
+    };
+    let equal = [
+        threshold("", "timetable", ledger.on_share_at_timetable_missed),
+        threshold(" on the hour-of-week rate", "schedule", ledger.rate_on_share_at_schedule_missed),
+    ]
+    .concat();
     format!(
         "On these {} days the timetable ({}) was on for {} of all hours, {} of them empty, and missed {} of the occupied \
          hours. The schedule was on for {}: {} {word} hours on{sure}, and missed {}.{}",
@@ -45,7 +52,7 @@ pub fn headline(ledger: &Ledger) -> String {
         percent(schedule.on_share),
         percent(number),
         share(schedule.missed_share),
-        equal.unwrap_or_default(),
+        equal,
     )
 }
 
