@@ -69,18 +69,31 @@ test('how sure is measured, and is not said of a day of the past', async () => {
   await close();
 });
 
-test('the days to come are the API’s, Monday among them', async () => {
-  const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'plan' });
-  const { devices } = await server.get('/schedule?days=7&preheat=45m&setback_after=30m');
-  const days = page.locator('#week-days li');
-  await days.nth(6).waitFor();
-  const begins = devices.flatMap((each) => each.blocks.map((block) => [block.start, each.device])).filter(([start]) => start.startsWith('2016-09-05'));
-  const monday = days.filter({ hasText: 'Mon' });
-  const rooms = new Set(begins.map(([, device]) => device)).size;
-  assert.ok(rooms > 0);
-  assert.match(await monday.getAttribute('aria-label'), new RegExp(`^Monday 5 September: ${rooms} of 7 rooms on, from ${begins.map(([start]) => start.slice(11, 16)).sort()[0]} to `));
-  assert.deepEqual(errors, []);
-  await close();
+/** What the strip should say of each day: rooms of which a block lies in it, from when and until when. */
+const daysOf = (devices, first) => [...Array(7).keys()].map((n) => {
+  const [from, until] = [n, n + 1].map((day) => new Date(Date.parse(`${first}T00:00:00Z`) + day * 86_400_000).toISOString().slice(0, 19));
+  const inside = devices.flatMap(({ device, blocks }) => blocks.filter(({ start, end }) => start < until && end > from)
+    .map(({ start, end }) => ({ device, start: start < from ? from : start, end: end > until ? until : end })));
+  const [start, end] = [inside.map((each) => each.start).sort()[0], inside.map((each) => each.end).sort().at(-1)];
+  const rooms = new Set(inside.map((each) => each.device)).size;
+  return rooms ? `: ${rooms} of 7 rooms on, from ${start.slice(11, 16)} to ${end === until ? '24:00' : end.slice(11, 16)}` : ': all rooms stay off';
+});
+
+test('the days to come are the API’s, and a block counts on each day that it reaches into', async () => {
+  const answer = await server.get('/schedule?days=7');
+  const long = structuredClone(answer);
+  long.devices[0].blocks = [{ ...answer.devices[0].blocks[0], start: '2016-08-31T20:00:00', end: '2016-09-07T16:00:00' }];
+  for (const week of [answer, long]) {
+    const prepare = (page) => page.route((url) => url.searchParams.get('days') === '7', (route) => route.fulfill({ json: week }));
+    const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'plan', prepare });
+    const days = page.locator('#week-days li');
+    await days.nth(6).waitFor();
+    const said = await days.evaluateAll((all) => all.map((day) => day.getAttribute('aria-label')));
+    assert.deepEqual(said.map((text) => text.replace(/^[^:]*/, '')), daysOf(week.devices, answer.origin.slice(0, 10)));
+    assert.match(said[5], /^Monday 5 September: [1-7] of 7 rooms on, from /);
+    assert.deepEqual(errors, []);
+    await close();
+  }
 });
 
 for (const [size, viewport] of [['desk', DESK], ['phone', PHONE]]) {

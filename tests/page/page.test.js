@@ -17,7 +17,7 @@ let server;
 let browser;
 
 before(async () => {
-  server = await serve(READINGS);
+  server = await serve(READINGS, undefined, ['--input', READINGS, '--preheat', '45m', '--setback-after', '30m']);
   browser = await launch();
 });
 
@@ -141,7 +141,7 @@ test('a room’s panel explains an hour, and hands out its schedule', async () =
   await curve.nth(3).hover();
   await page.locator('#tip').getByText(/^Wed 03:00, \S+ % chance of use, /).waitFor();
   await panel.getByText('On 45 minutes before use, off 30 minutes after it.').waitFor();
-  const [{ blocks }] = (await server.get(`/schedule?device=device_1&at=${PAST}&preheat=45m&setback_after=30m`)).devices;
+  const [{ blocks }] = (await server.get(`/schedule?device=device_1&at=${PAST}`)).devices;
   if (blocks.length) await panel.getByText(`${blocks[0].start.slice(11, 16)}–${blocks[0].end.slice(11, 16)}`).waitFor();
   const [download] = await Promise.all([page.waitForEvent('download'), panel.getByRole('button', { name: /Download calendar/ }).click()]);
   assert.equal(download.suggestedFilename(), 'device_1.ics');
@@ -216,7 +216,7 @@ test('what the server refuses is told with its hint', async () => {
 test('the plan is shown first, and it is the API’s schedule', async () => {
   const { page, errors, close } = await open({ token: TOKEN, hash: `#at=${PAST}`, board: 'plan' });
   await page.getByRole('heading', { level: 1, name: /^Wednesday 24 August 2016: switch on \d of 7 rooms.*; all off by / }).waitFor();
-  const { devices } = await server.get(`/schedule?at=${PAST}&preheat=45m&setback_after=30m`);
+  const { devices } = await server.get(`/schedule?at=${PAST}`);
   const row = (name) => page.getByRole('row').filter({ has: page.getByRole('rowheader', { name: new RegExp(`^${name}`) }) });
   const clock = (text) => text.slice(11, 16);
   for (const { device, blocks } of devices) {
@@ -233,8 +233,8 @@ test('the plan is shown first, and it is the API’s schedule', async () => {
   }
   // What the plan promises, in the words for where the promise comes from.
   await page.getByRole('button', { name: 'Latest' }).click();
-  const { promise } = await server.get('/schedule?preheat=45m&setback_after=30m');
-  const words = { assumed: 'no past forecasts yet to check it', training: 'set on days kept back in training', forecasts: `it missed ${percent(promise.lately.missed_share ?? 0)} of` };
+  const { promise } = await server.get('/schedule');
+  const words = { assumed: 'no past forecasts yet to check it', training: 'set on days kept back in training', forecasts: `it missed ${(100 * (promise.lately.missed_share ?? 0)).toFixed(1)} % of` };
   await page.locator('#lead').filter({ hasText: `miss at most ${percent(promise.max_missed)} of the hours in use` }).filter({ hasText: words[promise.source] }).waitFor();
   await page.goBack();
   await page.getByRole('heading', { level: 1, name: /^Wednesday 24 August 2016/ }).waitFor();
@@ -242,7 +242,9 @@ test('the plan is shown first, and it is the API’s schedule', async () => {
   const starts = new Map(devices.map(({ device, blocks }) => [device, blocks[0]?.start ?? '~']));
   const shown = await page.locator('#grid-body [role=rowheader]').allInnerTexts();
   assert.deepEqual(shown.map((name) => starts.get(name.split('\n')[0])), [...starts.values()].sort());
-  // More time before use: every room goes on earlier.
+  // The server's rule holds until somebody changes it here. More time before use: every room goes on earlier.
+  assert.equal(await page.getByLabel('On before use, min').inputValue(), '45');
+  assert.equal(await page.getByLabel('Off after use, min').inputValue(), '30');
   const first = devices.flatMap((each) => each.blocks).map((block) => block.start).sort()[0];
   await page.getByLabel('On before use, min').fill('120');
   await page.waitForFunction((before) => !document.querySelector('#grid-body .num').innerText.startsWith(before), clock(first));
@@ -561,7 +563,7 @@ describe('1,000 rooms', () => {
         assert.ok(box.y + box.height < viewport.height, `the first row ends at ${box.y + box.height}`);
         // The first of its group to go on, without one room in twenty.
         const name = (await first.getByRole('rowheader').getAttribute('aria-label')).split(',')[0];
-        const { devices } = await large.get('/schedule?preheat=45m&setback_after=30m');
+        const { devices } = await large.get('/schedule');
         const starts = devices.filter((each) => each.device.startsWith(`${name}/`) && each.blocks.length).map((each) => each.blocks[0].start).sort();
         const on = starts[Math.floor(0.05 * starts.length)];
         assert.equal(await first.locator('.num').first().innerText(), on.slice(11, 16));

@@ -10,7 +10,7 @@ import { isOpen, token } from './core/api.js';
 import { groupable } from './core/groups.js';
 import { closePanel, go, readRoute, route, state } from './core/state.js';
 import { showFacts } from './plan/facts.js';
-import { planFile, planTable } from './plan/plan.js';
+import { planFile, planTable, showMinutes } from './plan/plan.js';
 import { showWeek } from './plan/week.js';
 import { downloadUse, searchUse, showUse } from './use/use.js';
 import { showAlerts } from './shell/alerts.js';
@@ -42,6 +42,7 @@ function showAll() {
   showFilters();
   showHead();
   showFacts();
+  showMinutes();
   showWeek();
   showAlerts();
   showTimes();
@@ -67,7 +68,6 @@ function showBoard(board, fetches = true) {
 function listenToPlan() {
   let timer = 0;
   for (const id of ['preheat', 'setback']) {
-    $(id).value = prefers(id, $(id).value);
     $(id).addEventListener('input', () => {
       clearTimeout(timer);
       if (!$(id).reportValidity()) return;

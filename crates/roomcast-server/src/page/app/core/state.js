@@ -38,6 +38,8 @@ export const state = {
   board: 'plan',
   /** What the plan promises, as `/schedule` says it. */
   promise: null,
+  /** The rule of the plan's blocks, as `/schedule` says it. */
+  rule: null,
   /** What the last schedules were worth, as `/ledger` says it, and the devices of the schedule of seven days. */
   ledger: null,
   week: null,

@@ -3,7 +3,7 @@
 // Times in the API are the site's local time; they are shown as they stand and never moved to the browser's zone. `wall`
 // is their first 19 characters, `2016-08-25T10:00:00`.
 
-import { language, locale, t } from './language.js';
+import { decimal, language, locale, t } from './language.js';
 
 export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
@@ -82,6 +82,9 @@ export function percent(p) {
   if (p < 1 && p >= 0.995) return '>99 %';
   return `${Math.round(p * 100)} %`;
 }
+
+/** A share with one decimal, for what is compared with a limit. */
+export const percentTenths = (p) => `${decimal(100 * p)} %`;
 export const bare = (p) => percent(p).replace(' %', '');
 
 export function likelihood(p) {

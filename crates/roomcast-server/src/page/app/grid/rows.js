@@ -2,7 +2,7 @@
 
 import { count, decimal, t } from '../core/language.js';
 import { h } from '../core/tools.js';
-import { bare, clock, happened, HOURS, likelihood, percent, stamp, weekday } from '../core/words.js';
+import { bare, clock, DAY, happened, HOURS, likelihood, percent, stamp, weekday } from '../core/words.js';
 import { isGrouped } from '../core/groups.js';
 import { isPlan, route, state } from '../core/state.js';
 import { blockOf, filling, isOnNow, when24 } from '../plan/plan.js';
@@ -63,11 +63,14 @@ function firstSide(hour) {
   return side(2 + HOURS, time, hour === null ? t('side.unused') : t('side.first', { time }));
 }
 
+/** The end of a block; with its weekday where a whole day or more lies between, so that 16:00 to 16:30 is not read as half an hour. */
+const endOf = (start, end) => (stamp(end) - stamp(start) < DAY ? clock(end) : t('when.day', { day: weekday(end), time: clock(end) }));
+
 /** When the first rooms of a group go on, and the last off. */
 function onAndOffOf({ on, off }) {
   if (!off) return [side(1 + HOURS, '', t('side.none')), side(2 + HOURS, '', t('side.none'))];
   const [from, until] = [Math.max(on, stamp(state.starts[0])), off].map((time) => new Date(time).toISOString());
-  return [side(1 + HOURS, clock(from), t('side.firstOn', { time: when24(from) })), side(2 + HOURS, clock(until), t('side.lastOff', { time: when24(until) }))];
+  return [side(1 + HOURS, clock(from), t('side.firstOn', { time: when24(from) })), side(2 + HOURS, endOf(from, until), t('side.lastOff', { time: when24(until) }))];
 }
 
 /** When a room goes on next, and off again. */
@@ -77,7 +80,7 @@ function onAndOff(row) {
   const again = row.blocks[1];
   const off = { time: when24(block.end), again: again && when24(again.start) };
   return [isOnNow(row) ? side(1 + HOURS, t('now'), t('side.onNow')) : side(1 + HOURS, clock(block.start), t('side.onAt', { time: when24(block.start) })),
-    side(2 + HOURS, again ? t('side.more', { time: clock(block.end), n: row.blocks.length - 1 }) : clock(block.end), t(again ? 'side.offAndOn' : 'side.offAt', off))];
+    side(2 + HOURS, again ? t('side.more', { time: clock(block.end), n: row.blocks.length - 1 }) : endOf(block.start, block.end), t(again ? 'side.offAndOn' : 'side.offAt', off))];
 }
 
 function cellOf(row, hour) {

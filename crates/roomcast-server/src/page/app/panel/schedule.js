@@ -1,17 +1,17 @@
 // A room's schedule for heating and ventilation.
 
 import { t } from '../core/language.js';
-import { h, prefers, s, save } from '../core/tools.js';
+import { h, s, save } from '../core/tools.js';
 import { clock, date, DAY, HOUR, HOURS, shift, stamp, weekday } from '../core/words.js';
 import { ask, get } from '../core/api.js';
 import { state } from '../core/state.js';
-import { lead } from '../plan/plan.js';
+import { lead, minutes } from '../plan/plan.js';
 import { complaint } from '../shell/head.js';
 import { label, part } from './pieces.js';
 
 export function schedulePart(row) {
   const result = h('div', { 'aria-live': 'polite' });
-  const rule = h('p', { className: 'small' }, t('schedule.rule', { before: prefers('preheat', '45'), after: prefers('setback', '30') }));
+  const rule = h('p', { className: 'small' }, t('schedule.rule', minutes()));
   const save = h('button', { type: 'button', className: 'secondary', id: 'download', onclick: () => download(row, result) }, t('schedule.download'));
   showSchedule(row, result);
   return part(t('schedule.title'), result, rule, save);

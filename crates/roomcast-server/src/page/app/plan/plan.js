@@ -1,25 +1,39 @@
 // The plan: when to switch each room on and off, from the blocks of `/schedule`.
 
 import { t } from '../core/language.js';
-import { field, greatestOf, leastOf, prefers, sum } from '../core/tools.js';
-import { clock, HOUR, percent, shift, stamp, weekday } from '../core/words.js';
+import { $, field, greatestOf, leastOf, prefers, sum } from '../core/tools.js';
+import { clock, HOUR, percent, percentTenths, shift, stamp, weekday } from '../core/words.js';
 import { get, getChanged } from '../core/api.js';
 import { isPlan, isPresent, route, state } from '../core/state.js';
 
-/** How long before its use a room is switched on, and how long after it stays on. */
-export const lead = () => ({ preheat: `${prefers('preheat', '45')}m`, setback_after: `${prefers('setback', '30')}m` });
+/** How long before its use a room is switched on, and how long after it stays on, where somebody chose it here; else the server's rule holds. */
+export function lead() {
+  const chosen = { preheat: prefers('preheat', null), setback_after: prefers('setback', null) };
+  return Object.fromEntries(Object.entries(chosen).filter(([, minutes]) => minutes !== null).map(([name, minutes]) => [name, `${minutes}m`]));
+}
+
+/** The minutes before and after use that the plan was made with. */
+export const minutes = () => ({ before: (state.rule?.preheat_seconds ?? 0) / 60, after: (state.rule?.setback_after_seconds ?? 0) / 60 });
+
+/** Shows these minutes where they can be changed. */
+export function showMinutes() {
+  for (const [id, value] of [['preheat', minutes().before], ['setback', minutes().after]]) {
+    if (state.rule && document.activeElement !== $(id)) $(id).value = value;
+  }
+}
 
 /** The schedule of rooms, by default of all, at the origin that is asked for; of none where the chances are shown. */
 export async function getPlan(device = []) {
   if (!isPlan()) return { devices: [], promise: null };
   const wanted = { ...lead(), at: route.at, device };
   const isRepeated = !route.at && !device.length;
-  return isRepeated ? getChanged(`/schedule?${new URLSearchParams(lead())}`) : get('/schedule', wanted);
+  const chosen = new URLSearchParams(lead()).toString();
+  return isRepeated ? getChanged(`/schedule${chosen && '?'}${chosen}`) : get('/schedule', wanted);
 }
 
-/** Keeps the promise of the plan, and gives each room its blocks. */
+/** Keeps the promise and the rule of the plan, and gives each room its blocks. */
 export function plan(rooms, answers) {
-  if (answers.length) state.promise = answers.at(-1).promise;
+  if (answers.length) Object.assign(state, { promise: answers.at(-1).promise, rule: answers.at(-1).rule ?? state.rule });
   const devices = answers.flatMap((answer) => answer.devices);
   const blocks = new Map(devices.map((each) => [each.device, each.blocks]));
   const hours = state.starts.map((start, hour) => [stamp(start), stamp(state.starts[hour + 1] ?? shift(start, HOUR))]);
@@ -52,17 +66,19 @@ export const when24 = (text) => (text.slice(0, 10) === state.starts[0].slice(0, 
 export function planHeadline(day) {
   const on = state.rooms.filter((row) => row.blocks.length);
   if (!on.length) return t('plan.none', { day });
-  const running = on.filter(isOnNow).length;
-  const later = on.map((row) => row.blocks[isOnNow(row) ? 1 : 0]?.start).filter(Boolean);
+  const running = on.filter(isOnAtOnce).length;
+  const later = on.map((row) => row.blocks[isOnAtOnce(row) ? 1 : 0]?.start).filter(Boolean);
+  const now = isPresent() ? t('plan.atOnce') : t('plan.at', { time: clock(state.starts[0]) });
   const ends = on.map((row) => row.blocks.at(-1).end);
   const last = greatestOf(ends);
   const kind = !running ? 'later' : later.length ? 'both' : 'now';
   const off = t(ends.every((end) => end <= last) ? 'plan.allOff' : 'plan.mostOff', { time: when24(last) });
-  return t(`plan.${kind}`, { day, on: on.length, n: state.rooms.length, running, from: later.length ? when24(leastOf(later)) : '', off });
+  return t(`plan.${kind}`, { day, on: on.length, n: state.rooms.length, running, now, from: later.length ? when24(leastOf(later)) : '', off });
 }
 
-/** Whether a room is on now, as the plan begins. */
-export const isOnNow = (row) => isPresent() && row.on <= stamp(state.starts[0]);
+/** Whether a room is on as the plan begins, and whether that is now. */
+const isOnAtOnce = (row) => row.on <= stamp(state.starts[0]);
+export const isOnNow = (row) => isPresent() && isOnAtOnce(row);
 
 export const planSummary = (rooms) => t('plan.hoursOn', { n: Math.round(sum(rooms.map((row) => row.hoursOn))) });
 
@@ -82,5 +98,5 @@ export function promised() {
   const share = percent(most);
   if (source === 'assumed') return t('promise.assumed', { share });
   if (source === 'training' || !lately?.days) return t('promise.training', { share });
-  return t('promise.checked', { share, n: lately.days, missed: percent(lately.missed_share ?? 0), hours: t('hours', { n: lately.occupied_hours }), kept: t(`promise.${kept}`) });
+  return t('promise.checked', { share, n: lately.days, missed: percentTenths(lately.missed_share ?? 0), hours: t('hours', { n: lately.occupied_hours }), kept: t(`promise.${kept}`) });
 }

@@ -7,30 +7,26 @@ import { isPlan, isWeekLarge, route, state } from '../core/state.js';
 
 const DAYS = 7;
 
-/** Today and the whole days after it, each with the blocks that begin on it. */
+/** Today and the whole days after it, each with what of the blocks lies in it. */
 function daysOf(devices) {
   const first = state.starts[0].slice(0, 10);
-  const days = [...Array(DAYS).keys()].map((n) => ({ day: shift(`${first}T00:00:00`, n * DAY), blocks: [], rooms: 0 }));
-  const at = new Map(days.map((each) => [each.day.slice(0, 10), each]));
-  for (const { blocks } of devices) {
-    const seen = new Set();
-    for (const block of blocks) {
-      const day = at.get(block.start.slice(0, 10));
-      if (!day) continue;
-      day.blocks.push(block);
-      if (!seen.has(day)) day.rooms += 1;
-      seen.add(day);
-    }
-  }
-  return days;
+  return [...Array(DAYS).keys()].map((n) => {
+    const day = shift(`${first}T00:00:00`, n * DAY);
+    const [from, until] = [stamp(day), stamp(day) + DAY];
+    const rooms = devices.map(({ blocks }) => blocks.map((block) => ({ start: Math.max(from, stamp(block.start)), end: Math.min(until, stamp(block.end)) }))
+      .filter(({ start, end }) => start < end)).filter((blocks) => blocks.length);
+    return { day, until, blocks: rooms.flat(), rooms: rooms.length };
+  });
 }
 
+const timeOf = (time) => clock(new Date(time).toISOString());
+
 /** Earliest and latest, without one room in twenty at each end. */
-function summary({ day, blocks, rooms }) {
-  const hours = sum(blocks.map((block) => stamp(block.end) - stamp(block.start))) / HOUR;
+function summary({ day, until, blocks, rooms }) {
+  const hours = sum(blocks.map(({ start, end }) => end - start)) / HOUR;
   if (!blocks.length) return { day, rooms, hours, from: null, until: null };
-  const [from, until] = [leastOf(blocks.map((block) => block.start)), greatestOf(blocks.map((block) => block.end))];
-  return { day, rooms, hours, from: clock(from), until: clock(until) };
+  const [first, last] = [leastOf(blocks.map(({ start }) => start)), greatestOf(blocks.map(({ end }) => end))];
+  return { day, rooms, hours, from: timeOf(first), until: last === until ? '24:00' : timeOf(last) };
 }
 
 function dayItem({ day, rooms, hours, from, until }, most) {
