@@ -5,6 +5,7 @@ mod clocks;
 mod connections;
 mod faults;
 mod jobs;
+mod privacy;
 mod reload;
 mod rooms;
 mod sign_in;

@@ -13,7 +13,7 @@ mod series;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -223,6 +223,24 @@ impl Rooms {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// Returns the name of the series of a level in which a sensor counts at an instant; `None` where it counts in none.
+    pub fn series_at<'a>(&'a self, sensor: &'a str, level: Level, at: Timestamp) -> Option<&'a str> {
+        let is_there = |row: &&Assignment| row.from.is_none_or(|from| from <= at) && row.to.is_none_or(|to| at < to);
+        let room = match self.rows_of(sensor) {
+            [] => sensor,
+            rows => rows.iter().find(is_there)?.room.as_str(),
+        };
+        self.name_at(room, level)
+    }
+
+    /// Returns the names of the series of a level that the rooms of the table are in, ascending, each once; that of the whole
+    /// site for buildings where the table names none.
+    pub fn series(&self, level: Level) -> impl Iterator<Item = &str> {
+        let site = (level == Level::Building && !self.has_buildings).then_some(BUILDING);
+        let named: BTreeSet<&str> = self.places.keys().filter_map(|room| self.name_at(room, level)).chain(site).collect();
+        named.into_iter()
     }
 
     /// Returns the sensors of the table without readings, each once, ascending.

@@ -17,7 +17,7 @@ use crate::state::site::Site;
 use crate::state::snapshot::History;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::readings::ReadError;
-use roomcast_forecast::rooms::{Assignment, Rooms, RoomsError, local_time};
+use roomcast_forecast::rooms::{Assignment, Level, Rooms, RoomsError, local_time};
 use roomcast_storage::readings::StoreError;
 
 /// Seconds after which to try again when the store is unavailable.
@@ -124,6 +124,11 @@ pub async fn put(
     body: Payload,
 ) -> Reply {
     live(&site)?;
+    let level = site.settings.level;
+    if level != Level::Room {
+        let problem = Problem::new(Code::RoomsGiven, format!("the server keeps nothing below a {level}"));
+        return Err(problem.hint("edit the file of --rooms, and start the server again"));
+    }
     if site.settings.input.site.rooms.is_some() {
         let problem = Problem::new(Code::RoomsGiven, "the table of rooms is that of --rooms");
         return Err(problem.hint("edit that file, which the server reads again, or start the server without --rooms"));
