@@ -11,7 +11,7 @@ use crate::stream::bench::{post, time};
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
 
-/// What nobody may find. Names of files and tests hold none of these words.
+/// Words that nobody may find. Names of files and tests hold none of these words.
 const SECRETS: [&str; 3] = ["anna", "berta", "chamber"];
 
 const TABLE: &str = "sensor,room,floor\npir_anna,chamber A,1\npir_berta,chamber B,1\npir_c,chamber C,2\n";

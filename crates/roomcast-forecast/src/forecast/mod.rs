@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::calendar::Hour;
 use crate::features::{FLOOR, FULL_WIDTH, PRIOR, SiteRates, Table, full_columns, sigmoid};
-use crate::hourly::{DeviceHours, HORIZON, Hourly, State, Status};
+use crate::hourly::{DeviceHours, HORIZON, Hourly, Status};
 use crate::model::mix::Parts;
 use crate::model::{Layers, Models, Source};
 

@@ -73,7 +73,7 @@ pub struct LedgerQuery {
     format: Option<String>,
 }
 
-/// What the schedules of the last days were worth, beside other ways to decide
+/// The worth of the schedules of the last days, beside other ways to decide
 ///
 /// A schedule is stored at midnight, before its hours, and never computed again. When its day is over it is held against
 /// the hours that were observed, beside the timetable of `serve --timetable`, switching on at motion, and hindsight. As CSV

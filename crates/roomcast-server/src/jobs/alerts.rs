@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::backoff::next_run;
 use crate::ingest::Source;
 use crate::ingest::counts::Counts;
 use crate::state::alerts::{Alert, Kind, RoomOf};
@@ -17,8 +18,7 @@ use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use roomcast_forecast::hourly::{Hourly, Status};
 use roomcast_forecast::readings::Stray;
 
-/// Shortest time between two checks. After a slow check the pause is this many times as long as the check took.
-const MIN_PAUSE: Duration = Duration::from_secs(5);
+/// Multiple of the time that a check took after which the next one is due.
 const PAUSE_FACTOR: u32 = 20;
 
 /// Age of the last reading that models learned from, from which they count as old.
@@ -162,7 +162,7 @@ impl AlertMonitor {
                     .for_each(|m| notifier.send(m));
             }
         }
-        self.next = Some(Instant::now() + MIN_PAUSE.max(watch.elapsed() * PAUSE_FACTOR));
+        self.next = Some(next_run(watch, PAUSE_FACTOR));
     }
 }
 
