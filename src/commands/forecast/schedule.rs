@@ -7,7 +7,9 @@ use clap::{Args, ValueEnum};
 
 use super::check_known;
 use super::series::{Plan, Series, known_until};
-use crate::commands::arguments::{BlockArgs, LevelArg, OutputArgs, PromiseScope, RuleArgs, SiteArgs, check_level, values};
+use crate::commands::arguments::{
+    BlockArgs, LevelArg, OutputArgs, PromiseScope, RuleArgs, SiteArgs, check_level, values,
+};
 use crate::commands::output::{self, remark};
 use crate::commands::progress;
 use roomcast_forecast::backtest::outcomes;

@@ -86,8 +86,16 @@ fn text(report: &Report, level: Level) -> String {
         ]
     };
     let rows: Vec<_> = report.rooms.iter().chain([&report.site]).map(row).collect();
-    let header =
-        [level.name(), "work hours used", "hours used", "peak hour", "its share", "peak day", "points a week", "not known"];
+    let header = [
+        level.name(),
+        "work hours used",
+        "hours used",
+        "peak hour",
+        "its share",
+        "peak day",
+        "points a week",
+        "not known",
+    ];
     let head = format!("{} to {}; work hours: {}\n\n", report.from, report.to, report.work_hours);
     head + &table(&header, &rows, 1)
 }

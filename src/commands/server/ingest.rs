@@ -124,12 +124,7 @@ impl LiveArgs {
     ///
     /// # Errors
     /// Returns an error when the store cannot be opened, or an argument is not valid.
-    pub fn open(
-        &self,
-        runtime: &Runtime,
-        calendar: &Calendar,
-        merger: Option<Merger>,
-    ) -> anyhow::Result<Option<Live>> {
+    pub fn open(&self, runtime: &Runtime, calendar: &Calendar, merger: Option<Merger>) -> anyhow::Result<Option<Live>> {
         let Some(url) = &self.store else { return Ok(None) };
         if !readings::is_store(url) {
             bail!(

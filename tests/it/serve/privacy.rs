@@ -79,8 +79,23 @@ fn nothing_below_a_floor_is_stored_or_shown() {
     let headers = ["Authorization: Bearer w-token", "Content-Type: text/csv"];
     assert_eq!(server.ask("PUT", "/rooms", &headers, TABLE.as_bytes()).code(), "rooms_given");
     for path in [
-        "/devices", "/predict", "/predict?days=7", "/rooms", "/rooms?format=csv", "/alerts", "/metrics", "/models", "/schedule",
-        "/schedule.ics", "/utilisation", "/ledger", "/devices/1", "/devices/1/history", "/readyz", "/openapi.json", "/",
+        "/devices",
+        "/predict",
+        "/predict?days=7",
+        "/rooms",
+        "/rooms?format=csv",
+        "/alerts",
+        "/metrics",
+        "/models",
+        "/schedule",
+        "/schedule.ics",
+        "/utilisation",
+        "/ledger",
+        "/devices/1",
+        "/devices/1/history",
+        "/readyz",
+        "/openapi.json",
+        "/",
     ] {
         let answer = server.get(path);
         assert_eq!((answer.status < 500, reveals(&answer.body)), (true, None), "{path}");
@@ -95,8 +110,16 @@ fn nothing_below_a_floor_is_stored_or_shown() {
     // The same store goes on at the same level, and is refused at another.
     drop(serve(&place, models.path(), &table, "floor"));
     let refused = super::client::roomcast(&[
-        "serve", "--store", &place.url, "--models", models.path().to_str().unwrap(), "--level", "building", "--no-auth",
-        "--port", "0",
+        "serve",
+        "--store",
+        &place.url,
+        "--models",
+        models.path().to_str().unwrap(),
+        "--level",
+        "building",
+        "--no-auth",
+        "--port",
+        "0",
     ]);
     let error = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(error.contains("the store holds readings of 2 names that are no buildings"), "{error}");

@@ -131,8 +131,7 @@ impl Rooms {
 
     /// Makes a table of rows with their lines in a file, or positions in a list.
     fn checked(table: &Source, mut rows: Vec<(u64, Assignment)>) -> Result<Rooms, RoomsError> {
-        if let Some((row, _)) = rows.iter().find(|(_, row)| row.from.zip(row.to).is_some_and(|(from, to)| to <= from))
-        {
+        if let Some((row, _)) = rows.iter().find(|(_, row)| row.from.zip(row.to).is_some_and(|(from, to)| to <= from)) {
             return Err(RoomsError::Period { table: table.clone(), row: *row });
         }
         let places = places(table, &rows)?;
@@ -239,7 +238,8 @@ impl Rooms {
     /// site for buildings where the table names none.
     pub fn series(&self, level: Level) -> impl Iterator<Item = &str> {
         let site = (level == Level::Building && !self.has_buildings).then_some(BUILDING);
-        let named: BTreeSet<&str> = self.places.keys().filter_map(|room| self.name_at(room, level)).chain(site).collect();
+        let named: BTreeSet<&str> =
+            self.places.keys().filter_map(|room| self.name_at(room, level)).chain(site).collect();
         named.into_iter()
     }
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::report::LevelTrial;
+use super::{Options, Outcome, run};
 use crate::calendar::{Calendar, Timestamp};
 use crate::features::SiteRates;
 use crate::hourly::Hourly;
 use crate::model::Models;
 use crate::model::fit::{self, TrainError};
-use super::report::LevelTrial;
-use super::{Options, Outcome, run};
 use crate::readings::Readings;
 use crate::rooms::{Level, Rooms};
 

@@ -238,7 +238,8 @@ impl Report {
         let counts = [("promoted", self.promoted()), ("fell back", self.fell_back()), ("kept", self.kept())];
         lines.extend(counts.map(|(name, count)| (name, count.to_string())));
         lines.extend(self.levels.iter().map(|(&level, trial)| {
-            let words = trial.site.as_ref().map_or("nothing new to learn from: the models stay".into(), SiteTrial::words);
+            let words =
+                trial.site.as_ref().map_or("nothing new to learn from: the models stay".into(), SiteTrial::words);
             (if level == Level::Floor { "floors" } else { "buildings" }, words)
         }));
         lines

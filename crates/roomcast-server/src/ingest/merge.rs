@@ -82,7 +82,9 @@ impl Merger {
                     None if !self.has_warned => {
                         self.has_warned = true;
                         let level = self.level;
-                        tracing::warn!("readings of a sensor that is on no {level} of --rooms are left out, as all such readings are");
+                        tracing::warn!(
+                            "readings of a sensor that is on no {level} of --rooms are left out, as all such readings are"
+                        );
                     }
                     None => {}
                 }

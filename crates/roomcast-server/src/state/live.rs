@@ -208,7 +208,8 @@ impl Live {
 
     /// Starts the sources. The loaded readings give the last state of each device.
     pub fn listen(&self, readings: &Readings, calendar: &Calendar) {
-        let Sources { mqtt, nats, .. } = std::mem::take(&mut *self.sources.lock().unwrap_or_else(PoisonError::into_inner));
+        let Sources { mqtt, nats, .. } =
+            std::mem::take(&mut *self.sources.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some((broker, reader, hold)) = mqtt {
             let mut edges = Edges::new(hold);
             match self.runtime.block_on(self.store.heard()) {

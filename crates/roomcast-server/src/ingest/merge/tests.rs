@@ -43,11 +43,8 @@ fn stored(merge: &Merge) -> Vec<(&str, Kind, i64)> {
 #[test]
 fn floors_get_the_motion_of_their_sensors_and_nothing_else() {
     let mut merger = merger();
-    let refused = vec![roomcast_storage::readings::Refused {
-        source: "mqtt".into(),
-        payload: "a".into(),
-        reason: "a".into(),
-    }];
+    let refused =
+        vec![roomcast_storage::readings::Refused { source: "mqtt".into(), payload: "a".into(), reason: "a".into() }];
     let events = vec![
         event("a", 60, Kind::Motion),
         event("b", 60, Kind::Motion),

@@ -290,13 +290,8 @@ mod tests {
             // Before, in and after the hour in use.
             let state = |hour: i64| {
                 let plan = (level == Level::Room).then_some(&forecast.plans[0]);
-                let [(_, state), _] = topics.states(
-                    (&forecast.forecasts[0], plan),
-                    &slug,
-                    "v1",
-                    &rendered,
-                    (hour * HOUR, &calendar),
-                );
+                let [(_, state), _] =
+                    topics.states((&forecast.forecasts[0], plan), &slug, "v1", &rendered, (hour * HOUR, &calendar));
                 state
             };
             states.insert(level.name().into(), json!([100, 102, 103].map(state)));

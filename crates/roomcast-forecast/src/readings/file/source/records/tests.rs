@@ -55,7 +55,7 @@ fn a_row_with_an_unclosed_quote_is_kept_when_the_next_line_begins_with_a_stray_q
     assert_eq!((rows[0].1[2].as_str(), rows[0].2.as_str()), ("x\n", "1,2,\"x"));
     // Blank lines ahead of it, and several stray quotes behind it.
     assert_eq!(lines("\n\n1,2,\"x\n\",y\n1,2,3\n"), [(3, 3), (4, 1), (5, 3)]);
-    assert_eq!(lines("1,2,\"x\n\"a,b\n\"c,d\n\"e\n1,2,3"), [(1, 3), (2, 3), (4, 1), (5, 3)]);
+    assert_eq!(lines("1,2,\"x\n\"a,b\n\"c,d\n\"e\n1,2,3"), [(1, 3), (2, 2), (4, 1), (5, 3)]);
 }
 
 #[test]
