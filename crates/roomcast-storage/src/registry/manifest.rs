@@ -211,12 +211,12 @@ impl Manifest {
     }
 }
 
-/// Returns a hash over the days off of a period that are not those of every week, and the weekly ones that are open.
+/// Returns a hash over the days off of a period that are not those of every week.
 fn days_off(calendar: &Calendar, from: Timestamp, to: Timestamp) -> String {
     let (first, last) = (calendar.wall(from).date(), calendar.wall(to).date());
     let is_weekly = |date: &NaiveDate| calendar.weekend()[date.weekday().num_days_from_monday() as usize];
     let days = first.iter_days().take_while(|date| *date <= last);
-    let special = days.filter(|date| calendar.is_off(*date) != is_weekly(date));
+    let special = days.filter(|date| calendar.is_off(*date) && !is_weekly(date));
     sha256(special.map(|date| format!("{date}\n")).collect::<String>().as_bytes())
 }
 

@@ -157,7 +157,7 @@ fn days_off_of_the_time_that_was_learned_are_those_of_the_models() {
     for other in [Calendar::default(), closed(&["2016-07-14", "2016-07-15"])] {
         assert!(manifest.mismatch(&other).unwrap().contains("other holidays, closed or open days"));
     }
-    let open = known.clone().with_working_days(["2016-07-16".parse().unwrap()]);
+    let open = known.clone().with_working_days(["2016-07-14".parse().unwrap()]);
     assert!(manifest.mismatch(&open).is_some());
     // Manifests of older versions do not say.
     let older = Manifest { days_off_sha256: None, ..manifest };

@@ -16,7 +16,7 @@ use crate::api::predict::{prefers, work};
 use crate::http::access::auth::{self, Access, ReadAccess};
 use crate::http::query::{self, Query};
 use crate::ingest::payload::row::{JsonRow, STATE_NAMES};
-use crate::ingest::payload::rows::MAX_ROW_BYTES;
+use crate::ingest::payload::rows::{MAX_ROW_BYTES, is_line};
 use crate::ingest::payload::words;
 use crate::problem::{Code, Problem, Reply};
 use crate::state::answer::Forecast;
@@ -242,7 +242,10 @@ fn from_csv(body: &[u8], calendar: &Calendar) -> Result<ParsedBody, Problem> {
     let text = |cell: Option<&[u8]>| std::str::from_utf8(cell.unwrap_or_default()).map(|text| text.trim().to_owned());
     let is_time = |cell: Option<&[u8]>| text(cell).is_ok_and(|text| calendar.parse(&text).is_ok());
     let mut parsed = ParsedBody::default();
-    while input.next("CSV", |row| row.len() == width && is_time(row.get(columns[0]))).map_err(failed)? {
+    while input
+        .next("CSV", |row| is_time(row.get(columns[0])) && (row.len() == width || is_line(row.as_slice())))
+        .map_err(failed)?
+    {
         let place = || format!("line {}", input.line());
         if input.record.len() != width {
             return Err(wrong(&place(), format!("expected {width} fields, found {}", input.record.len())));

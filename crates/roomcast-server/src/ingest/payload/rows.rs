@@ -219,6 +219,11 @@ fn ndjson(body: &[u8], reader: &mut Reader<'_>) -> Result<(), Unreadable> {
     Ok(())
 }
 
+/// Returns whether the cells of a row have no line end but the one at their end, which an unclosed quote leaves.
+pub fn is_line(text: &[u8]) -> bool {
+    !text.strip_suffix(b"\n").unwrap_or(text).contains(&b'\n')
+}
+
 fn csv(body: &[u8], reader: &mut Reader<'_>) -> Result<(), Unreadable> {
     let mut input = Records::with_limit(body, b',', MAX_ROW_BYTES);
     let form = |error: ReadError| Unreadable::Form(error.to_string());
@@ -235,7 +240,13 @@ fn csv(body: &[u8], reader: &mut Reader<'_>) -> Result<(), Unreadable> {
         return Err(Unreadable::Form(format!("expected the header time,device,device_activated, found {found:?}")));
     };
     let is_time = |cell: &[u8], clock: &mut Clock<'_>| clock.text(cell).is_ok() || TimeForm::of_number(cell).is_some();
-    while input.next(BODY, |row| row.len() == width && is_time(&row[time], &mut reader.clock)).map_err(form)? {
+    let is_row = |row: &[u8], cell: Option<&[u8]>, is_whole: bool, clock: &mut Clock<'_>| {
+        cell.is_some_and(|cell| is_time(cell, clock)) && (is_whole || is_line(row))
+    };
+    while input
+        .next(BODY, |row| is_row(row.as_slice(), row.get(time), row.len() == width, &mut reader.clock))
+        .map_err(form)?
+    {
         reader.next(input.line())?;
         let record = &input.record;
         let cell = |at: usize| record.get(at).unwrap_or_default();

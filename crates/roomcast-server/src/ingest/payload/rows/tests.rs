@@ -204,7 +204,8 @@ fn an_unclosed_quote_costs_no_good_row_whatever_the_next_line_begins_with() {
         for (next, refused) in [("\"lost,y,z", vec![3]), (time, vec![3]), ("", vec![]), ("\"", vec![])] {
             let row = format!("{time},hall,1,ok");
             let body = format!("time,device,state,note\n{time},hall,1,\"open\n{next}\n{row}\n{row}");
-            let rows = read_text(Media::Csv, &body).unwrap();
+            let zoned = Calendar::new(Some(chrono_tz::Europe::Berlin));
+            let rows = read(Media::Csv, body.as_bytes(), &zoned).unwrap();
             let lines: Vec<_> = rows.refused.iter().map(|row| row.row).collect();
             assert_eq!((rows.events.len(), lines), (3, refused), "{body}");
         }
