@@ -4,6 +4,7 @@
 
 pub mod activations;
 mod alerts;
+mod beside;
 mod forecasts;
 mod ledger;
 pub mod load;
