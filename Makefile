@@ -64,6 +64,7 @@ demo: $(if $(packed),,build) ## Forecast a day from the sample data and show it 
 test: dist ## Run all tests
 	cargo test $(release) --doc
 	scripts/python-test
+	scripts/homeassistant-test
 	scripts/dist-test
 	scripts/page-test
 	scripts/api-fuzz

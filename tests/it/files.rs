@@ -156,6 +156,26 @@ fn a_store_takes_what_a_forecast_reads() {
 }
 
 #[test]
+fn a_class_that_no_state_tells_is_that_of_the_registry_beside_the_database() {
+    let place = tempfile::tempdir().unwrap();
+    let database = place.path().join("home-assistant_v2.db");
+    home_assistant::write(&database, true);
+    let inspect = || {
+        let args = ["inspect", database.to_str().unwrap(), "--timezone", "Europe/Berlin", "--json"];
+        let output = roomcast(&args, None);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let before = inspect();
+    assert!(before.contains(readings::ROOMS[0]) && !before.contains("binary_sensor.door"), "{before}");
+    home_assistant::move_classes(&database);
+    assert_eq!(inspect(), before);
+    // Without the registry nothing says what the sensor is.
+    std::fs::remove_dir_all(place.path().join(".storage")).unwrap();
+    assert!(!inspect().contains(readings::ROOMS[0]));
+}
+
+#[test]
 fn an_unclosed_quote_costs_one_row() {
     let place = tempfile::tempdir().unwrap();
     let row = |n: usize| format!("2016-07-{:02} 10:{:02}:{:02},device_{},1", 1 + n / 3600, n / 60 % 60, n % 60, n % 3);

@@ -188,6 +188,38 @@ fn a_server_says_why_it_publishes_nothing_and_when_it_begins() {
 }
 
 #[test]
+fn floors_and_the_building_are_scored_as_rooms_are() {
+    let (models, place) = (registry(), Place::sqlite());
+    let server = serve(&place.url, &models, &[]);
+    let past = now() - 60 * 24 * HOUR;
+    fill_until(&server, &["hall", "loft"], "attic", past);
+    let table = "sensor,room,floor\nhall,hall,1\nattic,attic,1\nloft,loft,2\n";
+    let headers = ["Authorization: Bearer w-token", "Content-Type: text/csv"];
+    assert_eq!(server.ask("PUT", "/rooms", &headers, table.as_bytes()).status, 200);
+    for level in ["floor", "building"] {
+        wait("forecasts that are kept", || models.path().join(format!("live-scores-{level}")).exists());
+    }
+    let hour = past.div_euclid(HOUR) * HOUR;
+    post(&server, "application/x-ndjson", &[], row("loft", hour + HOUR + 900).as_bytes());
+    let levels = |server: &Server| server.get("/models").json()["levels"].clone();
+    wait("scores", || levels(&server).as_array().is_some_and(|all| all.iter().all(|level| level["live"].is_object())));
+    let scored = levels(&server);
+    let names = |at: usize| scored[at]["series"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
+    let [floors, buildings]: [Vec<Value>; 2] = [names(0), names(1)];
+    assert_eq!((floors, buildings), (vec![json!("1"), json!("2")], vec![json!("building")]), "{scored}");
+    for (at, level) in ["floor", "building"].into_iter().enumerate() {
+        let live = &scored[at]["live"];
+        assert_eq!(scored[at]["level"], level);
+        assert!(live["log_loss"].as_f64().unwrap() > 0.0 && live["baseline"].as_f64().unwrap() > 0.0, "{scored}");
+        assert_eq!(metric(&server, &format!("roomcast_live_level_log_loss{{level=\"{level}\"}}")), live["log_loss"]);
+    }
+    // A restart forgets nothing.
+    drop(server);
+    let server = serve(&place.url, &models, &[]);
+    wait("the scores", || levels(&server)[0]["live"].is_object());
+}
+
+#[test]
 fn forecasts_are_scored_when_their_hour_has_closed() {
     let (models, place) = (registry(), Place::sqlite());
     let server = serve(&place.url, &models, &[]);

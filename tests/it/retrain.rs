@@ -13,6 +13,7 @@ use roomcast_forecast::hourly::Hourly;
 use roomcast_forecast::model::trees::Trees;
 use roomcast_forecast::model::{DeviceModel, Models, Source, fit};
 use roomcast_forecast::readings::{self, ReadOptions, Readings};
+use roomcast_forecast::rooms::{Assignment, Level, Rooms};
 use roomcast_forecast::train::TrainingInfo;
 use roomcast_forecast::train::report::{Layer, Reason};
 use roomcast_forecast::train::{self, Options, Outcome};
@@ -225,6 +226,42 @@ fn a_device_gets_the_prior_where_everything_fitted_does_worse() {
     assert!(gets(Layer::Prior).count() >= 3 && gets(Layer::Site).count() == 0, "{}", outcome.report.text());
     let models = outcome.models.as_ref().unwrap();
     assert!(gets(Layer::Prior).all(|(name, _)| models.devices[name].source() == Source::Baseline));
+}
+
+#[test]
+fn floors_and_the_building_are_judged_as_rooms_are() {
+    let (readings, calendar) = (all_readings(), Calendar::default());
+    let row = |n: usize| Assignment {
+        sensor: format!("device_{n}"),
+        room: format!("device_{n}"),
+        floor: Some(if n <= 3 { "1" } else { "2" }.into()),
+        ..Assignment::default()
+    };
+    let table = Rooms::new((1..=7).map(row).collect()).unwrap();
+    let until = at("2016-08-04 00:00:00");
+    let champion = Models {
+        levels: train::levels(&table, &readings, &calendar, until, &|| ()).unwrap(),
+        ..champions()[0].clone()
+    };
+    let renew = |readings: &Readings, options: &Options| {
+        train::renew_levels(&table, readings, &calendar, Some(&champion), options, &|| ()).unwrap()
+    };
+    // Over age, and not worse.
+    let (levels, trials) = renew(&readings, &options(5));
+    assert!(levels.values().all(|models| models.cutoff == options(5).until), "{trials:?}");
+    let floors = trials[&Level::Floor].site.clone().unwrap();
+    assert!(floors.promoted && floors.judged.is_some_and(|judged| judged.days >= 7), "{floors:?}");
+    assert_eq!(trials[&Level::Floor].series.keys().collect::<Vec<_>>(), ["1", "2"]);
+    // Not due: they stay as they are. A dry run gives none.
+    let (levels, trials) = renew(&readings, &options(30));
+    assert_eq!((levels, &trials[&Level::Building].site), (champion.levels.clone(), &None));
+    assert!(renew(&readings, &Options { dry_run: true, ..options(5) }).0.is_empty());
+    // A challenger that learned nonsense.
+    let corrupted = scrambled(&readings, at("2016-07-04 00:00:00"), until);
+    let (levels, trials) = renew(&corrupted, &options(5));
+    let floors = trials[&Level::Floor].site.clone().unwrap();
+    assert!(!floors.promoted && floors.judged.unwrap().gain < -2.0, "{floors:?}");
+    assert_eq!(levels[&Level::Floor], champion.levels[&Level::Floor]);
 }
 
 #[test]

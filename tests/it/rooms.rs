@@ -237,6 +237,16 @@ fn utilisation_counts_the_rooms_of_a_table_and_those_of_a_store() {
     ok(&["import", &input, "--store", &store]);
     ok(&["store", "rooms", "--store", &store, "--set", &rooms]);
     assert_eq!(ok(&["utilisation", "--input", &store, "--format", "csv"]), counted);
+    let floors = ok(&["utilisation", "--input", &store, "--level", "floor", "--format", "csv"]);
+    let sum = |text: &str| -> u32 {
+        text.lines().skip(1).map(|line| line.split(',').nth(1).unwrap().parse::<u32>().unwrap()).sum()
+    };
+    assert!(floors.contains("\nfloor_1,") && floors.contains("\nfloor_2,"), "{floors}");
+    assert_eq!((floors.lines().count(), sum(&floors)), (5, sum(&counted)), "{floors}");
+    let table = ok(&["utilisation", "--input", &store, "--level", "building"]);
+    assert!(table.contains("\nbuilding ") && table.contains("building  "), "{table}");
+    let none = roomcast(&["utilisation", "--input", &input, "--level", "floor"]);
+    assert!(String::from_utf8_lossy(&none.stderr).contains("there are no floors"), "{none:?}");
 }
 
 #[test]

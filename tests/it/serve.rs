@@ -5,6 +5,7 @@ mod clocks;
 mod connections;
 mod faults;
 mod jobs;
+mod privacy;
 mod reload;
 mod rooms;
 mod sign_in;
@@ -225,6 +226,9 @@ fn the_use_of_rooms_is_counted() {
     let text = roomcast(&["utilisation", "--input", input.to_str().unwrap(), "--weeks", "4"]);
     assert!(String::from_utf8(text.stdout).unwrap().contains("work hours used"));
     assert_eq!(server.get("/utilisation?weeks=105").code(), "invalid_parameter");
+    assert_eq!(server.get("/utilisation?weeks=%2B3").code(), "invalid_parameter");
+    assert_eq!(server.get("/ledger?days=%2B3").code(), "invalid_parameter");
+    assert_eq!(server.get("/utilisation?level=floor").code(), "invalid_parameter");
     assert_eq!(server.get("/utilisation?work_hours=mon").code(), "invalid_parameter");
 }
 

@@ -1,7 +1,9 @@
 // What stands beside the plan, and the use of rooms: the numbers are those of the API, and none is there that was not measured.
 
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
 import { DESK, PHONE, boxesOf, launch, openPage, percent, violations } from './browser.js';
@@ -110,6 +112,35 @@ for (const [size, viewport] of [['desk', DESK], ['phone', PHONE]]) {
     }
   });
 }
+
+test('the use of rooms is grouped by floor, with the sums of the API', async () => {
+  const place = await mkdtemp(join(tmpdir(), 'roomcast-floors-'));
+  const table = join(place, 'rooms.csv');
+  const rows = [1, 2, 3, 4, 5, 6].map((n) => `device_${n},device_${n},${n <= 3 ? 'Ground' : 'First'},North`);
+  await writeFile(table, ['sensor,room,floor,building', ...rows, ''].join('\n'));
+  const own = await serve(READINGS, 120_000, ['--input', READINGS, '--rooms', table]);
+  const { page, errors, close } = await openPage(browser, own, { token: TOKEN, board: 'use' });
+  const { rooms: floors } = await own.get('/utilisation?level=floor');
+  await page.locator('#use tr.floor').nth(1).waitFor();
+  const sorted = floors.toSorted((a, b) => a.used_share - b.used_share);
+  const heads = await page.locator('#use tr.floor').allInnerTexts();
+  assert.equal(heads.length, 2);
+  sorted.forEach((floor, at) => {
+    assert.ok(heads[at].startsWith(floor.device.replace('North/', '')), heads[at]);
+    assert.match(heads[at], new RegExp(percent(floor.used_share)));
+  });
+  const inBody = (at) => page.locator('#use tbody').nth(at).locator('th[scope=row]').allInnerTexts();
+  assert.deepEqual((await inBody(sorted.findIndex((floor) => floor.device === 'North/Ground'))).sort(), ['device_1', 'device_2', 'device_3']);
+  // A room on no floor comes last, without a head.
+  assert.deepEqual(await inBody(2), ['device_7']);
+  await page.getByRole('searchbox').fill('first');
+  assert.equal(await page.locator('#use tbody th[scope=row]').count(), 3);
+  assert.deepEqual(await violations(page), []);
+  assert.deepEqual(errors, []);
+  await close();
+  await own.stop();
+  await rm(place, { recursive: true });
+});
 
 test('the use of rooms is the API’s, is sorted by a press, and downloaded', async () => {
   const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'plan' });

@@ -1,6 +1,8 @@
 //! The use of rooms over weeks: share of working hours used, peak, trend, rooms that are never used.
 //!
-//! Only hours count of which it is known whether they were occupied. Working hours are those of a timetable.
+//! Floors and buildings have the sums of their rooms. Only hours count of which it is known whether they were occupied. Working hours are those of a timetable.
+
+use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use rayon::prelude::*;
@@ -9,6 +11,7 @@ use serde::Serialize;
 use crate::calendar::{Calendar, HOUR, Hour};
 use crate::decisions::timetable::Timetable;
 use crate::hourly::{DeviceHours, Hourly};
+use crate::rooms::{Level, Rooms};
 
 /// The working hours of a site that names none.
 pub const DEFAULT_WORK_HOURS: &str = "mon-fri 08:00-18:00";
@@ -22,10 +25,10 @@ const MIN_WEEK_HOURS: u32 = 10;
 /// Half the width of a 95 % interval, standard errors.
 const INTERVAL_ERRORS: f64 = 1.96;
 
-/// The use of one room.
+/// The use of one room, or of all rooms of a floor or building together.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Utilisation {
-    /// The device's name.
+    /// The name of the device, room, floor or building.
     pub device: String,
     /// Number of working hours of which it is known whether they were occupied.
     pub work_hours: u32,
@@ -62,7 +65,7 @@ pub struct Report {
     pub work_hours: String,
     /// All rooms together.
     pub site: Utilisation,
-    /// The rooms, in order of name.
+    /// The rooms, floors or buildings, in order of name.
     pub rooms: Vec<Utilisation>,
 }
 
@@ -156,8 +159,15 @@ fn trend(weeks: &[Count]) -> Option<(f64, f64)> {
     Some((slope, INTERVAL_ERRORS * (rest / (n - 2.0) / spread).sqrt()))
 }
 
-/// Returns the use of each room of a grid in the whole weeks before the local day of its end.
-pub fn report(hourly: &Hourly, weeks: u32, work: &Timetable, calendar: &Calendar) -> Report {
+/// Returns the use of each room of a grid in the whole weeks before the local day of its end, or the sums of the rooms of each
+/// floor or building. A room that is on no floor counts in the sum of the site alone.
+pub fn report(
+    hourly: &Hourly,
+    (table, level): (&Rooms, Level),
+    weeks: u32,
+    work: &Timetable,
+    calendar: &Calendar,
+) -> Report {
     let today = calendar.wall(calendar.start(hourly.end)).date();
     let from = today - chrono::Days::new(7 * u64::from(weeks.max(1)));
     let midnight = |date: NaiveDate| calendar.hour(calendar.instant(date.into()));
@@ -191,11 +201,18 @@ pub fn report(hourly: &Hourly, weeks: u32, work: &Timetable, calendar: &Calendar
     };
     let counts: Vec<Counts> = hourly.devices.par_iter().map(|device| count(device)).collect();
     let site = counts.iter().fold(Counts::default(), Counts::merge).utilisation("");
-    let rooms = hourly.devices.iter().zip(&counts).map(|(device, counts)| counts.utilisation(&device.device));
-    Report { from, to: today - chrono::Days::new(1), work_hours: work.to_string(), site, rooms: rooms.collect() }
+    let mut sums: BTreeMap<&str, Counts> = BTreeMap::new();
+    for (device, counts) in hourly.devices.iter().zip(&counts) {
+        if let Some(name) = table.name_at(&device.device, level) {
+            let sum = sums.remove(name).unwrap_or_default();
+            sums.insert(name, sum.merge(counts));
+        }
+    }
+    let rooms = sums.iter().map(|(name, counts)| counts.utilisation(name)).collect();
+    Report { from, to: today - chrono::Days::new(1), work_hours: work.to_string(), site, rooms }
 }
 
-/// Returns one line per room.
+/// Returns one line per room, floor or building.
 pub fn csv(report: &Report) -> Vec<u8> {
     let mut out = csv::Writer::from_writer(Vec::new());
     // Writing to memory cannot fail. An error here would show as a missing line in the tests.
@@ -209,10 +226,15 @@ pub fn csv(report: &Report) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::readings::{DeviceReadings, Readings};
+    use crate::rooms::Assignment;
 
     /// Eight weeks up to a Monday: an office used from 9 to 13 on its working days, every week an hour longer on Fridays,
     /// and a store that somebody entered once before them.
     fn report_of(growth: i64) -> Report {
+        report_at(growth, &Rooms::default(), Level::Room)
+    }
+
+    fn report_at(growth: i64, rooms: &Rooms, level: Level) -> Report {
         let calendar = Calendar::default();
         let monday = calendar.parse("2024-02-05 00:00:00").unwrap();
         let used = |hour: &i64| {
@@ -229,7 +251,7 @@ mod tests {
         };
         let readings = Readings { devices: vec![device("office", office), device("store", vec![monday - HOUR])] };
         let hourly = Hourly::new(&readings, &calendar, monday + 56 * 24 * HOUR);
-        report(&hourly, 8, &"mon-fri 08:00-18:00".parse().unwrap(), &calendar)
+        report(&hourly, (rooms, level), 8, &"mon-fri 08:00-18:00".parse().unwrap(), &calendar)
     }
 
     #[test]
@@ -246,6 +268,31 @@ mod tests {
         let lines = String::from_utf8(csv(&report)).unwrap();
         assert!(lines.starts_with("device,work_hours,used_work_hours,used_share,"), "{lines}");
         assert_eq!(lines.lines().count(), 3);
+    }
+
+    #[test]
+    fn a_floor_has_the_sums_of_its_rooms() {
+        let row = |room: &str, floor: Option<&str>| Assignment {
+            sensor: room.into(),
+            room: room.into(),
+            floor: floor.map(str::to_owned),
+            ..Assignment::default()
+        };
+        let table = Rooms::new(vec![row("office", Some("1")), row("store", Some("1"))]).unwrap();
+        let report = report_at(0, &table, Level::Floor);
+        let [floor] = &report.rooms[..] else { panic!("{:?}", report.rooms) };
+        let rooms = report_of(0).rooms;
+        let sum = |of: fn(&Utilisation) -> u32| rooms.iter().map(of).sum::<u32>();
+        assert_eq!((floor.device.as_str(), floor.work_hours), ("1", sum(|room| room.work_hours)));
+        assert_eq!((floor.used_work_hours, floor.used_hours), (160, sum(|room| room.used_hours)));
+        assert!(floor.used_share.unwrap() < 0.4 && !floor.is_never_used, "{floor:?}");
+        assert_eq!(Utilisation { device: String::new(), ..floor.clone() }, report.site);
+        assert_eq!(report_at(0, &table, Level::Building).rooms[0].device, "building");
+        // A room on no floor is in the sum of the site alone.
+        let table = Rooms::new(vec![row("office", Some("1")), row("store", None)]).unwrap();
+        let report = report_at(0, &table, Level::Floor);
+        assert_eq!((report.rooms.len(), report.rooms[0].used_share), (1, Some(0.4)));
+        assert!(report.site.work_hours > report.rooms[0].work_hours);
     }
 
     #[test]

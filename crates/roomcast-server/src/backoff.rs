@@ -1,10 +1,19 @@
 //! Delays between tries after failures, and the log messages of the failures.
 
 use std::ops::RangeInclusive;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Duration of a connection after which the waits start again with the first.
 pub(crate) const STABLE_DURATION: Duration = Duration::from_secs(5);
+
+/// Shortest pause between two runs of a job.
+const MIN_PAUSE: Duration = Duration::from_secs(5);
+
+/// Returns the earliest time of the next run of a job that began at an instant and ends now. The pause is `factor` times as long
+/// as the run took.
+pub(crate) fn next_run(began: Instant, factor: u32) -> Instant {
+    Instant::now() + MIN_PAUSE.max(began.elapsed() * factor)
+}
 
 /// Waits that double from the shortest to the longest.
 #[derive(Debug, Clone)]

@@ -63,6 +63,18 @@ struct Entity {
     entity_id: String,
     device_id: Option<String>,
     area_id: Option<String>,
+    /// The class that somebody chose, and that of the integration.
+    #[serde(default)]
+    device_class: Option<String>,
+    #[serde(default)]
+    original_device_class: Option<String>,
+}
+
+/// Returns the classes of the entities that a folder `.storage` knows; none where it cannot be read.
+pub(crate) fn classes(folder: &Path) -> HashMap<String, String> {
+    let entities: Entities = registry(folder, "core.entity_registry").unwrap_or_default();
+    let class = |entity: Entity| Some((entity.entity_id, entity.device_class.or(entity.original_device_class)?));
+    entities.entities.into_iter().filter_map(class).collect()
 }
 
 /// Reads the areas of the binary sensors from Home Assistant's folder `.storage`.
@@ -136,6 +148,7 @@ mod tests {
                 {"entity_id":"binary_sensor.nowhere","device_id":"d2","area_id":null},
                 {"entity_id":"light.kitchen","device_id":"d1","area_id":null}]}"#,
         );
+        assert!(classes(folder.path()).is_empty());
         let floorless = read(folder.path()).unwrap();
         assert_eq!((floorless.rooms().collect::<Vec<_>>(), floorless.has_floors()), (vec!["Kitchen", "Lab"], false));
         write("core.floor_registry", r#"{"floors":[{"floor_id":"ground","name":"Ground floor","level":0}]}"#);
@@ -143,6 +156,17 @@ mod tests {
         let sensors: Vec<&str> = rooms.assignments().iter().map(|row| row.sensor.as_str()).collect();
         assert_eq!(sensors, ["binary_sensor.motion", "binary_sensor.moved"]);
         assert_eq!((rooms.floor_of("Kitchen"), rooms.floor_of("Lab")), (Some("Ground floor"), None));
+        write(
+            "core.entity_registry",
+            r#"{"entities":[
+                {"entity_id":"binary_sensor.a","device_id":null,"area_id":null,"device_class":null,"original_device_class":"motion"},
+                {"entity_id":"binary_sensor.b","device_id":null,"area_id":null,"device_class":"door","original_device_class":"motion"}]}"#,
+        );
+        let classes = classes(folder.path());
+        assert_eq!(
+            ["a", "b", "c"].map(|name| classes.get(&format!("binary_sensor.{name}")).map(String::as_str)),
+            [Some("motion"), Some("door"), None]
+        );
         write("core.area_registry", "[]");
         let error = read(folder.path()).unwrap_err().to_string();
         assert!(error.contains("core.area_registry: cannot be read as a registry"), "{error}");

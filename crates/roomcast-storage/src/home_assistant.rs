@@ -14,6 +14,8 @@ use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row, SqliteConnection};
 
+use crate::areas;
+
 /// Classes of binary sensors that say whether a room is occupied.
 const CLASSES: [&str; 3] = ["motion", "occupancy", "presence"];
 
@@ -65,12 +67,15 @@ pub async fn read(path: &Path, calendar: &Calendar) -> anyhow::Result<History> {
     let has_meta = tables(&mut database).await.with_context(failed)?.contains("states_meta");
     let columns = columns(&mut database).await.with_context(failed)?;
     let queries = Queries::new(has_meta, &columns);
+    // What is in no state may be known beside the database.
+    let registered = areas::classes(&path.parent().unwrap_or(Path::new("")).join(".storage"));
     let entities = sqlx::query(queries.entities).fetch_all(&mut database).await.with_context(failed)?;
     let (mut edges, mut sensors) = (Vec::new(), 0);
     for entity in entities {
         let (key, device): (i64, String) = (entity.try_get(0)?, entity.try_get(1)?);
         let key = if has_meta { Key::Number(key) } else { Key::Name(device.clone()) };
-        if !is_sensor(&mut database, &queries, &key).await.with_context(failed)? {
+        let class = class(&mut database, &queries, &key).await.with_context(failed)?;
+        if !class.as_ref().or_else(|| registered.get(&device)).is_some_and(|class| CLASSES.contains(&class.as_str())) {
             continue;
         }
         sensors += 1;
@@ -185,15 +190,14 @@ impl Key {
     }
 }
 
-/// Returns whether a binary sensor says that a room is occupied.
-async fn is_sensor(database: &mut SqliteConnection, queries: &Queries, key: &Key) -> Result<bool, sqlx::Error> {
+/// Returns the class of a binary sensor, as far as its latest states tell it.
+async fn class(database: &mut SqliteConnection, queries: &Queries, key: &Key) -> Result<Option<String>, sqlx::Error> {
     let rows = key.bind(sqlx::query(AssertSqlSafe(queries.attributes.clone()))).fetch_all(database).await?;
-    let class = rows.iter().find_map(|row| {
+    Ok(rows.iter().find_map(|row| {
         let attributes: Option<String> = row.try_get(0).ok()?;
         let attributes: Value = serde_json::from_str(&attributes?).ok()?;
         Some(attributes.get("device_class")?.as_str()?.to_owned())
-    });
-    Ok(class.is_some_and(|class| CLASSES.contains(&class.as_str())))
+    }))
 }
 
 /// Returns the edge of a state. A row without a state or a time is a sensor that was removed.

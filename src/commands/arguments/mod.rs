@@ -3,6 +3,7 @@
 mod blocks;
 pub mod by_room;
 mod files;
+mod output;
 mod rooms;
 mod rule;
 mod site;
@@ -12,7 +13,8 @@ pub mod values;
 
 pub use blocks::{BlockArgs, PromiseScope};
 pub use files::FileArgs;
-pub use rooms::{LevelArg, RoomsArgs};
+pub use output::OutputArgs;
+pub use rooms::{LevelArg, RoomsArgs, check_level};
 pub use rule::RuleArgs;
 pub use site::{ClockArgs, PlaceArgs, SiteArgs};
 pub use store::{OpenStore, StoreArgs, warn_without_zone};

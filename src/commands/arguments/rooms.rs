@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use roomcast_forecast::calendar::Calendar;
-use roomcast_forecast::rooms::{Level, Rooms};
+use roomcast_forecast::rooms::{BUILDING, Level, Rooms};
 use roomcast_storage::inputs::SiteConfig;
 
 /// The sensors of the rooms.
@@ -46,4 +47,17 @@ impl From<LevelArg> for Level {
             LevelArg::Building => Level::Building,
         }
     }
+}
+
+/// Checks that the table of rooms has a level. Without buildings of its own, the whole site is one.
+///
+/// # Errors
+/// Returns an error that says what is missing.
+pub fn check_level(level: Level, rooms: &Rooms) -> anyhow::Result<()> {
+    if level == Level::Floor && !rooms.has_floors() {
+        bail!(
+            "there are no floors\nhint: --rooms names a file with the columns sensor, room and floor; --level {BUILDING} needs none"
+        );
+    }
+    Ok(())
 }

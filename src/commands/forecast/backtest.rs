@@ -8,8 +8,7 @@ use clap::Args;
 
 use super::check_known;
 use super::ledger::LedgerArgs;
-use super::series::check_level;
-use crate::commands::arguments::{LevelArg, SiteArgs, values};
+use crate::commands::arguments::{LevelArg, SiteArgs, check_level, values};
 use crate::commands::output::{print, print_json};
 use crate::commands::progress;
 use roomcast_forecast::backtest::cases::CaseWriter;

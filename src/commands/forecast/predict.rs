@@ -8,9 +8,9 @@ use clap::builder::Resettable;
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 
-use super::series::{Plan, Series, check_level, known_until};
+use super::series::{Plan, Series, known_until};
 use super::{check_known, heatmap};
-use crate::commands::arguments::{LevelArg, RuleArgs, SiteArgs, values};
+use crate::commands::arguments::{LevelArg, RuleArgs, SiteArgs, check_level, values};
 use crate::commands::output::{print, remark};
 use crate::commands::{progress, wrong_usage};
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};

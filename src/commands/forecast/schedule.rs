@@ -6,8 +6,10 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
 use super::check_known;
-use super::series::{Plan, Series, check_level, known_until};
-use crate::commands::arguments::{BlockArgs, LevelArg, PromiseScope, RuleArgs, SiteArgs, values};
+use super::series::{Plan, Series, known_until};
+use crate::commands::arguments::{
+    BlockArgs, LevelArg, OutputArgs, PromiseScope, RuleArgs, SiteArgs, check_level, values,
+};
 use crate::commands::output::{self, remark};
 use crate::commands::progress;
 use roomcast_forecast::backtest::outcomes;
@@ -15,7 +17,6 @@ use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::decisions::outcomes::Outcomes;
 use roomcast_forecast::decisions::promise::{self, Method, Scope};
 use roomcast_forecast::decisions::{ics, plan, write};
-use roomcast_forecast::files;
 use roomcast_forecast::hourly::HORIZON;
 use roomcast_forecast::model::rule::{Rule, Threshold};
 use roomcast_forecast::readings::Readings;
@@ -49,12 +50,8 @@ pub struct ScheduleArgs {
     /// What --max-missed holds for
     #[arg(long, value_enum, default_value_t, conflicts_with_all = ["threshold", "cost_miss"])]
     promise: PromiseScope,
-    /// Format of the schedule
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
-    /// File of the schedule; - for standard output
-    #[arg(long, value_name = "FILE", default_value = "-")]
-    output: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs<Format>,
 }
 
 /// Format of a schedule.
@@ -80,7 +77,7 @@ pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
     let inputs = args.site.inputs();
     let calendar = inputs.site.calendar()?;
     let origin = values::moment(&args.timestamp, &calendar).context("cannot read the timestamp")?;
-    files::check(&args.output)?;
+    args.output.check()?;
     let site = inputs.read_site(&calendar, Some(origin))?;
     if site.sensors.active_period(origin).is_none() {
         bail!("no reading before {}", calendar.format(origin));
@@ -104,7 +101,7 @@ pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
     let thresholds = promise::thresholds(method, &record, &models.site.out_of_sample, today, rooms);
     let rule = args.blocks.rule(&inputs.site);
     let rooms = plan::plan(&forecasts, &thresholds, &rule, origin, &calendar);
-    let bytes = match args.format {
+    let bytes = match args.output.format {
         Format::Text => {
             let from = calendar.wall(calendar.start(calendar.next_hour(origin))).format("%A %Y-%m-%d %H:%M");
             let (hours, text) = (HORIZON * args.days, write::text(&rooms, level, &thresholds, &calendar));
@@ -117,10 +114,10 @@ pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
         Format::Csv => write::csv(&rooms, &calendar),
         Format::Ics => ics::calendar(&rooms, calendar.now(), &calendar).into_bytes(),
     };
-    if !matches!(args.format, Format::Text) {
+    if !matches!(args.output.format, Format::Text) {
         remark(&write::words(&thresholds));
     }
-    files::write(&args.output, &bytes)
+    args.output.write(&bytes)
 }
 
 /// Returns what came of forecasts of the last days, if the method needs them.

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use super::models;
+use crate::commands::arguments::check_level;
 use crate::commands::output::remark;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::features::SiteRates;
@@ -13,7 +14,7 @@ use roomcast_forecast::hourly::{HORIZON, Hourly, MAX_DAYS};
 use roomcast_forecast::model::Models;
 use roomcast_forecast::model::rule::Rule;
 use roomcast_forecast::readings::Readings;
-use roomcast_forecast::rooms::{BUILDING, Level, Rooms};
+use roomcast_forecast::rooms::Level;
 use roomcast_storage::inputs::SiteReadings;
 
 /// The inputs of forecasts.
@@ -108,17 +109,4 @@ pub fn known_until(sensors: &Readings, calendar: &Calendar, origin: Timestamp) -
     let present = calendar.now().max(last.saturating_add(1));
     let is_ahead = calendar.next_hour(origin) > calendar.next_hour(present);
     if is_ahead { present } else { origin }
-}
-
-/// Checks that the table of rooms has a level. Without buildings of its own, the whole site is one.
-///
-/// # Errors
-/// Returns an error that says what is missing.
-pub fn check_level(level: Level, rooms: &Rooms) -> anyhow::Result<()> {
-    if level == Level::Floor && !rooms.has_floors() {
-        bail!(
-            "there are no floors\nhint: --rooms names a file with the columns sensor, room and floor; --level {BUILDING} needs none"
-        );
-    }
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! `roomcast retrain`: fits models again when it is due, and promotes those that are not worse.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -23,7 +24,7 @@ pub const JUDGE_DAYS: u16 = 7;
 /// It is due when the models in use have reached their highest age, or were lately worse than the baseline. New models of the
 /// site and of all its devices are fitted on the readings before the latest days and judged on these days against the models
 /// in use. If the layers of the site are not worse, all models are fitted again on all readings and saved as a new version. A
-/// device whose new model is worse gets the site's layers alone.
+/// device whose new model is worse gets the site's layers alone. Floors and buildings are then judged in the same way.
 #[derive(Debug, Args)]
 pub struct RetrainArgs {
     #[command(flatten)]
@@ -104,10 +105,15 @@ pub fn retrain(inputs: &Inputs, args: &RetrainOptions) -> anyhow::Result<()> {
     report.champion.clone_from(&in_use);
     report.refused = refused;
     let mut saved: Option<Saved> = None;
+    let mut levels = BTreeMap::new();
+    if report.is_promoted() {
+        let champion = champion.as_ref();
+        (levels, report.levels) =
+            train::renew_levels(&site.rooms, &site.sensors, &calendar, champion, &options, &|| ())
+                .context("cannot train")?;
+    }
     if let Some(mut models) = models {
-        // Floors and buildings follow the rooms' judgement: their models are made in the same way.
-        models.levels =
-            train::levels(&site.rooms, &site.sensors, &calendar, models.cutoff, &|| ()).context("cannot train")?;
+        models.levels = levels;
         let about = TrainingInfo {
             calendar: &calendar,
             first_reading,

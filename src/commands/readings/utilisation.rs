@@ -1,14 +1,11 @@
-//! `roomcast utilisation`: what each room was used for over weeks.
-
-use std::path::PathBuf;
+//! `roomcast utilisation`: what each room, floor or building was used for over weeks.
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 
-use crate::commands::arguments::SiteArgs;
+use crate::commands::arguments::{LevelArg, OutputArgs, SiteArgs, check_level};
 use crate::commands::output;
 use roomcast_forecast::decisions::timetable::Timetable;
-use roomcast_forecast::files;
 use roomcast_forecast::hourly::Hourly;
 use roomcast_forecast::rooms::Level;
 use roomcast_forecast::table::table;
@@ -28,23 +25,22 @@ pub struct UtilisationArgs {
     /// Working hours, on days that are not off
     #[arg(long, value_name = "HOURS", default_value = DEFAULT_WORK_HOURS)]
     work_hours: Timetable,
-    /// Format of the report
+    /// Level to count: floors and buildings have the sums of their rooms
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
-    /// File of the report; - for standard output
-    #[arg(long, value_name = "FILE", default_value = "-")]
-    output: PathBuf,
+    level: LevelArg,
+    #[command(flatten)]
+    output: OutputArgs<Format>,
 }
 
 /// Format of a report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// A table with one line per room.
+    /// A table with one line per room, floor or building.
     #[default]
     Text,
     /// One object.
     Json,
-    /// One line per room.
+    /// One line per room, floor or building.
     Csv,
 }
 
@@ -55,22 +51,24 @@ pub enum Format {
 pub fn run(args: &UtilisationArgs) -> anyhow::Result<()> {
     let inputs = args.site.inputs();
     let calendar = inputs.site.calendar()?;
-    files::check(&args.output)?;
+    args.output.check()?;
     let site = inputs.read_site(&calendar, None)?;
+    let level = args.level.into();
+    check_level(level, &site.rooms)?;
     let readings = site.at(Level::Room, &calendar);
     let Some((_, last)) = readings.active_period(calendar.latest()) else { bail!("there are no readings") };
     let end = calendar.start(calendar.hour(last) + 1);
     let hourly = Hourly::unless_stale(&readings, &calendar, end, site.summary.heard);
-    let report = utilisation::report(&hourly, args.weeks, &args.work_hours, &calendar);
-    let bytes = match args.format {
-        Format::Text => text(&report).into_bytes(),
+    let report = utilisation::report(&hourly, (&site.rooms, level), args.weeks, &args.work_hours, &calendar);
+    let bytes = match args.output.format {
+        Format::Text => text(&report, level).into_bytes(),
         Format::Json => output::json(&report)?.into_bytes(),
         Format::Csv => utilisation::csv(&report),
     };
-    files::write(&args.output, &bytes)
+    args.output.write(&bytes)
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &Report, level: Level) -> String {
     let row = |room: &Utilisation| {
         let percent =
             |share: Option<f64>| share.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", 100.0 * share));
@@ -88,8 +86,16 @@ fn text(report: &Report) -> String {
         ]
     };
     let rows: Vec<_> = report.rooms.iter().chain([&report.site]).map(row).collect();
-    let header =
-        ["room", "work hours used", "hours used", "peak hour", "its share", "peak day", "points a week", "not known"];
+    let header = [
+        level.name(),
+        "work hours used",
+        "hours used",
+        "peak hour",
+        "its share",
+        "peak day",
+        "points a week",
+        "not known",
+    ];
     let head = format!("{} to {}; work hours: {}\n\n", report.from, report.to, report.work_hours);
     head + &table(&header, &rows, 1)
 }

@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 
 use crate::commands::arguments::warn_without_zone;
 use roomcast_forecast::calendar::Calendar;
+use roomcast_server::ingest::merge::Merger;
 use roomcast_server::ingest::nats;
 use roomcast_server::ingest::payload::form::Form;
 use roomcast_server::ingest::payload::message::Reader;
@@ -119,18 +120,18 @@ pub struct LiveArgs {
 }
 
 impl LiveArgs {
-    /// Opens the store, if one is named. Its sources are started later.
+    /// Opens the store, if one is named. Its sources are started later. With a merger it gets merged readings.
     ///
     /// # Errors
     /// Returns an error when the store cannot be opened, or an argument is not valid.
-    pub fn open(&self, runtime: &Runtime, calendar: &Calendar) -> anyhow::Result<Option<Live>> {
+    pub fn open(&self, runtime: &Runtime, calendar: &Calendar, merger: Option<Merger>) -> anyhow::Result<Option<Live>> {
         let Some(url) = &self.store else { return Ok(None) };
         if !readings::is_store(url) {
             bail!(
                 "{url} names no store\nhint: a store is a path that ends in .db or .sqlite, sqlite:PATH, or postgres://…"
             );
         }
-        let sources = Sources { mqtt: self.mqtt()?, nats: self.nats() };
+        let sources = Sources { mqtt: self.mqtt()?, nats: self.nats(), merger };
         tracing::info!(target: START, "store of live readings: {}", readings::redacted(url));
         if let Some((broker, ..)) = &sources.mqtt {
             tracing::info!(target: START, "readings from the broker {broker}");

@@ -10,13 +10,16 @@ use clap::Args;
 use super::ingest::LiveArgs;
 use super::jobs::{RetrainingArgs, UpkeepArgs};
 use super::targets::{NotifyArgs, TargetArgs};
-use crate::commands::arguments::{BlockArgs, RegistryArgs, RuleArgs, SiteArgs, by_room};
+use crate::commands::arguments::{BlockArgs, LevelArg, RegistryArgs, RuleArgs, SiteArgs, by_room, check_level};
+use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::decisions::promise::Scope;
+use roomcast_forecast::rooms::Level;
 use roomcast_server::http::access::auth::Access;
 use roomcast_server::http::access::limits::Limits;
 use roomcast_server::http::access::proxy::Network;
 use roomcast_server::http::access::tokens::Tokens;
 use roomcast_server::http::access::uploads::Uploads;
+use roomcast_server::ingest::merge::Merger;
 use roomcast_server::logs::START;
 use roomcast_server::publish::Publisher;
 use roomcast_server::publish::webhook::Notifier;
@@ -24,6 +27,7 @@ use roomcast_server::run::{self, Listen};
 use roomcast_server::state::live::PUBLISHING;
 use roomcast_server::state::settings::Settings;
 use roomcast_server::state::site::Site;
+use roomcast_storage::inputs::Inputs;
 use roomcast_storage::readings;
 
 /// The port without `--port` or `--bind`.
@@ -105,6 +109,10 @@ pub struct ServeArgs {
     /// Seconds for which a stopping server still accepts connections while /readyz answers that it is not ready
     #[arg(help_heading = HTTP, long, value_name = "SECONDS", default_value_t = 1)]
     drain: u64,
+    /// Lowest level that is stored and shown. With floor or building the readings of sensors become readings of their floor or
+    /// building, by --rooms, before they are stored, and nothing below is kept
+    #[arg(long, value_enum, default_value_t, env = "ROOMCAST_LEVEL")]
+    level: LevelArg,
     #[command(flatten)]
     live: LiveArgs,
     #[command(flatten)]
@@ -134,13 +142,16 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         tracing::info!(target: START, "readings from {}", readings::redacted(&input.to_string_lossy()));
     }
     tracing::info!(target: START, "models in {}", args.registry.open().name());
+    let calendar = args.site.clock.calendar()?;
+    let (input, merger) = inputs(args, &calendar)?;
     let settings = Settings {
-        input: args.site.inputs(),
+        level: args.level.into(),
         store: args.live.store.clone(),
         models: args.registry.models.clone(),
         rule: args.rule.rule(),
         method: args.rule.method(Scope::Site),
-        blocks: args.blocks.rule(&args.site.inputs().site),
+        blocks: args.blocks.rule(&input.site),
+        input,
         timetables: (!args.timetable.is_empty()).then(|| by_room::timetables(&args.timetable)).transpose()?,
         retrain: args.retraining.settings(),
         upkeep: args.live.store.is_some().then(|| args.upkeep.settings()),
@@ -164,7 +175,6 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         drain: Duration::from_secs(args.drain),
         shutdown_timeout: Duration::from_secs(30),
     };
-    let calendar = args.site.clock.calendar()?;
     let targets = args.targets.targets()?;
     for target in &targets {
         tracing::info!(target: START, "forecasts are published to {target}");
@@ -179,7 +189,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start threads")?;
-    let live = args.live.open(&runtime, &calendar)?;
+    let live = args.live.open(&runtime, &calendar, merger)?;
     let lease = live.as_ref().map(|live| (live.lease(PUBLISHING), PUBLISHING.duration));
     let publisher = Publisher::start(runtime.handle(), targets, &calendar, lease);
     let mut site = Site::new(settings, calendar, live, publisher);
@@ -188,6 +198,24 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     // Readings that are not stored yet are not acknowledged either, so their senders send them again.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
+}
+
+/// Returns the inputs, and what merges readings to the lowest level that is kept, if that is above the rooms. The table of rooms
+/// is then known to it alone.
+fn inputs(args: &ServeArgs, calendar: &Calendar) -> anyhow::Result<(Inputs, Option<Merger>)> {
+    let mut inputs = args.site.inputs();
+    let level = Level::from(args.level);
+    if level == Level::Room {
+        return Ok((inputs, None));
+    }
+    ensure!(
+        inputs.paths.is_empty() && args.live.store.is_some(),
+        "--level {level} takes readings as they arrive, into --store, and no --input\nhint: a file holds readings of each sensor"
+    );
+    let rooms = inputs.site.rooms(calendar)?;
+    check_level(level, &rooms)?;
+    inputs.site.rooms = None;
+    Ok((inputs, Some(Merger::new(rooms, level, calendar.clone()))))
 }
 
 /// Returns the tokens, after checking that they fit the other arguments.

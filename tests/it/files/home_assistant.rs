@@ -33,6 +33,30 @@ fn attributes(class: &str) -> String {
     format!("{{\"device_class\":\"{class}\",\"friendly_name\":\"x\"}}")
 }
 
+/// Takes the class from all states of the first room and of the door, and writes it into the registry beside the database.
+pub fn move_classes(path: &Path) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut database = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+        for at in [1, ROOMS.len() + 1] {
+            let bare =
+                sqlx::query("UPDATE state_attributes SET shared_attrs = '{}' WHERE attributes_id = ?").bind(at as i64);
+            bare.execute(&mut database).await.unwrap();
+        }
+        database.close().await.unwrap();
+    });
+    let entity = |id: &str, class: &str| {
+        format!(
+            r#"{{"entity_id":"{id}","device_id":null,"area_id":null,"device_class":null,"original_device_class":"{class}"}}"#
+        )
+    };
+    let entities = [entity(ROOMS[0], "motion"), entity("binary_sensor.door", "door")].join(",");
+    let storage = path.parent().unwrap().join(".storage");
+    std::fs::create_dir(&storage).unwrap();
+    std::fs::write(storage.join("core.entity_registry"), format!("{{\"data\":{{\"entities\":[{entities}]}}}}"))
+        .unwrap();
+}
+
 /// Writes a database. Its devices are named as the rooms.
 pub fn write(path: &Path, is_new: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -84,6 +84,25 @@ fn a_sensor_that_stays_on_is_an_alert_until_it_has_behaved_for_weeks() {
     wait("its end", || alert(&server, "stuck_sensors") == Value::Null);
 }
 
+#[test]
+fn a_sensor_in_motion_for_days_is_an_alert_until_it_is_still() {
+    let (models, place) = (registry(), Place::sqlite());
+    let server = serve(&place.url, &models, &[]);
+    let calendar = Calendar::default();
+    let midnight = start() - 8 * 3600;
+    let send = |device: &str, hours: std::ops::Range<i64>| {
+        let row = |hour: i64| format!("{},{device},1\n", calendar.format(midnight + hour * 3600 + 60));
+        let body = format!("time,device,device_activated\n{}", hours.map(row).collect::<String>());
+        assert_eq!(post(&server, "text/csv", &[], body.as_bytes()).status, 200);
+    };
+    send("hall", 8..10);
+    send("loft", 8..10);
+    send("hall", 24..24 + 49);
+    wait("the alert", || alert(&server, "stuck_sensors")["examples"] == json!(["hall"]));
+    send("loft", 78..79);
+    wait("its end", || alert(&server, "stuck_sensors") == Value::Null);
+}
+
 /// Posts a reading an hour for 20 days, and says when the last one is.
 fn twenty_days(server: &Server) -> i64 {
     let calendar = Calendar::default();

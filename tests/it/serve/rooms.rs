@@ -1,5 +1,6 @@
 //! Rooms of several sensors, floors and buildings on a server: the table, forecasts of every level, live readings.
 
+use std::io::Write;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -69,9 +70,14 @@ fn the_table_of_rooms_is_replaced_as_a_whole_or_not_at_all() {
         ("text/csv", "sensor,room,from\na 1,Attic,soon\n", "line 2, column from: expected a date"),
         ("text/csv", "sensor,where\na 1,Attic\n", "line 1"),
         ("text/csv", "", "line 1"),
-        ("text/csv", "PK\u{3}\u{4}", "not text"),
         ("application/json", "{\"rooms\":[{\"sensor\":\"a\",\"room\":\"A\",\"to\":\"soon\"}]}", "rooms[0].to: "),
         ("application/json", "{\"rooms\":[{\"sensor\":\"a\",\"roam\":\"A\"}]}", "unknown field `roam`"),
+        (
+            "application/json",
+            "{\"rooms\":[{\"sensor\":\"a\",\"room\":\"A\"},{\"sensor\":\"a\",\"room\":\"B\"}]}",
+            "rooms[0] and rooms[1]: sensor \"a\" is assigned twice",
+        ),
+        ("application/json", "{\"rooms\":[{\"sensor\":\"a\",\"room\":\" \"}]}", "rooms[0].room: expected a name"),
         ("application/json", "[]", "invalid length"),
     ] {
         let refused = put(&server, media, body);
@@ -107,6 +113,50 @@ fn the_table_of_rooms_is_replaced_as_a_whole_or_not_at_all() {
     assert_eq!(names(&server.get("/devices").json()), ["a 1", "a 2", "b", "c"]);
     let files = Server::start(models.path(), &[]);
     assert_eq!(put(&files, "text/csv", TABLE).code(), "no_store");
+}
+
+#[test]
+fn a_table_comes_in_the_encodings_of_files_and_compressed() {
+    let (models, place) = (registry(), Place::sqlite());
+    let server = serve(&place.url, &models, &[]);
+    let send = |more: &[&str], body: &[u8]| {
+        let headers = [&["Authorization: Bearer w-token", "Content-Type: text/csv"], more].concat();
+        server.ask("PUT", "/rooms", &headers, body)
+    };
+    let table = "Sensor;Raum;Stockwerk\npir;Küche;Erdgeschoß\n";
+    let expected = json!([{ "sensor": "pir", "room": "Küche", "floor": "Erdgeschoß" }]);
+    let wide: Vec<u8> = [0xfeff].into_iter().chain(table.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    // Letters of German have the same numbers in Windows-1252 as in Unicode.
+    let windows: Vec<u8> = table.chars().map(|letter| u8::try_from(u32::from(letter)).unwrap()).collect();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&windows).unwrap();
+    let (gzip, zstd) = (encoder.finish().unwrap(), zstd::encode_all(table.as_bytes(), 3).unwrap());
+    for (more, body) in [
+        (&[][..], table.as_bytes()),
+        (&[], &wide),
+        (&[], &windows),
+        (&["Content-Encoding: gzip"], &gzip),
+        (&["Content-Encoding: zstd"], &zstd),
+    ] {
+        assert_eq!(send(&[], b"sensor,room\n").status, 200);
+        let answer = send(more, body);
+        assert_eq!((answer.status, answer.json()["rooms"].clone()), (200, expected.clone()), "{more:?}");
+    }
+    for (more, body, detail, hint) in [
+        (&[][..], &gzip[..], "the body is gzip and not CSV", "Content-Encoding: gzip"),
+        (&[], &zstd, "the body is zstd and not CSV", "Content-Encoding: zstd"),
+        (&["Content-Encoding: br"], &gzip, "the content encoding \"br\" is not supported", "gzip or zstd"),
+        (&[], b"PK\x03\x04", "the body is a workbook or an archive", "as CSV"),
+        (&[], b"{\"rooms\":[]}", "the body is JSON and not CSV", "application/json"),
+    ] {
+        let refused = send(more, body);
+        assert_eq!((refused.status, refused.code().as_str()), (415, "unsupported_media_type"), "{detail}");
+        let told = refused.json();
+        let is_told = |field: &str, text: &str| told[field].as_str().is_some_and(|told| told.contains(text));
+        assert!(is_told("detail", detail) && is_told("hint", hint), "{told}");
+    }
+    assert_eq!(send(&["Content-Encoding: gzip"], table.as_bytes()).code(), "invalid_body");
+    assert_eq!(server.get("/rooms").json()["rooms"], expected);
 }
 
 /// The forecasts of a level by the command line, from the same store and models.

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::calendar::Hour;
 use crate::features::{FLOOR, FULL_WIDTH, PRIOR, SiteRates, Table, full_columns, sigmoid};
-use crate::hourly::{DeviceHours, HORIZON, Hourly, State, Status};
+use crate::hourly::{DeviceHours, HORIZON, Hourly, Status};
 use crate::model::mix::Parts;
 use crate::model::{Layers, Models, Source};
 
@@ -123,9 +123,7 @@ struct Sensor {
 impl Sensor {
     fn new(device: &DeviceHours, site_rates: &SiteRates) -> Sensor {
         let alive = if device.status == Status::Silent { site_rates.silent_share } else { 1.0 };
-        // The last hour may not be over.
-        let is_stuck = device.states.iter().rev().take(2).any(|state| *state == State::Stuck);
-        Sensor { alive, is_stuck }
+        Sensor { alive, is_stuck: device.is_stuck() }
     }
 
     /// Returns the log-odds of motion from those of the room's use. A stuck sensor stays stuck or is mended, either as

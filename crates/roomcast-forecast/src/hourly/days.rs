@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Hourly;
 use crate::calendar::{HOUR, Hour, Timestamp};
+use crate::readings::habit::{GAP_FACTOR, remember};
 
 /// Smallest number of days with motion elsewhere, but not of the device, after which it counts as silent.
 const SILENT_DAYS: u32 = 5;
@@ -16,10 +17,6 @@ const STALE_WORKDAYS: u32 = 2;
 
 /// Seconds before the origin in which a sign of life of any sensor shows that a site without motion is empty.
 const SIGN_OF_LIFE_SECONDS: i64 = 24 * HOUR;
-
-/// Multiple of its usual gaps after which a device without motion counts as silent, and of its usual runs of motion after
-/// which one counts as stuck.
-pub(super) const GAP_FACTOR: u32 = 2;
 
 /// Number of devices with motion, and of devices seen so far, on each local day. A device's hours depend on the other
 /// devices through these alone.
@@ -147,13 +144,4 @@ impl SiteDays {
 /// Returns whether a sensor was heard in the last day before an origin.
 pub(super) fn is_alive(origin: Timestamp, heard: Option<Timestamp>) -> bool {
     heard.is_some_and(|heard| heard < origin && origin - heard < SIGN_OF_LIFE_SECONDS)
-}
-
-/// Adds a gap or run to the two longest. The second longest is a habit; the longest may be the one time the battery was empty.
-pub(super) fn remember(longest: &mut [u32; 2], gap: u32) {
-    if gap > longest[0] {
-        *longest = [gap, longest[0]];
-    } else {
-        longest[1] = longest[1].max(gap);
-    }
 }

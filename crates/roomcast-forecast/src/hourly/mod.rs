@@ -96,6 +96,11 @@ impl DeviceHours {
     pub fn hours_with_motion(&self, calendar: &Calendar) -> usize {
         self.times.chunk_by(|&a, &b| calendar.hour(a) == calendar.hour(b)).count()
     }
+
+    /// Returns whether the sensor is stuck on at the origin. The last hour may not be over.
+    pub fn is_stuck(&self) -> bool {
+        self.states.iter().rev().take(2).any(|state| *state == State::Stuck)
+    }
 }
 
 /// The grid of all devices of a site as of an origin.

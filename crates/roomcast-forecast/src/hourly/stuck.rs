@@ -1,25 +1,18 @@
 //! Sensors that are stuck on: motion in every hour, for days.
 
 use super::State;
-use super::days::{GAP_FACTOR, remember};
+use crate::readings::habit::Runs;
 
-/// Number of hours with motion in a row, over two nights, after which a sensor counts as stuck; `inspect` warns of the same.
-const STUCK_HOURS: u32 = 48;
-
-/// Marks the hours of a device in which it counts as stuck: motion for longer than its habit explains, once it has been
-/// still for an hour. Each mark depends only on hours up to its own.
+/// Marks the hours of a device in which it counts as stuck ([`Runs::motion`]). Each mark depends only on hours up to its own.
 pub(super) fn mark(states: &mut [State]) {
-    let (mut run, mut longest, mut was_vacant) = (0, [0_u32; 2], false);
+    let mut runs = Runs::default();
     for state in states {
         if *state == State::Occupied {
-            run += 1;
-            if was_vacant && run > STUCK_HOURS.max(GAP_FACTOR * longest[1]) {
+            if runs.motion() {
                 *state = State::Stuck;
             }
         } else {
-            remember(&mut longest, run);
-            run = 0;
-            was_vacant |= *state == State::Vacant;
+            runs.still(*state == State::Vacant);
         }
     }
 }

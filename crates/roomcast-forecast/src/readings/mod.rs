@@ -6,6 +6,7 @@
 
 mod active_period;
 mod file;
+pub(crate) mod habit;
 pub mod names;
 pub mod notices;
 mod order;

@@ -1,7 +1,46 @@
-//! Errors of a table of rooms. Every message names the file and, where there is one, line and column.
+//! Errors of a table of rooms. Every message names the file and, where there is one, line and column; of a
+//! list, the row by its position.
+
+use std::fmt;
 
 use super::Level;
 use crate::readings::ReadError;
+
+/// What the rows of a table came from, by which errors name them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file, as it was named; rows are named by their lines.
+    File(String),
+    /// A list; rows are named by position as in JSON, such as `rooms[0]`.
+    List,
+}
+
+impl Source {
+    /// Returns the name of a cell.
+    fn cell(&self, row: u64, column: &str) -> String {
+        match self {
+            Source::File(file) => format!("{file}: line {row}, column {column}"),
+            Source::List => format!("rooms[{row}].{column}"),
+        }
+    }
+
+    /// Returns the name of two rows.
+    fn pair(&self, (a, b): (u64, u64)) -> String {
+        match self {
+            Source::File(file) => format!("{file}: lines {a} and {b}"),
+            Source::List => format!("rooms[{a}] and rooms[{b}]"),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Source::File(file) => file,
+            Source::List => "rooms",
+        })
+    }
+}
 
 /// Reasons a table of rooms cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +75,12 @@ pub enum RoomsError {
         found: usize,
     },
     /// A cell is invalid.
-    #[error("{file}: line {line}, column {column}: expected {expected}, found {found:?}")]
+    #[error("{}: expected {expected}, found {found:?}", .table.cell(*.row, .column))]
     Cell {
-        /// The file as it was named.
-        file: String,
-        /// The line of the row.
-        line: u64,
+        /// What the rows came from.
+        table: Source,
+        /// The row, by line or position.
+        row: u64,
         /// The column's name.
         column: &'static str,
         /// The expected content.
@@ -51,21 +90,21 @@ pub enum RoomsError {
     },
     /// Two floors get the same name when each is written with its building.
     #[error(
-        "{file}: two floors are both named {floor:?}, with their buildings\nhint: give one of them another name, without /"
+        "{table}: two floors are both named {floor:?}, with their buildings\nhint: give one of them another name, without /"
     )]
     TwoFloors {
-        /// The file as it was named.
-        file: String,
+        /// What the rows came from.
+        table: Source,
         /// The name of both.
         floor: String,
     },
     /// A period ends before it begins, or as it begins.
-    #[error("{file}: line {line}, column to: expected a time after that of the column from")]
+    #[error("{}: expected a time after that of the column from", .table.cell(*.row, "to"))]
     Period {
-        /// The file as it was named.
-        file: String,
-        /// The line of the row.
-        line: u64,
+        /// What the rows came from.
+        table: Source,
+        /// The row, by line or position.
+        row: u64,
     },
     /// The table has more rows than are read.
     #[error("{file}: line {line}: expected at most {most} rows")]
@@ -79,27 +118,27 @@ pub enum RoomsError {
     },
     /// A sensor is in two rooms, or twice in one, at the same time.
     #[error(
-        "{file}: lines {} and {}: sensor {sensor:?} is assigned twice at the same time\nhint: end the earlier row with `to`, and begin the later one with `from`",
-        .lines.0, .lines.1
+        "{}: sensor {sensor:?} is assigned twice at the same time\nhint: end the earlier row with `to`, and begin the later one with `from`",
+        .table.pair(*.rows)
     )]
     Overlap {
-        /// The file as it was named.
-        file: String,
-        /// The lines of both rows, ascending.
-        lines: (u64, u64),
+        /// What the rows came from.
+        table: Source,
+        /// Both rows, by line or position, ascending.
+        rows: (u64, u64),
         /// The sensor.
         sensor: String,
     },
     /// A room is on two floors or in two buildings.
     #[error(
-        "{file}: lines {} and {}: room {room:?} has two {level}s\nhint: a room has one {level}; give two rooms two names, such as \"{place} {room}\"",
-        .lines.0, .lines.1
+        "{}: room {room:?} has two {level}s\nhint: a room has one {level}; give two rooms two names, such as \"{place} {room}\"",
+        .table.pair(*.rows)
     )]
     TwoPlaces {
-        /// The file as it was named.
-        file: String,
-        /// The lines of both rows, ascending.
-        lines: (u64, u64),
+        /// What the rows came from.
+        table: Source,
+        /// Both rows, by line or position, ascending.
+        rows: (u64, u64),
         /// The room.
         room: String,
         /// The level at which its rows differ.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use chrono::{NaiveDate, NaiveTime};
 
-use super::{Assignment, Rooms, RoomsError};
+use super::{Assignment, Rooms, RoomsError, Source};
 use crate::calendar::{Calendar, Timestamp};
 use crate::readings::field::{excerpt, name, trim};
 use crate::readings::{ReadError, each_record};
@@ -54,7 +54,7 @@ impl Rooms {
     /// As [`Rooms::read`].
     pub fn parse(source: impl Read, file: &str, calendar: &Calendar) -> Result<Rooms, RoomsError> {
         let mut places: Option<[Option<usize>; COLUMNS.len()]> = None;
-        let (mut width, mut rows) = (0, Vec::new());
+        let (table, mut width, mut rows) = (Source::File(file.to_owned()), 0, Vec::new());
         each_record(source, file, |line, record| {
             let Some(places) = &places else {
                 width = record.len();
@@ -68,13 +68,13 @@ impl Rooms {
                 return Err(RoomsError::Long { file: file.to_owned(), line, most: MAX_ROWS });
             }
             let cell = |at: usize| places[at].map_or(&b""[..], |place| trim(&record[place]));
-            rows.push((line, row(file, line, cell, calendar)?));
+            rows.push((line, row(&table, line, cell, calendar)?));
             Ok(())
         })?;
         if places.is_none() {
             return Err(RoomsError::Header { file: file.to_owned(), line: 1, count: "no", column: COLUMNS[0] });
         }
-        Rooms::checked(file, rows)
+        Rooms::checked(&table, rows)
     }
 
     /// Returns the table as a file with all columns, in order of sensor, then time.
@@ -101,10 +101,10 @@ pub fn local_time(instant: Timestamp, calendar: &Calendar) -> String {
 }
 
 /// Checks the names of a row that is not from a file.
-pub(super) fn check(file: &str, line: u64, row: &Assignment) -> Result<(), RoomsError> {
+pub(super) fn check(position: u64, row: &Assignment) -> Result<(), RoomsError> {
     let names = [Some(&row.sensor), Some(&row.room), row.floor.as_ref(), row.building.as_ref()];
     let mut names = names.into_iter().enumerate().filter_map(|(at, name)| Some((at, name?)));
-    names.try_for_each(|(at, name)| checked_name(file, line, at, name.as_bytes()).map(|_| ()))
+    names.try_for_each(|(at, name)| checked_name(&Source::List, position, at, name.as_bytes()).map(|_| ()))
 }
 
 /// Returns the place of each column in the header.
@@ -120,8 +120,8 @@ fn header<'a>(
         let is_named = |at: &usize| COLUMNS[*at] == text || OTHER_NAMES[*at].contains(&text.as_str());
         let Some(at) = (0..COLUMNS.len()).find(is_named) else {
             return Err(RoomsError::Cell {
-                file: file.to_owned(),
-                line,
+                table: Source::File(file.to_owned()),
+                row: line,
                 column: "header",
                 expected: "sensor, room, floor, building, from or to".into(),
                 found: excerpt(cell),
@@ -139,22 +139,22 @@ fn header<'a>(
 
 /// Reads a row from its cells, in the order of [`COLUMNS`].
 fn row<'a>(
-    file: &str,
+    table: &Source,
     line: u64,
     cell: impl Fn(usize) -> &'a [u8],
     calendar: &Calendar,
 ) -> Result<Assignment, RoomsError> {
     let optional = |at: usize| {
         let cell = cell(at);
-        (!cell.is_empty()).then(|| checked_name(file, line, at, cell).map(str::to_owned)).transpose()
+        (!cell.is_empty()).then(|| checked_name(table, line, at, cell).map(str::to_owned)).transpose()
     };
     let time = |at: usize| {
         let cell = cell(at);
-        (!cell.is_empty()).then(|| instant(file, line, at, cell, calendar)).transpose()
+        (!cell.is_empty()).then(|| instant(table, line, at, cell, calendar)).transpose()
     };
     Ok(Assignment {
-        sensor: checked_name(file, line, 0, cell(0))?.to_owned(),
-        room: checked_name(file, line, 1, cell(1))?.to_owned(),
+        sensor: checked_name(table, line, 0, cell(0))?.to_owned(),
+        room: checked_name(table, line, 1, cell(1))?.to_owned(),
         floor: optional(2)?,
         building: optional(3)?,
         from: time(4)?,
@@ -163,12 +163,12 @@ fn row<'a>(
 }
 
 /// Reads a name by the rules of devices' names.
-fn checked_name<'a>(file: &str, line: u64, at: usize, cell: &'a [u8]) -> Result<&'a str, RoomsError> {
-    name(cell).map_err(|problem| fault(file, line, at, &problem.expected.replace("device name", "name"), cell))
+fn checked_name<'a>(table: &Source, line: u64, at: usize, cell: &'a [u8]) -> Result<&'a str, RoomsError> {
+    name(cell).map_err(|problem| fault(table, line, at, &problem.expected.replace("device name", "name"), cell))
 }
 
 /// Reads a local time, or a date for its midnight. A date may also be written as DD.MM.YYYY.
-fn instant(file: &str, line: u64, at: usize, cell: &[u8], calendar: &Calendar) -> Result<Timestamp, RoomsError> {
+fn instant(table: &Source, line: u64, at: usize, cell: &[u8], calendar: &Calendar) -> Result<Timestamp, RoomsError> {
     let text = String::from_utf8_lossy(cell);
     let (day, of_day) = text.split_once(' ').unwrap_or((&*text, ""));
     let text = match NaiveDate::parse_from_str(day, "%d.%m.%Y") {
@@ -181,10 +181,10 @@ fn instant(file: &str, line: u64, at: usize, cell: &[u8], calendar: &Calendar) -
         Some(_) => calendar.parse(&format!("{text} {}", NaiveTime::MIN)),
         None => calendar.parse(&text),
     };
-    read.map_err(|_| fault(file, line, at, "a date as YYYY-MM-DD or a time as YYYY-MM-DD HH:MM:SS", cell))
+    read.map_err(|_| fault(table, line, at, "a date as YYYY-MM-DD or a time as YYYY-MM-DD HH:MM:SS", cell))
 }
 
-fn fault(file: &str, line: u64, at: usize, expected: &str, found: &[u8]) -> RoomsError {
-    let (file, column) = (file.to_owned(), COLUMNS[at]);
-    RoomsError::Cell { file, line, column, expected: expected.to_owned(), found: excerpt(found) }
+fn fault(table: &Source, line: u64, at: usize, expected: &str, found: &[u8]) -> RoomsError {
+    let (table, column) = (table.clone(), COLUMNS[at]);
+    RoomsError::Cell { table, row: line, column, expected: expected.to_owned(), found: excerpt(found) }
 }

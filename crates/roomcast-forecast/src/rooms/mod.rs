@@ -13,7 +13,7 @@ mod series;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 use crate::calendar::{Calendar, Timestamp};
 use crate::readings::Readings;
 
-pub use error::RoomsError;
+pub use error::{RoomsError, Source};
 pub use file::{MAX_ROWS, local_time};
 
 /// The name of the building whose rooms are all those of the site, where the table names no building.
@@ -121,29 +121,27 @@ impl Rooms {
     /// Makes a table of its rows, in any order.
     ///
     /// # Errors
-    /// [`RoomsError`] that names the rows by position, from 1, when a name is invalid, a period is empty, a sensor is in two
+    /// [`RoomsError`] that names the rows by position, such as `rooms[0]`, when a name is invalid, a period is empty, a sensor is in two
     /// rooms at a time, or a room is on two floors or in two buildings.
     pub fn new(assignments: Vec<Assignment>) -> Result<Rooms, RoomsError> {
-        let file = "rooms";
-        let rows: Vec<(u64, Assignment)> = (1..).zip(assignments).collect();
-        rows.iter().try_for_each(|(line, row)| file::check(file, *line, row))?;
-        Rooms::checked(file, rows)
+        let rows: Vec<(u64, Assignment)> = (0..).zip(assignments).collect();
+        rows.iter().try_for_each(|(at, row)| file::check(*at, row))?;
+        Rooms::checked(&Source::List, rows)
     }
 
-    /// Makes a table of rows with the lines on which they stand in a file.
-    fn checked(file: &str, mut rows: Vec<(u64, Assignment)>) -> Result<Rooms, RoomsError> {
-        if let Some((line, _)) = rows.iter().find(|(_, row)| row.from.zip(row.to).is_some_and(|(from, to)| to <= from))
-        {
-            return Err(RoomsError::Period { file: file.to_owned(), line: *line });
+    /// Makes a table of rows with their lines in a file, or positions in a list.
+    fn checked(table: &Source, mut rows: Vec<(u64, Assignment)>) -> Result<Rooms, RoomsError> {
+        if let Some((row, _)) = rows.iter().find(|(_, row)| row.from.zip(row.to).is_some_and(|(from, to)| to <= from)) {
+            return Err(RoomsError::Period { table: table.clone(), row: *row });
         }
-        let places = places(file, &rows)?;
+        let places = places(table, &rows)?;
         rows.sort_by(|(_, a), (_, b)| (&a.sensor, a.from).cmp(&(&b.sensor, b.from)));
         for pair in rows.windows(2) {
             let [(first, a), (second, b)] = pair else { continue };
             let is_over = a.to.zip(b.from).is_some_and(|(to, from)| to <= from);
             if a.sensor == b.sensor && !is_over {
-                let lines = (*first.min(second), *first.max(second));
-                return Err(RoomsError::Overlap { file: file.to_owned(), lines, sensor: a.sensor.clone() });
+                let rows = (*first.min(second), *first.max(second));
+                return Err(RoomsError::Overlap { table: table.clone(), rows, sensor: a.sensor.clone() });
             }
         }
         let mut floors: BTreeMap<String, Option<String>> = BTreeMap::new();
@@ -151,7 +149,7 @@ impl Rooms {
             let Some(floor) = place.floor.clone() else { continue };
             let known = floors.entry(floor.clone()).or_insert_with(|| place.building.clone());
             if *known != place.building {
-                return Err(RoomsError::TwoFloors { file: file.to_owned(), floor });
+                return Err(RoomsError::TwoFloors { table: table.clone(), floor });
             }
         }
         Ok(Rooms {
@@ -226,6 +224,25 @@ impl Rooms {
         names
     }
 
+    /// Returns the name of the series of a level in which a sensor counts at an instant; `None` where it counts in none.
+    pub fn series_at<'a>(&'a self, sensor: &'a str, level: Level, at: Timestamp) -> Option<&'a str> {
+        let is_there = |row: &&Assignment| row.from.is_none_or(|from| from <= at) && row.to.is_none_or(|to| at < to);
+        let room = match self.rows_of(sensor) {
+            [] => sensor,
+            rows => rows.iter().find(is_there)?.room.as_str(),
+        };
+        self.name_at(room, level)
+    }
+
+    /// Returns the names of the series of a level that the rooms of the table are in, ascending, each once; that of the whole
+    /// site for buildings where the table names none.
+    pub fn series(&self, level: Level) -> impl Iterator<Item = &str> {
+        let site = (level == Level::Building && !self.has_buildings).then_some(BUILDING);
+        let named: BTreeSet<&str> =
+            self.places.keys().filter_map(|room| self.name_at(room, level)).chain(site).collect();
+        named.into_iter()
+    }
+
     /// Returns the sensors of the table without readings, each once, ascending.
     pub fn without_readings<'a>(&'a self, readings: &Readings) -> Vec<&'a str> {
         let is_known = |name: &str| readings.devices.binary_search_by(|d| d.device.as_str().cmp(name)).is_ok();
@@ -273,7 +290,7 @@ impl Rooms {
 }
 
 /// Returns the place of each room. A row that leaves floor or building empty says nothing about it.
-fn places(file: &str, rows: &[(u64, Assignment)]) -> Result<BTreeMap<String, Place>, RoomsError> {
+fn places(table: &Source, rows: &[(u64, Assignment)]) -> Result<BTreeMap<String, Place>, RoomsError> {
     type Named<'a> = Option<(u64, &'a str)>;
     let mut named: BTreeMap<&str, [Named<'_>; 2]> = BTreeMap::new();
     for (line, row) in rows {
@@ -284,9 +301,9 @@ fn places(file: &str, rows: &[(u64, Assignment)]) -> Result<BTreeMap<String, Pla
             let Some(new) = new.as_deref() else { continue };
             match *known {
                 Some((first, name)) if name != new => {
-                    let lines = (first.min(*line), first.max(*line));
-                    let (file, room) = (file.to_owned(), row.room.clone());
-                    return Err(RoomsError::TwoPlaces { file, lines, room, level, place: new.to_owned() });
+                    let rows = (first.min(*line), first.max(*line));
+                    let (table, room) = (table.clone(), row.room.clone());
+                    return Err(RoomsError::TwoPlaces { table, rows, room, level, place: new.to_owned() });
                 }
                 Some(_) => {}
                 None => *known = Some((*line, new)),

@@ -5,6 +5,9 @@
 //! sensors is. What is known of a sensor at an origin is the beginning of what is known later, so the same holds of the
 //! union, whichever of the two is made first.
 //!
+//! A sensor that is stuck on says nothing about a series in which another sensor works: its motion is left out from then on, as
+//! long as the other one was heard lately and is not on without a pause itself. Without another one the series is stuck, too.
+//!
 //! A series of one sensor that is there throughout keeps the sensor's edges as they are.
 
 use std::collections::BTreeMap;
@@ -12,14 +15,53 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use super::{Level, Rooms};
-use crate::calendar::{Calendar, Timestamp};
+use crate::calendar::{Calendar, HOUR, Hour, Timestamp};
+use crate::readings::habit::stuck_hours;
 use crate::readings::{DeviceReadings, Readings, Times};
+
+/// Time without motion after which a sensor no longer speaks for a series in which another one is stuck.
+const WORKING_WINDOW: i64 = 28 * 24 * HOUR;
+
+/// Hours in a row with motion after which a sensor does not speak for such a series: it may be stuck itself.
+const PAUSE_WINDOW: Hour = 24;
 
 /// A sensor's part in a series.
 struct Part<'a> {
     sensor: &'a DeviceReadings,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
+}
+
+/// The motion of a sensor in a series.
+struct Motion {
+    /// Instants in the period in which the sensor counts, ascending.
+    times: Times,
+    /// The end of that period.
+    to: Option<Timestamp>,
+    /// Hours in which the sensor is stuck, ascending.
+    stuck: Vec<Hour>,
+}
+
+impl Motion {
+    fn of(part: &Part<'_>, calendar: &Calendar, origin: Timestamp) -> Motion {
+        let times = part.sensor.presence(calendar, origin).times;
+        let stuck = stuck_hours(&times, calendar);
+        let times = part.from.map_or(times.clone(), |from| times.since(from));
+        Motion { times: part.to.map_or(times.clone(), |to| times.before(to)), to: part.to, stuck }
+    }
+
+    /// Returns whether the sensor is known to work at the beginning of an hour: it has moved lately, and not in each of the
+    /// last hours. What happens in the hour or after it changes nothing.
+    fn works(&self, hour: Hour, calendar: &Calendar) -> bool {
+        let begin = calendar.start(hour);
+        if self.to.is_some_and(|to| to <= begin) {
+            return false;
+        }
+        let known = &self.times[..self.times.partition_point(|&time| time < begin)];
+        let recent = &known[known.partition_point(|&time| time < begin - i64::from(PAUSE_WINDOW) * HOUR)..];
+        let moved = recent.chunk_by(|&a, &b| calendar.hour(a) == calendar.hour(b)).count();
+        known.last().is_some_and(|last| begin - last < WORKING_WINDOW) && moved < PAUSE_WINDOW as usize
+    }
 }
 
 impl Rooms {
@@ -60,14 +102,27 @@ fn united(name: &str, parts: &[Part<'_>], calendar: &Calendar, origin: Timestamp
     if let [Part { sensor, from: None, to: None }] = parts {
         return DeviceReadings { device: name.to_owned(), ..sensor.before(origin) };
     }
+    let motions: Vec<Motion> = parts.iter().map(|part| Motion::of(part, calendar, origin)).collect();
     let mut all: Vec<Timestamp> = Vec::new();
-    for part in parts {
-        let times = part.sensor.presence(calendar, origin).times;
-        let times = part.from.map_or(times.clone(), |from| times.since(from));
-        all.extend(part.to.map_or(times.clone(), |to| times.before(to)).iter());
+    for (at, motion) in motions.iter().enumerate() {
+        if motion.stuck.is_empty() {
+            all.extend(motion.times.iter());
+            continue;
+        }
+        let others = || motions.iter().enumerate().filter(move |(other, _)| *other != at).map(|(_, other)| other);
+        for times in motion.times.chunk_by(|&a, &b| calendar.hour(a) == calendar.hour(b)) {
+            let hour = calendar.hour(times[0]);
+            let is_stuck = motion.stuck.binary_search(&hour).is_ok();
+            if !(is_stuck && others().any(|other| other.works(hour, calendar))) {
+                all.extend(times);
+            }
+        }
     }
     // The stable sort merges the runs, each of which is in order.
     all.sort();
     all.dedup();
     DeviceReadings { device: name.to_owned(), times: all.into(), offs: Times::default() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,7 +91,20 @@ fn a_table_with_a_fault_names_file_line_and_column() {
     }
     let bad = Assignment { sensor: "a".into(), room: "b\n".into(), ..Assignment::default() };
     let error = Rooms::new(vec![Assignment { room: "b".into(), ..bad.clone() }, bad]).unwrap_err().to_string();
-    assert!(error.contains("rooms: line 2, column room: expected a name without control"), "{error}");
+    assert!(error.contains("rooms[1].room: expected a name without control"), "{error}");
+    let row = |sensor: &str, room: &str, floor: &str| Assignment {
+        sensor: sensor.into(),
+        room: room.into(),
+        floor: Some(floor.into()),
+        ..Assignment::default()
+    };
+    let list = |rows| Rooms::new(rows).unwrap_err().to_string();
+    let twice = list(vec![row("a", "A", "1"), row("b", "B", "1"), row("a", "C", "1")]);
+    assert!(twice.starts_with("rooms[0] and rooms[2]: sensor \"a\" is assigned twice"), "{twice}");
+    let two = list(vec![row("a", "A", "1"), row("b", "A", "2")]);
+    assert!(two.starts_with("rooms[0] and rooms[1]: room \"A\" has two floors"), "{two}");
+    let period = list(vec![Assignment { from: Some(1), to: Some(1), ..row("a", "A", "1") }]);
+    assert_eq!(period, "rooms[0].to: expected a time after that of the column from");
     assert!(parse("sensor,room,from,to\na,A,,2026-03-01\na,B,2026-03-01,\n").is_ok());
 }
 

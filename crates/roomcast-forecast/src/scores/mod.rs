@@ -164,6 +164,11 @@ impl Scores {
         Live::of(&self.devices.get(name)?.days.sum())
     }
 
+    /// Returns the scores of each device that has some, in order of name.
+    pub fn devices(&self) -> impl Iterator<Item = (&str, Live)> {
+        self.devices.iter().filter_map(|(name, device)| Some((name.as_str(), Live::of(&device.days.sum())?)))
+    }
+
     /// Returns the scores of all devices together, each hour with the same weight.
     pub fn site(&self) -> Option<Live> {
         let mut all = Day::default();

@@ -13,6 +13,8 @@
 //! are steps on top of the site's score, so they are never kept with other layers of the site than those that they were
 //! fitted on.
 //!
+//! Each level above the rooms is judged in the same way ([`renew_levels`]), when the models of rooms take over.
+//!
 //! [`settle`] judges models that were fitted elsewhere by the same rules.
 
 mod contest;
@@ -27,7 +29,7 @@ use chrono::{Days, NaiveTime};
 
 use self::contest::Contest;
 pub use self::info::TrainingInfo;
-pub use self::levels::levels;
+pub use self::levels::{levels, renew_levels};
 use self::report::{Reason, Report};
 use crate::calendar::{Calendar, Timestamp};
 use crate::features::SiteRates;

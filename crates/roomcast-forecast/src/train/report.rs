@@ -10,6 +10,7 @@ use super::Options;
 use super::judge::Judged;
 use crate::calendar::Calendar;
 use crate::model::{DeviceModel, Models};
+use crate::rooms::Level;
 
 /// Most devices listed in the text.
 const MAX_LISTED: usize = 20;
@@ -69,6 +70,18 @@ pub struct Report {
     pub site: Option<SiteTrial>,
     /// The results of devices by name, where the site's layers are renewed.
     pub devices: BTreeMap<String, DeviceTrial>,
+    /// The results of the levels above the rooms, where those of rooms took over.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub levels: BTreeMap<Level, LevelTrial>,
+}
+
+/// The results for a level above the rooms.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LevelTrial {
+    /// The result for the layers of the level. `None` where its models in use were not challenged.
+    pub site: Option<SiteTrial>,
+    /// The results of floors or buildings by name, where these layers are renewed.
+    pub series: BTreeMap<String, DeviceTrial>,
 }
 
 /// The result for the site's layers.
@@ -157,6 +170,7 @@ impl Report {
             known,
             site: None,
             devices: BTreeMap::new(),
+            levels: BTreeMap::new(),
         }
     }
 
@@ -187,7 +201,7 @@ impl Report {
     }
 
     /// Returns whether new models take over.
-    pub(crate) fn is_promoted(&self) -> bool {
+    pub fn is_promoted(&self) -> bool {
         self.site.as_ref().is_some_and(|site| site.promoted)
     }
 
@@ -223,6 +237,11 @@ impl Report {
         lines.push(("site", site.words()));
         let counts = [("promoted", self.promoted()), ("fell back", self.fell_back()), ("kept", self.kept())];
         lines.extend(counts.map(|(name, count)| (name, count.to_string())));
+        lines.extend(self.levels.iter().map(|(&level, trial)| {
+            let words =
+                trial.site.as_ref().map_or("nothing new to learn from: the models stay".into(), SiteTrial::words);
+            (if level == Level::Floor { "floors" } else { "buildings" }, words)
+        }));
         lines
     }
 

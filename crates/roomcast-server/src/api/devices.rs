@@ -18,6 +18,7 @@ use crate::state::snapshot::{Snapshot, unknown};
 use roomcast_forecast::calendar::{Calendar, Hour, Timestamp};
 use roomcast_forecast::hourly::{DeviceHours, Hourly, State, Status};
 use roomcast_forecast::model::Source;
+use roomcast_forecast::scores::Live;
 
 /// Seconds of history shown when no time is named.
 const DEFAULT_SPAN_SECONDS: i64 = 14 * 24 * 3600;
@@ -88,6 +89,13 @@ pub struct LiveScores {
     brier: f64,
     /// Mean log loss of the forecasts made at midnight for the same days; null if none was scored.
     day_ahead: Option<f64>,
+}
+
+impl From<Live> for LiveScores {
+    fn from(live: Live) -> LiveScores {
+        let Live { hours, log_loss, baseline, skill, brier, day_ahead } = live;
+        LiveScores { hours, log_loss, baseline, skill, brier, day_ahead }
+    }
 }
 
 /// A device and its typical week.
@@ -247,14 +255,7 @@ fn device(at: usize, site: &Site, snapshot: &Snapshot, grid: &Grid) -> Option<De
             building: check.building,
             device: check.device,
         }),
-        live: site.scores.lock().device(&readings.device).map(|live| LiveScores {
-            hours: live.hours,
-            log_loss: live.log_loss,
-            baseline: live.baseline,
-            skill: live.skill,
-            brier: live.brier,
-            day_ahead: live.day_ahead,
-        }),
+        live: site.scores.lock().device(&readings.device).map(LiveScores::from),
     })
 }
 

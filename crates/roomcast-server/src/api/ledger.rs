@@ -8,14 +8,14 @@ use utoipa::{IntoParams, ToSchema};
 use super::predict::prefers_csv;
 use crate::http::access::auth::ReadAccess;
 use crate::http::etag;
-use crate::http::query::Query;
-use crate::problem::{Problem, Reply};
+use crate::http::query::{self, Query};
+use crate::problem::Reply;
 use crate::state::site::Site;
 use roomcast_forecast::decisions::live::{self, DaySums, MAX_DAYS, POLICIES, date};
 use roomcast_forecast::decisions::policies::Sums;
 
 /// Days without a number.
-const DEFAULT_DAYS: i32 = 30;
+const DEFAULT_DAYS: u32 = 30;
 
 /// Schedules of the last days beside other ways to decide when rooms are on.
 #[derive(Debug, Serialize, ToSchema)]
@@ -73,7 +73,7 @@ pub struct LedgerQuery {
     format: Option<String>,
 }
 
-/// What the schedules of the last days were worth, beside other ways to decide
+/// The worth of the schedules of the last days, beside other ways to decide
 ///
 /// A schedule is stored at midnight, before its hours, and never computed again. When its day is over it is held against
 /// the hours that were observed, beside the timetable of `serve --timetable`, switching on at motion, and hindsight. As CSV
@@ -88,12 +88,7 @@ pub struct LedgerQuery {
 )]
 pub async fn get(_: ReadAccess, Query(query): Query<LedgerQuery>, request: HttpRequest, site: Data<Site>) -> Reply {
     let as_csv = prefers_csv(&request, query.format.as_deref())?;
-    let days = match &query.days {
-        None => DEFAULT_DAYS,
-        Some(text) => text.parse().ok().filter(|days| (1..=MAX_DAYS).contains(days)).ok_or_else(|| {
-            Problem::parameter("days", format!("expected a number from 1 to {MAX_DAYS}, found {text:?}"))
-        })?,
-    };
+    let days = query::whole("days", query.days.as_deref(), DEFAULT_DAYS, MAX_DAYS as u32)? as i32;
     let ledger = site.ledger();
     let known: Vec<(i32, DaySums)> = ledger.days(days).map(|(day, &sums)| (day, sums)).collect();
     drop(ledger);

@@ -8,10 +8,12 @@ use crate::http::access::tokens::Scope;
 use crate::metrics::{HookCounts, Text};
 use crate::problem::Reply;
 use crate::publish::Publisher;
-use crate::state::live::Live;
+use crate::state::live;
 use crate::state::site::{Phase, Site};
 use roomcast_forecast::decisions::live::{DaySums, POLICIES};
 use roomcast_forecast::decisions::policies::Sums;
+use roomcast_forecast::rooms::Level;
+use roomcast_forecast::scores::Live;
 
 /// Metrics of the server for Prometheus
 #[utoipa::path(
@@ -36,6 +38,7 @@ pub async fn get(request: HttpRequest, site: Data<Site>, access: Data<Access>) -
     let alerts = site.alerts.counts().into_iter().map(|(kind, count)| (format!("{{kind=\"{kind}\"}}"), count as f64));
     text.metric("alert", "gauge", "Devices, servers or models with this problem; 0 for none.", alerts);
     write_scores(&mut text, &site);
+    write_level_scores(&mut text, &site);
     write_ledger(&mut text, &site);
     text.targets(site.publisher.as_ref().map_or(&[], Publisher::counts));
     if let Some(notifier) = &site.notifier {
@@ -87,6 +90,27 @@ fn write_scores(text: &mut Text, site: &Site) {
     }
 }
 
+/// Writes the scores of the levels above the rooms that the table of rooms has.
+fn write_level_scores(text: &mut Text, site: &Site) {
+    let levels = site.snapshot().map(|snapshot| snapshot.history.rooms.levels()).unwrap_or_default();
+    let scores: Vec<(Level, Option<Live>)> =
+        levels.into_iter().map(|level| (level, site.scores.of(level).site())).collect();
+    type Value = (&'static str, &'static str, fn(&Live) -> Option<f64>);
+    let values: [Value; 6] = [
+        ("hours", "Hours of floors or buildings scored in the last 14 days.", |live| Some(f64::from(live.hours))),
+        ("log_loss", "Mean log loss of their forecasts made at their hour's beginning.", |live| Some(live.log_loss)),
+        ("baseline_log_loss", "Mean log loss of the baseline for the same hours.", |live| Some(live.baseline)),
+        ("skill", "Share of the baseline's loss that these forecasts save.", |live| Some(live.skill)),
+        ("brier", "Mean squared error of the same forecasts.", |live| Some(live.brier)),
+        ("day_ahead_log_loss", "Mean log loss of these forecasts made at midnight.", |live| live.day_ahead),
+    ];
+    for (name, help, of) in values {
+        let known = scores.iter().filter_map(|(level, live)| Some((level, of(live.as_ref()?)?)));
+        let values = known.map(|(level, value)| (format!("{{level=\"{level}\"}}"), value));
+        text.metric(&format!("live_level_{name}"), "gauge", help, values);
+    }
+}
+
 /// Days of the ledger in metrics.
 const LEDGER_DAYS: i32 = 30;
 
@@ -108,7 +132,7 @@ fn write_ledger(text: &mut Text, site: &Site) {
 }
 
 /// Writes the counts of arriving readings.
-fn write_ingest(text: &mut Text, live: &Live) {
+fn write_ingest(text: &mut Text, live: &live::Live) {
     live.counts.write(text);
     let (rows, bytes) = live.writer.waiting();
     for (name, help, value) in [

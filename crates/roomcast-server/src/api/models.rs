@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::devices::LiveScores;
 use super::predict::work;
 use crate::http::access::auth::{AdminAccess, ReadAccess};
 use crate::http::etag;
@@ -19,6 +20,7 @@ use crate::problem::{Code, Problem, ProblemBody, Reply};
 use crate::state::site::Site;
 use roomcast_forecast::measures::calibration::{self, BINS, Bin};
 use roomcast_forecast::model::fit;
+use roomcast_forecast::rooms::Level;
 
 /// Age up to which a list of versions is used. Listing a directory verifies every byte of its versions.
 const MAX_LIST_AGE: Duration = Duration::from_secs(10);
@@ -47,8 +49,31 @@ pub struct ModelsAnswer {
     /// The last of these days; null before the first hour was scored.
     #[schema(example = "2016-08-31")]
     live_reliability_until: Option<String>,
+    /// Scores of the levels above the rooms that the table of rooms has: floors, buildings.
+    levels: Vec<LevelScores>,
     /// Progress of a server without trained models; null once it has some.
     learning: Option<Learning>,
+}
+
+/// Scores of the forecasts of a level above the rooms, as of devices in `GET /devices`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LevelScores {
+    /// `floor` or `building`.
+    #[schema(value_type = String, pattern = "^(floor|building)$")]
+    level: Level,
+    /// The scores of all its series together; null until the first hour was scored.
+    live: Option<LiveScores>,
+    /// The scores of each floor or building that has some, in order of name.
+    series: Vec<SeriesScores>,
+}
+
+/// Scores of the forecasts of a floor or building.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SeriesScores {
+    /// The name of the floor or building.
+    name: String,
+    /// The scores.
+    live: LiveScores,
 }
 
 /// Progress towards the first models. Until they are trained, a forecast is the rate of the hour of the week.
@@ -113,6 +138,7 @@ pub async fn list(_: ReadAccess, _: Query<NoParameters>, request: HttpRequest, s
             reliability_until: judged.then(|| site.calendar.rfc3339(snapshot.loaded.models.cutoff)),
             live_reliability: reliability(&live.0),
             live_reliability_days: calibration::WINDOW,
+            levels: snapshot.history.rooms.levels().into_iter().map(|level| level_scores(&site, level)).collect(),
             learning: snapshot.loaded.is_baseline().then(|| Learning {
                 days: snapshot.history.days(&site.calendar),
                 days_needed: fit::MIN_DAYS,
@@ -168,6 +194,12 @@ fn versions(site: &Site) -> Result<(Value, Option<String>), Problem> {
     let versions: Value = entries.iter().map(entry).collect();
     *listed = Some((Instant::now(), versions.clone(), None));
     Ok((versions, None))
+}
+
+fn level_scores(site: &Site, level: Level) -> LevelScores {
+    let scores = site.scores.of(level);
+    let series = scores.devices().map(|(name, live)| SeriesScores { name: name.to_owned(), live: live.into() });
+    LevelScores { level, live: scores.site().map(LiveScores::from), series: series.collect() }
 }
 
 /// Returns bins of equal width from 0 to 1.

@@ -9,13 +9,15 @@ use super::predict::{prefers, work};
 use super::readings::live;
 use crate::api::predict::body;
 use crate::http::access::auth::{self, Access, ReadAccess, WriteAccess};
+use crate::http::decompress::{Encoding, decompress};
 use crate::http::query::{NoParameters, Query};
 use crate::jobs::rooms;
 use crate::problem::{Code, Problem, Reply};
 use crate::state::site::Site;
 use crate::state::snapshot::History;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
-use roomcast_forecast::rooms::{Assignment, Rooms, RoomsError, local_time};
+use roomcast_forecast::readings::ReadError;
+use roomcast_forecast::rooms::{Assignment, Level, Rooms, RoomsError, local_time};
 use roomcast_storage::readings::StoreError;
 
 /// Seconds after which to try again when the store is unavailable.
@@ -99,7 +101,8 @@ pub async fn get(_: ReadAccess, Query(query): Query<RoomsQuery>, request: HttpRe
 /// Replace the table of sensors, rooms, floors and buildings
 ///
 /// The body is the whole table, as JSON or as CSV with the columns `sensor,room` and, as far as known,
-/// `floor,building,from,to`; at most 8 MiB. A body without rows makes each sensor a room again. An invalid table changes
+/// `floor,building,from,to`; at most 8 MiB (32 MiB decompressed, with `Content-Encoding: gzip` or `zstd`). CSV may be in UTF-8,
+/// UTF-16 or Windows-1252. A body without rows makes each sensor a room again. An invalid table changes
 /// nothing. The table is kept in the store, and all servers of the store follow it. Forecasts are those of rooms from then
 /// on; models are fitted again when they were fitted without a table. The token needs the scope `write`.
 #[utoipa::path(
@@ -121,6 +124,11 @@ pub async fn put(
     body: Payload,
 ) -> Reply {
     live(&site)?;
+    let level = site.settings.level;
+    if level != Level::Room {
+        let problem = Problem::new(Code::RoomsGiven, format!("the server keeps nothing below a {level}"));
+        return Err(problem.hint("edit the file of --rooms, and start the server again"));
+    }
     if site.settings.input.site.rooms.is_some() {
         let problem = Problem::new(Code::RoomsGiven, "the table of rooms is that of --rooms");
         return Err(problem.hint("edit that file, which the server reads again, or start the server without --rooms"));
@@ -134,11 +142,12 @@ pub async fn put(
             return Err(problem.hint("send application/json or text/csv"));
         }
     };
+    let encoding = Encoding::of(&request)?;
     let mut upload = access.uploads.admit(auth::caller(&request))?;
     let body = body::read(body, |bytes| upload.reserve(bytes)).await?;
     let shared = site.clone();
     work(move || {
-        let _until_done = upload;
+        let body = decompress(encoding, body, |bytes| upload.reserve(bytes))?;
         let table = if is_csv { from_csv(&body, &shared.calendar)? } else { from_json(&body, &shared.calendar)? };
         let live = live(&shared)?;
         live.set_rooms(&table).map_err(|error| unavailable(&error))?;
@@ -172,12 +181,27 @@ fn answer(site: &Site, as_csv: bool) -> Reply {
     }))
 }
 
-/// Reads a table from CSV. A workbook or an archive, which files may be, is no CSV.
+/// Reads a table from CSV, in the encodings of files. A workbook or an archive, which files may be, is no CSV.
 fn from_csv(body: &[u8], calendar: &Calendar) -> Result<Rooms, Problem> {
-    if body.starts_with(b"PK") || std::str::from_utf8(body).is_err() {
-        return Err(Problem::new(Code::InvalidBody, "the body is not text in UTF-8"));
+    let found = match body {
+        [0x1f, 0x8b, ..] => Some(("gzip", "name it in the header `Content-Encoding: gzip`, or send it uncompressed")),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            Some(("zstd", "name it in the header `Content-Encoding: zstd`, or send it uncompressed"))
+        }
+        [b'P', b'K', ..] => Some(("a workbook or an archive", "save the table as CSV")),
+        _ => None,
+    };
+    if let Some((found, hint)) = found {
+        let problem = Problem::new(Code::UnsupportedMediaType, format!("the body is {found} and not CSV"));
+        return Err(problem.hint(hint));
     }
-    Rooms::parse(body, "the table", calendar).map_err(|error| invalid(&error))
+    Rooms::parse(body, "the table", calendar).map_err(|error| match error {
+        RoomsError::Read(ReadError::Format { found, .. }) => {
+            let problem = Problem::new(Code::UnsupportedMediaType, format!("the body is {found} and not CSV"));
+            problem.hint("send text/csv, or JSON as application/json")
+        }
+        error => invalid(&error),
+    })
 }
 
 fn from_json(body: &[u8], calendar: &Calendar) -> Result<Rooms, Problem> {

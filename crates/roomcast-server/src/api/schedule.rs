@@ -64,10 +64,10 @@ pub struct PromiseAnswer {
     /// Highest share of the occupied hours that may be missed.
     #[schema(minimum = 0, maximum = 1)]
     pub max_missed: f64,
-    /// What it holds for: all rooms together, or each room.
+    /// The rooms that it holds for: all rooms together, or each room.
     #[schema(value_type = PromiseScope)]
     pub scope: promise::Scope,
-    /// What the threshold was set on.
+    /// The forecasts that the threshold was set on.
     #[schema(value_type = PromiseSource)]
     pub source: promise::Source,
     /// Whether the promise was kept on the last days.
@@ -92,7 +92,7 @@ pub struct LatelyAnswer {
     pub on_share: Option<f64>,
 }
 
-/// What a promise holds for.
+/// The rooms that a promise holds for.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[allow(dead_code, reason = "the schema of promise::Scope, which does not depend on HTTP")]
@@ -103,7 +103,7 @@ pub enum PromiseScope {
     Room,
 }
 
-/// What a threshold was set on.
+/// The forecasts that a threshold was set on.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[allow(dead_code, reason = "the schema of promise::Source, which does not depend on HTTP")]
@@ -140,7 +140,7 @@ pub struct DeviceSchedule {
     pub hours_on: f64,
     /// Hours that the room is expected in use: the sum of the probabilities.
     pub hours_expected: f64,
-    /// What this device missed on the last days; null unless the promise holds for each room.
+    /// The occupied hours that this device missed on the last days; null unless the promise holds for each room.
     pub lately: Option<LatelyAnswer>,
     /// Its blocks, in order; they do not touch.
     pub blocks: Vec<BlockAnswer>,
@@ -172,7 +172,7 @@ pub struct ScheduleQuery {
     device: Vec<String>,
     /// The instant the forecast is made at; default: as in `GET /predict`
     at: Option<String>,
-    /// What is planned: each `room` (default), or anyone on each `floor` or in each `building` of the table of rooms
+    /// Level of the plan: each `room` (default), or anyone on each `floor` or in each `building` of the table of rooms
     #[param(pattern = "^(room|floor|building)$")]
     level: Option<String>,
     /// Days of 24 hours to plan; default: 1
@@ -190,7 +190,7 @@ pub struct ScheduleQuery {
     /// Highest share of the occupied hours that may be missed; the default, at 0.05, unless the server has a rule
     #[param(value_type = Option<f64>, minimum = 0, maximum = 1)]
     max_missed: Option<String>,
-    /// What the share of missed hours holds for: `site` (default) or `room`
+    /// The rooms that the share of missed hours holds for: `site` (default) or `room`
     #[param(pattern = "^(site|room)$")]
     promise: Option<String>,
     /// Lowest probability of an hour that counts as occupied, instead of a share of missed hours

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::predict::{prefers_csv, work};
 use crate::http::access::auth::ReadAccess;
-use crate::http::query::Query;
+use crate::http::query::{self, Query};
 use crate::problem::{Problem, Reply};
 use crate::state::site::Site;
 use roomcast_forecast::decisions::timetable::Timetable;
@@ -33,15 +33,15 @@ pub struct UtilisationReport {
     work_hours: String,
     /// All rooms together, without a name.
     site: Utilisation,
-    /// The rooms, in order of name.
+    /// The rooms, floors or buildings, in order of name.
     rooms: Vec<Utilisation>,
 }
 
-/// The use of one room. Hours count of which it is known whether they were occupied.
+/// The use of one room, or of all rooms of a floor or building. Hours count of which it is known whether they were occupied.
 #[derive(Serialize, ToSchema)]
 #[allow(dead_code, reason = "the schema of utilisation::Utilisation, which does not depend on HTTP")]
 pub struct Utilisation {
-    /// The device's name.
+    /// The name of the device, room, floor or building.
     device: String,
     /// Number of working hours.
     work_hours: u32,
@@ -79,6 +79,9 @@ pub struct UtilisationQuery {
     /// Working hours, in the form of a timetable; default: `mon-fri 08:00-18:00`. Holidays and closures have none
     #[param(example = "mon-fri 08:00-18:00")]
     work_hours: Option<String>,
+    /// `room`, `floor` or `building`: sums of the rooms of each floor or building; default: `room`
+    #[param(pattern = "^(room|floor|building)$")]
+    level: Option<String>,
     /// `json` or `csv`; takes precedence over `Accept`
     #[param(pattern = "^(json|csv)$")]
     format: Option<String>,
@@ -86,7 +89,8 @@ pub struct UtilisationQuery {
 
 /// The use of each room over weeks: share of working hours, peak, trend
 ///
-/// The weeks end at the last midnight before the present. As CSV there is one line per room.
+/// The weeks end at the last midnight before the present. A floor or building has the sums of its rooms; a room on no floor
+/// counts in those of the site alone. As CSV there is one line per room, floor or building.
 #[utoipa::path(
     get, path = "/utilisation", operation_id = "utilisation", tag = "devices",
     params(UtilisationQuery),
@@ -103,19 +107,16 @@ pub async fn get(
     site: Data<Site>,
 ) -> Reply {
     let as_csv = prefers_csv(&request, query.format.as_deref())?;
-    let weeks = match &query.weeks {
-        None => DEFAULT_WEEKS,
-        Some(text) => text.parse().ok().filter(|weeks| (1..=MAX_WEEKS).contains(weeks)).ok_or_else(|| {
-            Problem::parameter("weeks", format!("expected a number from 1 to {MAX_WEEKS}, found {text:?}"))
-        })?,
-    };
+    let weeks = query::whole("weeks", query.weeks.as_deref(), DEFAULT_WEEKS, MAX_WEEKS)?;
+    let level = query::level(query.level.as_deref())?;
     let hours: Timetable = query.work_hours.as_deref().unwrap_or(utilisation::DEFAULT_WORK_HOURS).parse().map_err(
         |error: roomcast_forecast::decisions::timetable::TimetableError| Problem::parameter("work_hours", error),
     )?;
     let snapshot = site.snapshot()?;
+    snapshot.history.check_level(level)?;
     let (media, body) = work(move || {
         let grid = snapshot.present_grid(&site.calendar);
-        let report = utilisation::report(&grid.hourly, weeks, &hours, &site.calendar);
+        let report = utilisation::report(&grid.hourly, (&snapshot.history.rooms, level), weeks, &hours, &site.calendar);
         if as_csv {
             return Ok(("text/csv; charset=utf-8", utilisation::csv(&report)));
         }

@@ -119,18 +119,25 @@ pub fn number(name: &str, text: Option<&str>) -> Result<Option<f64>, Problem> {
     text.map(parse).transpose()
 }
 
+/// Parses a whole number from 1 to `most`, in digits alone; `default` without one.
+///
+/// # Errors
+/// Returns a `Problem` when the text is not such a number.
+pub fn whole(name: &str, text: Option<&str>, default: u32, most: u32) -> Result<u32, Problem> {
+    let parse = |text: &str| {
+        let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|number| is_digits && (1..=most).contains(number));
+        number.ok_or_else(|| Problem::parameter(name, format!("expected a number from 1 to {most}, found {text:?}")))
+    };
+    text.map_or(Ok(default), parse)
+}
+
 /// Parses the number of days that a forecast reaches; 1 without one.
 ///
 /// # Errors
 /// Returns a `Problem` when the text is not such a number.
 pub fn days(text: Option<&str>) -> Result<usize, Problem> {
-    let parse = |text: &str| {
-        let days = text.parse().ok().filter(|days| (1..=MAX_DAYS).contains(days));
-        days.ok_or_else(|| {
-            Problem::parameter("days", format!("expected a number from 1 to {MAX_DAYS}, found {text:?}"))
-        })
-    };
-    text.map_or(Ok(1), parse)
+    Ok(whole("days", text, 1, MAX_DAYS as u32)? as usize)
 }
 
 /// Parses the level of a forecast; that of rooms without one.
@@ -227,6 +234,16 @@ mod tests {
         assert_eq!(detail(""), "device: is missing");
         assert_eq!(detail("device=a&device=b"), "device: is given twice");
         assert_eq!(parse::<NoParameters>("at=1").unwrap_err().code, Code::UnknownParameter);
+    }
+
+    #[test]
+    fn whole_numbers_have_no_sign() {
+        let read = |text| whole("weeks", text, 8, 104).map_err(|problem| problem.detail);
+        assert_eq!([read(None), read(Some("1")), read(Some("104"))], [Ok(8), Ok(1), Ok(104)]);
+        for wrong in ["+3", "-3", "0", "105", "", " 3", "3.0", "99999999999"] {
+            assert_eq!(read(Some(wrong)), Err(format!("weeks: expected a number from 1 to 104, found {wrong:?}")));
+        }
+        assert_eq!((days(None).ok(), days(Some("7")).ok(), days(Some("+7")).ok()), (Some(1), Some(7), None));
     }
 
     #[test]

@@ -5,11 +5,14 @@
 //! sender: HTTP gets its response, [`mqtt`] and [`nats`] send their acknowledgements. Every event in memory is in the
 //! store or still with its sender, so killing the process loses nothing.
 //!
+//! A server that keeps nothing below a floor merges the readings of sensors first ([`merge`]).
+//!
 //! Memory is bounded: while the queue is full, HTTP bodies are rejected, and MQTT and NATS are not read any further.
 
 pub mod counts;
 pub mod edges;
 pub mod health;
+pub mod merge;
 pub mod mqtt;
 pub mod nats;
 pub mod payload;

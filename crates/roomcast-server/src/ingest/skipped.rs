@@ -1,6 +1,7 @@
 //! Topics of messages that were too large to be read.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,11 +13,18 @@ const RETENTION: Duration = Duration::from_secs(24 * 3600);
 #[derive(Debug, Default)]
 pub struct Skipped {
     topics: Mutex<BTreeMap<String, (usize, Instant)>>,
+    is_unnamed: AtomicBool,
 }
 
 impl Skipped {
-    /// Records a skipped message.
-    pub fn record(&self, topic: &str, bytes: usize, now: Instant) {
+    /// Names no topics from then on, because topics name sensors.
+    pub fn hide_names(&self) {
+        self.is_unnamed.store(true, SeqCst);
+    }
+
+    /// Records a skipped message. Returns its topic as far as it may be named.
+    pub fn record<'a>(&self, topic: &'a str, bytes: usize, now: Instant) -> &'a str {
+        let topic = if self.is_unnamed.load(SeqCst) { "a topic" } else { topic };
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         if topics.len() >= MAX_TOPICS
             && !topics.contains_key(topic)
@@ -25,6 +33,7 @@ impl Skipped {
             topics.remove(&oldest);
         }
         topics.insert(topic.to_owned(), (bytes, now));
+        topic
     }
 
     /// Returns the topics of the last day, each with the size of its last message.
@@ -51,5 +60,9 @@ mod tests {
         }
         let recent = skipped.recent(start + Duration::from_secs(120));
         assert!(recent.len() == MAX_TOPICS && recent[0].starts_with('c'), "{recent:?}");
+        let unnamed = Skipped::default();
+        unnamed.hide_names();
+        assert_eq!(unnamed.record("zigbee2mqtt/desk", 1, start), "a topic");
+        assert_eq!(unnamed.recent(start), ["a topic (1 MiB)"]);
     }
 }

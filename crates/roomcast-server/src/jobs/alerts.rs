@@ -1,11 +1,12 @@
 //! The alert monitor: checks for problems that the operator of the site should know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::backoff::next_run;
 use crate::ingest::Source;
 use crate::ingest::counts::Counts;
 use crate::state::alerts::{Alert, Kind, RoomOf};
@@ -17,8 +18,7 @@ use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use roomcast_forecast::hourly::{Hourly, Status};
 use roomcast_forecast::readings::Stray;
 
-/// Shortest time between two checks. After a slow check the pause is this many times as long as the check took.
-const MIN_PAUSE: Duration = Duration::from_secs(5);
+/// Multiple of the time that a check took after which the next one is due.
 const PAUSE_FACTOR: u32 = 20;
 
 /// Age of the last reading that models learned from, from which they count as old.
@@ -108,25 +108,23 @@ struct DataFindings {
 impl DataFindings {
     fn of(site: &Site, snapshot: &Arc<Snapshot>, present: Timestamp) -> DataFindings {
         let hourly = &snapshot.grid(present, &site.calendar).hourly;
-        let is_silent = |hourly: &Hourly| -> Vec<String> {
-            let silent = hourly.devices.iter().filter(|device| device.status == Status::Silent);
-            silent.map(|device| device.device.clone()).collect()
-        };
-        // A room of several sensors lives when one of them does.
-        let silent = match snapshot.history.rooms.is_empty() {
-            true => is_silent(hourly),
-            false => is_silent(&snapshot.sensors(present, &site.calendar)),
-        };
+        // A room of several sensors lives and works when one of them does.
+        let own = (!snapshot.history.rooms.is_empty()).then(|| snapshot.sensors(present, &site.calendar));
+        let sensors = &own.as_ref().unwrap_or(hourly).devices;
+        let silent = sensors.iter().filter(|sensor| sensor.status == Status::Silent);
         let devices = &snapshot.history.sensor_profile(&site.calendar).devices;
-        let stuck = devices.iter().filter(|device| device.stuck_since.is_some_and(|at| present - at < STUCK_WINDOW));
+        let is_overlong = |at| present - at < STUCK_WINDOW;
+        let overlong = devices.iter().filter(|device| device.stuck_since.is_some_and(is_overlong));
+        let on_for_days = sensors.iter().filter(|sensor| sensor.is_stuck()).map(|sensor| &sensor.device);
+        let stuck: BTreeSet<&String> = overlong.map(|device| &device.device).chain(on_for_days).collect();
         let chattering = devices.iter().filter(|device| device.chattering);
         let strays = snapshot.history.sensors.strays(site.calendar.now() + MAX_CLOCK_SKEW);
         let strays = Stray::of(&strays, &site.calendar);
         DataFindings {
             snapshot: Arc::downgrade(snapshot),
             present,
-            silent,
-            stuck: stuck.map(|device| device.device.clone()).collect(),
+            silent: silent.map(|sensor| sensor.device.clone()).collect(),
+            stuck: stuck.into_iter().cloned().collect(),
             strays: strays.map(|stray| stray.to_string()).collect(),
             chattering: chattering.map(|device| device.device.clone()).collect(),
             usual_silence: usual_silence(hourly, snapshot.history.span.map_or(0, |(first, last)| last - first)),
@@ -164,7 +162,7 @@ impl AlertMonitor {
                     .for_each(|m| notifier.send(m));
             }
         }
-        self.next = Some(Instant::now() + MIN_PAUSE.max(watch.elapsed() * PAUSE_FACTOR));
+        self.next = Some(next_run(watch, PAUSE_FACTOR));
     }
 }
 

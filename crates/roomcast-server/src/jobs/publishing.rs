@@ -1,19 +1,18 @@
 //! Publishing: when data or models are new, when the origin moves on, and at once when an hour begins.
 
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::forecasts;
 use super::planning::Begun;
+use crate::backoff::next_run;
 use crate::problem::Problem;
 use crate::publish::SiteForecast;
 use crate::state::site::Site;
 use crate::state::snapshot::Snapshot;
 use roomcast_forecast::calendar::{Calendar, Hour, Timestamp};
 
-/// Shortest time between two publications of the same hour. After a slow one the pause is this many times as long as
-/// its computation took.
-const MIN_PAUSE: Duration = Duration::from_secs(5);
+/// Multiple of the time that a publication took to compute after which the next one of the same hour is due.
 const PAUSE_FACTOR: u32 = 10;
 
 /// The state of the last publication.
@@ -57,7 +56,7 @@ impl Publishing {
         let plans = self.begun.plans(site, snapshot, &forecasts)?;
         let (made_at, version) = (Calendar::utc_now(), forecasts.grid.model(&site.calendar).version);
         publisher.publish(SiteForecast { origin, made_at, version, forecasts: forecasts.devices(), plans, above });
-        self.next = Some(Instant::now() + MIN_PAUSE.max(watch.elapsed() * PAUSE_FACTOR));
+        self.next = Some(next_run(watch, PAUSE_FACTOR));
         (self.snapshot, self.origin, self.first) = (Arc::downgrade(snapshot), origin, first);
         Ok(())
     }

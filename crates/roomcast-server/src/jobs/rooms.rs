@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use super::load;
 use crate::state::site::Site;
-use roomcast_forecast::rooms::Rooms;
+use roomcast_forecast::rooms::{Level, Rooms};
 
 /// Reads the table; the one in use if it is the same.
 ///
@@ -15,6 +15,7 @@ use roomcast_forecast::rooms::Rooms;
 pub(super) fn read(site: &Site) -> anyhow::Result<Arc<Rooms>> {
     let given = &site.settings.input.site;
     let rooms = match &site.live {
+        _ if site.settings.level != Level::Room => Rooms::default(),
         Some(live) if given.rooms.is_none() => live.rooms().context("cannot read the rooms")?,
         _ => given.rooms(&site.calendar)?,
     };

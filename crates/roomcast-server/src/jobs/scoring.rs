@@ -1,5 +1,7 @@
 //! Keeps the forecasts of each hour and each day, and scores them when their hours have closed.
 
+use std::sync::Arc;
+
 use polars::prelude::PolarsResult;
 use rayon::prelude::*;
 
@@ -14,24 +16,69 @@ use crate::state::snapshot::{History, Snapshot};
 use roomcast_forecast::calendar::{Calendar, HOUR, Hour, Timestamp};
 use roomcast_forecast::forecast::{self, DeviceForecast};
 use roomcast_forecast::model::rule::Rule;
+use roomcast_forecast::rooms::Level;
 use roomcast_forecast::scores::Scores;
 
-/// The name of the file of scores beside the models.
-const FILE: &str = "live-scores";
-
-/// The state of scoring: whether earlier scores were read, and whether reading or saving them fails.
+/// The state of scoring: that of each level, and of the ledger.
 #[derive(Default)]
 pub struct Scoring {
-    is_resumed: bool,
-    outage: Outage,
+    levels: [LevelScoring; Level::ALL.len()],
     ledger: LedgerKeeper,
 }
 
+/// The state of scoring of one level: whether earlier scores were read, and whether reading or saving them fails.
+#[derive(Default)]
+struct LevelScoring {
+    is_resumed: bool,
+    outage: Outage,
+}
+
 impl Scoring {
+    /// Records and scores the forecasts that are due, of rooms and of the levels above them, while readings arrive.
+    ///
+    /// # Errors
+    /// Returns a `Problem` when Polars fails.
+    pub fn update(&mut self, site: &Site, snapshot: &Arc<Snapshot>) -> Result<(), Problem> {
+        let mut changed = false;
+        let above = snapshot.history.rooms.levels();
+        for level in [Level::Room].into_iter().chain(above) {
+            let scoring = &mut self.levels[level as usize];
+            if !scoring.is_resumed {
+                scoring.resume(site, level);
+            }
+            if !scoring.is_resumed {
+                return Ok(());
+            }
+            let Some(now) = clock(site, &snapshot.history) else { return Ok(()) };
+            let hour = site.calendar.hour(now);
+            let midnight = midnight(hour, &site.calendar);
+            if level == Level::Room {
+                self.ledger.update(site, snapshot, now, (hour, midnight))?;
+            }
+            changed |= scoring.update(site, snapshot, level, now, (hour, midnight))?;
+        }
+        if changed {
+            site.scores.count_change();
+        }
+        Ok(())
+    }
+}
+
+/// Returns the name of the file of a level's scores beside the models.
+fn file(level: Level) -> &'static str {
+    match level {
+        Level::Room => "live-scores",
+        Level::Floor => "live-scores-floor",
+        Level::Building => "live-scores-building",
+    }
+}
+
+impl LevelScoring {
     /// Reads the scores of an earlier process. While the registry is unreachable it does not start with empty scores,
     /// because they would replace those in the registry.
-    fn resume(&mut self, site: &Site) {
-        let kept = match site.registry.read_beside(FILE) {
+    fn resume(&mut self, site: &Site, level: Level) {
+        let file = file(level);
+        let kept = match site.registry.read_beside(file) {
             Err(error) if error.is_temporary() => {
                 if self.outage.begin() {
                     tracing::warn!(%error, "earlier scores cannot be read yet: scoring waits for them");
@@ -42,61 +89,60 @@ impl Scoring {
         };
         let scores = kept.and_then(|kept| kept.map_or(Ok(Scores::default()), |bytes| Ok(Scores::parse(&bytes)?)));
         match scores {
-            Ok(scores) => *site.scores.lock() = scores,
+            Ok(scores) => *site.scores.of(level) = scores,
             Err(error) => {
                 let error = format!("{error:#}");
-                tracing::warn!(file = FILE, error, "earlier scores cannot be read: scoring begins anew");
+                tracing::warn!(file, error, "earlier scores cannot be read: scoring begins anew");
             }
         }
         (self.is_resumed, self.outage) = (true, Outage::default());
     }
 
-    /// Records and scores the forecasts that are due, while readings arrive.
-    ///
-    /// # Errors
-    /// Returns a `Problem` when Polars fails.
-    pub fn update(&mut self, site: &Site, snapshot: &Snapshot) -> Result<(), Problem> {
-        if !self.is_resumed {
-            self.resume(site);
-        }
-        if !self.is_resumed {
-            return Ok(());
-        }
+    /// Records and scores the forecasts of a level that are due at `now`, while `hour` is under way on the day that began
+    /// with the hour `midnight`. Returns whether something has changed.
+    fn update(
+        &mut self,
+        site: &Site,
+        snapshot: &Arc<Snapshot>,
+        level: Level,
+        now: Timestamp,
+        (hour, midnight): (Hour, Hour),
+    ) -> Result<bool, Problem> {
         let calendar = &site.calendar;
-        let Some(now) = clock(site, &snapshot.history) else { return Ok(()) };
-        let hour = calendar.hour(now);
-        let midnight = midnight(hour, calendar);
-        self.ledger.update(site, snapshot, now, (hour, midnight))?;
         let mut changed = false;
         // Bound first: in the head of the loop the lock would be held all through it.
-        let wanted = site.scores.lock().wanted(hour, midnight);
+        let wanted = site.scores.of(level).wanted(hour, midnight);
         for origin in wanted {
-            let start = calendar.start(origin);
+            let (start, own) = (calendar.start(origin), snapshot.at(level, calendar));
             // Models that have seen the hour do not forecast it.
-            if snapshot.loaded.models.cutoff <= start {
-                let made = forecasts::of_all(site, snapshot, start)?;
-                let base = baseline(&made.grid, &snapshot.history, calendar).map_err(Problem::internal)?;
-                let forecasts = made.devices();
-                site.scores.lock().record(origin, hour, midnight, &forecasts, &base);
+            if own.loaded.models.cutoff <= start {
+                let (grid, forecasts) = match level {
+                    Level::Room => {
+                        let made = forecasts::of_all(site, snapshot, start)?;
+                        (made.grid.clone(), made.devices())
+                    }
+                    _ => snapshot.of_level(level, (start, 1), &[], calendar, &site.metrics)?,
+                };
+                let base = baseline(&grid, &own.history, calendar).map_err(Problem::internal)?;
+                site.scores.of(level).record(origin, hour, midnight, &forecasts, &base);
                 changed = true;
             }
         }
-        if site.scores.lock().is_due(now, calendar) {
-            let grid = snapshot.present_grid(calendar);
-            site.scores.lock().close(&grid.hourly, now, calendar);
+        if site.scores.of(level).is_due(now, calendar) {
+            let grid = snapshot.at(level, calendar).present_grid(calendar);
+            site.scores.of(level).close(&grid.hourly, now, calendar);
             changed = true;
         }
         if changed {
-            site.scores.count_change();
-            self.save(site);
+            self.save(site, level);
         }
-        Ok(())
+        Ok(changed)
     }
 
-    fn save(&mut self, site: &Site) {
-        let bytes = site.scores.lock().bytes();
+    fn save(&mut self, site: &Site, level: Level) {
+        let bytes = site.scores.of(level).bytes();
         let bytes = bytes.map_err(anyhow::Error::from);
-        let saved = bytes.and_then(|bytes| Ok(site.registry.write_beside(FILE, &bytes)?));
+        let saved = bytes.and_then(|bytes| Ok(site.registry.write_beside(file(level), &bytes)?));
         match saved {
             Ok(()) => {
                 self.outage.end();

@@ -97,7 +97,7 @@ impl Feed {
     }
 }
 
-/// What the log says about the forecasts of a target.
+/// The log's words about the forecasts of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Said {
     /// They are too old.

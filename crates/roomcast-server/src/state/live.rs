@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use crate::ingest::counts::Counts;
 use crate::ingest::edges::Edges;
 use crate::ingest::health::Health;
+use crate::ingest::merge::{MergedStore, Merger};
 use crate::ingest::mqtt;
 use crate::ingest::nats;
 use crate::ingest::payload::message::Reader;
@@ -47,12 +48,14 @@ pub const JOBS: LeaseSpec = LeaseSpec { name: "retrain", duration: Duration::fro
 pub const PUBLISHING: LeaseSpec = LeaseSpec { name: "publish", duration: Duration::from_secs(45) };
 
 /// Sources of readings besides HTTP.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Sources {
     /// A broker, the reader of its messages, and the seconds after which a repeated "motion" counts again.
     pub mqtt: Option<(Broker, Reader, i64)>,
     /// A JetStream consumer.
     pub nats: Option<nats::Settings>,
+    /// Merges readings to a level above the rooms before they are stored, if nothing below it is to be kept.
+    pub merger: Option<Merger>,
 }
 
 /// The store and everything that writes to it. They have their own runtime, so a slow disk does not delay requests.
@@ -87,25 +90,36 @@ impl Live {
     /// Opens the store and starts its writer.
     ///
     /// # Errors
-    /// Returns the errors of [`readings::open`].
+    /// Returns the errors of [`readings::open`], and an error for a store that holds something below the level of a merger.
     pub fn open(
         runtime: &Runtime,
         url: &str,
         calendar: &Calendar,
         limits: Limits,
-        sources: Sources,
+        mut sources: Sources,
     ) -> anyhow::Result<Live> {
         let _inside = runtime.enter();
         let store = Arc::new(runtime.block_on(readings::open(url, calendar)).context("cannot open the store")?);
         let (counts, dirty) = (Arc::new(Counts::default()), Arc::new(AtomicBool::default()));
         let changed = dirty.clone();
         let hook: Hook = Box::new(move |_| changed.store(true, SeqCst));
+        let health = Health::default();
+        let writer = match sources.merger.take() {
+            None => Writer::start(store.clone(), calendar.clone(), limits, counts.clone(), hook),
+            Some(merger) => {
+                runtime.block_on(merger.check(&store))?;
+                health.hide_names();
+                counts.skipped.hide_names();
+                let merged = Arc::new(MergedStore::new(store.clone(), merger));
+                Writer::start(merged, calendar.clone(), limits, counts.clone(), hook)
+            }
+        };
         Ok(Live {
             last_heard: Arc::default(),
-            writer: Writer::start(store.clone(), calendar.clone(), limits, counts.clone(), hook),
+            writer,
             store,
             counts,
-            health: Arc::default(),
+            health: Arc::new(health),
             holder: readings::holder(),
             runtime: runtime.handle().clone(),
             sources: Mutex::new(sources),
@@ -194,7 +208,8 @@ impl Live {
 
     /// Starts the sources. The loaded readings give the last state of each device.
     pub fn listen(&self, readings: &Readings, calendar: &Calendar) {
-        let Sources { mqtt, nats } = std::mem::take(&mut *self.sources.lock().unwrap_or_else(PoisonError::into_inner));
+        let Sources { mqtt, nats, .. } =
+            std::mem::take(&mut *self.sources.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some((broker, reader, hold)) = mqtt {
             let mut edges = Edges::new(hold);
             match self.runtime.block_on(self.store.heard()) {

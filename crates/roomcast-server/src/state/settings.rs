@@ -7,6 +7,7 @@ use roomcast_forecast::decisions::blocks::BlockRule;
 use roomcast_forecast::decisions::promise::Method;
 use roomcast_forecast::decisions::timetable::Timetables;
 use roomcast_forecast::model::rule::Rule;
+use roomcast_forecast::rooms::Level;
 use roomcast_forecast::train::schedule::Schedule;
 use roomcast_storage::inputs::Inputs;
 
@@ -20,6 +21,8 @@ pub struct Settings {
     pub input: Inputs,
     /// The store of readings as they arrive.
     pub store: Option<String>,
+    /// The lowest level that is stored and shown. Above rooms, devices are floors or buildings, and there is no table of rooms.
+    pub level: Level,
     /// The directory of the models, or an address, which may contain a password.
     pub models: PathBuf,
     /// The rule that turns probabilities into states.

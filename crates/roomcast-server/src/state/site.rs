@@ -111,14 +111,14 @@ impl Site {
         grid: &Grid,
         rooms: impl IntoIterator<Item = &'a str>,
     ) -> Thresholds {
-        let scores = self.scores.lock();
+        let scores = self.scores.of(level);
         let replayed = self.replayed.lock().unwrap_or_else(PoisonError::into_inner);
         let today = plan::today(grid.hourly.origin, &self.calendar);
-        let none = Outcomes::default();
         let outcomes = match &*replayed {
-            // Only forecasts of rooms are scored.
-            _ if level != Level::Room => &none,
-            Some(replayed) if replayed.day == today && !is_record(scores.outcomes(), today) => &replayed.outcomes,
+            // The last days are replayed for rooms alone.
+            Some(replayed) if level == Level::Room && replayed.day == today && !is_record(scores.outcomes(), today) => {
+                &replayed.outcomes
+            }
             _ => scores.outcomes(),
         };
         promise::thresholds(method, outcomes, &grid.loaded.models.site.out_of_sample, today, rooms)
@@ -232,17 +232,22 @@ impl Serving {
     }
 }
 
-/// The scores of past forecasts, and how often they have changed.
+/// The scores of past forecasts of each level, and how often they have changed.
 #[derive(Default)]
 pub struct LiveScores {
-    scores: Mutex<Scores>,
+    scores: [Mutex<Scores>; Level::ALL.len()],
     changes: AtomicU64,
 }
 
 impl LiveScores {
-    /// Returns the scores, locked.
+    /// Returns the scores of rooms, locked.
     pub fn lock(&self) -> MutexGuard<'_, Scores> {
-        self.scores.lock().unwrap_or_else(PoisonError::into_inner)
+        self.of(Level::Room)
+    }
+
+    /// Returns the scores of a level, locked.
+    pub(crate) fn of(&self, level: Level) -> MutexGuard<'_, Scores> {
+        self.scores[level as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the number of times that the scores have changed.

@@ -21,10 +21,15 @@ pub fn champion(
         Ok((models, manifest))
     });
     let why = match loaded {
-        Ok((models, manifest)) => match manifest.mismatch(calendar).or_else(|| manifest.rooms_mismatch(rooms)) {
-            None => return Ok((Some(models), None)),
-            Some(difference) => format!("{}: {difference}", manifest.version),
-        },
+        Ok((models, manifest)) => {
+            let Some(difference) = manifest.mismatch(calendar).or_else(|| manifest.rooms_mismatch(rooms)) else {
+                return Ok((Some(models), None));
+            };
+            // The site was described anew, which is no fault.
+            let why = format!("{}: {difference}", manifest.version);
+            tracing::warn!("all models are trained again, because the current ones were {difference}");
+            return Ok((None, Some(why)));
+        }
         Err(RegistryError::Empty { .. }) => return Ok((None, None)),
         Err(error @ (RegistryError::Damaged { .. } | RegistryError::Schema { .. })) => error.to_string(),
         Err(error @ (RegistryError::Features { .. } | RegistryError::Future { .. })) => error.to_string(),

@@ -1,6 +1,6 @@
 //! `manifest.json`: the description of a version, for people and for programs that load it.
 
-use chrono::{DateTime, SecondsFormat};
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,9 @@ pub struct Manifest {
     pub timezone: Option<String>,
     /// The weekly days off, `mon` to `sun`.
     pub weekend: Vec<String>,
+    /// SHA-256 of the days off besides the weekly ones between the first reading and the cutoff; none of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days_off_sha256: Option<String>,
     /// First reading learned from.
     pub first_reading: String,
     /// Last reading learned from.
@@ -108,6 +111,7 @@ impl Manifest {
             lightgbm: lightgbm::VERSION.into(),
             timezone: calendar.zone().map(|zone| zone.name().into()),
             weekend: weekend.map(|(day, _)| day.to_string()).collect(),
+            days_off_sha256: Some(days_off(calendar, about.first_reading, models.cutoff)),
             first_reading: time(about.first_reading),
             last_reading: time(about.last_reading),
             cutoff: time(models.cutoff),
@@ -187,7 +191,13 @@ impl Manifest {
         }
         let off = calendar.weekend();
         let same = WEEKDAYS.iter().zip(off).all(|(day, off)| self.weekend.iter().any(|own| own == day) == off);
-        (!same).then(|| format!("trained with {} off every week, used with others", self.weekend.join(" and ")))
+        if !same {
+            return Some(format!("trained with {} off every week, used with others", self.weekend.join(" and ")));
+        }
+        let period = calendar.parse(&self.first_reading).ok().zip(calendar.parse(&self.cutoff).ok());
+        let now = period.map(|(from, to)| days_off(calendar, from, to));
+        let is_other = self.days_off_sha256.is_some() && now.is_some() && self.days_off_sha256 != now;
+        is_other.then(|| "trained with other holidays, closed or open days than it is used with".into())
     }
 
     /// Returns, in words, why models must not be used with a table of rooms: they were trained without one, or with one and
@@ -199,6 +209,15 @@ impl Manifest {
             _ => None,
         }
     }
+}
+
+/// Returns a hash over the days off of a period that are not those of every week, and the weekly ones that are open.
+fn days_off(calendar: &Calendar, from: Timestamp, to: Timestamp) -> String {
+    let (first, last) = (calendar.wall(from).date(), calendar.wall(to).date());
+    let is_weekly = |date: &NaiveDate| calendar.weekend()[date.weekday().num_days_from_monday() as usize];
+    let days = first.iter_days().take_while(|date| *date <= last);
+    let special = days.filter(|date| calendar.is_off(*date) != is_weekly(date));
+    sha256(special.map(|date| format!("{date}\n")).collect::<String>().as_bytes())
 }
 
 fn sources(models: &Models) -> Sources {

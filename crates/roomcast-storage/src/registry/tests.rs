@@ -147,6 +147,24 @@ fn a_zone_shows_in_the_name_and_the_times() {
 }
 
 #[test]
+fn days_off_of_the_time_that_was_learned_are_those_of_the_models() {
+    let closed = |days: &[&str]| Calendar::default().with_days_off(days.iter().map(|day| day.parse().unwrap()));
+    let known = closed(&["2016-07-14"]);
+    let manifest = Manifest::new(&models(), &about(&known), &codec::encode(&models()).unwrap()).unwrap();
+    assert_eq!(manifest.mismatch(&known), None);
+    // A day off that is yet to come, or on a weekend, changes nothing that was learned.
+    assert_eq!(manifest.mismatch(&closed(&["2016-07-14", "2016-12-27", "2016-07-16"])), None);
+    for other in [Calendar::default(), closed(&["2016-07-14", "2016-07-15"])] {
+        assert!(manifest.mismatch(&other).unwrap().contains("other holidays, closed or open days"));
+    }
+    let open = known.clone().with_working_days(["2016-07-16".parse().unwrap()]);
+    assert!(manifest.mismatch(&open).is_some());
+    // Manifests of older versions do not say.
+    let older = Manifest { days_off_sha256: None, ..manifest };
+    assert_eq!(older.mismatch(&Calendar::default()), None);
+}
+
+#[test]
 fn scores_are_weighed_by_rows() {
     let mut models = models();
     let check = Check { rows: 300, prior: 0.9, building: 0.8, device: 0.7 };

@@ -242,7 +242,7 @@ fn from_csv(body: &[u8], calendar: &Calendar) -> Result<ParsedBody, Problem> {
     let text = |cell: Option<&[u8]>| std::str::from_utf8(cell.unwrap_or_default()).map(|text| text.trim().to_owned());
     let is_time = |cell: Option<&[u8]>| text(cell).is_ok_and(|text| calendar.parse(&text).is_ok());
     let mut parsed = ParsedBody::default();
-    while input.next("CSV", |row| is_time(row.get(columns[0]))).map_err(failed)? {
+    while input.next("CSV", |row| row.len() == width && is_time(row.get(columns[0]))).map_err(failed)? {
         let place = || format!("line {}", input.line());
         if input.record.len() != width {
             return Err(wrong(&place(), format!("expected {width} fields, found {}", input.record.len())));
@@ -314,6 +314,7 @@ mod tests {
         let read = |body: &str| from_csv(body.as_bytes(), &Calendar::default()).map(|parsed| parsed.rows.len()).ok();
         let row = "2016-07-01 05:35:00,hall,1";
         assert_eq!(read(&format!("time,device,state,note\n{row},\"late\n{row},ok\n{row},\"two\nlines\"\n")), Some(3));
+        assert_eq!(read(&format!("time,device,state,note\n{row},\"late\n{row},ok\n")), Some(2));
         assert_eq!(read(&format!("time,device,state\n{row}\n2016-07-01 05:36:00,\"hall,1\n{row}\n")), None);
         assert_eq!(read(&format!("time,device,state{}\n{row}\n", ",".repeat(1 << 20))), None);
     }

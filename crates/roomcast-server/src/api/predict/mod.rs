@@ -45,7 +45,7 @@ pub struct PredictQuery {
     /// Days of 24 hours to forecast; default: 1
     #[param(value_type = Option<usize>, minimum = 1, maximum = 7)]
     days: Option<String>,
-    /// What is forecast: each `room` (default), or anyone on each `floor` or in each `building` of the table of rooms
+    /// Level of the forecast: each `room` (default), or anyone on each `floor` or in each `building` of the table of rooms
     #[param(pattern = "^(room|floor|building)$")]
     level: Option<String>,
     /// `json` or `csv`; takes precedence over `Accept`

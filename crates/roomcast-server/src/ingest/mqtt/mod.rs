@@ -145,10 +145,9 @@ impl Session {
                 Incoming::Packet(Packet::Publish(packet)) => self.take(packet, None, &acks)?,
                 Incoming::Packet(_) => {}
                 Incoming::TooLarge(beginning, bytes) => {
-                    let topic = handler::topic(&beginning);
+                    let topic = self.counts.skipped.record(handler::topic(&beginning), bytes, Instant::now());
                     tracing::warn!(broker = %self.broker, topic, bytes, most = MAX_PACKET_BYTES, "a message is too large: skipped");
                     self.counts.of(Source::Mqtt).too_large.add(1);
-                    self.counts.skipped.record(topic, bytes, Instant::now());
                     self.take(beginning, Some(bytes), &acks)?;
                 }
             }

@@ -234,7 +234,8 @@ fn csv(body: &[u8], reader: &mut Reader<'_>) -> Result<(), Unreadable> {
         let found = field::excerpt(&record.iter().collect::<Vec<_>>().join(&b','));
         return Err(Unreadable::Form(format!("expected the header time,device,device_activated, found {found:?}")));
     };
-    while input.next(BODY, |row| row.get(time).is_some_and(|time| reader.clock.text(time).is_ok())).map_err(form)? {
+    let is_time = |cell: &[u8], clock: &mut Clock<'_>| clock.text(cell).is_ok() || TimeForm::of_number(cell).is_some();
+    while input.next(BODY, |row| row.len() == width && is_time(&row[time], &mut reader.clock)).map_err(form)? {
         reader.next(input.line())?;
         let record = &input.record;
         let cell = |at: usize| record.get(at).unwrap_or_default();

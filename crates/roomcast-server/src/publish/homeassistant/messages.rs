@@ -273,6 +273,38 @@ mod tests {
         assert_eq!((&sensor["unit_of_measurement"], &sensor["expire_after"]), (&"%".into(), &7200.into()));
     }
 
+    /// The messages that `scripts/homeassistant-test` validates by Home Assistant's own schemas. `UPDATE_DISCOVERY=1` writes them.
+    #[test]
+    fn the_messages_that_are_validated_are_those_that_are_sent() {
+        let topics = Topics::new("homeassistant", "roomcast-forecast");
+        let forecast = site_forecast(&["Büro 3"], 100);
+        let calendar = Calendar::new(Some(chrono_tz::Europe::Berlin));
+        let rendered = forecast.render(&calendar);
+        let (mut messages, mut states) = (Vec::new(), serde_json::Map::new());
+        for level in Level::ALL {
+            let slug = slug::unique(&format!("{level} 3/ä"));
+            for (topic, payload) in topics.discovery(level, "Büro 3", &slug) {
+                let payload: Value = serde_json::from_str(&payload).unwrap();
+                messages.push(json!({ "level": level, "topic": topic, "payload": payload }));
+            }
+            // Before, in and after the hour in use.
+            let state = |hour: i64| {
+                let plan = (level == Level::Room).then_some(&forecast.plans[0]);
+                let [(_, state), _] =
+                    topics.states((&forecast.forecasts[0], plan), &slug, "v1", &rendered, (hour * HOUR, &calendar));
+                state
+            };
+            states.insert(level.name().into(), json!([100, 102, 103].map(state)));
+        }
+        let text = serde_json::to_string_pretty(&json!({ "messages": messages, "states": states })).unwrap() + "\n";
+        let text = text.replace(env!("CARGO_PKG_VERSION"), "VERSION");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/homeassistant/discovery.json");
+        if std::env::var_os("UPDATE_DISCOVERY").is_some() {
+            std::fs::write(path, &text).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), text);
+    }
+
     #[test]
     fn payloads_are_small_and_tell_all() {
         let topics = Topics::new("homeassistant", "x");

@@ -17,9 +17,9 @@ const MAX_ROW_BYTES: usize = 4 * 1024 * 1024;
 
 /// The rows of a text.
 ///
-/// A quoted cell may go on over several lines, as comments do. If one of these lines is a row by itself, the quote was never
-/// closed: each line is read alone then, and a quote ends with its line. The cell of an unclosed quote ends in a line end, by
-/// which its row is refused if the cell matters.
+/// A quoted cell may go on over several lines, as comments do. If one of these lines but for the first is a row by itself, or
+/// the first is one and all of them together are none, the quote was never closed: each line is read alone then, and a quote
+/// ends with its line. The cell of an unclosed quote ends in a line end, by which its row is refused if the cell matters.
 pub struct Records<R> {
     input: Reader<Tape<LineEnds<R>>>,
     /// The row read last.
@@ -111,7 +111,8 @@ impl<R: Read> Records<R> {
             return Ok(false);
         }
         let whole = self.record.clone();
-        let (mut last, mut is_torn) = (end, false);
+        let mut is_torn = !is_row(&whole) && self.read_alone(start, end, self.from + blank)? && is_row(&self.record);
+        let mut last = end;
         while end < after.byte() {
             last = end;
             end = self.input.get_ref().line_end(end).min(after.byte());

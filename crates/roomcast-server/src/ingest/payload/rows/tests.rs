@@ -199,6 +199,19 @@ fn every_row_is_stored_or_refused_with_its_line() {
 }
 
 #[test]
+fn an_unclosed_quote_costs_no_good_row_whatever_the_next_line_begins_with() {
+    for time in ["2016-07-01 05:35:00", "1467351300"] {
+        for (next, refused) in [("\"lost,y,z", vec![3]), (time, vec![3]), ("", vec![]), ("\"", vec![])] {
+            let row = format!("{time},hall,1,ok");
+            let body = format!("time,device,state,note\n{time},hall,1,\"open\n{next}\n{row}\n{row}");
+            let rows = read_text(Media::Csv, &body).unwrap();
+            let lines: Vec<_> = rows.refused.iter().map(|row| row.row).collect();
+            assert_eq!((rows.events.len(), lines), (3, refused), "{body}");
+        }
+    }
+}
+
+#[test]
 fn a_row_of_commas_is_refused_before_it_takes_memory() {
     let header = format!("time,device,state{}\n2016-07-01 05:35:00,a,1", ",".repeat(1 << 20));
     let Err(Unreadable::Form(told)) = read_text(Media::Csv, &header) else { panic!("it was read") };

@@ -51,6 +51,8 @@ export const state = {
   /** Groups that were folded or unfolded by hand, and the floors of rooms by name, where the server knows them. */
   turned: new Set(),
   floors: new Map(),
+  /** The floors of rooms as the API names them. */
+  series: new Map(),
   starts: [],
   /** First and last reading of all. */
   from: null,

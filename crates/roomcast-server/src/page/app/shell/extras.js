@@ -26,6 +26,7 @@ export async function fetchFloors() {
   const isOne = new Set(rooms.map((row) => row.building)).size < 2;
   const name = ({ building, floor }) => (isOne ? [floor] : [building, floor]).filter(Boolean).join(', ');
   state.floors = new Map(rooms.filter(name).map((row) => [row.room, name(row)]));
+  state.series = new Map(rooms.filter((row) => row.floor).map((row) => [row.room, [row.building, row.floor].filter(Boolean).join('/')]));
 }
 
 /** Fetches what stands beside the headline. What fails is left out, and asked for again later. */

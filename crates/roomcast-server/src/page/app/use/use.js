@@ -1,4 +1,5 @@
-// The use of rooms over weeks: who uses which share of the working hours, and which room is never used.
+// The use of rooms over weeks: who uses which share of the working hours, and which room is never used; by floor, with its sums, where
+// the server knows floors.
 
 import { collator, decimal, t } from '../core/language.js';
 import { $, h, save } from '../core/tools.js';
@@ -16,7 +17,9 @@ const DAYS_OF_WEEK = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
 const dayName = (day) => weekday(`2024-01-0${MONDAY + day}T00:00:00`);
 
 let report = null;
-/** The day of which the report was asked for. */
+/** The sums of floors by the API's name, where there are floors. */
+let floors = new Map();
+/** The day of which the report was asked for, with the floors of rooms. */
 let reportDay = null;
 /** Column and direction of the order: the least used first. */
 const useOrder = { by: 'share', up: true };
@@ -77,27 +80,46 @@ function useHeads() {
   });
 }
 
+const cells = (each, head) => Object.entries(USE_COLUMNS).map(([column, [, cell]]) => (column === 'room' ? head : h('td', {}, cell(each))));
+
+const roomRow = (each) => h('tr', {}, cells(each, h('th', { scope: 'row' }, USE_COLUMNS.room[1](each))));
+
+/** The rooms of each floor below a row with its sums, floors in the order of rooms; rooms on no floor come last. */
+function bodies(rooms) {
+  if (!floors.size) return [h('tbody', {}, rooms.map(roomRow))];
+  const on = (floor) => rooms.filter((each) => (state.series.get(each.device) ?? '') === floor);
+  const body = (floor, sums) => {
+    const members = on(floor);
+    const label = state.floors.get(members[0]?.device) ?? floor;
+    const head = sums ? [h('tr', { className: 'floor' }, cells(sums, h('th', { scope: 'rowgroup' }, label)))] : [];
+    return members.length ? [h('tbody', {}, [...head, ...members.map(roomRow)])] : [];
+  };
+  return [...[...floors.values()].sort(inOrder).flatMap((sums) => body(sums.device, sums)), ...body('', null)];
+}
+
 function drawUse() {
   const wanted = $('search').value.trim().toLowerCase();
-  const found = report.rooms.filter((each) => each.device.toLowerCase().includes(wanted)).sort(inOrder);
-  const rows = found.slice(0, MOST_ROWS).map((each) => h('tr', {}, Object.entries(USE_COLUMNS).map(([column, [, cell]]) =>
-    (column === 'room' ? h('th', { scope: 'row' }, cell(each)) : h('td', {}, cell(each))))));
+  const isFound = ({ device }) => [device, state.floors.get(device) ?? ''].some((name) => name.toLowerCase().includes(wanted));
+  const found = report.rooms.filter(isFound).sort(inOrder);
   const never = report.rooms.filter((each) => each.is_never_used).length;
   const site = report.site.used_share;
   const said = [t('use.period', { from: date(report.from, 'year'), to: date(report.to, 'year'), hours: hoursInWords(report.work_hours) }),
     site === null ? '' : t('use.site', { share: percent(site) }), never ? t('use.neverCount', { n: never }) : t('use.noneNever'),
     found.length > MOST_ROWS ? t('use.cut', { shown: MOST_ROWS, n: found.length }) : ''];
   $('use').replaceChildren(h('p', { className: 'small' }, said.filter(Boolean).join(' ')),
-    h('div', { className: 'wide' }, h('table', {}, h('caption', { }, t('view.use')), h('thead', {}, h('tr', {}, useHeads())), h('tbody', {}, rows))));
+    h('div', { className: 'wide' }, h('table', {}, h('caption', { }, t('view.use')), h('thead', {}, h('tr', {}, useHeads())), bodies(found.slice(0, MOST_ROWS)))));
 }
 
 /** Draws the table, and fetches it once a day is over. */
 export async function showUse() {
-  const today = state.starts[0]?.slice(0, 10);
+  const day = state.starts[0]?.slice(0, 10);
+  const today = day && JSON.stringify([day, ...state.series]);
   if (state.board !== 'use' || !today || today === reportDay) return;
   reportDay = today;
   try {
-    report = await get('/utilisation');
+    const [rooms, sums] = await Promise.all([get('/utilisation'), state.series.size ? get('/utilisation', { level: 'floor' }) : { rooms: [] }]);
+    report = rooms;
+    floors = new Map(sums.rooms.map((each) => [each.device, each]));
     drawUse();
   } catch (problem) {
     reportDay = null;

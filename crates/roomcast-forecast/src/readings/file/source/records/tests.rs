@@ -48,6 +48,17 @@ fn an_unclosed_quote_ends_with_its_line() {
 }
 
 #[test]
+fn a_row_with_an_unclosed_quote_is_kept_when_the_next_line_begins_with_a_stray_quote() {
+    let rows = read(&b"1,2,\"x\n\"y,z\n1,2,3\n"[..], 3, MAX_ROW_BYTES).unwrap();
+    let begin: Vec<_> = rows.iter().map(|(line, fields, _)| (*line, fields.len(), fields[0].as_str())).collect();
+    assert_eq!(begin, [(1, 3, "1"), (2, 1, "y,z\n"), (3, 3, "1")]);
+    assert_eq!((rows[0].1[2].as_str(), rows[0].2.as_str()), ("x\n", "1,2,\"x"));
+    // Blank lines ahead of it, and several stray quotes behind it.
+    assert_eq!(lines("\n\n1,2,\"x\n\",y\n1,2,3\n"), [(3, 3), (4, 1), (5, 3)]);
+    assert_eq!(lines("1,2,\"x\n\"a,b\n\"c,d\n\"e\n1,2,3"), [(1, 3), (2, 2), (4, 1), (5, 3)]);
+}
+
+#[test]
 fn rows_longer_than_the_limit_are_errors_and_unclosed_quotes_are_not() {
     assert!(matches!(read(Cursor::new([b'x'; 5000]), 3, 1000), Err(ReadError::Endless { line: 1, .. })));
     let many = format!("{}\"{}", "\n".repeat(5000), "x\n".repeat(5000));
@@ -69,8 +80,8 @@ fn every_line_is_read_a_few_times_at_most() {
 proptest! {
     #[test]
     fn no_row_is_lost_however_quotes_stand(
-        // Valid rows and lines with quotes in any place.
-        parts in prop::collection::vec(prop_oneof![Just("1,2,3".to_owned()), "[\",xy]{0,6}"], 0..30),
+        // Valid rows, some with an unclosed quote in the last cell, and lines with quotes in any place.
+        parts in prop::collection::vec(prop_oneof![Just("1,2,3".to_owned()), Just("1,2,\"n".to_owned()), "[\",xy]{0,6}"], 0..30),
         limit in 40_usize..400,
         step in 1_usize..50,
     ) {
@@ -81,6 +92,9 @@ proptest! {
         };
         let expected: Vec<u64> = (1..).zip(&parts).filter(|(_, part)| *part == "1,2,3").map(|(line, _)| line).collect();
         prop_assert_eq!(valid(&rows), expected);
+        let begun: Vec<u64> = rows.iter().filter(|row| row.1.len() == 3 && row.1[0] == "1").map(|row| row.0).collect();
+        let expected: Vec<u64> = (1..).zip(&parts).filter(|(_, part)| part.starts_with('1')).map(|(line, _)| line).collect();
+        prop_assert_eq!(begun, expected);
         // Lines and texts are those of the text.
         let lines: Vec<&str> = text.split('\n').collect();
         for (line, _, row) in &rows {
