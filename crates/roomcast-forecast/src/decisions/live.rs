@@ -256,15 +256,11 @@ fn known_hours(
     let hours = states.skip_while(|&(_, hour)| hourly.local(hour).day < day);
     let hours = hours.take_while(|&(_, hour)| hour < planned.end && hourly.local(hour).day == day);
     let known = |(&state, hour): (&State, Hour)| {
-        let times = &device.times;
         let start = calendar.start(hour);
         match state {
             State::Unobserved | State::Stuck => None,
             State::Vacant => Some(KnownHour { hour, day, motion: None }),
-            State::Occupied => {
-                let motion = times.get(times.partition_point(|&time| time < start)).copied();
-                Some(KnownHour { hour, day, motion })
-            }
+            State::Occupied => Some(KnownHour { hour, day, motion: device.times.iter_from(start).next() }),
         }
     };
     hours.filter_map(known).collect()

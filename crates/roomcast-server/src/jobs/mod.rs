@@ -1,4 +1,4 @@
-//! Background jobs of the server, each on its own thread: reload readings and models ([`load`], [`activations`]),
+//! Background jobs of the server, each on its own thread: load and follow readings and models ([`load`], [`watch`], [`activations`]),
 //! publish and score forecasts and check for alerts ([`periodic`]), replay the last days ([`replay`]), retrain the models and tidy the store
 //! ([`scheduled`]).
 
@@ -17,3 +17,4 @@ pub mod rooms;
 pub mod scheduled;
 mod scoring;
 mod upkeep;
+pub mod watch;
