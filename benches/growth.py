@@ -3,7 +3,7 @@
 
     benches/growth.py [--rooms N ...] [--write]
 
-Needs the release binary (`make build`; ROOMCAST names another one). A building of 1,024 rooms is simulated for the last 60 days, and
+Needs the release binary (`make build`; ROOMCAST names another one). A building of 1,023 rooms is simulated for the last 60 days, and
 repeated in the store until there are as many rooms as asked for: what a server holds and does for a room does not depend on how its
 readings came about. 100,000 rooms take some 1.5 GB of disk. `--write` puts the table into docs/SCALE.md; without it, it is printed.
 """
@@ -22,8 +22,9 @@ from pathlib import Path
 
 import scale
 
-BUILDING = 1024  # rooms: a multiple of the devices of a row of hourly counts
-BLOCK = 256
+BLOCK = 256  # devices of a row of hourly counts
+BUILDING = 4 * BLOCK  # numbers of a building's devices; 0 stays free
+ROOMS = BUILDING - 1
 READINGS = 5  # that are timed
 
 
@@ -32,7 +33,7 @@ def building(place: Path) -> tuple[Path, Path]:
     file, store, models = place / "building.parquet", place / "building.db", place / "models"
     today = date.today()
     days = ["--from", today - timedelta(days=60), "--to", today - timedelta(days=1)]
-    scale.run(scale.ROOMCAST, "simulate", "--devices", BUILDING, "--density", scale.READINGS / 20, *days, "--output", file)
+    scale.run(scale.ROOMCAST, "simulate", "--devices", ROOMS, "--density", scale.READINGS / 20, *days, "--output", file)
     scale.run(scale.ROOMCAST, "train", "--input", file, "--models", models)
     scale.run(scale.ROOMCAST, "import", "--store", store, file)
     scale.run(scale.ROOMCAST, "store", "pack", "--store", store, "--days", 1)
@@ -45,20 +46,20 @@ def repeat(one: Path, many: Path, buildings: int) -> int:
     with closing(sqlite3.connect(many, isolation_level=None)) as store:
         store.execute("PRAGMA synchronous = OFF")
         store.execute("BEGIN")
-        # Devices that have readings are numbered from 1 on without gaps.
+        # Devices are numbered from 1 on without gaps.
         count, last = store.execute("SELECT count(*), max(id) FROM devices").fetchone()
-        assert count == last <= BUILDING, (count, last)
+        assert count == last == ROOMS, (count, last)
         for copy in range(1, buildings):
             at, block = copy * BUILDING, copy * BUILDING // BLOCK
-            store.execute("INSERT INTO devices SELECT id + ?1, name || '-' || ?2 FROM devices WHERE id <= ?3", (at, copy, BUILDING))
-            store.execute("INSERT INTO heard_blocks SELECT block + ?1, times FROM heard_blocks WHERE block < ?2", (block, BUILDING // BLOCK + 1))
+            store.execute("INSERT INTO devices SELECT id + ?1, name || '-' || ?3 FROM devices WHERE id < ?2", (at, BUILDING, copy))
+            store.execute("INSERT INTO heard_blocks SELECT block + ?1, times FROM heard_blocks WHERE block < ?2", (block, BUILDING // BLOCK))
         copies = "WITH RECURSIVE copy(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM copy WHERE n < ?)"
         if buildings > 1:
             # In the order of the keys, as a server writes them.
             for (day,) in store.execute("SELECT DISTINCT day FROM packed").fetchall():
                 store.execute(
                     f"{copies} INSERT INTO packed SELECT day, device + n * ?, count, changed, times FROM copy, packed"
-                    f" WHERE day = ? AND device BETWEEN 1 AND ?",
+                    f" WHERE day = ? AND device < ?",
                     (buildings - 1, BUILDING, day, BUILDING),
                 )
             store.execute(
@@ -68,7 +69,7 @@ def repeat(one: Path, many: Path, buildings: int) -> int:
             for (hour,) in store.execute("SELECT DISTINCT hour FROM hour_blocks").fetchall():
                 store.execute(
                     f"{copies} INSERT INTO hour_blocks SELECT hour, block + n * ?, counts FROM copy, hour_blocks WHERE hour = ? AND block < ?",
-                    (buildings - 1, BUILDING // BLOCK, hour, BUILDING // BLOCK + 1),
+                    (buildings - 1, BUILDING // BLOCK, hour, BUILDING // BLOCK),
                 )
         store.execute("COMMIT")
         return store.execute("SELECT (SELECT sum(count) FROM packed) + (SELECT count(*) FROM readings)").fetchone()[0]
@@ -89,7 +90,7 @@ def measure(place: Path, one: Path, models: Path, rooms: int) -> dict[str, float
     store = place / "many.db"
     for path in place.glob("many.db*"):
         path.unlink()
-    buildings = max(1, round(rooms / BUILDING))
+    buildings = max(1, round(rooms / ROOMS))
     readings = repeat(one, store, buildings)
     begun = time.monotonic()
     # What it writes beside the models of one size is not of the next.
@@ -108,7 +109,7 @@ def measure(place: Path, one: Path, models: Path, rooms: int) -> dict[str, float
         follow = timed[READINGS // 2]
         later = server.memory()
     return {
-        "rooms": buildings * BUILDING, "readings": readings, "store": scale.sqlite_size(store), "ready": ready, "loaded": loaded,
+        "rooms": buildings * ROOMS, "readings": readings, "store": scale.sqlite_size(store), "ready": ready, "loaded": loaded,
         "peak": peak, "forecast": forecast, "cpu": forecast_cpu, "answer": answer, "follow": follow[0], "follow_cpu": follow[1], "later": later,
     }  # fmt: skip
 
