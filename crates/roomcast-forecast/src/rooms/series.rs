@@ -111,13 +111,13 @@ fn united(name: &str, parts: &[Part<'_>], calendar: &Calendar, origin: Timestamp
             continue;
         }
         let others = || motions.iter().enumerate().filter(move |(other, _)| *other != at).map(|(_, other)| other);
-        let is_left_out = |hour| {
-            motion.stuck.binary_search(&hour).is_ok() && others().any(|other| other.works(hour, calendar))
-        };
+        let is_left_out =
+            |hour| motion.stuck.binary_search(&hour).is_ok() && others().any(|other| other.works(hour, calendar));
         let mut last = None;
         for time in &motion.times {
             let hour = calendar.hour(time);
-            let (_, left_out) = *last.insert(last.filter(|(of, _)| *of == hour).unwrap_or_else(|| (hour, is_left_out(hour))));
+            let (_, left_out) =
+                *last.insert(last.filter(|(of, _)| *of == hour).unwrap_or_else(|| (hour, is_left_out(hour))));
             if !left_out {
                 all.push(time);
             }
