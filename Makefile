@@ -31,7 +31,7 @@ shared := $(release) --examples
 # cargo-nextest where it is installed. Expanded when used, not on every call of make.
 runner = $(shell cargo nextest --version >/dev/null 2>&1 && echo nextest run || echo test)
 
-.PHONY: help setup build demo test check fmt clippy doc deny advisories dockerfile workflows lint-tools bench bench-peers bench-buildings experience attack soak install python dist dist-test image
+.PHONY: help setup build demo test check fmt clippy doc deny advisories dockerfile workflows lint-tools bench bench-peers bench-growth bench-buildings experience attack soak install python dist dist-test image
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 13
@@ -108,6 +108,10 @@ bench: setup ## Run the benchmarks
 # SIZE=small for a look at whether everything works.
 bench-peers: dist ## Compare with peers and with the limits of the machine, write docs/BENCHMARKS.md
 	benches/peers/all.sh $(SIZE)
+
+# ROOMS="1000 10000" for a look; all three take some ten minutes and 2 GB of disk.
+bench-growth: build ## Measure how a server grows with its rooms, write the table of docs/SCALE.md
+	benches/growth.py --write $(if $(ROOMS),--rooms $(ROOMS))
 
 # DATA=folder of the readings that benches/peers/windows.py names; WORK=folder keeps the peers' forecasts.
 bench-buildings: build ## Score all methods on real buildings, write the tables of docs/ACCURACY.md (half an hour)

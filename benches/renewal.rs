@@ -58,8 +58,8 @@ impl History {
         let mut readings = self.readings.clone();
         for (at, device) in readings.devices.iter_mut().enumerate() {
             let next = &self.readings.devices[(at + 1) % self.readings.devices.len()];
-            let before = device.times.iter().copied().filter(|&time| time < halfway);
-            device.times = before.chain(next.times.iter().copied().filter(|&time| time >= halfway)).collect();
+            let before = device.times.iter().filter(|&time| time < halfway);
+            device.times = before.chain(next.times.iter().filter(|&time| time >= halfway)).collect();
         }
         History { name: format!("{}, rooms change hands", self.name), readings, ..self.copy() }
     }
@@ -71,11 +71,7 @@ impl History {
         let mut readings = self.readings.clone();
         for device in &mut readings.devices {
             let moves = |time: &Timestamp| is_damaged(*time) && time.div_euclid(DAY) % 2 == 0;
-            let moved = device.times.iter().map(|time| if moves(time) { time + 11 * HOUR } else { *time });
-            let mut times: Vec<Timestamp> = moved.collect();
-            times.sort_unstable();
-            times.dedup();
-            device.times = times.into();
+            device.times = device.times.iter().map(|time| if moves(&time) { time + 11 * HOUR } else { time }).collect();
         }
         let left_out = self.nights.iter().map(|&night| is_damaged(night)).collect();
         History { name: format!("{}, two weeks damaged", self.name), readings, left_out, ..self.copy() }

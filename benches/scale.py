@@ -242,6 +242,18 @@ def needs(figures: dict[str, float]) -> str:
     return f"At {READINGS} readings a sensor and day:\n\n" + table(head, [[name, *row] for name, *row in zip(names, *columns)])
 
 
+def put(script: str, text: str) -> None:
+    """Replaces what a script has written into docs/SCALE.md."""
+    target = ROOT / "docs/SCALE.md"
+    begin, end = f"<!-- computed by benches/{script} -->\n", "<!-- end -->"
+    before, _, rest = target.read_text().partition(begin)
+    if not rest:
+        raise SystemExit(f"{target} has no mark {begin!r}")
+    beside = target.with_suffix(".tmp")
+    beside.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
+    beside.rename(target)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--devices", type=int, default=1_000)
@@ -250,17 +262,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         figures = measure(Path(place), options.devices)
     text = f"{costs(figures, options.devices)}\n{needs(figures)}"
-    if not options.write:
+    if options.write:
+        put("scale.py", text)
+    else:
         print(text)
-        return
-    target = ROOT / "docs/SCALE.md"
-    begin, end = "<!-- computed by benches/scale.py -->\n", "<!-- end -->"
-    before, _, rest = target.read_text().partition(begin)
-    if not rest:
-        raise SystemExit(f"{target} has no mark {begin!r}")
-    beside = target.with_suffix(".tmp")
-    beside.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
-    beside.rename(target)
 
 
 if __name__ == "__main__":

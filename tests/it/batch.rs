@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use assert_cmd::Command;
 use polars::prelude::*;
 use roomcast_forecast::calendar::{Calendar, HOUR};
-use roomcast_forecast::readings::{self, DeviceReadings, ReadOptions};
+use roomcast_forecast::readings::{self, DeviceReadings, ReadOptions, Times};
 use roomcast_forecast::train::shard::arrow;
 use tempfile::TempDir;
 
@@ -43,11 +43,9 @@ pub fn devices(nonsense: bool) -> Vec<DeviceReadings> {
     let calendar = Calendar::default();
     let mut devices = readings::read(&[sample()], &ReadOptions::default(), &calendar).unwrap().0.devices;
     for device in &mut devices {
-        let moves = |time: &i64| nonsense && time.div_euclid(24 * HOUR) % 2 == 0;
-        device.times.iter_mut().filter(|time| moves(time)).for_each(|time| *time += 11 * HOUR);
-        device.times.sort_unstable();
-        device.times.dedup();
-        device.times = device.times.before(calendar.parse(UNTIL).unwrap());
+        let moves = |time: i64| nonsense && time.div_euclid(24 * HOUR) % 2 == 0;
+        let moved = device.times.iter().map(|time| if moves(time) { time + 11 * HOUR } else { time });
+        device.times = Times::from_iter(moved).before(calendar.parse(UNTIL).unwrap());
     }
     devices
 }

@@ -58,7 +58,7 @@ fn cold_starts_are_forecast_from_the_first_hour_on() {
 fn a_new_room_gets_the_buildings_forecast() {
     let mut readings =
         Readings { devices: (1..6).map(|n| workdays(&format!("room_{n}"), 39, &[9, 10, 11, 14])).collect() };
-    let last = readings.devices[0].times[readings.devices[0].times.len() - 1];
+    let last = readings.devices[0].times.last().unwrap();
     readings.devices.push(DeviceReadings {
         device: "room_9".into(),
         times: vec![last - 4 * HOUR].into(),
@@ -92,7 +92,7 @@ fn a_device_that_never_rests_or_moves_once_is_no_obstacle() {
 #[test]
 fn silence_while_the_building_lives_is_not_vacancy() {
     let mut devices: Vec<_> = (1..5).map(|n| workdays(&format!("room_{n}"), 45, &[8, 9, 10, 13, 14])).collect();
-    let cut = devices[0].times[0] + 30 * 24 * HOUR;
+    let cut = devices[0].times.first().unwrap() + 30 * 24 * HOUR;
     devices[0].times.retain(|&t| t < cut);
     let (hourly, .., forecasts) = ask(&Readings { devices }, &Calendar::default(), "2016-08-17 23:59:59");
     assert_eq!(forecasts[0].status, Status::Silent);
@@ -112,7 +112,7 @@ fn days_of_23_and_25_hours_keep_their_24_target_hours() {
         let wall = site(5, 4, from, to);
         let devices = wall.devices.into_iter().map(|d| {
             let times: std::collections::BTreeSet<i64> =
-                d.times.iter().map(|&t| calendar.instant(Calendar::default().wall(t))).collect();
+                d.times.iter().map(|t| calendar.instant(Calendar::default().wall(t))).collect();
             DeviceReadings { device: d.device, times: times.into_iter().collect(), ..DeviceReadings::default() }
         });
         let (.., forecasts) = ask(&Readings { devices: devices.collect() }, &calendar, at);

@@ -1,15 +1,22 @@
 //! Forecasts that follow what is stored are those of a cold start on the same data, to the last bit.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use proptest::prelude::*;
 use roomcast_forecast::calendar::{Calendar, HOUR};
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::forecast::forecast_all;
 use roomcast_forecast::hourly::Hourly;
+use roomcast_forecast::model::rule::Rule;
 use roomcast_forecast::model::{Models, fit};
 use roomcast_forecast::readings::{DeviceReadings, Readings};
+use roomcast_forecast::rooms::Rooms;
+use roomcast_server::metrics::Metrics;
+use roomcast_server::state::loaded::{Loaded, OlderVersions};
+use roomcast_server::state::snapshot::{History, Snapshot};
+use roomcast_storage::registry::Registry;
 use serde_json::Value;
 
 use crate::presence::with_offs;
@@ -87,6 +94,83 @@ fn what_does_not_fit_the_running_hour_asks_for_a_new_grid() {
     assert!(grown("2024-03-05 10:35:00", "2024-03-05 09:20:00").is_none());
     assert!(grown("2024-03-05 11:00:00", "2024-03-05 10:20:00").is_none());
     assert!(grown("2024-03-05 23:35:00", "2024-03-05 23:20:00").is_none());
+}
+
+/// The running hour of the histories that grow, and the origin in it.
+const RUNNING: &str = "2024-03-05 10:00:00";
+const ORIGIN: i64 = 1500;
+
+/// Two sensors in a room, one that was moved into it, one of a table that has said nothing yet; the others are in none.
+fn rooms(readings: &Readings, calendar: &Calendar) -> Rooms {
+    let names: Vec<&str> = readings.devices.iter().map(|device| device.device.as_str()).collect();
+    let moved = "2024-03-01";
+    let table = format!(
+        "sensor,room,floor,from,to\n{},A,1,,\n{},A,1,,\n{},C,2,,{moved}\n{},A,1,{moved},\nnew,D,2,,\n",
+        names[0], names[1], names[2], names[2],
+    );
+    Rooms::parse(table.as_bytes(), "rooms.csv", calendar).unwrap()
+}
+
+/// Edges of sensors, known and new, as they arrive: of the running hour, late by hours and weeks, and again and again.
+fn arrivals() -> impl Strategy<Value = Vec<Vec<(usize, i64, bool)>>> {
+    let second = prop_oneof![3 => -12_i64..5, 1 => -6000_i64..0].prop_map(|step| step * 300);
+    prop::collection::vec(prop::collection::vec((0_usize..8, second, any::<bool>()), 1..10), 1..6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_arrives_in_any_order_is_served_as_by_a_cold_start(arrivals in arrivals(), has_table in any::<bool>()) {
+        static MODELS: OnceLock<Arc<Loaded>> = OnceLock::new();
+        let (readings, _) = site();
+        let (calendar, metrics) = (Calendar::default(), Metrics::default());
+        let rule = Rule::Fixed(0.5);
+        let models = MODELS.get_or_init(|| {
+            let place = registry();
+            Arc::new(Loaded::read(&Registry::open(place.path().to_str().unwrap()), None, rule).unwrap())
+        });
+        let running = calendar.parse(RUNNING).unwrap();
+        let mut all = readings.before(running - HOUR);
+        let table = Arc::new(if has_table { rooms(&all, &calendar) } else { Rooms::default() });
+        let older = Arc::new(OlderVersions::new(Registry::open("nowhere"), rule, table.clone()));
+        let start = |readings| {
+            let history = History::new(readings, table.clone(), &calendar, None);
+            Snapshot::new(Arc::new(history), models.clone(), older.clone())
+        };
+        let forecasts = |snapshot: &Snapshot| snapshot.forecasts(running + ORIGIN, &[], &calendar, &metrics).unwrap();
+        let mut live = start(all.clone());
+        for arrived in arrivals {
+            forecasts(&live);
+            let name = |sensor: usize| match all.devices.get(sensor) {
+                Some(device) if sensor < 6 => device.device.clone(),
+                _ => ["new", "other"][sensor % 2].to_owned(),
+            };
+            let mut edges: BTreeMap<String, [Vec<i64>; 2]> = BTreeMap::new();
+            for (sensor, second, is_motion) in arrived {
+                edges.entry(name(sensor)).or_default()[usize::from(!is_motion)].push(running + second);
+            }
+            let device = |(device, [times, offs]): (String, [Vec<i64>; 2])| DeviceReadings {
+                device,
+                times: times.into(),
+                offs: offs.into(),
+            };
+            let more: Vec<DeviceReadings> = edges.into_iter().map(device).collect();
+            live = live.extended(&more, &calendar);
+            all = all.merged(Readings { devices: more });
+        }
+        let cold = start(all);
+        let (ours, theirs) = (&live.history, &cold.history);
+        prop_assert_eq!((&ours.readings, &ours.sensors), (&theirs.readings, &theirs.sensors));
+        prop_assert_eq!((ours.count, ours.span), (theirs.count, theirs.span));
+        prop_assert_eq!(ours.profile(&calendar), theirs.profile(&calendar));
+        let (live, cold) = (forecasts(&live), forecasts(&cold));
+        prop_assert_eq!(format!("{:?}", live.grid.hourly), format!("{:?}", cold.grid.hourly));
+        prop_assert!(live.cells.len() >= 4);
+        for (live, cold) in live.cells.iter().zip(&cold.cells) {
+            prop_assert_eq!(String::from_utf8_lossy(&live.json), String::from_utf8_lossy(&cold.json));
+        }
+    }
 }
 
 /// The devices of the server's forecast at an instant.

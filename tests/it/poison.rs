@@ -35,8 +35,6 @@ fn replay(readings: &Readings, monday: Timestamp) -> BTreeMap<(String, Timestamp
 fn stick(readings: &mut Readings, device: usize, monday: Timestamp, days: std::ops::Range<i64>) {
     let times = &mut readings.devices[device].times;
     times.extend((days.start * 24..days.end * 24).map(|hour| monday + hour * HOUR + 77));
-    times.sort();
-    times.dedup();
 }
 
 /// Mean change of the probability, and of the log loss, of the hours that a device passes.

@@ -155,7 +155,7 @@ async fn held(store: &Store) -> Result<BTreeSet<Reading>, String> {
     let (readings, _) = store.load(None).await.map_err(wrong)?;
     let counted: i64 = store.hours(None).await.map_err(wrong)?.iter().map(|hour| hour.count).sum();
     let of = |device: &roomcast_forecast::readings::DeviceReadings| {
-        device.times.iter().map(|&time| (device.device.clone(), time)).collect::<Vec<_>>()
+        device.times.iter().map(|time| (device.device.clone(), time)).collect::<Vec<_>>()
     };
     let held: BTreeSet<Reading> = readings.devices.iter().flat_map(of).collect();
     if (held.len(), held.len() as i64) != (readings.len(), counted) {

@@ -25,7 +25,7 @@ pub fn with_offs(mut readings: Readings, seed: u64) -> Readings {
     let mut numbers = Numbers(seed + 1);
     for device in readings.devices.iter_mut().step_by(2) {
         let (mut ons, mut offs, mut last) = (Vec::new(), Vec::new(), Timestamp::MIN);
-        for &time in &device.times {
+        for time in &device.times {
             // Motion within ten minutes goes on with what has begun.
             if time.saturating_sub(last) > 600 {
                 ons.push(time);

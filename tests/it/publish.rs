@@ -318,6 +318,43 @@ fn schedules_are_stored_before_their_hours_and_counted_after_their_day() {
     );
     assert_eq!(server.get("/ledger?days=0").code(), "invalid_parameter");
     drop(server);
+    let whole = std::fs::read(&file).unwrap();
     let server = serve(&place.url, &models, &options);
     wait("the same day", || server.get("/ledger?days=7").json()["policies"] == answer["policies"]);
+    drop(server);
+    // A file of another version, or a damaged one, is kept aside, and said.
+    let mut damaged = whole.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, &damaged).unwrap();
+    let server = serve(&place.url, &models, &options);
+    wait("the message", || server.log().contains("it begins anew, the file is kept"));
+    assert_eq!(server.get("/ledger").json()["days"], 0);
+    let beside = std::fs::read_dir(models.path()).unwrap().filter_map(|entry| Some(entry.ok()?.path()));
+    let kept: Vec<_> = beside.filter(|path| path.to_string_lossy().contains("live-ledger.unreadable-")).collect();
+    assert_eq!(kept.iter().map(|path| std::fs::read(path).unwrap()).collect::<Vec<_>>(), [damaged]);
+}
+
+/// A server that was paused saves its ledger after another has stored two days more: none is lost.
+#[test]
+fn servers_that_share_models_keep_the_days_of_each_other() {
+    let (models, place) = (registry(), Place::sqlite());
+    let options = ["--timetable", "mon-sun 06:00-19:00"];
+    let midnight = (now() - 60 * 24 * HOUR).div_euclid(24 * HOUR) * 24 * HOUR;
+    let days = |server: &Server| server.get("/ledger?days=30").json()["days"].as_u64();
+    let (first, second) = (serve(&place.url, &models, &options), serve(&place.url, &models, &options));
+    fill_until(&first, &["hall", "loft"], "attic", midnight + 60);
+    let send = |server: &Server, time| post(server, "application/x-ndjson", &[], row("hall", time).as_bytes());
+    send(&first, midnight + 24 * HOUR + 900);
+    wait("a day", || days(&first) == Some(1) && days(&second) == Some(1));
+    second.signal("STOP");
+    for day in 2..4 {
+        send(&first, midnight + day * 24 * HOUR + 900);
+        wait("a day more", || days(&first) == Some(day as u64));
+    }
+    second.signal("CONT");
+    send(&first, midnight + 4 * 24 * HOUR + 900);
+    wait("all days of both", || days(&first) == Some(4) && days(&second) == Some(4));
+    drop((first, second));
+    let server = serve(&place.url, &models, &options);
+    wait("all days after a restart", || days(&server) == Some(4));
 }

@@ -74,7 +74,7 @@ fn check(readings: &Readings, summary: &ReadSummary) {
     assert_eq!(s.devices, readings.devices.len());
     assert_eq!(s.span, readings.span());
     assert!(readings.devices.is_sorted_by(|a, b| a.device < b.device));
-    assert!(readings.devices.iter().all(|d| !d.times.is_empty() && d.times.is_sorted_by(|a, b| a < b)));
+    assert!(readings.devices.iter().all(|d| !d.times.is_empty() && d.times.iter().is_sorted_by(|a, b| a < b)));
     for file in &s.files {
         let c = file.counts;
         assert_eq!(c.rows, c.accepted + c.duplicates + c.no_motion + c.after_until + c.refused);

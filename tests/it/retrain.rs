@@ -76,14 +76,14 @@ fn scrambled(readings: &Readings, from: i64, to: i64) -> Readings {
     let mut scrambled = readings.clone();
     let mut state = 7_u64;
     for device in &mut scrambled.devices {
-        for time in device.times.iter_mut() {
-            if (from..to).contains(time) {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                *time = from + (state >> 33) as i64 % (to - from);
+        let scrambled = device.times.iter().map(|time| {
+            if !(from..to).contains(&time) {
+                return time;
             }
-        }
-        device.times.sort_unstable();
-        device.times.dedup();
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            from + (state >> 33) as i64 % (to - from)
+        });
+        device.times = scrambled.collect();
     }
     scrambled
 }
@@ -92,10 +92,8 @@ fn scrambled(readings: &Readings, from: i64, to: i64) -> Readings {
 fn shifted(readings: &Readings, to: i64) -> Readings {
     let mut shifted = readings.clone();
     for device in &mut shifted.devices {
-        let moves = |time: &i64| *time < to && time.div_euclid(DAY) % 2 == 0;
-        device.times.iter_mut().filter(|time| moves(time)).for_each(|time| *time += 11 * HOUR);
-        device.times.sort_unstable();
-        device.times.dedup();
+        let moves = |time: i64| time < to && time.div_euclid(DAY) % 2 == 0;
+        device.times = device.times.iter().map(|time| if moves(time) { time + 11 * HOUR } else { time }).collect();
     }
     shifted
 }

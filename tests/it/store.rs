@@ -68,9 +68,9 @@ async fn every_event_has_its_verdict() {
         assert_eq!(second.verdicts, [Duplicate, Stored]);
         assert_eq!(store.ingest(&Batch::default()).await.unwrap().verdicts, []);
         let (readings, _) = store.load(None).await.unwrap();
-        let times: Vec<_> = readings.devices.iter().map(|d| (d.device.as_str(), d.times.as_slice())).collect();
+        let times: Vec<_> = readings.devices.iter().map(|d| (d.device.as_str(), Vec::from_iter(&d.times))).collect();
         let a = [START, START + 1, START + 3, START + 86_400];
-        assert_eq!(times, [("a", a.as_slice()), ("b", [START + 2, START + 5].as_slice())]);
+        assert_eq!(times, [("a", a.to_vec()), ("b", vec![START + 2, START + 5])]);
         let (early, _) = store.load(Some(START + 2)).await.unwrap();
         assert_eq!(early.len(), 2);
     })

@@ -12,7 +12,7 @@ use actix_web::web::Data;
 use anyhow::Context;
 
 use crate::http::access::auth::Access;
-use crate::jobs::{activations, load, periodic, replay, scheduled};
+use crate::jobs::{activations, load, periodic, replay, scheduled, watch};
 use crate::metrics::Requests;
 use crate::routes;
 use crate::state::site::{Phase, Site};
@@ -105,7 +105,7 @@ fn announce(address: SocketAddr, listen: &Listen) -> anyhow::Result<()> {
 fn start_loading(site: Data<Site>, handle: ServerHandle) -> std::sync::mpsc::Receiver<anyhow::Result<()>> {
     let (report, outcome) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let stamps = load::stamps(&site);
+        let stamps = watch::stamps(&site);
         let started = load::start(&site);
         let failed = started.is_err();
         // The channel is closed once the server has stopped.
@@ -117,7 +117,7 @@ fn start_loading(site: Data<Site>, handle: ServerHandle) -> std::sync::mpsc::Rec
                 let site = site.clone();
                 move || activations::follow(&site)
             });
-            load::watch(&site, stamps);
+            watch::run(&site, stamps);
         }
     });
     outcome

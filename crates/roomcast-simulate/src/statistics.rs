@@ -163,7 +163,7 @@ impl Device {
     fn of(device: &DeviceReadings, calendar: &Calendar) -> Self {
         let mut first = 0;
         let mut days: Vec<Day> = Vec::new();
-        let mut hours: Vec<_> = device.times.iter().map(|&time| calendar.hour(time)).collect();
+        let mut hours: Vec<_> = device.times.iter().map(|time| calendar.hour(time)).collect();
         hours.dedup();
         for hour in hours {
             let local = calendar.local(hour);

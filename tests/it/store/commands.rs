@@ -170,7 +170,9 @@ async fn messages_in_quarantine_come_back_once_it_is_known_how_to_read_them() {
         let form = ["--mqtt-template", "site/{device}/pir", "--mqtt-form", "json", "--mqtt-pointer", "/pir/on"];
         assert_eq!(with(&form), "3 rows are readings now, 2 of them new; 3 stay in quarantine\n");
         let (readings, _) = store.load(None).await.unwrap();
-        let times = |device: &str| readings.devices.iter().find(|d| d.device == device).unwrap().times.to_vec();
+        let times = |device: &str| {
+            readings.devices.iter().find(|d| d.device == device).unwrap().times.iter().collect::<Vec<_>>()
+        };
         assert_eq!(times("hall"), [START + 8 * 3600]);
         // Without a time of its own a message happened when it came.
         let calendar = Calendar::default();

@@ -212,9 +212,9 @@ pub fn sums<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<HourCount> {
 /// The same, from what a store loads, after a look at its counts: they must agree.
 pub async fn held(store: &Store) -> Vec<HourCount> {
     let (readings, _) = store.load(None).await.unwrap();
-    assert!(readings.devices.iter().all(|d| d.times.is_sorted_by(|a, b| a < b)));
+    assert!(readings.devices.iter().all(|d| d.times.iter().is_sorted_by(|a, b| a < b)));
     assert!(readings.devices.is_sorted_by(|a, b| a.device < b.device));
-    let events = readings.devices.iter().flat_map(|d| d.times.iter().map(|&time| motion(&d.device, time)));
+    let events = readings.devices.iter().flat_map(|d| d.times.iter().map(|time| motion(&d.device, time)));
     let sums = sums(&events.collect::<Vec<_>>());
     assert_eq!(store.hours(None).await.unwrap(), sums);
     sums

@@ -140,7 +140,7 @@ async fn an_older_store_is_brought_up_to_date_or_left_as_it_is() {
         let (one, other) = tokio::join!(place.open(), place.open());
         assert_eq!(held(&one).await, sums(&events));
         let (readings, _) = one.load(None).await.unwrap();
-        let last = readings.devices.iter().map(|d| (d.device.clone(), *d.times.last().unwrap()));
+        let last = readings.devices.iter().map(|d| (d.device.clone(), d.times.last().unwrap()));
         assert_eq!(one.heard().await.unwrap(), last.collect::<Vec<_>>());
         one.pack(START + 2 * 86_400).await.unwrap();
         assert!(other.lease("x", "y", 1).await.unwrap());

@@ -24,7 +24,7 @@ type Expected = BTreeSet<(String, Timestamp)>;
 
 fn held(url: &str) -> Expected {
     let device = |device: roomcast_forecast::readings::DeviceReadings| {
-        device.times.iter().map(|&time| (device.device.clone(), time)).collect::<Vec<_>>()
+        device.times.iter().map(|time| (device.device.clone(), time)).collect::<Vec<_>>()
     };
     stored(url).devices.into_iter().flat_map(device).collect()
 }

@@ -82,8 +82,11 @@ fn a_message_over_16_mib_is_skipped() {
     std::thread::sleep(Duration::from_millis(300));
     drop(server);
     let readings = stored(&place.url);
-    let times: Vec<_> =
-        readings.devices.iter().map(|device| (device.device.as_str(), device.times[..].to_vec())).collect();
+    let times: Vec<_> = readings
+        .devices
+        .iter()
+        .map(|device| (device.device.as_str(), device.times.iter().collect::<Vec<_>>()))
+        .collect();
     let at = |seconds: &[i64]| seconds.iter().map(|seconds| start() + seconds).collect::<Vec<_>>();
     let (both, one) = (at(&[0, 7200]), at(&[20]));
     assert_eq!(times, [("attic", one), ("cellar", at(&[7300])), ("hall", both), ("loft", at(&[10, 7200]))]);

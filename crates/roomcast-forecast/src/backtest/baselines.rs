@@ -216,7 +216,7 @@ impl Rates {
         let mut rates = Rates { week: Default::default(), kind: Default::default(), wide, unit };
         let skip = (device.first - hourly.first) as usize;
         let mut today = (i32::MIN, 0.0);
-        for (local, &state) in hourly.locals[..known].iter().skip(skip).zip(&device.states) {
+        for (local, &state) in hourly.locals[..known].iter().skip(skip).zip(device.states.iter()) {
             if today.0 != local.day {
                 today = (local.day, weight(local.day));
             }

@@ -275,7 +275,7 @@ mod tests {
             let today = hourly.local(hourly.end).day;
             let known = |test: &dyn Fn(&LocalHour) -> f64| {
                 let mut sums = (0.0, 0.0);
-                for (hour, state) in (device.first..).zip(&device.states) {
+                for (hour, state) in (device.first..).zip(device.states.iter()) {
                     let local = hourly.local(hour);
                     let (weight, value) = (test(&local), state.value());
                     if let Some(value) = value {

@@ -1,6 +1,7 @@
 //! Hourly totals and rates over all devices of a site.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use polars::prelude::IdxSize;
 use rayon::prelude::*;
@@ -24,6 +25,9 @@ const DEFAULT_SHARE: f64 = 0.15;
 const DEFAULT_SHARE_HOURS: f64 = 10.0;
 /// Factor on the average share of occupied hours for a day off without data.
 const DAY_OFF_FACTOR: f64 = 0.3;
+
+/// Number of devices of which priors are in memory.
+const DEVICES_AT_ONCE: usize = 1024;
 
 /// Value of [`SiteRates::silent_share`] assumed before the site has shown it.
 const DEFAULT_SILENT_SHARE: f64 = 0.2;
@@ -156,24 +160,23 @@ impl Totals {
         }
         let rate = rate(&occupied, &observed, hourly);
         let weights = kernel::weights(&hourly.locals, hourly.last_known_day());
-        let priors: Vec<(usize, Vec<f32>, Cell)> = hourly
-            .devices
-            .par_iter()
-            .map(|device| {
-                let values = values(hourly, device);
-                let prior = kernel::priors(&values, &hourly.locals, &weights, &rate, HORIZON, None);
-                let skip = (device.first - hourly.first) as usize;
-                let expected = (skip..past).map(|at| if values[at].is_nan() { 0.0 } else { prior[at] }).collect();
-                (skip, expected, silent(hourly, device, &values, &prior))
-            })
-            .collect();
+        let priors = |device: &Arc<DeviceHours>| -> (usize, Vec<f32>, Cell) {
+            let values = values(hourly, device);
+            let prior = kernel::priors(&values, &hourly.locals, &weights, &rate, HORIZON, None);
+            let skip = (device.first - hourly.first) as usize;
+            let expected = (skip..past).map(|at| if values[at].is_nan() { 0.0 } else { prior[at] }).collect();
+            (skip, expected, silent(hourly, device, &values, &prior))
+        };
         let mut expected = vec![0.0_f32; past];
         let mut silent = Cell::default();
-        for (skip, values, cell) in &priors {
-            for (sum, value) in expected[*skip..].iter_mut().zip(values) {
-                *sum += value;
+        // The priors of all devices at once would be larger than their grid.
+        for devices in hourly.devices.chunks(DEVICES_AT_ONCE) {
+            for (skip, values, cell) in devices.par_iter().map(priors).collect::<Vec<_>>() {
+                for (sum, value) in expected[skip..].iter_mut().zip(values) {
+                    *sum += value;
+                }
+                silent.add(cell.occupied, cell.observed);
             }
-            silent.add(cell.occupied, cell.observed);
         }
         let silent_share = silent.rate(DEFAULT_SILENT_SHARE, DEFAULT_SILENT_HOURS).min(1.0);
         Totals { occupied, observed, expected, silent_share }
@@ -184,7 +187,7 @@ impl Totals {
 pub(super) fn values(hourly: &Hourly, device: &DeviceHours) -> Vec<f32> {
     let mut values = vec![f32::NAN; (hourly.end - hourly.first) as usize];
     let skip = (device.first - hourly.first) as usize;
-    for (value, state) in values[skip..].iter_mut().zip(&device.states) {
+    for (value, state) in values[skip..].iter_mut().zip(device.states.iter()) {
         *value = state.value().unwrap_or(f32::NAN);
     }
     values
@@ -200,8 +203,7 @@ fn silent(hourly: &Hourly, device: &DeviceHours, values: &[f32], prior: &[f32]) 
         *at += day.len();
         Some(*at - day.len()..*at)
     }) {
-        let states = &device.states[day.start - skip..day.end - skip];
-        if states.contains(&State::Unobserved) {
+        if day.clone().any(|at| device.states[at - skip] == State::Unobserved) {
             for at in day {
                 sum.add(f64::from(values[at] == 1.0), f64::from(prior[at]));
             }

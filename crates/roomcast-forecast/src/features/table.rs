@@ -174,10 +174,11 @@ impl<'a> Table<'a> {
             Ok(shares.f32()?.iter().map(|share| share.unwrap_or(f32::NAN)).collect())
         };
         let (days, weeks) = (share(24)?, share(WEEK_HOURS)?);
+        let day = |at: usize| self.hourly.locals[at].day;
         let origin = |(at, (share_day, share_week)): (usize, (f32, f32))| OriginHour {
             share_day,
             share_week,
-            silence: at.checked_sub(skip).map_or(0.0, |at| f32::from(device.silence[at])),
+            silence: if at < skip { 0.0 } else { f32::from(device.silence[(day(at) - day(skip)) as usize]) },
             last_hours: [0, 1, 2].map(|back| at.checked_sub(back).map_or(f32::NAN, before)),
             today: self.today[at],
         };
@@ -192,7 +193,10 @@ impl<'a> Table<'a> {
         // the one before, in which an origin of the last minute lies.
         let (first, last) = (hours().min().unwrap_or(0).saturating_sub(1), hours().max().unwrap_or(0) + 1);
         let start = |hour: usize| self.hourly.start + hour as Timestamp * HOUR;
-        let mut count = times.partition_point(|&time| time < start(first));
+        let earlier = times.last_before(start(first));
+        let times: Vec<Timestamp> =
+            earlier.into_iter().chain(times.iter_from(start(first)).take_while(|&time| time < start(last))).collect();
+        let mut count = 0;
         let counts = (first..=last).map(|hour| {
             count += times[count..].iter().take_while(|&&time| time < start(hour)).count();
             count

@@ -63,7 +63,7 @@ impl SiteDays {
         if is_alive(hourly.origin, heard) {
             return None;
         }
-        let last = hourly.devices.iter().filter_map(|device| device.times.last()).max().copied()?;
+        let last = hourly.devices.iter().filter_map(|device| device.times.last()).max()?;
         let today = hourly.locals.get(hourly.position_at(hourly.origin).0)?.day;
         let (mut still, mut longest) = (0, 0);
         for day in hourly.locals.chunk_by(|a, b| a.day == b.day).map(|day| day[0]).take_while(|hour| hour.day < today) {

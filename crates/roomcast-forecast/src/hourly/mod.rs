@@ -5,9 +5,11 @@
 //! one, so training rows from the past are the rows that a forecast at that time would have seen.
 
 mod days;
+mod states;
 mod stuck;
 
 pub use days::SiteDays;
+pub use states::{State, States};
 
 use std::sync::Arc;
 
@@ -30,36 +32,6 @@ const NEARLY_OVER_SECONDS: i64 = 60;
 /// paused for most of them, so that no other device shows that this one does not speak.
 const UNHEARD_DAYS: i32 = 365;
 
-/// The state of one device in one hour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum State {
-    /// No motion while the sensor counted as alive.
-    Vacant = 0,
-    /// At least one motion.
-    Occupied = 1,
-    /// Unknown: the hour is not over yet, or the sensor or the whole site has been silent for long.
-    Unobserved = 2,
-    /// Motion of a sensor that has seen some in so many hours in a row that it counts as stuck. The room is unknown.
-    Stuck = 3,
-}
-
-impl State {
-    /// Returns 1 or 0, or `None` when the room is unknown.
-    pub fn value(self) -> Option<f32> {
-        match self {
-            State::Vacant => Some(0.0),
-            State::Occupied => Some(1.0),
-            State::Unobserved | State::Stuck => None,
-        }
-    }
-
-    /// Returns whether there was motion in the hour.
-    pub fn has_motion(self) -> bool {
-        matches!(self, State::Occupied | State::Stuck)
-    }
-}
-
 /// The status of a device at the origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -81,11 +53,11 @@ pub struct DeviceHours {
     /// The hour of its first reading; nothing before it is an observation.
     pub first: Hour,
     /// One state per hour from `first` up to [`Hourly::end`].
-    pub states: Vec<State>,
-    /// Days without motion, while other devices moved, before the day of each hour. It has one entry more than
-    /// `states`, the last for the first hour to forecast.
+    pub states: States,
+    /// Days without motion, while other devices moved, before each local day from that of `first` to that of the first
+    /// hour to forecast.
     pub silence: Vec<u16>,
-    /// Instants of motion before the origin, ascending (seconds): [`Presence::times`](crate::readings::Presence::times).
+    /// Instants of motion before the origin (seconds): [`Presence::times`](crate::readings::Presence::times).
     pub times: Times,
     /// The device's status at the origin.
     pub status: Status,
@@ -94,7 +66,7 @@ pub struct DeviceHours {
 impl DeviceHours {
     /// Returns the number of hours with motion.
     pub fn hours_with_motion(&self, calendar: &Calendar) -> usize {
-        self.times.chunk_by(|&a, &b| calendar.hour(a) == calendar.hour(b)).count()
+        self.times.hours(calendar).count()
     }
 
     /// Returns whether the sensor is stuck on at the origin. The last hour may not be over.
@@ -215,7 +187,7 @@ impl Hourly {
 
     /// Returns the local days with motion of a device, ascending.
     fn days_with_motion(&self, device: &Motion, calendar: &Calendar) -> Vec<i32> {
-        let mut days: Vec<i32> = device.times.iter().map(|&time| self.local(calendar.hour(time)).day).collect();
+        let mut days: Vec<i32> = device.times.hours(calendar).map(|(hour, _)| self.local(hour).day).collect();
         days.dedup();
         days
     }
@@ -258,14 +230,13 @@ impl Hourly {
             return Some(self.clone());
         }
         // Motion after so long may change the status of this device and of others.
-        if old.times.last().is_none_or(|&last| self.origin - last >= i64::from(UNHEARD_DAYS - 1) * 24 * HOUR) {
+        if old.times.last().is_none_or(|last| self.origin - last >= i64::from(UNHEARD_DAYS - 1) * 24 * HOUR) {
             return None;
         }
         let (at, passed) = self.position_at(self.origin);
         let running = self.start + at as i64 * HOUR;
-        let known = old.times.partition_point(|&time| time < running);
         let same_day = self.locals.get(at)?.day == self.local(self.end).day;
-        if passed == 0.0 || !same_day || times.get(..known) != old.times.get(..known) || times.get(known)? < &running {
+        if passed == 0.0 || !same_day || times.before(running) != old.times.before(running) || times.last()? < running {
             return None;
         }
         let mut new = self.clone();
@@ -279,10 +250,11 @@ impl Hourly {
         for device in &mut self.devices {
             let device = Arc::make_mut(device);
             let known = (from - device.first).clamp(0, device.states.len() as Hour) as usize;
-            device.states[known..].fill(State::Unobserved);
+            let mut states: Vec<State> = device.states.iter().copied().collect();
+            states[known..].fill(State::Unobserved);
+            device.states = States::from(&states[..]);
             // A silence that all sensors share is no evidence about one of them.
-            if device.status == Status::Silent && device.times.last().is_some_and(|&time| since - time < 7 * 24 * HOUR)
-            {
+            if device.status == Status::Silent && device.times.last().is_some_and(|time| since - time < 7 * 24 * HOUR) {
                 device.status = Status::Live;
             }
         }
@@ -319,25 +291,26 @@ fn device_hours(
     site_silence: &[bool],
 ) -> DeviceHours {
     let (origin, end) = (grid.origin, grid.end);
-    let first = calendar.hour(device.times[0]);
+    // A device on a grid has an instant.
+    let first_time = device.times.first().unwrap_or(grid.start);
+    let first = calendar.hour(first_time);
     let mut states = vec![State::Vacant; (end - first) as usize];
-    for &time in &device.times {
-        states[(calendar.hour(time) - first) as usize] = State::Occupied;
+    for (hour, _) in device.times.hours(calendar) {
+        states[(hour - first) as usize] = State::Occupied;
     }
     let silence = days.silence(&motion);
     let local = |hour: Hour| grid.local(hour);
     let first_day = local(first).day;
-    let mut silent_days = Vec::with_capacity(states.len() + 1);
     for (offset, state) in states.iter_mut().enumerate() {
         let day = local(first + offset as Hour).day;
-        let (still, silent) = silence[(day - first_day) as usize];
-        silent_days.push(still.min(u32::from(u16::MAX)) as u16);
+        let (_, silent) = silence[(day - first_day) as usize];
         if (silent || site_silence[(day - grid.locals[0].day) as usize]) && *state == State::Vacant {
             *state = State::Unobserved;
         }
     }
-    let (still, silent_now) = silence[(local(end).day - first_day) as usize];
-    silent_days.push(still.min(u32::from(u16::MAX)) as u16);
+    let today = (local(end).day - first_day) as usize;
+    let (_, silent_now) = silence[today];
+    let silent_days = silence[..=today].iter().map(|(still, _)| (*still).min(u32::from(u16::MAX)) as u16).collect();
     stuck::mark(&mut states);
     // The running hour is not over. To count it only once motion was seen would make such hours look busier than they
     // are. Its readings are in `times`.
@@ -348,12 +321,19 @@ fn device_hours(
     let is_unheard = motion.last().zip(days.last_active()).is_some_and(|(own, site)| site - own > UNHEARD_DAYS);
     let status = if silent_now || is_unheard {
         Status::Silent
-    } else if origin - device.times[0] < 7 * 24 * HOUR {
+    } else if origin - first_time < 7 * 24 * HOUR {
         Status::New
     } else {
         Status::Live
     };
-    DeviceHours { device: device.device, first, states, silence: silent_days, times: device.times, status }
+    DeviceHours {
+        device: device.device,
+        first,
+        states: States::from(&states[..]),
+        silence: silent_days,
+        times: device.times,
+        status,
+    }
 }
 
 #[cfg(test)]

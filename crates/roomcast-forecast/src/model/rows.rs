@@ -28,8 +28,10 @@ pub fn rows(hourly: &Hourly, device: usize) -> Vec<Labelled> {
 pub fn rows_of(hourly: &Hourly, device: usize, chosen: impl Fn(Hour) -> bool) -> Vec<Labelled> {
     let hours = &hourly.devices[device];
     let seed = seed(&hours.device);
-    let observed =
-        (hours.first..).zip(&hours.states).skip(WARM_UP_HOURS as usize).filter(|(_, state)| state.value().is_some());
+    let observed = (hours.first..)
+        .zip(hours.states.iter())
+        .skip(WARM_UP_HOURS as usize)
+        .filter(|(_, state)| state.value().is_some());
     let labelled = observed.filter(|&(hour, _)| chosen(hour)).map(|(hour, state)| {
         let dice = hash(seed ^ hour as u64);
         let local = hourly.local(hour).hour;

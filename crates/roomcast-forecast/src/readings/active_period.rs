@@ -62,26 +62,26 @@ impl Readings {
 
     /// Returns the hours of all devices from their first readings at or after `from` up to `to`.
     fn hours(&self, from: Timestamp, to: Timestamp) -> i64 {
-        let first = |device: &DeviceReadings| device.times.get(before(&device.times, from)).copied();
+        let first = |device: &DeviceReadings| device.times.iter_from(from).next();
         self.devices.iter().filter_map(first).map(|first| (to - first).max(0) / HOUR).sum()
     }
 
     /// Returns the number of readings from `from` to `to`, both included.
     fn between(&self, from: Timestamp, to: Timestamp) -> usize {
-        let times = |device: &DeviceReadings| before(&device.times, to.saturating_add(1)) - before(&device.times, from);
-        self.devices.iter().map(times).sum()
+        let count = |times: &Times| times.count_before(to.saturating_add(1)) - times.count_before(from);
+        self.devices.iter().map(|device| count(&device.times)).sum()
     }
 
     /// Returns the first reading at or after an instant.
     fn first_from(&self, from: Timestamp) -> Option<Timestamp> {
-        let first = |device: &DeviceReadings| device.times.get(before(&device.times, from)).copied();
+        let first = |device: &DeviceReadings| device.times.iter_from(from).next();
         self.devices.iter().filter_map(first).min()
     }
 
     /// Returns the last reading, motion or `off`, before an instant.
     fn last_before(&self, limit: Timestamp) -> Option<Timestamp> {
-        let last = |times: &Times| times[..before(times, limit)].last().copied();
-        self.devices.iter().filter_map(|device| last(&device.times).max(last(&device.offs))).max()
+        let last = |device: &DeviceReadings| device.times.last_before(limit).max(device.offs.last_before(limit));
+        self.devices.iter().filter_map(last).max()
     }
 
     /// Returns the first and the last reading without clusters that can be a clock's error, and without readings at or
@@ -101,7 +101,9 @@ impl Readings {
         {
             last = earlier;
         }
-        while let Some(later) = self.first_from(first + MAX_CLUSTER).filter(|&later| later <= last)
+        // Most histories are too short for such a gap, and need no look at each device.
+        while last.saturating_sub(first) > MAX_CLUSTER + CLUSTER_GAP
+            && let Some(later) = self.first_from(first + MAX_CLUSTER).filter(|&later| later <= last)
             && later - (first + MAX_CLUSTER) > CLUSTER_GAP
         {
             first = later;
@@ -113,9 +115,8 @@ impl Readings {
     pub fn strays(&self, now: Timestamp) -> Vec<DeviceReadings> {
         let Some((first, last)) = self.bulk(now) else { return Vec::new() };
         let outside = |device: &DeviceReadings| {
-            let times = &device.times;
-            let (from, to) = (before(times, first), before(times, last + 1));
-            let strays: Times = times[..from].iter().chain(&times[to..]).copied().collect();
+            let mut strays = device.times.before(first);
+            strays.add(&device.times.since(last + 1));
             let stray = DeviceReadings { device: device.device.clone(), times: strays, offs: Times::default() };
             (!stray.times.is_empty()).then_some(stray)
         };
@@ -129,11 +130,6 @@ impl Readings {
             None => Readings::default(),
         }
     }
-}
-
-/// Returns how many of the ascending times are before an instant.
-fn before(times: &[Timestamp], instant: Timestamp) -> usize {
-    times.partition_point(|&time| time < instant)
 }
 
 #[cfg(test)]

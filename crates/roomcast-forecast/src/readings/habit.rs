@@ -1,6 +1,7 @@
 //! What is usual for a sensor: how long it moves, and how long it does not.
 
-use crate::calendar::{Calendar, Hour, Timestamp};
+use super::Times;
+use crate::calendar::{Calendar, Hour};
 
 /// Number of hours with motion in a row, over two nights, after which a sensor counts as stuck; `inspect` warns of the same.
 const STUCK_HOURS: u32 = 48;
@@ -42,14 +43,11 @@ impl Runs {
     }
 }
 
-/// Returns the hours in which a sensor with these instants of motion, ascending, counts as stuck: ascending. Each depends only
-/// on motion up to the hour.
-pub(crate) fn stuck_hours(times: &[Timestamp], calendar: &Calendar) -> Vec<Hour> {
+/// Returns the hours in which a sensor with these instants of motion counts as stuck: ascending. Each depends only on motion
+/// up to the hour.
+pub(crate) fn stuck_hours(times: &Times, calendar: &Calendar) -> Vec<Hour> {
     let (mut runs, mut last, mut stuck) = (Runs::default(), None, Vec::new());
-    for hour in times.iter().map(|&time| calendar.hour(time)) {
-        if last.is_some_and(|last| hour == last) {
-            continue;
-        }
+    for (hour, _) in times.hours(calendar) {
         if last.is_some_and(|last| hour > last + 1) {
             runs.still(true);
         }

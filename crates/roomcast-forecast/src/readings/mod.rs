@@ -43,9 +43,9 @@ pub struct Readings {
 pub struct DeviceReadings {
     /// The device's name as in the input.
     pub device: String,
-    /// Instants (seconds) at which the sensor fired: strictly ascending.
+    /// Instants (seconds) at which the sensor fired.
     pub times: Times,
-    /// Instants at which the sensor said that nobody is there: strictly ascending. None for a sensor that gives pulses.
+    /// Instants at which the sensor said that nobody is there. None for a sensor that gives pulses.
     pub offs: Times,
 }
 
@@ -94,7 +94,7 @@ impl Readings {
     pub fn span(&self) -> Option<(Timestamp, Timestamp)> {
         let first = self.devices.iter().filter_map(|d| d.times.first()).min()?;
         let last = self.devices.iter().filter_map(DeviceReadings::last).max()?;
-        Some((*first, last))
+        Some((first, last))
     }
 
     /// Returns the number of motions over all devices.
@@ -140,21 +140,21 @@ impl DeviceReadings {
 
     /// Returns the first edge.
     pub fn first(&self) -> Option<Timestamp> {
-        self.times.first().into_iter().chain(self.offs.first()).min().copied()
+        self.times.first().into_iter().chain(self.offs.first()).min()
     }
 
     /// Returns the last edge.
     pub fn last(&self) -> Option<Timestamp> {
-        self.times.last().max(self.offs.last()).copied()
+        self.times.last().max(self.offs.last())
     }
 
     /// Returns the edges in order of time, true for motion; in a second with both, motion first.
     pub fn edges(&self) -> impl Iterator<Item = (Timestamp, bool)> + '_ {
         let (mut ons, mut offs) = (self.times.iter().peekable(), self.offs.iter().peekable());
         std::iter::from_fn(move || match (ons.peek(), offs.peek()) {
-            (Some(on), Some(off)) if off < on => offs.next().map(|&time| (time, false)),
-            (Some(_), _) => ons.next().map(|&time| (time, true)),
-            (None, _) => offs.next().map(|&time| (time, false)),
+            (Some(on), Some(off)) if off < on => offs.next().map(|time| (time, false)),
+            (Some(_), _) => ons.next().map(|time| (time, true)),
+            (None, _) => offs.next().map(|time| (time, false)),
         })
     }
 

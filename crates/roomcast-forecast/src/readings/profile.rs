@@ -144,9 +144,9 @@ pub fn profile(readings: &Readings, calendar: &Calendar) -> Profile {
     for ((profile, active), device) in devices.iter_mut().zip(&known) {
         profile.chattering = profile.readings_per_occupied_hour > CHATTER_RATIO * median;
         let times = &device.presence.times;
-        let installed = times.first().map_or(0, |&first| span.day_of(first));
+        let installed = times.first().map_or(0, |first| span.day_of(first));
         // The last day counts as active, because it may be cut short.
-        let (last, own_last) = (span.workday.len() - 1, times.last().map_or(0, |&last| span.day_of(last)));
+        let (last, own_last) = (span.workday.len() - 1, times.last().map_or(0, |last| span.day_of(last)));
         let cut = usize::from(span.workday[last] && own_last < last);
         profile.silent_workdays = active_from[installed].saturating_sub(*active + cut);
     }
@@ -204,10 +204,10 @@ impl<'a> Span<'a> {
     /// Returns the statistics of one device, and its part of the site's sums.
     fn device(&self, Known { readings, presence }: &Known<'_>) -> (DeviceProfile, Tally) {
         let (times, fired) = (&presence.times, readings.times.len());
-        let (first, last) = (times.first().copied().unwrap_or(self.end), times.last().copied().unwrap_or(self.end));
+        let (first, last) = (times.first().unwrap_or(self.end), times.last().unwrap_or(self.end));
         let mut tally = self.tally();
         let mut previous = None;
-        for &time in times {
+        for time in times {
             let hour = self.hour_of(time);
             if previous.replace(hour) != Some(hour) {
                 let local = self.hours[hour];
@@ -219,7 +219,8 @@ impl<'a> Span<'a> {
         let occupied = on_workdays + on_days_off;
         let hours = self.hours.len() - self.hour_of(first);
         let workdays = self.workday[self.day_of(first)..].iter().filter(|&&workday| workday).count();
-        let silence = times.windows(2).map(|pair| pair[1] - pair[0]).chain([self.end - last]).max().unwrap_or(0);
+        let silence =
+            times.iter().zip(times.iter().skip(1)).map(|(a, b)| b - a).chain([self.end - last]).max().unwrap_or(0);
         let stuck_since = presence.overlong.iter().nth_back(STUCK_INTERVALS - 1).copied();
         let profile = DeviceProfile {
             device: readings.device.clone(),
@@ -244,7 +245,7 @@ impl<'a> Span<'a> {
     fn observed(&self, devices: &[Known<'_>]) -> [[u64; 24]; 2] {
         let mut starting = vec![0_u64; self.hours.len()];
         for first in devices.iter().filter_map(|device| device.presence.times.first()) {
-            starting[self.hour_of(*first)] += 1;
+            starting[self.hour_of(first)] += 1;
         }
         let (mut observed, mut running) = ([[0; 24]; 2], 0);
         for (local, starting) in self.hours.iter().zip(starting) {

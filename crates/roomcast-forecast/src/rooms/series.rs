@@ -57,10 +57,11 @@ impl Motion {
         if self.to.is_some_and(|to| to <= begin) {
             return false;
         }
-        let known = &self.times[..self.times.partition_point(|&time| time < begin)];
-        let recent = &known[known.partition_point(|&time| time < begin - i64::from(PAUSE_WINDOW) * HOUR)..];
-        let moved = recent.chunk_by(|&a, &b| calendar.hour(a) == calendar.hour(b)).count();
-        known.last().is_some_and(|last| begin - last < WORKING_WINDOW) && moved < PAUSE_WINDOW as usize
+        let lately = self.times.iter_from(begin - i64::from(PAUSE_WINDOW) * HOUR).take_while(|&time| time < begin);
+        let mut moved: Vec<Hour> = lately.map(|time| calendar.hour(time)).collect();
+        moved.dedup();
+        let is_heard = self.times.last_before(begin).is_some_and(|last| begin - last < WORKING_WINDOW);
+        is_heard && moved.len() < PAUSE_WINDOW as usize
     }
 }
 
@@ -106,21 +107,22 @@ fn united(name: &str, parts: &[Part<'_>], calendar: &Calendar, origin: Timestamp
     let mut all: Vec<Timestamp> = Vec::new();
     for (at, motion) in motions.iter().enumerate() {
         if motion.stuck.is_empty() {
-            all.extend(motion.times.iter());
+            all.extend(&motion.times);
             continue;
         }
         let others = || motions.iter().enumerate().filter(move |(other, _)| *other != at).map(|(_, other)| other);
-        for times in motion.times.chunk_by(|&a, &b| calendar.hour(a) == calendar.hour(b)) {
-            let hour = calendar.hour(times[0]);
-            let is_stuck = motion.stuck.binary_search(&hour).is_ok();
-            if !(is_stuck && others().any(|other| other.works(hour, calendar))) {
-                all.extend(times);
+        let is_left_out =
+            |hour| motion.stuck.binary_search(&hour).is_ok() && others().any(|other| other.works(hour, calendar));
+        let mut last = None;
+        for time in &motion.times {
+            let hour = calendar.hour(time);
+            let (_, left_out) =
+                *last.insert(last.filter(|(of, _)| *of == hour).unwrap_or_else(|| (hour, is_left_out(hour))));
+            if !left_out {
+                all.push(time);
             }
         }
     }
-    // The stable sort merges the runs, each of which is in order.
-    all.sort();
-    all.dedup();
     DeviceReadings { device: name.to_owned(), times: all.into(), offs: Times::default() }
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::calendar::{Calendar, HOUR};
 use crate::hourly::{Hourly, State};
-use crate::readings::{DeviceReadings, in_order};
+use crate::readings::{DeviceReadings, Times, in_order};
 
 const DAY: i64 = 24 * HOUR;
 
@@ -131,7 +131,7 @@ fn history_follows_a_sensor_that_is_moved() {
     let b = sensor("b", &[19 * HOUR, 20 * HOUR], &[]);
     assert_eq!(START, Calendar::default().parse("2024-10-04 00:00:00").unwrap());
     let late = |device: &DeviceReadings| {
-        let times = |times: &[Timestamp]| times.iter().map(|time| time + DAY).collect();
+        let times = |times: &Times| times.iter().map(|time| time + DAY).collect();
         DeviceReadings { device: device.device.clone(), times: times(&device.times), offs: times(&device.offs) }
     };
     let sensors = Readings { devices: vec![late(&a), late(&b)] };
@@ -159,7 +159,7 @@ fn sensors(edges: &[(usize, Timestamp, bool)]) -> Readings {
         own.map(|edge| START + edge.1).collect()
     };
     let device = |at| DeviceReadings { device: format!("s{at}"), times: of(at, true), offs: of(at, false) };
-    let mut readings = in_order((0..5).map(device).collect()).0;
+    let mut readings = in_order((0..5).map(device).collect());
     readings.devices.retain(|device| device.edge_count() > 0);
     readings
 }
@@ -182,12 +182,12 @@ fn table() -> Rooms {
 }
 
 fn hours(device: &DeviceReadings, calendar: &Calendar, origin: Timestamp) -> BTreeSet<i32> {
-    device.presence(calendar, origin).times.iter().map(|&time| calendar.hour(time)).collect()
+    device.presence(calendar, origin).times.iter().map(|time| calendar.hour(time)).collect()
 }
 
 /// The instants of motion of each series that a grid is made of.
-fn instants(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> BTreeMap<String, Vec<Timestamp>> {
-    let of = |device: &DeviceReadings| (device.device.clone(), device.presence(calendar, origin).times.to_vec());
+fn instants(readings: &Readings, calendar: &Calendar, origin: Timestamp) -> BTreeMap<String, Times> {
+    let of = |device: &DeviceReadings| (device.device.clone(), device.presence(calendar, origin).times);
     readings.devices.iter().map(of).filter(|(_, times)| !times.is_empty()).collect()
 }
 
@@ -207,12 +207,12 @@ proptest! {
         for sensor in &sensors.devices {
             for time in sensor.presence(&calendar, origin).times.iter() {
                 let room = match sensor.device.as_str() {
-                    "s2" if *time >= noon => continue,
-                    "s3" if *time < noon => continue,
+                    "s2" if time >= noon => continue,
+                    "s3" if time < noon => continue,
                     "s2" | "s3" => "B",
                     _ => "A",
                 };
-                expected.entry(room.to_owned()).or_default().insert(calendar.hour(*time));
+                expected.entry(room.to_owned()).or_default().insert(calendar.hour(time));
             }
         }
         let all = rooms.readings(&sensors, Level::Room, &calendar, Timestamp::MAX);
@@ -238,9 +238,9 @@ proptest! {
         // Each sensor says `off`, and the site lives, before the rest: the grid begins with the same readings then.
         let mut sensors = sensors(&edges);
         for device in &mut sensors.devices {
-            device.times.insert(0, START - HOUR);
+            device.times.extend([START - HOUR]);
             if device.device != "s4" {
-                device.offs.insert(0, START - HOUR / 2);
+                device.offs.extend([START - HOUR / 2]);
             }
         }
         let state = |hourly: &Hourly, device: &str, hour: i32| {

@@ -236,7 +236,7 @@ fn device(at: usize, site: &Site, snapshot: &Snapshot, grid: &Grid) -> Option<De
     let status = match grid.hourly.position(&readings.device) {
         Some(at) => grid.hourly.devices[at].status,
         // The grid begins after what this device said last.
-        None if readings.times.last().is_some_and(|&last| last < grid.hourly.start) => Status::Silent,
+        None if readings.times.last().is_some_and(|last| last < grid.hourly.start) => Status::Silent,
         None => Status::New,
     };
     let model = snapshot.loaded.models.layers(&readings.device).device;
@@ -262,7 +262,7 @@ fn device(at: usize, site: &Site, snapshot: &Snapshot, grid: &Grid) -> Option<De
 fn typical_week(device: &DeviceHours, hourly: &Hourly) -> Vec<Vec<Option<f64>>> {
     let mut cells = [[(0_u32, 0_u32); 24]; 7];
     let today = hourly.local(hourly.end).day;
-    for (hour, state) in (device.first..).zip(&device.states) {
+    for (hour, state) in (device.first..).zip(device.states.iter()) {
         let local = hourly.local(hour);
         if local.day >= today - TYPICAL_WEEK_DAYS
             && let Some(value) = state.value()

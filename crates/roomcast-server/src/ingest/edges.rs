@@ -37,8 +37,8 @@ impl Edges {
     pub fn learn(&mut self, readings: &[DeviceReadings], heard: &[(String, Timestamp)]) {
         for (device, heard) in heard {
             let known = readings.binary_search_by(|d| d.device.cmp(device)).ok().map(|at| &readings[at]);
-            let counted = known.and_then(|device| device.times.last()).copied();
-            let off = known.and_then(|device| device.offs.last()).copied();
+            let counted = known.and_then(|device| device.times.last());
+            let off = known.and_then(|device| device.offs.last());
             let occupied = counted.is_some_and(|last| off.map_or(last >= *heard, |off| last > off));
             let edge = Edge { occupied, says_off: off.is_some(), counted: counted.unwrap_or(Timestamp::MIN) };
             self.devices.insert(device.clone(), edge);

@@ -126,20 +126,17 @@ impl Merger {
         let known = self.sensors.entry(sensor.to_owned()).or_insert_with(new);
         for event in edges {
             let list = if event.kind == Kind::Motion { &mut known.times } else { &mut known.offs };
-            if let Err(at) = list.binary_search(&event.time) {
-                list.insert(at, event.time);
-            }
+            list.extend([event.time]);
         }
         // What an edge says reaches back to the one before it.
         let from = known.before(first).last().unwrap_or(first);
         let end = known.last().map_or(first, |last| last + 1);
-        let times = known.presence(&self.calendar, end).times.since(from).to_vec();
+        let times = known.presence(&self.calendar, end).times.iter_from(from).collect();
         if known.edge_count() > MAX_EDGES {
             let oldest = end - MEMORY;
             // The last `off` before them shows that the sensor says `off`.
-            let offs = known.offs.partition_point(|&off| off < oldest).saturating_sub(1);
             known.times = known.times.since(oldest);
-            known.offs = known.offs[offs..].to_vec().into();
+            known.offs = known.offs.since(known.offs.last_before(oldest).unwrap_or(oldest));
         }
         times
     }
@@ -148,11 +145,11 @@ impl Merger {
     fn extend(&self, now: Timestamp) -> Vec<(String, Timestamp)> {
         let is_on = |known: &&DeviceReadings| {
             let (on, off) = (known.times.last(), known.offs.last());
-            on.zip(off).is_some_and(|(&on, &off)| on > off && (on..=on + self.calendar.max_presence()).contains(&now))
+            on.zip(off).is_some_and(|(on, off)| on > off && (on..=on + self.calendar.max_presence()).contains(&now))
         };
         let instants = |known: &DeviceReadings| {
             let from = known.last().unwrap_or(now);
-            known.presence(&self.calendar, now).times.since(from).to_vec()
+            known.presence(&self.calendar, now).times.iter_from(from).collect::<Vec<_>>()
         };
         let on = self.sensors.values().filter(is_on);
         on.flat_map(|known| instants(known).into_iter().map(|time| (known.device.clone(), time))).collect()

@@ -1,48 +1,29 @@
 //! The savings ledger: stores the schedules of each day before its hours, and counts the days that are over.
 
+use super::beside::Beside;
 use super::forecasts;
-use crate::backoff::Outage;
 use crate::problem::Problem;
 use crate::state::site::Site;
 use crate::state::snapshot::Snapshot;
 use roomcast_forecast::calendar::{Hour, Timestamp};
-use roomcast_forecast::decisions::live::LiveLedger;
+use roomcast_forecast::decisions::live::{self, LiveLedger};
 use roomcast_forecast::decisions::plan;
+use roomcast_forecast::hourly::HORIZON;
 use roomcast_forecast::rooms::Level;
 
 /// The name of the file of the ledger beside the models.
 const FILE: &str = "live-ledger";
 
-/// The state of the ledger: whether an earlier one was read, and whether reading or saving it fails.
-#[derive(Default)]
-pub struct LedgerKeeper {
-    is_resumed: bool,
-    outage: Outage,
+/// The state of the ledger's file.
+pub struct LedgerKeeper(Beside);
+
+impl Default for LedgerKeeper {
+    fn default() -> LedgerKeeper {
+        LedgerKeeper(Beside::new(FILE))
+    }
 }
 
 impl LedgerKeeper {
-    /// Reads the ledger of an earlier process. While the registry is unreachable it does not start with an empty one,
-    /// because it would replace that in the registry.
-    fn resume(&mut self, site: &Site) {
-        let kept = match site.registry.read_beside(FILE) {
-            Err(error) if error.is_temporary() => {
-                if self.outage.begin() {
-                    tracing::warn!(%error, "the earlier ledger cannot be read yet: it waits");
-                }
-                return;
-            }
-            kept => kept.map_err(anyhow::Error::from),
-        };
-        match kept.and_then(|kept| kept.map_or(Ok(LiveLedger::default()), |bytes| Ok(LiveLedger::parse(&bytes)?))) {
-            Ok(ledger) => *site.ledger() = ledger,
-            Err(error) => {
-                let error = format!("{error:#}");
-                tracing::warn!(file = FILE, error, "the earlier ledger cannot be read: it begins anew");
-            }
-        }
-        *self = LedgerKeeper { is_resumed: true, outage: Outage::default() };
-    }
-
     /// Stores the schedules of the local day that began with the hour `midnight`, while `hour` is under way, and counts
     /// the days that are over by `now`.
     ///
@@ -55,11 +36,13 @@ impl LedgerKeeper {
         now: Timestamp,
         (hour, midnight): (Hour, Hour),
     ) -> Result<(), Problem> {
-        if !self.is_resumed {
-            self.resume(site);
-        }
-        if !self.is_resumed {
-            return Ok(());
+        if !self.0.is_resumed() {
+            if let Some(ledger) = self.0.resume(&site.registry, LiveLedger::parse) {
+                *site.ledger() = ledger;
+            }
+            if !self.0.is_resumed() {
+                return Ok(());
+            }
         }
         let calendar = &site.calendar;
         let (today, start) = (calendar.local(hour).day, calendar.start(midnight));
@@ -73,12 +56,17 @@ impl LedgerKeeper {
             let plans = plan::plan(forecasts, &thresholds, &site.settings.blocks, start, calendar);
             // A schedule made later than at midnight counts for the hours that have not begun.
             let first = if hour == midnight { hour } else { hour + 1 };
-            site.ledger().store(today, first, &site.settings.blocks, &plans);
+            let until = midnight + HORIZON as Hour;
+            site.ledger().store(today, first..until, &site.settings.blocks, &plans);
             changed = true;
         }
         if site.ledger().is_due(now, calendar) {
             let grid = snapshot.present_grid(calendar);
-            site.ledger().close(&grid.hourly, site.settings.timetables.as_ref(), now, calendar);
+            let lost = site.ledger().close(&grid.hourly, site.settings.timetables.as_ref(), now, calendar);
+            for day in lost {
+                let date = live::date(day);
+                tracing::warn!(date, "no room of its schedules has this name any more: the ledger leaves the day out");
+            }
             changed = true;
         }
         if changed {
@@ -87,18 +75,12 @@ impl LedgerKeeper {
         Ok(())
     }
 
+    /// Saves the ledger. Days that another server has stored meanwhile are taken over.
     fn save(&mut self, site: &Site) {
-        let bytes = site.ledger().bytes();
-        let saved =
-            bytes.map_err(anyhow::Error::from).and_then(|bytes| Ok(site.registry.write_beside(FILE, &bytes)?));
-        match saved {
-            Ok(()) => {
-                self.outage.end();
-            }
-            Err(error) if self.outage.begin() => {
-                tracing::warn!(error = format!("{error:#}"), "the ledger could not be saved: a restart will lose it");
-            }
-            Err(_) => {}
-        }
+        self.0.save(&site.registry, LiveLedger::parse, |found| {
+            let mut ledger = site.ledger();
+            found.iter().for_each(|found| ledger.merge(found));
+            ledger.bytes()
+        });
     }
 }

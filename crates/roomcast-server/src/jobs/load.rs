@@ -1,14 +1,9 @@
 //! Loading and reloading. New data is served whole or not at all.
 
-use std::fs;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
-use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Instant;
 
-use anyhow::Context;
-
-use super::rooms;
 use crate::logs::START;
 use crate::state::loaded::{BASELINE, Loaded, OlderVersions};
 use crate::state::site::{Phase, Site};
@@ -16,13 +11,8 @@ use crate::state::snapshot::{History, Snapshot};
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::hourly::Hourly;
 use roomcast_forecast::model::{Models, fit};
-use roomcast_forecast::readings;
 use roomcast_forecast::train::{self, TrainingInfo};
-use roomcast_storage::inputs::Inputs;
 use roomcast_storage::registry::{self, Registry, RegistryError};
-
-/// Interval at which the input is checked.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Loads history and models for the first time. Without models in the registry the baseline answers while models are
 /// being trained.
@@ -71,7 +61,7 @@ pub fn start(site: &Site) -> anyhow::Result<()> {
 }
 
 /// Reads the input.
-fn history(site: &Site) -> anyhow::Result<History> {
+pub(super) fn history(site: &Site) -> anyhow::Result<History> {
     let input = &site.settings.input;
     let (mut readings, summary) = input.read(&site.calendar, None)?;
     let (rows, refused) = (summary.rows, summary.refused);
@@ -80,11 +70,11 @@ fn history(site: &Site) -> anyhow::Result<History> {
     if let Some(live) = &site.live {
         readings = readings.merged(live.load(&site.calendar)?);
     }
-    Ok(History::new(readings, rooms::read(site)?, &site.calendar, heard(site)))
+    Ok(History::new(readings, site.read_rooms()?, &site.calendar, heard(site)))
 }
 
 /// Returns the cell that holds the store's latest sign of life.
-fn heard(site: &Site) -> Option<Arc<AtomicI64>> {
+pub(super) fn heard(site: &Site) -> Option<Arc<AtomicI64>> {
     site.live.as_ref().map(|live| live.last_heard.clone())
 }
 
@@ -141,7 +131,7 @@ fn read_older_version(site: &Site, history: &History) -> Option<Loaded> {
 }
 
 /// Computes the grid of the present before the first request for it.
-fn warm(site: &Site) {
+pub(super) fn warm(site: &Site) {
     if let Ok(snapshot) = site.snapshot() {
         snapshot.present_grid(&site.calendar);
     }
@@ -241,117 +231,4 @@ pub fn reload(site: &Site) -> Result<String, RegistryError> {
             Err(error)
         }
     }
-}
-
-fn read_again(site: &Site) {
-    let _lock = site.serving.lock_loading();
-    match history(site).context("the old readings stay in use") {
-        Ok(history) => {
-            site.metrics.reading_reloads.add(1);
-            site.serving.set_trouble(|trouble| trouble.readings = None);
-            tracing::info!(readings = history.count, "the readings were reloaded");
-            if let Ok(old) = site.snapshot() {
-                if !Arc::ptr_eq(&old.history.rooms, &history.rooms) {
-                    return serve(site, history);
-                }
-                site.serving.replace(old.with_history(history));
-                warm(site);
-                site.events.readings(std::iter::empty());
-            }
-        }
-        Err(error) => {
-            site.metrics.reading_reload_failures.add(1);
-            tracing::error!(error = format!("{error:#}"), "the readings changed but cannot be read");
-            site.serving.set_trouble(|trouble| trouble.readings = Some(format!("{error:#}")));
-        }
-    }
-}
-
-/// Stops serving readings as soon as the store has dropped them.
-fn drop_expired(site: &Site) {
-    let Some(live) = &site.live else { return };
-    let mut drops_before = live.drops_before.lock().unwrap_or_else(PoisonError::into_inner);
-    let (Some(before), Ok(old)) = (*drops_before, site.snapshot()) else { return };
-    if old.history.sensors.span().is_none_or(|(first, _)| first >= before) {
-        *drops_before = None;
-        return;
-    }
-    // Another server may not have dropped them yet. An unavailable store is queried again later.
-    if !live.has_dropped(before).unwrap_or(false) {
-        return;
-    }
-    *drops_before = None;
-    drop(drops_before);
-    // Readings of files are served whatever their age. Without files nothing has to be read.
-    if !site.settings.input.paths.is_empty() {
-        return read_again(site);
-    }
-    let _lock = site.serving.lock_loading();
-    let Ok(old) = site.snapshot() else { return };
-    let history = History::new(old.history.all().since(before), old.history.rooms.clone(), &site.calendar, heard(site));
-    tracing::info!(readings = history.count, "old readings were dropped");
-    site.serving.replace(old.with_history(history));
-    warm(site);
-    site.events.readings(std::iter::empty());
-}
-
-/// Serves the readings stored since the last time, by this process or another.
-fn read_changes(site: &Site) {
-    let Some(live) = site.live.as_ref().filter(|live| live.is_due()) else { return };
-    let _lock = site.serving.lock_loading();
-    match live.changes() {
-        Ok(changes) => {
-            if live.is_unavailable.swap(false, SeqCst) {
-                site.serving.set_trouble(|trouble| trouble.store = None);
-            }
-            if let Ok(old) = site.snapshot()
-                && !changes.devices.is_empty()
-            {
-                let extended = old.extended(&changes.devices, &site.calendar);
-                // Readings that this or another query has already returned are no news.
-                if extended.history.edge_count() > old.history.edge_count() {
-                    site.serving.replace(extended);
-                    warm(site);
-                    let rooms = old.history.changed(&changes.devices);
-                    site.events.readings(rooms.iter().map(|(room, _)| room.as_str()));
-                }
-            }
-        }
-        Err(error) => {
-            if !live.is_unavailable.swap(true, SeqCst) {
-                tracing::error!(%error, "the store cannot be read, the old readings stay in use");
-            }
-            site.serving.set_trouble(|trouble| trouble.store = Some(error.to_string()));
-        }
-    }
-}
-
-/// Watches the input until the server stops, and serves new data. `stamps` are from before the first load, so no change
-/// between the two is missed.
-pub fn watch(site: &Site, mut stamps: FileStamps) {
-    while !site.serving.is_draining() {
-        std::thread::sleep(POLL_INTERVAL);
-        let now = self::stamps(site);
-        if now != stamps {
-            stamps = now;
-            read_again(site);
-        }
-        drop_expired(site);
-        read_changes(site);
-        rooms::follow(site);
-    }
-}
-
-/// Size and modification time of each input file; `None` for a missing one.
-pub type FileStamps = Vec<Option<(u64, SystemTime)>>;
-
-/// Returns the present stamps of the input.
-pub(crate) fn stamps(site: &Site) -> FileStamps {
-    let stamp = |path: &PathBuf| {
-        let meta = fs::metadata(path).ok()?;
-        Some((meta.len(), meta.modified().ok()?))
-    };
-    let Inputs { paths, site: given } = &site.settings.input;
-    // A directory stands for its files: a row that is added to one of them does not change the directory.
-    readings::files(paths).as_ref().unwrap_or(paths).iter().chain(&given.rooms).map(stamp).collect()
 }

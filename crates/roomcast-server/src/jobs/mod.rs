@@ -1,9 +1,10 @@
-//! Background jobs of the server, each on its own thread: reload readings and models ([`load`], [`activations`]),
+//! Background jobs of the server, each on its own thread: load and follow readings and models ([`load`], [`watch`], [`activations`]),
 //! publish and score forecasts and check for alerts ([`periodic`]), replay the last days ([`replay`]), retrain the models and tidy the store
 //! ([`scheduled`]).
 
 pub mod activations;
 mod alerts;
+mod beside;
 mod forecasts;
 mod ledger;
 pub mod load;
@@ -16,3 +17,4 @@ pub mod rooms;
 pub mod scheduled;
 mod scoring;
 mod upkeep;
+pub mod watch;

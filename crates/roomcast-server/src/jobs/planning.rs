@@ -82,7 +82,7 @@ impl Begun {
         let first = (running - 25..=running).find(|&hour| is_today(hour)).unwrap_or(running);
         let state = |hour: Hour| usize::try_from(hour - known.first).ok().and_then(|at| known.states.get(at));
         let before = (first..running).filter(|&hour| state(hour) == Some(&State::Occupied)).count() as f64;
-        let has_moved = known.times.last().is_some_and(|&time| time >= calendar.start(running));
+        let has_moved = known.times.last().is_some_and(|time| time >= calendar.start(running));
         let chance = self.0.get(&running).and_then(|known| known.get(&forecast.device)).copied().unwrap_or(0.0);
         let rest = forecast.hours.iter().filter(|hour| hour.hour > running && is_today(hour.hour));
         before + if has_moved { 1.0 } else { chance } + rest.map(|hour| hour.probability).sum::<f64>()

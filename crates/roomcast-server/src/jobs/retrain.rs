@@ -1,7 +1,7 @@
 //! The scheduled retraining: runs `roomcast retrain` as a child process of the server, at night and with low priority.
 //!
 //! A separate process keeps the costs of training (memory, a crash) away from the requests, and can run at a low
-//! priority ([`with_low_priority`]). The models it saves are loaded like any other version ([`super::load::watch`]).
+//! priority ([`with_low_priority`]). The models it saves are loaded like any other version ([`super::activations`]).
 //! The registry lets one process retrain at a time; servers that share a store but no directory need the lease of
 //! [`JOBS`].
 

@@ -1,13 +1,14 @@
 //! Keeps the forecasts of each hour and each day, and scores them when their hours have closed.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use polars::prelude::PolarsResult;
 use rayon::prelude::*;
 
+use super::beside::Beside;
 use super::forecasts;
 use super::ledger::LedgerKeeper;
-use crate::backoff::Outage;
 use crate::problem::Problem;
 use crate::state::grid::{BATCH_SIZE, Grid};
 use crate::state::loaded::Loaded;
@@ -19,18 +20,16 @@ use roomcast_forecast::model::rule::Rule;
 use roomcast_forecast::rooms::Level;
 use roomcast_forecast::scores::Scores;
 
-/// The state of scoring: that of each level, and of the ledger.
-#[derive(Default)]
+/// The state of scoring: the file of each level's scores, and of the ledger.
 pub struct Scoring {
-    levels: [LevelScoring; Level::ALL.len()],
+    levels: [Beside; Level::ALL.len()],
     ledger: LedgerKeeper,
 }
 
-/// The state of scoring of one level: whether earlier scores were read, and whether reading or saving them fails.
-#[derive(Default)]
-struct LevelScoring {
-    is_resumed: bool,
-    outage: Outage,
+impl Default for Scoring {
+    fn default() -> Scoring {
+        Scoring { levels: Level::ALL.map(|level| Beside::new(file(level))), ledger: LedgerKeeper::default() }
+    }
 }
 
 impl Scoring {
@@ -42,20 +41,27 @@ impl Scoring {
         let mut changed = false;
         let above = snapshot.history.rooms.levels();
         for level in [Level::Room].into_iter().chain(above) {
-            let scoring = &mut self.levels[level as usize];
-            if !scoring.is_resumed {
-                scoring.resume(site, level);
+            let file = &mut self.levels[level as usize];
+            if !file.is_resumed() {
+                if let Some(scores) = file.resume(&site.registry, Scores::parse) {
+                    *site.scores.of(level) = scores;
+                }
+                if !file.is_resumed() {
+                    break;
+                }
             }
-            if !scoring.is_resumed {
-                return Ok(());
-            }
-            let Some(now) = clock(site, &snapshot.history) else { return Ok(()) };
+            let Some(now) = clock(site, &snapshot.history) else { break };
             let hour = site.calendar.hour(now);
             let midnight = midnight(hour, &site.calendar);
             if level == Level::Room {
                 self.ledger.update(site, snapshot, now, (hour, midnight))?;
             }
-            changed |= scoring.update(site, snapshot, level, now, (hour, midnight))?;
+            if update(site, snapshot, level, now, (hour, midnight))? {
+                let bytes = site.scores.of(level).bytes().map_err(Problem::internal)?;
+                // Servers that share models write the same scores.
+                file.save(&site.registry, |_| Ok::<_, Infallible>(()), |_| bytes.clone());
+                changed = true;
+            }
         }
         if changed {
             site.scores.count_change();
@@ -73,86 +79,41 @@ fn file(level: Level) -> &'static str {
     }
 }
 
-impl LevelScoring {
-    /// Reads the scores of an earlier process. While the registry is unreachable it does not start with empty scores,
-    /// because they would replace those in the registry.
-    fn resume(&mut self, site: &Site, level: Level) {
-        let file = file(level);
-        let kept = match site.registry.read_beside(file) {
-            Err(error) if error.is_temporary() => {
-                if self.outage.begin() {
-                    tracing::warn!(%error, "earlier scores cannot be read yet: scoring waits for them");
+/// Records and scores the forecasts of a level that are due at `now`, while `hour` is under way on the day that began
+/// with the hour `midnight`. Returns whether something has changed.
+fn update(
+    site: &Site,
+    snapshot: &Arc<Snapshot>,
+    level: Level,
+    now: Timestamp,
+    (hour, midnight): (Hour, Hour),
+) -> Result<bool, Problem> {
+    let calendar = &site.calendar;
+    let mut changed = false;
+    // Bound first: in the head of the loop the lock would be held all through it.
+    let wanted = site.scores.of(level).wanted(hour, midnight);
+    for origin in wanted {
+        let (start, own) = (calendar.start(origin), snapshot.at(level, calendar));
+        // Models that have seen the hour do not forecast it.
+        if own.loaded.models.cutoff <= start {
+            let (grid, forecasts) = match level {
+                Level::Room => {
+                    let made = forecasts::of_all(site, snapshot, start)?;
+                    (made.grid.clone(), made.devices())
                 }
-                return;
-            }
-            kept => kept.map_err(anyhow::Error::from),
-        };
-        let scores = kept.and_then(|kept| kept.map_or(Ok(Scores::default()), |bytes| Ok(Scores::parse(&bytes)?)));
-        match scores {
-            Ok(scores) => *site.scores.of(level) = scores,
-            Err(error) => {
-                let error = format!("{error:#}");
-                tracing::warn!(file, error, "earlier scores cannot be read: scoring begins anew");
-            }
-        }
-        (self.is_resumed, self.outage) = (true, Outage::default());
-    }
-
-    /// Records and scores the forecasts of a level that are due at `now`, while `hour` is under way on the day that began
-    /// with the hour `midnight`. Returns whether something has changed.
-    fn update(
-        &mut self,
-        site: &Site,
-        snapshot: &Arc<Snapshot>,
-        level: Level,
-        now: Timestamp,
-        (hour, midnight): (Hour, Hour),
-    ) -> Result<bool, Problem> {
-        let calendar = &site.calendar;
-        let mut changed = false;
-        // Bound first: in the head of the loop the lock would be held all through it.
-        let wanted = site.scores.of(level).wanted(hour, midnight);
-        for origin in wanted {
-            let (start, own) = (calendar.start(origin), snapshot.at(level, calendar));
-            // Models that have seen the hour do not forecast it.
-            if own.loaded.models.cutoff <= start {
-                let (grid, forecasts) = match level {
-                    Level::Room => {
-                        let made = forecasts::of_all(site, snapshot, start)?;
-                        (made.grid.clone(), made.devices())
-                    }
-                    _ => snapshot.of_level(level, (start, 1), &[], calendar, &site.metrics)?,
-                };
-                let base = baseline(&grid, &own.history, calendar).map_err(Problem::internal)?;
-                site.scores.of(level).record(origin, hour, midnight, &forecasts, &base);
-                changed = true;
-            }
-        }
-        if site.scores.of(level).is_due(now, calendar) {
-            let grid = snapshot.at(level, calendar).present_grid(calendar);
-            site.scores.of(level).close(&grid.hourly, now, calendar);
+                _ => snapshot.of_level(level, (start, 1), &[], calendar, &site.metrics)?,
+            };
+            let base = baseline(&grid, &own.history, calendar).map_err(Problem::internal)?;
+            site.scores.of(level).record(origin, hour, midnight, &forecasts, &base);
             changed = true;
         }
-        if changed {
-            self.save(site, level);
-        }
-        Ok(changed)
     }
-
-    fn save(&mut self, site: &Site, level: Level) {
-        let bytes = site.scores.of(level).bytes();
-        let bytes = bytes.map_err(anyhow::Error::from);
-        let saved = bytes.and_then(|bytes| Ok(site.registry.write_beside(file(level), &bytes)?));
-        match saved {
-            Ok(()) => {
-                self.outage.end();
-            }
-            Err(error) if self.outage.begin() => {
-                tracing::warn!(error = format!("{error:#}"), "scores could not be saved: a restart will lose them");
-            }
-            Err(_) => {}
-        }
+    if site.scores.of(level).is_due(now, calendar) {
+        let grid = snapshot.at(level, calendar).present_grid(calendar);
+        site.scores.of(level).close(&grid.hourly, now, calendar);
+        changed = true;
     }
+    Ok(changed)
 }
 
 /// Returns the instant up to which readings have arrived: now, or just after the last when readings are ahead of the

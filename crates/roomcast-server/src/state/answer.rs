@@ -168,7 +168,7 @@ pub(crate) fn render(
     let head = Forecast {
         made_at: utc(made_at),
         origin: calendar.rfc3339(hourly.origin),
-        data_until: last.map(|&instant| calendar.rfc3339(instant)),
+        data_until: last.map(|instant| calendar.rfc3339(instant)),
         stale: hourly.stale.is_some(),
         model,
         devices: Vec::new(),

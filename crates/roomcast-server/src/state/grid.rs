@@ -135,7 +135,7 @@ impl Grid {
     pub fn render(&self, forecasts: &[DeviceForecast], calendar: &Calendar) -> Result<Vec<u8>, Problem> {
         let (hourly, model) = (&self.hourly, self.model(calendar));
         let json = |forecast: &DeviceForecast| {
-            let last = hourly.position(&forecast.device).and_then(|at| hourly.devices[at].times.last().copied());
+            let last = hourly.position(&forecast.device).and_then(|at| hourly.devices[at].times.last());
             answer::device(forecast, last, &model.version, calendar)
         };
         let devices = forecasts.par_iter().map(json).collect::<Result<Vec<_>, _>>().map_err(Problem::internal)?;
@@ -148,7 +148,7 @@ impl Grid {
         let device = &self.hourly.devices[at];
         let layers = self.loaded.models.layers(&device.device);
         let made = forecast::forecast_with(&self.hourly, &self.rates, at, layers).map_err(Problem::internal)?;
-        let last = device.times.last().copied();
+        let last = device.times.last();
         let json = answer::device(&made, last, version, calendar).map_err(Problem::internal)?;
         self.cells[at].get_or_init(|| Arc::new(Cell { forecast: made, json }));
         Ok(())

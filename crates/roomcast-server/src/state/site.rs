@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use anyhow::Context;
+
 use super::alerts::Alerts;
 use super::events::Events;
 use super::grid::Grid;
@@ -18,7 +20,7 @@ use roomcast_forecast::decisions::live::LiveLedger;
 use roomcast_forecast::decisions::outcomes::Outcomes;
 use roomcast_forecast::decisions::plan;
 use roomcast_forecast::decisions::promise::{self, MIN_DAYS, Method, Thresholds};
-use roomcast_forecast::rooms::Level;
+use roomcast_forecast::rooms::{Level, Rooms};
 use roomcast_forecast::scores::Scores;
 use roomcast_storage::registry::Registry;
 
@@ -85,6 +87,21 @@ impl Site {
                 .hint("GET /readyz tells when it is loaded")
                 .retry_after(1)
         })
+    }
+
+    /// Reads the table of rooms from the file of `--rooms`, else from the store. Returns the one in use if it is the same.
+    ///
+    /// # Errors
+    /// Returns an error when file or store cannot be read.
+    pub(crate) fn read_rooms(&self) -> anyhow::Result<Arc<Rooms>> {
+        let given = &self.settings.input.site;
+        let rooms = match &self.live {
+            _ if self.settings.level != Level::Room => Rooms::default(),
+            Some(live) if given.rooms.is_none() => live.rooms().context("cannot read the rooms")?,
+            _ => given.rooms(&self.calendar)?,
+        };
+        let in_use = self.serving.snapshot().map(|snapshot| snapshot.history.rooms.clone());
+        Ok(in_use.filter(|known| **known == rooms).unwrap_or_else(|| Arc::new(rooms)))
     }
 
     /// Returns the ledger, locked.

@@ -17,7 +17,7 @@ use roomcast_forecast::forecast::DeviceForecast;
 use roomcast_forecast::hourly::{HORIZON, Hourly};
 use roomcast_forecast::readings::DeviceReadings;
 
-/// Maximum number of cached grids. A grid holds a copy of the readings before its origin.
+/// Maximum number of cached grids. A grid holds a state of each device and hour, and the forecasts made from it.
 const MAX_CACHED_GRIDS: usize = 2;
 
 /// Data and models of one moment.

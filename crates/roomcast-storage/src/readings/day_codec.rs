@@ -1,5 +1,9 @@
 //! The readings of one device and day in a few bytes: differences as variable-length integers, then zstd.
 
+use std::cell::RefCell;
+
+use zstd::bulk::Decompressor;
+
 use super::varint;
 use roomcast_forecast::calendar::{Calendar, Hour, Timestamp};
 
@@ -11,6 +15,12 @@ const MAX_BYTES: usize = DAY as usize;
 
 /// The default level of zstd. Higher levels cost much time and save nothing on so few bytes.
 const ZSTD_LEVEL: i32 = 3;
+
+thread_local! {
+    /// The state of zstd and room for a day. To make them anew would cost ten times as much as to decode a day.
+    static DECODER: RefCell<(Decompressor<'static>, Vec<u8>)> =
+        RefCell::new((Decompressor::default(), Vec::with_capacity(MAX_BYTES)));
+}
 
 /// Returns the day of an instant, counted from 1970-01-01 on the site's time line.
 pub(super) fn day(time: Timestamp) -> i64 {
@@ -40,10 +50,14 @@ pub(super) fn encode(day: i64, times: &[Timestamp]) -> Result<Vec<u8>, sqlx::Err
 /// [`sqlx::Error::Decode`] when [`encode`] cannot have made these bytes.
 pub(super) fn decode(day: i64, bytes: &[u8]) -> Result<Vec<Timestamp>, sqlx::Error> {
     let damaged = || sqlx::Error::Decode(format!("the packed readings of day {day} are damaged").into());
-    let bytes = zstd::bulk::decompress(bytes, MAX_BYTES).map_err(|_| damaged())?;
+    let numbers = DECODER.with_borrow_mut(|(decoder, plain)| {
+        plain.clear();
+        decoder.decompress_to_buffer(bytes, plain).map_err(|_| damaged())?;
+        varint::decode(plain).ok_or_else(damaged)
+    })?;
     let (mut time, end) = (day * DAY, (day + 1) * DAY);
-    let mut times = Vec::with_capacity(bytes.len());
-    for rest in varint::decode(&bytes).ok_or_else(damaged)? {
+    let mut times = Vec::with_capacity(numbers.len());
+    for rest in numbers {
         // Numbers are below 2^35, so the sum cannot overflow.
         time += rest as i64;
         if time >= end || (rest == 0 && !times.is_empty()) {

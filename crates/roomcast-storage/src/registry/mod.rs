@@ -47,6 +47,8 @@ const MAX_CURRENT_BYTES: u64 = 1 << 10;
 
 /// Maximum number of bytes of a file stored along with the models.
 const MAX_SIDE_FILE_BYTES: u64 = 1 << 30;
+/// Largest number of times that a file beside the models is changed anew, because another process has written it.
+const MAX_TRIES: usize = 5;
 
 /// A registry of versions of models. Opening it reads and writes nothing.
 ///
@@ -317,6 +319,24 @@ impl Registry {
     /// Returns [`RegistryError`] when the file cannot be written. The old file is kept then.
     pub fn write_beside(&self, name: &str, bytes: &[u8]) -> Result<(), RegistryError> {
         self.backend.replace(name, bytes)
+    }
+
+    /// Changes a file beside the models: `change` makes the new bytes from those that are there. Another process that
+    /// writes it at the same time loses nothing, because the change is then made again on top of what it wrote.
+    ///
+    /// # Errors
+    /// Returns [`RegistryError`] when the file cannot be read or written, or other processes write it all the time. The old
+    /// file is kept then.
+    pub fn update_beside(&self, name: &str, change: impl Fn(Option<&[u8]>) -> Vec<u8>) -> Result<(), RegistryError> {
+        let _lock = self.backend.lock()?;
+        // One try is enough unless the lock was lost unnoticed.
+        for _ in 0..MAX_TRIES {
+            let found = self.backend.small(name, MAX_SIDE_FILE_BYTES)?;
+            if self.backend.swap(name, found.as_deref(), &change(found.as_deref()))? {
+                return Ok(());
+            }
+        }
+        Err(RegistryError::unavailable(&self.name(), "other processes write it all the time"))
     }
 
     fn require_current(&self) -> Result<String, RegistryError> {

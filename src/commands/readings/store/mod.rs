@@ -166,8 +166,8 @@ fn strays(opened: &OpenStore, drop: bool, file: &Path) -> anyhow::Result<()> {
     let (mut out, mut written) = (csv::Writer::from_writer(Vec::new()), 0);
     out.write_record(COLUMNS)?;
     for device in &readings.devices {
-        for time in device.times.iter().filter(|time| is_stray(time)) {
-            out.write_record([&opened.calendar.format(*time), &device.device, "1"])?;
+        for time in device.times.iter().filter(is_stray) {
+            out.write_record([&opened.calendar.format(time), &device.device, "1"])?;
             written += 1;
         }
     }

@@ -160,8 +160,9 @@ mod tests {
         }
         times.iter_mut().for_each(Vec::dedup);
         let readings = building.readings();
-        let expected: Vec<&Vec<Timestamp>> = readings.devices.iter().map(|device| &*device.times).collect();
-        assert!(motion > 500 && times.iter().filter(|times| !times.is_empty()).eq(expected));
+        let expected: Vec<Vec<Timestamp>> =
+            readings.devices.iter().map(|device| device.times.iter().collect()).collect();
+        assert!(motion > 500 && times.iter().filter(|times| !times.is_empty()).eq(&expected));
     }
 
     #[test]

@@ -67,8 +67,7 @@ impl<'a> Followed<'a> {
             }
             let times = &readings.devices[scored.device as usize].times;
             let from = calendar.start(scored.hour);
-            let motion =
-                scored.actual.then(|| times.get(times.partition_point(|&time| time < from)).copied()).flatten();
+            let motion = scored.actual.then(|| times.iter_from(from).next()).flatten();
             let hour = KnownHour { hour: scored.hour, day: scored.day, motion };
             known.entry(scored.device).or_default().push(hour);
         }

@@ -40,8 +40,9 @@ fn every_room_origin_and_hour_is_a_case() {
         assert!(i64::from(scored.hour) * HOUR <= last);
         let times = &readings.devices[scored.device as usize].times;
         assert_eq!(scored.actual, times.iter().any(|t| t / HOUR == i64::from(scored.hour)));
-        assert!(times[0] < scored.origin);
-        assert_eq!(i64::from(scored.weeks), (scored.origin - times[0]) / (7 * DAY));
+        let first = times.first().unwrap();
+        assert!(first < scored.origin);
+        assert_eq!(i64::from(scored.weeks), (scored.origin - first) / (7 * DAY));
         assert!(scored.probability > 0.0 && scored.probability < 1.0);
     }
     let of = |device: u32, since_monday: i64| {

@@ -149,7 +149,10 @@ mod tests {
             ]);
             let (readings, summary) = read(vec![batch], &calendar).unwrap();
             assert_eq!(readings.devices.len(), 1, "{kind}");
-            assert_eq!((readings.devices[0].device.as_str(), &*readings.devices[0].times), ("office", &vec![expected]));
+            assert_eq!(
+                (readings.devices[0].device.as_str(), readings.devices[0].times.clone()),
+                ("office", vec![expected].into())
+            );
             assert_eq!(summary.without_motion, ["garage"]);
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
+use rayon::prelude::*;
 
 use super::error::{ReadError, Refusal};
 use super::field::{self, Problem};
@@ -98,12 +99,13 @@ impl<'a> Collector<'a> {
     pub fn finish(mut self) -> Collected {
         let is_quiet = |device: &&Device| device.quiet && device.times.is_empty() && device.offs.is_empty();
         let without_motion = self.devices.iter().filter(is_quiet).map(|device| device.name.clone()).collect();
+        let number: usize = self.devices.iter().map(|device| device.times.len()).sum();
         let device =
             |Device { name, times, offs, .. }| DeviceReadings { device: name, times: times.into(), offs: offs.into() };
-        let devices = self.devices.into_iter().map(device).filter(|device| device.edge_count() > 0).collect();
-        let (readings, duplicates) = in_order(devices);
+        let devices = self.devices.into_par_iter().map(device).filter(|device| device.edge_count() > 0).collect();
+        let readings = in_order(devices);
         self.summary.counts.accepted = readings.len() as u64;
-        self.summary.counts.duplicates = duplicates;
+        self.summary.counts.duplicates = (number - readings.len()) as u64;
         Collected { readings, summary: self.summary, without_motion }
     }
 }

@@ -95,7 +95,7 @@ impl Stray {
     /// Describes the readings of devices, in their order.
     pub fn of(devices: &[DeviceReadings], calendar: &Calendar) -> impl Iterator<Item = Stray> {
         let stray = |device: &DeviceReadings| {
-            let first = calendar.rfc3339(*device.times.first()?);
+            let first = calendar.rfc3339(device.times.first()?);
             Some(Stray { device: device.device.clone(), readings: device.times.len(), first })
         };
         devices.iter().filter_map(stray)

@@ -78,15 +78,15 @@ pub(super) fn of_device(device: &DeviceReadings, grid: &Grid, usual: f64) -> Vec
     let limit = CHATTER_READINGS.max(CHATTER_RATIO * usual);
     let mut days: Vec<Day> = Vec::new();
     let mut stuck: Vec<i32> = Vec::new();
-    for hour in device.times.chunk_by(|&a, &b| grid.position(a) == grid.position(b)) {
-        let position = grid.position(hour[0]);
+    for (hour, readings) in device.times.hours(&grid.calendar) {
+        let position = (hour - grid.start) as usize;
         let day = grid.hours[position].0;
         if days.last().is_none_or(|last| last.day != day) {
             days.push(Day { day, hours: 0, chattering: 0 });
         }
         let Some(today) = days.last_mut() else { continue };
         today.hours += 1;
-        today.chattering += usize::from(hour.len() as f64 > limit);
+        today.chattering += usize::from(readings as f64 > limit);
         if today.hours + 1 == grid.length(position).max(23) {
             stuck.push(day);
         }

@@ -98,21 +98,16 @@ fn notice(devices: &[usize], hours: &[Hours], readings: &Readings, grid: &Grid) 
 impl Hours {
     fn new(device: &DeviceReadings, grid: &Grid, begin: usize) -> Hours {
         let mut occupied: Vec<u32> = Vec::new();
-        // Only hours of the window are looked up, from its end.
-        for &time in device.times.iter().rev() {
-            let position = grid.position(time);
-            if position < begin {
-                break;
-            }
-            if occupied.last() != Some(&(position as u32)) {
-                occupied.push(position as u32);
+        for time in device.times.iter_from(grid.instant(begin)) {
+            let position = grid.position(time) as u32;
+            if occupied.last() != Some(&position) {
+                occupied.push(position);
             }
         }
-        occupied.reverse();
         let day = |position: &u32| grid.hours[*position as usize].0;
         let days = occupied.chunk_by(|a, b| day(a) == day(b)).filter(|hours| hours.len() < STUCK_HOURS);
         let occupied: Vec<u32> = days.flatten().copied().collect();
-        let since = device.times.first().map_or(begin, |&first| grid.position(first)).max(begin);
+        let since = device.times.first().map_or(begin, |first| grid.position(first)).max(begin);
         let (mut share, mut all) = ([[0.0; 24]; 2], [[0.0; 24]; 2]);
         for &(_, hour, off) in &grid.hours[since..] {
             all[usize::from(off)][usize::from(hour)] += 1.0;

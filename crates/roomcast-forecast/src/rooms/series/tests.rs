@@ -41,7 +41,7 @@ fn states(rooms: &Rooms, sensors: Vec<DeviceReadings>, level: Level, days: i64) 
     let device = &hourly.devices[hourly.position(name).unwrap()];
     // From the first midnight on.
     let before = (device.first - calendar.hour(START)) as usize;
-    [vec![State::Unobserved; before], device.states.clone()].concat()
+    std::iter::repeat_n(State::Unobserved, before).chain(device.states.iter().copied()).collect()
 }
 
 #[test]

@@ -132,7 +132,7 @@ impl DeviceFitter {
             cutoff: self.context.site.until,
             hours: hourly.devices[at].hours_with_motion(&self.context.calendar) as i64,
             readings: device.times.len() as i64,
-            first_reading: device.times.first().copied().unwrap_or_default(),
+            first_reading: device.times.first().unwrap_or_default(),
             last_reading: device.last().unwrap_or_default(),
             readings_sha256: hex::encode(device.fingerprint()),
             fit_seconds: watch.elapsed().as_secs_f64(),

@@ -130,7 +130,7 @@ pub async fn post(
         let calendar = &site.calendar;
         let ParsedBody { rows, at } = if csv { from_csv(&body, calendar)? } else { from_json(&body, calendar)? };
         let mut readings = readings(rows);
-        let offs: Vec<Timestamp> = readings.devices.iter().flat_map(|device| device.offs.iter().copied()).collect();
+        let offs: Vec<Timestamp> = readings.devices.iter().flat_map(|device| &device.offs).collect();
         readings.take_quiet();
         let origin = match at.map_or_else(|| query::time("at", query.at.as_deref(), calendar), |at| Ok(Some(at)))? {
             Some(at) => at,
@@ -286,7 +286,7 @@ fn readings(rows: Vec<(Timestamp, String, bool)>) -> Readings {
         times: times.into(),
         offs: offs.into(),
     };
-    in_order(devices.into_iter().map(device).collect()).0
+    in_order(devices.into_iter().map(device).collect())
 }
 
 /// Checks that a forecast of this history takes a bounded time.

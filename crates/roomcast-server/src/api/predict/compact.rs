@@ -144,12 +144,12 @@ fn compact(site: &Site, snapshot: &Snapshot, made: &Forecasts, past: Option<&Gri
         .filter(|forecast| forecast.status == Status::Silent || offline_devices.contains(&forecast.device))
         .filter_map(|forecast| {
             let last = hourly.devices[hourly.position(&forecast.device)?].times.last()?;
-            Some((forecast.device.clone(), rfc3339(*last)))
+            Some((forecast.device.clone(), rfc3339(last)))
         });
     let last = hourly.devices.iter().filter_map(|device| device.times.last()).max();
     CompactForecast {
         origin: rfc3339(hourly.origin),
-        data_until: last.copied().map(rfc3339),
+        data_until: last.map(rfc3339),
         first_reading: history.span.map(|(first, _)| rfc3339(first)),
         last_reading: history.span.map(|(_, last)| rfc3339(last)),
         stale: hourly.stale.is_some(),
@@ -185,7 +185,7 @@ fn actual(name: &str, forecast: &Hourly, known: &Hourly, calendar: &Calendar) ->
 pub fn state(device: &DeviceHours, hour: Hour, calendar: &Calendar) -> State {
     let state = usize::try_from(hour - device.first).ok().and_then(|at| device.states.get(at).copied());
     match state.unwrap_or(State::Unobserved) {
-        State::Unobserved if device.times.last().is_some_and(|&time| calendar.hour(time) == hour) => State::Occupied,
+        State::Unobserved if device.times.last().is_some_and(|time| calendar.hour(time) == hour) => State::Occupied,
         state => state,
     }
 }

@@ -167,8 +167,8 @@ pub(crate) fn resolve(
     let mut devices = Vec::new();
     for name in names {
         let (at, device) = history.device(name)?;
-        if device.times.first().is_none_or(|&first| first >= origin) {
-            let names = history.readings.devices.iter().filter(|d| d.times.first().is_some_and(|&t| t < origin));
+        if device.times.first().is_none_or(|first| first >= origin) {
+            let names = history.readings.devices.iter().filter(|d| d.times.first().is_some_and(|t| t < origin));
             let mut problem = unknown(name, names.map(|d| d.device.as_str()));
             problem.detail = format!("{} before {}", problem.detail, site.calendar.format(origin));
             return Err(problem);

@@ -98,7 +98,9 @@ pub(crate) fn admit(request: &HttpRequest, scope: Scope) -> Result<Scope, Proble
     };
     let Some((known, digest)) = access.tokens.find(&token) else {
         site.metrics.refused_tokens.add(1);
-        if let Some(client) = request.extensions().get::<Client>() {
+        // All users whom a proxy signs in have its address: one of them must not lock out the others.
+        let is_shared = access.is_signed_in(request);
+        if let Some(client) = request.extensions().get::<Client>().filter(|_| !is_shared) {
             access.limits.failed(client.0);
         }
         return Err(Problem::new(Code::Unauthorized, "the token is not known"));

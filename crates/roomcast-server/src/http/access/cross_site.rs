@@ -13,6 +13,7 @@ use actix_web::http::header::{self, HeaderName};
 use crate::problem::{Code, Problem};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// Checks that a request is meant for a loopback host. Without tokens nothing else distinguishes this server's pages
 /// from those of other sites.
@@ -47,18 +48,25 @@ fn name(host: &str) -> &str {
     }
 }
 
-/// Checks that no page of another site sent a request that may change something, unless its origin is in `allowed`.
+/// Checks that no page of another site sent a request that may change something or that carries a token in its address,
+/// unless its origin is in `allowed`. An image on such a page could otherwise send wrong tokens until the visitor's address
+/// is locked out.
 ///
 /// # Errors
 /// Returns [`Code::CrossSite`] when such a page sent it.
 pub(crate) fn check_origin(request: &ServiceRequest, allowed: &[String]) -> Result<(), Problem> {
-    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
-        return Ok(());
-    }
     let text = |name: HeaderName| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
     let (origin, host) = (text(header::ORIGIN), text(header::HOST));
     if origin.is_some_and(|origin| allowed.iter().any(|allowed| allowed == origin)) {
         return Ok(());
+    }
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        // Who follows a link sees what opens.
+        let is_link = text(SEC_FETCH_DEST) == Some("document");
+        let has_token = request.query_string().split('&').any(|pair| pair.starts_with("token="));
+        if text(SEC_FETCH_SITE) != Some("cross-site") || is_link || !has_token {
+            return Ok(());
+        }
     }
     let is_foreign = match (text(SEC_FETCH_SITE), origin) {
         // The browser knows the origin, also when a proxy has put another host into the request.
@@ -133,6 +141,16 @@ mod tests {
             assert!(!passes(Method::POST, headers) && !passes(Method::DELETE, headers), "{headers:?}");
             assert!(passes(Method::GET, headers), "{headers:?}");
         }
+        let asks = |dest, site, query| {
+            let request = TestRequest::with_uri(query).insert_header(("host", "rooms.example:5000"));
+            let request = request.insert_header(("sec-fetch-dest", dest)).insert_header(("sec-fetch-site", site));
+            check_origin(&request.to_srv_request(), &allowed).is_ok()
+        };
+        assert!(
+            !asks("image", "cross-site", "/devices?token=x") && !asks("empty", "cross-site", "/devices?a=b&token=x")
+        );
+        assert!(asks("image", "same-origin", "/devices?token=x") && asks("document", "cross-site", "/devices?token=x"));
+        assert!(asks("image", "cross-site", "/devices?nottoken=x"));
         assert!(
             is_own("https://rooms.example", "rooms.example:443")
                 && !is_own("https://rooms.example", "rooms.example:80")

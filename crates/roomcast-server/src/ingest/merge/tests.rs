@@ -113,7 +113,7 @@ fn a_floor_has_the_instants_of_the_series_of_its_rooms() {
             edges.iter().filter(|edge| edge.1 == sensor && edge.2 == on).map(|edge| START + edge.0).collect()
         };
         let device = |at: usize| DeviceReadings { device: names[at].into(), times: of(at, true), offs: of(at, false) };
-        let sensors: Readings = in_order((0..4).map(device).collect()).0;
+        let sensors: Readings = in_order((0..4).map(device).collect());
         let calendar = Calendar::default();
         let floors = table().readings(&sensors, Level::Floor, &calendar, Timestamp::MAX);
         let expected: BTreeSet<(String, Timestamp)> = floors
@@ -121,7 +121,7 @@ fn a_floor_has_the_instants_of_the_series_of_its_rooms() {
             .iter()
             .flat_map(|floor| {
                 let times = floor.presence(&calendar, Timestamp::MAX).times;
-                times.iter().map(|&time| (floor.device.clone(), time)).collect::<Vec<_>>()
+                times.iter().map(|time| (floor.device.clone(), time)).collect::<Vec<_>>()
             })
             .collect();
         assert_eq!(found, expected, "{edges:?}");

@@ -21,16 +21,22 @@ impl PostgresStore {
     pub async fn load(&self, before: Option<Timestamp>) -> Result<(Readings, Cursor), sqlx::Error> {
         let (mut view, cursor) = view(&self.pool).await?;
         let end = before.unwrap_or(Timestamp::MAX);
+        let mut collector = Collector::new(names(&mut view).await?);
+        let days = sqlx::query_scalar("SELECT DISTINCT day FROM packed WHERE day <= $1 ORDER BY day").bind(day(end));
+        let days: Vec<i64> = days.fetch_all(&mut *view).await?;
+        let packed = "SELECT device, times FROM packed WHERE day = $1 AND device BETWEEN $2 AND $3";
+        for span in collector.spans() {
+            for &day in &days {
+                let rows = sqlx::query_as(packed).bind(day).bind(span.start()).bind(span.end());
+                collector.add_packed(day, &rows.fetch_all(&mut *view).await?)?;
+            }
+        }
         // The query returns one row per device instead of one per reading, because rows are the main cost.
         let loose =
             sqlx::query("SELECT device, array_agg(time) FROM readings WHERE time < $1 GROUP BY device").bind(end);
-        let loose = loose.fetch_all(&mut *view).await?;
-        let mut collector = Collector::new(names(&mut view).await?);
-        for row in loose {
+        for row in loose.fetch_all(&mut *view).await? {
             collector.add(row.try_get(0)?, row.try_get(1)?)?;
         }
-        let packed = sqlx::query("SELECT day, device, times FROM packed WHERE day <= $1").bind(day(end));
-        add_packed(&mut view, packed, &mut collector).await?;
         view.commit().await?;
         let mut readings = Readings { devices: collector.finish() };
         if before.is_some() {
@@ -49,7 +55,9 @@ impl PostgresStore {
             collector.add(row.try_get(0)?, row.try_get(1)?)?;
         }
         let packed = sqlx::query("SELECT day, device, times FROM packed WHERE changed >= $1").bind(after);
-        add_packed(&mut view, packed, &mut collector).await?;
+        for row in packed.fetch_all(&mut *view).await? {
+            collector.add(row.try_get(1)?, decode(row.try_get(0)?, row.try_get(2)?)?)?;
+        }
         view.commit().await?;
         Ok((collector.finish(), cursor))
     }
@@ -86,15 +94,6 @@ async fn view(pool: &PgPool) -> Result<(Transaction<'static, Postgres>, Cursor),
     let first = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
     let cursor = sqlx::query_scalar(first).fetch_one(&mut *view).await?;
     Ok((view, Cursor(cursor)))
-}
-
-type Query<'a> = sqlx::query::Query<'a, Postgres, sqlx::postgres::PgArguments>;
-
-async fn add_packed(view: &mut PgConnection, query: Query<'_>, collector: &mut Collector) -> Result<(), sqlx::Error> {
-    for row in query.fetch_all(view).await? {
-        collector.add(row.try_get(1)?, decode(row.try_get(0)?, row.try_get(2)?)?)?;
-    }
-    Ok(())
 }
 
 async fn names(view: &mut PgConnection) -> Result<HashMap<i64, String>, sqlx::Error> {

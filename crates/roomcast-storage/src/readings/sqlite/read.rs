@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::{Row, Sqlite, SqliteConnection};
+use sqlx::{Row, SqliteConnection};
 
 use super::{SqliteStore, blocks};
 use crate::readings::batch::{Cursor, HourCount};
@@ -27,6 +27,7 @@ impl SqliteStore {
         let cursor: Option<i64> = sqlx::query_scalar(LAST_SEQ).fetch_optional(&mut *view).await?;
         let before = before.unwrap_or(Timestamp::MAX);
         let mut collector = Collector::new(names(&mut view).await?);
+        load_packed(&mut view, day(before), &mut collector).await?;
         let next = "SELECT min(time) FROM readings WHERE time >= ?";
         let mut from = Timestamp::MIN;
         while let Some(start) = sqlx::query_scalar::<_, Option<i64>>(next).bind(from).fetch_one(&mut *view).await? {
@@ -40,8 +41,6 @@ impl SqliteStore {
                 collector.add(row.try_get(0)?, instants(row.try_get(1)?)?)?;
             }
         }
-        let packed = "SELECT day, device, times FROM packed WHERE day <= ?";
-        add_packed(&mut view, sqlx::query(packed).bind(day(before)), &mut collector).await?;
         view.commit().await?;
         let mut readings = Readings { devices: collector.finish() };
         if before != Timestamp::MAX {
@@ -70,7 +69,9 @@ impl SqliteStore {
             from = to;
         }
         let packed = "SELECT day, device, times FROM packed WHERE changed > ?";
-        add_packed(&mut view, sqlx::query(packed).bind(after), &mut collector).await?;
+        for row in sqlx::query(packed).bind(after).fetch_all(&mut *view).await? {
+            collector.add(row.try_get(1)?, decode(row.try_get(0)?, row.try_get(2)?)?)?;
+        }
         view.commit().await?;
         Ok((collector.finish(), Cursor(cursor)))
     }
@@ -115,15 +116,22 @@ impl SqliteStore {
     }
 }
 
-type Query<'a> = sqlx::query::Query<'a, Sqlite, sqlx::sqlite::SqliteArguments>;
-
-async fn add_packed(
-    view: &mut SqliteConnection,
-    query: Query<'_>,
-    collector: &mut Collector,
-) -> Result<(), sqlx::Error> {
-    for row in query.fetch_all(view).await? {
-        collector.add(row.try_get(1)?, decode(row.try_get(0)?, row.try_get(2)?)?)?;
+/// Adds all packed days up to the `last`.
+async fn load_packed(view: &mut SqliteConnection, last: i64, collector: &mut Collector) -> Result<(), sqlx::Error> {
+    // To list the days would look at every row.
+    let (mut days, mut from) = (Vec::new(), i64::MIN);
+    let next = "SELECT min(day) FROM packed WHERE day >= ? AND day <= ?";
+    while let Some(day) = sqlx::query_scalar::<_, Option<i64>>(next).bind(from).bind(last).fetch_one(&mut *view).await?
+    {
+        days.push(day);
+        from = day + 1;
+    }
+    let packed = "SELECT device, times FROM packed WHERE day = ? AND device BETWEEN ? AND ?";
+    for span in collector.spans() {
+        for &day in &days {
+            let rows = sqlx::query_as(packed).bind(day).bind(span.start()).bind(span.end());
+            collector.add_packed(day, &rows.fetch_all(&mut *view).await?)?;
+        }
     }
     Ok(())
 }

@@ -11,9 +11,9 @@ import { label, part } from './pieces.js';
 
 export function schedulePart(row) {
   const result = h('div', { 'aria-live': 'polite' });
-  const rule = h('p', { className: 'small' }, t('schedule.rule', minutes()));
+  const rule = h('p', { className: 'small' });
   const save = h('button', { type: 'button', className: 'secondary', id: 'download', onclick: () => download(row, result) }, t('schedule.download'));
-  showSchedule(row, result);
+  showSchedule(row, result, rule);
   return part(t('schedule.title'), result, rule, save);
 }
 
@@ -21,9 +21,11 @@ function scheduleQuery(row) {
   return { device: row.name, at: state.forecast.origin, ...lead() };
 }
 
-async function showSchedule(row, result) {
+async function showSchedule(row, result, note) {
   try {
-    const blocks = (await get('/schedule', scheduleQuery(row))).devices.flatMap((each) => each.blocks);
+    const { devices, rule } = await get('/schedule', scheduleQuery(row));
+    const blocks = devices.flatMap((each) => each.blocks);
+    note.textContent = t('schedule.rule', minutes(rule));
     if (!blocks.length) result.replaceChildren(h('p', {}, t('schedule.none')));
     else result.replaceChildren(timeline(blocks), h('ul', { className: 'blocks' }, blocks.map(block)));
   } catch (problem) {

@@ -12,13 +12,15 @@ export function lead() {
   return Object.fromEntries(Object.entries(chosen).filter(([, minutes]) => minutes !== null).map(([name, minutes]) => [name, `${minutes}m`]));
 }
 
-/** The minutes before and after use that the plan was made with. */
-export const minutes = () => ({ before: (state.rule?.preheat_seconds ?? 0) / 60, after: (state.rule?.setback_after_seconds ?? 0) / 60 });
+/** The minutes before and after use of a rule of `/schedule`. */
+export const minutes = ({ preheat_seconds: preheat, setback_after_seconds: setback }) => ({ before: preheat / 60, after: setback / 60 });
 
 /** Shows these minutes where they can be changed. */
 export function showMinutes() {
-  for (const [id, value] of [['preheat', minutes().before], ['setback', minutes().after]]) {
-    if (state.rule && document.activeElement !== $(id)) $(id).value = value;
+  if (!state.rule) return;
+  const { before, after } = minutes(state.rule);
+  for (const [id, value] of [['preheat', before], ['setback', after]]) {
+    if (document.activeElement !== $(id)) $(id).value = value;
   }
 }
 
