@@ -9,7 +9,7 @@ use redis::Commands;
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
 use serde_json::{Value, json};
 
-use crate::serve::client::{Server, registry, wait};
+use crate::serve::client::{Server, registry, roomcast, sample, wait};
 use crate::store::place::Place;
 use crate::stream::bench::{Proxy, free_port, fresh, has, metric, post, serve};
 
@@ -189,13 +189,18 @@ fn a_server_says_why_it_publishes_nothing_and_when_it_begins() {
 
 #[test]
 fn floors_and_the_building_are_scored_as_rooms_are() {
-    let (models, place) = (registry(), Place::sqlite());
-    let server = serve(&place.url, &models, &[]);
+    let (models, place) = (tempfile::tempdir().unwrap(), Place::sqlite());
+    let table = place.dir.path().join("rooms.csv");
+    let rows = "device_1,device_1,1\nhall,hall,1\nattic,attic,1\ndevice_2,device_2,2\nloft,loft,2\n";
+    std::fs::write(&table, format!("sensor,room,floor\n{rows}")).unwrap();
+    let (table, input) = (table.to_str().unwrap(), sample());
+    let args = ["train", "--until", "2016-08-10 23:59:59", "--rooms", table, "--input", input.to_str().unwrap()];
+    let trained = roomcast(&[&args[..], &["--models", models.path().to_str().unwrap()]].concat());
+    assert!(trained.status.success(), "{}", String::from_utf8_lossy(&trained.stderr));
+    let serve = || serve(&place.url, &models, &["--rooms", table]);
+    let server = serve();
     let past = now() - 60 * 24 * HOUR;
     fill_until(&server, &["hall", "loft"], "attic", past);
-    let table = "sensor,room,floor\nhall,hall,1\nattic,attic,1\nloft,loft,2\n";
-    let headers = ["Authorization: Bearer w-token", "Content-Type: text/csv"];
-    assert_eq!(server.ask("PUT", "/rooms", &headers, table.as_bytes()).status, 200);
     for level in ["floor", "building"] {
         wait("forecasts that are kept", || models.path().join(format!("live-scores-{level}")).exists());
     }
@@ -215,7 +220,7 @@ fn floors_and_the_building_are_scored_as_rooms_are() {
     }
     // A restart forgets nothing.
     drop(server);
-    let server = serve(&place.url, &models, &[]);
+    let server = serve();
     wait("the scores", || levels(&server)[0]["live"].is_object());
 }
 

@@ -22,7 +22,7 @@ impl<F: ValueEnum + Default + Send + Sync + 'static> OutputArgs<F> {
     /// # Errors
     /// Returns the errors of [`files::check`].
     pub fn check(&self) -> anyhow::Result<()> {
-        Ok(files::check(&self.output)?)
+        files::check(&self.output)
     }
 
     /// Writes the output.
@@ -30,6 +30,6 @@ impl<F: ValueEnum + Default + Send + Sync + 'static> OutputArgs<F> {
     /// # Errors
     /// Returns the errors of [`files::write`].
     pub fn write(&self, bytes: &[u8]) -> anyhow::Result<()> {
-        Ok(files::write(&self.output, bytes)?)
+        files::write(&self.output, bytes)
     }
 }

@@ -31,6 +31,9 @@ pub fn levels(
     rooms.levels().into_iter().map(fit).collect()
 }
 
+/// The models of each level, and what was decided about them.
+pub type Renewed = (BTreeMap<Level, Models>, BTreeMap<Level, LevelTrial>);
+
 /// Fits the models of the levels above the rooms again, and judges those of each level against the ones in `champion` as
 /// [`run`] judges rooms: a level whose new layers lose keeps the models that it has. Returns the models of each level, and
 /// what was decided. On a dry run no models are returned.
@@ -44,7 +47,7 @@ pub fn renew_levels(
     champion: Option<&Models>,
     options: &Options,
     done: &(dyn Fn() + Sync),
-) -> Result<(BTreeMap<Level, Models>, BTreeMap<Level, LevelTrial>), TrainError> {
+) -> Result<Renewed, TrainError> {
     let (mut renewed, mut trials) = (BTreeMap::new(), BTreeMap::new());
     for level in rooms.levels() {
         let readings = rooms.readings(sensors, level, calendar, options.until);
