@@ -46,10 +46,12 @@ impl Collector {
         streams.iter().zip(times?).try_for_each(|((stream, _), times)| self.add(*stream, times))
     }
 
-    /// Returns ranges of streams that hold all devices.
+    /// Returns ranges that hold the streams of all devices.
     pub fn spans(&self) -> Vec<RangeInclusive<i64>> {
         let last = self.names.keys().max().copied().unwrap_or(0);
-        let motions = (1..=last).step_by(SPAN_DEVICES as usize).map(|from| from..=from + SPAN_DEVICES - 1);
+        // The last holds all other numbers, too: readings of a device without a name are found.
+        let end = |from| if from + SPAN_DEVICES > last { i64::MAX } else { from + SPAN_DEVICES - 1 };
+        let motions = (0..=last).step_by(SPAN_DEVICES as usize).map(|from| from..=end(from));
         motions.flat_map(|span| [-span.end()..=-span.start(), span]).collect()
     }
 
