@@ -304,7 +304,8 @@ mod tests {
         let times: Vec<i64> = (21 * 24..28 * 24).map(|hour| monday + hour * HOUR).collect();
         let office = DeviceReadings { device: "office".into(), times: times.into(), ..DeviceReadings::default() };
         let hourly = Hourly::new(&Readings { devices: vec![office] }, &calendar, monday + 28 * 24 * HOUR);
-        let report = report(&hourly, (&Rooms::default(), Level::Room), 4, &DEFAULT_WORK_HOURS.parse().unwrap(), &calendar);
+        let report =
+            report(&hourly, (&Rooms::default(), Level::Room), 4, &DEFAULT_WORK_HOURS.parse().unwrap(), &calendar);
         let of = |room: &Utilisation| (room.used_hours, room.work_hours, room.unknown_share);
         assert_eq!((of(&report.rooms[0]), of(&report.site)), ((168, 50, 0.75), (168, 50, 0.75)));
     }

@@ -63,9 +63,16 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<()> {
     let layout = args.layout.layout();
     let bar = progress::bar("rows read", None);
     let import = |path: &PathBuf| import(&opened, path, &layout, args.batch as usize, &bar);
-    let imported = readings::files(if args.files.is_empty() { &args.input } else { &args.files })?.iter().map(import).collect::<anyhow::Result<Vec<_>>>()?;
+    let imported = readings::files(if args.files.is_empty() { &args.input } else { &args.files })?
+        .iter()
+        .map(import)
+        .collect::<anyhow::Result<Vec<_>>>()?;
     bar.finish_and_clear();
-    if args.json { print_json(&imported)? } else { print(describe(&imported))? }
+    if args.json {
+        print_json(&imported)?
+    } else {
+        print(describe(&imported))?
+    }
     let refused: u64 = imported.iter().map(|file| file.refused).sum();
     let taken: u64 = imported.iter().map(|file| file.rows - file.refused).sum();
     ensure!(taken > 0 || refused == 0, "nothing was stored: every row was refused ({refused} of {refused})");

@@ -48,7 +48,11 @@ pub fn write(report: &Report, all_rooms: bool, out: &mut impl Write) -> io::Resu
     )?;
     let occupied = percent(report.overall.model().occupied_share);
     let silent = percent(setup.silent_share);
-    writeln!(out, "{} forecast hours, {occupied} occupied, {silent} with a silent sensor\n", thousands(setup.hours as u64))?;
+    writeln!(
+        out,
+        "{} forecast hours, {occupied} occupied, {silent} with a silent sensor\n",
+        thousands(setup.hours as u64)
+    )?;
     scores(&report.overall, out)?;
     writeln!(out, "{SCORE_NOTE}")?;
     for part in [&report.live, &report.silent].into_iter().flatten() {

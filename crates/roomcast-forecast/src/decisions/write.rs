@@ -52,9 +52,11 @@ pub fn words(thresholds: &Thresholds) -> String {
     let Some(Standing { promise, source, lately, kept }) = &thresholds.standing else {
         return format!("An hour counts as occupied {from}.");
     };
-    let (promised, each) = (percent(promise.max_missed), if promise.scope == Scope::Room { " of each room" } else { "" });
-    let mut text =
-        format!("An hour counts as occupied {from}; the promise is to miss at most {promised} of the occupied hours{each}");
+    let (promised, each) =
+        (percent(promise.max_missed), if promise.scope == Scope::Room { " of each room" } else { "" });
+    let mut text = format!(
+        "An hour counts as occupied {from}; the promise is to miss at most {promised} of the occupied hours{each}"
+    );
     text += match source {
         Source::Forecasts => ".",
         Source::Training => {
@@ -221,7 +223,10 @@ mod tests {
         assert!(site(90, 80).ends_with(": too few to show whether the promise is kept."));
         let rooms = [("a", 0.002, lately(200, 8)), ("b", 0.329, lately(200, 30)), ("c", 0.1, lately(20, 0))];
         let text = words_of(Scope::Room, lately(420, 38), &rooms);
-        assert!(text.contains("occupied from a chance on that is each room's own, 0.2 % to 32.9 %; the promise"), "{text}");
+        assert!(
+            text.contains("occupied from a chance on that is each room's own, 0.2 % to 32.9 %; the promise"),
+            "{text}"
+        );
         let end = ". Of 3 rooms the promise was kept in 1, not kept in b, and in 1 it does not show (up to 5.5 % counts as kept).";
         assert!(text.ends_with(end) && !text.contains("19.4"), "{text}");
     }

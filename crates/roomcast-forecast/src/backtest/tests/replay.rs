@@ -198,7 +198,11 @@ fn a_rule_that_is_better_is_named_first() {
         text::write(&report, false, &mut out).expect("writing to memory");
         let out = String::from_utf8(out).expect("text");
         assert!(out.starts_with(&report.verdict.lines.join("\n")));
-        let days = if report.setup.days == 1 { "1 room, 1 day, ".to_owned() } else { format!("1 room, {} days, ", report.setup.days) };
+        let days = if report.setup.days == 1 {
+            "1 room, 1 day, ".to_owned()
+        } else {
+            format!("1 room, {} days, ", report.setup.days)
+        };
         assert!(out.contains(&days), "{out}");
         assert!(out.contains("\nlower is better for log loss,") && out.contains("from 10 %: the same"), "{out}");
     }
