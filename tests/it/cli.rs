@@ -1,5 +1,6 @@
 //! The binary from outside: the contract of `predict`, saved models, bad input.
 
+mod cautions;
 mod inspect;
 
 use std::path::{Path, PathBuf};
@@ -326,7 +327,7 @@ fn predict_long_after_the_data_forecasts_the_habit_and_says_so() {
     assert!((years - stale).abs() < 1e-6, "{years} room-hours expected years later, {stale} weeks later");
     assert!(stale > 0.5 * fresh && stale < 2.0 * fresh, "{stale} room-hours expected, {fresh} the day after the data");
     let error = fails(&["predict", "2016-10-18 23:59:59", input, out, "--max-age", "2d"], 1);
-    assert!(error.contains("--max-age"), "{error}");
+    assert!(error.contains("--max-age") && error.contains("\nhint: add later readings, "), "{error}");
 }
 
 #[test]

@@ -237,9 +237,15 @@ fn a_quote_that_is_never_closed_is_named_where_it_opens() {
 #[test]
 fn a_file_that_is_no_csv_says_what_it_is() {
     for (content, expected) in [
-        (&b""[..], "the file is empty\nhint: the first line must be time,device,device_activated"),
-        (b"\n\r\n \n", "the file is empty\nhint: the first line must be time,device,device_activated"),
-        (b"\xef\xbb\xbf", "the file is empty\nhint: the first line must be time,device,device_activated"),
+        (&b""[..], "the file is empty\nhint: the first line names the columns, such as time,device,device_activated; "),
+        (
+            b"\n\r\n \n",
+            "the file is empty\nhint: the first line names the columns, such as time,device,device_activated; ",
+        ),
+        (
+            b"\xef\xbb\xbf",
+            "the file is empty\nhint: the first line names the columns, such as time,device,device_activated; ",
+        ),
         (b"\x1f\x8b\x08\0\0\0", "cannot be read"),
         (b"PK\x03\x04\x14\0", "cannot be read as an Excel workbook: "),
         (b"PAR1\x15\x04", "expected readings, found a Parquet file\nhint: give it a name that ends in .parquet"),

@@ -90,7 +90,9 @@ fn a_schedule_takes_dates_and_days_to_come_as_a_forecast_does() {
 #[test]
 fn what_cannot_be_planned_is_said() {
     for (line, message) in [
-        ("--device device_9", "did you mean"),
+        ("--device device_9", "there are device_1, device_2, device_3, device_4, device_5, device_6, device_7\n"),
+        ("--device devise_2", "did you mean \"device_2\"?"),
+        ("--timetable mon-fri", "--timetable belongs to backtest and serve"),
         ("--preheat 13h", "at most 12h"),
         ("--max-missed 5", "such as 0.05 or 5%"),
         ("--promise room --threshold 0.5", "cannot be used with"),

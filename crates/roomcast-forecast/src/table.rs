@@ -18,6 +18,11 @@ pub fn table(header: &[&str], rows: &[Vec<String>], left: usize) -> String {
     rows.iter().fold(header, |text, row| text + &line(&mut row.iter().map(String::as_str)))
 }
 
+/// Returns a number of things in words, such as `1 day` or `3 days`.
+pub fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

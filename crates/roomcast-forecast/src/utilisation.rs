@@ -38,7 +38,7 @@ pub struct Utilisation {
     pub used_share: Option<f64>,
     /// Number of occupied hours, at any time.
     pub used_hours: u32,
-    /// Share of all hours of which it is not known whether they were occupied.
+    /// Share of all hours of which it is not known whether they were occupied, those before the first reading among them.
     pub unknown_share: f64,
     /// Local hour of day that was occupied on most days, 0 to 23; `None` without an occupied hour.
     pub peak_hour: Option<u8>,
@@ -184,8 +184,9 @@ pub fn report(
     let first_day = from.to_epoch_days();
     let count = |device: &DeviceHours| {
         let mut counts = Counts { weeks: vec![Count::default(); weeks.max(1) as usize], ..Counts::default() };
+        // Of the hours before its first reading nothing is known.
+        counts.hours = (end - first).max(0) as u32;
         for hour in first.max(device.first)..end {
-            counts.hours += 1;
             let Some(value) = device.states[(hour - device.first) as usize].value() else { continue };
             let (local, used) = (hourly.local(hour), value > 0.5);
             counts.all.add(used);
@@ -293,6 +294,20 @@ mod tests {
         let report = report_at(0, &table, Level::Floor);
         assert_eq!((report.rooms.len(), report.rooms[0].used_share), (1, Some(0.4)));
         assert!(report.site.work_hours > report.rooms[0].work_hours);
+    }
+
+    #[test]
+    fn hours_before_the_first_reading_are_not_known() {
+        let calendar = Calendar::default();
+        let monday = calendar.parse("2024-02-05 00:00:00").unwrap();
+        // Read in every hour of the last seven of 28 days.
+        let times: Vec<i64> = (21 * 24..28 * 24).map(|hour| monday + hour * HOUR).collect();
+        let office = DeviceReadings { device: "office".into(), times: times.into(), ..DeviceReadings::default() };
+        let hourly = Hourly::new(&Readings { devices: vec![office] }, &calendar, monday + 28 * 24 * HOUR);
+        let report =
+            report(&hourly, (&Rooms::default(), Level::Room), 4, &DEFAULT_WORK_HOURS.parse().unwrap(), &calendar);
+        let of = |room: &Utilisation| (room.used_hours, room.work_hours, room.unknown_share);
+        assert_eq!((of(&report.rooms[0]), of(&report.site)), ((168, 50, 0.75), (168, 50, 0.75)));
     }
 
     #[test]

@@ -90,15 +90,20 @@ async fn serve(site: Data<Site>, access: Data<Access>, listen: &Listen) -> anyho
 fn announce(address: SocketAddr, listen: &Listen) -> anyhow::Result<()> {
     let scheme = if listen.tls.is_some() { "https" } else { "http" };
     // Not a log line: programs that start a server wait for it, whatever is logged. Nobody may read it any more.
-    // A browser cannot open the address that stands for all.
-    let host =
-        if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() };
-    let _ = writeln!(std::io::stderr(), "listening on {scheme}://{host}");
+    let _ = writeln!(std::io::stderr(), "listening on {}", open_address(address, scheme));
     if let Some(path) = &listen.port_file {
         let write = roomcast_forecast::files::write(path, format!("{}\n", address.port()).as_bytes());
         write.context("cannot write the port file")?;
     }
     Ok(())
+}
+
+/// Returns the address that is open, and one that a browser on this machine can open.
+fn open_address(address: SocketAddr, scheme: &str) -> String {
+    match address.ip().is_unspecified() {
+        true => format!("all addresses of this machine, here as {scheme}://localhost:{}", address.port()),
+        false => format!("{scheme}://{address}"),
+    }
 }
 
 /// Loads, then watches, on its own thread. A failed start stops the server and sends its error through the channel.
@@ -141,4 +146,17 @@ async fn stop_on_signal(site: Data<Site>, handle: ServerHandle, drain: Duration)
         tokio::select! { () = handle.stop(true) => return, () = next() => () }
     }
     handle.stop(false).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_that_is_open_is_said() {
+        let of = |address: &str| open_address(address.parse().unwrap(), "http");
+        assert_eq!(of("127.0.0.1:5101"), "http://127.0.0.1:5101");
+        let all = "all addresses of this machine, here as http://localhost:5101";
+        assert_eq!((of("0.0.0.0:5101").as_str(), of("[::]:5101").as_str()), (all, all));
+    }
 }

@@ -16,6 +16,6 @@ pub use files::FileArgs;
 pub use output::OutputArgs;
 pub use rooms::{LevelArg, RoomsArgs, check_level};
 pub use rule::RuleArgs;
-pub use site::{ClockArgs, PlaceArgs, SiteArgs};
+pub use site::{ClockArgs, PlaceArgs, PlacedSiteArgs, SiteArgs, from_variable};
 pub use store::{OpenStore, StoreArgs, warn_without_zone};
 pub use training::{JobsArgs, RegistryArgs};

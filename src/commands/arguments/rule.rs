@@ -19,7 +19,8 @@ pub struct RuleArgs {
     /// Cost of a vacant hour that is called occupied (an empty room is heated), in the unit of --cost-miss
     #[arg(long, value_name = "COST", value_parser = cost, requires = "cost_miss")]
     cost_waste: Option<f64>,
-    /// Highest share of the occupied hours that may be called vacant, such as 5% or 0.05
+    /// Highest share of the occupied hours that may be called vacant, such as 5% or 0.05. A schedule takes
+    /// its threshold from forecasts of the last 28 days, a forecast from hours held back in training: the two differ
     #[arg(long, value_name = "SHARE", value_parser = share)]
     max_missed: Option<f64>,
 }

@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::Args;
+use clap::builder::Resettable;
+use clap::error::ErrorKind;
 
 use super::{FileArgs, RoomsArgs, values};
+use crate::commands::wrong_usage;
 use roomcast_forecast::calendar::{Calendar, MAX_PRESENCE_HOURS};
 use roomcast_forecast::readings::Layout;
 use roomcast_storage::inputs::{Inputs, SiteConfig};
@@ -111,4 +114,46 @@ impl SiteArgs {
         let site = SiteConfig { layout: self.files.layout(), rooms: self.rooms.rooms.clone(), ..self.clock.config() };
         Inputs { paths: self.input.clone(), site }
     }
+}
+
+/// Variable that names the readings if no argument does.
+const INPUT_VARIABLE: &str = "ROOMCAST_INPUT";
+
+/// Readings and the site they come from, of a command that takes a file of readings also as its last position.
+#[derive(Debug, Clone, Default, Args)]
+#[command(mut_arg("input", |input| input.required(false).env(Resettable::Reset)))]
+pub struct PlacedSiteArgs {
+    /// Readings, unless --input or ROOMCAST_INPUT names them
+    #[arg(value_name = "INPUT")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    site: SiteArgs,
+}
+
+impl PlacedSiteArgs {
+    /// Returns the inputs of a command and their site.
+    ///
+    /// # Errors
+    /// Returns a wrong usage when no readings are named, or both the position and `--input` name some.
+    pub fn inputs(&self, command: &str) -> anyhow::Result<Inputs> {
+        let paths = match (&self.site.input[..], &self.file) {
+            ([], Some(file)) => vec![file.clone()],
+            ([], None) => from_variable().ok_or_else(|| {
+                let message = "the readings are required: --input FILE, or the position INPUT";
+                wrong_usage(command, ErrorKind::MissingRequiredArgument, message)
+            })?,
+            (inputs, None) => inputs.to_vec(),
+            (_, Some(_)) => {
+                let message = "the readings are named twice, by --input and by the position INPUT";
+                return Err(wrong_usage(command, ErrorKind::ArgumentConflict, message));
+            }
+        };
+        Ok(Inputs { paths, ..self.site.inputs() })
+    }
+}
+
+/// Returns the readings that [`INPUT_VARIABLE`] names, if it names any.
+pub fn from_variable() -> Option<Vec<PathBuf>> {
+    let paths = std::env::var(INPUT_VARIABLE).ok().filter(|paths| !paths.is_empty())?;
+    Some(paths.split(',').map(PathBuf::from).collect())
 }

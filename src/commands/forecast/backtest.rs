@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::check_known;
 use super::ledger::LedgerArgs;
-use crate::commands::arguments::{LevelArg, SiteArgs, check_level, values};
+use crate::commands::arguments::{LevelArg, PlacedSiteArgs, check_level, values};
 use crate::commands::output::{print, print_json};
 use crate::commands::progress;
 use roomcast_forecast::backtest::cases::CaseWriter;
@@ -30,7 +30,7 @@ use roomcast_forecast::rooms::{Level, Rooms};
 #[derive(Debug, Clone, Args)]
 pub struct BacktestArgs {
     #[command(flatten)]
-    site: SiteArgs,
+    site: PlacedSiteArgs,
     /// First origin, a time or a date [default: midnight after two thirds of the readings' days]
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
@@ -81,7 +81,7 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<()> {
         files::check(file)?;
         ensure!(file.as_os_str() != "-", "{option} needs a file, because the scores go to standard output");
     }
-    let inputs = args.site.inputs();
+    let inputs = args.site.inputs("backtest")?;
     let calendar = inputs.site.calendar()?;
     let site = inputs.read_site(&calendar, None)?;
     let level = args.level.into();

@@ -7,9 +7,10 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 
-use super::{models, series, unknown};
-use crate::commands::arguments::{SiteArgs, values};
+use super::{caution, models, series, unknown};
+use crate::commands::arguments::{PlacedSiteArgs, values};
 use crate::commands::output::{print, print_json};
+use roomcast_forecast::calendar::Hour;
 use roomcast_forecast::features::{self, COLUMNS, PRIOR, Reason, SiteRates, sigmoid};
 use roomcast_forecast::forecast::{self, Explanation};
 use roomcast_forecast::hourly::{HORIZON, Hourly};
@@ -37,7 +38,7 @@ pub struct ExplainArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    site: SiteArgs,
+    site: PlacedSiteArgs,
 }
 
 /// An explanation as `--json` prints it.
@@ -54,7 +55,7 @@ struct Json<'a> {
 /// Returns an error for readings or times that cannot be read, an unknown device, or an hour outside the 24 of the
 /// forecast.
 pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
-    let inputs = args.site.inputs();
+    let inputs = args.site.inputs("explain")?;
     let calendar = inputs.site.calendar()?;
     let target = calendar.hour(values::moment(&args.hour, &calendar).context("cannot read the hour")?);
     let midnight = || calendar.start(target - i32::from(calendar.local(target).hour));
@@ -80,10 +81,13 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
     if !args.json {
         let (hour, origin) = (calendar.format(calendar.start(target)), calendar.format(origin));
         let hour = format!("{}, {hour}, as forecast at {origin}", args.device);
-        return print(if args.all { list(&explanation, &hour) } else { describe(&explanation, &hour) });
+        return print(if args.all { list(&explanation, &hour) } else { describe(&explanation, &hour, &hourly) });
     }
     print_json(&Json { hour: calendar.rfc3339(calendar.start(target)), explanation: &explanation })
 }
+
+/// Number of hours in a week.
+const HOURS_OF_WEEK: Hour = 7 * 24;
 
 /// Smallest part of the log-odds that is a reason, and those from which it is a plain and a strong one.
 const MIN_PART: f64 = 0.08;
@@ -91,11 +95,16 @@ const PLAIN_PART: f64 = 0.4;
 const STRONG_PART: f64 = 1.5;
 
 /// Describes a forecast in sentences, and lists its reasons, the strongest first.
-fn describe(explanation: &Explanation, hour: &str) -> String {
+fn describe(explanation: &Explanation, hour: &str, hourly: &Hourly) -> String {
     let percent = |probability: f64| format!("{:.0} %", 100.0 * probability);
     let mut text = format!("{hour}: {} likely to be occupied.\n", percent(explanation.probability));
+    if let Some(caution) = caution(hourly) {
+        let _ = writeln!(text, "{caution}.");
+    }
     let prior = explanation.contributions.iter().find(|part| part.feature == COLUMNS[PRIOR].name);
-    if let Some(prior) = prior.filter(|prior| !prior.value.is_nan()) {
+    // Before a week is over, most hours of the week have never been seen.
+    let is_known = hourly.end - hourly.first >= HOURS_OF_WEEK;
+    if let Some(prior) = prior.filter(|prior| is_known && !prior.value.is_nan()) {
         let _ = writeln!(
             text,
             "The room is usually in use {} of the time at this hour.",

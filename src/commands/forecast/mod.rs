@@ -15,13 +15,15 @@ use clap::Subcommand;
 
 use crate::commands::output::remark;
 use crate::commands::progress;
-use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::hourly::Hourly;
 use roomcast_forecast::model::{Models, fit};
 use roomcast_forecast::readings::Readings;
-use roomcast_forecast::readings::names::closest;
+use roomcast_forecast::readings::names::nearest;
 use roomcast_forecast::rooms::{Level, Rooms};
+use roomcast_storage::inputs::{Inputs, SiteReadings};
+use roomcast_storage::readings;
 use roomcast_storage::registry::Registry;
 
 /// The commands of this group.
@@ -95,6 +97,12 @@ fn models(
     if let Some(why) = manifest.rooms_mismatch(rooms) {
         bail!("the models in {} were {why}\nhint: train and forecast with the same --rooms", place.display());
     }
+    // Once is enough, although a level above the rooms needs the models of the rooms too.
+    if level == Level::Room
+        && let Some(why) = manifest.mismatch(calendar)
+    {
+        remark(&format!("caution: the models in {} were {why}\nhint: {}", place.display(), calendar_hint(&why)));
+    }
     if level != Level::Room {
         let Some(above) = models.levels.remove(&level) else {
             bail!("the models in {} know no {level}\nhint: train them with --rooms", place.display());
@@ -104,22 +112,54 @@ fn models(
     Ok(models)
 }
 
-/// Largest number of devices that an error lists.
-const MAX_LISTED: usize = 5;
+/// Returns the options that must be the same in training and forecasting, by the difference between them.
+fn calendar_hint(why: &str) -> &'static str {
+    if why.contains("time zone") {
+        "train and forecast with the same --timezone"
+    } else if why.contains("every week") {
+        "train and forecast with the same --weekend"
+    } else {
+        "train and forecast with the same --country, --region, --holidays, --closed and --open"
+    }
+}
 
-/// Returns the error for a device without readings, with the known name that is most like its name, or the first ones.
+/// Returns a caution about forecasts from too few days of readings to fit models on.
+fn caution(hourly: &Hourly) -> Option<String> {
+    let (days, needed) = ((hourly.end - hourly.first) / 24, fit::MIN_DAYS);
+    let is_young = days < needed && hourly.stale.is_none();
+    is_young.then(|| {
+        let day = days + 1;
+        format!("caution: day {day} of the {needed} that models of these rooms need; until then the chances are rough")
+    })
+}
+
+/// Largest number of devices that an error lists.
+const MAX_LISTED: usize = 8;
+
+/// Returns the error for a device without readings, with the one known name that is most like its name, or the first ones.
 fn unknown<'a>(device: &str, known: impl Iterator<Item = &'a str> + Clone, before: &str) -> anyhow::Error {
-    let hint = closest(device, known.clone()).map_or_else(
-        || {
+    let hint = match &nearest(device, known.clone())[..] {
+        [near] => format!("; did you mean {near:?}?"),
+        // Of several that are equally near, none is the better guess.
+        _ => {
             let count = known.clone().count();
             let listed = known.take(MAX_LISTED).collect::<Vec<_>>().join(", ");
             let more = count.saturating_sub(MAX_LISTED);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             format!("\nhint: there are {listed}{more}")
-        },
-        |near| format!("; did you mean {near:?}?"),
-    );
+        }
+    };
     anyhow!("no readings of device {device:?}{before}{hint}")
+}
+
+/// Returns the error for a site without a reading before an instant.
+fn nothing_before(inputs: &Inputs, site: &SiteReadings, origin: Timestamp, calendar: &Calendar) -> anyhow::Error {
+    // Of a store only the rows before the instant are read.
+    let are_all_read = !inputs.paths.iter().any(|path| path.to_str().is_some_and(readings::is_store));
+    match site.summary.rows {
+        0 if are_all_read => anyhow!("no readings at all"),
+        _ => anyhow!("no reading before {}", calendar.format(origin)),
+    }
 }
 
 /// Checks that all devices of the arguments have readings.

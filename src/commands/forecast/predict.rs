@@ -9,8 +9,8 @@ use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 
 use super::series::{Plan, Series, known_until};
-use super::{check_known, heatmap};
-use crate::commands::arguments::{LevelArg, RuleArgs, SiteArgs, check_level, values};
+use super::{caution, check_known, heatmap, nothing_before};
+use crate::commands::arguments::{LevelArg, RuleArgs, SiteArgs, check_level, from_variable, values};
 use crate::commands::output::{print, remark};
 use crate::commands::{progress, wrong_usage};
 use roomcast_forecast::calendar::{Calendar, HOUR, Timestamp};
@@ -20,9 +20,6 @@ use roomcast_forecast::model::rule::Rule;
 use roomcast_forecast::rooms::Level;
 use roomcast_storage::inputs::Inputs;
 use roomcast_storage::readings;
-
-/// Variable that names the readings if no argument does.
-const INPUT_VARIABLE: &str = "ROOMCAST_INPUT";
 
 /// Forecast the 24 hours after a time, or up to seven days.
 ///
@@ -109,11 +106,15 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     bar.finish_and_clear();
     let Some((_, last)) = site.sensors.active_period(origin) else {
         let names: Vec<_> = inputs.paths.iter().map(|path| readings::redacted(&path.to_string_lossy())).collect();
-        bail!("{}: no reading before {}", names.join(", "), calendar.format(origin));
+        bail!("{}: {}", names.join(", "), nothing_before(&inputs, &site, origin, &calendar));
     };
     let data_until = calendar.format(last);
     if args.max_age.is_some_and(|age| origin - last > age.as_secs() as i64) {
-        bail!("the last reading, at {data_until}, is older than --max-age at {}", calendar.format(origin));
+        bail!(
+            "the last reading, at {data_until}, is older than --max-age at {}\nhint: add later readings, forecast from an earlier \
+             time, or leave out --max-age for the hour-of-week rate",
+            calendar.format(origin)
+        );
     }
     let known_until = known_until(&site.sensors, &calendar, origin);
     let rule = args.rule.rule();
@@ -125,8 +126,13 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     if let Some(since) = hourly.stale {
         let (sensors, days) = (site.sensors.devices.len(), (origin - since) / (24 * HOUR));
         remark(&format!(
-            "no sensor of {sensors} has been heard for {days} days, since {data_until}: the forecast is the hour-of-week rate"
+            "no sensor of {sensors} has been heard for {days} days, since {data_until}: the forecast is the hour-of-week rate\n\
+             hint: the readings end at {data_until}: predict '{}' forecasts from there",
+            calendar.format(calendar.start(calendar.hour(last) + 1))
         ));
+    }
+    if let Some(caution) = caution(&hourly) {
+        remark(&caution);
     }
     if !matches!(rule, Rule::Fixed(_)) {
         remark(&format!("an hour counts as occupied from a probability of {:.2} on", models.threshold.0));
@@ -155,9 +161,9 @@ fn places(args: &PredictArgs) -> anyhow::Result<(Vec<PathBuf>, Option<PathBuf>)>
     let wrong = |kind, message: &str| wrong_usage("predict", kind, message);
     let (inputs, output) = match (&args.site.input[..], &args.first, &args.second) {
         ([], Some(input), output) => (vec![input.clone()], output.clone()),
-        ([], None, _) => match std::env::var(INPUT_VARIABLE) {
-            Ok(paths) if !paths.is_empty() => (paths.split(',').map(PathBuf::from).collect(), None),
-            _ => {
+        ([], None, _) => match from_variable() {
+            Some(paths) => (paths, None),
+            None => {
                 let message = "the readings are required: --input FILE, or the position INPUT";
                 return Err(wrong(ErrorKind::MissingRequiredArgument, message));
             }

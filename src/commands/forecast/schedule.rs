@@ -2,16 +2,17 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 
-use super::check_known;
 use super::series::{Plan, Series, known_until};
+use super::{caution, check_known, nothing_before};
 use crate::commands::arguments::{
-    BlockArgs, LevelArg, OutputArgs, PromiseScope, RuleArgs, SiteArgs, check_level, values,
+    BlockArgs, LevelArg, OutputArgs, PlacedSiteArgs, PromiseScope, RuleArgs, check_level, values,
 };
 use crate::commands::output::{self, remark};
-use crate::commands::progress;
+use crate::commands::{progress, wrong_usage};
 use roomcast_forecast::backtest::outcomes;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::decisions::outcomes::Outcomes;
@@ -29,7 +30,7 @@ pub struct ScheduleArgs {
     #[arg(value_name = "TIMESTAMP")]
     timestamp: String,
     #[command(flatten)]
-    site: SiteArgs,
+    site: PlacedSiteArgs,
     /// Registry of saved models: a directory, postgres://…, or s3://bucket/prefix. Without it, models are fitted on the
     /// readings before the timestamp
     #[arg(long, value_name = "PLACE")]
@@ -50,6 +51,9 @@ pub struct ScheduleArgs {
     /// What --max-missed holds for
     #[arg(long, value_enum, default_value_t, conflicts_with_all = ["threshold", "cost_miss"])]
     promise: PromiseScope,
+    /// Timetable, which other commands compare the schedule with
+    #[arg(long, value_name = "HOURS", hide = true)]
+    timetable: Option<String>,
     #[command(flatten)]
     output: OutputArgs<Format>,
 }
@@ -74,13 +78,17 @@ pub enum Format {
 /// Returns an error for a timestamp or file that cannot be read, an unknown device, or an output that cannot be
 /// written.
 pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
-    let inputs = args.site.inputs();
+    if args.timetable.is_some() {
+        let message = "--timetable belongs to backtest and serve, which compare the schedule with it";
+        return Err(wrong_usage("schedule", ErrorKind::UnknownArgument, message));
+    }
+    let inputs = args.site.inputs("schedule")?;
     let calendar = inputs.site.calendar()?;
     let origin = values::moment(&args.timestamp, &calendar).context("cannot read the timestamp")?;
     args.output.check()?;
     let site = inputs.read_site(&calendar, Some(origin))?;
     if site.sensors.active_period(origin).is_none() {
-        bail!("no reading before {}", calendar.format(origin));
+        return Err(nothing_before(&inputs, &site, origin, &calendar));
     }
     let (level, models) = (args.level.into(), args.models.as_deref());
     check_level(level, &site.rooms)?;
@@ -92,6 +100,9 @@ pub fn run(args: &ScheduleArgs) -> anyhow::Result<()> {
     let Series { mut forecasts, readings, hourly, models } = plan.forecast(level)?;
     if hourly.stale.is_some() {
         remark("all sensors have been silent for long: the schedule follows the hour-of-week rate");
+    }
+    if let Some(caution) = caution(&hourly) {
+        remark(&caution);
     }
     forecasts.retain(|forecast| args.device.is_empty() || args.device.contains(&forecast.device));
     let method = args.rule.method(args.promise.into());

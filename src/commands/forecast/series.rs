@@ -46,6 +46,9 @@ impl Plan<'_> {
     /// Returns an error for a level that the table of rooms does not have, and those of models and features.
     pub fn forecast(&self, level: Level) -> anyhow::Result<Series> {
         check_level(level, &self.site.rooms)?;
+        if level == Level::Floor {
+            self.say_left_out();
+        }
         let mut wanted = self.of_level(level)?;
         let (end, reached) = (
             self.calendar.next_hour(self.origin) + (HORIZON * self.days) as i32,
@@ -76,6 +79,18 @@ impl Plan<'_> {
             coherent(table, &rooms, &mut [], &mut wanted.forecasts, (threshold, threshold));
         }
         Ok(wanted)
+    }
+
+    /// Says how many rooms are on no floor, and so count in none.
+    fn say_left_out(&self) {
+        let rooms = self.site.at(Level::Room, self.calendar);
+        let names = rooms.devices.iter().map(|room| room.device.as_str());
+        let alone: Vec<&str> = names.filter(|room| self.site.rooms.floor_of(room).is_none()).collect();
+        match alone[..] {
+            [] => {}
+            [one] => remark(&format!("1 room is on no floor and counts in none: {one}")),
+            [first, ..] => remark(&format!("{} rooms are on no floor and count in none, such as {first}", alone.len())),
+        }
     }
 
     /// Forecasts the series of a level by themselves.

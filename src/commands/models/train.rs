@@ -6,7 +6,7 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 
 use super::report;
-use crate::commands::arguments::{JobsArgs, RegistryArgs, SiteArgs, values};
+use crate::commands::arguments::{JobsArgs, PlacedSiteArgs, RegistryArgs, values};
 use crate::commands::{output, progress};
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::hourly::Hourly;
@@ -19,7 +19,7 @@ use roomcast_forecast::train::{self, TrainingInfo};
 #[derive(Debug, Args)]
 pub struct TrainArgs {
     #[command(flatten)]
-    site: SiteArgs,
+    site: PlacedSiteArgs,
     #[command(flatten)]
     registry: RegistryArgs,
     /// End of the readings to learn from, local time; readings at or after it are not used
@@ -38,7 +38,7 @@ pub struct TrainArgs {
 /// Returns an error for readings that cannot be read, no readings, or a registry that cannot be written.
 pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     args.jobs.apply()?;
-    let inputs = args.site.inputs();
+    let inputs = args.site.inputs("train")?;
     let calendar = inputs.site.calendar()?;
     let until = values::time("--until", args.until.as_deref(), &calendar)?;
     let mut site = inputs.read_site(&calendar, until)?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Args;
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -21,8 +21,11 @@ pub struct ImportArgs {
     #[command(flatten)]
     at: StoreArgs,
     /// Readings: files (CSV, Excel, Parquet, also packed), directories, a Home Assistant database, or - for standard input
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "input", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Readings, as other commands name them (repeatable)
+    #[arg(long, short, value_name = "FILE", value_delimiter = ',', conflicts_with = "files")]
+    input: Vec<PathBuf>,
     #[command(flatten)]
     layout: FileArgs,
     /// Largest number of rows in a transaction
@@ -42,6 +45,9 @@ struct Imported {
     duplicates: u64,
     no_motion: u64,
     refused: u64,
+    /// The first refused row and what to do about it.
+    #[serde(skip)]
+    refusal: Option<String>,
     /// Number of rows that are no longer in quarantine.
     #[serde(skip)]
     dropped: u64,
@@ -57,9 +63,20 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<()> {
     let layout = args.layout.layout();
     let bar = progress::bar("rows read", None);
     let import = |path: &PathBuf| import(&opened, path, &layout, args.batch as usize, &bar);
-    let imported = readings::files(&args.files)?.iter().map(import).collect::<anyhow::Result<Vec<_>>>()?;
+    let imported = readings::files(if args.files.is_empty() { &args.input } else { &args.files })?
+        .iter()
+        .map(import)
+        .collect::<anyhow::Result<Vec<_>>>()?;
     bar.finish_and_clear();
-    if args.json { print_json(&imported) } else { print(describe(&imported)) }
+    if args.json {
+        print_json(&imported)?
+    } else {
+        print(describe(&imported))?
+    }
+    let refused: u64 = imported.iter().map(|file| file.refused).sum();
+    let taken: u64 = imported.iter().map(|file| file.rows - file.refused).sum();
+    ensure!(taken > 0 || refused == 0, "nothing was stored: every row was refused ({refused} of {refused})");
+    Ok(())
 }
 
 fn import(
@@ -84,6 +101,7 @@ fn import(
                     "{}: expected a year from 2001 on and no more than a day ahead, found {time}",
                     path.display()
                 );
+                imported.refusal.get_or_insert_with(|| reason.clone());
                 batch.refused.push(Refused { source: "file".into(), payload, reason });
             }
             FileRow::Event { device, time, motion } => {
@@ -91,6 +109,8 @@ fn import(
                 batch.events.push(Event { device: device.to_owned(), time, kind, id: None });
             }
             FileRow::Refused { refusal, payload } => {
+                let hint = refusal.hint().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+                imported.refusal.get_or_insert_with(|| format!("{refusal}{hint}"));
                 batch.refused.push(Refused { source: "file".into(), payload, reason: refusal.to_string() });
             }
         }
@@ -135,9 +155,10 @@ fn store(opened: &OpenStore, batch: &mut Batch, imported: &mut Imported) -> anyh
 
 fn describe(imported: &[Imported]) -> String {
     let line = |file: &Imported| {
-        let Imported { file, rows, stored, duplicates, no_motion, refused, .. } = file;
+        let Imported { file, rows, stored, duplicates, no_motion, refused, refusal, .. } = file;
+        let refusal = refusal.as_ref().map(|refusal| format!("  the first of them: {refusal}\n")).unwrap_or_default();
         format!(
-            "{file}: {rows} rows, {stored} stored, {duplicates} duplicates, {no_motion} without motion, {refused} in quarantine\n"
+            "{file}: {rows} rows, {stored} stored, {duplicates} duplicates, {no_motion} without motion, {refused} in quarantine\n{refusal}"
         )
     };
     imported.iter().map(line).collect()

@@ -29,8 +29,11 @@ const MAX_LISTED: usize = 8;
 pub struct InspectArgs {
     /// Readings: files (CSV, Excel, Parquet, also packed), directories, a store, a Home Assistant database, or - for standard
     /// input
-    #[arg(required = true, value_name = "INPUT")]
+    #[arg(required_unless_present = "input", value_name = "INPUT")]
     inputs: Vec<PathBuf>,
+    /// Readings, as other commands name them (repeatable)
+    #[arg(long, short, value_name = "FILE", value_delimiter = ',', conflicts_with = "inputs")]
+    input: Vec<PathBuf>,
     /// IANA time zone of the site, such as Europe/Berlin; without it, times are read and written as they stand
     #[arg(long, value_name = "ZONE", value_parser = values::timezone, env = "ROOMCAST_TIMEZONE")]
     timezone: Option<Tz>,
@@ -89,8 +92,9 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
     if let Some(country) = &args.place.country {
         calendar = calendar.with_public_holidays(public_holidays::days(country, args.place.region.as_deref())?);
     }
+    let paths = if args.inputs.is_empty() { &args.input } else { &args.inputs };
     let options = ReadOptions { layout: args.files.layout(), ..ReadOptions::LENIENT };
-    let (readings, summary) = inputs::read(&args.inputs, &options, &calendar)?;
+    let (readings, summary) = inputs::read(paths, &options, &calendar)?;
     let profile = readings::profile(&readings, &calendar);
     let holidays = holidays(args, &readings, &profile, &calendar);
     let silent = silent(&readings, &calendar);

@@ -3,7 +3,7 @@
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 
-use crate::commands::arguments::{LevelArg, OutputArgs, SiteArgs, check_level};
+use crate::commands::arguments::{LevelArg, OutputArgs, PlacedSiteArgs, check_level};
 use crate::commands::output;
 use roomcast_forecast::decisions::timetable::Timetable;
 use roomcast_forecast::hourly::Hourly;
@@ -14,11 +14,17 @@ use roomcast_forecast::utilisation::{self, DEFAULT_WORK_HOURS, Report, Utilisati
 /// Names of the weekdays, Monday first.
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
+/// Lines below the table.
+const LEGEND: &str = "\
+its share: share of the working days on which the peak hour was in use; points a week: change of the work hours used, in points of
+percent a week, and what chance explains; not known: share of all hours, those before the first reading and of silent sensors
+";
+
 /// Arguments of `roomcast utilisation`.
 #[derive(Debug, Args)]
 pub struct UtilisationArgs {
     #[command(flatten)]
-    site: SiteArgs,
+    site: PlacedSiteArgs,
     /// Number of weeks before the last midnight that the readings cover
     #[arg(long, value_name = "WEEKS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=520))]
     weeks: u32,
@@ -49,7 +55,7 @@ pub enum Format {
 /// # Errors
 /// Returns an error when the readings cannot be read, there are none, or the output cannot be written.
 pub fn run(args: &UtilisationArgs) -> anyhow::Result<()> {
-    let inputs = args.site.inputs();
+    let inputs = args.site.inputs("utilisation")?;
     let calendar = inputs.site.calendar()?;
     args.output.check()?;
     let site = inputs.read_site(&calendar, None)?;
@@ -97,5 +103,5 @@ fn text(report: &Report, level: Level) -> String {
         "not known",
     ];
     let head = format!("{} to {}; work hours: {}\n\n", report.from, report.to, report.work_hours);
-    head + &table(&header, &rows, 1)
+    head + &table(&header, &rows, 1) + LEGEND
 }

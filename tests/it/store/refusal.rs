@@ -48,6 +48,30 @@ async fn a_store_of_a_newer_version_or_another_zone_is_refused() {
 }
 
 #[tokio::test]
+async fn a_store_without_a_reading_takes_a_time_zone_unless_it_is_in_use() {
+    on_both(async |place: Place| {
+        let berlin = Calendar::new(Some(chrono_tz::Europe::Berlin));
+        let store = place.open().await;
+        // Rows in quarantine are texts, which any zone can read.
+        let mut refused = batch([]);
+        refused.refused = vec![super::refused("2016-07-02T09:00:00Z,c,1", "a zone")];
+        store.ingest(&refused).await.unwrap();
+        assert!(store.lease("publishing", "a server", 600).await.unwrap());
+        assert!(matches!(error(&place.url, &berlin).await, StoreError::Zone { .. }));
+        store.unlease("publishing", "a server").await.unwrap();
+        let zoned = readings::open(&place.url, &berlin).await.unwrap();
+        zoned.ingest(&batch([motion("a", START)])).await.unwrap();
+        // From then on the zone is the store's.
+        for other in [Calendar::default(), Calendar::new(Some(chrono_tz::Europe::London))] {
+            let zone = error(&place.url, &other).await;
+            assert!(matches!(&zone, StoreError::Zone { recorded, .. } if recorded == "Europe/Berlin"), "{zone}");
+        }
+        assert_eq!(readings::open(&place.url, &berlin).await.unwrap().load(None).await.unwrap().0.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn files_that_are_no_store_are_refused_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();

@@ -32,3 +32,11 @@ pub fn duration(seconds: i64) -> String {
     };
     if n == 1 { format!("1 {unit}") } else { format!("{n} {unit}s") }
 }
+
+/// Formats a number with narrow blanks between thousands.
+pub fn thousands(n: u64) -> String {
+    match n / 1000 {
+        0 => n.to_string(),
+        above => format!("{}\u{202f}{:03}", thousands(above), n % 1000),
+    }
+}

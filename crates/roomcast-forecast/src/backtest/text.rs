@@ -6,16 +6,26 @@ use super::days_ahead::DayAhead;
 use super::groups::Group;
 use super::ledger::words;
 use super::levels::Independence;
-use super::numbers::{duration, interval, number, percent};
+use super::numbers::{duration, interval, number, percent, thousands};
 use super::parts::{Mixed, PartScores};
 use super::report::Report;
 use super::scores::{COLUMNS, Score};
 use super::skill::Skill;
 use crate::hourly::HORIZON;
-use crate::table::table;
+use crate::table::{count, table};
 
 /// Number of rooms listed by default.
 const LISTED_ROOMS: usize = 20;
+
+/// The line below the scores.
+const SCORE_NOTE: &str = "\
+lower is better for log loss, Brier, cal. error and from 10 %; cal. error: the mean difference between chance and share of
+occupied hours, in ten bins of equally many hours; from 10 %: the same without the hours given less than 10 %";
+
+/// The lines below the parts.
+const PART_NOTE: &str = "\
+kernel: the rate of the hour of the week, in which late weeks count more; stack: fitted at this site; corrected: the stack with
+shipped memories; shipped: layers learned from other buildings; expert: a LightGBM of the one device; the model is their mean";
 
 /// Writes the verdict, the setup, and the tables: scores, skill, by lead, by history, by room (the 20 with the highest
 /// log loss, or all).
@@ -27,10 +37,10 @@ pub fn write(report: &Report, all_rooms: bool, out: &mut impl Write) -> io::Resu
     writeln!(out, "{}\n\n{} {}\n", verdict.lines.join("\n"), verdict.log_loss, verdict.rooms)?;
     writeln!(
         out,
-        "{} rooms, {} days, {} origins from {} to {} every {}, refitted every {}",
-        setup.rooms,
-        setup.days,
-        setup.origins,
+        "{}, {}, {} from {} to {} every {}, refitted every {}",
+        count(setup.rooms, "room"),
+        count(setup.days, "day"),
+        count(setup.origins, "origin"),
         setup.from,
         setup.to,
         duration(setup.every),
@@ -38,11 +48,16 @@ pub fn write(report: &Report, all_rooms: bool, out: &mut impl Write) -> io::Resu
     )?;
     let occupied = percent(report.overall.model().occupied_share);
     let silent = percent(setup.silent_share);
-    writeln!(out, "{} forecast hours, {occupied} occupied, {silent} with a silent sensor\n", setup.hours)?;
+    writeln!(
+        out,
+        "{} forecast hours, {occupied} occupied, {silent} with a silent sensor\n",
+        thousands(setup.hours as u64)
+    )?;
     scores(&report.overall, out)?;
+    writeln!(out, "{SCORE_NOTE}")?;
     for part in [&report.live, &report.silent].into_iter().flatten() {
         let what = if part.label == "silent" { "of these with a silent sensor" } else { "of these with a live sensor" };
-        writeln!(out, "\n{what}: {} hours", part.model().hours)?;
+        writeln!(out, "\n{what}: {} hours", thousands(part.model().hours as u64))?;
         scores(part, out)?;
     }
     report.independence.iter().try_for_each(|found| independence(found, out))?;
@@ -112,7 +127,8 @@ pub(super) const PART_HEADER: [&str; 7] =
 fn parts(parts: &[PartScores], out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nlog loss of each part of the model alone, and of the mix without it")?;
     let header: Vec<&str> = std::iter::once("part").chain(PART_HEADER).collect();
-    out.write_all(table(&header, &parts.iter().map(part_cells).collect::<Vec<_>>(), 1).as_bytes())
+    out.write_all(table(&header, &parts.iter().map(part_cells).collect::<Vec<_>>(), 1).as_bytes())?;
+    writeln!(out, "{PART_NOTE}")
 }
 
 /// Returns the part's name, its log losses, and what it saves.

@@ -3,6 +3,8 @@
 //! Probabilities are judged by log loss and Brier score, plain states (occupied from 50 % on) by accuracy and F1, each
 //! against the simple rule that is best by that measure. A model may be ahead in one and behind in the other.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::baselines;
@@ -10,6 +12,10 @@ use super::groups::{Group, Room};
 use super::numbers::minus;
 use super::scores::Scores;
 use super::skill::{Interval, Skill};
+use crate::table::count;
+
+/// Fewest days that give an advice on use: a whole week, with its days off.
+const MIN_ADVICE_DAYS: usize = 7;
 
 /// The standing of the model compared with the best simple rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -123,7 +129,8 @@ impl Verdict {
         let f1 = measure("F1", 1.0, |s| s.f1.unwrap_or(0.0), |s| s.f1)?;
         let chances = loss.standing().and(brier.standing());
         let states = accuracy.standing().and(f1.standing());
-        let days = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
+        let scored = days;
+        let days = Days { count: count(scored, "day"), are: if scored == 1 { "is" } else { "are" } };
         let rule = |one: &Measure, other: &Measure| match one.gain.value <= other.gain.value {
             true => baselines::NAMES[one.rule],
             false => baselines::NAMES[other.rule],
@@ -131,7 +138,10 @@ impl Verdict {
         let lines = [
             side_text("Chances", chances, [&brier, &loss], overall, &days),
             side_text("Plain 1/0 states", states, [&f1, &accuracy], overall, &days),
-            advice(chances, states, rule(&brier, &loss), rule(&f1, &accuracy)),
+            match scored {
+                ..MIN_ADVICE_DAYS => format!("{days} too few to recommend a use. More days will tell."),
+                _ => advice(chances, states, rule(&brier, &loss), rule(&f1, &accuracy)),
+            },
         ];
         let skill = skills.get(loss.rule)?;
         let ahead = |room: &&Room| room.skill.log_loss.value > 0.0;
@@ -153,9 +163,21 @@ impl Verdict {
     }
 }
 
+/// The number of days as the subject of a sentence: `3 days are`.
+struct Days {
+    count: String,
+    are: &'static str,
+}
+
+impl fmt::Display for Days {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.count, self.are)
+    }
+}
+
 /// Returns a sentence on chances or states, with the numbers of both of their measures.
-fn side_text(what: &str, standing: Standing, measures: [&Measure; 2], overall: &Group, days: &str) -> String {
-    let luck = format!(", but {days} are too few to rule out luck");
+fn side_text(what: &str, standing: Standing, measures: [&Measure; 2], overall: &Group, days: &Days) -> String {
+    let luck = format!(", but {days} too few to rule out luck");
     let says = match standing {
         Standing::Better => "the model is better than every simple rule".to_owned(),
         Standing::BetterWithinNoise => format!("the model is ahead of every simple rule{luck}"),
@@ -209,7 +231,7 @@ fn advice(chances: Standing, states: Standing, chance_rule: &str, state_rule: &s
     says + more
 }
 
-fn log_loss(rule: &str, gain: &Interval, days: &str) -> String {
+fn log_loss(rule: &str, gain: &Interval, days: &Days) -> String {
     let percent = |share: f64| minus(format!("{:.1}", 100.0 * share));
     let (lead, behind) = (percent(gain.value.abs()), gain.value < 0.0);
     let than = format!(
@@ -218,8 +240,8 @@ fn log_loss(rule: &str, gain: &Interval, days: &str) -> String {
     );
     // The interval belongs to the number in the sentence, so its signs are reversed when the model is behind.
     match gain.interval.map(|(low, high)| if behind { (-high, -low) } else { (low, high) }) {
-        Some((low, high)) => format!("{than}; 95 % interval {} to {} %, {days}.", percent(low), percent(high)),
-        None => format!("{than}, but {days} are too few to rule out luck."),
+        Some((low, high)) => format!("{than}; 95 % interval {} to {} %, {}.", percent(low), percent(high), days.count),
+        None => format!("{than}, but {days} too few to rule out luck."),
     }
 }
 

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::blocks::{Block, BlockRule};
 use super::plan::{RoomPlan, hours_on};
-use super::promise::{Kept, Lately, Source, Standing, Thresholds};
+use super::promise::{Kept, Lately, Scope, Source, Standing, TOLERANCE, Thresholds, are_too_few, kept};
 use crate::calendar::{Calendar, Timestamp};
 use crate::forecast::write::rounded;
 use crate::rooms::Level;
-use crate::table::table;
+use crate::table::{count, table};
 
 /// Returns a table of the series of a level, the sums, and the rule in words.
 pub fn text(rooms: &[RoomPlan<'_>], level: Level, thresholds: &Thresholds, calendar: &Calendar) -> String {
@@ -42,14 +42,20 @@ pub fn text(rooms: &[RoomPlan<'_>], level: Level, thresholds: &Thresholds, calen
 
 /// Returns sentences on the threshold, and on how well its promise was kept.
 pub fn words(thresholds: &Thresholds) -> String {
-    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-    let from = percent(thresholds.site);
-    let Some(Standing { promise, source, lately, kept }) = &thresholds.standing else {
-        return format!("An hour counts as occupied from a chance of {from} on.");
+    let own = || thresholds.rooms.values().map(|&(threshold, _)| threshold);
+    let from = match (own().min_by(f64::total_cmp), own().max_by(f64::total_cmp)) {
+        (Some(lowest), Some(highest)) => {
+            format!("from a chance on that is each room's own, {} to {}", percent(lowest), percent(highest))
+        }
+        _ => format!("from a chance of {} on", percent(thresholds.site)),
     };
-    let promised = percent(promise.max_missed);
+    let Some(Standing { promise, source, lately, kept }) = &thresholds.standing else {
+        return format!("An hour counts as occupied {from}.");
+    };
+    let (promised, each) =
+        (percent(promise.max_missed), if promise.scope == Scope::Room { " of each room" } else { "" });
     let mut text = format!(
-        "An hour counts as occupied from a chance of {from} on; the promise is to miss at most {promised} of the occupied hours"
+        "An hour counts as occupied {from}; the promise is to miss at most {promised} of the occupied hours{each}"
     );
     text += match source {
         Source::Forecasts => ".",
@@ -59,34 +65,53 @@ pub fn words(thresholds: &Thresholds) -> String {
         Source::Assumed => ". There is no record of forecasts yet, so this threshold takes the chances at their word.",
     };
     if let Some(missed) = lately.missed_share() {
-        let _ = write!(
-            text,
-            " The last {} days missed {} of {} occupied hours",
-            lately.days,
-            percent(missed),
-            lately.occupied,
-        );
+        let days = count(lately.days as usize, "day");
+        let _ = write!(text, " The last {days} missed {} of {} occupied hours", percent(missed), lately.occupied);
         if let Some(on) = lately.on_share() {
-            let _ = write!(text, " and were on for {} of all hours", percent(on));
+            let _ = write!(text, " and, preheat and setback not counted, were on for {} of all hours", percent(on));
         }
-        text += ": ";
-        text += match kept {
-            Kept::Kept => "the promise was kept.",
-            Kept::Broken => "the promise was not kept.",
-            Kept::Unproven => "too few to show whether the promise is kept.",
+        text += &match promise.scope {
+            Scope::Room if !thresholds.rooms.is_empty() => by_room(thresholds, promise.max_missed),
+            _ => {
+                let are_too_few = are_too_few(lately.days, lately.occupied as f64, promise.max_missed);
+                format!(": {}.", judgement(*kept, are_too_few, promise.max_missed))
+            }
         };
-    }
-    let worst: Vec<_> = worst_rooms(thresholds, promise.max_missed);
-    if !worst.is_empty() {
-        let _ = write!(text, " Not kept in {}.", worst.join(", "));
     }
     text
 }
 
+/// Returns whether a promise was kept, in the words of schedules and of backtests.
+pub fn judgement(kept: Kept, are_too_few: bool, max_missed: f64) -> String {
+    let counts = format!("(up to {} counts as kept)", percent(TOLERANCE * max_missed));
+    match kept {
+        Kept::Kept => format!("the promise was kept {counts}"),
+        Kept::Broken => format!("the promise was not kept {counts}"),
+        Kept::Unproven if are_too_few => "too few to show whether the promise is kept".to_owned(),
+        Kept::Unproven => format!("more than promised, which may be chance {counts}"),
+    }
+}
+
+/// Returns the number of rooms in which a promise to each room was kept, and the names of those in which it was not.
+fn by_room(thresholds: &Thresholds, max_missed: f64) -> String {
+    let number = |of: Kept| thresholds.rooms.values().filter(|(_, lately)| kept(lately, max_missed) == of).count();
+    let of = count(thresholds.rooms.len(), "room");
+    let mut text = format!(". Of {of} the promise was kept in {}", number(Kept::Kept));
+    if number(Kept::Broken) > 0 {
+        let _ = write!(text, ", not kept in {}", worst_rooms(thresholds, max_missed).join(", "));
+    }
+    match number(Kept::Unproven) {
+        0 => {}
+        unproven => {
+            let _ = write!(text, ", and in {unproven} it does not show");
+        }
+    }
+    text + &format!(" (up to {} counts as kept).", percent(TOLERANCE * max_missed))
+}
+
 /// Returns the rooms whose own promise was not kept, the first five by name and the number of the others.
 fn worst_rooms(thresholds: &Thresholds, max_missed: f64) -> Vec<String> {
-    let broken =
-        thresholds.rooms.iter().filter(|(_, (_, lately))| super::promise::kept(lately, max_missed) == Kept::Broken);
+    let broken = thresholds.rooms.iter().filter(|(_, (_, lately))| kept(lately, max_missed) == Kept::Broken);
     let mut names: Vec<String> = broken.map(|(room, _)| room.clone()).collect();
     let more = names.len().saturating_sub(5);
     names.truncate(5);
@@ -94,6 +119,10 @@ fn worst_rooms(thresholds: &Thresholds, max_missed: f64) -> Vec<String> {
         names.push(format!("{more} more"));
     }
     names
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
 }
 
 /// Returns one line per block.
@@ -173,6 +202,34 @@ fn lately(lately: Lately) -> Value {
 mod tests {
     use super::*;
     use crate::calendar::HOUR;
+    use crate::decisions::promise::Promise;
+
+    #[test]
+    fn words_name_the_thresholds_in_use_and_one_judgement() {
+        let lately = |occupied, missed| Lately { days: 21, occupied, missed, hours: 4 * occupied, on: occupied };
+        let words_of = |scope, of: Lately, rooms: &[(&str, f64, Lately)]| {
+            let promise = Promise { max_missed: 0.05, scope };
+            let standing = Standing { promise, source: Source::Forecasts, lately: of, kept: kept(&of, 0.05) };
+            let rooms = rooms.iter().map(|&(room, threshold, lately)| (room.to_owned(), (threshold, lately)));
+            words(&Thresholds { site: 0.194, rooms: rooms.collect(), standing: Some(standing) })
+        };
+        let site = |occupied, missed| words_of(Scope::Site, lately(occupied, missed), &[]);
+        assert!(site(644, 32).starts_with("An hour counts as occupied from a chance of 19.4 % on; the promise is"));
+        let end = " The last 21 days missed 5.0 % of 644 occupied hours and, preheat and setback not counted, were on for \
+                   25.0 % of all hours: the promise was kept (up to 5.5 % counts as kept).";
+        assert!(site(644, 32).ends_with(end), "{}", site(644, 32));
+        assert!(site(672, 38).ends_with(": more than promised, which may be chance (up to 5.5 % counts as kept)."));
+        assert!(site(672, 80).ends_with(": the promise was not kept (up to 5.5 % counts as kept)."));
+        assert!(site(90, 80).ends_with(": too few to show whether the promise is kept."));
+        let rooms = [("a", 0.002, lately(200, 8)), ("b", 0.329, lately(200, 30)), ("c", 0.1, lately(20, 0))];
+        let text = words_of(Scope::Room, lately(420, 38), &rooms);
+        assert!(
+            text.contains("occupied from a chance on that is each room's own, 0.2 % to 32.9 %; the promise"),
+            "{text}"
+        );
+        let end = ". Of 3 rooms the promise was kept in 1, not kept in b, and in 1 it does not show (up to 5.5 % counts as kept).";
+        assert!(text.ends_with(end) && !text.contains("19.4"), "{text}");
+    }
 
     /// Midnight of a Monday.
     const MONDAY: Timestamp = 1_467_590_400; // 2016-07-04

@@ -55,13 +55,29 @@ fn has_word(name: &str, words: &[&str]) -> bool {
 
 /// Returns the known name most similar to `name`, if one is similar.
 pub fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let near = known.map(|candidate| (strsim::levenshtein(name, candidate), candidate)).min()?;
-    (near.0 <= name.chars().count().div_ceil(2)).then_some(near.1)
+    nearest(name, known).first().copied()
+}
+
+/// Returns the known names most similar to `name`, in order of name; none if none is similar.
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut near: Vec<_> = known.map(|candidate| (strsim::levenshtein(name, candidate), candidate)).collect();
+    near.sort_unstable();
+    let least = near.first().map(|&(distance, _)| distance).filter(|&least| least <= name.chars().count().div_ceil(2));
+    near.into_iter().take_while(|&(distance, _)| Some(distance) == least).map(|(_, candidate)| candidate).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_are_equally_near_are_all_named() {
+        let known = ["device_2", "device_1", "hall"];
+        assert_eq!(nearest("device_9", known.into_iter()), ["device_1", "device_2"]);
+        assert_eq!(nearest("devise_2", known.into_iter()), ["device_2"]);
+        assert_eq!(closest("device_9", known.into_iter()), Some("device_1"));
+        assert_eq!((nearest("zzzzzzzz", known.into_iter()).len(), closest("x", [].into_iter())), (0, None));
+    }
 
     #[test]
     fn a_name_says_what_its_values_are() {

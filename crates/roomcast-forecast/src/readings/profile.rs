@@ -225,7 +225,8 @@ impl<'a> Span<'a> {
         let profile = DeviceProfile {
             device: readings.device.clone(),
             first: self.calendar.rfc3339(first),
-            last: self.calendar.rfc3339(last),
+            // The room may stay in use after it.
+            last: self.calendar.rfc3339(readings.last().unwrap_or(last)),
             readings: fired,
             says_off: presence.says_off,
             overlong: presence.overlong.len(),
@@ -348,6 +349,24 @@ mod tests {
         // At nine, a has five of seven workdays and b one of six. Tuesday's last hour is eight.
         assert_eq!(profile.workday_hours[9], 5.0 / 11.0);
         assert_eq!(profile.day_off_hours[11], 1.0 / 4.0);
+    }
+
+    #[test]
+    fn the_last_reading_is_one_of_the_device_and_no_hour_in_use_after_it() {
+        let calendar = Calendar::default();
+        let at = |text: &str| calendar.parse(text).unwrap();
+        // On at 9:05 for ever, while another sensor has its last reading at 12; off again at 10:00, which begins an hour.
+        let device = |device: &str, ons: &[&str], offs: &[&str]| DeviceReadings {
+            device: device.into(),
+            times: ons.iter().map(|text| at(text)).collect(),
+            offs: offs.iter().map(|text| at(text)).collect(),
+        };
+        let on = device("on", &["2016-07-04 07:00:00", "2016-07-04 09:05:00"], &["2016-07-04 07:30:00"]);
+        let off = device("off", &["2016-07-04 09:05:00"], &["2016-07-04 10:00:00"]);
+        let end = device("pulse", &["2016-07-04 12:00:00"], &[]);
+        let profile = profile(&Readings { devices: vec![off, on, end] }, &calendar);
+        let last: Vec<_> = profile.devices.iter().map(|device| (device.last.as_str(), device.occupied_hours)).collect();
+        assert_eq!(last, [("2016-07-04T10:00:00", 1), ("2016-07-04T09:05:00", 5)]);
     }
 
     #[test]

@@ -62,6 +62,18 @@ pub enum RoomsError {
         /// The column at fault.
         column: &'static str,
     },
+    /// The first line names no column.
+    #[error(
+        "{file}: line {line}: expected a header, such as sensor,room,floor, found {found:?}\nhint: put the names of the columns in the first line"
+    )]
+    NoHeader {
+        /// The file as it was named.
+        file: String,
+        /// The first line.
+        line: u64,
+        /// Its first cell.
+        found: String,
+    },
     /// A row has more or fewer cells than the header.
     #[error("{file}: line {line}: expected {expected} columns as in the header, found {found}")]
     Width {

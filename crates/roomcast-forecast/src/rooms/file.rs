@@ -107,6 +107,12 @@ pub(super) fn check(position: u64, row: &Assignment) -> Result<(), RoomsError> {
     names.try_for_each(|(at, name)| checked_name(&Source::List, position, at, name.as_bytes()).map(|_| ()))
 }
 
+/// Returns the column that a cell of the header names.
+fn column(cell: &[u8]) -> Option<usize> {
+    let text = String::from_utf8_lossy(trim(cell)).to_lowercase();
+    (0..COLUMNS.len()).find(|&at| COLUMNS[at] == text || OTHER_NAMES[at].contains(&text.as_str()))
+}
+
 /// Returns the place of each column in the header.
 fn header<'a>(
     file: &str,
@@ -115,10 +121,12 @@ fn header<'a>(
 ) -> Result<[Option<usize>; COLUMNS.len()], RoomsError> {
     let error = |count, column| RoomsError::Header { file: file.to_owned(), line, count, column };
     let mut places = [None; COLUMNS.len()];
-    for (place, cell) in cells.enumerate() {
-        let text = String::from_utf8_lossy(trim(cell)).to_lowercase();
-        let is_named = |at: &usize| COLUMNS[*at] == text || OTHER_NAMES[*at].contains(&text.as_str());
-        let Some(at) = (0..COLUMNS.len()).find(is_named) else {
+    let cells: Vec<_> = cells.collect();
+    if let Some(first) = cells.first().filter(|_| cells.iter().all(|cell| column(cell).is_none())) {
+        return Err(RoomsError::NoHeader { file: file.to_owned(), line, found: excerpt(first) });
+    }
+    for (place, cell) in cells.into_iter().enumerate() {
+        let Some(at) = column(cell) else {
             return Err(RoomsError::Cell {
                 table: Source::File(file.to_owned()),
                 row: line,

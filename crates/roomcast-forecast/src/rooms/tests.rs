@@ -57,6 +57,10 @@ fn a_table_with_a_fault_names_file_line_and_column() {
     for (text, expected) in [
         ("", "rooms.csv: line 1: the header has no column sensor: expected sensor, room, and if known"),
         ("sensor,floor\n", "rooms.csv: line 1: the header has no column room: expected sensor"),
+        (
+            "pir-1a,Office\npir-2a,Office\n",
+            "rooms.csv: line 1: expected a header, such as sensor,room,floor, found \"pir-1a\"\nhint: ",
+        ),
         ("sensor,room,room\n", "rooms.csv: line 1: the header has more than one column room"),
         ("sensor,rom\n", "line 1, column header: expected sensor, room, floor, building, from or to, found \"rom\""),
         ("sensor,room\na,A\n\nb\n", "rooms.csv: line 4: expected 2 columns as in the header, found 1"),

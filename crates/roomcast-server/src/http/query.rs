@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
+use chrono::NaiveDate;
 use percent_encoding::percent_decode_str;
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::hourly::MAX_DAYS;
@@ -91,13 +92,15 @@ fn parse<T: DeserializeOwned + IntoParams + 'static>(raw: &str) -> Result<T, Pro
     serde_json::from_value(Value::Object(values)).map_err(Problem::internal)
 }
 
-/// Parses a time of the site, if there is one.
+/// Parses a time of the site, or a date for its midnight, if there is one.
 ///
 /// # Errors
 /// Returns a `Problem` when the text is not a time.
 pub fn time(name: &str, text: Option<&str>, calendar: &Calendar) -> Result<Option<Timestamp>, Problem> {
     let parse = |text: &str| {
-        calendar.parse(text).map_err(|error| {
+        // A date stands for its midnight, as on the command line.
+        let midnight = text.parse::<NaiveDate>().ok().map(|date| format!("{date} 00:00:00"));
+        calendar.parse(midnight.as_deref().unwrap_or(text)).map_err(|error| {
             let problem = Problem::parameter(name, error);
             // An unencoded plus means a space in a query.
             let plus = text.len() > 6 && text.as_bytes()[text.len() - 6] == b' ';
@@ -244,6 +247,14 @@ mod tests {
             assert_eq!(read(Some(wrong)), Err(format!("weeks: expected a number from 1 to 104, found {wrong:?}")));
         }
         assert_eq!((days(None).ok(), days(Some("7")).ok(), days(Some("+7")).ok()), (Some(1), Some(7), None));
+    }
+
+    #[test]
+    fn a_date_is_its_midnight() {
+        let calendar = Calendar::new(Some(chrono_tz::Europe::Berlin));
+        let read = |text| time("at", Some(text), &calendar).map_err(|problem| problem.detail);
+        assert_eq!(read("2016-08-10"), read("2016-08-10 00:00:00"));
+        assert!(read("2016-08-10").is_ok() && read("2016-08-32").is_err() && read("1910-01-01").is_err());
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub enum StoreError {
     },
     /// The store was made for a site in another zone, so its instants mean other hours.
     #[error(
-        "{store}: made for the time zone {recorded}, opened with {given}\nhint: give --timezone as when the store was made"
+        "{store}: made for the time zone {recorded}, opened with {given}\nhint: give --timezone as when the store was made; one that has readings keeps its time zone, so import them into a new store for another"
     )]
     Zone {
         /// The store as it was named, without a password.

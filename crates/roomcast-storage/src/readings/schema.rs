@@ -14,9 +14,27 @@ pub(super) struct Meta {
     pub zone: String,
 }
 
+/// Query for whether nothing in a store depends on its zone, and no server uses it; `$1` is the present.
+pub(super) const IS_UNUSED: &str = "SELECT NOT EXISTS (SELECT 1 FROM devices) AND NOT EXISTS (SELECT 1 FROM rooms) \
+     AND NOT EXISTS (SELECT 1 FROM leases WHERE until > $1)";
+
+/// Query that records the zone `$1`.
+pub(super) const SET_ZONE: &str = "UPDATE meta SET zone = $1";
+
+impl Meta {
+    /// Returns whether a store without a zone may take the calendar's, if it is unused: it has one, and the tables are those
+    /// of this program.
+    pub(super) fn may_take_zone(&self, known: usize, calendar: &Calendar) -> bool {
+        self.zone == NO_ZONE && calendar.zone().is_some() && self.version == OLDEST_VERSION + known as i64
+    }
+}
+
+/// The zone of a store without one.
+const NO_ZONE: &str = "none";
+
 /// Returns the name of a calendar's zone, `none` without one.
 pub(super) fn zone(calendar: &Calendar) -> &'static str {
-    calendar.zone().map_or("none", |zone| zone.name())
+    calendar.zone().map_or(NO_ZONE, |zone| zone.name())
 }
 
 /// Returns the number of steps after version [`OLDEST_VERSION`] that were applied to the tables; `None` without tables.

@@ -37,6 +37,43 @@ pub fn section(ledger: &Ledger) -> Markup {
     }
 }
 
+/// The mark of a way to decide without a threshold. It is neither that of the chance nor that of the hour-of-week rate.
+#[derive(Clone, Copy)]
+enum Mark {
+    Schedule,
+    Policy,
+    States,
+}
+
+impl Mark {
+    fn of(policy: &str) -> Mark {
+        if policy == "schedule" { Mark::Schedule } else { Mark::Policy }
+    }
+
+    fn draw(self, svg: &mut Svg, at: Place, tip: &str) {
+        let diamond = |half: f64| [(0.0, -half), (half, 0.0), (0.0, half), (-half, 0.0)];
+        match self {
+            Mark::Schedule => svg.shape("model", at, &diamond(7.5), tip),
+            Mark::Policy => svg.shape("policy", at, &diamond(6.5), tip),
+            Mark::States => svg.shape("states", at, &[(0.0, -6.0), (5.8, 4.6), (-5.8, 4.6)], tip),
+        }
+    }
+}
+
+/// Draws the marks and their names in a line at the top, from `left` on.
+fn legend(svg: &mut Svg, left: f64) {
+    let y = 12.0;
+    let mut entry = |x: f64, class: &str, name: &str, draw: &dyn Fn(&mut Svg, Place)| {
+        draw(svg, (left + x, y));
+        svg.text(class, (left + x + 12.0, y + 4.5), name);
+    };
+    entry(0.0, class(0), "chance", &|svg, at| svg.mark(0, at, 5.0, ""));
+    entry(84.0, class(1), "hour-of-week rate", &|svg, at| svg.mark(1, at, 5.0, ""));
+    entry(230.0, class(0), "schedule", &|svg, at| Mark::Schedule.draw(svg, at, ""));
+    entry(322.0, "soft", "other policies", &|svg, at| Mark::Policy.draw(svg, at, ""));
+    entry(440.0, "soft", "plain states", &|svg, at| Mark::States.draw(svg, at, ""));
+}
+
 /// Draws the share of hours on against the share of occupied hours missed, up to [`MAX_MISSED`].
 fn chart(ledger: &Ledger) -> Markup {
     let (height, left, right) = (430.0, 56.0, WIDTH - 120.0);
@@ -44,12 +81,16 @@ fn chart(ledger: &Ledger) -> Markup {
         || ledger.policies.iter().map(|of: &Policy| (of.policy.to_owned(), of.on_share, of.missed_share.value));
     let states =
         ledger.states.iter().map(|of: &Point| (format!("states of {}", of.label), of.on_share, of.missed_share));
-    let marks: Vec<_> = states.chain(policies()).filter(|&(_, _, missed)| missed <= MAX_MISSED).collect();
+    let marks: Vec<_> = states
+        .map(|(name, on, missed)| (Mark::States, name, on, missed))
+        .chain(policies().map(|(name, on, missed)| (Mark::of(&name), name, on, missed)))
+        .filter(|&(.., missed)| missed <= MAX_MISSED)
+        .collect();
     let lines = [(1, &ledger.rate_curve, "hour-of-week rate"), (0, &ledger.curve, "chance")]
         .map(|(which, points, name)| (which, points.iter().filter(|point| point.missed_share <= MAX_MISSED), name));
     let on = lines.iter().flat_map(|(_, points, _)| points.clone().map(|point| point.on_share));
     let x =
-        Scale::around(on.chain(marks.iter().map(|mark| mark.1)).chain([0.0]).map(|share| 100.0 * share), (left, right));
+        Scale::around(on.chain(marks.iter().map(|mark| mark.2)).chain([0.0]).map(|share| 100.0 * share), (left, right));
     let y = Scale { values: (0.0, 100.0 * MAX_MISSED), place: (height - 52.0, 34.0) };
     let place = |on: f64, missed: f64| -> Place { (x.at(100.0 * on), y.at(100.0 * missed)) };
     let tip = |name: &str, on: f64, missed: f64| format!("{name}: on {}, missed {}", percent(on), percent(missed));
@@ -58,7 +99,7 @@ fn chart(ledger: &Ledger) -> Markup {
     svg.columns(&x, (34.0, height - 52.0), |tick| format!("{tick:.0} %"));
     svg.text("small mid", ((left + right) / 2.0, height - 6.0), "share of all hours on");
     svg.text("small", (left, 18.0), "share of occupied hours missed");
-    svg.legend(right - 230.0, ["chance", "hour-of-week rate"]);
+    legend(&mut svg, left + 190.0);
     for (which, points, name) in lines {
         let places: Vec<Place> = points.clone().map(|point| place(point.on_share, point.missed_share)).collect();
         svg.polyline(&format!("{} line", class(which)), &places);
@@ -68,10 +109,9 @@ fn chart(ledger: &Ledger) -> Markup {
         }
     }
     let mut labels: Vec<(Place, &str)> = Vec::new();
-    for (name, on, missed) in &marks {
+    for (mark, name, on, missed) in &marks {
         let at = place(*on, *missed);
-        let (class, half) = if name == "schedule" { ("model", 6.5) } else { ("base", 5.0) };
-        svg.square(class, at, half, &tip(name, *on, *missed));
+        mark.draw(&mut svg, at, &tip(name, *on, *missed));
         labels.push(((at.0 + 6.0, at.1 - 9.0), name));
     }
     // Labels of marks that lie close together are set one above the other, the lowest first.

@@ -15,7 +15,7 @@ mod tables;
 use maud::{Markup, PreEscaped, html};
 
 use super::baselines;
-use super::numbers::{duration, percent};
+use super::numbers::{duration, percent, thousands};
 use super::report::Report;
 use super::verdict::Standing;
 use super::worst_days::WorstRoomDay;
@@ -114,14 +114,6 @@ fn options(text: &str) -> Vec<(&str, &str)> {
         part.split_at(if at == 0 { 0 } else { part.find(|c| !name(c)).unwrap_or(part.len()) })
     };
     begins.iter().zip(ends).enumerate().map(divide).collect()
-}
-
-/// Formats a number with thin spaces between thousands.
-fn thousands(n: u64) -> String {
-    match n / 1000 {
-        0 => n.to_string(),
-        above => format!("{}\u{202f}{:03}", thousands(above), n % 1000),
-    }
 }
 
 fn scores(report: &Report) -> Markup {

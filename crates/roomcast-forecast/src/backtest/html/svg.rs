@@ -72,6 +72,12 @@ impl Svg {
         self.rect(class, (x - half, y - half), (2.0 * half, 2.0 * half), tip);
     }
 
+    /// Draws a shape with corners at these offsets from a point.
+    pub fn shape(&mut self, class: &str, (x, y): Point, corners: &[Point], tip: &str) {
+        let list = corners.iter().map(|(dx, dy)| format!("{:.1},{:.1}", x + dx, y + dy)).collect::<Vec<_>>().join(" ");
+        self.push(html! { polygon class=(class) points=(list) { (tooltip(tip)) } });
+    }
+
     /// Draws the mark of a forecaster; a square is drawn smaller than a circle, to look as large.
     pub fn mark(&mut self, forecaster: usize, point: Point, radius: f64, tip: &str) {
         match forecaster {

@@ -24,15 +24,12 @@ use super::{BacktestError, BacktestPlan, ScoredHour, baselines};
 use crate::calendar::{Calendar, HOUR};
 use crate::decisions::blocks::BlockRule;
 use crate::decisions::policies::{Sums, Times};
-use crate::decisions::promise::{Promise, WINDOW_DAYS};
+use crate::decisions::promise::{Kept, Promise, WINDOW_DAYS, are_too_few, judge};
 use crate::decisions::timetable::Timetables;
 use crate::readings::Readings;
 
 /// Thresholds of the curve.
 const CURVE: [f64; 16] = [0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
-
-/// Factor on the promised share up to which a promise counts as kept.
-const TOLERANCE: f64 = 1.1;
 
 /// The policies to compare.
 #[derive(Debug, Clone)]
@@ -251,9 +248,11 @@ impl Ledger {
         &self.policies[2]
     }
 
-    /// Returns whether the schedule missed no more than was promised, with a tenth to spare.
-    pub fn is_kept(&self) -> bool {
-        self.schedule().missed_share.value <= TOLERANCE * self.promise.max_missed
+    /// Returns whether the schedule kept its promise on the site, and whether the hours are too few to show it.
+    pub fn kept(&self) -> (Kept, bool) {
+        let (days, promised) = (self.days as u32, self.promise.max_missed);
+        let kept = judge(days, self.occupied_hours, self.schedule().missed_hours, promised);
+        (kept, are_too_few(days, self.occupied_hours, promised))
     }
 }
 

@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 
 use super::{Ledger, Point, Policy};
-use crate::backtest::numbers::{duration, interval, minus, percent};
+use crate::backtest::numbers::{duration, interval, minus, percent, thousands};
 use crate::backtest::skill::Interval;
 use crate::decisions::promise::Scope;
-use crate::table::table;
+use crate::decisions::write::judgement;
+use crate::table::{count, table};
 
 /// Number of rooms listed by default.
 const LISTED_ROOMS: usize = 20;
@@ -42,9 +43,9 @@ pub fn headline(ledger: &Ledger) -> String {
     ]
     .concat();
     format!(
-        "On these {} days the timetable ({}) was on for {} of all hours, {} of them empty, and missed {} of the occupied \
+        "On {} the timetable ({}) was on for {} of all hours, {} of them empty, and missed {} of the occupied \
          hours. The schedule was on for {}: {} {word} hours on{sure}, and missed {}.{}",
-        ledger.days,
+        of_days(ledger),
         ledger.timetable,
         percent(fixed.on_share),
         percent(empty),
@@ -56,20 +57,22 @@ pub fn headline(ledger: &Ledger) -> String {
     )
 }
 
+/// Returns the days in words, such as `these 15 days`.
+fn of_days(ledger: &Ledger) -> String {
+    format!("{} {}", if ledger.days == 1 { "this" } else { "these" }, count(ledger.days, "day"))
+}
+
 /// Returns whether the promise was kept.
 pub fn promise(ledger: &Ledger) -> String {
     let promised = percent(ledger.promise.max_missed);
-    let kept = match ledger.schedule().missed_share.interval {
-        _ if ledger.is_kept() => "Kept",
-        Some((low, _)) if low <= ledger.promise.max_missed => "More was missed, which may be chance,",
-        _ => "Not kept",
-    };
+    let (kept, are_too_few) = ledger.kept();
+    let judgement = judgement(kept, are_too_few, ledger.promise.max_missed);
     let missed = |room: &super::Room| room.missed_share[1].is_some_and(|share| share > 2.0 * ledger.promise.max_missed);
     let twice = ledger.by_room.iter().filter(|room| missed(room)).count();
     let scope = if ledger.promise.scope == Scope::Room { " in each room" } else { "" };
     format!(
-        "Promised{scope}: at most {promised} missed. {kept} on the site; {twice} of {} rooms missed more than twice as much.",
-        ledger.rooms
+        "Promised{scope}: at most {promised} missed. On the site: {judgement}. {twice} of {} missed more than twice as much.",
+        count(ledger.rooms, "room")
     )
 }
 
@@ -140,8 +143,11 @@ pub fn basis(ledger: &Ledger) -> String {
         _ => "",
     };
     format!(
-        "{} rooms, {:.0} hours, {:.0} of them occupied; {} hours of silent sensors are left out. {preheat}, {setback}.{ready}",
-        ledger.rooms, ledger.hours, ledger.occupied_hours, ledger.silent_hours,
+        "{}, {} hours, {} of them occupied; {} hours of silent sensors are left out. {preheat}, {setback}.{ready}",
+        count(ledger.rooms, "room"),
+        thousands(ledger.hours.round() as u64),
+        thousands(ledger.occupied_hours.round() as u64),
+        thousands(ledger.silent_hours as u64),
     )
 }
 
@@ -155,12 +161,13 @@ pub fn energy(ledger: &Ledger) -> Option<String> {
     let policies: Vec<_> = energy.policies.iter().map(each).collect();
     let without = match energy.rooms_without_power {
         0 => String::new(),
+        1 => "; 1 without a given power is left out".to_owned(),
         number => format!("; {number} without a given power are left out"),
     };
     Some(format!(
-        "Energy of {} rooms on these {} days{without}: {}. {}",
-        energy.rooms,
-        ledger.days,
+        "Energy of {} on {}{without}: {}. {}",
+        count(energy.rooms, "room"),
+        of_days(ledger),
         policies.join(", "),
         energy.caution
     ))

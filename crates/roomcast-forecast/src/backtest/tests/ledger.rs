@@ -1,6 +1,7 @@
 use super::{MONDAY, calendar, office};
-use crate::backtest::ledger::{Followed, Ledger, LedgerPlan, Made, Power, prior};
-use crate::backtest::{BacktestPlan, ScoredHour, baselines, run};
+use crate::backtest::ledger::{Followed, Ledger, LedgerPlan, Made, Power, prior, words};
+use crate::backtest::report::Report;
+use crate::backtest::{BacktestPlan, ScoredHour, baselines, html, run};
 use crate::calendar::HOUR;
 use crate::decisions::blocks::BlockRule;
 use crate::decisions::promise::{Promise, Scope};
@@ -178,4 +179,43 @@ fn energy_needs_a_given_power() {
     assert_eq!((energy.rooms, energy.rooms_without_power), (1, 2));
     assert_eq!((energy.policies[0].policy, energy.policies[0].kwh), ("timetable", 1.5 * 4.0 * 5.0 * 13.0));
     assert!((energy.policies[0].cost.expect("a cost") - 117.0).abs() < 1e-9);
+}
+
+#[test]
+fn policies_and_plain_states_have_marks_of_their_own_in_the_chart() {
+    let is_on = |day: i64, hour: i64| day % 7 < 5 && (6..19).contains(&hour);
+    let told = |_, day, hour| if is_on(day, hour) { 0.99 } else { 0.002 };
+    let (readings, hours) = replayed(3, told, |_, day, hour| is_on(day, hour) && hour % 2 == 0);
+    let plan = BacktestPlan { from: MONDAY, to: MONDAY + DAY, every: DAY, refit: DAY, history: None, days: 1 };
+    let mut report = Report::new(&readings, &calendar(), &plan, &hours).expect("hours");
+    report.ledger = Some(ledger(&readings, &hours, &ledger_plan(Scope::Site)));
+    let page = html::page(&report);
+    let chart = page.split("savings-chart-d").nth(2).and_then(|rest| rest.split("</svg>").next()).expect("a chart");
+    // The reactive policy, hindsight and the timetable, and one in the legend.
+    assert_eq!(chart.matches("<polygon class=\"policy\"").count(), 4, "{chart}");
+    assert_eq!(chart.matches("<polygon class=\"model\"").count(), 2, "{chart}");
+    assert!(chart.contains("<polygon class=\"states\"") && chart.contains(">plain states</text>"), "{chart}");
+    // Squares are points of the hour-of-week rate alone.
+    let squares = chart.matches("<rect class=\"base\"").count();
+    assert_eq!(squares, 1 + chart.matches("<title>hour-of-week rate from ").count(), "{chart}");
+}
+
+#[test]
+fn a_backtest_judges_its_promise_as_a_schedule_does() {
+    let is_on = |day: i64, hour: i64| day % 7 < 5 && (6..19).contains(&hour);
+    let told = |_, day, hour| if is_on(day, hour) { 0.99 } else { 0.002 };
+    let (readings, hours) = replayed(3, told, |_, day, hour| is_on(day, hour) && hour % 2 == 0);
+    let found = ledger(&readings, &hours, &ledger_plan(Scope::Site));
+    let expected = "Promised: at most 5.0 % missed. On the site: the promise was kept (up to 5.5 % counts as kept). \
+                    0 of 3 rooms missed more than twice as much.";
+    assert_eq!(found.promise_kept, expected);
+    let of = |missed: f64, days: usize| {
+        let mut found = found.clone();
+        found.policies[2].missed_hours = missed * found.occupied_hours;
+        found.days = days;
+        words::promise(&found)
+    };
+    assert!(of(0.059, 28).contains(": more than promised, which may be chance (up to 5.5 % counts as kept). "));
+    assert!(of(0.2, 28).contains(": the promise was not kept (up to 5.5 % counts as kept). "));
+    assert!(of(0.2, 13).contains(": too few to show whether the promise is kept. "));
 }

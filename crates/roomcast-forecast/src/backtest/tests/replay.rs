@@ -188,11 +188,23 @@ fn a_rule_that_is_better_is_named_first() {
     assert!(few.verdict.log_loss.contains("too few"), "{:?}", few.verdict);
     let advice = &few.verdict.lines[2];
     assert!(!advice.contains("luck") && advice.ends_with("More days will tell."), "{advice}");
-    for report in [worse, few] {
+    assert_eq!(advice, "3 days are too few to recommend a use. More days will tell.");
+    let one = report(&made_up(1, 0.8, 0.6));
+    assert_eq!(one.verdict.lines[2], "1 day is too few to recommend a use. More days will tell.");
+    assert!(one.verdict.headline.contains(", but 1 day is too few to rule out luck"), "{:?}", one.verdict);
+    assert_eq!(report(&made_up(7, 0.8, 0.6)).verdict.lines[2], "Use the model for both.");
+    for report in [worse, few, one] {
         let mut out = Vec::new();
         text::write(&report, false, &mut out).expect("writing to memory");
         let out = String::from_utf8(out).expect("text");
         assert!(out.starts_with(&report.verdict.lines.join("\n")));
+        let days = if report.setup.days == 1 {
+            "1 room, 1 day, ".to_owned()
+        } else {
+            format!("1 room, {} days, ", report.setup.days)
+        };
+        assert!(out.contains(&days), "{out}");
+        assert!(out.contains("\nlower is better for log loss,") && out.contains("from 10 %: the same"), "{out}");
     }
 }
 

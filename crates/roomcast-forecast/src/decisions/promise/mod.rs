@@ -28,8 +28,11 @@ pub const MIN_DAYS: u32 = 7;
 /// Fewest days, and fewest hours that may be missed on them, from which it shows whether a promise is kept.
 const PROOF: (u32, f64) = (14, 5.0);
 
-/// Factor on the promised share up to which chance explains what was missed.
-const TOLERANCE: f64 = 1.1;
+/// Factor on the promised share up to which a promise counts as kept.
+pub const TOLERANCE: f64 = 1.1;
+
+/// Standard errors below what was missed, down to which the share that was promised is no surprise: a 95 % interval.
+const CHANCE_ERRORS: f64 = 1.96;
 
 /// The rooms for which a promise holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -115,11 +118,11 @@ impl Lately {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kept {
-    /// As promised, or no more than chance explains.
+    /// As promised, with a tenth to spare.
     Kept,
-    /// More was missed than was promised.
+    /// More was missed than was promised, and more than chance explains.
     Broken,
-    /// There are too few days or occupied hours to tell.
+    /// There are too few days or occupied hours to tell, or more was missed, which chance explains.
     Unproven,
 }
 
@@ -202,12 +205,26 @@ pub fn thresholds<'a>(
 
 /// Returns whether a promise was kept.
 pub fn kept(lately: &Lately, max_missed: f64) -> Kept {
-    match lately.missed_share() {
-        Some(share) if lately.days >= PROOF.0 && lately.occupied as f64 * max_missed >= PROOF.1 => {
-            if share <= TOLERANCE * max_missed { Kept::Kept } else { Kept::Broken }
-        }
-        _ => Kept::Unproven,
+    judge(lately.days, lately.occupied as f64, lately.missed as f64, max_missed)
+}
+
+/// Returns whether a promise was kept on a number of days, by their occupied hours and those of them that were missed.
+pub fn judge(days: u32, occupied: f64, missed: f64, max_missed: f64) -> Kept {
+    if are_too_few(days, occupied, max_missed) {
+        return Kept::Unproven;
     }
+    let share = missed / occupied;
+    let error = (share * (1.0 - share).max(0.0) / occupied).sqrt();
+    match share {
+        _ if share <= TOLERANCE * max_missed => Kept::Kept,
+        _ if share - CHANCE_ERRORS * error <= max_missed => Kept::Unproven,
+        _ => Kept::Broken,
+    }
+}
+
+/// Returns whether days or occupied hours are too few to show whether a promise is kept.
+pub fn are_too_few(days: u32, occupied: f64, max_missed: f64) -> bool {
+    days < PROOF.0 || occupied <= 0.0 || occupied * max_missed < PROOF.1
 }
 
 /// A day and the window of days before it.

@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use crate::postgres::{AdvisoryLock, create_schema, lock};
 use crate::readings::error::StoreError;
-use crate::readings::schema::{Meta, OLDEST_VERSION, check, zone};
+use crate::readings::schema::{IS_UNUSED, Meta, OLDEST_VERSION, SET_ZONE, check, zone};
 use roomcast_forecast::calendar::Calendar;
 
 /// The oldest supported server, as `server_version_num`.
@@ -38,7 +38,10 @@ pub(super) async fn prepare(connection: &mut PgConnection, name: &str, calendar:
     }
     // Servers that start at the same time take turns.
     lock(connection, AdvisoryLock::Schema).await.map_err(failed)?;
-    let meta = meta(connection).await.map_err(failed)?;
+    let mut meta = meta(connection).await.map_err(failed)?;
+    if let Some(meta) = meta.as_mut().filter(|meta| meta.may_take_zone(STEPS.len(), calendar)) {
+        take_zone(connection, meta, calendar).await.map_err(failed)?;
+    }
     let done = check(name, meta.as_ref(), STEPS.len(), calendar)?;
     upgrade(connection, done, calendar).await.map_err(failed)?;
     rewind(connection).await.map_err(failed)
@@ -61,6 +64,16 @@ async fn upgrade(connection: &mut PgConnection, done: Option<usize>, calendar: &
         Some(_) => sqlx::query("UPDATE meta SET version = $1 WHERE zone = $2"),
     };
     recorded.bind(OLDEST_VERSION + STEPS.len() as i64).bind(zone(calendar)).execute(connection).await?;
+    Ok(())
+}
+
+/// Gives an unused store the calendar's zone.
+async fn take_zone(connection: &mut PgConnection, meta: &mut Meta, calendar: &Calendar) -> Result<(), sqlx::Error> {
+    let now = Calendar::utc_now();
+    if sqlx::query_scalar(IS_UNUSED).bind(now).fetch_one(&mut *connection).await? {
+        zone(calendar).clone_into(&mut meta.zone);
+        sqlx::query(SET_ZONE).bind(zone(calendar)).execute(connection).await?;
+    }
     Ok(())
 }
 

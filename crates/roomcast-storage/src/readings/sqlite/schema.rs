@@ -3,7 +3,7 @@
 use sqlx::{Executor, SqliteConnection};
 
 use crate::readings::error::StoreError;
-use crate::readings::schema::{Meta, OLDEST_VERSION, check, zone};
+use crate::readings::schema::{IS_UNUSED, Meta, OLDEST_VERSION, SET_ZONE, check, zone};
 use roomcast_forecast::calendar::Calendar;
 
 /// The tables of version [`OLDEST_VERSION`].
@@ -24,9 +24,12 @@ pub(super) async fn prepare(
 ) -> Result<(), StoreError> {
     let failed = |error| StoreError::of(name, error);
     connection.execute("BEGIN IMMEDIATE").await.map_err(failed)?;
-    let meta = meta(connection).await.map_err(failed)?;
+    let mut meta = meta(connection).await.map_err(failed)?;
     if meta.is_none() && tables(connection).await.map_err(failed)? > 0 {
         return Err(StoreError::damaged(name, "it holds tables of another program"));
+    }
+    if let Some(meta) = meta.as_mut().filter(|meta| meta.may_take_zone(STEPS.len(), calendar)) {
+        take_zone(connection, meta, calendar).await.map_err(failed)?;
     }
     let done = check(name, meta.as_ref(), STEPS.len(), calendar)?;
     upgrade(connection, done, calendar).await.map_err(failed)?;
@@ -57,6 +60,16 @@ async fn upgrade(
 
 async fn tables(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(connection).await
+}
+
+/// Gives an unused store the calendar's zone.
+async fn take_zone(connection: &mut SqliteConnection, meta: &mut Meta, calendar: &Calendar) -> Result<(), sqlx::Error> {
+    let now = Calendar::utc_now();
+    if sqlx::query_scalar(IS_UNUSED).bind(now).fetch_one(&mut *connection).await? {
+        zone(calendar).clone_into(&mut meta.zone);
+        sqlx::query(SET_ZONE).bind(zone(calendar)).execute(connection).await?;
+    }
+    Ok(())
 }
 
 async fn meta(connection: &mut SqliteConnection) -> Result<Option<Meta>, sqlx::Error> {

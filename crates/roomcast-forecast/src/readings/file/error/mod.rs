@@ -36,7 +36,9 @@ pub enum ReadError {
         source: io::Error,
     },
     /// The file is empty, or has only blank lines.
-    #[error("{file}: the file is empty\nhint: the first line must be time,device,device_activated")]
+    #[error(
+        "{file}: the file is empty\nhint: the first line names the columns, such as time,device,device_activated; docs/DATA.md has the other layouts"
+    )]
     Empty {
         /// The file as it was named.
         file: String,
