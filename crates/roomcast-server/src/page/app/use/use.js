@@ -82,17 +82,17 @@ function useHeads() {
 
 const cells = (each, head) => Object.entries(USE_COLUMNS).map(([column, [, cell]]) => (column === 'room' ? head : h('td', {}, cell(each))));
 
-const roomRow = (each) => h('tr', {}, cells(each, h('th', { scope: 'row' }, USE_COLUMNS.room[1](each))));
+const useRow = (each) => h('tr', {}, cells(each, h('th', { scope: 'row' }, USE_COLUMNS.room[1](each))));
 
 /** The rooms of each floor below a row with its sums, floors in the order of rooms; rooms on no floor come last. */
 function bodies(rooms) {
-  if (!floors.size) return [h('tbody', {}, rooms.map(roomRow))];
+  if (!floors.size) return [h('tbody', {}, rooms.map(useRow))];
   const on = (floor) => rooms.filter((each) => (state.series.get(each.device) ?? '') === floor);
   const body = (floor, sums) => {
     const members = on(floor);
     const label = state.floors.get(members[0]?.device) ?? floor;
     const head = sums ? [h('tr', { className: 'floor' }, cells(sums, h('th', { scope: 'rowgroup' }, label)))] : [];
-    return members.length ? [h('tbody', {}, [...head, ...members.map(roomRow)])] : [];
+    return members.length ? [h('tbody', {}, [...head, ...members.map(useRow)])] : [];
   };
   return [...[...floors.values()].sort(inOrder).flatMap((sums) => body(sums.device, sums)), ...body('', null)];
 }
