@@ -232,7 +232,8 @@ fn floors_and_the_building_are_judged_as_rooms_are() {
     let row = |n: usize| Assignment {
         sensor: format!("device_{n}"),
         room: format!("device_{n}"),
-        floor: Some(format!("floor {n}")),
+        // The series of a floor is then that of its room, so a judgement of it is one, too.
+        floor: Some(format!("device_{n}")),
         ..Assignment::default()
     };
     let table = Rooms::new((1..=7).map(row).collect()).unwrap();
@@ -249,7 +250,7 @@ fn floors_and_the_building_are_judged_as_rooms_are() {
     assert!(levels.values().all(|models| models.cutoff == options(5).until), "{trials:?}");
     let floors = trials[&Level::Floor].site.clone().unwrap();
     assert!(floors.promoted && floors.judged.is_some_and(|judged| judged.days >= 7), "{floors:?}");
-    let names: Vec<String> = (1..=7).map(|n| format!("floor {n}")).collect();
+    let names: Vec<String> = (1..=7).map(|n| format!("device_{n}")).collect();
     assert!(trials[&Level::Floor].series.keys().eq(&names), "{trials:?}");
     // Not due: they stay as they are. A dry run gives none.
     let (levels, trials) = renew(&readings, &options(30));
