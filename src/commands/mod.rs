@@ -37,7 +37,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     #[command(flatten)]
-    Forecast(forecast::Command),
+    Forecast(Box<forecast::Command>),
     #[command(flatten)]
     Models(models::Command),
     #[command(flatten)]

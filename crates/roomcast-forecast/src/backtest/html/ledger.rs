@@ -68,10 +68,10 @@ fn legend(svg: &mut Svg, left: f64) {
         svg.text(class, (left + x + 12.0, y + 4.5), name);
     };
     entry(0.0, class(0), "chance", &|svg, at| svg.mark(0, at, 5.0, ""));
-    entry(84.0, class(1), "hour-of-week rate", &|svg, at| svg.mark(1, at, 5.0, ""));
-    entry(230.0, class(0), "schedule", &|svg, at| Mark::Schedule.draw(svg, at, ""));
-    entry(322.0, "soft", "other policies", &|svg, at| Mark::Policy.draw(svg, at, ""));
-    entry(440.0, "soft", "plain states", &|svg, at| Mark::States.draw(svg, at, ""));
+    entry(76.0, class(1), "hour-of-week rate", &|svg, at| svg.mark(1, at, 5.0, ""));
+    entry(232.0, class(0), "schedule", &|svg, at| Mark::Schedule.draw(svg, at, ""));
+    entry(320.0, "soft", "policies", &|svg, at| Mark::Policy.draw(svg, at, ""));
+    entry(398.0, "soft", "plain states", &|svg, at| Mark::States.draw(svg, at, ""));
 }
 
 /// Draws the share of hours on against the share of occupied hours missed, up to [`MAX_MISSED`].
@@ -99,7 +99,7 @@ fn chart(ledger: &Ledger) -> Markup {
     svg.columns(&x, (34.0, height - 52.0), |tick| format!("{tick:.0} %"));
     svg.text("small mid", ((left + right) / 2.0, height - 6.0), "share of all hours on");
     svg.text("small", (left, 18.0), "share of occupied hours missed");
-    legend(&mut svg, left + 190.0);
+    legend(&mut svg, left + 194.0);
     for (which, points, name) in lines {
         let places: Vec<Place> = points.clone().map(|point| place(point.on_share, point.missed_share)).collect();
         svg.polyline(&format!("{} line", class(which)), &places);

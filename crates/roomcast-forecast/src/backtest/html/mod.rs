@@ -329,6 +329,13 @@ mod tests {
     use super::unbroken;
 
     #[test]
+    fn options_within_the_headline_stay_in_their_line() {
+        // The spans of the headline's lines are blocks; those of options within them are not.
+        let style = include_str!("style.css");
+        assert!(style.contains("\nh1 > span { display: block;") && !style.contains("h1 span"));
+    }
+
+    #[test]
     fn options_are_not_broken_over_lines_and_nothing_else_changes() {
         let whole = |text: &str| unbroken(text).into_string();
         let expected = "More history (<span class=\"option\">--learning-curve</span>). 5\u{a0}% <span \

@@ -192,7 +192,7 @@ fn a_rule_that_is_better_is_named_first() {
     let one = report(&made_up(1, 0.8, 0.6));
     assert_eq!(one.verdict.lines[2], "1 day is too few to recommend a use. More days will tell.");
     assert!(one.verdict.headline.contains(", but 1 day is too few to rule out luck"), "{:?}", one.verdict);
-    assert_eq!(report(&made_up(7, 0.8, 0.6)).verdict.lines[2], "Use the model for both.");
+    assert!(report(&made_up(7, 0.8, 0.6)).verdict.lines[2].starts_with("Use the model "));
     for report in [worse, few, one] {
         let mut out = Vec::new();
         text::write(&report, false, &mut out).expect("writing to memory");
