@@ -116,6 +116,10 @@ bench-buildings: build ## Score all methods on real buildings, write the tables 
 experience: build ## Learn the shipped layers from simulated sites again (two minutes)
 	$(CARGO_TARGET_DIR)/release/examples/experience crates/roomcast-forecast/src/model/mix/experience.bin
 
+# SEED=number repeats one run, with its trace; SEEDS=number runs so many.
+simulate-faults: setup ## Simulate 10,000 runs of senders, writer and store with faults, and 1,000 losses of power of a registry
+	$(if $(SEED),ROOMCAST_SEED=$(SEED) ROOMCAST_TRACE=1) ROOMCAST_SEEDS=$(or $(SEEDS),10000) \
+		cargo test $(shared) --lib -p roomcast-faults -- --nocapture nothing_acknowledged_is_lost
 attack: build ## Give every reader 20,000 damaged inputs (5 minutes; ATTACK=100000 for more)
 	ROOMCAST_CASES=$(or $(ATTACK),20000) cargo $(runner) $(shared) --test it mutations::
 
