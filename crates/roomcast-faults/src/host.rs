@@ -27,7 +27,7 @@ pub const FILE: &str = "/site/readings.db";
 pub const START: Timestamp = 1_700_000_000;
 
 /// Longest real time that threads may take to end a call.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The machine on which processes run: a disk, and a clock that jumps.
 pub struct Hardware {
@@ -201,11 +201,8 @@ impl Host {
                 self.settle(Some(readers + usize::from(result.is_ok())), false);
             }
             (Access::Read, Ok(_)) => self.settle(None, false),
-            (Access::Read, Err(_)) if readers > 0 => {
-                self.settle(Some(readers + usize::from(self.has_writer.load(SeqCst))), false);
-            }
             (Access::Read, Err(_)) => {
-                // It is not known whether a connection is there or about to be closed. From the next call on one is there.
+                // It is not known whether a connection is there or about to be closed. After the next call one is there.
                 self.settle(None, false);
                 self.hardware.disk.be_quiet(true);
                 let again = self.block_on(store.quarantine_size());
@@ -269,7 +266,12 @@ impl Host {
             if has_ended && is_as_expected && self.process.is_idle() {
                 return;
             }
-            assert!(watch.elapsed() < PATIENCE, "a call of the store does not end");
+            assert!(
+                watch.elapsed() < PATIENCE,
+                "a call of the store does not end: {tasks} tasks, {} connections instead of {connections:?}, locks: {}",
+                self.process.connections(),
+                self.process.locks()
+            );
             std::thread::yield_now();
         }
     }

@@ -17,6 +17,9 @@ use crate::world::{OUTSIDE, Tasks, World};
 /// Simulated time after which a run in which messages are not acknowledged has failed.
 const LONGEST: Duration = Duration::from_secs(3600);
 
+/// The beginning of the message of a run that did not come to its end.
+pub const RUN_ENDED: &str = "the run ended";
+
 /// The result of a run in which nothing was wrong.
 #[derive(Debug, Clone, Copy)]
 pub struct Report {
@@ -69,7 +72,7 @@ pub fn run(seed: u64, bug: Option<Bug>) -> Result<Report, Failure> {
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
-            Err(failure(format!("the run ended: {text}")))
+            Err(failure(format!("{RUN_ENDED}: {text}")))
         }
     }
 }

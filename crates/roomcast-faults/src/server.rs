@@ -120,6 +120,7 @@ async fn follow(site: Rc<Site>, host: Arc<Host>) {
         match changes {
             None => return,
             Some(Err(error)) => {
+                site.world.note(format!("process {} cannot follow: {error}", host.group()));
                 site.judge_failure(&error);
                 if site.hardware.bug() == Some(Bug::LostChanges) {
                     cursor = Cursor(cursor.0 + 1);

@@ -53,6 +53,7 @@ pub async fn make(site: Rc<Site>, until: Duration) {
             _ => outsider(&site, false),
         }
     }
+    site.hardware.disk.disarm_all();
     site.hardware.disk.fill(false);
     site.network.is_cut.set(false);
     site.network.loss.set(0);

@@ -86,10 +86,13 @@ impl Fuse {
             self.passes -= 1;
             return None;
         }
-        if let Effect::Fail(count) = &mut self.effect {
-            *count = count.saturating_sub(1);
-        }
-        Some(self.effect)
+        let effect = self.effect;
+        self.effect = match effect {
+            Effect::Fail(count) => Effect::Fail(count.saturating_sub(1)),
+            // It happens once.
+            Effect::Kill | Effect::LosePower => Effect::Fail(0),
+        };
+        Some(effect)
     }
 
     /// Returns whether the fuse does nothing more.

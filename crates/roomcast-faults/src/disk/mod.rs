@@ -125,6 +125,11 @@ impl Disk {
         self.state().fuses.retain(|fuse| fuse.process != Some(process));
     }
 
+    /// Removes all fuses.
+    pub fn disarm_all(&self) {
+        self.state().fuses.clear();
+    }
+
     /// Fills the disk, or makes room again.
     pub fn fill(&self, is_full: bool) {
         self.state().is_full = is_full;
@@ -240,6 +245,13 @@ impl Process {
             vfs::NO_SUCH_FILE => std::io::ErrorKind::NotFound.into(),
             code => std::io::Error::other(format!("input or output failed ({code})")),
         })
+    }
+
+    /// Returns the locks of shared memory, for messages.
+    pub fn locks(&self) -> String {
+        let state = self.disk.state();
+        let held = state.files.iter().map(|(name, node)| format!("{name}: {}", node.shared.locks()));
+        held.collect::<Vec<_>>().join(", ")
     }
 
     /// Returns whether no connection of the process is in the middle of a transaction.

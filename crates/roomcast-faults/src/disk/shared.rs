@@ -67,6 +67,11 @@ impl Shared {
         }
     }
 
+    /// Returns all locks, for messages.
+    pub fn locks(&self) -> String {
+        format!("{:?}", self.attached)
+    }
+
     /// Returns whether a process holds any lock.
     pub fn is_locked_by(&self, process: u32) -> bool {
         self.attached.values().any(|(own, held)| *own == process && held.iter().any(|held| *held != Held::Not))

@@ -12,6 +12,7 @@ mod quarantine;
 mod read;
 mod rooms;
 mod schema;
+mod view;
 
 use std::fs::Permissions;
 use std::io::ErrorKind;
@@ -145,9 +146,15 @@ impl SqliteStore {
         let plan = Plan::new(batch);
         let known = self.numbers.of(&plan);
         let mut writing = self.lock_writer().await?;
-        let (receipt, numbers) =
-            ingest::write(&mut writing.connection, &self.statements, &plan, &known, &self.calendar, self.machine.utc_now())
-                .await?;
+        let (receipt, numbers) = ingest::write(
+            &mut writing.connection,
+            &self.statements,
+            &plan,
+            &known,
+            &self.calendar,
+            self.machine.utc_now(),
+        )
+        .await?;
         writing.keep();
         self.numbers.learn(&plan, &known, &numbers);
         Ok(receipt)
