@@ -21,7 +21,7 @@ pub enum Bug {
     NoFence,
     /// A process works although another holds the lease.
     IgnoredLease,
-    /// A server skips changes while it follows the store.
+    /// A server that follows the store goes on one reading too far.
     LostChanges,
 }
 

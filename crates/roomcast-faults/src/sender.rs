@@ -45,9 +45,10 @@ pub fn plan(chance: &mut Chance, messages: u64) -> Vec<Message> {
                 continue;
             }
             let number = all.len();
-            let day = START / DAY - chance.of(0..DAYS) as i64 - 1;
-            // 919 has no factor in common with the slots of a day, so each slot comes once.
-            let slot = number as i64 * 919 % (DAY / SLOT);
+            // 919 has no factor in common with the slots of a day, so each slot comes once. Then come earlier days.
+            let slots = DAY / SLOT;
+            let (slot, round) = (number as i64 * 919 % slots, number as i64 / slots);
+            let day = START / DAY - 1 - round * DAYS as i64 - chance.of(0..DAYS) as i64;
             let kind = match chance.of(0..10) {
                 0 => Kind::Rest,
                 1 | 2 => Kind::Off,

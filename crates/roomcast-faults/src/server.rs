@@ -122,12 +122,12 @@ async fn follow(site: Rc<Site>, host: Arc<Host>) {
             Some(Err(error)) => {
                 site.world.note(format!("process {} cannot follow: {error}", host.group()));
                 site.judge_failure(&error);
-                if site.hardware.bug() == Some(Bug::LostChanges) {
-                    cursor = Cursor(cursor.0 + 1);
-                }
                 continue;
             }
-            Some(Ok((devices, reached))) => (live, cursor) = (live.extended(&devices), reached),
+            Some(Ok((devices, reached))) => {
+                let too_far = i64::from(site.hardware.bug() == Some(Bug::LostChanges));
+                (live, cursor) = (live.extended(&devices), Cursor(reached.0 + too_far));
+            }
         }
         let Some(Ok((cold, _))) = host.call(Access::Read, |store| async move { store.load(None).await }) else {
             continue;
