@@ -14,8 +14,9 @@ pub async fn make(site: Rc<Site>, until: Duration) {
         world.pause(Duration::from_secs(6)).await;
         match world.chance(|chance| chance.of(0..100)) {
             0..50 => arm(&site),
-            50..55 => site.hardware.disk.switch_off(),
-            55..60 => {
+            50..53 => site.hardware.disk.switch_off(),
+            53..56 => twice(&site).await,
+            56..60 => {
                 if let Some(server) = any_server(&site) {
                     world.note(format!("process {} is killed", server.host.group()));
                     server.host.process.kill();
@@ -57,6 +58,22 @@ pub async fn make(site: Rc<Site>, until: Duration) {
     site.hardware.disk.fill(false);
     site.network.is_cut.set(false);
     site.network.loss.set(0);
+}
+
+/// Kills a process in the middle of a commit, and loses the power soon after another has started.
+async fn twice(site: &Rc<Site>) {
+    let Some(server) = any_server(site) else { return };
+    let process = Some(server.host.process.number);
+    let fuse = Fuse { process, matching: Matching::LogSync, passes: 0, effect: Effect::Kill, is_after: false };
+    site.hardware.disk.arm(fuse);
+    for _ in 0..40 {
+        if !server.host.process.is_alive() {
+            break;
+        }
+        site.world.sleep(Duration::from_millis(100)).await;
+    }
+    site.world.pause(Duration::from_secs(5)).await;
+    site.hardware.disk.switch_off();
 }
 
 fn any_server(site: &Site) -> Option<Rc<Server>> {

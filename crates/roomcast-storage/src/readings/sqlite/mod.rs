@@ -130,7 +130,7 @@ impl SqliteStore {
         let mut slot = self.writer.lock().await;
         let connection = match slot.take() {
             Some(connection) => connection,
-            None => connect(&self.options, &self.machine).await?,
+            None => connect(&self.options, &self.machine).await.map_err(opened_before)?,
         };
         Ok(Writing { slot, connection })
     }
@@ -186,6 +186,17 @@ impl SqliteStore {
             files::sync_directory(files::parent(&name))
         });
         replaced.await.map_err(std::io::Error::from).flatten().map_err(refused)
+    }
+}
+
+/// Converts the failure to open a file that was open before. What hinders it passes, such as too many open files, so its
+/// readings must not go into quarantine as if they were refused.
+fn opened_before(error: sqlx::Error) -> sqlx::Error {
+    const CANNOT_OPEN: i32 = 14;
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
+    match code {
+        Some(code) if code & 0xff == CANNOT_OPEN => sqlx::Error::Io(std::io::Error::other(error.to_string())),
+        _ => error,
     }
 }
 
