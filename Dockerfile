@@ -13,15 +13,16 @@ RUN scripts/setup && rm -rf /var/lib/apt/lists/*
 # Dependencies in a layer of their own, built for an empty program: changing Roomcast's code does not
 # compile LightGBM and Polars again. Cargo.toml names the benchmarks and the crates, so they must be there.
 COPY benches benches
+COPY crates/roomcast-faults/Cargo.toml crates/roomcast-faults/
 COPY crates/roomcast-forecast/Cargo.toml crates/roomcast-forecast/
 COPY crates/roomcast-python/Cargo.toml crates/roomcast-python/
 COPY crates/roomcast-server/Cargo.toml crates/roomcast-server/
 COPY crates/roomcast-simulate/Cargo.toml crates/roomcast-simulate/
 COPY crates/roomcast-storage/Cargo.toml crates/roomcast-storage/
-RUN mkdir src crates/roomcast-forecast/src crates/roomcast-python/src crates/roomcast-server/src \
-        crates/roomcast-simulate/src crates/roomcast-storage/src \
-    && touch crates/roomcast-forecast/src/lib.rs crates/roomcast-python/src/lib.rs crates/roomcast-server/src/lib.rs \
-        crates/roomcast-simulate/src/lib.rs crates/roomcast-storage/src/lib.rs \
+RUN mkdir src crates/roomcast-faults/src crates/roomcast-forecast/src crates/roomcast-python/src \
+        crates/roomcast-server/src crates/roomcast-simulate/src crates/roomcast-storage/src \
+    && touch crates/roomcast-faults/src/lib.rs crates/roomcast-forecast/src/lib.rs crates/roomcast-python/src/lib.rs \
+        crates/roomcast-server/src/lib.rs crates/roomcast-simulate/src/lib.rs crates/roomcast-storage/src/lib.rs \
     && echo 'fn main() {}' > src/main.rs && cargo build --release --locked --bins
 
 # Copied files keep their own time, which may be older than the empty program's: cargo goes by it.

@@ -31,7 +31,7 @@ shared := $(release) --examples
 # cargo-nextest where it is installed. Expanded when used, not on every call of make.
 runner = $(shell cargo nextest --version >/dev/null 2>&1 && echo nextest run || echo test)
 
-.PHONY: help setup build demo test check fmt clippy doc deny advisories dockerfile workflows lint-tools bench bench-peers bench-growth bench-buildings experience attack soak install python dist dist-test image
+.PHONY: help setup build demo test check fmt clippy doc deny advisories dockerfile workflows lint-tools bench bench-peers bench-growth bench-buildings experience attack simulate-faults soak install python dist dist-test image
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 13
@@ -120,6 +120,11 @@ bench-buildings: build ## Score all methods on real buildings, write the tables 
 # After a change of the simulator, of hourly, of the stack or of a column; a test fails until then.
 experience: build ## Learn the shipped layers from simulated sites again (two minutes)
 	$(CARGO_TARGET_DIR)/release/examples/experience crates/roomcast-forecast/src/model/mix/experience.bin
+
+# SEED=7 repeats one run and prints what happens in it; SEEDS=500 for fewer.
+simulate-faults: setup ## Simulate 10,000 runs of senders, writer and store with faults of disk, network, clock and processes
+	$(if $(SEED),ROOMCAST_SEED=$(SEED) ROOMCAST_TRACE=1) ROOMCAST_SEEDS=$(or $(SEEDS),10000) \
+		cargo test $(shared) --lib -- --nocapture nothing_acknowledged_is_lost
 
 attack: build ## Give every reader 20,000 damaged inputs (5 minutes; ATTACK=100000 for more)
 	ROOMCAST_CASES=$(or $(ATTACK),20000) cargo $(runner) $(shared) --test it mutations::

@@ -12,6 +12,7 @@ mod collect;
 mod day_codec;
 mod error;
 mod hash;
+mod machine;
 mod plan;
 mod postgres;
 mod quarantine;
@@ -23,7 +24,8 @@ mod varint;
 
 pub use self::batch::{Batch, Cursor, Event, HourCount, Kind, Quarantined, Receipt, Refused, Verdict};
 pub use self::error::StoreError;
+pub use self::machine::Machine;
 pub use self::quarantine::QuarantineSize;
-pub use self::store::{Store, is_store, open, open_existing};
+pub use self::store::{Store, is_store, open, open_existing, open_on};
 pub use crate::holder::holder;
 pub use crate::url::redacted;

@@ -1,6 +1,7 @@
 //! The store of a site, in either database.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use roomcast_forecast::calendar::{Calendar, Timestamp};
 use roomcast_forecast::readings::{DeviceReadings, Readings};
@@ -8,6 +9,7 @@ use roomcast_forecast::rooms::Rooms;
 
 use super::batch::{Batch, Cursor, HourCount, Quarantined, Receipt};
 use super::error::StoreError;
+use super::machine::{Machine, OperatingSystem};
 use super::postgres::PostgresStore;
 use super::quarantine::QuarantineSize;
 use super::sqlite::SqliteStore;
@@ -189,7 +191,17 @@ async fn open_or(url: &str, calendar: &Calendar, create: bool) -> Result<Store, 
         return Err(StoreError::refused(url, message));
     }
     let path = url.strip_prefix("sqlite:").map_or(url, |path| path.strip_prefix("//").unwrap_or(path));
-    Ok(Store::Sqlite(Box::new(SqliteStore::open(url, Path::new(path), create, calendar).await?)))
+    let machine = Arc::new(OperatingSystem);
+    Ok(Store::Sqlite(Box::new(SqliteStore::open(url, Path::new(path), create, calendar, machine).await?)))
+}
+
+/// Opens a store in a file of a given machine, as [`open`] does.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_on(machine: Arc<dyn Machine>, path: &Path, calendar: &Calendar) -> Result<Store, StoreError> {
+    let name = path.display().to_string();
+    Ok(Store::Sqlite(Box::new(SqliteStore::open(&name, path, true, calendar, machine).await?)))
 }
 
 #[cfg(test)]

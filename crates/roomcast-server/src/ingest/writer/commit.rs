@@ -1,9 +1,8 @@
 //! One transaction: stores a batch, counts the outcome and answers its senders.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use tokio::time::timeout;
 
 use super::submission::{Failure, Group, Outcome, Submission};
 use crate::ingest::Source;
@@ -18,10 +17,16 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Function called after each transaction with the new readings.
 pub type Hook = Box<dyn Fn(Vec<(String, Timestamp)>) + Send + Sync>;
 
-/// The part of a store that the writer uses. Tests put a store that fails in its place.
+/// What the writer needs of the world: a store and time. Tests put a store that fails, and simulated time, in their
+/// place.
 pub trait Sink: Send + Sync + 'static {
     /// Stores a batch, as [`Store::ingest`].
     fn ingest(&self, batch: &Batch) -> impl Future<Output = Result<Receipt, StoreError>> + Send;
+
+    /// Waits for a duration.
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
+        tokio::time::sleep(duration)
+    }
 }
 
 impl Sink for Store {
@@ -63,8 +68,14 @@ impl<S: Sink> Committer<S> {
     /// Stores a batch.
     pub async fn ingest(&self, batch: &Batch) -> Result<Receipt, Failure> {
         let watch = Instant::now();
-        let failure = match timeout(COMMIT_TIMEOUT, self.store.ingest(batch)).await {
-            Ok(Ok(receipt)) => {
+        let limit = pin!(self.store.sleep(COMMIT_TIMEOUT));
+        let stored = tokio::select! {
+            biased;
+            stored = self.store.ingest(batch) => Some(stored),
+            () = limit => None,
+        };
+        let failure = match stored {
+            Some(Ok(receipt)) => {
                 self.counts.commits.add(1);
                 self.counts.commit_nanoseconds.add(watch.elapsed().as_nanos() as u64);
                 if receipt.dropped > 0 {
@@ -73,8 +84,8 @@ impl<S: Sink> Committer<S> {
                 }
                 return Ok(receipt);
             }
-            Ok(Err(error)) => Failure { message: error.to_string(), temporary: error.is_temporary() },
-            Err(_) => Failure { message: format!("no answer within {} s", COMMIT_TIMEOUT.as_secs()), temporary: true },
+            Some(Err(error)) => Failure { message: error.to_string(), temporary: error.is_temporary() },
+            None => Failure { message: format!("no answer within {} s", COMMIT_TIMEOUT.as_secs()), temporary: true },
         };
         self.counts.commit_failures.add(1);
         tracing::error!(error = failure.message, temporary = failure.temporary, "readings could not be stored");

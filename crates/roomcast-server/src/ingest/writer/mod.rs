@@ -65,11 +65,23 @@ impl Writer {
         counts: Arc<Counts>,
         hook: Hook,
     ) -> Writer {
+        let (writer, task) = Writer::new(store, calendar, limits, counts, hook);
+        tokio::spawn(task);
+        writer
+    }
+
+    /// Returns a writer and its task, which ends when the last `Writer` is dropped and everything is stored.
+    pub fn new<S: Sink>(
+        store: Arc<S>,
+        calendar: Calendar,
+        limits: Limits,
+        counts: Arc<Counts>,
+        hook: Hook,
+    ) -> (Writer, impl Future<Output = ()> + Send + 'static) {
         let (submissions, waiting) = mpsc::unbounded_channel();
         let semaphore = |most: usize| Arc::new(Semaphore::new(most.min(u32::MAX as usize)));
         let writer = Writer { submissions, rows: semaphore(limits.rows), bytes: semaphore(limits.bytes), limits };
-        tokio::spawn(Task::new(Committer { store, counts, hook }, calendar).run(waiting));
-        writer
+        (writer, Task::new(Committer { store, counts, hook }, calendar).run(waiting))
     }
 
     /// Reserves room for bytes that are about to be read. More bytes than the queue holds reserve all of it.
@@ -87,7 +99,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`QueueFull`] when there is no room for its rows.
-    pub(crate) fn submit(
+    pub fn submit(
         &self,
         source: Source,
         batch: Batch,
@@ -99,7 +111,7 @@ impl Writer {
     }
 
     /// Hands over a batch of a message, as [`Writer::submit`]. Waits for room, and tries until the batch is stored.
-    pub(crate) async fn submit_until_stored(&self, source: Source, batch: Batch, bytes: usize) -> Answer {
+    pub async fn submit_until_stored(&self, source: Source, batch: Batch, bytes: usize) -> Answer {
         let bytes = bytes.min(self.limits.bytes) as u32;
         // Semaphores are never closed.
         let bytes = self.bytes.clone().acquire_many_owned(bytes).await;

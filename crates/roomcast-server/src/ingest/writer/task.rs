@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until};
 
 use super::commit::{Committer, Sink};
 use super::divide::divide;
@@ -49,7 +49,7 @@ impl<S: Sink> Task<S> {
             let lingers = group.rows() < LINGER_ROWS
                 && group.parts.iter().all(|(submission, ..)| submission.on_failure == OnFailure::Retry);
             if lingers && pending.is_empty() {
-                sleep(LINGER_TIME).await;
+                self.committer.store.sleep(LINGER_TIME).await;
             }
             while group.rows() < MAX_GROUP_ROWS {
                 match pending.pop_front().or_else(|| submissions.try_recv().ok()) {
@@ -111,10 +111,12 @@ impl<S: Sink> Task<S> {
         pending: &mut VecDeque<Submission>,
         submissions: &mut mpsc::UnboundedReceiver<Submission>,
     ) {
-        let until = Instant::now() + self.delays.step();
+        let store = self.committer.store.clone();
+        let mut pause = pin!(store.sleep(self.delays.step()));
         loop {
             tokio::select! {
-                () = sleep_until(until) => return,
+                biased;
+                () = &mut pause => return,
                 submission = submissions.recv() => match submission {
                     Some(submission) if submission.on_failure == OnFailure::Retry => pending.push_back(submission),
                     Some(submission) if !is_unavailable => {
@@ -126,7 +128,7 @@ impl<S: Sink> Task<S> {
                         drop(submission.reply.send(Err(Failure { message, temporary: true })));
                     }
                     // The last sender is gone, but the held submissions are still tried.
-                    None => return sleep_until(until).await,
+                    None => return pause.await,
                 },
             }
         }

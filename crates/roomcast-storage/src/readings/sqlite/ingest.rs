@@ -9,7 +9,7 @@ use super::{blocks, quarantine};
 use crate::readings::batch::Receipt;
 use crate::readings::day_codec::{day, decode};
 use crate::readings::plan::{Id, Plan, Reading, by_hour, distinct};
-use roomcast_forecast::calendar::Calendar;
+use roomcast_forecast::calendar::{Calendar, Timestamp};
 
 /// Begins a transaction that writes.
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -63,7 +63,7 @@ impl Statements {
     }
 }
 
-/// Writes a batch in a transaction of its own. Returns the receipt and the numbers of its devices, of which some are
+/// Writes a batch that came at an instant in UTC, in a transaction of its own. Returns the receipt and the numbers of its devices, of which some are
 /// `known`.
 ///
 /// Usually these are three scripts: the lookups, the readings, and the updates that follow from the new readings.
@@ -73,6 +73,7 @@ pub(super) async fn write(
     plan: &Plan<'_>,
     known: &[Option<i64>],
     calendar: &Calendar,
+    now: Timestamp,
 ) -> Result<(Receipt, Vec<i64>), sqlx::Error> {
     let (new_ids, numbers) = (plan.ids(), known.iter().copied().collect::<Option<Vec<i64>>>());
     let mut look_up = Script::default();
@@ -106,7 +107,7 @@ pub(super) async fn write(
     }
     drop_packed(connection, statements, last.0, &mut stored).await?;
     store(connection, statements, last.1.unwrap_or(0), &mut stored).await?;
-    let dropped = quarantine::write(connection, plan).await?;
+    let dropped = quarantine::write(connection, plan, now).await?;
     // Usually all of them are new.
     if stored.len() < offered {
         hours = by_hour(&stored, calendar);

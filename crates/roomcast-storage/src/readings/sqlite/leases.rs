@@ -1,12 +1,11 @@
 //! Leases in SQLite.
 
 use super::SqliteStore;
-use roomcast_forecast::calendar::Calendar;
 
 impl SqliteStore {
     /// Uses the machine's clock, which all processes that share the file have in common.
     pub async fn lease(&self, name: &str, holder: &str, seconds: i64) -> Result<bool, sqlx::Error> {
-        let now = Calendar::utc_now();
+        let now = self.machine.utc_now();
         let mut writing = self.begin().await?;
         let result = sqlx::query(
             "INSERT INTO leases (name, holder, until) VALUES (?1, ?2, ?3)

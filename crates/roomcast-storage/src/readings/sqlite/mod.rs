@@ -12,11 +12,13 @@ mod quarantine;
 mod read;
 mod rooms;
 mod schema;
+mod view;
 
-use std::fs::{File, Permissions};
+use std::fs::Permissions;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -26,6 +28,7 @@ use tokio::sync::MutexGuard;
 use self::ingest::Statements;
 use super::batch::{Batch, Receipt};
 use super::error::StoreError;
+use super::machine::Machine;
 use super::plan::{Numbers, Plan};
 use roomcast_forecast::calendar::Calendar;
 use roomcast_forecast::files;
@@ -42,6 +45,7 @@ pub struct SqliteStore {
     pub name: String,
     calendar: Calendar,
     options: SqliteConnectOptions,
+    machine: Arc<dyn Machine>,
     /// The connection that writes; `None` until it is needed, and after a failure.
     writer: tokio::sync::Mutex<Option<SqliteConnection>>,
     readers: Pool<Sqlite>,
@@ -70,9 +74,15 @@ impl Writing<'_> {
 }
 
 impl SqliteStore {
-    /// Opens a file. Makes a missing one if `create` is set.
-    pub async fn open(name: &str, path: &Path, create: bool, calendar: &Calendar) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::new()
+    /// Opens a file of a machine. Makes a missing one if `create` is set.
+    pub async fn open(
+        name: &str,
+        path: &Path,
+        create: bool,
+        calendar: &Calendar,
+        machine: Arc<dyn Machine>,
+    ) -> Result<Self, StoreError> {
+        let mut options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(create)
             .journal_mode(SqliteJournalMode::Wal)
@@ -86,6 +96,9 @@ impl SqliteStore {
             // 16 MiB of log between checkpoints: hot pages are written back once instead of at every batch.
             .pragma("wal_autocheckpoint", "4096")
             .disable_statement_logging();
+        if let Some(file_system) = machine.file_system() {
+            options = options.vfs(file_system);
+        }
         if path.is_dir() {
             return Err(StoreError::refused(name, "is a directory\nhint: name a file"));
         }
@@ -95,7 +108,7 @@ impl SqliteStore {
                 "no such store\nhint: check the path, or fill one with roomcast import",
             ));
         }
-        let mut connection = connect(&options).await.map_err(|error| StoreError::of(name, error))?;
+        let mut connection = connect(&options, &machine).await.map_err(|error| StoreError::of(name, error))?;
         schema::prepare(&mut connection, name, calendar).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(MAX_READERS)
@@ -104,6 +117,7 @@ impl SqliteStore {
             name: name.to_owned(),
             calendar: calendar.clone(),
             options,
+            machine,
             writer: tokio::sync::Mutex::new(Some(connection)),
             readers,
             statements: Statements::new(),
@@ -116,7 +130,7 @@ impl SqliteStore {
         let mut slot = self.writer.lock().await;
         let connection = match slot.take() {
             Some(connection) => connection,
-            None => connect(&self.options).await?,
+            None => connect(&self.options, &self.machine).await.map_err(opened_before)?,
         };
         Ok(Writing { slot, connection })
     }
@@ -132,8 +146,15 @@ impl SqliteStore {
         let plan = Plan::new(batch);
         let known = self.numbers.of(&plan);
         let mut writing = self.lock_writer().await?;
-        let (receipt, numbers) =
-            ingest::write(&mut writing.connection, &self.statements, &plan, &known, &self.calendar).await?;
+        let (receipt, numbers) = ingest::write(
+            &mut writing.connection,
+            &self.statements,
+            &plan,
+            &known,
+            &self.calendar,
+            self.machine.utc_now(),
+        )
+        .await?;
         writing.keep();
         self.numbers.learn(&plan, &known, &numbers);
         Ok(receipt)
@@ -150,7 +171,7 @@ impl SqliteStore {
         // The readings are for nobody but the owner.
         file.as_file().set_permissions(Permissions::from_mode(0o600)).map_err(refused)?;
         let copied = async {
-            let mut connection = connect(&self.options).await?;
+            let mut connection = connect(&self.options, &self.machine).await?;
             let path = file.path().to_string_lossy().into_owned();
             sqlx::query("VACUUM INTO ?").bind(path).execute(&mut connection).await?;
             connection.close().await
@@ -168,8 +189,19 @@ impl SqliteStore {
     }
 }
 
+/// Converts the failure to open a file that was open before. What hinders it passes, such as too many open files, so its
+/// readings must not go into quarantine as if they were refused.
+fn opened_before(error: sqlx::Error) -> sqlx::Error {
+    const CANNOT_OPEN: i32 = 14;
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
+    match code {
+        Some(code) if code & 0xff == CANNOT_OPEN => sqlx::Error::Io(std::io::Error::other(error.to_string())),
+        _ => error,
+    }
+}
+
 /// Connects, and tries again while the file is busy: the busy timeout does not cover the switch to write-ahead mode.
-async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+async fn connect(options: &SqliteConnectOptions, machine: &Arc<dyn Machine>) -> Result<SqliteConnection, sqlx::Error> {
     let mut tries = 0;
     loop {
         let busy = |error: &sqlx::Error| error.as_database_error().is_some_and(|e| e.code().as_deref() == Some("5"));
@@ -177,7 +209,7 @@ async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sql
             Err(error) if busy(&error) && tries < 50 => tries += 1,
             Err(error) => return Err(error),
             Ok(connection) => {
-                sync_log(options).await?;
+                sync_log(options, machine.clone()).await?;
                 return Ok(connection);
             }
         }
@@ -187,12 +219,13 @@ async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sql
 
 /// Syncs the write-ahead log, so that everything readable from it is on disk. A process killed between writing and
 /// syncing a transaction leaves it there unsynced; its repetition would be acknowledged without a write.
-async fn sync_log(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
+async fn sync_log(options: &SqliteConnectOptions, machine: Arc<dyn Machine>) -> Result<(), sqlx::Error> {
     let mut log = options.get_filename().as_os_str().to_owned();
     log.push("-wal");
-    let synced = tokio::task::spawn_blocking(move || match File::open(log) {
+    let log = PathBuf::from(log);
+    let synced = tokio::task::spawn_blocking(move || match machine.sync(&log) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        file => file?.sync_all(),
+        synced => synced,
     });
     Ok(synced.await.map_err(std::io::Error::from)??)
 }

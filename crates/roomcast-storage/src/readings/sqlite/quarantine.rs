@@ -6,14 +6,17 @@ use super::SqliteStore;
 use crate::readings::batch::{Quarantined, QuarantinedRow};
 use crate::readings::plan::Plan;
 use crate::readings::quarantine::{QuarantineSize, Reject, excess, growth, most_drops};
-use roomcast_forecast::calendar::{Calendar, Timestamp};
+use roomcast_forecast::calendar::Timestamp;
 
-/// Writes refused rows. Returns the number of rows dropped to make room.
-pub(super) async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<u64, sqlx::Error> {
+/// Writes rows refused at an instant in UTC. Returns the number of rows dropped to make room.
+pub(super) async fn write(
+    connection: &mut SqliteConnection,
+    plan: &Plan<'_>,
+    now: Timestamp,
+) -> Result<u64, sqlx::Error> {
     if plan.refused.is_empty() {
         return Ok(0);
     }
-    let now = Calendar::utc_now();
     let mut written = Vec::with_capacity(plan.refused.len());
     for Reject { key, seen, source, payload, reason } in &plan.refused {
         let row: (i64, i64) = sqlx::query_as(

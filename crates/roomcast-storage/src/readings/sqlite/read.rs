@@ -23,7 +23,7 @@ const LAST_SEQ: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'readings'"
 
 impl SqliteStore {
     pub async fn load(&self, before: Option<Timestamp>) -> Result<(Readings, Cursor), sqlx::Error> {
-        let mut view = self.readers.begin().await?;
+        let mut view = self.view().await?;
         let cursor: Option<i64> = sqlx::query_scalar(LAST_SEQ).fetch_optional(&mut *view).await?;
         let before = before.unwrap_or(Timestamp::MAX);
         let mut collector = Collector::new(names(&mut view).await?);
@@ -41,7 +41,7 @@ impl SqliteStore {
                 collector.add(row.try_get(0)?, instants(row.try_get(1)?)?)?;
             }
         }
-        view.commit().await?;
+        view.end().await?;
         let mut readings = Readings { devices: collector.finish() };
         if before != Timestamp::MAX {
             readings = readings.before(before);
@@ -50,10 +50,11 @@ impl SqliteStore {
     }
 
     pub async fn changes(&self, Cursor(after): Cursor) -> Result<(Vec<DeviceReadings>, Cursor), sqlx::Error> {
-        let mut view = self.readers.begin().await?;
+        let mut view = self.view().await?;
         let cursor: Option<i64> = sqlx::query_scalar(LAST_SEQ).fetch_optional(&mut *view).await?;
         let cursor = cursor.unwrap_or(0);
         if cursor <= after {
+            view.end().await?;
             return Ok((Vec::new(), Cursor(cursor)));
         }
         let mut collector = Collector::new(names(&mut view).await?);
@@ -72,12 +73,12 @@ impl SqliteStore {
         for row in sqlx::query(packed).bind(after).fetch_all(&mut *view).await? {
             collector.add(row.try_get(1)?, decode(row.try_get(0)?, row.try_get(2)?)?)?;
         }
-        view.commit().await?;
+        view.end().await?;
         Ok((collector.finish(), Cursor(cursor)))
     }
 
     pub async fn hours(&self, from: Option<Timestamp>) -> Result<Vec<HourCount>, sqlx::Error> {
-        let mut view = self.readers.begin().await?;
+        let mut view = self.view().await?;
         let names = names(&mut view).await?;
         let rows = sqlx::query("SELECT hour, block, counts FROM hour_blocks WHERE hour >= ?");
         let mut hours = Vec::new();
@@ -87,13 +88,13 @@ impl SqliteStore {
                 hours.push(HourCount { device: name(&names, device)?, hour, count });
             }
         }
-        view.commit().await?;
+        view.end().await?;
         hours.sort_unstable();
         Ok(hours)
     }
 
     pub async fn heard(&self) -> Result<Vec<(String, Timestamp)>, sqlx::Error> {
-        let mut view = self.readers.begin().await?;
+        let mut view = self.view().await?;
         let names = names(&mut view).await?;
         let mut heard = Vec::with_capacity(names.len());
         for row in sqlx::query("SELECT block, times FROM heard_blocks").fetch_all(&mut *view).await? {
@@ -101,7 +102,7 @@ impl SqliteStore {
                 heard.push((name(&names, device)?, time));
             }
         }
-        view.commit().await?;
+        view.end().await?;
         heard.sort_unstable();
         Ok(heard)
     }

@@ -11,10 +11,10 @@ const INSERT: &str = "INSERT INTO rooms (sensor, room, floor, building, since, u
 
 impl SqliteStore {
     pub async fn rooms(&self) -> Result<(Vec<Assignment>, i64), sqlx::Error> {
-        let mut view = self.readers.begin().await?;
+        let mut view = self.view().await?;
         let version = sqlx::query_scalar(VERSION).fetch_one(&mut *view).await?;
         let rows = sqlx::query_as(ROWS).fetch_all(&mut *view).await?;
-        view.commit().await?;
+        view.end().await?;
         Ok((assignments(rows), version))
     }
 
