@@ -144,8 +144,8 @@ impl Oracle {
         }
         let mut stored: BTreeMap<usize, Vec<Timestamp>> = BTreeMap::new();
         for device in &content.readings.devices {
-            let motions = device.times.iter().map(|&time| (time, true));
-            for (time, is_motion) in motions.chain(device.offs.iter().map(|&time| (time, false))) {
+            let motions = device.times.iter().map(|time| (time, true));
+            for (time, is_motion) in motions.chain(device.offs.iter().map(|time| (time, false))) {
                 let key = (device.device.clone(), time, is_motion);
                 let Some(&number) = state.sent.get(&key) else {
                     return Err(format!("a reading is stored that was never sent: {key:?}"));
@@ -218,7 +218,7 @@ impl State {
 fn count(readings: &Readings, calendar: &Calendar) -> Vec<HourCount> {
     let mut counts: BTreeMap<(&str, Hour), i64> = BTreeMap::new();
     for device in &readings.devices {
-        for &time in device.times.iter() {
+        for time in device.times.iter() {
             *counts.entry((&device.device, calendar.hour(time))).or_default() += 1;
         }
     }

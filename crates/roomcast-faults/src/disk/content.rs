@@ -150,6 +150,6 @@ mod tests {
     #[test]
     fn a_write_is_cut_where_sectors_end() {
         assert_eq!(sectors(500, 600), [0..12, 12..524, 524..600]);
-        assert_eq!((sectors(512, 512), sectors(3, 0)), (vec![0..512], vec![]));
+        assert!(sectors(512, 512).into_iter().eq(std::iter::once(0..512)) && sectors(3, 0).is_empty());
     }
 }

@@ -99,12 +99,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`QueueFull`] when there is no room for its rows.
-    pub fn submit(
-        &self,
-        source: Source,
-        batch: Batch,
-        mut reservation: Reservation,
-    ) -> Result<Answer, QueueFull> {
+    pub fn submit(&self, source: Source, batch: Batch, mut reservation: Reservation) -> Result<Answer, QueueFull> {
         let rows = self.weight(&batch);
         reservation.rows = Some(self.rows.clone().try_acquire_many_owned(rows).map_err(|_| QueueFull)?);
         Ok(self.send(source, batch, reservation, OnFailure::Report))
