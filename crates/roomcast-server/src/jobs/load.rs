@@ -11,6 +11,7 @@ use crate::state::snapshot::{History, Snapshot};
 use roomcast_forecast::features::SiteRates;
 use roomcast_forecast::hourly::Hourly;
 use roomcast_forecast::model::{Models, fit};
+use roomcast_forecast::readings::DeviceReadings;
 use roomcast_forecast::train::{self, TrainingInfo};
 use roomcast_storage::registry::{self, Registry, RegistryError};
 
@@ -40,11 +41,15 @@ pub fn start(site: &Site) -> anyhow::Result<()> {
         Arc::new(loaded.unwrap_or_else(|| Loaded::baseline(&history.readings, &site.calendar, site.settings.rule)));
     let older = older(site, &history);
     let (devices, readings, version) = (history.readings.devices.len(), history.count, loaded.version.clone());
-    site.serving.replace(Snapshot::new(history.clone(), loaded, older));
+    site.serving.replace(Snapshot::new(history.clone(), loaded.clone(), older));
     warm(site);
     site.serving.set_phase(if trained { Phase::Ready } else { Phase::Training });
     let seconds = watch.elapsed().as_secs_f64();
     tracing::info!(target: START, devices, readings, version, seconds, "forecasts are ready");
+    let is_known = |room: &DeviceReadings| loaded.models.devices.contains_key(&room.device);
+    if trained && devices > 0 && !history.readings.devices.iter().any(is_known) {
+        tracing::warn!(version, "these models know none of the rooms: what other rooms have in common forecasts them");
+    }
     if let Some(live) = &site.live {
         live.listen(&history.all(), &site.calendar);
     }

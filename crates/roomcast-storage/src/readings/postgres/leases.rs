@@ -3,12 +3,12 @@
 use super::PostgresStore;
 
 impl PostgresStore {
-    /// Uses the database's clock, which all servers share.
+    /// Uses the database's clock, which all servers share, in whole seconds as SQLite's leases do.
     pub async fn lease(&self, name: &str, holder: &str, seconds: i64) -> Result<bool, sqlx::Error> {
         let result = sqlx::query(
-            "INSERT INTO leases (name, holder, until) VALUES ($1, $2, extract(epoch FROM now())::bigint + $3)
+            "INSERT INTO leases (name, holder, until) VALUES ($1, $2, floor(extract(epoch FROM now()))::bigint + $3)
          ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
-         WHERE leases.holder = excluded.holder OR leases.until <= extract(epoch FROM clock_timestamp())::bigint",
+         WHERE leases.holder = excluded.holder OR leases.until < floor(extract(epoch FROM clock_timestamp()))::bigint",
         )
         .bind(name)
         .bind(holder)
