@@ -92,7 +92,7 @@ export async function simulated(devices) {
   const days = ['--from', localTime(62).slice(0, 10), '--to', localTime(1).slice(0, 10)];
   await promisify(execFile)(binary, ['simulate', '--devices', String(devices), ...days, '--seed', '5', '--output', readings]);
   await promisify(execFile)(binary, ['import', '--store', store, readings]);
-  const server = await serve(null, 300_000, ['--store', store]);
+  const server = await serve(null, 300_000, ['--store', store, '--preheat', '45m', '--setback-after', '30m']);
   return { ...server, stop: async () => { await server.stop(); await rm(home, { recursive: true, force: true }); } };
 }
 
