@@ -67,10 +67,12 @@ function firstSide(hour) {
 const endOf = (start, end) => (stamp(end) - stamp(start) < DAY ? clock(end) : t('when.day', { day: weekday(end), time: clock(end) }));
 
 /** When the first rooms of a group go on, and the last off. */
-function onAndOffOf({ on, off }) {
+function onAndOffOf(group) {
+  const { on, off } = group;
   if (!off) return [side(1 + HOURS, '', t('side.none')), side(2 + HOURS, '', t('side.none'))];
   const [from, until] = [Math.max(on, stamp(state.starts[0])), off].map((time) => new Date(time).toISOString());
-  return [side(1 + HOURS, clock(from), t('side.firstOn', { time: when24(from) })), side(2 + HOURS, endOf(from, until), t('side.lastOff', { time: when24(until) }))];
+  const first = isOnNow(group) ? side(1 + HOURS, t('now'), t('side.onNow')) : side(1 + HOURS, clock(from), t('side.firstOn', { time: when24(from) }));
+  return [first, side(2 + HOURS, endOf(from, until), t('side.lastOff', { time: when24(until) }))];
 }
 
 /** When a room goes on next, and off again. */
