@@ -171,11 +171,13 @@ test('the use of rooms is the API’s, is sorted by a press, and downloaded', as
 });
 
 test('floors of the table of rooms are groups, which fold', async () => {
-  const rooms = [1, 2, 3, 4, 5, 6, 7].map((n) => ({ sensor: `device_${n}`, room: `device_${n}`, floor: n < 4 ? 'Ground floor' : 'First floor' }));
+  const rooms = [1, 2, 3, 4, 5, 6, 7].map((n) => ({ sensor: `device_${n}`, room: `device_${n}`, floor: [null, 'Ground floor', 'Ground floor', 'Ground floor', 'First floor', 'First floor', 'First floor'][n] ?? null }));
   const table = (page) => page.route((url) => url.pathname === '/rooms', (route) => route.fulfill({ json: { rooms, unassigned: [], without_readings: [] } }));
   const { page, errors, close } = await openPage(browser, server, { token: TOKEN, board: 'plan', prepare: table });
   await page.getByRole('heading', { level: 1, name: /switch on/ }).waitFor();
   assert.equal(await page.getByLabel('Group').isChecked(), true);
+  // A room without a floor is in no group of its name.
+  await page.getByRole('rowheader', { name: /^Other rooms, 1 room, unfolded/ }).waitFor();
   const ground = page.getByRole('rowheader', { name: /^Ground floor, 3 rooms, unfolded/ });
   await ground.waitFor();
   await ground.click();

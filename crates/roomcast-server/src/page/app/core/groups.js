@@ -8,8 +8,8 @@ import { firstOf, found, isPlan, state, tally } from './state.js';
 /** With more rooms than this, groups are folded at first. */
 const MOST_UNFOLDED = 60;
 
-/** The group of a room. */
-const groupOf = (row) => state.floors.get(row.name) ?? row.prefix;
+/** The group of a room: its floor, where the server knows floors; a room without one is among the others. */
+const groupOf = (row) => (state.floors.size ? state.floors.get(row.name) ?? '' : row.prefix);
 
 /** Whether grouping says something: several groups, and not one for every room. */
 export function groupable() {
