@@ -78,7 +78,7 @@ impl Hardware {
     }
 }
 
-/// What the store sees of the machine.
+/// The machine as the store sees it.
 struct View {
     hardware: Arc<Hardware>,
     process: Arc<Process>,

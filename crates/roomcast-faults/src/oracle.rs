@@ -1,4 +1,4 @@
-//! What was sent, acknowledged and stored, and whether it fits together.
+//! Compares what was sent with what was acknowledged and stored.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -7,7 +7,7 @@ use roomcast_forecast::calendar::{Calendar, Hour, Timestamp};
 use roomcast_forecast::readings::Readings;
 use roomcast_storage::readings::{HourCount, Kind, QuarantineSize, Quarantined};
 
-/// What happened at a sensor. A sender may send it many times.
+/// An event at a sensor. A sender may send it many times.
 #[derive(Debug, Clone)]
 pub struct Happening {
     /// Its position in the plan.

@@ -33,14 +33,14 @@ pub struct Report {
     pub disk: Counts,
 }
 
-/// What was wrong in a run.
+/// A fault that a run has found.
 #[derive(Debug, Clone)]
 pub struct Failure {
     /// The seed.
     pub seed: u64,
-    /// What was wrong.
+    /// The fault, in words.
     pub wrong: String,
-    /// What happened before.
+    /// The events before it.
     pub story: String,
     /// The hash of everything that happened.
     pub trace: u64,

@@ -6,7 +6,7 @@ use std::fmt::Display;
 /// Lines kept for the message of a failure.
 const KEPT_LINES: usize = 60;
 
-/// What happened in a run, in order.
+/// The events of a run, in order.
 #[derive(Debug)]
 pub struct Trace {
     hash: u64,

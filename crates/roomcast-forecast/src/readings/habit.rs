@@ -1,4 +1,4 @@
-//! What is usual for a sensor: how long it moves, and how long it does not.
+//! The usual ways of a sensor: how long it moves, and how long it does not.
 
 use super::Times;
 use crate::calendar::{Calendar, Hour};

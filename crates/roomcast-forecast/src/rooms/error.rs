@@ -6,7 +6,7 @@ use std::fmt;
 use super::Level;
 use crate::readings::ReadError;
 
-/// What the rows of a table came from, by which errors name them.
+/// The origin of the rows of a table, by which errors name them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A file, as it was named; rows are named by their lines.
@@ -89,7 +89,7 @@ pub enum RoomsError {
     /// A cell is invalid.
     #[error("{}: expected {expected}, found {found:?}", .table.cell(*.row, .column))]
     Cell {
-        /// What the rows came from.
+        /// The origin of the rows.
         table: Source,
         /// The row, by line or position.
         row: u64,
@@ -105,7 +105,7 @@ pub enum RoomsError {
         "{table}: two floors are both named {floor:?}, with their buildings\nhint: give one of them another name, without /"
     )]
     TwoFloors {
-        /// What the rows came from.
+        /// The origin of the rows.
         table: Source,
         /// The name of both.
         floor: String,
@@ -113,7 +113,7 @@ pub enum RoomsError {
     /// A period ends before it begins, or as it begins.
     #[error("{}: expected a time after that of the column from", .table.cell(*.row, "to"))]
     Period {
-        /// What the rows came from.
+        /// The origin of the rows.
         table: Source,
         /// The row, by line or position.
         row: u64,
@@ -134,7 +134,7 @@ pub enum RoomsError {
         .table.pair(*.rows)
     )]
     Overlap {
-        /// What the rows came from.
+        /// The origin of the rows.
         table: Source,
         /// Both rows, by line or position, ascending.
         rows: (u64, u64),
@@ -147,7 +147,7 @@ pub enum RoomsError {
         .table.pair(*.rows)
     )]
     TwoPlaces {
-        /// What the rows came from.
+        /// The origin of the rows.
         table: Source,
         /// Both rows, by line or position, ascending.
         rows: (u64, u64),

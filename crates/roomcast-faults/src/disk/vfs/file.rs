@@ -1,4 +1,4 @@
-//! What SQLite does with an open file.
+//! The operations of SQLite on an open file.
 
 use std::ffi::{c_int, c_void};
 use std::ops::Range;
@@ -27,7 +27,7 @@ pub(super) struct Handle {
     pub is_database: bool,
 }
 
-/// What SQLite calls on a file.
+/// The functions that SQLite calls on a file.
 pub(super) static METHODS: sqlite3_io_methods = sqlite3_io_methods {
     iVersion: 2,
     xClose: Some(close),

@@ -17,7 +17,7 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Function called after each transaction with the new readings.
 pub type Hook = Box<dyn Fn(Vec<(String, Timestamp)>) + Send + Sync>;
 
-/// What the writer needs of the world: a store and time. Tests put a store that fails, and simulated time, in their
+/// The world as the writer needs it: a store and time. Tests put a store that fails, and simulated time, in their
 /// place.
 pub trait Sink: Send + Sync + 'static {
     /// Stores a batch, as [`Store::ingest`].
