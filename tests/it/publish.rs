@@ -348,6 +348,7 @@ fn servers_that_share_models_keep_the_days_of_each_other() {
     let days = |server: &Server| server.get("/ledger?days=30").json()["days"].as_u64();
     let (first, second) = (serve(&place.url, &models, &options), serve(&place.url, &models, &options));
     fill_until(&first, &["hall", "loft"], "attic", midnight + 60);
+    wait("a schedule that is stored", || models.path().join("live-ledger").exists());
     let send = |server: &Server, time| post(server, "application/x-ndjson", &[], row("hall", time).as_bytes());
     send(&first, midnight + 24 * HOUR + 900);
     wait("a day", || days(&first) == Some(1) && days(&second) == Some(1));
