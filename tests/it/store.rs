@@ -224,7 +224,7 @@ async fn one_holder_at_a_time_has_a_lease() {
         assert!(!other.lease("retrain", "b", 60).await.unwrap());
         one.unlease("retrain", "a").await.unwrap();
         // A lease holds to the end of its last second, and this one has ended.
-        assert!(other.lease("retrain", "b", 0).await.unwrap());
+        assert!(other.lease("retrain", "b", 1).await.unwrap());
         assert!(!one.lease("retrain", "a", 60).await.unwrap());
         assert!(other.lease("retrain", "b", -1).await.unwrap());
         assert!(one.lease("retrain", "a", 60).await.unwrap());

@@ -207,6 +207,10 @@ impl Host {
                 self.hardware.disk.be_quiet(true);
                 let again = self.block_on(store.quarantine_size());
                 self.hardware.disk.be_quiet(false);
+                // A connection that closes may have met a fuse that ends the process.
+                if !self.process.is_alive() {
+                    return None;
+                }
                 assert!(again.is_ok(), "a store without faults cannot be read: {again:?}");
                 self.settle(Some(1 + usize::from(self.has_writer.load(SeqCst))), false);
             }

@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(of(&[office], 16), ["binary_s…_motion"]);
         let kitchen = "binary_sensor.living_room_kitchen_motion";
         let short = of(&[office, kitchen, "hall"], 16);
-        assert_eq!(short, ["binary_sen…ce_motion", "binary_sen…en_motion", "hall"]);
+        assert_eq!(short, ["binary_s…e_motion", "binary_s…n_motion", "hall"]);
         // The same name twice does not widen the others.
         assert_eq!(of(&[office, office], 16), ["binary_s…_motion", "binary_s…_motion"]);
         assert_eq!(shortened("küche", 4), "kü…e");
